@@ -1,0 +1,308 @@
+"""The contract of the storage backends.
+
+A record is a JSON object. Records live in a collection, which is named by a
+``collection_id`` (the resource) and a ``parent_id`` (usually the user). Every
+collection has a timestamp, the time in milliseconds of its last change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from cliquet.storage import exceptions
+
+Record = dict[str, Any]
+
+
+class Filter(NamedTuple):
+    """A condition on a field; ``operator`` is a :data:`cliquet.utils.COMPARISON`."""
+
+    field: str
+    value: Any
+    operator: Enum
+
+
+class Sort(NamedTuple):
+    """An order by a field; ``direction`` is 1 (ascending) or -1."""
+
+    field: str
+    direction: int
+
+
+class Missing(Enum):
+    """The value, in a pagination rule, of a field that the record lacks."""
+
+    MISSING = "missing"
+
+
+MISSING = Missing.MISSING
+
+
+class Page(NamedTuple):
+    """A part of a collection, and what is known of the whole of it.
+
+    ``total`` counts what the filters match, tombstones left out; ``timestamp``
+    is the collection's, not later than the records were read.
+    """
+
+    records: list[Record]
+    total: int
+    timestamp: int
+
+
+_DEFAULT_ID_FIELD = "id"
+_DEFAULT_MODIFIED_FIELD = "last_modified"
+_DEFAULT_DELETED_FIELD = "deleted"
+
+
+class StorageBase:
+    """What a storage backend must do; a class of somebody else's derives from this one.
+
+    Parameters have the same meaning in every method:
+
+    - ``collection_id``, ``parent_id``: the collection;
+    - ``id_field``, ``modified_field``, ``deleted_field``: the names that the
+      id, the timestamp and the mark of tombstones have in the records;
+    - ``unique_fields``: the fields whose value no other record of the
+      collection may have; ``None``, missing and empty values don't count;
+    - ``auth``: the ``Authorization`` header of the request, for backends that
+      pass it on.
+
+    Each method either takes place as a whole or not at all. Methods raise
+    :class:`~cliquet.storage.exceptions.BackendError` when the backend fails.
+    """
+
+    def initialize_schema(self) -> None:
+        """Create or upgrade what the backend stores its data in; safe to run twice."""
+        raise NotImplementedError
+
+    def flush(self, auth: str | None = None) -> None:
+        """Delete every record, tombstone and timestamp."""
+        raise NotImplementedError
+
+    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+        """Keep others from changing the collection, until the transaction ends.
+
+        Resources ask for it before they read what they check and then write.
+        An engine without transactions has nothing to do.
+        """
+
+    def collection_timestamp(
+        self, collection_id: str, parent_id: str, auth: str | None = None
+    ) -> int:
+        """Return the timestamp of the collection, in milliseconds.
+
+        A collection that was never written has one too; it stays until the
+        first write, which is later.
+        """
+        raise NotImplementedError
+
+    def create(
+        self,
+        collection_id: str,
+        parent_id: str,
+        record: Record,
+        id_generator: Callable[[], str] | None = None,
+        unique_fields: Sequence[str] | None = None,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> Record:
+        """Add a record, and return it with its id and timestamp.
+
+        :param record: its id and timestamp are taken as they are if it has
+            them (a timestamp that is taken gives the next free one). A
+            tombstone with that id disappears.
+        :param id_generator: makes the id of a record that has none.
+        :raises ~cliquet.storage.exceptions.UnicityError: when a record with
+            that id, or with that value of a unique field, exists.
+        """
+        raise NotImplementedError
+
+    def get(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> Record:
+        """Return the record.
+
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is
+            none, or only a tombstone.
+        """
+        raise NotImplementedError
+
+    def get_for_update(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> Record:
+        """Take the :meth:`lock` of the collection, then :meth:`get` the record."""
+        self.lock(collection_id, parent_id, auth=auth)
+        return self.get(
+            collection_id,
+            parent_id,
+            object_id,
+            id_field=id_field,
+            modified_field=modified_field,
+            auth=auth,
+        )
+
+    def update(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        record: Record,
+        unique_fields: Sequence[str] | None = None,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> Record:
+        """Replace the record, or create it if it is missing; return it with its timestamp.
+
+        :param record: its timestamp is taken if it is later than that of the
+            record it replaces (or if there is none), else ignored.
+        :raises ~cliquet.storage.exceptions.UnicityError: when another record
+            has that value of a unique field.
+        """
+        raise NotImplementedError
+
+    def delete(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = _DEFAULT_ID_FIELD,
+        with_deleted: bool = True,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        auth: str | None = None,
+        last_modified: int | None = None,
+    ) -> Record:
+        """Delete the record, and return its tombstone: id, timestamp, and the deleted mark.
+
+        :param with_deleted: whether to keep the tombstone.
+        :param last_modified: the time of the deletion, taken if it is later
+            than the record's.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is
+            no such record.
+        """
+        raise NotImplementedError
+
+    def delete_all(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        id_field: str = _DEFAULT_ID_FIELD,
+        with_deleted: bool = True,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        auth: str | None = None,
+    ) -> list[Record]:
+        """Delete the records that match all ``filters``, and return their tombstones.
+
+        Each gets a timestamp of its own.
+
+        :param with_deleted: whether to keep the tombstones.
+        """
+        raise NotImplementedError
+
+    def purge_deleted(
+        self,
+        collection_id: str,
+        parent_id: str,
+        before: int | None = None,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> int:
+        """Forget the tombstones that are older than ``before``, and return how many.
+
+        :param before: a timestamp in milliseconds; None: all of them.
+        """
+        raise NotImplementedError
+
+    def get_all(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        sorting: Sequence[Sort] | None = None,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        auth: str | None = None,
+    ) -> tuple[list[Record], int]:
+        """Return the records that match all ``filters``, and how many there are in all.
+
+        :param sorting: the orders, the most important first.
+        :param pagination_rules: lists of filters: a record is on the page if
+            it matches all filters of any of the lists. They compare in the
+            order of ``sorting`` (see :mod:`cliquet.storage.matching`).
+        :param limit: how many records to return at most; None: all.
+        :param include_deleted: whether tombstones are in the list too.
+        :returns: the records, and the number of those that match ``filters``,
+            tombstones, rules and limit left out.
+        """
+        raise NotImplementedError
+
+    def get_page(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        sorting: Sequence[Sort] | None = None,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        id_field: str = _DEFAULT_ID_FIELD,
+        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        auth: str | None = None,
+    ) -> Page:
+        """Do as :meth:`get_all`, and tell the timestamp of the collection too.
+
+        The timestamp is read first, so that who asks later for what changed
+        since then misses nothing.
+        """
+        timestamp = self.collection_timestamp(collection_id, parent_id, auth=auth)
+        records, total = self.get_all(
+            collection_id,
+            parent_id,
+            filters=filters,
+            sorting=sorting,
+            pagination_rules=pagination_rules,
+            limit=limit,
+            include_deleted=include_deleted,
+            id_field=id_field,
+            modified_field=modified_field,
+            deleted_field=deleted_field,
+            auth=auth,
+        )
+        return Page(records, total, timestamp)
+
+
+__all__ = [
+    "MISSING",
+    "Filter",
+    "Missing",
+    "Page",
+    "Record",
+    "Sort",
+    "StorageBase",
+    "exceptions",
+]

@@ -1,0 +1,42 @@
+"""Generators of record ids (setting ``id_generator``)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import uuid4
+
+
+class Generator:
+    """Base class for generators.
+
+    A subclass sets :attr:`regexp`, which the ids must match whole, and makes
+    them in ``__call__``.
+
+    :param config: the Pyramid configurator of the application, or None.
+    """
+
+    regexp = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config
+        self._regexp = re.compile(self.regexp)
+
+    def match(self, record_id: str) -> bool:
+        """Tell whether ``record_id`` could come from here."""
+        found = self._regexp.match(record_id)
+        # ``$`` also matches before a line feed at the end.
+        return found is not None and not record_id.endswith("\n")
+
+    def __call__(self) -> str:
+        """Return a new id."""
+        raise NotImplementedError
+
+
+class UUID4(Generator):
+    """Random UUIDs, of 36 lower-case characters (RFC 9562, version 4)."""
+
+    regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+    def __call__(self) -> str:
+        return str(uuid4())
