@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""The commands of development: serve the example application, test everything, build the docs.
+
+They need nothing but Python. The first run makes ``.venv`` beside this file and installs the
+project there, with its tools; the next ones find it ready, and make it anew when the
+requirements, the version of Python or the place of the checkout have changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "complete"  # written last: an environment without it is half-made
+PYTHON = str(VENV / "bin" / "python")
+
+REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py")
+EXTRAS = "docs,monitoring,postgresql,redis,testing"
+# From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
+SETUPTOOLS = "setuptools>=77,<80.9"
+
+DOCS = ROOT / "docs" / "_build" / "html"
+CHECKS = {
+    "Lint": ("ruff", "check"),
+    "Format": ("ruff", "format", "--check"),
+    "Types": ("mypy",),
+    "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
+}
+COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
+
+# Cliquet reads its settings from variables as plain as BACKOFF or READONLY, and from any that an
+# application's name prefixes. So the tests get these variables, and no other.
+KEPT_VARIABLES = (
+    *("PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE"),
+    *("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "CI", "PYTEST_ADDOPTS"),
+    *("CLIQUET_TEST_POSTGRESQL_URL", "CLIQUET_TEST_REDIS_URL"),
+)
+
+HOST = "127.0.0.1"
+EXAMPLE = str(Path("config", "example.ini"))
+PATIENCE = 30  # seconds given to the server to start
+WELCOME = """
+The example application is at {url}/ -- try it from another terminal:
+
+  curl {url}/
+  curl -u alice:secret {url}/bookmarks -H 'Content-Type: application/json' \
+-d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'
+  curl -u alice:secret {url}/bookmarks
+
+Ctrl-C stops it.
+"""
+
+
+class Failure(Exception):
+    """Something went wrong that the developer must know, in one sentence."""
+
+
+def announce(what: str) -> None:
+    print(f"==> {what}", flush=True)
+
+
+def run(what: str, *command: str, env: Mapping[str, str] | None = None) -> None:
+    """Tell, then do, a step whose failure ends everything."""
+    announce(what)
+    if subprocess.run(command, cwd=ROOT, env=env).returncode:
+        raise Failure(f"{what}: failed, see above.")
+
+
+# The environment
+
+
+def fingerprint() -> str:
+    """What the environment depends on: with another fingerprint it must be made anew."""
+    digest = hashlib.sha256(f"{sys.version} {VENV}".encode())
+    for name in REQUIREMENTS:
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def is_ready() -> bool:
+    return Path(PYTHON).exists() and STAMP.is_file() and STAMP.read_text() == fingerprint()
+
+
+def prepare() -> None:
+    """Make the virtual environment, unless it's ready."""
+    with open(__file__) as lock:  # two runs at once: the second waits for the first
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_ready():
+            ensure_venv_module()
+            make_environment()
+
+
+def ensure_venv_module() -> None:
+    """Debian ships ``ensurepip``, without which there is no virtual environment, separately."""
+    if importlib.util.find_spec("ensurepip"):
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    if os.geteuid() != 0:
+        raise Failure(
+            "This Python can't make virtual environments: its module ensurepip is missing.\n"
+            f"On Debian and Ubuntu: sudo apt-get install {package}"
+        )
+    run("Update the list of packages", "apt-get", "update")
+    run(f"Install {package}", "apt-get", "install", "-y", "python3-venv", package)
+
+
+def make_environment() -> None:
+    run("Make .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
+    announce("Install the project and its tools there, in about half a minute")
+    pip_install(SETUPTOOLS)
+    pip_install("--no-build-isolation", "--editable", f".[{EXTRAS}]")
+    STAMP.write_text(fingerprint())
+
+
+def pip_install(*arguments: str) -> None:
+    """What pip says is only worth reading when it fails."""
+    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        print(done.stdout)
+        raise Failure(
+            f"pip couldn't install {arguments[-1]}: see above. It needs to reach a package index."
+        )
+
+
+# serve
+
+
+def serve(port: int) -> NoReturn:
+    """Run the example application until a signal, an exception here, ends it."""
+    raise_if_busy(port)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples")}
+    run("Prepare the database", str(VENV / "bin" / "cliquet"), "--ini", EXAMPLE, "migrate", env=env)
+    announce("Start the server")
+    run_server([PYTHON, "-m", "pyramid.scripts.pserve", EXAMPLE, f"http_port={port}"], port, env)
+
+
+def raise_if_busy(port: int) -> None:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        raise Failure(
+            f"Port {port} can't be used: {error.strerror}. "
+            "Choose another one: python3 dev.py serve --port N"
+        ) from error
+
+
+def run_server(command: list[str], port: int, env: Mapping[str, str]) -> NoReturn:
+    # In a session of its own, the server doesn't get the terminal's Ctrl-C beside our signal.
+    server = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
+    try:
+        wait_until_accepting(server, port)
+        print(WELCOME.format(url=f"http://{HOST}:{port}/v1"), flush=True)
+        server.wait()
+        raise Failure("The server stopped by itself: see above.")
+    finally:
+        stop(server)
+
+
+def wait_until_accepting(server: subprocess.Popen[Any], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Failure("The server couldn't start: see above.")
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise Failure(f"The server doesn't answer on port {port}.")
+
+
+def stop(server: subprocess.Popen[Any]) -> None:
+    server.send_signal(signal.SIGINT)
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+
+
+# test and docs
+
+
+def test(arguments: list[str]) -> int:
+    """Check everything; or, with arguments for pytest, run these tests alone.
+
+    The last line that is printed tells how many tests passed.
+    """
+    env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    if not arguments:
+        for what, command in CHECKS.items():
+            run(what, PYTHON, "-m", *command, env=env)
+    announce("Tests")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        pytest = [PYTHON, "-m", "pytest", *(arguments or COVERAGE), f"--junit-xml={report}"]
+        code = subprocess.run(pytest, cwd=ROOT, env=env).returncode
+        passed, failed = count(report)
+    if code and not failed:
+        announce(f"pytest ended with code {code}, without a failed test: see above.")
+    print(f"{passed} passed" + (f", {failed} failed" if failed else ""))
+    return code
+
+
+def count(report: Path) -> tuple[int, int]:
+    """How many tests passed, and failed, according to pytest's report (none: it didn't run)."""
+    if not report.is_file():
+        return 0, 0
+    suites = list(ElementTree.parse(report).iter("testsuite"))
+    total, failures, errors, skipped = (
+        sum(int(suite.get(name, 0)) for suite in suites)
+        for name in ("tests", "failures", "errors", "skipped")
+    )
+    return total - failures - errors - skipped, failures + errors
+
+
+def docs() -> int:
+    run("Documentation", PYTHON, "-m", *CHECKS["Documentation"])
+    print(DOCS / "index.html")
+    return 0
+
+
+# The command line
+
+
+def port_number(text: str) -> int:
+    if not 1 <= int(text) <= 65535:
+        raise ValueError(text)
+    return int(text)
+
+
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What to do, and the arguments that are for pytest."""
+    parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    served = commands.add_parser("serve", help="run the example application")
+    served.add_argument("--port", type=port_number, default=8888, help="default: %(default)s")
+    commands.add_parser(
+        "test",
+        help="lint, types, docs, tests and coverage; with arguments, only pytest, which gets them",
+        usage="dev.py test [-h] [ARGUMENT OF PYTEST ...]",
+    )
+    commands.add_parser("docs", help="build the documentation")
+    options, others = parser.parse_known_args(argv)
+    if others and options.command != "test":
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    return options, others
+
+
+def interrupt(*_: object) -> NoReturn:
+    """The first signal ends the command; more of them must not disturb that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str]) -> int:
+    options, others = parse(argv)
+    signals = {signal.SIGINT, signal.SIGTERM}
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # else it runs under nohup
+        signals.add(signal.SIGHUP)
+    for number in signals:
+        signal.signal(number, interrupt)
+    try:
+        prepare()
+        if options.command == "serve":
+            serve(options.port)
+        return test(others) if options.command == "test" else docs()
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0 if options.command == "serve" else 130
+
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036 -- those who run it have not installed the project
+        sys.exit(f"dev.py needs Python 3.11 or later; this is {sys.version.split()[0]}.")
+    sys.exit(main(sys.argv[1:]))
