@@ -1,30 +1,33 @@
-"""Small pure helpers. This module imports nothing of the package."""
+"""Small helpers. They import nothing else of the package."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import json as stdlib_json
 import math
 import os
 import re
 import time
 from base64 import b64decode, b64encode
 from binascii import hexlify
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-import orjson
-from pyramid.settings import aslist
+from cliquet.utils import json
+from cliquet.utils.http import (
+    build_request,
+    build_response,
+    current_resource_name,
+    current_service,
+    follow_subrequest,
+    reapply_cors,
+)
+from cliquet.utils.text import decode_header, encode_header, setting_list
 
 #: Comparisons that a :class:`cliquet.storage.Filter` can make.
 COMPARISON = Enum("COMPARISON", "LT MIN MAX NOT EQ GT IN EXCLUDE")
 
-#: Deepest nesting of the JSON values that are accepted (protocol, "Limits").
-MAX_DEPTH = 100
-
-_LONG_NUMBER = re.compile(rb"\d{19}")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _TRUE = frozenset(("true", "yes", "on"))
 _FALSE = frozenset(("false", "no", "off"))
@@ -79,7 +82,7 @@ def native_value(value: Any) -> Any:
         return _number(value)
     if len(value) > 1 and value[0] == value[-1] == '"':
         try:
-            return orjson.loads(value)
+            return json.loads(value)
         except ValueError:
             return value
     return value
@@ -146,123 +149,39 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: str) -> 
             target[head] = source[head]
 
 
-def encode_header(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Return ``value`` as the native string that WSGI wants in a header (PEP 3333)."""
-    return decode_header(value, encoding)
-
-
-def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Return the text of a header's ``value``."""
-    return value.decode(encoding) if isinstance(value, bytes) else value
-
-
 def strip_uri_prefix(path: str) -> str:
     """Return ``path`` without its version prefix and trailing slash."""
     return re.sub(r"^(/v\d+)?", "", str(path)).rstrip("/")
 
 
-def setting_list(value: Any) -> list[str]:
-    """Return the items of a setting that is a list, or a text of words."""
-    return [] if value in (None, "") else aslist(value)
-
-
-class JSON:
-    """``loads`` and ``dumps``, fast, and exact for integers of any size.
-
-    orjson does the work; it reads integers beyond 64 bits as floats and can't
-    write them: these are left to the standard library.
-    """
-
-    @staticmethod
-    def loads(text: str | bytes) -> Any:
-        """Return the value of the JSON document ``text``, UTF-8 if it is bytes.
-
-        :raises ValueError: when it isn't JSON, or holds lone surrogates,
-            infinite numbers, or integers too long to be read.
-        """
-        raw = text.encode("utf-8") if isinstance(text, str) else text
-        return _loads_exactly(raw) if _LONG_NUMBER.search(raw) else orjson.loads(raw)
-
-    @staticmethod
-    def dumps_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
-        """Return ``value`` as compact JSON in UTF-8.
-
-        :param default: called with what JSON doesn't know, returns what it does.
-        """
-        try:
-            return orjson.dumps(value, default, orjson.OPT_NON_STR_KEYS)
-        except TypeError:  # integers beyond 64 bits, lone surrogates
-            text = stdlib_json.dumps(
-                value, default=default, ensure_ascii=False, separators=(",", ":")
-            )
-            # A surrogate becomes its JSON escape.
-            return text.encode("utf-8", "backslashreplace")
-
-    @classmethod
-    def dumps(cls, value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
-        """Return ``value`` as compact JSON; other options are not looked at."""
-        return cls.dumps_bytes(value, default).decode("utf-8")
-
-
-json = JSON
-
-
-def _loads_exactly(raw: bytes) -> Any:
-    try:
-        value = stdlib_json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
-        # Unlike orjson it reads lone surrogates: they can't be encoded.
-        stdlib_json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return value
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} can't be kept exactly")
-    return number
-
-
 def json_serializer(value: Any, **kw: Any) -> str:
     """Return ``value`` as JSON, for Pyramid's renderers."""
-    return JSON.dumps(value, kw.get("default"))
+    return json.dumps(value, kw.get("default"))
 
 
-def unstorable(value: Any, max_depth: int = MAX_DEPTH) -> str | None:
-    """Tell why a JSON value can't be stored, None if it can.
-
-    Every engine must give back what it was given (guarantee 9 of the
-    backends): text with ``\\u0000`` or lone surrogates, infinities and deep
-    nesting are refused.
-
-    :param max_depth: how many arrays and objects may lie in one another.
-    """
-    level = [value]
-    for _ in range(max_depth):
-        below: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                below.extend(item)
-                below.extend(item.values())
-            elif isinstance(item, (list, tuple)):
-                below.extend(item)
-            elif (reason := _unstorable_scalar(item)) is not None:
-                return reason
-        if not below:
-            return None
-        level = below
-    if any(isinstance(item, (dict, list, tuple)) for item in level):
-        return f"nested deeper than {max_depth} levels"
-    return next(filter(None, map(_unstorable_scalar, level)), None)
-
-
-def _unstorable_scalar(value: Any) -> str | None:
-    if isinstance(value, str):
-        if "\0" in value:
-            return "text with a null character"
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            return "text with a lone surrogate"
-    elif isinstance(value, float) and not math.isfinite(value):
-        return "a number that is not finite"
-    return None
+__all__ = [
+    "COMPARISON",
+    "build_request",
+    "build_response",
+    "classname",
+    "current_resource_name",
+    "current_service",
+    "decode64",
+    "decode_header",
+    "dict_subset",
+    "encode64",
+    "encode_header",
+    "follow_subrequest",
+    "hmac_digest",
+    "json",
+    "json_serializer",
+    "merge_dicts",
+    "msec_time",
+    "native_value",
+    "random_bytes_hex",
+    "read_env",
+    "reapply_cors",
+    "setting_list",
+    "strip_uri_prefix",
+    "strip_whitespace",
+]

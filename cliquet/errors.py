@@ -1,0 +1,153 @@
+"""Errors that clients see: JSON objects, whatever the cause (protocol, "Errors")."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NoReturn
+
+from cornice.errors import Errors
+from pyramid import httpexceptions
+from pyramid.response import Response
+
+from cliquet.utils import encode_header, json
+
+JSON_TYPE = "application/json; charset=UTF-8"
+
+
+class ERRORS(Enum):
+    """The stable numbers of errors."""
+
+    MISSING_AUTH_TOKEN = 104
+    INVALID_AUTH_TOKEN = 105
+    BADJSON = 106
+    INVALID_PARAMETERS = 107
+    MISSING_PARAMETERS = 108
+    INVALID_POSTED_DATA = 109
+    INVALID_RESOURCE_ID = 110
+    MISSING_RESOURCE = 111
+    MISSING_CONTENT_LENGTH = 112
+    REQUEST_TOO_LARGE = 113
+    MODIFIED_MEANWHILE = 114
+    METHOD_NOT_ALLOWED = 115
+    VERSION_NOT_AVAILABLE = 116
+    CLIENT_REACHED_CAPACITY = 117
+    FORBIDDEN = 121
+    CONSTRAINT_VIOLATED = 122
+    BACKEND = 201
+    SERVICE_DEPRECATED = 202
+    UNDEFINED = 999
+
+
+def http_error(
+    httpexception: Any,
+    errno: ERRORS | int | None = None,
+    code: int | None = None,
+    error: str | None = None,
+    message: str | None = None,
+    info: str | None = None,
+    details: Any = None,
+) -> Any:
+    """Return ``httpexception``, a response, with the body of an error.
+
+    :param errno: one of :class:`ERRORS`, or its number; UNDEFINED by default.
+    :param code: the HTTP status in the body, the exception's by default.
+    :param error: its title, the exception's by default.
+    :param info: a URL.
+    :param details: any JSON value.
+    """
+    number = ERRORS.UNDEFINED if errno is None else errno
+    body: dict[str, Any] = {
+        "code": code or httpexception.code,
+        "errno": number.value if isinstance(number, ERRORS) else number,
+        "error": error or httpexception.title,
+    }
+    optional = {"message": message, "info": info, "details": details}
+    body.update((key, value) for key, value in optional.items() if value is not None)
+    return with_json(httpexception, body)
+
+
+def with_json(response: Any, body: Any) -> Any:
+    """Return ``response`` with the JSON value ``body`` as its body."""
+    response.headers["Content-Type"] = JSON_TYPE
+    response.body = json.dumps_bytes(body)
+    return response
+
+
+def json_error_handler(errors: Any) -> Response:
+    """Return the answer that tells the errors of a request (Cornice's ``error_handler``).
+
+    :param errors: a request, as Cornice 6 passes, or its ``errors``.
+    """
+    errors = getattr(errors, "errors", errors)
+    first = min(errors, key=lambda error: str(error["name"]))
+    response = http_error(
+        httpexceptions.HTTPBadRequest(),
+        errno=ERRORS.INVALID_PARAMETERS,
+        code=errors.status,
+        error="Invalid parameters",
+        message=_message(first),
+        details=[_detail(error) for error in errors],
+    )
+    response.status_int = errors.status
+    return response
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    name, location = error["name"], error["location"]
+    description = _text(error["description"])
+    if not name:
+        return f"{location}: {description}"
+    if name in description:
+        return description
+    return f"{name} in {location}: {description}"
+
+
+def _detail(error: Mapping[str, Any]) -> dict[str, Any]:
+    return {**error, "name": error["name"] or None, "description": _text(error["description"])}
+
+
+def _text(description: Any) -> str:
+    return description.decode("utf-8") if isinstance(description, bytes) else str(description)
+
+
+def add_error(
+    request: Any, location: str, name: str | None = None, description: Any = None, **kw: Any
+) -> None:
+    """Note an error of the request, in any location (Cornice 6 knows only some)."""
+    if not hasattr(request, "errors"):
+        request.errors = Errors()
+    request.errors.append({"location": location, "name": name, "description": description, **kw})
+
+
+def raise_invalid(
+    request: Any,
+    location: str = "body",
+    name: str | None = None,
+    description: Any = None,
+    **kw: Any,
+) -> NoReturn:
+    """Refuse the request with a 400 that tells what is wrong.
+
+    :param location: ``body``, ``querystring``, ``path``, ``headers``…
+    :param name: the field or parameter.
+    :raises pyramid.httpexceptions.HTTPBadRequest: always.
+    """
+    add_error(request, location, name, description, **kw)
+    raise json_error_handler(request)
+
+
+def send_alert(
+    request: Any, message: str | None = None, url: str | None = None, code: str = "soft-eol"
+) -> None:
+    """Add an ``Alert`` header to the answer.
+
+    :param url: a page about it, the setting ``project_docs`` by default.
+    :param code: ``soft-eol`` or ``hard-eol``.
+    """
+    if url is None:
+        url = request.registry.settings["project_docs"]
+    # Headers are best kept ASCII (RFC 9110, 5.5): the standard library escapes the rest.
+    alert = stdlib_json.dumps({"code": code, "message": message, "url": url})
+    request.response.headers["Alert"] = encode_header(alert)

@@ -1,0 +1,300 @@
+"""The settings: their names, defaults, types and meanings, and where values come from."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pyramid.exceptions import ConfigurationError
+
+from cliquet.utils import read_env, setting_list
+
+PREFIX = "cliquet"
+
+INITIALIZATION_SEQUENCE = (
+    "cliquet.initialization.setup_request_bound_data",
+    "cliquet.initialization.setup_json_serializer",
+    "cliquet.initialization.setup_logging",
+    "cliquet.initialization.setup_storage",
+    "cliquet.initialization.setup_permission",
+    "cliquet.initialization.setup_cache",
+    "cliquet.initialization.setup_requests_scheme",
+    "cliquet.initialization.setup_version_redirection",
+    "cliquet.initialization.setup_deprecation",
+    "cliquet.initialization.setup_authentication",
+    "cliquet.initialization.setup_backoff",
+    "cliquet.initialization.setup_statsd",
+    "cliquet.initialization.setup_listeners",
+    "cliquet.events.setup_transaction_hook",
+)
+
+
+class Kind(NamedTuple):
+    """A type of settings: what is expected, and a function that refuses the rest."""
+
+    expected: str
+    parse: Callable[[Any], Any]
+
+
+def _text(value: Any) -> Any:
+    return value
+
+
+def _natural(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, (bool, float)) or number < 0:
+        raise ValueError
+    return number
+
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
+}
+
+
+def _boolean(value: Any) -> bool:
+    return _BOOLEANS[str(value).strip().lower()]
+
+
+def _date(value: Any) -> datetime.datetime:
+    return parse_date(value)
+
+
+def _version(value: Any) -> list[str]:
+    if not (numbers := re.findall(r"\d+", str(value))):
+        raise ValueError
+    return numbers
+
+
+TEXT = Kind("a text", _text)
+NATURAL = Kind("an integer, 0 or more", _natural)
+BOOLEAN = Kind("true or false", _boolean)
+DATE = Kind("a date (ISO 8601)", _date)
+WORDS = Kind("a list of words", setting_list)
+VERSION = Kind("a version, as 1.0", _version)
+
+
+class Setting(NamedTuple):
+    """A row of the table: an empty or missing value always is accepted."""
+
+    key: str
+    default: Any
+    kind: Kind
+    meaning: str
+
+
+#: All the settings, in the order of the documentation.
+SETTINGS = (
+    Setting("project_name", "", TEXT, "The name of the service, shown by the hello view."),
+    Setting(
+        "project_version",
+        "",
+        TEXT,
+        "The version of the service; its first number makes the URL prefix.",
+    ),
+    Setting("project_docs", "", TEXT, "Where the service is documented (a URL)."),
+    Setting(
+        "http_api_version",
+        None,
+        VERSION,
+        "``MAJOR.MINOR`` of the API, from ``project_version`` by default; MAJOR is the URL prefix.",
+    ),
+    Setting(
+        "backoff",
+        None,
+        NATURAL,
+        "Seconds that clients are asked to wait, in a header of every answer.",
+    ),
+    Setting("retry_after_seconds", 30, NATURAL, "``Retry-After`` of 503 answers."),
+    Setting(
+        "batch_max_requests",
+        25,
+        NATURAL,
+        "How many requests a batch may have; empty: no limit.",
+    ),
+    Setting("paginate_by", None, NATURAL, "Default and greatest number of records of a page."),
+    Setting(
+        "id_generator",
+        "cliquet.storage.generators.UUID4",
+        TEXT,
+        "The class that makes the ids of records.",
+    ),
+    Setting(
+        "storage_backend",
+        "",
+        TEXT,
+        "The module of the storage, as ``cliquet.storage.sqlite``; empty: none.",
+    ),
+    Setting("storage_url", "", TEXT, "Where the storage is."),
+    Setting("permission_backend", "", TEXT, "The module of the permission backend; empty: none."),
+    Setting("permission_url", "", TEXT, "Where the permission backend is."),
+    Setting("cache_backend", "", TEXT, "The module of the cache; empty: none."),
+    Setting("cache_url", "", TEXT, "Where the cache is."),
+    Setting("storage_pool_size", 25, NATURAL, "Connections of the storage, per process."),
+    Setting(
+        "permission_pool_size", 25, NATURAL, "Connections of the permission backend, per process."
+    ),
+    Setting("cache_pool_size", 25, NATURAL, "Connections of the cache, per process."),
+    Setting("storage_max_fetch_size", 10000, NATURAL, "Most records that one query brings."),
+    Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
+    Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
+    Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
+    Setting("cors_origins", "*", WORDS, "Origins whose pages may call the service."),
+    Setting(
+        "cors_max_age_seconds",
+        3600,
+        NATURAL,
+        "How long browsers may keep a preflight answer; empty or 0: not told.",
+    ),
+    Setting("eos", None, DATE, "The date when the service ends; answers tell it, then are 410."),
+    Setting("eos_message", None, TEXT, "What to tell about the end of the service."),
+    Setting("eos_url", None, TEXT, "A page about the end of the service."),
+    Setting(
+        "error_info_link",
+        "https://github.com/mozilla-services/cliquet/issues/",
+        TEXT,
+        "``info`` of 500 answers.",
+    ),
+    Setting("http_scheme", None, TEXT, "The scheme of URLs, instead of what the server says."),
+    Setting("http_host", None, TEXT, "The host of URLs, instead of what the request says."),
+    Setting(
+        "version_prefix_redirect_enabled",
+        True,
+        BOOLEAN,
+        "Whether a URL without version redirects to the one with it.",
+    ),
+    Setting(
+        "trailing_slash_redirect_enabled",
+        True,
+        BOOLEAN,
+        "Whether an unknown URL that ends with a slash redirects to the one without.",
+    ),
+    Setting("vary", "Authorization", TEXT, "The ``Vary`` header of every answer."),
+    Setting("userid_hmac_secret", "", TEXT, "The key of the user ids of Basic auth."),
+    Setting("multiauth.policies", "basicauth", WORDS, "Authentication policies, in order."),
+    Setting(
+        "multiauth.policy.basicauth.use",
+        "cliquet.authentication.BasicAuthAuthenticationPolicy",
+        TEXT,
+        "The class of the policy ``basicauth``.",
+    ),
+    Setting(
+        "multiauth.groupfinder",
+        "cliquet.authorization.groupfinder",
+        TEXT,
+        "The function that tells the groups of a user.",
+    ),
+    Setting(
+        "multiauth.authorization_policy",
+        "cliquet.authorization.AuthorizationPolicy",
+        TEXT,
+        "The class that decides who may do what.",
+    ),
+    Setting("event_listeners", "", WORDS, "Names of the listeners of events."),
+    Setting("includes", "", WORDS, "Packages to include after the initialization."),
+    Setting(
+        "initialization_sequence",
+        INITIALIZATION_SEQUENCE,
+        WORDS,
+        "The steps of the initialization, in order.",
+    ),
+    Setting(
+        "logging_renderer",
+        "cliquet.logs.ClassicLogRenderer",
+        TEXT,
+        "The class that writes log lines.",
+    ),
+    Setting("statsd_url", None, TEXT, "Where metrics are sent, as ``udp://host:port``."),
+    Setting("statsd_prefix", None, TEXT, "What metrics begin with; the project's name by default."),
+    Setting("statsd_backend", "cliquet.statsd", TEXT, "The module of the metrics client."),
+    Setting("newrelic_config", None, TEXT, "The configuration file of New Relic."),
+    Setting("newrelic_env", "dev", TEXT, "The environment of New Relic."),
+    Setting("profiler_enabled", False, BOOLEAN, "Whether every request is profiled."),
+    Setting("profiler_dir", "/tmp", TEXT, "Where profiles are written."),
+    Setting("tm.annotate_user", False, BOOLEAN, "Whether transactions bear the user's id."),
+    Setting(
+        "tm.manager_hook",
+        "cliquet.transactions.request_manager",
+        TEXT,
+        "The function that gives a request its transaction manager.",
+    ),
+)
+
+DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
+
+
+def parse_date(value: Any) -> datetime.datetime:
+    """Return a date of ISO 8601 with its time zone, UTC if it tells none.
+
+    :raises ValueError: when it is none.
+    """
+    date = datetime.datetime.fromisoformat(str(value))
+    return date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
+
+
+class Names(NamedTuple):
+    """The forms that the keys of an application have."""
+
+    project: str
+
+    def bare(self, key: str) -> str:
+        """Return ``key`` without the prefix of the toolkit or of the project."""
+        prefix, dot, rest = key.partition(".")
+        known = dot and rest and prefix in (PREFIX, self.project)
+        return rest if known else key
+
+    def forms(self, bare: str) -> Iterator[str]:
+        """Return the forms of a key; each one's environment variable wins over those before."""
+        yield bare
+        if self.project and self.project != PREFIX:
+            yield f"{self.project}.{bare}"
+        yield f"{PREFIX}.{bare}"
+
+
+def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
+    """Complete the settings with defaults and with the environment.
+
+    Afterwards ``settings[key]`` holds the value for the bare name of each key.
+
+    :param default_settings: bare or prefixed keys, and their values.
+    :raises ValueError: when two forms of a key have different values.
+    """
+    settings = config.get_settings()
+    names = Names(settings.get("project_name") or "")
+    defaults = {names.bare(key): value for key, value in default_settings.items()}
+    for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
+        forms = list(names.forms(bare))
+        defined = [form for form in forms if form in settings]
+        if len({str(settings[form]) for form in defined}) > 1:
+            raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
+        value = settings[defined[0]] if defined else defaults[bare]
+        for form in forms:
+            value = read_env(form, value)
+        settings.update(dict.fromkeys((*defined, bare), value))
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse values of the wrong type, all at once.
+
+    :raises pyramid.exceptions.ConfigurationError: tells each key, its value,
+        and what was expected.
+    """
+    problems = []
+    for setting in SETTINGS:
+        value = settings.get(setting.key)
+        if value in (None, ""):
+            continue
+        try:
+            setting.kind.parse(value)
+        except (ValueError, TypeError, KeyError):
+            problems.append(f"{setting.key} = {value!r}: expected {setting.kind.expected}")
+    if problems:
+        raise ConfigurationError("Invalid settings:\n  " + "\n  ".join(problems))
+
+
+def integer_or_none(value: Any) -> int | None:
+    """Return the integer that a setting holds, None when it is empty."""
+    return None if value in (None, "") else int(value)

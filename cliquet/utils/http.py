@@ -1,0 +1,172 @@
+"""Requests made of requests: what a batch, and applications, send to the application itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from cornice import cors
+from cornice.util import current_service as cornice_service
+from pyramid.httpexceptions import HTTPException
+from pyramid.request import Request
+from pyramid.response import Response
+
+from cliquet.utils import json
+from cliquet.utils.text import decode_header, encode_header, setting_list
+
+#: Headers of the answers that pages of other origins may read.
+EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
+
+#: How many redirections of a sub-request are followed.
+MAX_REDIRECTIONS = 5
+
+_SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
+_PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
+
+
+def current_service(request: Any) -> Any:
+    """Return the Cornice service that the request is for, or None."""
+    return cornice_service(request) if getattr(request, "matched_route", None) else None
+
+
+def current_resource_name(request: Any) -> str:
+    """Return the name of the resource that the request is for.
+
+    :raises AttributeError: when the request is for none.
+    """
+    service = current_service(request)
+    name: str = service.viewset.get_name(service.resource)
+    return name
+
+
+def reapply_cors(request: Any, response: Any) -> Any:
+    """Put the CORS headers on an answer that was made anew, and return it."""
+    service = current_service(request)
+    if service:
+        request.info["cors_checked"] = False
+        return cors.apply_cors_post_request(service, request, response)
+    origin = request.headers.get("Origin")
+    if origin:
+        allowed = setting_list(request.registry.settings["cors_origins"])
+        if "*" in allowed or decode_header(origin) in allowed:
+            response.headers["Access-Control-Allow-Origin"] = encode_header(origin)
+    response.headers["Access-Control-Expose-Headers"] = ",".join(EXPOSED_HEADERS)
+    return response
+
+
+def with_version_prefix(registry: Any, path: str) -> str:
+    """Return ``path`` with the version prefix of the API, if it lacks it."""
+    prefix = f"/{registry.route_prefix}"
+    versioned = path == prefix or path.startswith((f"{prefix}/", f"{prefix}?"))
+    return path if versioned else prefix + path
+
+
+def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
+    """Return a request on behalf of ``original``.
+
+    :param dict_obj: ``path`` (with or without the version prefix), and
+        optionally ``method`` (GET), ``headers`` (added to those of
+        ``original``) and ``body`` (a JSON value).
+    """
+    path, _, query = with_version_prefix(original.registry, dict_obj["path"]).partition("?")
+    body = dict_obj.get("body")
+    payload = b"" if body is None else json.dumps_bytes(body)
+    environ = {
+        key: value
+        for key, value in original.environ.items()
+        if key in _SERVER_KEYS or key.startswith(("HTTP_", "wsgi."))
+    }
+    environ.update(
+        {
+            "REQUEST_METHOD": str(dict_obj.get("method") or "GET").upper(),
+            "SCRIPT_NAME": original.environ.get("SCRIPT_NAME", ""),
+            "PATH_INFO": unquote(path, "latin-1") if path.isascii() else _wsgi_path(path),
+            "QUERY_STRING": quote(query, safe=_PATH_SAFE),
+            "CONTENT_TYPE": original.environ.get("CONTENT_TYPE", ""),
+            "CONTENT_LENGTH": str(len(payload)),
+            "wsgi.input": io.BytesIO(payload),
+        }
+    )
+    if body is not None:
+        environ["CONTENT_TYPE"] = "application/json"
+    request = _request_class(original)(environ)
+    request.headers.update(dict_obj.get("headers") or {})
+    return adopt(original, request)
+
+
+def _wsgi_path(path: str) -> str:
+    """Return a path of any text as WSGI wants it: the bytes of UTF-8, as latin-1 (PEP 3333)."""
+    return unquote(quote(path, safe=_PATH_SAFE), "latin-1")
+
+
+def _request_class(request: Any) -> type:
+    return type(request) if isinstance(request, Request) else Request
+
+
+def adopt(original: Any, request: Any) -> Any:
+    """Make ``request`` a sub-request of ``original``: same application, same bound data."""
+    request.registry = original.registry
+    request.parent = original
+    bound_data = getattr(original, "bound_data", None)
+    if bound_data is not None:
+        request.bound_data = bound_data
+    return request
+
+
+def build_response(response: Any, request: Any) -> dict[str, Any]:
+    """Return the JSON description of ``response``, for the answer of a batch."""
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        body = response.body.decode("utf-8", "replace")
+    return {
+        "path": unquote(request.path),
+        "status": response.status_code,
+        "headers": dict(response.headers),
+        "body": "" if request.method == "HEAD" else body,
+    }
+
+
+def follow_subrequest(request: Any, subrequest: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """Send a sub-request, and follow the redirections to this service.
+
+    :param kwargs: for ``request.invoke_subrequest``.
+    :returns: the answer, and the request that it answers.
+    :raises pyramid.httpexceptions.HTTPException: an error of the client, as
+        this service formats it. What fails otherwise is raised as it is.
+    """
+    for _ in range(MAX_REDIRECTIONS):
+        response = _invoke(request, subrequest, **kwargs)
+        redirected = _redirection(subrequest, response)
+        if redirected is None:
+            break
+        subrequest = redirected
+    if isinstance(response, HTTPException) and response.status_code >= 400:
+        raise response
+    return response, subrequest
+
+
+def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
+    try:
+        return request.invoke_subrequest(subrequest, **kwargs)
+    except Exception as error:
+        response = subrequest.invoke_exception_view(request=subrequest)
+        if response.status_code >= 500:
+            raise error
+        return response
+
+
+def _redirection(subrequest: Any, response: Any) -> Any:
+    """Return the request that ``response`` redirects to, None if it doesn't or elsewhere."""
+    location = response.headers.get("Location")
+    if not (300 <= response.status_code < 400 and location):
+        return None
+    target = urlsplit(location)
+    if target.netloc not in ("", subrequest.host):
+        return None
+    followed = subrequest.copy()
+    followed.environ["PATH_INFO"] = unquote(target.path, "latin-1")
+    followed.environ["QUERY_STRING"] = target.query
+    return adopt(subrequest, followed)

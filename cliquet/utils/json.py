@@ -1,0 +1,104 @@
+"""JSON, fast, and exact for numbers of any size.
+
+orjson does the work; it reads integers beyond 64 bits as floats and can't
+write them: these are left to the standard library.
+"""
+
+from __future__ import annotations
+
+import json as stdlib_json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+#: Deepest nesting of the JSON values that are accepted (protocol, "Limits").
+MAX_DEPTH = 100
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+
+
+def loads(text: str | bytes) -> Any:
+    """Return the value of the JSON document ``text``, UTF-8 if it is bytes.
+
+    :raises ValueError: when it isn't JSON, or holds lone surrogates,
+        infinite numbers, or integers too long to be read.
+    """
+    raw = text.encode("utf-8") if isinstance(text, str) else text
+    return _loads_exactly(raw) if _LONG_NUMBER.search(raw) else orjson.loads(raw)
+
+
+def dumps_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Return ``value`` as compact JSON in UTF-8.
+
+    :param default: called with what JSON doesn't know, returns what it does.
+    """
+    try:
+        return orjson.dumps(value, default, orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        text = stdlib_json.dumps(value, default=default, ensure_ascii=False, separators=(",", ":"))
+        # A surrogate becomes its JSON escape.
+        return text.encode("utf-8", "backslashreplace")
+
+
+def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
+    """Return ``value`` as compact JSON; other options are not looked at."""
+    return dumps_bytes(value, default).decode("utf-8")
+
+
+def _loads_exactly(raw: bytes) -> Any:
+    try:
+        value = stdlib_json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
+        # Unlike orjson it reads lone surrogates: they can't be encoded.
+        stdlib_json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} can't be kept exactly")
+    return number
+
+
+def unstorable(value: Any, max_depth: int = MAX_DEPTH) -> str | None:
+    """Tell why a JSON value can't be stored, None if it can.
+
+    Every engine must give back what it was given (guarantee 9 of the
+    backends): text with ``\\u0000`` or lone surrogates, infinities and deep
+    nesting are refused.
+
+    :param max_depth: how many arrays and objects may lie in one another.
+    """
+    level = [value]
+    for _ in range(max_depth):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item)
+                below.extend(item.values())
+            elif isinstance(item, (list, tuple)):
+                below.extend(item)
+            elif (reason := _unstorable_scalar(item)) is not None:
+                return reason
+        if not below:
+            return None
+        level = below
+    if any(isinstance(item, (dict, list, tuple)) for item in level):
+        return f"nested deeper than {max_depth} levels"
+    return next(filter(None, map(_unstorable_scalar, level)), None)
+
+
+def _unstorable_scalar(value: Any) -> str | None:
+    if isinstance(value, str):
+        if "\0" in value:
+            return "text with a null character"
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            return "text with a lone surrogate"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return "a number that is not finite"
+    return None

@@ -1,0 +1,22 @@
+"""Texts of headers and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.settings import aslist
+
+
+def encode_header(value: str | bytes, encoding: str = "utf-8") -> str:
+    """Return ``value`` as the native string that WSGI wants in a header (PEP 3333)."""
+    return decode_header(value, encoding)
+
+
+def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
+    """Return the text of a header's ``value``."""
+    return value.decode(encoding) if isinstance(value, bytes) else value
+
+
+def setting_list(value: Any) -> list[str]:
+    """Return the items of a setting that is a list, or a text of words."""
+    return [] if value in (None, "") else aslist(value)
