@@ -193,6 +193,7 @@ def stop(server: subprocess.Popen[Any]) -> None:
         server.wait(timeout=10)
     except subprocess.TimeoutExpired:
         server.kill()
+        server.wait()
 
 
 # test and docs

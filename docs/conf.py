@@ -2,6 +2,12 @@
 
 from importlib.metadata import version as version_of
 
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from cliquet.settings import SETTINGS, Setting
+
 project = "Cliquet"
 version = release = version_of("cliquet")
 
@@ -10,4 +16,35 @@ exclude_patterns = ["_build"]
 nitpicky = True
 
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"Cliquet {release}"
+
+
+def described(setting: Setting) -> str:
+    """A setting as Sphinx describes a configuration value; an empty default is left out."""
+    default = setting.default
+    if isinstance(default, bool):
+        default = str(default).lower()
+    elif isinstance(default, tuple | list):
+        default = " ".join(default)
+    return "\n".join(
+        [
+            f".. confval:: {setting.key}",
+            f"    :type: {setting.kind.expected}",
+            *([] if default in (None, "") else [f"    :default: ``{default}``"]),
+            "",
+            f"    {setting.meaning}",
+            "",
+        ]
+    )
+
+
+class SettingsDirective(SphinxDirective):
+    """The settings, from the table that the package itself reads: none is forgotten."""
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n".join(map(described, SETTINGS)))
+
+
+def setup(app: Sphinx) -> None:
+    app.add_directive("settings", SettingsDirective)

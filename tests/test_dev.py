@@ -1,0 +1,263 @@
+"""The commands of ``dev.py``: its functions, without making an environment."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+REPORT = """
+<testsuites>
+  <testsuite name="pytest" tests="{tests}" failures="{failures}" errors="{errors}" skipped="1"/>
+</testsuites>
+"""
+
+# Plays the part of ``dev.py serve``: the server that it runs belongs to the test.
+DRIVER = """
+import os, signal, sys
+import dev
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored if the tests run under nohup
+dev.prepare = lambda: None
+dev.serve = lambda port: dev.run_server([sys.executable, "-c", sys.argv[2]], port, os.environ)
+sys.exit(dev.main(["serve", "--port", sys.argv[1]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def dev():
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(dev, tmp_path, monkeypatch):
+    """A checkout that has what the environment is made from, and nothing else."""
+    venv = tmp_path / ".venv"
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "VENV", venv)
+    monkeypatch.setattr(dev, "STAMP", venv / "complete")
+    monkeypatch.setattr(dev, "PYTHON", str(venv / "bin" / "python"))
+    for name in dev.REQUIREMENTS:
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        number = busy.getsockname()[1]
+    return number
+
+
+def start(port, server):
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(port), textwrap.dedent(server)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_help_tells_the_commands():
+    done = subprocess.run(
+        [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert all(command in done.stdout for command in ("serve", "test", "docs"))
+
+
+@pytest.mark.parametrize("argv", [[], ["dance"], ["docs", "x"], ["serve", "-x"], ["serve", "x"]])
+def test_unknown_arguments_are_refused(dev, argv, capsys):
+    with pytest.raises(SystemExit) as raised:
+        dev.parse(argv)
+    assert raised.value.code == 2
+    assert "usage: dev.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+def test_port_must_exist(dev, port, capsys):
+    with pytest.raises(SystemExit):
+        dev.parse(["serve", "--port", port])
+    assert "port" in capsys.readouterr().err
+
+
+def test_port_has_a_default(dev):
+    assert dev.parse(["serve"])[0].port == 8888
+    assert dev.parse(["serve", "--port", "9000"])[0].port == 9000
+
+
+def test_arguments_of_test_are_for_pytest(dev):
+    arguments = ["-k", "paging and token", "tests/test_events.py", "-x", "--maxfail=2"]
+    options, others = dev.parse(["test", *arguments])
+    assert options.command == "test"
+    assert others == arguments
+
+
+def test_environment_is_ready_when_it_was_completed(dev, checkout):
+    assert not dev.is_ready()
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").touch()
+    assert not dev.is_ready()
+    dev.STAMP.write_text(dev.fingerprint())
+    assert dev.is_ready()
+
+
+@pytest.mark.parametrize("name", ["setup.py", "pyproject.toml", "dev.py"])
+def test_fingerprint_changes_with_the_requirements(dev, checkout, name):
+    before = dev.fingerprint()
+    (checkout / name).write_text("changed")
+    assert dev.fingerprint() != before
+
+
+def test_fingerprint_changes_with_python(dev, checkout, monkeypatch):
+    before = dev.fingerprint()
+    monkeypatch.setattr(sys, "version", "3.99")
+    assert dev.fingerprint() != before
+
+
+def test_fingerprint_changes_with_the_place(dev, checkout, monkeypatch):
+    before = dev.fingerprint()
+    monkeypatch.setattr(dev, "VENV", Path("/elsewhere/.venv"))
+    assert dev.fingerprint() != before
+
+
+def test_without_ensurepip_a_user_learns_what_to_install(dev, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(dev.Failure, match=r"apt-get install python3\.\d+-venv"):
+        dev.ensure_venv_module()
+
+
+def test_without_ensurepip_root_installs_it(dev, monkeypatch):
+    commands = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(dev, "run", lambda what, *command: commands.append(command))
+    dev.ensure_venv_module()
+    assert [command[:2] for command in commands] == [("apt-get", "update"), ("apt-get", "install")]
+
+
+def test_what_pip_says_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd):
+    monkeypatch.setattr(dev, "PYTHON", "/bin/echo")
+    dev.pip_install("something")
+    assert capfd.readouterr().out == ""
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    with pytest.raises(dev.Failure, match="something-unknown"):
+        dev.pip_install("--no-index", "something-unknown")
+    assert "No matching distribution" in capfd.readouterr().out
+
+
+def test_failed_step_ends_the_command(dev, monkeypatch, capsys):
+    monkeypatch.setattr(dev, "prepare", lambda: dev.run("Lint", sys.executable, "-c", "exit(3)"))
+    assert dev.main(["docs"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "==> Lint\n"
+    assert captured.err == "Lint: failed, see above.\n"
+
+
+@pytest.mark.parametrize(
+    "numbers, expected",
+    [((5, 0, 0), (4, 0)), ((5, 2, 0), (2, 2)), ((5, 1, 1), (2, 2)), ((1, 0, 0), (0, 0))],
+)
+def test_count_of_passed_and_failed(dev, tmp_path, numbers, expected):
+    tests, failures, errors = numbers
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT.format(tests=tests, failures=failures, errors=errors))
+    assert dev.count(report) == expected
+
+
+def test_nothing_is_counted_without_a_report(dev, tmp_path):
+    assert dev.count(tmp_path / "report.xml") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "body, code, last_line",
+    [("assert True", 0, "1 passed"), ("assert False", 1, "0 passed, 1 failed")],
+)
+def test_last_line_tells_how_many_passed(dev, tmp_path, monkeypatch, capfd, body, code, last_line):
+    (tmp_path / "test_one.py").write_text(f"def test_one():\n    {body}\n")
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    assert dev.test(["-p", "no:cacheprovider"]) == code
+    assert capfd.readouterr().out.splitlines()[-1] == last_line
+
+
+def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("READONLY", "true")
+    monkeypatch.setenv("CLIQUET_STORAGE_URL", "elsewhere")
+    monkeypatch.setenv("CLIQUET_TEST_REDIS_URL", "redis://localhost")
+    (tmp_path / "test_one.py").write_text(
+        "import os\n\ndef test():\n    print(sorted(os.environ))\n"
+    )
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    dev.test(["-s", "-p", "no:cacheprovider"])
+    seen = capfd.readouterr().out
+    assert "'PATH'" in seen
+    assert "'CLIQUET_TEST_REDIS_URL'" in seen
+    assert "READONLY" not in seen
+    assert "CLIQUET_STORAGE_URL" not in seen
+
+
+def test_busy_port_is_told(dev):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        with pytest.raises(dev.Failure, match=f"Port {port} can't be used: Address already in use"):
+            dev.raise_if_busy(port)
+    dev.raise_if_busy(port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_the_server_cleanly(port, number):
+    """The lines to try come once connections are accepted; the signal reaches the server."""
+    server = f"""
+        import socket
+        listening = socket.create_server(("127.0.0.1", {port}))
+        try:
+            while True:
+                listening.accept()
+        except KeyboardInterrupt:
+            print("bye")
+    """
+    running = start(port, server)
+    assert any("curl" in line for line in iter(running.stdout.readline, ""))
+    socket.create_connection(("127.0.0.1", port)).close()
+    running.send_signal(number)
+    out, err = running.communicate(timeout=10)
+    assert running.returncode == 0
+    assert out.endswith("bye\n")
+    assert err == ""
+
+
+def test_server_that_cannot_start_is_told(port):
+    running = start(port, "exit(1)")
+    out, err = running.communicate(timeout=10)
+    assert running.returncode == 1
+    assert (out, err) == ("", "The server couldn't start: see above.\n")
+
+
+def test_server_that_never_answers_is_given_up(dev, port, monkeypatch):
+    monkeypatch.setattr(dev, "PATIENCE", 0.2)
+    with pytest.raises(dev.Failure, match=f"doesn't answer on port {port}"):
+        dev.run_server([sys.executable, "-c", "import time; time.sleep(60)"], port, os.environ)
+
+
+def test_server_that_stops_is_told(port):
+    server = f"""
+        import socket
+        socket.create_server(("127.0.0.1", {port})).accept()
+    """
+    running = start(port, server)
+    out, err = running.communicate(timeout=10)
+    assert running.returncode == 1
+    assert "curl" in out
+    assert err == "The server stopped by itself: see above.\n"

@@ -1,0 +1,106 @@
+"""What is installed from the distribution: made as a release is, then used away from the checkout."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE")
+
+READ_DATA_FILES = """
+import importlib.resources, sys
+package = importlib.resources.files("cliquet")
+for name in sys.argv[1:]:
+    package.joinpath(name).read_bytes()
+print(package)
+"""
+
+
+def files_of_package():
+    """What must be in the wheel: every file under ``cliquet/``, modules and others, no cache."""
+    package = ROOT / "cliquet"
+    return sorted(
+        str(path.relative_to(package))
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel made from the source distribution, itself made from a copy of the checkout."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in SOURCES:
+        shutil.copy(ROOT / name, checkout)
+    shutil.copytree(
+        ROOT / "cliquet", checkout / "cliquet", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist", str(checkout)],
+        cwd=checkout,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = checkout.glob("dist/*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """The scripts of an environment where the wheel is installed, and what it needs borrowed."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    scripts = folder / "bin"
+    pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install"]
+    subprocess.run(
+        [*pip, "--quiet", "--no-deps", "--no-index", wheel], check=True, capture_output=True
+    )
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    # Paths read from a .pth file come last, and the .pth files found there are not read: the
+    # dependencies are found, the checkout of an editable installation is not.
+    site_packages.joinpath("borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    return scripts
+
+
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_wheel_has_every_file_of_the_package(wheel):
+    inside = {
+        name.removeprefix("cliquet/")
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.startswith("cliquet/")
+    }
+    assert inside == set(files_of_package())
+    assert "py.typed" in inside
+
+
+def test_wheel_has_nothing_but_the_package(wheel):
+    top = {Path(name).parts[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert top == {"cliquet", "cliquet-3.2.0.dist-info"}
+
+
+def test_installed_package_reads_its_data_files(environment, tmp_path):
+    data_files = [name for name in files_of_package() if not name.endswith(".py")]
+    place = run([environment / "python", "-c", READ_DATA_FILES, *data_files], tmp_path)
+    assert Path(place).is_relative_to(environment.parent)
+
+
+def test_installed_package_can_be_imported(environment, tmp_path):
+    version = run(
+        [environment / "python", "-c", "import cliquet; print(cliquet.__version__)"], tmp_path
+    )
+    assert version == "3.2.0"
+
+
+def test_command_is_installed(environment, tmp_path):
+    assert "3.2.0" in run([environment / "cliquet", "--version"], tmp_path)
