@@ -1,0 +1,125 @@
+"""What the memory engines of one application share: their lock, and the way back.
+
+One lock guards them all, so that no two of them ever wait for one another. A
+request that writes keeps it until its transaction ends: what others read is
+what was committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet import transactions
+
+UndoLog = list[Callable[[], Any]]
+
+
+class MemoryTransactions:
+    """The lock and the transactions of the memory engines of an application.
+
+    :param per_request: whether what a request writes is saved or undone as a
+        whole (setting ``transaction_per_request``); if not, each operation is.
+    """
+
+    def __init__(self, per_request: bool = True) -> None:
+        self._mutex = threading.RLock()
+        self._per_request = per_request
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """Within this block nobody else writes, and everything seen is committed."""
+        return self._mutex
+
+    @contextmanager
+    def writing(self) -> Iterator[UndoLog]:
+        """Within this block, and until the request's transaction ends, nobody else reads or writes.
+
+        :returns: a list, to which the block appends, for each of its changes,
+            a function that undoes it. They are called, the last one first, when the
+            block or the transaction fails.
+        """
+        part = transactions.participant(self, self._part)
+        alone = part is None or not self._per_request
+        if part is None:
+            part = self._part()
+        part.hold()
+        start = len(part.log)
+        try:
+            yield part.log
+        except BaseException:
+            part.rewind(start)
+            raise
+        finally:
+            if alone:
+                part.save()
+
+    def lock(self) -> None:
+        """Keep others from reading and writing until the request's transaction ends.
+
+        Where each operation commits itself, until the next one that writes.
+        There is nothing to do outside of a request.
+        """
+        part = transactions.participant(self, self._part)
+        if part is not None:
+            part.hold()
+
+    def _part(self) -> _Part:
+        return _Part(self)
+
+
+class _Part(transactions.Participant):
+    """The lock while it is held, and how to undo what was done under it."""
+
+    def __init__(self, owner: MemoryTransactions) -> None:
+        super().__init__()
+        self.log: UndoLog = []
+        self._owner = owner
+        self._holding = False
+
+    def hold(self) -> None:
+        if not self._holding:
+            self._owner._mutex.acquire()
+            self._holding = True
+
+    def rewind(self, length: int) -> None:
+        while len(self.log) > length:
+            self.log.pop()()
+
+    def save(self) -> None:
+        self.log.clear()
+        self._release()
+
+    def undo(self) -> None:
+        try:
+            self.rewind(0)
+        finally:
+            self._release()
+
+    def mark(self) -> Callable[[], None]:
+        length = len(self.log)
+        return lambda: self.rewind(length)
+
+    def abort(self, transaction: Any) -> None:
+        super().abort(transaction)
+        # A savepoint that is older than this part ends it alone: what the
+        # request writes afterwards belongs to a new one.
+        transaction.set_data(self._owner, None)
+
+    def _release(self) -> None:
+        if self._holding:
+            self._holding = False
+            self._owner._mutex.release()
+
+
+def transactions_from_config(config: Any) -> MemoryTransactions:
+    """Return the one that the memory engines of this application share."""
+    shared: MemoryTransactions | None = getattr(config.registry, "memory_transactions", None)
+    if shared is None:
+        settings = config.get_settings()
+        shared = MemoryTransactions(asbool(settings.get("transaction_per_request", True)))
+        config.registry.memory_transactions = shared
+    return shared
