@@ -16,6 +16,8 @@ from uuid import uuid4
 import structlog
 from pyramid.settings import asbool
 
+from cliquet.permission.text import Pattern
+
 logger = structlog.get_logger()
 
 #: Given an object id and a permission, tells which (object id, permission) give it.
@@ -146,6 +148,15 @@ def bound_permissions(
     if get_bound_permissions is None:
         return [(object_id, permission)]
     return [(bound_id, bound) for bound_id, bound in get_bound_permissions(object_id, permission)]
+
+
+def bound_patterns(
+    object_id_match: str | None, permission: str, get_bound_permissions: BoundPermissions | None
+) -> list[tuple[Pattern, str]]:
+    """Return the patterns of object ids to look for, each with its permission, for the engines."""
+    match = "*" if object_id_match is None else object_id_match
+    couples = bound_permissions(match, permission, get_bound_permissions)
+    return [(Pattern(pattern), bound) for pattern, bound in couples]
 
 
 def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:

@@ -1,0 +1,203 @@
+"""Permissions in the memory of the process: for tests, trials and single processes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.permission import (
+    BoundPermissions,
+    PermissionBase,
+    bound_patterns,
+    bound_permissions,
+)
+
+Key = TypeVar("Key", bound=Hashable)
+
+_NONE: frozenset[str] = frozenset()
+
+
+class _Relation(Generic[Key]):
+    """Which texts belong to which keys; what changes it tells the log how to undo it."""
+
+    def __init__(self) -> None:
+        self._sets: dict[Key, set[str]] = {}
+
+    def get(self, key: Key) -> set[str] | frozenset[str]:
+        """Return what belongs to the key; not a copy."""
+        return self._sets.get(key, _NONE)
+
+    def keys_of(self, text: str) -> list[Key]:
+        return [key for key, texts in self._sets.items() if text in texts]
+
+    def add(self, key: Key, text: str, log: UndoLog) -> None:
+        texts = self._sets.setdefault(key, set())
+        if text not in texts:
+            texts.add(text)
+            log.append(partial(self._forget, key, text))
+
+    def remove(self, key: Key, text: str, log: UndoLog) -> None:
+        if text in self.get(key):
+            self._forget(key, text)
+            log.append(partial(self.add, key, text, []))
+
+    def clear(self, log: UndoLog) -> None:
+        log.append(partial(setattr, self, "_sets", self._sets))
+        self._sets = {}
+
+    def _forget(self, key: Key, text: str) -> None:
+        texts = self._sets[key]
+        texts.remove(text)
+        if not texts:
+            del self._sets[key]
+
+
+class Permission(PermissionBase):
+    """Permissions in dictionaries, which end with the process.
+
+    Enable it with::
+
+        cliquet.permission_backend = cliquet.permission.memory
+
+    :param transactions: what the memory engines of the application share.
+    """
+
+    def __init__(
+        self, *args: Any, transactions: MemoryTransactions | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._transactions = transactions or MemoryTransactions()
+        self._user_principals: _Relation[str] = _Relation()
+        # Access control entries, found by object, by object and permission, by principal.
+        self._permissions: _Relation[str] = _Relation()
+        self._principals: _Relation[tuple[str, str]] = _Relation()
+        self._objects: _Relation[tuple[str, str]] = _Relation()
+
+    def initialize_schema(self) -> None:
+        """There is nothing to do."""
+
+    def flush(self) -> None:
+        with self._transactions.writing() as log:
+            self._user_principals.clear(log)
+            self._permissions.clear(log)
+            self._principals.clear(log)
+            self._objects.clear(log)
+
+    # Users
+
+    def add_user_principal(self, user_id: str, principal: str) -> None:
+        with self._transactions.writing() as log:
+            self._user_principals.add(user_id, principal, log)
+
+    def remove_user_principal(self, user_id: str, principal: str) -> None:
+        with self._transactions.writing() as log:
+            self._user_principals.remove(user_id, principal, log)
+
+    def remove_principal(self, principal: str) -> None:
+        with self._transactions.writing() as log:
+            for user_id in self._user_principals.keys_of(principal):
+                self._user_principals.remove(user_id, principal, log)
+
+    def user_principals(self, user_id: str) -> set[str]:
+        with self._transactions.reading():
+            return set(self._user_principals.get(user_id))
+
+    # Access control entries
+
+    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
+        with self._transactions.writing() as log:
+            self._grant(object_id, permission, principal, log)
+
+    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
+        with self._transactions.writing() as log:
+            self._withdraw(object_id, permission, principal, log)
+
+    def replace_object_permissions(
+        self, object_id: str, permissions: Mapping[str, Iterable[str]]
+    ) -> None:
+        wanted = {permission: set(principals) for permission, principals in permissions.items()}
+        with self._transactions.writing() as log:
+            for permission, principals in wanted.items():
+                known = self._principals.get((object_id, permission))
+                for principal in known - principals:
+                    self._withdraw(object_id, permission, principal, log)
+                for principal in principals - known:
+                    self._grant(object_id, permission, principal, log)
+
+    def delete_object_permissions(self, *object_ids: str) -> None:
+        with self._transactions.writing() as log:
+            for object_id in object_ids:
+                for permission in list(self._permissions.get(object_id)):
+                    for principal in list(self._principals.get((object_id, permission))):
+                        self._withdraw(object_id, permission, principal, log)
+
+    def _grant(self, object_id: str, permission: str, principal: str, log: UndoLog) -> None:
+        self._permissions.add(object_id, permission, log)
+        self._principals.add((object_id, permission), principal, log)
+        self._objects.add((principal, permission), object_id, log)
+
+    def _withdraw(self, object_id: str, permission: str, principal: str, log: UndoLog) -> None:
+        self._objects.remove((principal, permission), object_id, log)
+        self._principals.remove((object_id, permission), principal, log)
+        if not self._principals.get((object_id, permission)):
+            self._permissions.remove(object_id, permission, log)
+
+    # Who may do what
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        wanted = None if permissions is None else set(permissions)
+        with self._transactions.reading():
+            return {
+                permission: set(self._principals.get((object_id, permission)))
+                for permission in self._permissions.get(object_id)
+                if wanted is None or permission in wanted
+            }
+
+    def object_permission_authorized_principals(
+        self,
+        object_id: str,
+        permission: str,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        with self._transactions.reading():
+            return set().union(*map(self._principals.get, bound))
+
+    def check_permission(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        principals = set(principals)
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        with self._transactions.reading():
+            return any(not principals.isdisjoint(self._principals.get(couple)) for couple in bound)
+
+    def principals_accessible_objects(
+        self,
+        principals: Iterable[str],
+        permission: str,
+        object_id_match: str | None = None,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        principals = set(principals)
+        with self._transactions.reading():
+            return {
+                object_id
+                for pattern, bound in patterns
+                for principal in principals
+                for object_id in self._objects.get((principal, bound))
+                if pattern.matches(object_id)
+            }
+
+
+def load_from_config(config: Any) -> Permission:
+    """Return the permission backend that the settings of the application ask for."""
+    return Permission(transactions=transactions_from_config(config))
