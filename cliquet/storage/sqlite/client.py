@@ -1,0 +1,236 @@
+"""How the backends of an application, together, read and write one SQLite file.
+
+Reads use a connection of a small pool, each statement by itself. Writes use one
+connection, behind a lock of the process in front of that of the file: threads
+queue up instead of polling. Whatever ``sqlite3`` raises leaves this module as a
+:class:`~cliquet.storage.exceptions.BackendError`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet import transactions
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.sqlite.connections import Connections, WriteTransaction, connect, insist
+from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
+
+_MISSING = ("no such table", "unable to open database file")
+
+
+class Client:
+    """The way to one SQLite file.
+
+    :param path: the file.
+    :param timeout: how long to wait for other writers, in seconds.
+    :param per_request: whether what a request writes is committed as a whole
+        (setting ``transaction_per_request``); if not, each operation is.
+    """
+
+    def __init__(
+        self, path: str, timeout: float = DEFAULT_TIMEOUT, per_request: bool = True
+    ) -> None:
+        self.path = os.path.abspath(path)
+        self.translated = _Translated(self.path)
+        self._timeout = timeout
+        self._per_request = per_request
+        self._uri = Path(self.path).as_uri()
+        self._inherited: list[Connections] = []
+        self._open()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection to read with: the transaction's, if this request already writes."""
+        part: _Part | None = transactions.joined(self)
+        with self.translated:
+            if part is not None and part.work.began:
+                yield part.work.connection
+                return
+            connections = self._of_this_process()
+            connection = connections.borrow()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            connections.give_back(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to write with. The block takes place as a whole or not at all.
+
+        In a request it belongs to the request's transaction, which begins with
+        the first such block; elsewhere it is committed at its end, and can't be
+        within another one.
+        """
+        part = transactions.participant(self, self._part)
+        if part is None or not self._per_request:
+            with self._alone(part) as connection:
+                yield connection
+            return
+        work = part.work
+        with self.translated:
+            work.begin()
+            with work.operation():
+                yield work.connection
+
+    @contextmanager
+    def write_alone(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for a write that must not make other writers wait.
+
+        It is committed at the end of the block, unless the request's transaction
+        has begun and is holding the file anyway.
+        """
+        part: _Part | None = transactions.joined(self)
+        began = part is not None and part.work.began
+        with self.write() if began else self._alone() as connection:
+            yield connection
+
+    def lock(self) -> None:
+        """Keep others from writing until the request's transaction ends.
+
+        Where each operation commits itself, until the next one that writes.
+        There is nothing to do outside of a request.
+        """
+        part = transactions.participant(self, self._part)
+        if part is not None:
+            with self.translated:
+                part.work.begin()
+
+    def run_script(self, script: str) -> None:
+        """Run the statements of ``script`` in one transaction, in a file that is made if needed.
+
+        The file is switched to write-ahead logging: readers don't wait for the writer.
+        """
+        with (
+            self.translated,
+            closing(connect(self._uri + "?mode=rwc", self._timeout)) as connection,
+        ):
+            deadline = time.monotonic() + self._timeout
+            insist(connection, "PRAGMA journal_mode = WAL", deadline)
+            insist(connection, "BEGIN IMMEDIATE", deadline)
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connections that nobody is using."""
+        self._of_this_process().close()
+
+    @contextmanager
+    def _alone(self, part: _Part | None = None) -> Iterator[sqlite3.Connection]:
+        """Commit the block at its end, with the lock that ``part`` may hold already."""
+        work = WriteTransaction(self._of_this_process()) if part is None else part.work
+        with self.translated:
+            work.begin()
+            try:
+                yield work.connection
+                work.commit()
+            except BaseException:
+                work.rollback()
+                raise
+
+    def _open(self) -> None:
+        self._connections = Connections(self._uri, self._timeout)
+        self._finalizer = weakref.finalize(self, self._connections.close)
+
+    def _of_this_process(self) -> Connections:
+        if self._connections.pid != os.getpid():
+            # What a fork inherits may be neither used nor closed.
+            self._finalizer.detach()
+            self._inherited.append(self._connections)
+            self._open()
+        return self._connections
+
+    def _part(self) -> _Part:
+        return _Part(self, WriteTransaction(self._of_this_process()))
+
+
+class _Translated:
+    """A context in which what ``sqlite3`` raises becomes a BackendError."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, (sqlite3.Error, OverflowError)):
+            message = f"{type(error).__name__}: {error} ({self._path})"
+            if str(error).startswith(_MISSING):
+                message += "; has `cliquet migrate` been run?"
+            raise BackendError(original=error, message=message) from error
+
+
+class _Part(transactions.Participant):
+    """The part of a client in the transaction of a request."""
+
+    def __init__(self, client: Client, work: WriteTransaction) -> None:
+        super().__init__()
+        self.work = work
+        self._client = client
+
+    def save(self) -> None:
+        if self.work.began:
+            with self._client.translated:
+                self.work.commit()
+
+    def undo(self) -> None:
+        if self.work.began:
+            self.work.rollback()
+
+    def mark(self) -> Callable[[], None]:
+        if not self.work.began:
+            return lambda: None
+        with self._client.translated:
+            name = self.work.mark()
+        return lambda: self._rewind(name)
+
+    def abort(self, transaction: Any) -> None:
+        super().abort(transaction)
+        # A savepoint that is older than this part ends it alone: what the
+        # request writes afterwards belongs to a new one.
+        transaction.set_data(self._client, None)
+
+    def _rewind(self, name: str) -> None:
+        if self.work.began:
+            with self._client.translated:
+                self.work.rewind(name)
+
+
+def create_from_config(config: Any, prefix: str) -> Client:
+    """Return the client for the setting ``{prefix}url``, shared by those of the same file.
+
+    :param prefix: ``storage_``, ``permission_`` or ``cache_``.
+    :raises pyramid.exceptions.ConfigurationError: when it is no URL of a file.
+    """
+    settings = config.get_settings()
+    key = f"{prefix}url"
+    path, timeout = parse_url(key, str(settings.get(key) or ""))
+    clients: dict[str, Client] | None = getattr(config.registry, "sqlite_clients", None)
+    if clients is None:
+        clients = config.registry.sqlite_clients = {}
+    real = os.path.realpath(path)
+    if real not in clients:
+        per_request = asbool(settings.get("transaction_per_request", True))
+        clients[real] = Client(path, timeout, per_request)
+    return clients[real]
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
