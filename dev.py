@@ -86,7 +86,8 @@ def run(what: str, *command: str, env: Mapping[str, str] | None = None) -> None:
 
 def fingerprint() -> str:
     """What the environment depends on: with another fingerprint it must be made anew."""
-    digest = hashlib.sha256(f"{sys.version} {VENV}".encode())
+    python = f"{sys.base_prefix} {sys.version.split()[0]}"
+    digest = hashlib.sha256(f"{python} {VENV}".encode())
     for name in REQUIREMENTS:
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
@@ -157,7 +158,7 @@ def raise_if_busy(port: int) -> None:
         socket.create_server((HOST, port)).close()
     except OSError as error:
         raise Failure(
-            f"Port {port} can't be used: {error.strerror}. "
+            f"Port {port} can't be used: {os.strerror(error.errno)}. "
             "Choose another one: python3 dev.py serve --port N"
         ) from error
 

@@ -220,11 +220,10 @@ def test_busy_port_is_told(dev):
 def test_signal_ends_the_server_cleanly(port, number):
     """The lines to try come once connections are accepted; the signal reaches the server."""
     server = f"""
-        import socket
+        import signal, socket
         listening = socket.create_server(("127.0.0.1", {port}))
         try:
-            while True:
-                listening.accept()
+            signal.pause()
         except KeyboardInterrupt:
             print("bye")
     """
