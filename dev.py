@@ -158,7 +158,7 @@ def raise_if_busy(port: int) -> None:
         socket.create_server((HOST, port)).close()
     except OSError as error:
         raise Failure(
-            f"Port {port} can't be used: {os.strerror(error.errno)}. "
+            f"Port {port} can't be used: {os.strerror(error.errno or 0)}. "
             "Choose another one: python3 dev.py serve --port N"
         ) from error
 
