@@ -1,0 +1,94 @@
+"""A cache in an SQLite file, shared by the processes of a machine."""
+
+from __future__ import annotations
+
+import importlib.resources
+import time
+from typing import Any
+
+from cliquet.cache import CacheBase
+from cliquet.storage.sqlite.client import Client, create_from_config
+
+READ = "SELECT value FROM cache WHERE key = :key AND (expires IS NULL OR expires > :now)"
+
+WRITE = """
+    INSERT INTO cache (key, value, expires) VALUES (:key, :value, :expires)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+"""
+
+TTL = "SELECT expires - :now FROM cache WHERE key = :key AND expires > :now"
+
+EXPIRE = """
+    UPDATE cache SET expires = :expires
+    WHERE key = :key AND (expires IS NULL OR expires > :now)
+"""
+
+DELETE = "DELETE FROM cache WHERE key = :key"
+
+# More than one for each entry that is written, so that they don't accumulate; not all at
+# once, which could take long.
+SWEEP = """
+    DELETE FROM cache WHERE rowid IN (
+        SELECT rowid FROM cache WHERE expires <= :now LIMIT 10
+    )
+"""
+
+FLUSH = "DELETE FROM cache"
+
+
+class Cache(CacheBase):
+    """Entries in a table, which survive a restart.
+
+    Enable it with::
+
+        cliquet.cache_backend = cliquet.cache.sqlite
+        cliquet.cache_url = sqlite:///path/to/file
+
+    :param client: the way to the file.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        schema = importlib.resources.files(__package__).joinpath("schema.sql")
+        self._client.run_script(schema.read_text(encoding="utf-8"))
+
+    def flush(self) -> None:
+        with self._client.write_alone() as connection:
+            connection.execute(FLUSH)
+
+    def _read(self, key: bytes) -> bytes | None:
+        row = self._row(READ, key, time.time())
+        return row and row[0]
+
+    def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
+        with self._client.write_alone() as connection:
+            now = time.time()  # once it's our turn to write
+            connection.execute(SWEEP, {"now": now})
+            expires = None if ttl is None else now + ttl
+            connection.execute(WRITE, {"key": key, "value": value, "expires": expires})
+
+    def _ttl(self, key: bytes) -> float | None:
+        row = self._row(TTL, key, time.time())
+        return row and row[0]
+
+    def _expire(self, key: bytes, ttl: float) -> None:
+        with self._client.write_alone() as connection:
+            now = time.time()
+            connection.execute(EXPIRE, {"key": key, "now": now, "expires": now + ttl})
+
+    def _delete(self, key: bytes) -> None:
+        with self._client.write_alone() as connection:
+            connection.execute(DELETE, {"key": key})
+
+    def _row(self, query: str, key: bytes, now: float) -> Any:
+        with self._client.read() as connection:
+            return connection.execute(query, {"key": key, "now": now}).fetchone()
+
+
+def load_from_config(config: Any) -> Cache:
+    """Return the cache that the settings of the application ask for."""
+    prefix = config.get_settings().get("cache_prefix", "")
+    return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

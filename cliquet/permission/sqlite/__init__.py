@@ -1,0 +1,227 @@
+"""Permissions in an SQLite file, shared by the processes of a machine."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cliquet.permission import (
+    BoundPermissions,
+    PermissionBase,
+    bound_patterns,
+    bound_permissions,
+)
+from cliquet.permission.text import after_prefix, escape, unescape
+from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.utils import json
+
+# All text is escaped (see cliquet.permission.text). Lists are given as JSON, in which SQLite
+# would read a text only up to its first null character otherwise. CROSS JOIN keeps the order
+# of the tables: for each item of a list the entries are looked up in an index.
+
+ADD_USER_PRINCIPAL = "INSERT OR IGNORE INTO user_principals (user_id, principal) VALUES (?, ?)"
+
+REMOVE_USER_PRINCIPAL = "DELETE FROM user_principals WHERE user_id = ? AND principal = ?"
+
+REMOVE_PRINCIPAL = "DELETE FROM user_principals WHERE principal = ?"
+
+USER_PRINCIPALS = "SELECT principal FROM user_principals WHERE user_id = ?"
+
+ADD_ENTRY = """
+    INSERT OR IGNORE INTO access_control_entries (object_id, permission, principal)
+    VALUES (?, ?, ?)
+"""
+
+REMOVE_ENTRY = """
+    DELETE FROM access_control_entries
+    WHERE object_id = ? AND permission = ? AND principal = ?
+"""
+
+OBJECT_PERMISSIONS = "SELECT permission, principal FROM access_control_entries WHERE object_id = ?"
+
+# The first parameter is a list of [object id, permission].
+AUTHORIZED_PRINCIPALS = """
+    SELECT DISTINCT entry.principal
+    FROM json_each(?) AS bound
+    CROSS JOIN access_control_entries AS entry
+        ON entry.object_id = json_extract(bound.value, '$[0]')
+        AND entry.permission = json_extract(bound.value, '$[1]')
+"""
+
+CHECK_PERMISSION = """
+    SELECT EXISTS (
+        SELECT 1
+        FROM json_each(?) AS bound
+        CROSS JOIN access_control_entries AS entry
+            ON entry.object_id = json_extract(bound.value, '$[0]')
+            AND entry.permission = json_extract(bound.value, '$[1]')
+        WHERE entry.principal IN (SELECT value FROM json_each(?))
+    )
+"""
+
+# The first parameter is a list of [first text, text after the last, permission]. In SQLite
+# every text comes before every blob, so before the end of a range that has none.
+ACCESSIBLE_OBJECTS = """
+    SELECT DISTINCT span.key, entry.object_id
+    FROM json_each(?) AS span
+    CROSS JOIN json_each(?) AS principal
+    CROSS JOIN access_control_entries AS entry
+        ON entry.principal = principal.value
+        AND entry.permission = json_extract(span.value, '$[2]')
+        AND entry.object_id >= json_extract(span.value, '$[0]')
+        AND entry.object_id < coalesce(json_extract(span.value, '$[1]'), x'')
+"""
+
+REMOVE_PERMISSIONS = """
+    DELETE FROM access_control_entries
+    WHERE object_id = ? AND permission IN (SELECT value FROM json_each(?))
+"""
+
+# The last parameter is a list of [permission, principal].
+ADD_PERMISSIONS = """
+    INSERT OR IGNORE INTO access_control_entries (object_id, permission, principal)
+    SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
+"""
+
+DELETE_OBJECTS = """
+    DELETE FROM access_control_entries
+    WHERE object_id IN (SELECT value FROM json_each(?))
+"""
+
+FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
+
+
+class Permission(PermissionBase):
+    """Permissions in two tables.
+
+    Enable it with::
+
+        cliquet.permission_backend = cliquet.permission.sqlite
+        cliquet.permission_url = sqlite:///path/to/file
+
+    :param client: the way to the file.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        schema = importlib.resources.files(__package__).joinpath("schema.sql")
+        self._client.run_script(schema.read_text(encoding="utf-8"))
+
+    def flush(self) -> None:
+        with self._client.write() as connection:
+            for statement in FLUSH:
+                connection.execute(statement)
+
+    # Users
+
+    def add_user_principal(self, user_id: str, principal: str) -> None:
+        self._write(ADD_USER_PRINCIPAL, escape(user_id), escape(principal))
+
+    def remove_user_principal(self, user_id: str, principal: str) -> None:
+        self._write(REMOVE_USER_PRINCIPAL, escape(user_id), escape(principal))
+
+    def remove_principal(self, principal: str) -> None:
+        self._write(REMOVE_PRINCIPAL, escape(principal))
+
+    def user_principals(self, user_id: str) -> set[str]:
+        rows = self._read(USER_PRINCIPALS, escape(user_id))
+        return {unescape(principal) for (principal,) in rows}
+
+    # Access control entries
+
+    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._write(ADD_ENTRY, escape(object_id), escape(permission), escape(principal))
+
+    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._write(REMOVE_ENTRY, escape(object_id), escape(permission), escape(principal))
+
+    def replace_object_permissions(
+        self, object_id: str, permissions: Mapping[str, Iterable[str]]
+    ) -> None:
+        entries = _couples(
+            (permission, principal)
+            for permission, principals in permissions.items()
+            for principal in principals
+        )
+        object_id = escape(object_id)
+        with self._client.write() as connection:
+            connection.execute(REMOVE_PERMISSIONS, (object_id, _texts(permissions)))
+            connection.execute(ADD_PERMISSIONS, (object_id, entries))
+
+    def delete_object_permissions(self, *object_ids: str) -> None:
+        self._write(DELETE_OBJECTS, _texts(object_ids))
+
+    # Who may do what
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        wanted = None if permissions is None else set(permissions)
+        result: dict[str, set[str]] = {}
+        for permission, principal in self._read(OBJECT_PERMISSIONS, escape(object_id)):
+            permission = unescape(permission)
+            if wanted is None or permission in wanted:
+                result.setdefault(permission, set()).add(unescape(principal))
+        return result
+
+    def object_permission_authorized_principals(
+        self,
+        object_id: str,
+        permission: str,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        rows = self._read(AUTHORIZED_PRINCIPALS, _couples(bound))
+        return {unescape(principal) for (principal,) in rows}
+
+    def check_permission(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        ((found,),) = self._read(CHECK_PERMISSION, _couples(bound), _texts(principals))
+        return bool(found)
+
+    def principals_accessible_objects(
+        self,
+        principals: Iterable[str],
+        permission: str,
+        object_id_match: str | None = None,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        ranges = []
+        for pattern, bound in patterns:
+            prefix = escape(pattern.prefix)
+            ranges.append((prefix, after_prefix(prefix), escape(bound)))
+        rows = self._read(ACCESSIBLE_OBJECTS, json.dumps(ranges), _texts(principals))
+        candidates = ((patterns[number][0], unescape(object_id)) for number, object_id in rows)
+        return {object_id for pattern, object_id in candidates if pattern.matches(object_id)}
+
+    def _read(self, query: str, *parameters: str) -> list[Any]:
+        with self._client.read() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def _write(self, statement: str, *parameters: str) -> None:
+        with self._client.write() as connection:
+            connection.execute(statement, parameters)
+
+
+def _texts(texts: Iterable[str]) -> str:
+    return json.dumps([escape(text) for text in texts])
+
+
+def _couples(couples: Iterable[tuple[str, str]]) -> str:
+    return json.dumps([(escape(first), escape(second)) for first, second in couples])
+
+
+def load_from_config(config: Any) -> Permission:
+    """Return the permission backend that the settings of the application ask for."""
+    return Permission(create_from_config(config, prefix="permission_"))
