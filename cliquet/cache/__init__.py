@@ -8,16 +8,15 @@ while a request is served stays when the request fails.
 from __future__ import annotations
 
 import json as stdlib_json
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import structlog
-
 from cliquet.utils import json
 
-logger = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 _CENTURY = 100 * 365.25 * 24 * 3600
 _HEARTBEAT_SECONDS = 60

@@ -9,16 +9,16 @@ the version. All of these are text of any characters.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from pyramid.settings import asbool
 
 from cliquet.permission.text import Pattern
 
-logger = structlog.get_logger()
+logger = logging.getLogger(__name__)
 
 #: Given an object id and a permission, tells which (object id, permission) give it.
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]

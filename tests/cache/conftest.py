@@ -1,0 +1,36 @@
+"""The engines on which the contract of the caches is tested."""
+
+from importlib import import_module
+
+import pytest
+from pyramid.config import Configurator
+
+ENGINES = {
+    "memory": lambda folder: {},
+    "sqlite": lambda folder: {"cache_url": f"sqlite:///{folder}/cache.sqlite"},
+}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def make_cache(engine, tmp_path):
+    """A function of settings that makes the cache of one more application on the database."""
+
+    def make(**settings):
+        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        cache = import_module(f"cliquet.cache.{engine}").load_from_config(config)
+        cache.initialize_schema()
+        return cache
+
+    return make
+
+
+@pytest.fixture
+def cache(make_cache):
+    cache = make_cache()
+    yield cache
+    cache.flush()

@@ -1,0 +1,26 @@
+"""What is particular to the cache in memory."""
+
+import time
+
+from cliquet.cache.memory import Cache
+
+
+def test_expired_entries_do_not_accumulate():
+    cache = Cache()
+    for number in range(500):
+        cache.set(str(number), number, ttl=0.01)
+    time.sleep(0.05)
+    cache.set("live", True, ttl=60)
+    for number in range(300):
+        cache.set("same", number)
+    assert len(cache._entries) == 2
+    assert cache.get("live") is True
+
+
+def test_nothing_is_deleted_while_reading():
+    cache = Cache()
+    cache.set("key", "value", ttl=0.01)
+    time.sleep(0.05)
+    assert cache.get("key") is None
+    assert cache.ttl("key") < 0
+    assert len(cache._entries) == 1

@@ -1,0 +1,43 @@
+"""The engines on which the contract of the permission backends is tested."""
+
+from importlib import import_module
+
+import pytest
+from pyramid.config import Configurator
+
+ENGINES = {
+    "memory": lambda folder: {},
+    "sqlite": lambda folder: {"permission_url": f"sqlite:///{folder}/permission.sqlite"},
+}
+TRANSACTIONAL = {"memory", "sqlite"}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def make_backend(engine, tmp_path):
+    """A function of settings that makes the backend of one more application on the database."""
+
+    def make(**settings):
+        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        backend = import_module(f"cliquet.permission.{engine}").load_from_config(config)
+        backend.initialize_schema()
+        return backend
+
+    return make
+
+
+@pytest.fixture
+def backend(make_backend):
+    backend = make_backend()
+    yield backend
+    backend.flush()
+
+
+@pytest.fixture
+def transactional(engine):
+    if engine not in TRANSACTIONAL:
+        pytest.skip(f"{engine} has no transactions")
