@@ -1,0 +1,327 @@
+"""What the storage engines have in common: everything but how they store.
+
+An engine stores, under the id of a record, its timestamp and the JSON of its other fields.
+It implements the methods of :class:`Engine` whose names begin with an underscore;
+the public ones take records apart for them and put them together again. What is stored
+is text: no caller can change it by changing what was given or got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cliquet.storage import Filter, Page, Record, Sort, StorageBase, generators
+from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
+from cliquet.storage.matching import Names, Query, query
+from cliquet.utils import json, msec_time, unstorable
+
+#: The parent id and the collection id.
+Collection = tuple[str, str]
+
+#: The id, the timestamp, and the JSON of the other fields in UTF-8: None for a tombstone.
+Row = tuple[str, int, bytes | None]
+
+_LATEST = 1 << 62
+
+
+class Change(NamedTuple):
+    """A record to write.
+
+    :param forced: the timestamp that it asks for, if any.
+    :param data: its other fields, as JSON.
+    :param unique: the values that no other record may have, by field.
+    """
+
+    id: str
+    forced: int | None
+    data: bytes
+    unique: Mapping[str, Any]
+
+
+class Conflict(Exception):
+    """A record exists with the same id (``field`` is None), or the same value of ``field``."""
+
+    def __init__(self, row: Row, field: str | None = None) -> None:
+        super().__init__(row, field)
+        self.row = row
+        self.field = field
+
+
+def next_time(current: int) -> int:
+    """Return the time of a change, in milliseconds: now, and later than ``current``."""
+    return max(msec_time(), current + 1)
+
+
+def times(current: int, free: int | None) -> tuple[int, int]:
+    """Return the timestamp of a change, and that of its collection afterwards.
+
+    :param current: the collection's, before.
+    :param free: the timestamp that was asked for, if any, or the next free one.
+    """
+    if free is None:
+        now = next_time(current)
+        return now, now
+    return free, free if free > current else next_time(current)
+
+
+def joined(rows: Sequence[Row], names: Names) -> list[Record]:
+    """Return the records, or the tombstones, that the rows hold."""
+    # One document is read faster than many.
+    documents = [b"{}" if data is None else data for _, _, data in rows]
+    records: list[Record] = json.loads(b"[" + b",".join(documents) + b"]")
+    for record, (object_id, timestamp, data) in zip(records, rows, strict=True):
+        record[names.id] = object_id
+        record[names.modified] = timestamp
+        if data is None:
+            record[names.deleted] = True
+    return records
+
+
+class Engine(StorageBase):
+    """A storage that an engine makes of a few operations.
+
+    In these, ``collection`` is a pair of the parent id and the collection id. Each takes
+    place as a whole or not at all.
+    """
+
+    #: Makes the id of the records that have none, unless the caller says what does.
+    id_generator: Callable[[], str] = generators.UUID4()
+
+    def _timestamp(self, collection: Collection) -> int:
+        """Return the timestamp of the collection, and keep the one that is made for it."""
+        raise NotImplementedError
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        """Return the timestamp and the other fields of the record, or None."""
+        raise NotImplementedError
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        """Write a new record, instead of its tombstone if any, and return its timestamp.
+
+        :raises Conflict: when the id or a unique value is taken.
+        """
+        raise NotImplementedError
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        """Write a record, instead of the one with that id if any, and return its timestamp.
+
+        :raises Conflict: when another one has a unique value.
+        """
+        raise NotImplementedError
+
+    def _delete(
+        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+    ) -> int | None:
+        """Delete the record, and return the time of that, or None if there is none.
+
+        :param keep: whether to keep a tombstone.
+        """
+        raise NotImplementedError
+
+    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+        """Delete the records that match the filters, the oldest first; return the tombstones."""
+        raise NotImplementedError
+
+    def _purge(self, collection: Collection, before: int | None) -> int:
+        """Forget the tombstones older than ``before``, or all; return how many."""
+        raise NotImplementedError
+
+    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        """Answer the query.
+
+        :param timed: whether the timestamp of the collection is wanted.
+        """
+        raise NotImplementedError
+
+    def collection_timestamp(
+        self, collection_id: str, parent_id: str, auth: str | None = None
+    ) -> int:
+        return self._timestamp((parent_id, collection_id))
+
+    def create(
+        self,
+        collection_id: str,
+        parent_id: str,
+        record: Record,
+        id_generator: Callable[[], str] | None = None,
+        unique_fields: Sequence[str] | None = None,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> Record:
+        object_id = record.get(id_field)
+        if object_id is None:
+            object_id = (id_generator or self.id_generator)()
+        names = Names(id_field, modified_field, "")
+        write = self._create
+        return _written(write, (parent_id, collection_id), object_id, record, unique_fields, names)
+
+    def update(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        record: Record,
+        unique_fields: Sequence[str] | None = None,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> Record:
+        names = Names(id_field, modified_field, "")
+        write = self._update
+        return _written(write, (parent_id, collection_id), object_id, record, unique_fields, names)
+
+    def get(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> Record:
+        found = self._get((parent_id, collection_id), object_id)
+        if found is None:
+            raise RecordNotFoundError(object_id)
+        timestamp, data = found
+        record: Record = json.loads(data)
+        record[id_field] = object_id
+        record[modified_field] = timestamp
+        return record
+
+    def delete(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = "id",
+        with_deleted: bool = True,
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+        auth: str | None = None,
+        last_modified: int | None = None,
+    ) -> Record:
+        forced = _milliseconds(modified_field, last_modified)
+        timestamp = self._delete((parent_id, collection_id), object_id, forced, with_deleted)
+        if timestamp is None:
+            raise RecordNotFoundError(object_id)
+        return {id_field: object_id, modified_field: timestamp, deleted_field: True}
+
+    def delete_all(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        id_field: str = "id",
+        with_deleted: bool = True,
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+        auth: str | None = None,
+    ) -> list[Record]:
+        asked = query(Names(id_field, modified_field, deleted_field), filters)
+        rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
+        return joined(rows, asked.names)
+
+    def purge_deleted(
+        self,
+        collection_id: str,
+        parent_id: str,
+        before: int | None = None,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> int:
+        return self._purge((parent_id, collection_id), before)
+
+    def get_all(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        sorting: Sequence[Sort] | None = None,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+        auth: str | None = None,
+    ) -> tuple[list[Record], int]:
+        names = Names(id_field, modified_field, deleted_field)
+        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
+        page = self._page((parent_id, collection_id), asked, timed=False)
+        return page.records, page.total
+
+    def get_page(
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        sorting: Sequence[Sort] | None = None,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+        auth: str | None = None,
+    ) -> Page:
+        names = Names(id_field, modified_field, deleted_field)
+        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
+        return self._page((parent_id, collection_id), asked, timed=True)
+
+
+def _written(
+    write: Callable[[Collection, Change], int],
+    collection: Collection,
+    object_id: str,
+    record: Record,
+    unique_fields: Iterable[str] | None,
+    names: Names,
+) -> Record:
+    """Have a record written, and return it with its id and timestamp."""
+    fields = dict(record)
+    fields.pop(names.id, None)
+    forced = _milliseconds(names.modified, fields.pop(names.modified, None))
+    change = Change(
+        _text(names.id, object_id),
+        forced,
+        _serialized(fields),
+        _unique(fields, unique_fields) if unique_fields else {},
+    )
+    try:
+        timestamp = write(collection, change)
+    except Conflict as conflict:
+        existing = joined([conflict.row], names)[0]
+        raise UnicityError(conflict.field or names.id, existing) from None
+    fields[names.id] = object_id
+    fields[names.modified] = timestamp
+    return fields
+
+
+def _milliseconds(field: str, value: Any) -> int | None:
+    if value is None or (type(value) is int and -_LATEST < value < _LATEST):
+        return value
+    raise ValueError(f"{field} must be an integer of milliseconds, not {value!r}")
+
+
+def _text(field: str, value: Any) -> str:
+    if isinstance(value, str) and "\0" not in value:
+        return value
+    raise ValueError(f"{field} must be a text without null characters, not {value!r}")
+
+
+def _serialized(fields: Record) -> bytes:
+    data = json.dumps_bytes(fields)
+    # Escapes of what no engine has to keep, or of a backslash followed by the same letters.
+    if b"\\u0000" in data or b"\\ud" in data:
+        reason = unstorable(fields)
+        if reason is not None:
+            raise ValueError(f"{reason} can't be stored")
+    return data
+
+
+def _unique(fields: Record, unique_fields: Iterable[str]) -> dict[str, Any]:
+    values = ((field, fields.get(field)) for field in unique_fields)
+    return {field: value for field, value in values if value is not None and value != ""}

@@ -1,0 +1,264 @@
+"""Storage in the memory of the process: for tests and trials, nothing is kept on disk.
+
+What a request writes is undone if its transaction is aborted, and until that one ends
+nobody else reads.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from functools import partial
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.storage import Filter, Page, Record
+from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, times
+from cliquet.storage.matching import Query, Span, matcher, on_page, select
+from cliquet.utils import COMPARISON, json, msec_time
+
+#: A timestamp, and the JSON of the fields: None for a tombstone.
+Entry = tuple[int, bytes | None]
+
+_NOTHING: Entry = (0, None)
+
+
+class Storage(Engine):
+    """Storage in memory.
+
+    :param transactions: what it shares with the other memory engines of the application.
+    :param readonly: whether the application writes nothing: the timestamp of a
+        collection that was never written is then not kept.
+    """
+
+    def __init__(
+        self, transactions: MemoryTransactions | None = None, readonly: bool = False
+    ) -> None:
+        self._transactions = transactions or MemoryTransactions()
+        self._readonly = readonly
+        self._started = msec_time()
+        self._collections: dict[Collection, _Records] = {}
+
+    def initialize_schema(self) -> None:
+        """There is nothing to create."""
+
+    def flush(self, auth: str | None = None) -> None:
+        with self._transactions.writing() as log:
+            log.append(partial(setattr, self, "_collections", self._collections))
+            self._collections = {}
+
+    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+        self._transactions.lock()
+
+    def _timestamp(self, collection: Collection) -> int:
+        with self._transactions.reading():
+            records = self._collections.get(collection)
+            if records is None:
+                if self._readonly:
+                    return self._started
+                # Somebody is told this timestamp: it stays whatever the transaction becomes.
+                records = self._collections[collection] = _Records(msec_time())
+            return records.timestamp
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        with self._transactions.reading():
+            records = self._collections.get(collection)
+            timestamp, data = _NOTHING if records is None else records.get(object_id)
+        return None if data is None else (timestamp, data)
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        with self._transactions.writing() as log:
+            records = self._collections.get(collection) or self._new(log, collection)
+            timestamp, data = records.get(change.id)
+            if data is not None:
+                raise Conflict((change.id, timestamp, data))
+            records.check_unique(change)
+            return records.write(log, change.id, change.data, change.forced)
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        with self._transactions.writing() as log:
+            records = self._collections.get(collection) or self._new(log, collection)
+            records.check_unique(change)
+            forced = records.later(change.id, change.forced)
+            return records.write(log, change.id, change.data, forced)
+
+    def _delete(
+        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+    ) -> int | None:
+        with self._transactions.writing() as log:
+            records = self._collections.get(collection)
+            if records is None or records.get(object_id)[1] is None:
+                return None
+            return records.write(log, object_id, None, records.later(object_id, forced), keep)
+
+    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+        with self._transactions.writing() as log:
+            records = self._collections.get(collection)
+            if records is None:
+                return []
+            rows = records.live_rows(asked.span)
+            found = filter(matcher(asked), joined(rows, asked.names))
+            ids = [record[asked.names.id] for record in found]
+            return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
+
+    def _purge(self, collection: Collection, before: int | None) -> int:
+        with self._transactions.writing() as log:
+            records = self._collections.get(collection)
+            if records is None:
+                return 0
+            ids = records.dead(before)
+            for object_id in ids:
+                records.forget(log, object_id)
+            return len(ids)
+
+    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        with self._transactions.reading():
+            timestamp = self._timestamp(collection) if timed else 0
+            records = self._collections.get(collection)
+            if records is None:
+                return Page([], 0, timestamp)
+            if asked.by_time and not asked.filters:
+                return Page(records.by_time(asked), records.count(asked.span), timestamp)
+            return Page(*records.scan(asked), timestamp)
+
+    def _new(self, log: UndoLog, collection: Collection) -> _Records:
+        log.append(partial(self._collections.pop, collection))
+        records = self._collections[collection] = _Records()
+        return records
+
+
+class _Records:
+    """One collection: what it holds, and the timestamps of that in order."""
+
+    def __init__(self, timestamp: int = 0) -> None:
+        self.timestamp = timestamp
+        self._entries: dict[str, Entry] = {}
+        self._ids: dict[int, str] = {}
+        # Of records and tombstones, and of records.
+        self._times: list[int] = []
+        self._live: list[int] = []
+
+    def get(self, object_id: str) -> Entry:
+        return self._entries.get(object_id, _NOTHING)
+
+    def write(
+        self,
+        log: UndoLog,
+        object_id: str,
+        data: bytes | None,
+        forced: int | None,
+        keep: bool = True,
+    ) -> int:
+        """Replace what has this id by a record, or by a tombstone if it is to be kept."""
+        log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
+        self._put(object_id, None)
+        free = None if forced is None else self._next_free(forced)
+        timestamp, self.timestamp = times(self.timestamp, free)
+        if keep:
+            self._put(object_id, (timestamp, data))
+        return timestamp
+
+    def forget(self, log: UndoLog, object_id: str) -> None:
+        log.append(partial(self._restore, object_id, self._entries[object_id], self.timestamp))
+        self._put(object_id, None)
+
+    def later(self, object_id: str, forced: int | None) -> int | None:
+        """Return the timestamp that a change asks for, unless the record's is not below."""
+        timestamp, data = self.get(object_id)
+        if data is None or (forced is not None and forced > timestamp):
+            return forced
+        return None
+
+    def check_unique(self, change: Change) -> None:
+        for field, value in change.unique.items():
+            # A text is found in JSON faster than JSON is read.
+            part = json.dumps_bytes(value) if isinstance(value, str) else b""
+            same = on_page([[Filter(field, value, COMPARISON.EQ)]])
+            for object_id, (timestamp, data) in self._entries.items():
+                if data is None or part not in data or object_id == change.id:
+                    continue
+                if same(json.loads(data)):
+                    raise Conflict((object_id, timestamp, data), field)
+
+    def dead(self, before: int | None) -> list[str]:
+        """Return the ids of the tombstones older than ``before``."""
+        stop = len(self._times) if before is None else bisect_left(self._times, before)
+        return [row[0] for row in self._rows(self._times[:stop]) if row[2] is None]
+
+    def live_rows(self, span: Span) -> list[Row]:
+        start, stop = _slice(self._live, span)
+        return self._rows(self._live[start:stop])
+
+    def count(self, span: Span) -> int:
+        start, stop = _slice(self._live, span)
+        return max(0, stop - start)
+
+    def by_time(self, asked: Query) -> list[Record]:
+        """Answer a query without filters, in the order of the timestamps."""
+        timestamps = self._times if asked.include_deleted else self._live
+        start, stop = _slice(timestamps, asked.page_span)
+        wanted = len(timestamps) if asked.limit is None else asked.limit
+        on_this_page = on_page(asked.rules)
+        found: list[Record] = []
+        while start < stop and len(found) < wanted:
+            missing = wanted - len(found)
+            if asked.sorting[0].direction > 0:
+                rows = self._rows(timestamps[start : min(start + missing, stop)])
+                start += missing
+            else:
+                rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
+                stop -= missing
+            found.extend(filter(on_this_page, joined(rows, asked.names)))
+        return found
+
+    def scan(self, asked: Query) -> tuple[list[Record], int]:
+        """Answer any query."""
+        records = joined(self.live_rows(asked.span), asked.names)
+        tombstones: list[Record] = []
+        if asked.include_deleted:
+            start, stop = _slice(self._times, asked.span)
+            rows = self._rows(self._times[start:stop])
+            tombstones = joined([row for row in rows if row[2] is None], asked.names)
+        return select(asked, records, tombstones)
+
+    def _rows(self, timestamps: list[int]) -> list[Row]:
+        entries, ids = self._entries, map(self._ids.__getitem__, timestamps)
+        return [(object_id, *entries[object_id]) for object_id in ids]
+
+    def _next_free(self, timestamp: int) -> int:
+        index = bisect_left(self._times, timestamp)
+        rest = range(index, len(self._times))
+        # As long as timestamps follow one another, they grow as their indexes do.
+        taken = bisect_right(rest, timestamp - index, key=lambda at: self._times[at] - at)
+        return timestamp + taken
+
+    def _restore(self, object_id: str, entry: Entry | None, timestamp: int) -> None:
+        self._put(object_id, entry)
+        self.timestamp = timestamp
+
+    def _put(self, object_id: str, entry: Entry | None) -> None:
+        old = self._entries.pop(object_id, None)
+        if old is not None:
+            timestamp, data = old
+            del self._ids[timestamp]
+            del self._times[bisect_left(self._times, timestamp)]
+            if data is not None:
+                del self._live[bisect_left(self._live, timestamp)]
+        if entry is not None:
+            timestamp, data = self._entries[object_id] = entry
+            self._ids[timestamp] = object_id
+            insort(self._times, timestamp)
+            if data is not None:
+                insort(self._live, timestamp)
+
+
+def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:
+    """Return the indexes of the first timestamp in the span and of the first one after it."""
+    return bisect_left(timestamps, span.low), bisect_right(timestamps, span.high)
+
+
+def load_from_config(config: Any) -> Storage:
+    """Return the storage of an application."""
+    readonly = asbool(config.get_settings().get("readonly", False))
+    return Storage(transactions_from_config(config), readonly)
