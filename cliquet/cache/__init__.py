@@ -129,10 +129,10 @@ def _encode(value: Any) -> bytes:
         text = stdlib_json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         raw = text.encode("utf-8")
         json.loads(raw)  # reads less than is written: not what is nested very deeply
+        if not _has_text_keys_only(value):
+            raise ValueError("not all of its keys are text")
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"This value can't be cached as JSON: {error}") from error
-    if not _has_text_keys_only(value):
-        raise ValueError("This value can't be cached as JSON: not all of its keys are text")
     return raw
 
 

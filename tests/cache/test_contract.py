@@ -1,6 +1,7 @@
 """What every cache does, whatever its engine."""
 
 import math
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -61,6 +62,12 @@ def test_odd_keys_are_literal(cache, key):
     cache.delete(key)
     assert cache.get(key) is None
     assert cache.get("other") == cache.get("a") == 1
+
+
+def test_keys_that_no_encoding_knows_are_distinct(cache):
+    for key in ("\ud800", "\udc00", "?", "\ud83d\ude00", "\U0001f600"):
+        assert cache.get(key) is None
+        cache.set(key, key == "?")
 
 
 def test_a_missing_key_gives_none(cache):
@@ -136,6 +143,29 @@ def test_what_is_no_json_is_refused_and_changes_nothing(cache, value):
         cache.set("key", value)
     assert cache.get("key") == "before"
     assert cache.ttl("key") > 0
+
+
+@pytest.mark.parametrize("depth", [100, 300, 600, 900])
+def test_deep_nesting_comes_back_or_is_refused(cache, depth):
+    value = None
+    for _ in range(depth):
+        value = {"deeper": value}
+    try:
+        cache.set("key", value)
+    except ValueError:
+        assert depth > 100
+    else:
+        assert cache.get("key") == value
+
+
+def test_what_could_be_written_but_not_read_is_refused(cache):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        with pytest.raises(ValueError, match="can't be cached as JSON"):
+            cache.set("key", nested(1500))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 # Times to live
