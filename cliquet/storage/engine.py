@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from cliquet.storage import Filter, Page, Record, Sort, StorageBase, generators
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.matching import Names, Query, query
-from cliquet.utils import json, msec_time, unstorable
+from cliquet.utils import json, msec_time
+from cliquet.utils.json import unstorable
 
 #: The parent id and the collection id.
 Collection = tuple[str, str]
