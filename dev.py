@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -111,7 +112,7 @@ def ensure_venv_module() -> None:
     if importlib.util.find_spec("ensurepip"):
         return
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Failure(
             "This Python can't make virtual environments: its module ensurepip is missing.\n"
             f"On Debian and Ubuntu: sudo apt-get install {package}"
@@ -121,11 +122,12 @@ def ensure_venv_module() -> None:
 
 
 def make_environment() -> None:
+    made_from = fingerprint()
     run("Make .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
     announce("Install the project and its tools there, in about half a minute")
     pip_install(SETUPTOOLS)
     pip_install("--no-build-isolation", "--editable", f".[{EXTRAS}]")
-    STAMP.write_text(fingerprint())
+    STAMP.write_text(made_from)
 
 
 def pip_install(*arguments: str) -> None:
@@ -222,7 +224,10 @@ def test(arguments: list[str]) -> int:
 
 
 def count(report: Path) -> tuple[int, int]:
-    """How many tests passed, and failed, according to pytest's report (none: it didn't run)."""
+    """How many tests passed, and failed, according to pytest's report (none: it didn't run).
+
+    A test whose cleaning-up failed has not passed.
+    """
     if not report.is_file():
         return 0, 0
     suites = list(ElementTree.parse(report).iter("testsuite"))

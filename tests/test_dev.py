@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -141,6 +142,7 @@ def test_without_ensurepip_root_installs_it(dev, monkeypatch):
     commands = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(dev, "run", lambda what, *command: commands.append(command))
     dev.ensure_venv_module()
     assert [command[:2] for command in commands] == [("apt-get", "update"), ("apt-get", "install")]

@@ -1,4 +1,4 @@
-"""What is installed from the distribution: made as a release is, then used away from the checkout."""
+"""The distribution: made as a release is, installed, and used away from the checkout."""
 
 import shutil
 import subprocess
