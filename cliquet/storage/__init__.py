@@ -7,11 +7,16 @@ collection has a timestamp, the time in milliseconds of its last change.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pyramid.settings import asbool
+
 from cliquet.storage import exceptions
+
+logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
@@ -296,6 +301,32 @@ class StorageBase:
         return Page(records, total, timestamp)
 
 
+_HEARTBEAT = "__heartbeat__"
+
+
+def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
+    """Return the function that tells whether ``backend`` works (``registry.heartbeats``).
+
+    It writes a record and deletes it, in a collection of its own; it only reads when the
+    setting ``readonly`` is on. What fails is logged.
+    """
+
+    def ping(request: Any) -> bool:
+        place = {"collection_id": _HEARTBEAT, "parent_id": _HEARTBEAT}
+        try:
+            if asbool(request.registry.settings.get("readonly", False)):
+                backend.get_all(**place, limit=1)
+            else:
+                record = backend.create(**place, record={})
+                backend.delete(**place, object_id=record["id"], with_deleted=False)
+        except Exception:
+            logger.exception("the storage does not work")
+            return False
+        return True
+
+    return ping
+
+
 __all__ = [
     "MISSING",
     "Filter",
@@ -305,4 +336,5 @@ __all__ = [
     "Sort",
     "StorageBase",
     "exceptions",
+    "heartbeat",
 ]

@@ -33,7 +33,8 @@ Key = tuple[int, Any]
 
 _INT64 = 1 << 63
 
-_COMPARE: dict[Any, Callable[[Key, Key], bool]] = {
+#: The comparisons that pagination rules make, in the order of values.
+COMPARE: dict[Any, Callable[[Any, Any], bool]] = {
     COMPARISON.EQ: operator.eq,
     COMPARISON.LT: operator.lt,
     COMPARISON.MAX: operator.le,
@@ -103,9 +104,10 @@ NEGATIVE = frozenset((COMPARISON.NOT, COMPARISON.EXCLUDE))
 RANGES = frozenset((COMPARISON.LT, COMPARISON.MAX, COMPARISON.MIN, COMPARISON.GT))
 
 
-def _test(filter_: Filter) -> Callable[[Key], bool]:
+def key_test(filter_: Filter) -> Callable[[Key], bool]:
+    """Return a function that tells whether the value with some key is what ``filter_`` finds."""
     if filter_.operator in RANGES:
-        compare, bound = _COMPARE[filter_.operator], range_bound(filter_)
+        compare, bound = COMPARE[filter_.operator], range_bound(filter_)
         if bound is None:
             return lambda key: False
         return lambda key: key[0] == bound[0] and compare(key, bound)
@@ -232,7 +234,7 @@ def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
     modified, mark = asked.names.modified, asked.names.deleted
     tests = []
     for filter_ in asked.filters:
-        test = _test(filter_)
+        test = key_test(filter_)
         if filter_.field != mark:
             tests.append((filter_.field, test))
         elif not test(order_key(deleted)):
@@ -251,7 +253,7 @@ def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
 def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
     """Return a function that tells whether a record matches all filters of any of ``rules``."""
     alternatives = [
-        [(field, _COMPARE[comparison], order_key(value)) for field, value, comparison in rule]
+        [(field, COMPARE[comparison], order_key(value)) for field, value, comparison in rule]
         for rule in rules
     ]
 

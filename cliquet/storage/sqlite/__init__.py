@@ -1,0 +1,270 @@
+"""Storage in an SQLite file: nothing to install, kept on disk.
+
+Several processes may use the file at a time, through this module or otherwise. One of
+them writes at a time, for as long as its request lasts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyramid.settings import asbool
+
+from cliquet.storage import Page
+from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, times
+from cliquet.storage.matching import ALWAYS, Query
+from cliquet.storage.sqlite import conditions
+from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.utils import msec_time
+
+_SCHEMA = Path(__file__).with_name("schema.sql")
+
+_FIND_COLLECTION = """
+SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
+
+_ADD_COLLECTION = """
+INSERT INTO collections (parent_id, collection_id, last_modified) VALUES (?, ?, ?)
+ ON CONFLICT (parent_id, collection_id) DO NOTHING"""
+
+_CHANGE_COLLECTION = "UPDATE collections SET last_modified = ?, count = count + ? WHERE id = ?"
+
+_GET = """
+SELECT records.last_modified, CAST(records.data AS BLOB)
+ FROM collections JOIN records ON records.collection = collections.id AND records.id = ?
+ WHERE collections.parent_id = ? AND collections.collection_id = ?"""
+
+# All that a write has to know of what there is.
+_STATE = """
+SELECT collections.id, collections.last_modified,
+  records.last_modified, CAST(records.data AS BLOB), tombstones.last_modified
+ FROM collections
+ LEFT JOIN records ON records.collection = collections.id AND records.id = ?
+ LEFT JOIN tombstones ON tombstones.collection = collections.id AND tombstones.id = ?
+ WHERE collections.parent_id = ? AND collections.collection_id = ?"""
+
+# Whether the collection has anything at the timestamp :at.
+_TAKEN = """
+SELECT EXISTS (SELECT 1 FROM records WHERE collection = :collection AND last_modified = :at)
+ OR EXISTS (SELECT 1 FROM tombstones WHERE collection = :collection AND last_modified = :at)"""
+
+# The first timestamp after :at, itself taken, that is free: it follows one that is not.
+_NEXT_FREE = """
+SELECT min(free) FROM (
+ SELECT * FROM (
+  SELECT last_modified + 1 AS free FROM records
+   WHERE collection = :collection AND last_modified >= :at
+   AND NOT EXISTS (SELECT 1 FROM records AS r
+    WHERE r.collection = :collection AND r.last_modified = records.last_modified + 1)
+   AND NOT EXISTS (SELECT 1 FROM tombstones AS t
+    WHERE t.collection = :collection AND t.last_modified = records.last_modified + 1)
+   ORDER BY last_modified LIMIT 1)
+ UNION ALL
+ SELECT * FROM (
+  SELECT last_modified + 1 AS free FROM tombstones
+   WHERE collection = :collection AND last_modified >= :at
+   AND NOT EXISTS (SELECT 1 FROM records AS r
+    WHERE r.collection = :collection AND r.last_modified = tombstones.last_modified + 1)
+   AND NOT EXISTS (SELECT 1 FROM tombstones AS t
+    WHERE t.collection = :collection AND t.last_modified = tombstones.last_modified + 1)
+   ORDER BY last_modified LIMIT 1))"""
+
+_ADD_RECORD = """
+INSERT INTO records (collection, last_modified, id, data) VALUES (?, ?, ?, CAST(? AS TEXT))"""
+
+_CHANGE_RECORD = """
+UPDATE records SET last_modified = ?, data = CAST(? AS TEXT) WHERE collection = ? AND id = ?"""
+
+_DELETE_RECORD = "DELETE FROM records WHERE collection = ? AND id = ?"
+
+_ADD_TOMBSTONE = "INSERT INTO tombstones (last_modified, collection, id) VALUES (?, ?, ?)"
+
+_DELETE_TOMBSTONE = "DELETE FROM tombstones WHERE collection = ? AND id = ?"
+
+_PURGE = """
+DELETE FROM tombstones WHERE last_modified < ? AND collection =
+ (SELECT id FROM collections WHERE parent_id = ? AND collection_id = ?)"""
+
+_FIND_SAME = """
+SELECT id, last_modified, CAST(data AS BLOB) FROM records
+ WHERE collection = ? AND id <> ? AND"""
+
+_FLUSH = ("DELETE FROM records", "DELETE FROM tombstones", "DELETE FROM collections")
+
+
+class _State(NamedTuple):
+    """What there is in a collection under some id: the record, its tombstone, or nothing."""
+
+    collection: int
+    collection_time: int
+    record_time: int | None
+    data: bytes | None
+    tombstone_time: int | None
+
+
+class Storage(Engine):
+    """Storage in an SQLite file.
+
+    :param client: the way to the file.
+    :param readonly: whether the application writes nothing: the timestamp of a
+        collection that was never written is then not kept.
+    """
+
+    def __init__(self, client: Client, readonly: bool = False) -> None:
+        self._client = client
+        self._readonly = readonly
+        self._started = msec_time()
+
+    def initialize_schema(self) -> None:
+        self._client.run_script(_SCHEMA.read_text(encoding="utf-8"))
+
+    def flush(self, auth: str | None = None) -> None:
+        with self._client.write() as db:
+            for statement in _FLUSH:
+                db.execute(statement)
+
+    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+        self._client.lock()
+
+    def _timestamp(self, collection: Collection) -> int:
+        with self._client.read() as db:
+            found = db.execute(_FIND_COLLECTION, collection).fetchone()
+        if found is not None:
+            return int(found[1])
+        if self._readonly:
+            return self._started
+        # Somebody is told this timestamp: it stays whatever the transaction becomes.
+        with self._client.write_alone() as db:
+            db.execute(_ADD_COLLECTION, (*collection, msec_time()))
+            return int(db.execute(_FIND_COLLECTION, collection).fetchone()[1])
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        with self._client.read() as db:
+            found: tuple[int, bytes] | None = db.execute(_GET, (object_id, *collection)).fetchone()
+            return found
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        with self._client.write() as db:
+            state = _state(db, collection, change.id) or _new(db, collection)
+            if state.record_time is not None:
+                raise Conflict((change.id, state.record_time, state.data))
+            return _add(db, state, change)
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        with self._client.write() as db:
+            state = _state(db, collection, change.id) or _new(db, collection)
+            if state.record_time is None:
+                return _add(db, state, change)
+            _check_unique(db, state, change)
+            own, afterwards = _times(db, state, change.forced)
+            db.execute(_CHANGE_RECORD, (own, change.data, state.collection, change.id))
+            db.execute(_CHANGE_COLLECTION, (afterwards, 0, state.collection))
+            return own
+
+    def _delete(
+        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+    ) -> int | None:
+        with self._client.write() as db:
+            state = _state(db, collection, object_id)
+            if state is None or state.record_time is None:
+                return None
+            own, afterwards = _times(db, state, forced)
+            db.execute(_DELETE_RECORD, (state.collection, object_id))
+            if keep:
+                db.execute(_ADD_TOMBSTONE, (own, state.collection, object_id))
+            db.execute(_CHANGE_COLLECTION, (afterwards, -1, state.collection))
+            return own
+
+    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+        with self._client.write() as db:
+            found = db.execute(_FIND_COLLECTION, collection).fetchone()
+            if found is None:
+                return []
+            number, current, _ = found
+            old = db.execute(*conditions.oldest_first(number, asked)).fetchall()
+            if not old:
+                return []
+            first = times(current, None)[0]
+            rows: list[Row] = [(row[0], time, None) for time, row in enumerate(old, first)]
+            db.executemany(_DELETE_RECORD, ((number, row[0]) for row in rows))
+            if keep:
+                db.executemany(_ADD_TOMBSTONE, ((row[1], number, row[0]) for row in rows))
+            db.execute(_CHANGE_COLLECTION, (rows[-1][1], -len(rows), number))
+            return rows
+
+    def _purge(self, collection: Collection, before: int | None) -> int:
+        latest = ALWAYS.high if before is None else before
+        with self._client.write() as db:
+            return db.execute(_PURGE, (latest, *collection)).rowcount
+
+    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        with self._client.read() as db:
+            found = db.execute(_FIND_COLLECTION, collection).fetchone()
+            if found is not None:
+                number, timestamp, total = found
+                rows = db.execute(*conditions.page(number, asked)).fetchall()
+                if asked.filters or asked.span != ALWAYS:
+                    total = _total(db, number, asked, len(rows))
+                return Page(joined(rows, asked.names), total, timestamp)
+        return Page([], 0, self._timestamp(collection) if timed else 0)
+
+
+def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:
+    found = db.execute(_STATE, (object_id, object_id, *collection)).fetchone()
+    return None if found is None else _State(*found)
+
+
+def _new(db: sqlite3.Connection, collection: Collection) -> _State:
+    number = db.execute(_ADD_COLLECTION, (*collection, 0)).lastrowid
+    assert number is not None
+    return _State(number, 0, None, None, None)
+
+
+def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
+    """Add a record where there is at most a tombstone."""
+    _check_unique(db, state, change)
+    if state.tombstone_time is not None:
+        db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
+    own, afterwards = _times(db, state, change.forced)
+    db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
+    db.execute(_CHANGE_COLLECTION, (afterwards, 1, state.collection))
+    return own
+
+
+def _times(db: sqlite3.Connection, state: _State, forced: int | None) -> tuple[int, int]:
+    """Return the timestamp of a change, and that of the collection afterwards."""
+    if forced is None or (state.record_time is not None and forced <= state.record_time):
+        return times(state.collection_time, None)
+    asked = {"collection": state.collection, "at": forced}
+    if db.execute(_TAKEN, asked).fetchone()[0]:
+        forced = db.execute(_NEXT_FREE, asked).fetchone()[0]
+    return times(state.collection_time, forced)
+
+
+def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:
+    for field, value in change.unique.items():
+        same = conditions.same_value(field, value)
+        found = db.execute(
+            " ".join((_FIND_SAME, same.text, "LIMIT 1")),
+            (state.collection, change.id, *same.parameters),
+        ).fetchone()
+        if found is not None:
+            raise Conflict(found, field)
+
+
+def _total(db: sqlite3.Connection, number: int, asked: Query, found: int) -> int:
+    """Return how many records match the filters, when the page has ``found``."""
+    whole = asked.limit is None or found < asked.limit
+    if whole and not asked.rules and not asked.include_deleted:
+        return found
+    return int(db.execute(*conditions.count(number, asked)).fetchone()[0])
+
+
+def load_from_config(config: Any) -> Storage:
+    """Return the storage of an application, in the file of the setting ``storage_url``.
+
+    :raises pyramid.exceptions.ConfigurationError: when that is no URL of a file.
+    """
+    readonly = asbool(config.get_settings().get("readonly", False))
+    return Storage(create_from_config(config, "storage_"), readonly)
