@@ -312,13 +312,12 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
     """
 
     def ping(request: Any) -> bool:
-        place = {"collection_id": _HEARTBEAT, "parent_id": _HEARTBEAT}
         try:
             if asbool(request.registry.settings.get("readonly", False)):
-                backend.get_all(**place, limit=1)
+                backend.get_all(_HEARTBEAT, _HEARTBEAT, limit=1)
             else:
-                record = backend.create(**place, record={})
-                backend.delete(**place, object_id=record["id"], with_deleted=False)
+                record = backend.create(_HEARTBEAT, _HEARTBEAT, {})
+                backend.delete(_HEARTBEAT, _HEARTBEAT, record["id"], with_deleted=False)
         except Exception:
             logger.exception("the storage does not work")
             return False
