@@ -295,7 +295,8 @@ def _written(
         timestamp = write(collection, change)
     except Conflict as conflict:
         existing = joined([conflict.row], names)[0]
-        raise UnicityError(conflict.field or names.id, existing) from None
+        field = names.id if conflict.field is None else conflict.field
+        raise UnicityError(field, existing) from None
     fields[names.id] = object_id
     fields[names.modified] = timestamp
     return fields

@@ -1,0 +1,106 @@
+"""The engines on which the contract of the storage backends is tested."""
+
+from contextlib import contextmanager
+from importlib import import_module
+from threading import Barrier, Thread
+
+import pytest
+import transaction
+from pyramid.config import Configurator
+
+from cliquet import transactions
+
+ENGINES = {
+    "memory": lambda folder: {},
+    "sqlite": lambda folder: {"storage_url": f"sqlite:///{folder}/storage.sqlite"},
+}
+TRANSACTIONAL = {"memory", "sqlite"}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def make_storage(engine, tmp_path):
+    """A function of settings that makes the storage of one more application on the database."""
+
+    def make(**settings):
+        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
+        storage.initialize_schema()
+        return storage
+
+    return make
+
+
+@pytest.fixture
+def storage(make_storage):
+    storage = make_storage()
+    yield storage
+    storage.flush()
+
+
+@pytest.fixture
+def transactional(engine):
+    if engine not in TRANSACTIONAL:
+        pytest.skip(f"{engine} has no transactions")
+
+
+@pytest.fixture
+def serve():
+    """A context: what is written in it belongs to a request, whose transaction ends with it."""
+
+    @contextmanager
+    def serve():
+        manager = transaction.TransactionManager(explicit=True)
+        manager.begin()
+        try:
+            with transactions.serving(manager):
+                yield manager
+        except BaseException:
+            manager.abort()
+            raise
+        manager.commit()
+
+    return serve
+
+
+@pytest.fixture
+def manager():
+    """The transaction of the request that the test is."""
+    manager = transaction.TransactionManager(explicit=True)
+    with transactions.serving(manager):
+        manager.begin()
+        yield manager
+        manager.abort()
+
+
+@pytest.fixture
+def together():
+    """A function that calls functions at once, each in a thread, and returns their results.
+
+    An exception is a result like another.
+    """
+
+    def together(*functions):
+        barrier = Barrier(len(functions))
+        results = [None] * len(functions)
+
+        def call(index):
+            barrier.wait(10)
+            try:
+                results[index] = functions[index]()
+            except Exception as error:
+                results[index] = error
+
+        threads = [Thread(target=call, args=(index,)) for index in range(len(functions))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in threads)
+        return results
+
+    return together

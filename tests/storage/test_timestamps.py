@@ -1,0 +1,223 @@
+"""Timestamps of records and collections (protocol, "Timestamps")."""
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cliquet.storage import Filter
+from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
+from cliquet.utils import COMPARISON, msec_time
+
+PLACE = ("articles", "alice")
+FUTURE = 32503680000000  # the year 3000
+PAST = 1000
+
+
+def collection(storage):
+    return storage.collection_timestamp(*PLACE)
+
+
+def create(storage, timestamp=None, **fields):
+    return storage.create(*PLACE, {"last_modified": timestamp, **fields})
+
+
+def test_a_collection_never_written_has_the_time_of_the_first_read(storage):
+    before = msec_time()
+    first = collection(storage)
+    assert before <= first <= msec_time()
+    time.sleep(0.003)
+    assert collection(storage) == first
+    assert storage.get_page(*PLACE) == ([], 0, first)
+
+
+def test_a_page_of_a_collection_never_written_makes_its_timestamp(storage):
+    first = storage.get_page(*PLACE).timestamp
+    time.sleep(0.003)
+    assert collection(storage) == storage.get_page(*PLACE).timestamp == first
+
+
+def test_the_first_write_is_later_than_the_first_read(storage, monkeypatch):
+    first = collection(storage)
+    for module in ("engine", "memory", "sqlite"):
+        monkeypatch.setattr(f"cliquet.storage.{module}.msec_time", lambda: first, raising=False)
+    assert create(storage)["last_modified"] == first + 1
+
+
+def test_a_list_alone_writes_nothing(storage):
+    storage.get_all(*PLACE)
+    time.sleep(0.003)
+    later = msec_time()
+    assert collection(storage) >= later
+
+
+def test_in_readonly_mode_nothing_is_kept(make_storage):
+    storage = make_storage(readonly="true")
+    constant = collection(storage)
+    time.sleep(0.003)
+    assert collection(storage) == constant == storage.collection_timestamp("other", "bob")
+    assert storage.get_page(*PLACE) == ([], 0, constant)
+
+
+def test_every_write_is_later_than_the_one_before(storage):
+    seen = [collection(storage)]
+    for n in range(20):
+        seen.append(create(storage, id=str(n))["last_modified"])
+        assert collection(storage) == seen[-1]
+        seen.append(storage.update(*PLACE, str(n), {})["last_modified"])
+        assert collection(storage) == seen[-1]
+        if n % 2:
+            deleted = storage.delete(*PLACE, str(n), with_deleted=bool(n % 4 == 1))
+            seen.append(deleted["last_modified"])
+            assert collection(storage) == seen[-1]
+    seen.extend(record["last_modified"] for record in storage.delete_all(*PLACE))
+    assert collection(storage) == seen[-1]
+    assert seen == sorted(set(seen))
+
+
+def test_reads_and_failures_change_no_timestamp(storage):
+    create(storage, id="a")
+    before = collection(storage)
+    time.sleep(0.003)
+    storage.get(*PLACE, "a")
+    storage.get_all(*PLACE)
+    storage.purge_deleted(*PLACE)
+    storage.delete_all(*PLACE, filters=[Filter("id", "b", COMPARISON.EQ)])
+    with pytest.raises(RecordNotFoundError):
+        storage.delete(*PLACE, "b")
+    assert collection(storage) == before
+
+
+def test_time_goes_on_when_the_clock_goes_back(storage, monkeypatch):
+    first = create(storage)["last_modified"]
+    monkeypatch.setattr("cliquet.storage.engine.msec_time", lambda: first - 1000)
+    assert create(storage)["last_modified"] == first + 1
+    assert collection(storage) == first + 1
+
+
+def test_a_creation_in_the_future_takes_the_collection_there(storage):
+    assert create(storage, FUTURE)["last_modified"] == FUTURE == collection(storage)
+    assert create(storage)["last_modified"] == FUTURE + 1 == collection(storage)
+
+
+def test_a_creation_in_the_past_moves_the_collection_to_now(storage):
+    before = create(storage)["last_modified"]
+    assert create(storage, PAST, id="a")["last_modified"] == PAST
+    assert before < collection(storage) <= max(msec_time(), before + 1)
+    assert storage.get(*PLACE, "a")["last_modified"] == PAST
+
+
+def put(storage, timestamp):
+    return storage.update(*PLACE, f"new{timestamp}", {"last_modified": timestamp})
+
+
+@pytest.mark.parametrize("ask", [create, put])
+def test_a_timestamp_that_is_taken_gives_the_next_free_one(storage, ask):
+    create(storage, PAST, id="a")
+    create(storage, PAST + 1, id="b")
+    storage.delete(*PLACE, "b", last_modified=PAST + 2)
+    create(storage, PAST + 1, id="c")
+    create(storage, PAST + 4, id="d")
+    assert ask(storage, PAST)["last_modified"] == PAST + 3
+    assert ask(storage, PAST + 1)["last_modified"] == PAST + 5
+
+
+def test_the_timestamp_of_the_tombstone_that_a_creation_replaces_is_free(storage):
+    create(storage, PAST, id="a")
+    deleted = storage.delete(*PLACE, "a", last_modified=PAST + 1)
+    assert create(storage, deleted["last_modified"], id="a")["last_modified"] == PAST + 1
+    storage.delete(*PLACE, "a", last_modified=PAST + 2)
+    assert storage.update(*PLACE, "a", {"last_modified": PAST + 2})["last_modified"] == PAST + 2
+
+
+def test_a_later_timestamp_of_an_update_is_taken(storage):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    assert storage.update(*PLACE, "a", {"last_modified": PAST + 5})["last_modified"] == PAST + 5
+    assert collection(storage) > before
+    assert storage.update(*PLACE, "a", {"last_modified": FUTURE})["last_modified"] == FUTURE
+    assert collection(storage) == FUTURE
+
+
+@pytest.mark.parametrize("timestamp", [PAST, PAST - 1, -5, 0, None])
+def test_a_timestamp_of_an_update_that_is_not_later_is_ignored(storage, timestamp):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    updated = storage.update(*PLACE, "a", {"last_modified": timestamp})
+    assert updated["last_modified"] > before
+    assert collection(storage) == updated["last_modified"]
+
+
+def test_a_later_timestamp_of_a_deletion_is_taken(storage):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    assert storage.delete(*PLACE, "a", last_modified=PAST + 5)["last_modified"] == PAST + 5
+    assert collection(storage) > before
+    create(storage, id="b")
+    assert storage.delete(*PLACE, "b", last_modified=FUTURE)["last_modified"] == FUTURE
+    assert collection(storage) == FUTURE
+
+
+@pytest.mark.parametrize("timestamp", [PAST, PAST - 1, None])
+def test_a_timestamp_of_a_deletion_that_is_not_later_is_ignored(storage, timestamp):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    deleted = storage.delete(*PLACE, "a", last_modified=timestamp)
+    assert deleted["last_modified"] > before
+    assert collection(storage) == deleted["last_modified"]
+
+
+@pytest.mark.parametrize("bad", ["1000", 1000.0, True, 1 << 62, -(1 << 62)], ids=repr)
+def test_a_timestamp_is_an_integer(storage, bad):
+    created = create(storage, id="a")
+    with pytest.raises(ValueError, match="last_modified must be an integer"):
+        create(storage, bad)
+    with pytest.raises(ValueError, match="last_modified must be an integer"):
+        storage.update(*PLACE, "a", {"last_modified": bad})
+    with pytest.raises(ValueError, match="last_modified must be an integer"):
+        storage.delete(*PLACE, "a", last_modified=bad)
+    assert storage.get_page(*PLACE) == ([created], 1, created["last_modified"])
+
+
+def test_a_thousand_records_that_ask_for_one_timestamp_get_as_many(storage, serve):
+    with serve():  # one commit
+        for _ in range(1000):
+            create(storage, PAST)
+    found = {record["last_modified"] for record in storage.get_all(*PLACE)[0]}
+    assert found == set(range(PAST, PAST + 1000))
+
+
+WRITES = st.tuples(
+    st.sampled_from(["create", "update", "delete", "forget"]),
+    st.sampled_from("abcd"),
+    st.one_of(st.none(), st.integers(1, 12), st.integers(0, 3).map(lambda n: FUTURE + n)),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(WRITES, max_size=20))
+def test_whatever_is_asked_timestamps_are_distinct_and_the_collection_goes_forward(storage, writes):
+    storage.flush()
+    latest = 0
+    for what, object_id, timestamp in writes:
+        record = {"id": object_id, "last_modified": timestamp}
+        try:
+            if what == "create":
+                storage.create(*PLACE, record)
+            elif what == "update":
+                storage.update(*PLACE, object_id, record)
+            else:
+                keep = what == "delete"
+                storage.delete(*PLACE, object_id, with_deleted=keep, last_modified=timestamp)
+        except (RecordNotFoundError, UnicityError):
+            continue
+        assert collection(storage) > latest
+        latest = collection(storage)
+    everything, total = storage.get_all(*PLACE, include_deleted=True)
+    assert len({record["id"] for record in everything}) == len(everything)
+    assert len({record["last_modified"] for record in everything}) == len(everything)
+    assert all(record["last_modified"] <= latest for record in everything)
+    assert total == sum("deleted" not in record for record in everything)
