@@ -58,9 +58,10 @@ def http_error(
     :param details: any JSON value.
     """
     number = ERRORS.UNDEFINED if errno is None else errno
+    httpexception.errno = number.value if isinstance(number, ERRORS) else number
     body: dict[str, Any] = {
         "code": code or httpexception.code,
-        "errno": number.value if isinstance(number, ERRORS) else number,
+        "errno": httpexception.errno,
         "error": error or httpexception.title,
     }
     optional = {"message": message, "info": info, "details": details}

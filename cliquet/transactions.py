@@ -48,6 +48,18 @@ def request_manager(request: Any) -> Any:
     return transaction.TransactionManager(explicit=True)
 
 
+def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+    """Let the backends know the transaction that ``pyramid_tm`` has begun."""
+
+    def serving_tween(request: Any) -> Any:
+        if "tm.active" not in request.environ:  # the application's ``tm.activate_hook`` said no
+            return handler(request)
+        with serving(request.tm):
+            return handler(request)
+
+    return serving_tween
+
+
 @implementer(IDataManager, ISavepointDataManager)
 class Participant:
     """One engine's part in a transaction, from its first write or lock on.

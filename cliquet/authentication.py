@@ -1,0 +1,83 @@
+"""Who makes a request: the policies of ``pyramid_multiauth``, and Basic auth."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+from pyramid.authentication import BasicAuthAuthenticationPolicy as PyramidBasicAuth
+from pyramid.authorization import Authenticated, Everyone
+
+from cliquet.utils import hmac_digest
+
+
+def prefixed_userid(request: Any) -> str | None:
+    """Return the user id with its policy's name before it, None for anonymous requests.
+
+    It is what records and permissions know (protocol, "Authentication").
+    """
+    # Asking for the user runs the policies, which tell who was selected.
+    if request.authenticated_userid is None:
+        return None
+    authn_type = getattr(request, "authn_type", None)
+    return None if authn_type is None else f"{authn_type}:{request.selected_userid}"
+
+
+def on_policy_selected(event: Any) -> None:
+    """Note on the request which policy authenticated it, and whom."""
+    request = event.request
+    request.authn_type = (event.policy_name or "").lower()
+    request.selected_userid = event.userid
+
+
+def user_info(request: Any) -> dict[str, Any]:
+    """Return what the hello view tells of an authenticated user (``request.get_user_info``)."""
+    return {"id": request.prefixed_userid}
+
+
+class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
+    """Basic auth (RFC 7617) that accepts any user and any password.
+
+    The user id is the HMAC of both with the setting ``userid_hmac_secret``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(lambda username, password, request: [], *args, **kwargs)
+
+    def unauthenticated_userid(self, request: Any) -> str | None:
+        known = request.__dict__.get("_basicauth_userid", False)
+        if known is False:
+            known = request._basicauth_userid = self._userid(request)
+        return known
+
+    def authenticated_userid(self, request: Any) -> str | None:
+        return self.unauthenticated_userid(request)
+
+    def effective_principals(self, request: Any) -> list[str]:
+        userid = self.unauthenticated_userid(request)
+        return [Everyone] if userid is None else [Everyone, Authenticated, userid]
+
+    def _userid(self, request: Any) -> str | None:
+        credentials = _credentials(request.headers.get("Authorization"))
+        if credentials is None:
+            return None
+        secret = request.registry.settings.get("userid_hmac_secret") or ""
+        return hmac_digest(str(secret), credentials)
+
+
+def _credentials(header: str | None) -> str | None:
+    """Return ``user:password`` of a header, None unless it is Basic auth with a user's name."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        raw = binascii.a2b_base64(encoded.strip())
+    except (binascii.Error, ValueError):
+        return None
+    user, colon, _ = raw.partition(b":")
+    if not (user and colon):
+        return None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -1,0 +1,227 @@
+"""Structured logs: one line per request, in the format that the settings choose."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from pyramid.events import NewRequest
+
+from cliquet.utils import decode_header, json
+
+_context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
+_renderer: ContextVar[Any] = ContextVar("cliquet.logs.renderer", default=None)
+
+
+class SharedContext(MutableMapping[str, Any]):
+    """What was bound to the loggers since the request began: ``logger.bind(key=value)``.
+
+    All loggers of a thread, or of an asynchronous task, share it; structlog
+    uses it in the place of a dictionary of each logger's own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and not isinstance(args[0], SharedContext):
+            self._values().update(*args)
+        self._values().update(kwargs)
+
+    @staticmethod
+    def _values() -> dict[str, Any]:
+        values = _context.get()
+        if values is None:
+            values = {}
+            _context.set(values)
+        return values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def copy(self) -> dict[str, Any]:
+        """Return what is bound, as a dictionary of its own."""
+        return dict(self._values())
+
+
+def decode_value(value: Any) -> str:
+    """Return the text of a value in a log line."""
+    try:
+        return decode_header(value) if isinstance(value, (bytes, str)) else str(value)
+    except UnicodeDecodeError:
+        return repr(value)
+
+
+class ClassicLogRenderer:
+    """One readable line: method, path, status, duration, event, and the rest.
+
+    :param settings: of the application.
+    """
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+        self._bright, self._dim, self._reset = (
+            ("\x1b[1m", "\x1b[2m", "\x1b[0m") if sys.stderr.isatty() else ("", "", "")
+        )
+
+    def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
+        event = dict(event_dict)
+        title = decode_value(event.pop("event", ""))
+        line = self._request(event) + title if "path" in event else title
+        rest = "; ".join(f"{key}={decode_value(value)}" for key, value in sorted(event.items()))
+        return f"{line} {self._dim}{rest}{self._reset}".rstrip()
+
+    def _request(self, event: dict[str, Any]) -> str:
+        method = event.pop("method", "?")
+        path = decode_value(event.pop("path"))
+        query = event.pop("querystring", None)
+        text = "&".join(f"{key}={decode_value(value)}" for key, value in (query or {}).items())
+        code = event.pop("code", "?")
+        duration = event.pop("t", "?")
+        url = f"{path}?{text}" if text else path
+        return f'"{self._bright}{method:<6} {url}{self._reset}" {code} ({duration} ms) '
+
+
+class MozillaHekaRenderer:
+    """JSON in the layout of Heka's messages.
+
+    :param settings: of the application.
+    """
+
+    ENV_VERSION = "2.0"
+    _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+
+    def __init__(self, settings: Any) -> None:
+        self.appname = settings["project_name"]
+
+    def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
+        fields = {
+            key: value if isinstance(value, (bool, int, float, str, type(None))) else _json(value)
+            for key, value in event_dict.items()
+            if key not in ("event", "pid")
+        }
+        return json.dumps(
+            {
+                "EnvVersion": self.ENV_VERSION,
+                "Fields": fields,
+                "Hostname": os.uname().nodename,
+                "Logger": self.appname,
+                "Pid": os.getpid(),
+                "Severity": self._SEVERITIES.get(name, 7),
+                "Timestamp": time.time_ns(),
+                "Type": str(event_dict.get("event", "")),
+            }
+        )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=decode_value)
+
+
+def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
+    """Render the event as the application that serves the request does."""
+    renderer = _renderer.get()
+    if renderer is None:
+        renderer = structlog.processors.KeyValueRenderer(key_order=["event"])
+    return renderer(logger, name, event_dict)
+
+
+_standard_logger = logging.getLogger("cliquet")
+
+#: The logger that the toolkit and its applications share.
+logger = structlog.get_logger("cliquet")
+
+
+def setup_logging(config: Any) -> None:
+    """Configure structlog, and log one line per request.
+
+    structlog is configured once for the whole process; the format of the
+    lines is that of the application which serves the request.
+    """
+    settings = config.get_settings()
+    renderer = config.maybe_dotted(settings["logging_renderer"])(settings)
+    structlog.configure(
+        context_class=SharedContext,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            _render,
+        ],
+        cache_logger_on_first_use=True,
+    )
+    def on_new_request(event: Any) -> None:
+        request = event.request
+        _renderer.set(renderer)
+        if not hasattr(request, "parent"):
+            _context.set(None)
+        if _standard_logger.isEnabledFor(logging.INFO):
+            request.log_start = time.perf_counter()
+            if not hasattr(request, "parent"):
+                request.add_response_callback(_log_summary)
+
+    config.add_subscriber(on_new_request, NewRequest)
+
+
+def _log_summary(request: Any, response: Any) -> None:
+    logger.info("request.summary", **summary(request, response))
+
+
+@contextmanager
+def subrequest_context() -> Iterator[None]:
+    """Within this block, keep what is bound to the loggers from those of the batch."""
+    token = _context.set(dict(_context.get() or {}))
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def log_subrequest(request: Any, response: Any) -> None:
+    """Log the line of a sub-request of a batch."""
+    if hasattr(request, "log_start"):
+        logger.info("subrequest.summary", **summary(request, response))
+
+
+def bind_summary(**fields: Any) -> None:
+    """Add fields to the line of this request, if lines are written at all."""
+    if _standard_logger.isEnabledFor(logging.INFO):
+        SharedContext(fields)
+
+
+def summary(request: Any, response: Any) -> dict[str, Any]:
+    """Return the fields of the line of a request."""
+    try:
+        querystring = dict(request.GET)
+    except UnicodeDecodeError:
+        querystring = {}
+    return {
+        "agent": request.headers.get("User-Agent"),
+        "path": request.path,
+        "method": request.method,
+        "querystring": querystring,
+        "lang": request.headers.get("Accept-Language"),
+        "uid": getattr(request, "prefixed_userid", None),
+        "authn_type": getattr(request, "authn_type", None),
+        "errno": getattr(response, "errno", None),
+        "code": response.status_code,
+        "t": int((time.perf_counter() - request.log_start) * 1000),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

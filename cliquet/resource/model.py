@@ -1,0 +1,254 @@
+"""Records and their permissions, as resources see them. It knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cliquet.storage import Filter, Record, Sort, StorageBase
+
+
+class Model:
+    """The records of one collection.
+
+    :param storage: the backend.
+    :param id_generator: makes the ids of new records, the storage's own by default.
+    :param collection_id: usually the name of the resource.
+    :param parent_id: usually the user id.
+    :param auth: the ``Authorization`` header, for backends that pass it on.
+    """
+
+    id_field = "id"
+    modified_field = "last_modified"
+    deleted_field = "deleted"
+
+    #: Whether what is read is locked until the end of the transaction, for
+    #: what is checked on it to be true when it is written.
+    locking = False
+    #: The timestamp that came with the latest records, None before.
+    known_timestamp: int | None = None
+
+    def __init__(
+        self,
+        storage: StorageBase,
+        id_generator: Callable[[], str] | None = None,
+        collection_id: str = "",
+        parent_id: str = "",
+        auth: str | None = None,
+    ) -> None:
+        self.storage = storage
+        self.id_generator = id_generator
+        self.collection_id = collection_id
+        self.parent_id = parent_id
+        self.auth = auth
+
+    def _parent(self, parent_id: str | None) -> str:
+        return parent_id or self.parent_id
+
+    def timestamp(self, parent_id: str | None = None) -> int:
+        """Return the timestamp of the collection, in milliseconds."""
+        parent_id = self._parent(parent_id)
+        if self.locking:
+            self.storage.lock(self.collection_id, parent_id, auth=self.auth)
+        return self.storage.collection_timestamp(self.collection_id, parent_id, auth=self.auth)
+
+    def get_records(
+        self,
+        filters: Sequence[Filter] | None = None,
+        sorting: Sequence[Sort] | None = None,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+        include_deleted: bool = False,
+        parent_id: str | None = None,
+    ) -> tuple[list[Record], int]:
+        """Return the records that match, and how many there are in all.
+
+        See :meth:`cliquet.storage.StorageBase.get_all`.
+        """
+        page = self.storage.get_page(
+            self.collection_id,
+            self._parent(parent_id),
+            filters=filters,
+            sorting=sorting,
+            pagination_rules=pagination_rules,
+            limit=limit,
+            include_deleted=include_deleted,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            deleted_field=self.deleted_field,
+            auth=self.auth,
+        )
+        self.known_timestamp = page.timestamp
+        return page.records, page.total
+
+    def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
+        """Return a record.
+
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
+        """
+        get = self.storage.get_for_update if self.locking else self.storage.get
+        return get(
+            self.collection_id,
+            self._parent(parent_id),
+            record_id,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            auth=self.auth,
+        )
+
+    def create_record(
+        self,
+        record: Record,
+        parent_id: str | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> Record:
+        """Add a record, and return it with its id and timestamp.
+
+        :raises ~cliquet.storage.exceptions.UnicityError: when its id, or the
+            value of a unique field, is taken.
+        """
+        return self.storage.create(
+            self.collection_id,
+            self._parent(parent_id),
+            record,
+            id_generator=self.id_generator,
+            unique_fields=unique_fields,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            auth=self.auth,
+        )
+
+    def update_record(
+        self,
+        record: Record,
+        parent_id: str | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> Record:
+        """Replace a record, or create it with that id; return it with its timestamp.
+
+        :raises ~cliquet.storage.exceptions.UnicityError: when the value of a
+            unique field is taken.
+        """
+        return self.storage.update(
+            self.collection_id,
+            self._parent(parent_id),
+            record[self.id_field],
+            record,
+            unique_fields=unique_fields,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            auth=self.auth,
+        )
+
+    def delete_record(
+        self, record: Record, parent_id: str | None = None, last_modified: int | None = None
+    ) -> Record:
+        """Delete a record, and return its tombstone.
+
+        :param last_modified: the time of the deletion, in milliseconds.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
+        """
+        return self.storage.delete(
+            self.collection_id,
+            self._parent(parent_id),
+            record[self.id_field],
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            deleted_field=self.deleted_field,
+            auth=self.auth,
+            last_modified=last_modified,
+        )
+
+    def delete_records(
+        self, filters: Sequence[Filter] | None = None, parent_id: str | None = None
+    ) -> list[Record]:
+        """Delete the records that match, and return their tombstones."""
+        return self.storage.delete_all(
+            self.collection_id,
+            self._parent(parent_id),
+            filters=filters,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            deleted_field=self.deleted_field,
+            auth=self.auth,
+        )
+
+
+class ShareableModel(Model):
+    """Records with permissions, which stand in :attr:`permissions_field`."""
+
+    permissions_field = "__permissions__"
+
+    #: The permission backend, set by the resource.
+    permission: Any = None
+    #: Returns the object id, for the permission backend, of a record id.
+    get_permission_object_id: Callable[..., str]
+    #: The prefixed user id of who creates or modifies, None for anonymous requests.
+    current_principal: str | None = None
+
+    def _object_id(self, record: Record) -> str:
+        return self.get_permission_object_id(record_id=record[self.id_field])
+
+    def _with_permissions(self, record: Record, object_id: str) -> Record:
+        permissions = self.permission.object_permissions(object_id)
+        record[self.permissions_field] = {
+            name: sorted(principals) for name, principals in permissions.items()
+        }
+        return record
+
+    def _save(
+        self,
+        write: Callable[..., Record],
+        record: Record,
+        parent_id: str | None,
+        unique_fields: Sequence[str] | None,
+    ) -> Record:
+        """Write a record, then the permissions that come with it."""
+        data = dict(record)
+        permissions = dict(data.pop(self.permissions_field, None) or {})
+        saved = write(data, parent_id, unique_fields)
+        object_id = self._object_id(saved)
+        if permissions:
+            self.permission.replace_object_permissions(object_id, permissions)
+        if self.current_principal is not None:
+            self.permission.add_principal_to_ace(object_id, "write", self.current_principal)
+        return self._with_permissions(saved, object_id)
+
+    def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
+        """Return a record with its permissions."""
+        record = super().get_record(record_id, parent_id)
+        return self._with_permissions(record, self._object_id(record))
+
+    def create_record(
+        self,
+        record: Record,
+        parent_id: str | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> Record:
+        """Add a record and its permissions; who creates it may write it."""
+        return self._save(super().create_record, record, parent_id, unique_fields)
+
+    def update_record(
+        self,
+        record: Record,
+        parent_id: str | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> Record:
+        """Replace a record, and the permissions that are named; who does so may write it."""
+        return self._save(super().update_record, record, parent_id, unique_fields)
+
+    def delete_record(
+        self, record: Record, parent_id: str | None = None, last_modified: int | None = None
+    ) -> Record:
+        """Delete a record and its permissions."""
+        tombstone = super().delete_record(record, parent_id, last_modified)
+        self.permission.delete_object_permissions(self._object_id(tombstone))
+        return tombstone
+
+    def delete_records(
+        self, filters: Sequence[Filter] | None = None, parent_id: str | None = None
+    ) -> list[Record]:
+        """Delete the records that match, and their permissions."""
+        tombstones = super().delete_records(filters, parent_id)
+        self.permission.delete_object_permissions(*map(self._object_id, tombstones))
+        return tombstones

@@ -1,0 +1,53 @@
+"""Pages by key: a page starts after the last record of the previous one.
+
+The token holds what the order compares of that record.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from cliquet.storage import MISSING, Filter, Record, Sort
+from cliquet.utils import COMPARISON, json
+
+
+def encode_token(record: Record, sorting: Sequence[Sort]) -> str:
+    """Return the token of the page that starts after ``record``."""
+    last = {sort.field: record[sort.field] for sort in sorting if sort.field in record}
+    return urlsafe_b64encode(json.dumps_bytes({"last_record": last})).decode("ascii")
+
+
+def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> Record:
+    """Return what the order compares of the last record of the previous page.
+
+    :raises ValueError: when the token isn't one for that order.
+    """
+    try:
+        content = json.loads(urlsafe_b64decode(token.encode("ascii")))
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise ValueError("not base 64") from error
+    last = content.get("last_record") if isinstance(content, dict) else None
+    if not isinstance(last, dict) or not set(last) <= {sort.field for sort in sorting}:
+        raise ValueError("no record of that order")
+    if type(last.get(modified_field)) is not int or json.unstorable(last) is not None:
+        raise ValueError("no such record")
+    return last
+
+
+def pagination_rules(last: Record, sorting: Sequence[Sort]) -> list[list[Filter]]:
+    """Return the rules for what comes after ``last``: any of the lists, all of its filters.
+
+    For an order by ``a`` then ``b``: ``a`` is after, or ``a`` is the same and
+    ``b`` is after.
+    """
+    rules = []
+    same: list[Filter] = []
+    for field, direction in sorting:
+        value = last.get(field, MISSING)
+        after = COMPARISON.GT if direction > 0 else COMPARISON.LT
+        rules.append([*same, Filter(field, value, after)])
+        same.append(Filter(field, value, COMPARISON.EQ))
+    return rules

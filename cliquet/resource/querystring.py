@@ -1,0 +1,167 @@
+"""What the querystring of a collection asks for (protocol, "Querystring").
+
+Plain functions: they raise :class:`Invalid`, which the resource turns into a 400.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cliquet.resource.preconditions import MAX_TIMESTAMP, parse_timestamp
+from cliquet.storage import Filter, Sort
+from cliquet.utils import COMPARISON, json, native_value
+
+#: More of them in one request are refused: databases limit the size of statements.
+MAX_FILTERS = 100
+MAX_SORTS = 20
+
+_PREFIXES = {
+    "min": COMPARISON.MIN,
+    "max": COMPARISON.MAX,
+    "not": COMPARISON.NOT,
+    "lt": COMPARISON.LT,
+    "gt": COMPARISON.GT,
+    "in": COMPARISON.IN,
+    "exclude": COMPARISON.EXCLUDE,
+}
+_LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
+_TIME_LIMITS = {"_since": COMPARISON.GT, "_to": COMPARISON.LT, "_before": COMPARISON.LT}
+_SORT = re.compile(r"\s*([-+]?)(.*)", re.DOTALL)
+
+
+class Invalid(Exception):
+    """A parameter can't be understood.
+
+    :param name: the name of the parameter that the answer tells, if any.
+    """
+
+    def __init__(self, description: str, name: str | None = None) -> None:
+        super().__init__(description)
+        self.description = description
+        self.name = name
+
+
+def extract_filters(
+    params: Iterable[tuple[str, str]],
+    is_known_field: Callable[[str], bool],
+    id_field: str,
+    modified_field: str,
+) -> list[Filter]:
+    """Return the filters that the parameters are.
+
+    :raises Invalid: for an unknown field, or a value of the wrong type.
+    """
+    filters = []
+    for name, value in params:
+        name = name.strip()
+        if name in _TIME_LIMITS:
+            timestamp = _timestamp(name, native_value(value.strip('"')))
+            filters.append(Filter(modified_field, timestamp, _TIME_LIMITS[name]))
+        elif not name.startswith("_"):
+            filters.append(_filter(name, value, is_known_field, id_field, modified_field))
+    if len(filters) > MAX_FILTERS:
+        raise Invalid(f"There should be at most {MAX_FILTERS} filters")
+    return filters
+
+
+def _filter(
+    name: str,
+    value: str,
+    is_known_field: Callable[[str], bool],
+    id_field: str,
+    modified_field: str,
+) -> Filter:
+    field, operator = _operator(name, is_known_field)
+    if field == modified_field:
+        value = value.replace('"', "")
+    if operator not in _LISTS:
+        native = native_value(value)
+        if field == modified_field:
+            _timestamp(name, native)
+    else:
+        native = [native_value(item) for item in value.split(",")]
+        if field == id_field and not all(isinstance(item, str) for item in native):
+            raise Invalid(f"Invalid value for {name}", name)
+        if field == modified_field:
+            for item in native:
+                _timestamp(name, item)
+    if json.unstorable(native) is not None:
+        raise Invalid(f"Invalid value for {name}", name)
+    return Filter(field, native, operator)
+
+
+def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, Any]:
+    prefix, _, field = name.partition("_")
+    if field and prefix in _PREFIXES and is_known_field(field):
+        return field, _PREFIXES[prefix]
+    if not name or not is_known_field(name):
+        raise Invalid(f"Unknown filter field '{name}'", name)
+    return name, COMPARISON.EQ
+
+
+def _timestamp(name: str, value: Any) -> int:
+    timestamp = parse_timestamp(value)
+    if timestamp is None or timestamp > MAX_TIMESTAMP:
+        raise Invalid(f"Invalid value for {name}", name)
+    return timestamp
+
+
+def extract_timestamp(text: str | None, name: str) -> int | None:
+    """Return the timestamp of a parameter, which may be quoted; None without it.
+
+    :raises Invalid: when it is none.
+    """
+    if text is None:
+        return None
+    timestamp = parse_timestamp(native_value(text.strip('"')))
+    if timestamp is None or timestamp > MAX_TIMESTAMP:
+        raise Invalid(f"Invalid value for {text}", name)
+    return timestamp
+
+
+def extract_sorting(
+    text: str, is_known_field: Callable[[str], bool], modified_field: str
+) -> list[Sort]:
+    """Return the order that ``_sort`` asks for, made total.
+
+    Timestamps are distinct: nothing after the timestamp could change the order.
+
+    :raises Invalid: for an unknown field.
+    """
+    sorting: dict[str, int] = {}
+    for item in text.split(","):
+        sign, field = _SORT.fullmatch(item.rstrip()).groups()  # type: ignore[union-attr]
+        if not field or modified_field in sorting:
+            continue
+        if not is_known_field(field):
+            raise Invalid(f"Unknown sort field '{field}'")
+        sorting.setdefault(field, -1 if sign == "-" else 1)
+    if len(sorting) > MAX_SORTS:
+        raise Invalid(f"There should be at most {MAX_SORTS} sort fields")
+    sorting.setdefault(modified_field, -1)
+    return [Sort(field, direction) for field, direction in sorting.items()]
+
+
+def extract_limit(text: str | None, paginate_by: int | None, max_fetch_size: int) -> int:
+    """Return the size of a page.
+
+    :param text: ``_limit``; None, empty or 0: no limit of the client's.
+    :param paginate_by: the greatest size that the settings allow, None: any.
+    :param max_fetch_size: the greatest number of records that one query brings.
+    :raises Invalid: when it isn't an integer, 0 or more.
+    """
+    sizes = [max_fetch_size]
+    if paginate_by:
+        sizes.append(paginate_by)
+    if text:
+        if not re.fullmatch(r"\+?[0-9]{1,4000}", text.strip()):
+            raise Invalid("_limit should be an integer")
+        sizes.append(int(text) or max_fetch_size)
+    return min(sizes)
+
+
+def extract_partial_fields(text: str | None) -> list[str]:
+    """Return the fields that ``_fields`` asks for; empty: all."""
+    return [field for field in (text or "").split(",") if field]

@@ -1,0 +1,123 @@
+"""Colander schemas of resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import colander
+
+from cliquet.utils import msec_time, strip_whitespace
+
+
+class ResourceSchema(colander.MappingSchema):
+    """The schema of the records of a resource.
+
+    .. code-block:: python
+
+        class BookmarkSchema(ResourceSchema):
+            url = URL()
+            device = colander.SchemaNode(colander.String(), missing="")
+
+            class Options:
+                readonly_fields = ("device",)
+                unique_fields = ("url",)
+    """
+
+    class Options:
+        """What Colander doesn't know of the records."""
+
+        #: Fields whose value no other record of the collection may have.
+        unique_fields: tuple[str, ...] = ()
+        #: Fields that PATCH may not change.
+        readonly_fields: tuple[str, ...] = ()
+        #: Whether to keep the fields that the schema doesn't name.
+        preserve_unknown = False
+
+    @classmethod
+    def get_option(cls, attr: str) -> Any:
+        """Return the value of an option, the default one if the schema doesn't tell it."""
+        return getattr(cls.Options, attr, getattr(ResourceSchema.Options, attr))
+
+    @classmethod
+    def is_readonly(cls, field: str) -> bool:
+        """Tell whether PATCH may not change the field."""
+        return field in cls.get_option("readonly_fields")
+
+    def schema_type(self, **kw: Any) -> colander.Mapping:
+        unknown = "preserve" if self.get_option("preserve_unknown") else "ignore"
+        return colander.Mapping(unknown=unknown)
+
+
+class PermissionsSchema(colander.SchemaNode):
+    """Lists of principals by permission.
+
+    :param permissions: the names that are known; none: any.
+    """
+
+    def __init__(self, *args: Any, permissions: Iterable[str] = (), **kwargs: Any) -> None:
+        self.known_permissions = tuple(permissions)
+        super().__init__(*args, **kwargs)
+
+    def schema_type(self, **kw: Any) -> colander.Mapping:
+        return colander.Mapping(unknown="preserve")
+
+    def deserialize(self, cstruct: Any = colander.null) -> Any:
+        """Return the principals of each permission.
+
+        :raises colander.Invalid: for an unknown permission, or principals that
+            are not a list of texts.
+        """
+        permissions = super().deserialize(cstruct)
+        if permissions is colander.drop or permissions is colander.null:
+            return permissions
+        for permission in permissions:
+            if self.known_permissions and permission not in self.known_permissions:
+                choices = ", ".join(self.known_permissions)
+                raise colander.Invalid(self, f'"{permission}" is not one of {choices}')
+        return {
+            permission: _principals(self, permission, principals)
+            for permission, principals in permissions.items()
+        }
+
+
+def _principals(parent: colander.SchemaNode, permission: str, value: Any) -> list[str]:
+    """Return the list of principals that ``value`` is."""
+    problem = None
+    if not isinstance(value, (list, tuple, set)):
+        problem = f'"{value}" is not iterable'
+    elif not all(isinstance(item, str) for item in value):
+        problem = "principals should be texts"
+    if problem is None:
+        return list(value)
+    invalid = colander.Invalid(parent)
+    invalid.add(colander.Invalid(colander.SchemaNode(colander.Sequence(), name=permission), problem))
+    raise invalid
+
+
+class TimeStamp(colander.SchemaNode):
+    """A time in milliseconds since the epoch.
+
+    :param auto_now: whether a missing value becomes the current time.
+    :param missing: the value otherwise; None by default.
+    """
+
+    schema_type = colander.Integer
+    title = "Epoch timestamp"
+    auto_now = True
+    missing = None
+
+    def deserialize(self, cstruct: Any = colander.null) -> Any:
+        if cstruct is colander.null and self.auto_now:
+            cstruct = msec_time()
+        return super().deserialize(cstruct)
+
+
+class URL(colander.SchemaNode):
+    """A URL of at most 2048 characters; white space around it is dropped."""
+
+    schema_type = colander.String
+    validator = colander.All(colander.url, colander.Length(min=1, max=2048))
+
+    def preparer(self, appstruct: Any) -> Any:
+        return strip_whitespace(appstruct)

@@ -1,0 +1,168 @@
+"""The endpoints of a resource: their URLs, methods and the arguments of their views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import colander
+from pyramid.settings import asbool
+
+from cliquet import authorization
+from cliquet.resource.schema import PermissionsSchema
+from cliquet.utils.http import EXPOSED_HEADERS
+
+_RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
+_COLLECTION_HEADERS = (*_RECORD_HEADERS, "Next-Page", "Total-Records")
+_JSON_BODY: dict[str, Any] = {"content_type": ["application/json"]}
+
+
+class ViewSet:
+    """What ``register`` makes services of; keyword arguments override the attributes.
+
+    Arguments of views come from ``default_arguments``,
+    ``default_{method}_arguments``, ``default_{collection|record}_arguments``
+    and ``{collection|record}_{method}_arguments``: the most specific ones win.
+    """
+
+    service_name = "{resource_name}-{endpoint_type}"
+    collection_path = "/{resource_name}s"
+    record_path = "/{resource_name}s/{{id}}"
+
+    collection_methods: tuple[str, ...] = ("GET", "POST", "DELETE")
+    record_methods: tuple[str, ...] = ("GET", "PUT", "PATCH", "DELETE")
+    validate_schema_for: tuple[str, ...] = ("POST", "PUT")
+    readonly_methods: tuple[str, ...] = ("GET", "OPTIONS", "HEAD")
+
+    factory = authorization.RouteFactory
+
+    service_arguments: dict[str, Any] = {"description": "Collection of {resource_name}"}
+
+    default_arguments: dict[str, Any] = {
+        "permission": authorization.PRIVATE,
+        "accept": "application/json",
+    }
+
+    default_post_arguments: dict[str, Any] = _JSON_BODY
+    default_put_arguments: dict[str, Any] = _JSON_BODY
+    default_patch_arguments: dict[str, Any] = _JSON_BODY
+
+    default_collection_arguments: dict[str, Any] = {}
+    collection_get_arguments: dict[str, Any] = {
+        "cors_headers": (*EXPOSED_HEADERS, *_COLLECTION_HEADERS)
+    }
+
+    default_record_arguments: dict[str, Any] = {}
+    record_get_arguments: dict[str, Any] = {"cors_headers": (*EXPOSED_HEADERS, *_RECORD_HEADERS)}
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.update(**kwargs)
+
+    def update(self, **kwargs: Any) -> None:
+        """Set attributes."""
+        self.__dict__.update(**kwargs)
+
+    def get_view_arguments(
+        self, endpoint_type: str, resource_cls: Any, method: str
+    ) -> dict[str, Any]:
+        """Return the arguments of a view.
+
+        :param endpoint_type: ``collection`` or ``record``.
+        :param method: an HTTP method.
+        """
+        lowered = method.lower()
+        arguments: dict[str, Any] = {}
+        for name in (
+            "default_arguments",
+            f"default_{lowered}_arguments",
+            f"default_{endpoint_type}_arguments",
+            f"{endpoint_type}_{lowered}_arguments",
+        ):
+            arguments.update(getattr(self, name, {}))
+        if lowered in ("post", "put", "patch"):
+            arguments.setdefault("schema", self.get_record_schema(resource_cls, method))
+        return arguments
+
+    def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+        """Return the schema of a body: a mapping with ``data``.
+
+        PATCH's data are validated by the resource, once they are merged with the record.
+        """
+        return self._payload(self._data_schema(resource_cls, method))
+
+    def _data_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+        if method.upper() in map(str.upper, self.validate_schema_for):
+            node = resource_cls.mapping.clone()
+        else:
+            node = colander.SchemaNode(colander.Mapping(unknown="preserve"))
+        node.name = "data"
+        node.missing = colander.required
+        return node
+
+    @staticmethod
+    def _payload(*nodes: colander.SchemaNode) -> colander.SchemaNode:
+        return colander.SchemaNode(colander.Mapping(unknown="raise"), *nodes)
+
+    def get_view(self, endpoint_type: str, method: str) -> str:
+        """Return the name of the resource's method for an HTTP method."""
+        prefix = "collection_" if endpoint_type == "collection" else ""
+        return prefix + method.lower()
+
+    def get_name(self, resource_cls: Any) -> str:
+        """Return the name of the resource."""
+        name: str = self.__dict__.get("name") or resource_cls.__name__.lower()
+        return name
+
+    def get_service_name(self, endpoint_type: str, resource_cls: Any) -> str:
+        """Return the name of a service."""
+        return self.service_name.format(
+            resource_name=self.get_name(resource_cls), endpoint_type=endpoint_type
+        )
+
+    def get_service_arguments(self) -> dict[str, Any]:
+        """Return the arguments of both services."""
+        return {"factory": self.factory, **self.service_arguments}
+
+    def is_endpoint_enabled(
+        self, endpoint_type: str, resource_name: str, method: str, settings: Any
+    ) -> bool:
+        """Tell whether the settings leave an endpoint on."""
+        if asbool(settings.get("readonly")) and method.upper() not in self.readonly_methods:
+            return False
+        name = f"{endpoint_type}_{resource_name}_{method.lower()}_enabled"
+        return asbool(settings.get(name, True))
+
+    def collection_arguments(self, resource: Any, method: str) -> dict[str, Any]:
+        """Return the arguments of a view of the collection."""
+        return self.get_view_arguments("collection", resource, method)
+
+    def record_arguments(self, resource: Any, method: str) -> dict[str, Any]:
+        """Return the arguments of a view of a record."""
+        return self.get_view_arguments("record", resource, method)
+
+
+class ShareableViewSet(ViewSet):
+    """The endpoints of a shareable resource: the permission depends on the request."""
+
+    default_arguments: dict[str, Any] = {
+        **ViewSet.default_arguments,
+        "permission": authorization.DYNAMIC,
+    }
+
+    def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+        """Return the schema of a body: ``data`` and ``permissions``; PATCH needs one of them."""
+        data = self._data_schema(resource_cls, method)
+        permissions = PermissionsSchema(
+            name="permissions", missing=colander.drop, permissions=resource_cls.permissions
+        )
+        payload = self._payload(data, permissions)
+        if method.upper() == "PATCH":
+            data.missing = colander.drop
+            payload.validator = _data_or_permissions
+        return payload
+
+
+def _data_or_permissions(node: colander.SchemaNode, payload: dict[str, Any]) -> None:
+    if not payload:
+        invalid = colander.Invalid(node)
+        invalid.add(colander.Invalid(node["data"], "Provide at least one of data or permissions"))
+        raise invalid

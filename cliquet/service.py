@@ -1,0 +1,208 @@
+"""Cornice services with the toolkit's errors, CORS headers and body validation.
+
+All that is particular to Cornice is here: Cornice 6 validates nothing unless
+told how, and mixes what belongs to a service with what belongs to an
+application.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import colander
+from cornice import Service as CorniceService
+from cornice.pyramidhook import register_service_views
+
+from cliquet.errors import add_error, json_error_handler
+from cliquet.settings import integer_or_none
+from cliquet.utils import json, setting_list
+from cliquet.utils.http import EXPOSED_HEADERS
+
+#: How deep a body may nest: its own object, and the values that it holds.
+_BODY_DEPTH = json.MAX_DEPTH + 1
+
+JSON_TYPE = "application/json"
+
+
+class Service(CorniceService):
+    """A Cornice service whose errors are the protocol's.
+
+    ``@service.post(schema=S)`` validates the JSON body with the Colander
+    schema (class or instance) and fills ``request.validated`` flatly, unless
+    the view brings validators of its own. CORS origins and maximum age are the
+    settings of the application that the service is part of, if it tells none.
+    """
+
+    renderer = "json"
+    default_cors_headers = EXPOSED_HEADERS
+    error_handler = staticmethod(json_error_handler)
+
+    def bind(self, settings: Any) -> Service:
+        """Return the service as it is in the application of these settings."""
+        bound = _copy(self)
+        if not bound.cors_origins:
+            bound.cors_origins = setting_list(settings["cors_origins"])
+        if getattr(bound, "cors_max_age", None) is None:
+            bound.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
+        for _, _, arguments in bound.definitions:
+            validators = arguments["validators"]
+            if arguments.get("schema") is not None and not validators:
+                arguments["schema"] = _instance(arguments["schema"])
+                validators.append(body_validator)
+            validators[:0] = _negotiation(arguments)
+        return bound
+
+
+def add_service(config: Any, service: Any) -> None:
+    """Add a service to the application (directive ``config.add_cornice_service``).
+
+    Cornice changes the services that it registers, hence a copy for each application.
+    """
+    if isinstance(service, Service):
+        service = service.bind(config.get_settings())
+    else:
+        service = _copy(service)
+    register_service_views(config, service)
+
+
+def _copy(service: Any) -> Any:
+    twin = copy.copy(service)
+    twin.defined_methods = list(service.defined_methods)
+    twin.definitions = [
+        (method, view, {**arguments, "validators": list(arguments["validators"])})
+        for method, view, arguments in service.definitions
+    ]
+    return twin
+
+
+def _instance(schema: Any) -> Any:
+    return schema() if inspect.isclass(schema) else schema
+
+
+def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
+    """Turn ``accept`` and ``content_type``, where they are plain types, into validators.
+
+    As predicates of views, which Cornice makes of them, they cost four times as much.
+    """
+    for argument, validator in (("accept", _accept), ("content_type", _content_type)):
+        types = arguments.get(argument)
+        types = [types] if isinstance(types, str) else types
+        if types and all(isinstance(type_, str) for type_ in types):
+            del arguments[argument]
+            yield functools.partial(validator, types)
+
+
+def _accept(types: list[str], request: Any, **kwargs: Any) -> None:
+    """Refuse a client that accepts none of the types (406)."""
+    header = request.environ.get("HTTP_ACCEPT")
+    if header in (None, "", "*/*") or header in types:
+        return
+    if not request.accept.acceptable_offers(types):
+        _refuse_type(request, "Accept", types, 406)
+
+
+def _content_type(types: list[str], request: Any, **kwargs: Any) -> None:
+    """Refuse a body of another type (415)."""
+    header = request.environ.get("CONTENT_TYPE")
+    if header and header not in types and request.content_type not in types:
+        _refuse_type(request, "Content-Type", types, 415)
+
+
+def _refuse_type(request: Any, header: str, types: list[str], status: int) -> None:
+    request.errors.status = status
+    add_error(request, "header", header, f"{header} header should be one of {types}")
+
+
+def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+    """Validate the JSON body with a Colander schema, and fill ``request.validated`` flatly.
+
+    A node of the schema may have another ``location``: ``querystring``,
+    ``header`` or ``path``.
+
+    :param schema: an instance.
+    """
+    if len(request.errors):
+        return
+    body = json_object(request)
+    if len(request.errors):
+        return
+    values = {**body, **_located(request, schema)}
+    try:
+        request.validated.update(schema.deserialize(values))
+    except colander.Invalid as invalid:
+        locations = {node.name: getattr(node, "location", "body") for node in schema.children}
+        for name, description in invalid_fields(invalid):
+            add_error(request, locations.get(name, "body"), name, description)
+
+
+def json_object(request: Any) -> dict[str, Any]:
+    """Return the body of a request, a JSON object, or note what is wrong with it.
+
+    Without a body, or without a type, it is empty. What can't be kept exactly
+    is refused (protocol, "Limits").
+    """
+    raw = request.body
+    if not (raw and request.environ.get("CONTENT_TYPE")):
+        return {}
+    if request.content_type != JSON_TYPE:
+        _refuse_type(request, "Content-Type", [JSON_TYPE], 415)
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError as error:
+        add_error(request, "body", None, f"Invalid JSON request body: {error}")
+        return {}
+    # Containers are counted first: few bodies have as many as may be nested.
+    suspicious = b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > _BODY_DEPTH
+    reason = json.unstorable(body, _BODY_DEPTH) if suspicious else None
+    if reason is not None:
+        add_error(request, "body", None, f"Invalid JSON: {reason}")
+    elif not isinstance(body, dict):
+        add_error(request, "body", None, "Invalid JSON: Should be a JSON object")
+    else:
+        request.json_body = request.json = body
+        return body
+    return {}
+
+
+def _located(request: Any, schema: Any) -> dict[str, Any]:
+    """Return the values of the nodes that are not in the body."""
+    sources = {"querystring": "GET", "header": "headers", "path": "matchdict"}
+    values: dict[str, Any] = {}
+    for node in schema.children:
+        location = getattr(node, "location", "body")
+        if location in sources and node.name in (source := getattr(request, sources[location])):
+            values[node.name] = source[node.name]
+    return values
+
+
+def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
+    """Return the dotted names of the fields that are wrong, and how each is.
+
+    The words for missing and unknown fields of the body are those that Cornice had.
+    """
+    for path in invalid.paths():
+        names = [_key(exc) for exc in path[1:]]
+        name, last = ".".join(names), path[-1]
+        if isinstance(last, colander.UnsupportedFields):
+            for field in last.fields:
+                yield ".".join((*names, field)), f"{field} is not allowed"
+            continue
+        messages = [_interpolated(message) for exc in path for message in exc.messages()]
+        description = "; ".join(messages)
+        if len(names) == 1 and description == "Required":
+            description = f"{name} is missing"
+        yield name, description
+
+
+def _key(invalid: colander.Invalid) -> str:
+    positional = invalid.parent is not None and invalid.parent.positional
+    return str(invalid.pos if positional else invalid.node.name)
+
+
+def _interpolated(message: Any) -> str:
+    return str(message.interpolate() if hasattr(message, "interpolate") else message)

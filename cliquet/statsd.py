@@ -1,0 +1,63 @@
+"""Metrics, sent to StatsD."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+from urllib.parse import urlsplit
+
+import statsd
+from pyramid.exceptions import ConfigurationError
+
+from cliquet.utils import classname as class_name
+
+
+class Client:
+    """Counts and times, under a prefix.
+
+    :param host: the name or address of the StatsD server.
+    :param port: its UDP port.
+    :param prefix: what the names of the metrics begin with.
+    """
+
+    def __init__(self, host: str, port: int, prefix: str) -> None:
+        self._client = statsd.StatsClient(host, port, prefix=prefix)
+
+    def watch_execution_time(self, obj: Any, prefix: str = "", classname: str | None = None) -> None:
+        """Time every call of the public methods of ``obj``."""
+        classname = classname or class_name(obj)
+        for name in dir(obj):
+            value = None if name.startswith("_") else getattr(obj, name)
+            if isinstance(value, types.MethodType):
+                timed = self.timer(f"{prefix}.{classname}.{name}")(value)
+                setattr(obj, name, functools.wraps(value)(timed))
+
+    def timer(self, key: str) -> Any:
+        """Return a context manager, and decorator, that times what is inside."""
+        return self._client.timer(key)
+
+    def count(self, key: str, unique: str | None = None) -> None:
+        """Add one to the counter ``key``, or ``unique`` to the set ``key``."""
+        if unique is None:
+            self._client.incr(key)
+        else:
+            self._client.set(key, unique)
+
+
+def statsd_count(request: Any, count_key: str) -> None:
+    """Add one to the counter ``count_key``, if metrics are on."""
+    client = request.registry.statsd
+    if client:
+        client.count(count_key)
+
+
+def load_from_config(config: Any) -> Client:
+    """Return the client for the settings ``statsd_url`` and ``statsd_prefix``."""
+    settings = config.get_settings()
+    url = urlsplit(settings["statsd_url"])
+    if url.scheme != "udp" or not (url.hostname and url.port):
+        raise ConfigurationError(
+            f"statsd_url = {settings['statsd_url']!r}: expected udp://host:port"
+        )
+    return Client(url.hostname, url.port, settings["statsd_prefix"] or settings["project_name"])
