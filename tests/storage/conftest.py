@@ -67,12 +67,27 @@ def serve():
     return serve
 
 
+class Requests(transaction.TransactionManager):
+    """One request after another: the end of a transaction is the beginning of the next."""
+
+    def __init__(self):
+        super().__init__(explicit=True)
+        self.begin()
+
+    def commit(self):
+        super().commit()
+        self.begin()
+
+    def abort(self):
+        super().abort()
+        self.begin()
+
+
 @pytest.fixture
 def manager():
     """The transaction of the request that the test is."""
-    manager = transaction.TransactionManager(explicit=True)
+    manager = Requests()
     with transactions.serving(manager):
-        manager.begin()
         yield manager
         manager.abort()
 

@@ -1,0 +1,240 @@
+"""How storages take part in the transaction of a request."""
+
+import threading
+
+import pytest
+
+from cliquet.storage import Filter
+from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
+from cliquet.utils import COMPARISON
+
+pytestmark = pytest.mark.usefixtures("transactional")
+
+PLACE = ("articles", "alice")
+
+
+@pytest.fixture
+def storage(storage):
+    """One that holds, from before the transaction, a little of everything."""
+    for n in range(4):
+        storage.create(*PLACE, {"id": str(n), "n": n})
+    storage.delete(*PLACE, "3")
+    return storage
+
+
+def content(storage):
+    page = storage.get_page(*PLACE, include_deleted=True)
+    return page, storage.get_page("other", "bob", include_deleted=True).records
+
+
+def in_another_thread(function):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join(20)
+    return results[0]
+
+
+OPERATIONS = {
+    "create": lambda storage: storage.create(*PLACE, {"id": "new"}),
+    "create the first": lambda storage: storage.create("other", "bob", {}),
+    "create in the past": lambda storage: storage.create(*PLACE, {"last_modified": 5}),
+    "create again": lambda storage: storage.create(*PLACE, {"id": "3"}),
+    "update": lambda storage: storage.update(*PLACE, "1", {"n": 7}),
+    "update what is missing": lambda storage: storage.update(*PLACE, "new", {"n": 7}),
+    "update what is deleted": lambda storage: storage.update(*PLACE, "3", {"n": 7}),
+    "delete": lambda storage: storage.delete(*PLACE, "1"),
+    "delete without a trace": lambda storage: storage.delete(*PLACE, "1", with_deleted=False),
+    "delete all": lambda storage: storage.delete_all(*PLACE),
+    "delete some": (
+        lambda storage: storage.delete_all(
+            *PLACE, filters=[Filter("n", 1, COMPARISON.MIN)], with_deleted=False
+        )
+    ),
+    "purge": lambda storage: storage.purge_deleted(*PLACE),
+    "flush": lambda storage: storage.flush(),
+}
+
+
+@pytest.fixture(params=OPERATIONS)
+def operation(request):
+    return OPERATIONS[request.param]
+
+
+def test_an_operation_is_undone_when_the_transaction_is_aborted(storage, operation, manager):
+    before = content(storage)
+    operation(storage)
+    assert content(storage) != before
+    manager.abort()
+    assert content(storage) == before
+
+
+def test_an_operation_is_there_for_all_once_the_transaction_is_committed(
+    storage, operation, manager
+):
+    operation(storage)
+    mine = content(storage)
+    manager.commit()
+    assert in_another_thread(lambda: content(storage)) == mine
+
+
+def test_operations_after_a_savepoint_are_undone_alone(storage, operation, manager):
+    storage.update(*PLACE, "0", {"kept": True})
+    before = content(storage)
+    savepoint = manager.savepoint()
+    for _ in range(2):
+        operation(storage)
+        assert content(storage) != before
+        savepoint.rollback()
+        assert content(storage) == before
+    manager.commit()
+    assert in_another_thread(lambda: content(storage)) == before
+
+
+def test_savepoints_may_be_within_one_another(storage, manager):
+    storage.update(*PLACE, "0", {"a": 1})
+    outer = manager.savepoint()
+    storage.update(*PLACE, "0", {"a": 2})
+    inner = manager.savepoint()
+    storage.update(*PLACE, "0", {"a": 3})
+    inner.rollback()
+    assert storage.get(*PLACE, "0")["a"] == 2
+    outer.rollback()
+    assert storage.get(*PLACE, "0")["a"] == 1
+    manager.commit()
+    assert storage.get(*PLACE, "0")["a"] == 1
+
+
+def test_a_savepoint_before_the_first_write_is_one_too(storage, operation, manager):
+    before = content(storage)
+    savepoint = manager.savepoint()
+    for _ in range(2):
+        operation(storage)
+        savepoint.rollback()
+        assert content(storage) == before
+    storage.update(*PLACE, "0", {"after": True})
+    manager.commit()
+    assert in_another_thread(lambda: storage.get(*PLACE, "0"))["after"] is True
+
+
+def test_what_a_savepoint_undid_is_not_in_the_way(storage, manager):
+    storage.update(*PLACE, "0", {})
+    savepoint = manager.savepoint()
+    first = storage.create(*PLACE, {"id": "new", "phone": "1"}, unique_fields=["phone"])
+    savepoint.rollback()
+    again = storage.create(*PLACE, {"id": "new", "phone": "1"}, unique_fields=["phone"])
+    assert again["last_modified"] >= first["last_modified"]
+
+
+def test_a_refused_operation_leaves_the_transaction_as_it_was(storage, manager):
+    storage.update(*PLACE, "0", {"phone": "1"})
+    before = content(storage)
+    with pytest.raises(UnicityError):
+        storage.create(*PLACE, {"id": "3", "phone": "1"}, unique_fields=["phone"])
+    with pytest.raises(UnicityError):
+        storage.update(*PLACE, "3", {"phone": "1"}, unique_fields=["phone"])
+    with pytest.raises(RecordNotFoundError):
+        storage.delete(*PLACE, "3")
+    assert content(storage) == before
+    manager.commit()
+    assert in_another_thread(lambda: content(storage)) == before
+
+
+def test_the_timestamp_that_was_told_stays_when_the_transaction_is_aborted(storage, manager):
+    told = storage.collection_timestamp("never", "written")
+    manager.abort()
+    assert storage.collection_timestamp("never", "written") == told
+
+
+def test_reading_takes_no_lock(storage, manager):
+    content(storage)
+    assert in_another_thread(lambda: storage.update(*PLACE, "0", {"n": 9}))["n"] == 9
+    assert storage.get(*PLACE, "0")["n"] == 9
+
+
+def test_a_lock_outside_of_a_request_is_not_kept(storage):
+    storage.lock(*PLACE)
+    storage.get_for_update(*PLACE, "0")
+    assert in_another_thread(lambda: storage.update(*PLACE, "0", {"n": 9}))["n"] == 9
+
+
+@pytest.mark.parametrize("end", ["commit", "abort"])
+@pytest.mark.parametrize("begin", ["lock", "write"])
+def test_others_write_once_the_transaction_ends(storage, manager, begin, end):
+    if begin == "lock":
+        storage.lock(*PLACE)
+        storage.lock(*PLACE)
+    else:
+        storage.update(*PLACE, "0", {"n": 1})
+    events = []
+
+    def other():
+        storage.update(*PLACE, "0", {"n": 2})
+        events.append("written")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join(0.1)
+    assert thread.is_alive()
+    events.append("ending")
+    getattr(manager, end)()
+    thread.join(20)
+    assert events == ["ending", "written"]
+    assert storage.get(*PLACE, "0")["n"] == 2
+
+
+def test_what_is_not_committed_is_seen_by_nobody_else(storage, manager):
+    storage.update(*PLACE, "0", {"n": 1})
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(storage.get(*PLACE, "0")["n"]))
+    thread.start()
+    thread.join(0.1)  # where reading waits, it waits until the end
+    manager.abort()
+    thread.join(20)
+    assert seen == [0]
+
+
+class TestEachOperationCommits:
+    """The setting ``transaction_per_request`` is off."""
+
+    @pytest.fixture
+    def storage(self, make_storage):
+        storage = make_storage(transaction_per_request="false")
+        storage.create(*PLACE, {"id": "0", "n": 0})
+        yield storage
+        storage.flush()
+
+    def test_what_is_written_stays_when_the_transaction_is_aborted(self, storage, manager):
+        storage.update(*PLACE, "0", {"n": 1})
+        savepoint = manager.savepoint()
+        storage.update(*PLACE, "0", {"n": 2})
+        savepoint.rollback()
+        manager.abort()
+        assert storage.get(*PLACE, "0")["n"] == 2
+
+    def test_what_is_written_is_there_for_all_at_once(self, storage, manager):
+        storage.update(*PLACE, "0", {"n": 1})
+        assert in_another_thread(lambda: storage.get(*PLACE, "0"))["n"] == 1
+        assert in_another_thread(lambda: storage.update(*PLACE, "0", {"n": 2}))["n"] == 2
+        assert storage.get(*PLACE, "0")["n"] == 2
+
+    @pytest.mark.parametrize("release", ["write", "commit", "abort"])
+    def test_a_lock_is_kept_until_the_next_write_or_the_end(self, storage, manager, release):
+        assert storage.get_for_update(*PLACE, "0")["n"] == 0
+        thread = threading.Thread(target=lambda: storage.update(*PLACE, "0", {"n": 2}))
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+        assert storage.get(*PLACE, "0")["n"] == 0
+        if release == "write":
+            storage.update(*PLACE, "0", {"n": 1})
+        else:
+            getattr(manager, release)()
+        thread.join(20)
+        assert storage.get(*PLACE, "0")["n"] == 2
+
+    def test_a_refused_write_ends_the_lock_too(self, storage, manager):
+        storage.lock(*PLACE)
+        with pytest.raises(UnicityError):
+            storage.create(*PLACE, {"id": "0"})
+        assert in_another_thread(lambda: storage.update(*PLACE, "0", {"n": 2}))["n"] == 2
