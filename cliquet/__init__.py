@@ -1,0 +1,86 @@
+"""Cliquet: a toolkit for HTTP (micro)services, on Pyramid and Cornice."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+from typing import Any
+
+from pyramid.interfaces import PHASE3_CONFIG
+from pyramid.settings import aslist
+
+from cliquet import events, request
+from cliquet.initialization import (
+    complete_settings,
+    initialize,
+    initialize_cliquet,
+    install_middlewares,
+)
+from cliquet.logs import logger
+from cliquet.service import Service, add_service
+from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
+from cliquet.utils import current_resource_name, current_service, follow_subrequest
+from cliquet.views.hello import PROTOCOL_VERSION
+
+#: The version of the distribution.
+__version__ = _version("cliquet")
+
+
+def includeme(config: Any) -> None:
+    """Set up the toolkit (``config.include("cliquet")``); a second time does nothing."""
+    registry = config.registry
+    if getattr(registry, "route_prefix", None) is not None:
+        return
+    registry.route_prefix = config.route_prefix or ""
+    settings = config.get_settings()
+    complete_settings(config, {})
+    registry.heartbeats = {}
+    registry.public_settings = {"batch_max_requests", "readonly"}
+    registry.api_capabilities = {}
+
+    # Errors are formatted by cliquet.views.errors.
+    settings["handle_exceptions"] = False
+    config.include("cornice")
+    config.add_directive("add_cornice_service", add_service)
+    config.add_directive("add_api_capability", add_api_capability)
+    config.add_subscriber_predicate("for_actions", events.ForActions)
+    config.add_subscriber_predicate("for_resources", events.ForResources)
+    request.add_request_attributes(config)
+
+    for step in aslist(settings["initialization_sequence"]):
+        config.maybe_dotted(step)(config)
+    for package in aslist(settings["includes"]):
+        config.include(package)
+    config.scan("cliquet.views")
+    # Once everything that adds to requests has done so.
+    config.action(None, request.compile_request_class, args=(registry,), order=PHASE3_CONFIG + 1)
+
+
+def add_api_capability(
+    config: Any, identifier: str, description: str = "", url: str = "", **kw: Any
+) -> None:
+    """Tell clients of a feature, in the hello view (directive).
+
+    :param kw: further keys of its description.
+    :raises ValueError: when a capability has that identifier already.
+    """
+    capabilities = config.registry.api_capabilities
+    if identifier in capabilities:
+        raise ValueError(f"The '{identifier}' API capability is already registered")
+    capabilities[identifier] = {"description": description, "url": url, **kw}
+
+
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "PROTOCOL_VERSION",
+    "Service",
+    "__version__",
+    "current_resource_name",
+    "current_service",
+    "follow_subrequest",
+    "includeme",
+    "initialize",
+    "initialize_cliquet",
+    "install_middlewares",
+    "load_default_settings",
+    "logger",
+]

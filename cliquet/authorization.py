@@ -167,8 +167,28 @@ class RouteFactory:
     @cached_property
     def allowed_principals(self) -> list[str]:
         """The principals that the settings give the permission to; empty: ask the backend."""
-        setting = f"{self.resource_name}_{self.required_permission}_principals"
+        return self._principals_of_settings(str(self.required_permission))
+
+    def _principals_of_settings(self, permission: str) -> list[str]:
+        setting = f"{self.resource_name}_{permission}_principals"
         return setting_list(self._request.registry.settings.get(setting))
+
+    def is_granted(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Collection[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        """Tell whether one of the principals has the permission on any object of the resource."""
+        allowed = self._principals_of_settings(permission)
+        if allowed:
+            return not set(principals).isdisjoint(allowed)
+        return bool(
+            self._request.registry.permission.check_permission(
+                object_id, permission, principals, get_bound_permissions
+            )
+        )
 
     @cached_property
     def permission_object_id(self) -> str:

@@ -11,7 +11,7 @@ from cornice.errors import Errors
 from pyramid import httpexceptions
 from pyramid.response import Response
 
-from cliquet.utils import encode_header, json
+from cliquet.utils import json
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -140,15 +140,20 @@ def raise_invalid(
 
 
 def send_alert(
-    request: Any, message: str | None = None, url: str | None = None, code: str = "soft-eol"
+    request: Any,
+    message: str | None = None,
+    url: str | None = None,
+    code: str = "soft-eol",
+    response: Any = None,
 ) -> None:
     """Add an ``Alert`` header to the answer.
 
     :param url: a page about it, the setting ``project_docs`` by default.
     :param code: ``soft-eol`` or ``hard-eol``.
+    :param response: the answer, when it isn't ``request.response``.
     """
     if url is None:
         url = request.registry.settings["project_docs"]
     # Headers are best kept ASCII (RFC 9110, 5.5): the standard library escapes the rest.
     alert = stdlib_json.dumps({"code": code, "message": message, "url": url})
-    request.response.headers["Alert"] = encode_header(alert)
+    (request.response if response is None else response).headers["Alert"] = alert

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -92,16 +91,14 @@ def _notifications(request: Any) -> list[_Notification]:
     return notified
 
 
-@contextmanager
-def forgotten_on_error(request: Any) -> Iterator[None]:
-    """Forget what was notified in this block, if it raises."""
-    notified = _notifications(request)
-    count = len(notified)
-    try:
-        yield
-    except Exception:
-        del notified[count:]
-        raise
+def count_notifications(request: Any) -> int:
+    """Return how many notifications there are so far, for :func:`forget_notifications`."""
+    return len(_notifications(request))
+
+
+def forget_notifications(request: Any, count: int) -> None:
+    """Forget what was notified after the first ``count`` notifications."""
+    del _notifications(request)[count:]
 
 
 def notify_resource_event(

@@ -167,6 +167,7 @@ def setup_logging(config: Any) -> None:
         ],
         cache_logger_on_first_use=True,
     )
+
     def on_new_request(event: Any) -> None:
         request = event.request
         _renderer.set(renderer)

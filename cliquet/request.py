@@ -11,11 +11,6 @@ from cliquet import authentication, authorization, events
 from cliquet.utils import current_resource_name, current_service, follow_subrequest, json
 
 
-def _bound_data(request: Any) -> dict[str, Any]:
-    """The dictionary that a batch shares with its sub-requests."""
-    return {}
-
-
 def _json_body(request: Any) -> Any:
     return json.loads(request.body)
 
@@ -29,9 +24,10 @@ def add_request_attributes(config: Any) -> None:
         "current_service": current_service,
         "current_resource_name": current_resource_name,
         "effective_principals": authorization.effective_principals,
-        "json_body": _json_body,
     }.items():
         config.add_request_method(function, name=name, property=True)
+    for name in ("json_body", "json"):
+        config.add_request_method(_json_body, name=name, reify=True)
     for name, function in {
         "get_user_info": authentication.user_info,
         "follow_subrequest": follow_subrequest,

@@ -186,7 +186,7 @@ def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
     The words for missing and unknown fields of the body are those that Cornice had.
     """
     for path in invalid.paths():
-        names = [_key(exc) for exc in path[1:]]
+        names = [str(exc.pos if exc.positional else exc.node.name) for exc in path[1:]]
         name, last = ".".join(names), path[-1]
         if isinstance(last, colander.UnsupportedFields):
             for field in last.fields:
@@ -197,11 +197,6 @@ def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
         if len(names) == 1 and description == "Required":
             description = f"{name} is missing"
         yield name, description
-
-
-def _key(invalid: colander.Invalid) -> str:
-    positional = invalid.parent is not None and invalid.parent.positional
-    return str(invalid.pos if positional else invalid.node.name)
 
 
 def _interpolated(message: Any) -> str:

@@ -24,7 +24,9 @@ class Client:
     def __init__(self, host: str, port: int, prefix: str) -> None:
         self._client = statsd.StatsClient(host, port, prefix=prefix)
 
-    def watch_execution_time(self, obj: Any, prefix: str = "", classname: str | None = None) -> None:
+    def watch_execution_time(
+        self, obj: Any, prefix: str = "", classname: str | None = None
+    ) -> None:
         """Time every call of the public methods of ``obj``."""
         classname = classname or class_name(obj)
         for name in dir(obj):

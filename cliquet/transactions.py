@@ -148,6 +148,8 @@ def joined(owner: Any) -> Any:
     if txn is None:
         return None
     try:
-        return txn.data(owner)
+        part = txn.data(owner)
     except KeyError:
         return None
+    # It ends before the transaction when a savepoint from before it joined is rolled back.
+    return None if part._ended else part

@@ -42,6 +42,11 @@ class Model:
         self.parent_id = parent_id
         self.auth = auth
 
+    @property
+    def pages_with_timestamp(self) -> bool:
+        """Whether :meth:`get_records` tells the timestamp too: unless it is overridden."""
+        return type(self).get_records is Model.get_records
+
     def _parent(self, parent_id: str | None) -> str:
         return parent_id or self.parent_id
 

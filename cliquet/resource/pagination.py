@@ -8,7 +8,6 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Any
 
 from cliquet.storage import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON, json

@@ -12,17 +12,15 @@ MAX_TIMESTAMP = 253402300799999
 _ETAG = re.compile(r'"([0-9]{1,20})"')
 
 
-def parse_timestamp(value: Any) -> int | None:
-    """Return the timestamp that a value is, None unless it is an integer from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        return None
-    return value
+def is_timestamp(value: Any) -> bool:
+    """Tell whether a value is a timestamp that a client may give (protocol, "Limits")."""
+    return type(value) is int and 1 <= value <= MAX_TIMESTAMP
 
 
 def parse_etag(header: str) -> int | None:
     """Return the timestamp of ``"T"``, with its quotes; None for anything else."""
     match = _ETAG.fullmatch(header)
-    return parse_timestamp(int(match.group(1))) if match else None
+    return int(match.group(1)) if match else None
 
 
 def etag(timestamp: int) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cliquet.resource.preconditions import MAX_TIMESTAMP, parse_timestamp
+from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON, json, native_value
 
@@ -48,48 +48,56 @@ def extract_filters(
     is_known_field: Callable[[str], bool],
     id_field: str,
     modified_field: str,
+    is_timestamp: Callable[[Any], bool] = is_timestamp,
 ) -> list[Filter]:
     """Return the filters that the parameters are.
 
+    :param is_timestamp: tells whether a value is one that filters may have.
     :raises Invalid: for an unknown field, or a value of the wrong type.
     """
     filters = []
     for name, value in params:
         name = name.strip()
         if name in _TIME_LIMITS:
-            timestamp = _timestamp(name, native_value(value.strip('"')))
-            filters.append(Filter(modified_field, timestamp, _TIME_LIMITS[name]))
+            found = Filter(modified_field, native_value(value.strip('"')), _TIME_LIMITS[name])
         elif not name.startswith("_"):
-            filters.append(_filter(name, value, is_known_field, id_field, modified_field))
+            found = _filter(name, value, is_known_field, modified_field)
+        else:
+            continue
+        _check_value(name, found, id_field, modified_field, is_timestamp)
+        filters.append(found)
     if len(filters) > MAX_FILTERS:
         raise Invalid(f"There should be at most {MAX_FILTERS} filters")
     return filters
 
 
 def _filter(
-    name: str,
-    value: str,
-    is_known_field: Callable[[str], bool],
-    id_field: str,
-    modified_field: str,
+    name: str, text: str, is_known_field: Callable[[str], bool], modified_field: str
 ) -> Filter:
     field, operator = _operator(name, is_known_field)
     if field == modified_field:
-        value = value.replace('"', "")
-    if operator not in _LISTS:
-        native = native_value(value)
-        if field == modified_field:
-            _timestamp(name, native)
-    else:
-        native = [native_value(item) for item in value.split(",")]
-        if field == id_field and not all(isinstance(item, str) for item in native):
-            raise Invalid(f"Invalid value for {name}", name)
-        if field == modified_field:
-            for item in native:
-                _timestamp(name, item)
-    if json.unstorable(native) is not None:
+        text = text.replace('"', "")
+    if operator in _LISTS:
+        return Filter(field, [native_value(item) for item in text.split(",")], operator)
+    return Filter(field, native_value(text), operator)
+
+
+def _check_value(
+    name: str,
+    filter_: Filter,
+    id_field: str,
+    modified_field: str,
+    is_timestamp: Callable[[Any], bool],
+) -> None:
+    in_list = filter_.operator in _LISTS
+    values = filter_.value if in_list else [filter_.value]
+    valid = json.unstorable(values) is None
+    if filter_.field == modified_field:
+        valid = all(map(is_timestamp, values))
+    elif filter_.field == id_field and in_list:
+        valid = valid and all(isinstance(value, str) for value in values)
+    if not valid:
         raise Invalid(f"Invalid value for {name}", name)
-    return Filter(field, native, operator)
 
 
 def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, Any]:
@@ -101,24 +109,15 @@ def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, An
     return name, COMPARISON.EQ
 
 
-def _timestamp(name: str, value: Any) -> int:
-    timestamp = parse_timestamp(value)
-    if timestamp is None or timestamp > MAX_TIMESTAMP:
-        raise Invalid(f"Invalid value for {name}", name)
-    return timestamp
-
-
 def extract_timestamp(text: str | None, name: str) -> int | None:
     """Return the timestamp of a parameter, which may be quoted; None without it.
 
     :raises Invalid: when it is none.
     """
-    if text is None:
-        return None
-    timestamp = parse_timestamp(native_value(text.strip('"')))
-    if timestamp is None or timestamp > MAX_TIMESTAMP:
+    value = None if text is None else native_value(text.strip('"'))
+    if value is not None and not is_timestamp(value):
         raise Invalid(f"Invalid value for {text}", name)
-    return timestamp
+    return value
 
 
 def extract_sorting(

@@ -91,7 +91,9 @@ def _principals(parent: colander.SchemaNode, permission: str, value: Any) -> lis
     if problem is None:
         return list(value)
     invalid = colander.Invalid(parent)
-    invalid.add(colander.Invalid(colander.SchemaNode(colander.Sequence(), name=permission), problem))
+    invalid.add(
+        colander.Invalid(colander.SchemaNode(colander.Sequence(), name=permission), problem)
+    )
     raise invalid
 
 

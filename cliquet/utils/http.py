@@ -23,6 +23,7 @@ EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 MAX_REDIRECTIONS = 5
 
 _SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
+_BODY_HEADERS = ("content-length", "transfer-encoding")
 _PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
 
 
@@ -56,9 +57,21 @@ def reapply_cors(request: Any, response: Any) -> Any:
     return response
 
 
+def is_json(response: Any) -> bool:
+    """Tell whether a response has a JSON body."""
+    return response.content_type == "application/json" and bool(response.body)
+
+
+def path_text(request: Any) -> str:
+    """Return the path of a request, decoded as far as it can be."""
+    environ = request.environ
+    raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return str(raw.encode("latin-1", "replace").decode("utf-8", "replace"))
+
+
 def with_version_prefix(registry: Any, path: str) -> str:
     """Return ``path`` with the version prefix of the API, if it lacks it."""
-    prefix = f"/{registry.route_prefix}"
+    prefix = f"/{registry.route_prefix}".rstrip("/")
     versioned = path == prefix or path.startswith((f"{prefix}/", f"{prefix}?"))
     return path if versioned else prefix + path
 
@@ -92,7 +105,9 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
     if body is not None:
         environ["CONTENT_TYPE"] = "application/json"
     request = _request_class(original)(environ)
-    request.headers.update(dict_obj.get("headers") or {})
+    for name, value in (dict_obj.get("headers") or {}).items():
+        if name.lower() not in _BODY_HEADERS:
+            request.headers[name] = value
     return adopt(original, request)
 
 
@@ -122,7 +137,7 @@ def build_response(response: Any, request: Any) -> dict[str, Any]:
     except ValueError:
         body = response.body.decode("utf-8", "replace")
     return {
-        "path": unquote(request.path),
+        "path": path_text(request),
         "status": response.status_code,
         "headers": dict(response.headers),
         "body": "" if request.method == "HEAD" else body,

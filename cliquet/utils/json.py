@@ -48,6 +48,15 @@ def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) ->
     return dumps_bytes(value, default).decode("utf-8")
 
 
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are the same: ``1`` is neither ``true`` nor ``1.0``."""
+    return one == other and _canonical(one) == _canonical(other)
+
+
+def _canonical(value: Any) -> str:
+    return stdlib_json.dumps(value, sort_keys=True)
+
+
 def _loads_exactly(raw: bytes) -> Any:
     try:
         value = stdlib_json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_finite)

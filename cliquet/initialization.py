@@ -1,0 +1,368 @@
+"""How an application is set up: the steps, in short."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyramid.events import NewRequest, NewResponse
+from pyramid.exceptions import ConfigurationError
+from pyramid.httpexceptions import HTTPGone
+from pyramid.interfaces import PHASE3_CONFIG, IAuthorizationPolicy, ISecurityPolicy
+from pyramid.settings import asbool
+from pyramid.tweens import INGRESS
+from pyramid_multiauth import MultiAuthPolicySelected, MultiAuthSecurityPolicy
+
+from cliquet import authentication, cache, errors, events, logs, permission, storage, utils
+from cliquet.authorization import SecurityPolicy
+from cliquet.listeners import ListenerBase
+from cliquet.settings import (
+    DEFAULT_SETTINGS,
+    Names,
+    check_settings,
+    load_default_settings,
+    parse_date,
+)
+from cliquet.utils import setting_list
+
+try:
+    import newrelic.agent
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    newrelic = None
+try:
+    from werkzeug.middleware.profiler import ProfilerMiddleware
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    ProfilerMiddleware = None
+
+logger = logging.getLogger("cliquet")
+
+
+def initialize(
+    config: Any,
+    version: str | None = None,
+    project_name: str = "",
+    default_settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Make a service of the application: the one call that it needs.
+
+    :param config: a Pyramid configurator.
+    :param version: of the application, unless the setting ``project_version``
+        tells it; its first number is the prefix of the URLs.
+    :param project_name: unless the setting tells it.
+    :param default_settings: those of the application.
+    :raises pyramid.exceptions.ConfigurationError: when a setting is wrong, or
+        no version is told.
+    """
+    settings = config.get_settings()
+    _settle(settings, "project_name", project_name)
+    if not settings["project_name"]:
+        warnings.warn("No value specified for `project_name`", stacklevel=2)
+    complete_settings(config, default_settings or {})
+    settings["project_version"] = settings["project_version"] or version
+    if not settings["project_version"]:
+        raise ConfigurationError(
+            "No version: give one to cliquet.initialize(), or set project_version"
+        )
+    api_version = _api_version(settings)
+    prefix = "v" + api_version.split(".")[0]
+    config.include("cliquet", route_prefix=prefix)
+    config.route_prefix = prefix
+
+
+def _settle(settings: Any, key: str, default: Any) -> None:
+    """Give all the forms of a key that have no project's prefix their value."""
+    forms = list(Names("").forms(key))
+    values = [settings[form] for form in forms if settings.get(form)]
+    value = values[0] if values else default
+    for form in forms:
+        value = utils.read_env(form, value)
+    settings.update(dict.fromkeys((form for form in forms if form in settings), value))
+    settings[key] = value
+
+
+def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
+    """Load the settings, the defaults of the application over those of the toolkit, and check."""
+    settings = config.get_settings()
+    names = Names(settings.get("project_name") or "")
+    defaults = {names.bare(key): value for key, value in default_settings.items()}
+    load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
+    check_settings(settings)
+
+
+def _api_version(settings: Any) -> str:
+    """Settle the version of the API: ``MAJOR.MINOR``."""
+    if not settings["http_api_version"]:
+        numbers = re.findall(r"\d+", str(settings["project_version"])) or ["0"]
+        settings["http_api_version"] = ".".join([*numbers, "0"][:2])
+    version: str = str(settings["http_api_version"])
+    settings["http_api_version"] = version
+    return version
+
+
+def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
+    """The deprecated name of :func:`initialize`."""
+    warnings.warn(
+        "initialize_cliquet is deprecated: use initialize", DeprecationWarning, stacklevel=2
+    )
+    initialize(*args, **kwargs)
+
+
+# The steps (setting ``initialization_sequence``).
+
+
+def setup_request_bound_data(config: Any) -> None:
+    """Give requests a dictionary that a batch shares with its sub-requests."""
+    config.add_request_method(lambda request: {}, name="bound_data", reify=True)
+
+
+def setup_json_serializer(config: Any) -> None:
+    """Render JSON fast, and exactly."""
+    config.add_renderer("json", "cliquet.renderers.JSONRenderer")
+
+
+def setup_logging(config: Any) -> None:
+    """Log one line per request."""
+    logs.setup_logging(config)
+
+
+def _backend(config: Any, kind: str, base: type) -> Any:
+    """Return the backend of the setting ``{kind}_backend``, None if it is empty."""
+    name = config.get_settings()[f"{kind}_backend"]
+    if not name:
+        return None
+    backend = config.maybe_dotted(name).load_from_config(config)
+    if not isinstance(backend, base):
+        raise ConfigurationError(
+            f"{kind}_backend = {name!r}: expected a module whose load_from_config returns "
+            f"an instance of {base.__module__}.{base.__name__}, got {type(backend).__name__}"
+        )
+    return backend
+
+
+def setup_storage(config: Any) -> None:
+    """Set up ``registry.storage`` and ``registry.id_generator``."""
+    registry = config.registry
+    registry.id_generator = config.maybe_dotted(config.get_settings()["id_generator"])(config)
+    backend = _backend(config, "storage", storage.StorageBase)
+    if backend is not None:
+        registry.storage = backend
+        registry.heartbeats["storage"] = storage.heartbeat(backend)
+
+
+def setup_permission(config: Any) -> None:
+    """Set up ``registry.permission``."""
+    backend = _backend(config, "permission", permission.PermissionBase)
+    if backend is not None:
+        config.registry.permission = backend
+        config.registry.heartbeats["permission"] = permission.heartbeat(backend)
+
+
+def setup_cache(config: Any) -> None:
+    """Set up ``registry.cache``."""
+    backend = _backend(config, "cache", cache.CacheBase)
+    if backend is not None:
+        config.registry.cache = backend
+        config.registry.heartbeats["cache"] = cache.heartbeat(backend)
+
+
+def setup_requests_scheme(config: Any) -> None:
+    """Make URLs with the scheme and the host of the settings."""
+    settings = config.get_settings()
+    scheme, host = settings["http_scheme"], settings["http_host"]
+
+    def on_new_request(event: Any) -> None:
+        if scheme:
+            event.request.scheme = scheme
+        if host:
+            event.request.host = host
+
+    if scheme or host:
+        config.add_subscriber(on_new_request, NewRequest)
+
+
+def setup_version_redirection(config: Any) -> None:
+    """Redirect URLs without version prefix."""
+    settings = config.get_settings()
+    config.registry.redirect_to_version = asbool(settings["version_prefix_redirect_enabled"])
+
+
+def setup_trailing_slash_redirection(config: Any) -> None:
+    """Redirect unknown URLs that end with a slash."""
+    settings = config.get_settings()
+    config.registry.redirect_slash = asbool(settings["trailing_slash_redirect_enabled"])
+
+
+def setup_deprecation(config: Any) -> None:
+    """Tell the end of the service, and answer 410 after it."""
+    config.add_tween("cliquet.initialization.end_of_life_tween_factory", under=INGRESS)
+
+
+def end_of_life_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+    """Make the tween that looks at the settings ``eos``, ``eos_message`` and ``eos_url``."""
+
+    def end_of_life_tween(request: Any) -> Any:
+        settings = registry.settings
+        if not settings["eos"]:
+            return handler(request)
+        alert = {"message": settings["eos_message"], "url": settings["eos_url"]}
+        if parse_date(settings["eos"]) < datetime.datetime.now(datetime.UTC):
+            response = errors.http_error(
+                HTTPGone(),
+                errno=errors.ERRORS.SERVICE_DEPRECATED,
+                message="The service you are trying to connect no longer exists at this location.",
+            )
+            utils.reapply_cors(request, response)
+            errors.send_alert(request, code="hard-eol", response=response, **alert)
+        else:
+            response = handler(request)
+            errors.send_alert(request, code="soft-eol", response=response, **alert)
+        return response
+
+    return end_of_life_tween
+
+
+def setup_authentication(config: Any) -> None:
+    """Set up the policies of the settings (``multiauth.*``)."""
+    config.include("pyramid_multiauth")
+    config.add_subscriber(authentication.on_policy_selected, MultiAuthPolicySelected)
+    # Between the registration of policies (PHASE2) and the views that use them (PHASE3).
+    config.action(None, _set_security_policy, args=(config,), order=PHASE3_CONFIG - 5)
+    settings = config.get_settings()
+    if not settings["userid_hmac_secret"]:
+        logger.warning("userid_hmac_secret is empty: anybody can compute the user ids")
+
+
+def _set_security_policy(config: Any) -> None:
+    """Put ours in the place of multiauth's, with the same policies."""
+    registry = config.registry
+    stack = registry.queryUtility(ISecurityPolicy)
+    if type(stack) is MultiAuthSecurityPolicy:
+        find_groups = config.maybe_dotted(registry.settings.get("multiauth.groupfinder"))
+        policies = [policy for _, policy in stack.get_policies()]
+        authz_policy = registry.queryUtility(IAuthorizationPolicy)
+        registry.registerUtility(
+            SecurityPolicy(policies, find_groups, authz_policy), ISecurityPolicy
+        )
+
+
+def setup_backoff(config: Any) -> None:
+    """Ask clients to wait, when the setting ``backoff`` says how long."""
+
+    def on_new_response(event: Any) -> None:
+        backoff = event.request.registry.settings["backoff"]
+        if backoff not in (None, ""):
+            event.response.headers["Backoff"] = str(backoff)
+
+    config.add_subscriber(on_new_response, NewResponse)
+
+
+def setup_vary_headers(config: Any) -> None:
+    """Tell caches which headers of requests answers depend on."""
+
+    def on_new_response(event: Any) -> None:
+        vary = event.request.registry.settings["vary"]
+        if vary:
+            headers = event.response.headers
+            known = headers.get("Vary")
+            headers["Vary"] = f"{known}, {vary}" if known and known != vary else vary
+
+    config.add_subscriber(on_new_response, NewResponse)
+
+
+def setup_statsd(config: Any) -> None:
+    """Time the backends and count requests, when the setting ``statsd_url`` says where to."""
+    settings, registry = config.get_settings(), config.registry
+    registry.statsd = None
+    if not settings["statsd_url"]:
+        return
+    client = config.maybe_dotted(settings["statsd_backend"]).load_from_config(config)
+    registry.statsd = client
+    for kind in ("storage", "cache", "permission"):
+        backend = getattr(registry, kind, None)
+        if backend is not None:
+            client.watch_execution_time(backend, prefix=kind)
+
+    def watch_policies() -> None:
+        for name, policy in registry.queryUtility(ISecurityPolicy).get_policies():
+            client.watch_execution_time(policy, prefix="authentication", classname=name)
+
+    def on_new_response(event: Any) -> None:
+        request = event.request
+        service = request.current_service
+        if service is not None:
+            client.count(f"view.{service.name}.{request.method}")
+        userid = request.prefixed_userid
+        if userid is not None:
+            client.count("users", unique=userid)
+            client.count(f"authn_type.{request.authn_type}")
+
+    config.action(None, watch_policies, order=PHASE3_CONFIG)
+    config.add_subscriber(on_new_response, NewResponse)
+
+
+def setup_listeners(config: Any) -> None:
+    """Subscribe the listeners of the setting ``event_listeners``."""
+    settings, registry = config.get_settings(), config.registry
+    for name in setting_list(settings["event_listeners"]):
+        prefix = f"event_listeners.{name}."
+        module = config.maybe_dotted(settings.get(f"{prefix}use", name))
+        listener = module.load_from_config(config, prefix)
+        if not isinstance(listener, ListenerBase):
+            raise ConfigurationError(
+                f"{prefix}use = {settings.get(f'{prefix}use')!r}: expected a module whose "
+                f"load_from_config returns an instance of cliquet.listeners.ListenerBase"
+            )
+        if registry.statsd is not None:
+            listener = registry.statsd.timer(f"listeners.{name}")(listener.__call__)
+        _subscribe(config, listener, prefix)
+
+
+def _subscribe(config: Any, listener: Any, prefix: str) -> None:
+    settings = config.get_settings()
+    names = setting_list(settings.get(f"{prefix}actions")) or ("create", "update", "delete")
+    try:
+        actions = events.ACTIONS.from_string_list(names)
+    except ValueError as error:
+        known = ", ".join(action.value for action in events.ACTIONS)
+        raise ConfigurationError(
+            f"{prefix}actions = {' '.join(names)!r}: expected some of {known}"
+        ) from error
+    resources = setting_list(settings.get(f"{prefix}resources"))
+    for event in (events.AfterResourceRead, events.AfterResourceChanged):
+        config.add_subscriber(listener, event, for_actions=actions, for_resources=resources)
+
+
+# Around the application.
+
+
+def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
+    """Return the WSGI application within the middlewares of the settings.
+
+    :param settings: those of ``app`` by default.
+    """
+    if settings is None:
+        settings = app.registry.settings
+    if settings.get("newrelic_config"):
+        _require(newrelic, "newrelic_config", "newrelic")
+        newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
+        app = newrelic.agent.WSGIApplicationWrapper(app)
+    if asbool(settings.get("profiler_enabled")):
+        _require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
+        app = ProfilerMiddleware(
+            app,
+            stream=None,
+            profile_dir=settings.get("profiler_dir"),
+            filename_format="{time:.0f}.{method}.{path}.{elapsed:.0f}ms.prof",
+        )
+    return app
+
+
+def _require(module: Any, key: str, package: str) -> None:
+    if module is None:
+        raise ConfigurationError(
+            f"{key} is set: expected the package {package} (pip install cliquet[monitoring])"
+        )

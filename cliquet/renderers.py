@@ -1,0 +1,37 @@
+"""The renderer of answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.errors import JSON_TYPE
+from cliquet.utils import json
+
+
+class JSONRenderer:
+    """Renders JSON in UTF-8, with the protocol's ``Content-Type``.
+
+    :param info: what Pyramid tells of the renderer.
+    """
+
+    def __init__(self, info: Any) -> None:
+        pass
+
+    def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
+        request = system.get("request")
+        if request is not None:
+            request.response.headers["Content-Type"] = JSON_TYPE
+        return json.dumps_bytes(value, default=_adapt)
+
+
+def _adapt(value: Any) -> Any:
+    """Return what stands in JSON for a value that it doesn't know."""
+    if hasattr(value, "__json__"):
+        return value.__json__(None)
+    if isinstance(value, (set, frozenset, range)):
+        return list(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if hasattr(value, "keys"):
+        return dict(value)
+    raise TypeError(f"{value!r} is not JSON")

@@ -1,0 +1,272 @@
+"""What a request to a resource asks for, and how the resource refuses.
+
+The rules themselves are plain functions, in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+from pyramid import httpexceptions
+
+from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
+from cliquet.resource import pagination, preconditions, querystring
+from cliquet.settings import integer_or_none
+from cliquet.storage import Filter, Record, Sort, exceptions
+from cliquet.utils import COMPARISON, json
+
+_TO_IS_DEPRECATED = {
+    "message": "_to is now deprecated, you should use _before instead",
+    "url": "http://cliquet.rtfd.org/en/2.4.0/api/resource.html#list-of-available-url-parameters",
+}
+
+
+class Asked:
+    """Base of the resources: reads the request, and refuses what is wrong in it."""
+
+    request: Any
+    context: Any
+    model: Any
+    record_id: str | None
+    timestamp: int
+
+    def is_known_field(self, field: str) -> bool:
+        """Tell whether records may be filtered and sorted by a field."""
+        raise NotImplementedError
+
+    # The querystring.
+
+    def _query(self) -> Any:
+        try:
+            return self.request.GET
+        except UnicodeDecodeError:
+            raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
+
+    def _understand(self, extract: Any, *args: Any) -> Any:
+        """Return what a function of :mod:`querystring` extracts; 400 if it can't."""
+        try:
+            return extract(*args)
+        except querystring.Invalid as invalid:
+            raise_invalid(
+                self.request,
+                "querystring",
+                name=invalid.name,
+                description=invalid.description,
+            )
+
+    def _is_timestamp(self, value: Any) -> bool:
+        """Tell whether clients may give a timestamp: also one that this collection has reached."""
+        return preconditions.is_timestamp(value) or (
+            type(value) is int and 0 < value <= self.timestamp
+        )
+
+    def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
+        """Return the filters of the querystring."""
+        params = self._query() if queryparams is None else queryparams
+        if "_to" in params:
+            send_alert(self.request, **_TO_IS_DEPRECATED)
+        filters: list[Filter] = self._understand(
+            querystring.extract_filters,
+            params.items(),
+            self.is_known_field,
+            self.model.id_field,
+            self.model.modified_field,
+            self._is_timestamp,
+        )
+        return filters
+
+    def _extract_limit(self) -> int:
+        """Return the size of the page."""
+        settings = self.request.registry.settings
+        limit: int = self._understand(
+            querystring.extract_limit,
+            self._query().get("_limit"),
+            integer_or_none(settings["paginate_by"]),
+            int(settings["storage_max_fetch_size"]),
+        )
+        return limit
+
+    def _extract_sorting(self, limit: int | None) -> list[Sort]:
+        """Return the order of the records, which is total."""
+        sorting: list[Sort] = self._understand(
+            querystring.extract_sorting,
+            self._query().get("_sort", ""),
+            self.is_known_field,
+            self.model.modified_field,
+        )
+        return sorting
+
+    def _extract_deletion_time(self) -> int | None:
+        """Return the time that a DELETE gives, None for now."""
+        name = "last_modified"
+        text = self._query().get(name)
+        time_: int | None = self._understand(querystring.extract_timestamp, text, name)
+        return time_
+
+    def _extract_pagination_rules(self, sorting: list[Sort]) -> list[list[Filter]] | None:
+        """Return the rules for the page of the token, None for the first page."""
+        token = self._query().get("_token")
+        if not token:
+            return None
+        try:
+            last = pagination.decode_token(token, sorting, self.model.modified_field)
+        except ValueError:
+            raise_invalid(self.request, "querystring", description="_token has invalid content")
+        return pagination.pagination_rules(last, sorting)
+
+    def _next_page_url(self, last: Record, sorting: list[Sort], limit: int) -> str:
+        """Return the URL of the page that starts after the record ``last``."""
+        params = self.request.GET.copy()
+        params["_limit"] = limit
+        params["_token"] = pagination.encode_token(last, sorting)
+        return f"{self.request.path_url}?{urlencode(list(params.items()))}"
+
+    def _extract_partial_fields(self) -> list[str]:
+        """Return the fields that ``_fields`` asks for, empty for all of them."""
+        fields = querystring.extract_partial_fields(self._query().get("_fields"))
+        if not fields:
+            return []
+        unknown = [field for field in fields if not self.is_known_field(field.split(".")[0])]
+        if unknown:
+            raise_invalid(
+                self.request,
+                name="Invalid _fields parameter",
+                description=f"Fields {','.join(unknown)} do not exist",
+            )
+        model = self.model
+        return [*fields, model.id_field, model.modified_field, model.deleted_field]
+
+    # Preconditions.
+
+    def _condition(self, header: str, explanation: str = "") -> int | str | None:
+        """Return the timestamp of a conditional header, ``*``, or None without it."""
+        value = self.request.headers.get(header)
+        if value is None:
+            return None
+        if value == "*" and header == "If-None-Match":
+            return value
+        timestamp = preconditions.parse_etag(value)
+        if timestamp is None or not self._is_timestamp(timestamp):
+            raise_invalid(
+                self.request,
+                "headers",
+                description=f"Invalid value for {header}{explanation}",
+            )
+        return timestamp
+
+    def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
+        """Answer 304 when ``If-None-Match`` has the timestamp of the record or collection."""
+        seen = self._condition("If-None-Match")
+        if not isinstance(seen, int):
+            return
+        current = self.timestamp if record is None else record[self.model.modified_field]
+        if current <= seen:
+            response = httpexceptions.HTTPNotModified()
+            self._add_timestamp_header(response, timestamp=current)
+            raise response
+
+    def _raise_412_if_modified(self, record: Record | None = None) -> None:
+        """Answer 412 when the record, or the collection, isn't what the headers expect."""
+        expected = self._condition(
+            "If-Match", ". The value should be integer between double quotes."
+        )
+        never = self._condition("If-None-Match") == "*" and self.request.method in ("PUT", "POST")
+        exists = record is not None and not record.get(self.model.deleted_field)
+        if expected is None and not (never and exists):
+            return
+        current = self.timestamp if record is None else record[self.model.modified_field]
+        if not (never and exists) and isinstance(expected, int) and current <= expected:
+            return
+        response = http_error(
+            httpexceptions.HTTPPreconditionFailed(),
+            errno=ERRORS.MODIFIED_MEANWHILE,
+            message="Resource was modified meanwhile",
+            details={} if record is None else {"existing": self._shown(record)},
+        )
+        self._add_timestamp_header(response, timestamp=current)
+        raise response
+
+    def _find_tombstone(self) -> Record | None:
+        """Return the tombstone of the record of the URL, when ``If-Match`` needs it."""
+        if "If-Match" not in self.request.headers:
+            return None
+        same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
+        records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
+        return records[0] if records else None
+
+    # Refusals.
+
+    def _shown(self, record: Record) -> Record:
+        """Return a record as errors tell it."""
+        return record
+
+    def _get_record_or_404(self, record_id: str | None) -> Record:
+        """Return the record, or answer 404."""
+        try:
+            record: Record = self.model.get_record(record_id)
+        except exceptions.RecordNotFoundError:
+            raise http_error(
+                httpexceptions.HTTPNotFound(),
+                errno=ERRORS.MISSING_RESOURCE,
+                message="The resource you are looking for could not be found.",
+            ) from None
+        return record
+
+    def _raise_400_if_invalid_id(self, record_id: Any) -> None:
+        """Answer 400 unless the id could come from the generator."""
+        match = self.model.id_generator.match
+        if not isinstance(record_id, str) or "\0" in record_id or not match(record_id):
+            raise_invalid(self.request, "path", description="Invalid record id")
+
+    def _raise_400_if_invalid_timestamp(self, data: dict[str, Any]) -> None:
+        """Answer 400 when a body gives a time that isn't one."""
+        field = self.model.modified_field
+        if field in data and not self._is_timestamp(data[field]):
+            raise_invalid(self.request, name=field, description=f"Invalid value for {field}")
+
+    def _raise_403_if_hidden(self, record: Record) -> None:
+        """Answer 403 when the user may neither read nor write the record."""
+
+    def _raise_conflict(self, exception: exceptions.UnicityError) -> NoReturn:
+        """Answer 409: another record has the value of a unique field."""
+        self._raise_403_if_hidden(exception.record)
+        field, record_id = exception.field, exception.record[self.model.id_field]
+        raise http_error(
+            httpexceptions.HTTPConflict(),
+            errno=ERRORS.CONSTRAINT_VIOLATED,
+            message=f"Conflict of field {field} on record {record_id}",
+            details={"field": field, "existing": self._shown(exception.record)},
+        )
+
+    def _storable(self, record: Record) -> Record:
+        """Return the record, or answer 400 when it holds what can't be kept exactly."""
+        reason = json.unstorable(record)
+        if reason is not None:
+            raise_invalid(self.request, name="data", description=f"data can't be kept: {reason}")
+        return record
+
+    # Headers of the answer.
+
+    def _add_timestamp_header(self, response: Any, timestamp: int | None = None) -> None:
+        """Tell the timestamp of the record, or of the collection: ``ETag``, ``Last-Modified``."""
+        if timestamp is None:
+            timestamp = self.timestamp
+        response.headers["ETag"] = preconditions.etag(timestamp)
+        response.headers["Last-Modified"] = preconditions.http_date(timestamp)
+
+    def _add_cache_header(self, response: Any) -> None:
+        """Tell how long the client may keep the answer; only anonymous ones may be kept."""
+        name = f"{self.request.current_resource_name}_cache_expires_seconds"
+        seconds = integer_or_none(self.request.registry.settings.get(name))
+        if seconds is None or self.request.prefixed_userid is not None:
+            response.headers["Cache-Control"] = "no-cache"
+            return
+        response.headers["Cache-Control"] = f"max-age={seconds}"
+        expires = (int(time.time()) + seconds) * 1000
+        response.headers["Expires"] = preconditions.http_date(expires)
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what the log line tells of the resource."""
+        return {"collection_id": self.model.collection_id, "collection_timestamp": None}

@@ -1,0 +1,90 @@
+"""Resources whose records users share."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from pyramid import httpexceptions
+from pyramid.authorization import Everyone
+from pyramid.interfaces import IAuthorizationPolicy
+
+from cliquet.authorization import RouteFactory
+from cliquet.errors import ERRORS, http_error
+from cliquet.events import ACTIONS
+from cliquet.resource.base import UserResource
+from cliquet.resource.model import ShareableModel
+from cliquet.resource.viewset import ShareableViewSet
+from cliquet.storage import Filter, Record
+from cliquet.utils import COMPARISON
+
+
+class ShareableResource(UserResource):
+    """A resource whose records bear permissions (protocol, "Shared resources")."""
+
+    default_viewset = ShareableViewSet
+    default_model = ShareableModel
+    #: The names of the permissions of records.
+    permissions: tuple[str, ...] = ("read", "write")
+
+    def __init__(self, request: Any, context: Any = None) -> None:
+        super().__init__(request, RouteFactory(request) if context is None else context)
+        # Who modifies a record is added to those who may write it.
+        self.force_patch_update = True
+        self.model.permission = request.registry.permission
+        self.model.current_principal = request.prefixed_userid or Everyone
+        self.model.get_permission_object_id = functools.partial(
+            self.context.get_permission_object_id, request
+        )
+
+    def get_parent_id(self, request: Any) -> str:
+        """Return what records are isolated by: nothing."""
+        return ""
+
+    def process_record(self, new: Record, old: Record | None = None) -> Record:
+        """Return the record with the permissions of the body; PUT replaces all of them."""
+        field = self.model.permissions_field
+        processed = dict(super().process_record(new, old))
+        processed.pop(field, None)
+        given = self.request.validated.get("permissions")
+        if given:
+            all_of_them = self.permissions if self.request.method == "PUT" else ()
+            processed[field] = {**dict.fromkeys(all_of_them, []), **given}
+        return processed
+
+    def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
+        """Return the body of the answer, with the permissions of a record beside it."""
+        if isinstance(result, list):
+            return super().postprocess(result, action, old)
+        permissions = result.get(self.model.permissions_field)
+        old = None if old is None else self._shown(old)
+        body = super().postprocess(self._shown(result), action, old)
+        if permissions is not None:
+            body["permissions"] = permissions
+        return body
+
+    def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
+        filters = super()._extract_filters(queryparams)
+        shared = self.context.shared_ids
+        if shared is not None:
+            filters.insert(0, Filter(self.model.id_field, shared, COMPARISON.IN))
+        return filters
+
+    def _shown(self, record: Record) -> Record:
+        field = self.model.permissions_field
+        return {key: value for key, value in record.items() if key != field}
+
+    def _raise_403_if_hidden(self, record: Record) -> None:
+        request = self.request
+        principals = {*request.effective_principals, request.prefixed_userid}
+        policy = request.registry.queryUtility(IAuthorizationPolicy)
+        object_id = self.model.get_permission_object_id(record_id=record[self.model.id_field])
+        if not any(
+            self.context.is_granted(object_id, permission, principals, policy.get_bound_permissions)
+            for permission in ("read", "write")
+        ):
+            raise http_error(
+                httpexceptions.HTTPForbidden(),
+                errno=ERRORS.FORBIDDEN,
+                message="This user cannot access this resource.",
+            )

@@ -1,0 +1,40 @@
+"""What the service is: ``GET /``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from cliquet.service import Service
+from cliquet.settings import Names
+from cliquet.utils import native_value
+
+#: The version of the protocol (protocol.md).
+PROTOCOL_VERSION = "2"
+
+hello = Service(name="hello", path="/", description="Welcome")
+
+
+@hello.get(permission=NO_PERMISSION_REQUIRED)
+def get_hello(request: Any) -> dict[str, Any]:
+    """Return what clients need to know of the service."""
+    registry = request.registry
+    settings = registry.settings
+    data: dict[str, Any] = {
+        key: settings[key]
+        for key in ("project_name", "project_version", "http_api_version", "project_docs")
+    }
+    data["cliquet_protocol_version"] = PROTOCOL_VERSION
+    data["url"] = request.route_url(hello.name)
+    names = Names(settings["project_name"])
+    data["settings"] = {
+        key: native_value(settings.get(names.bare(key), settings.get(key)))
+        for key in registry.public_settings
+    }
+    data["capabilities"] = registry.api_capabilities
+    if settings["eos"]:
+        data["eos"] = settings["eos"]
+    if request.prefixed_userid is not None:
+        data["user"] = request.get_user_info()
+    return data
