@@ -229,7 +229,7 @@ class _PayloadPredicate:
 
     def __init__(self, val: Any, config: Any) -> None:
         values = val if isinstance(val, (list, tuple, set, frozenset)) else (val,)
-        self.values = frozenset(getattr(value, "value", value) for value in values)
+        self.values = frozenset(str(getattr(value, "value", value)) for value in values)
 
     def text(self) -> str:
         return f"{self.name} = {sorted(self.values)}"

@@ -30,7 +30,11 @@ class Asked:
     context: Any
     model: Any
     record_id: str | None
-    timestamp: int
+
+    @property
+    def timestamp(self) -> int:
+        """The timestamp of the collection, in milliseconds."""
+        raise NotImplementedError
 
     def is_known_field(self, field: str) -> bool:
         """Tell whether records may be filtered and sorted by a field."""
