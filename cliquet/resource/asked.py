@@ -30,6 +30,7 @@ class Asked:
     context: Any
     model: Any
     record_id: str | None
+    _timestamp: int | None
 
     @property
     def timestamp(self) -> int:
@@ -273,4 +274,4 @@ class Asked:
 
     def _summary(self) -> dict[str, Any]:
         """Return what the log line tells of the resource."""
-        return {"collection_id": self.model.collection_id, "collection_timestamp": None}
+        return {"collection_id": self.model.collection_id, "collection_timestamp": self._timestamp}

@@ -40,7 +40,7 @@ class UserResource(Asked):
         self.record_id: str | None = (request.matchdict or {}).get("id")
         #: Whether PATCH writes even if nothing changes.
         self.force_patch_update = False
-        self._timestamp: int | None = None
+        self._timestamp = None
         registry = request.registry
         self.model = self.default_model(
             storage=registry.storage,

@@ -151,7 +151,7 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: str) -> 
 
 def strip_uri_prefix(path: str) -> str:
     """Return ``path`` without its version prefix and trailing slash."""
-    return re.sub(r"^(/v\d+)?", "", str(path)).rstrip("/")
+    return re.sub(r"^/v\d+(?=/|$)", "", str(path)).rstrip("/")
 
 
 def json_serializer(value: Any, **kw: Any) -> str:

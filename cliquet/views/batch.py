@@ -95,10 +95,17 @@ def post_batch(request: Any) -> Any:
             response, subrequest = _answer(request, build_request(request, item))
             logs.log_subrequest(subrequest, response)
         if response.status_code >= 500:
-            request.tm.doom()
-            return response
+            return _failed(response)
         responses.append(build_response(response, subrequest))
     return {"responses": responses}
+
+
+def _failed(response: Any) -> Any:
+    """Return the failure of a sub-request, which is that of the batch: nothing is written."""
+    txn = transactions.current()
+    if txn is not None:
+        txn.doom()
+    return response
 
 
 def _is_batch(path: str) -> bool:
