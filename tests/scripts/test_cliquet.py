@@ -1,0 +1,284 @@
+"""The command ``cliquet``."""
+
+import subprocess
+import sys
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+import cliquet
+from cliquet.cache.memory import Cache
+from cliquet.permission.memory import Permission
+from cliquet.scripts.cliquet import main
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.memory import Storage
+
+SETTINGS = """
+    cliquet.project_name = myapp
+    cliquet.project_version = 1.0
+    cliquet.userid_hmac_secret = secret
+"""
+
+ALL_IN_MEMORY = """
+    cliquet.storage_backend = cliquet.storage.memory
+    cliquet.permission_backend = cliquet.permission.memory
+    cliquet.cache_backend = cliquet.cache.memory
+"""
+
+
+def stripped(text):
+    """An indented line would go on with the one before."""
+    return "".join(f"{line.strip()}\n" for line in text.splitlines())
+
+
+def application(global_config, **settings):
+    config = Configurator(settings=settings)
+    cliquet.initialize(config)
+    return cliquet.install_middlewares(config.make_wsgi_app(), settings)
+
+
+def broken_application(global_config, **settings):
+    raise KeyError(settings["what"])
+
+
+def application_with_action(global_config, **settings):
+    def fail():
+        raise ValueError("no such view")
+
+    config = Configurator(settings=settings)
+    config.action(None, fail)
+    return config.make_wsgi_app()
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    monkeypatch.delenv("CLIQUET_INI", raising=False)
+
+
+@pytest.fixture
+def write_ini(tmp_path, monkeypatch):
+    """A function that writes a configuration file, and returns its path."""
+    monkeypatch.setitem(sys.modules, "myapp", sys.modules[__name__])
+
+    def write(text=SETTINGS, factory="myapp:application"):
+        path = tmp_path / "myapp.ini"
+        path.write_text(f"[app:main]\nuse = call:{factory}\n{stripped(text)}")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def initialized(monkeypatch):
+    """The classes of the backends whose ``initialize_schema`` is called."""
+    calls = []
+    for backend in (Storage, Permission, Cache):
+        monkeypatch.setattr(backend, "initialize_schema", lambda self: calls.append(type(self)))
+    return calls
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    """Settings for one file, and its path."""
+    path = tmp_path / "myapp.sqlite"
+    lines = [
+        f"cliquet.{kind}_backend = cliquet.{kind}.sqlite\ncliquet.{kind}_url = sqlite:///{path}\n"
+        for kind in ("storage", "permission", "cache")
+    ]
+    return stripped(SETTINGS) + "".join(lines), path
+
+
+def test_migrate_initializes_every_backend(write_ini, initialized, capsys):
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "migrate"]) == 0
+    assert initialized == [Storage, Permission, Cache]
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "storage: preparing cliquet.storage.memory",
+        "storage: ready",
+        "permission: preparing cliquet.permission.memory",
+        "permission: ready",
+        "cache: preparing cliquet.cache.memory",
+        "cache: ready",
+    ]
+    assert err == ""
+
+
+def test_migrate_makes_what_the_application_needs(write_ini, sqlite, capsys):
+    settings, path = sqlite
+    ini = write_ini(settings)
+    assert main(["--ini", ini, "migrate"]) == 0
+    assert path.exists()
+    config = Configurator(settings=dict(line.split(" = ") for line in settings.split("\n") if line))
+    cliquet.initialize(config)
+    assert config.registry.storage.create("bookmark", "alice", {"a": 1})["a"] == 1
+
+
+def test_migrate_can_be_run_twice(write_ini, sqlite):
+    settings, path = sqlite
+    arguments = ["--ini", write_ini(settings), "migrate"]
+    assert [main(arguments), main(arguments)] == [0, 0]
+
+
+def test_migrate_tells_which_backends_are_not_configured(write_ini, capsys):
+    assert main(["--ini", write_ini(), "migrate"]) == 0
+    assert "storage: none is configured\n" in capsys.readouterr().out
+
+
+def test_migrate_leaves_storage_and_permission_alone_in_readonly_mode(
+    write_ini, initialized, capsys
+):
+    ini = write_ini(SETTINGS + ALL_IN_MEMORY + "    cliquet.readonly = true\n")
+    assert main(["--ini", ini, "migrate"]) == 0
+    assert initialized == [Cache]
+    assert capsys.readouterr().err.splitlines() == [
+        "cliquet: warning: storage is skipped, the service is read-only",
+        "cliquet: warning: permission is skipped, the service is read-only",
+    ]
+
+
+def test_ini_may_follow_the_command(write_ini, initialized):
+    assert main(["migrate", "--ini", write_ini(SETTINGS + ALL_IN_MEMORY)]) == 0
+    assert initialized == [Storage, Permission, Cache]
+
+
+def test_ini_may_come_from_the_environment(write_ini, initialized, monkeypatch):
+    monkeypatch.setenv("CLIQUET_INI", write_ini(SETTINGS + ALL_IN_MEMORY))
+    assert main(["migrate"]) == 0
+    assert initialized == [Storage, Permission, Cache]
+
+
+def test_ini_may_name_a_section(write_ini, initialized):
+    ini = write_ini(SETTINGS + ALL_IN_MEMORY + "[app:other]\nuse = main\n")
+    assert main(["--ini", f"{ini}#other", "migrate"]) == 0
+    assert initialized == [Storage, Permission, Cache]
+
+
+def test_settings_of_the_environment_win(write_ini, initialized, monkeypatch):
+    monkeypatch.setenv("CLIQUET_READONLY", "true")
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "migrate"]) == 0
+    assert initialized == [Cache]
+
+
+def test_init_is_the_deprecated_name_of_migrate(write_ini, initialized, capsys):
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "init"]) == 0
+    assert initialized == [Storage, Permission, Cache]
+    assert "'init' is deprecated, use 'migrate'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--ini", "unread.ini", "version"]])
+def test_version_needs_no_configuration(arguments, capsys):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{cliquet.__version__}\n"
+
+
+def test_version_is_an_option_too(capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["--version"])
+    assert raised.value.code == 0
+    assert capsys.readouterr().out == f"{cliquet.__version__}\n"
+
+
+def test_help_tells_commands_and_options(capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["--help"])
+    assert raised.value.code == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("migrate", "init", "version", "--ini FILE", "CLIQUET_INI"))
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["migrate", "x"], ["--ini"]])
+def test_unknown_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert "usage: cliquet" in capsys.readouterr().err
+
+
+def explanation(capsys):
+    """What was told of an error: one line."""
+    (line,) = capsys.readouterr().err.splitlines()
+    prefix, _, text = line.partition("cliquet: error: ")
+    assert prefix == ""
+    return text
+
+
+def test_missing_option_is_told(capsys):
+    assert main(["migrate"]) == 2
+    assert explanation(capsys) == "which configuration? Give --ini FILE, or set CLIQUET_INI"
+
+
+def test_missing_file_is_told(capsys):
+    assert main(["--ini", "nowhere.ini", "migrate"]) == 2
+    assert explanation(capsys) == "nowhere.ini: there is no such file"
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("nonsense", "File contains no section headers"),
+        ("", "No section 'main'"),
+        ("[app:main]\nuse = call:nothing_like_it:main", "No module named 'nothing_like_it'"),
+        ("[app:main]\nuse = call:cliquet:mian", "module 'cliquet' has no attribute 'mian'"),
+        ("[app:main]\nuse = call:cliquet:mian\na = %(b)s", "Bad value substitution"),
+        ("[app:main]\nuse = egg:nothing-like-it#main", "nothing-like-it"),
+    ],
+)
+def test_file_that_cannot_be_loaded_is_told(tmp_path, capsys, text, expected):
+    path = tmp_path / "bad.ini"
+    path.write_text(text)
+    assert main(["--ini", str(path), "migrate"]) == 2
+    told = explanation(capsys)
+    assert told.startswith(f"{path}: ")
+    assert expected in told
+
+
+def test_application_that_cannot_be_made_is_told(write_ini, capsys):
+    assert main(["--ini", write_ini(factory="myapp:broken_application"), "migrate"]) == 2
+    assert "KeyError: 'what' (--traceback shows where)" in explanation(capsys)
+
+
+def test_conflict_of_settings_is_told(write_ini, capsys):
+    ini = write_ini(SETTINGS + "    paginate_by = 1\n    cliquet.paginate_by = 2\n")
+    assert main(["--ini", ini, "migrate"]) == 2
+    assert "Settings 'paginate_by', 'cliquet.paginate_by' are in conflict." in explanation(capsys)
+
+
+def test_wrong_settings_are_told_together(write_ini, capsys):
+    ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n    cliquet.backoff = 3s\n")
+    assert main(["--ini", ini, "migrate"]) == 1
+    assert explanation(capsys) == (
+        "Invalid settings: backoff = '3s': expected an integer, 0 or more; "
+        "paginate_by = 'many': expected an integer, 0 or more"
+    )
+
+
+def test_error_of_a_deferred_action_is_told_as_any_other(write_ini, capsys):
+    assert main(["--ini", write_ini(factory="myapp:application_with_action"), "migrate"]) == 1
+    assert explanation(capsys) == "no such view (--traceback shows where)"
+
+
+def test_backend_that_fails_is_told(write_ini, monkeypatch, capsys):
+    def fail(self):
+        raise BackendError(original=OSError("no route to host"))
+
+    monkeypatch.setattr(Storage, "initialize_schema", fail)
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "migrate"]) == 1
+    assert explanation(capsys) == "OSError: no route to host"
+
+
+def test_traceback_is_shown_when_it_is_asked_for(write_ini):
+    ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n")
+    with pytest.raises(ConfigurationError):
+        main(["--ini", ini, "--traceback", "migrate"])
+
+
+def test_command_exits_with_its_code():
+    command = "import sys; from cliquet.scripts.cliquet import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "--ini", "nowhere.ini", "migrate"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "cliquet: error: nowhere.ini: there is no such file\n"
