@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.settings import aslist
 
-from cliquet import events, request
+from cliquet import events, request, resource
 from cliquet.initialization import (
     complete_settings,
     initialize,

@@ -22,6 +22,7 @@ from cliquet.authorization import SecurityPolicy
 from cliquet.listeners import ListenerBase
 from cliquet.settings import (
     DEFAULT_SETTINGS,
+    PREFIX,
     Names,
     check_settings,
     load_default_settings,
@@ -131,9 +132,14 @@ def setup_logging(config: Any) -> None:
 
 def _backend(config: Any, kind: str, base: type) -> Any:
     """Return the backend of the setting ``{kind}_backend``, None if it is empty."""
-    name = config.get_settings()[f"{kind}_backend"]
+    settings = config.get_settings()
+    name = settings[f"{kind}_backend"]
     if not name:
         return None
+    # Backends of others read ``settings["cliquet.cache_url"]``, wherever it was set.
+    for key in DEFAULT_SETTINGS:
+        if key.startswith(f"{kind}_"):
+            settings.setdefault(f"{PREFIX}.{key}", settings[key])
     backend = config.maybe_dotted(name).load_from_config(config)
     if not isinstance(backend, base):
         raise ConfigurationError(

@@ -1,0 +1,76 @@
+"""The examples of configuration and deployment: settings, environment, metrics, profiles."""
+
+import contextlib
+import importlib
+import logging
+import socket
+
+import pytest
+
+MYPROJECT = """
+    import cliquet
+    from pyramid.config import Configurator
+
+    __version__ = '1.0'
+
+    def main(global_config, **settings):
+        config = Configurator(settings=settings)
+        cliquet.initialize(config, __version__)
+        app = config.make_wsgi_app()
+        return cliquet.install_middlewares(app)
+"""
+
+RENDERER = """
+    class FluentRenderer(object):
+        def __init__(self, settings):
+            self.settings = settings
+
+        def __call__(self, logger, name, event_dict):
+            return 'fluent {path} {code}'.format(**event_dict)
+"""
+
+
+@pytest.fixture
+def main(write_modules):
+    write_modules({"myproject": MYPROJECT, "cliquet_fluent": RENDERER})
+    return importlib.import_module("myproject").main
+
+
+def test_environment_configures_the_backends(main, serve, monkeypatch, tmp_path):
+    url = f"sqlite:///{tmp_path}/service.sqlite"
+    monkeypatch.setenv("CLIQUET_CACHE_BACKEND", "cliquet.cache.sqlite")
+    monkeypatch.setenv("CLIQUET_CACHE_URL", url)
+    monkeypatch.setenv("CLIQUET_STORAGE_BACKEND", "cliquet.storage.sqlite")
+    monkeypatch.setenv("CLIQUET_STORAGE_URL", url)
+    client = serve(main, {"cliquet.storage_backend": "cliquet.storage.memory"})
+    assert client.get("/v1/__heartbeat__").json == {"cache": True, "storage": True}
+    assert tmp_path.joinpath("service.sqlite").exists()
+
+
+def test_log_lines_are_written_by_the_renderer_of_the_settings(main, serve, caplog):
+    client = serve(main, {"cliquet.logging_renderer": "cliquet_fluent.FluentRenderer"})
+    with caplog.at_level(logging.INFO, "cliquet"):
+        client.get("/v1/")
+    assert caplog.messages[-1] == "fluent /v1/ 200"
+
+
+def test_metrics_are_sent_to_statsd(main, serve, backends):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(10)
+        url = f"udp://localhost:{statsd.getsockname()[1]}"
+        client = serve(main, {"cliquet.statsd_url": url, **backends})
+        with contextlib.closing(client.app.registry.statsd._client):
+            client.get("/v1/")
+        metrics = set()
+        while "myproject.view.hello.GET" not in metrics:
+            metrics.add(statsd.recv(1024).decode().partition(":")[0])
+    assert "myproject.storage.storage.initialize_schema" in metrics
+
+
+@pytest.mark.parametrize("enabled, count", [("true", 1), ("false", 0)])
+def test_profiler_writes_a_profile_of_each_request(main, serve, tmp_path, enabled, count):
+    settings = {"cliquet.profiler_enabled": enabled, "cliquet.profiler_dir": str(tmp_path)}
+    client = serve(main, settings)
+    assert client.get("/v1/").json["project_name"] == "myproject"
+    assert len(list(tmp_path.glob("*.prof"))) == count
