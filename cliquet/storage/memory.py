@@ -74,14 +74,14 @@ class Storage(Engine):
             if data is not None:
                 raise Conflict((change.id, timestamp, data))
             records.check_unique(change)
-            return records.write(log, change.id, change.data, change.forced)
+            return records.write(log, change.id, _copy(change.data), change.forced)
 
     def _update(self, collection: Collection, change: Change) -> int:
         with self._transactions.writing() as log:
             records = self._collections.get(collection) or self._new(log, collection)
             records.check_unique(change)
             forced = records.later(change.id, change.forced)
-            return records.write(log, change.id, change.data, forced)
+            return records.write(log, change.id, _copy(change.data), forced)
 
     def _delete(
         self, collection: Collection, object_id: str, forced: int | None, keep: bool
@@ -256,6 +256,11 @@ class _Records:
 def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:
     """Return the indexes of the first timestamp in the span and of the first one after it."""
     return bisect_left(timestamps, span.low), bisect_right(timestamps, span.high)
+
+
+def _copy(data: bytes) -> bytes:
+    """Return the same bytes without the buffer in which the JSON was made: it has 4 KB."""
+    return bytes(memoryview(data))
 
 
 def load_from_config(config: Any) -> Storage:

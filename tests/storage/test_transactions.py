@@ -212,6 +212,16 @@ class TestEachOperationCommits:
         manager.abort()
         assert storage.get(*PLACE, "0")["n"] == 2
 
+    def test_what_is_written_stays_when_a_savepoint_made_under_the_lock_is_returned_to(
+        self, storage, manager
+    ):
+        storage.lock(*PLACE)
+        savepoint = manager.savepoint()
+        storage.update(*PLACE, "0", {"n": 1})
+        savepoint.rollback()
+        manager.commit()
+        assert storage.get(*PLACE, "0")["n"] == 1
+
     def test_what_is_written_is_there_for_all_at_once(self, storage, manager):
         storage.update(*PLACE, "0", {"n": 1})
         assert in_another_thread(lambda: storage.get(*PLACE, "0"))["n"] == 1

@@ -1,0 +1,109 @@
+"""What the functions of ``matching`` do that no stored record shows."""
+
+import enum
+import math
+
+import pytest
+
+from cliquet.storage import MISSING, Filter, Sort
+from cliquet.storage.matching import (
+    ALWAYS,
+    Names,
+    Span,
+    key_test,
+    order_key,
+    query,
+    select,
+    sort_records,
+)
+from cliquet.utils import COMPARISON
+
+NAMES = Names("id", "last_modified", "deleted")
+
+
+def asked(**parameters):
+    return query(NAMES, **parameters)
+
+
+def test_the_order_of_types_is_that_of_postgresql():
+    mixed = [[0], MISSING, 9, "z", {}, None, True]
+    assert sorted(mixed, key=order_key) == [None, "z", 9, True, [0], {}, MISSING]
+
+
+def test_values_of_subclasses_are_those_of_their_base_class():
+    class Text(str):
+        pass
+
+    class Number(enum.IntEnum):
+        TWO = 2
+
+    class Float(float):
+        pass
+
+    assert order_key(Text("a")) == order_key("a")
+    assert order_key(Number.TWO) == order_key(2)
+    assert order_key(Float(2)) == order_key(2)
+
+
+def test_what_json_does_not_know_is_refused():
+    with pytest.raises(TypeError, match="no JSON value"):
+        order_key(object())
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(10**400, math.inf), (-(10**400), -math.inf), (2**63, 2.0**63), (-(2**63), -(2**63))],
+)
+def test_integers_beyond_64_bits_compare_as_floats(value, number):
+    assert order_key(value) == order_key(number)
+
+
+def test_what_is_not_a_number_is_equal_to_nothing():
+    test = key_test(Filter("n", math.nan, COMPARISON.EQ))
+    assert not any(map(test, map(order_key, [0, "NaN", "null", None])))
+
+
+def test_sorting_keeps_the_order_of_what_is_equal():
+    records = [{"id": n, "odd": n % 2} for n in range(4)]
+    sort_records(records, [Sort("odd", -1)])
+    assert [record["id"] for record in records] == [1, 3, 0, 2]
+
+
+def test_conditions_on_the_timestamp_become_a_span():
+    filters = [
+        Filter("last_modified", 5, COMPARISON.GT),
+        Filter("last_modified", 9, COMPARISON.MAX),
+        Filter("n", 1, COMPARISON.EQ),
+    ]
+    found = asked(filters=filters)
+    assert (found.span, found.filters) == (Span(6, 9), filters[2:])
+
+
+def test_the_span_of_a_page_holds_all_that_the_rules_find():
+    rules = [
+        [Filter("last_modified", 5, COMPARISON.LT)],
+        [Filter("last_modified", 5, COMPARISON.EQ), Filter("id", "a", COMPARISON.GT)],
+    ]
+    assert asked(rules=rules).page_span == Span(high=5)
+    assert asked(rules=[*rules, [Filter("id", "a", COMPARISON.EQ)]]).page_span == ALWAYS
+    assert asked(rules=[]).page_span == ALWAYS
+    filters = [Filter("last_modified", 2, COMPARISON.MIN)]
+    assert asked(filters=filters, rules=rules).page_span == Span(2, 5)
+    assert asked(filters=filters, rules=rules).span == Span(low=2)
+
+
+def test_an_order_ends_where_it_is_total():
+    order = [Sort("a", 1), Sort("a", -1), Sort("id", 1), Sort("b", 1)]
+    assert asked(sorting=order).sorting == [Sort("a", 1), Sort("id", 1)]
+    assert asked(sorting=order[:1]).sorting == [Sort("a", 1), Sort("last_modified", -1)]
+    assert asked().sorting == [Sort("last_modified", -1)]
+    assert asked().by_time
+    assert not asked(sorting=order).by_time
+
+
+def test_tombstones_are_looked_at_when_the_query_includes_them():
+    records = [{"id": "a", "last_modified": 1}]
+    tombstones = [{"id": "b", "last_modified": 2, "deleted": True}]
+    assert select(asked(), records, tombstones) == (records, 1)
+    both = [tombstones[0], records[0]]
+    assert select(asked(include_deleted=True), records, tombstones) == (both, 1)

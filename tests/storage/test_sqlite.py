@@ -1,0 +1,502 @@
+"""What is special about SQLite: the file, its locks, its errors, its plans."""
+
+import gc
+import multiprocessing
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from contextlib import closing
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+from cliquet.storage import Filter, Sort
+from cliquet.storage import sqlite as engine
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError
+from cliquet.storage.matching import Names, query
+from cliquet.storage.sqlite import Storage, conditions, connections, load_from_config
+from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
+from cliquet.utils import COMPARISON
+
+PLACE = ("articles", "alice")
+NAMES = Names("id", "last_modified", "deleted")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "a file, with #, ? and %20.sqlite")
+
+
+@pytest.fixture
+def client(path):
+    client = Client(path, timeout=0.2)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def storage(client):
+    storage = Storage(client)
+    storage.initialize_schema()
+    return storage
+
+
+@pytest.fixture
+def elsewhere(storage, path):
+    """A connection that is not ours."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+        yield connection
+
+
+def config(**settings):
+    return Configurator(settings=settings)
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("sqlite:///file", "file"),
+            ("sqlite:///folder/file.db", "folder/file.db"),
+            ("sqlite:////folder/file.db", "/folder/file.db"),
+            ("sqlite:////a%20b%3F%23%C3%A9", "/a b?#é"),
+            ("SQLite:///file", "file"),
+        ],
+    )
+    def test_it_names_a_file(self, url, path):
+        assert parse_url("storage_url", url) == (path, DEFAULT_TIMEOUT)
+
+    def test_it_may_tell_the_timeout(self):
+        assert parse_url("storage_url", "sqlite:///file?timeout=2.5") == ("file", 2.5)
+
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("", "''"),
+            ("file.db", "'file.db'"),
+            ("redis://localhost", "'redis://localhost'"),
+            ("postgresql://me:secret@db/x", "'postgresql://me:***@db/x'"),
+            ("postgresql://me@db/x", "'postgresql://me@db/x'"),
+            ("sqlite://", "use the memory backend"),
+            ("sqlite:///", "use the memory backend"),
+            ("sqlite:///:memory:", "use the memory backend"),
+            ("sqlite://:memory:", "use the memory backend"),
+            ("sqlite://host/file", "'sqlite://host/file'"),
+            ("sqlite:///a#b", "'sqlite:///a#b'"),
+            ("sqlite:///a%00b", "'sqlite:///a%00b'"),
+            ("sqlite://[", "'sqlite://['"),
+            ("sqlite:///a?timeout", "?timeout=SECONDS"),
+            ("sqlite:///a?timeout=", "?timeout=SECONDS"),
+            ("sqlite:///a?timeout=0", "?timeout=SECONDS"),
+            ("sqlite:///a?timeout=nan", "?timeout=SECONDS"),
+            ("sqlite:///a?timeout=1e9", "?timeout=SECONDS"),
+            ("sqlite:///a?mode=ro", "?timeout=SECONDS"),
+        ],
+    )
+    def test_what_is_wrong_is_told_without_the_password(self, url, told):
+        with pytest.raises(ConfigurationError) as caught:
+            load_from_config(config(storage_url=url))
+        message = str(caught.value)
+        assert message.startswith("storage_url = ") and "expected sqlite:///" in message
+        assert told in message
+        assert "secret" not in message
+
+    def test_a_setting_that_is_missing_is_told(self):
+        with pytest.raises(ConfigurationError, match="cache_url = ''"):
+            create_from_config(config(), "cache_")
+
+    def test_the_backends_of_an_application_share_the_client_of_a_file(self, tmp_path):
+        os.symlink(tmp_path, tmp_path / "link")
+        one = config(
+            storage_url=f"sqlite:///{tmp_path}/one",
+            permission_url=f"sqlite:///{tmp_path}/link/one?timeout=1",
+            cache_url=f"sqlite:///{tmp_path}/two",
+        )
+        storage, permission, cache = (
+            create_from_config(one, prefix) for prefix in ("storage_", "permission_", "cache_")
+        )
+        assert storage is permission is not cache
+        other = config(storage_url=f"sqlite:///{tmp_path}/one")
+        assert create_from_config(other, "storage_") is not storage
+
+
+class TestSchema:
+    def test_a_file_without_it_is_a_failure_that_tells_what_to_do(self, client):
+        for _ in range(2):  # without a file, then with an empty one
+            for call in (
+                lambda: Storage(client).get_all(*PLACE),
+                lambda: Storage(client).create(*PLACE, {}),
+            ):
+                with pytest.raises(BackendError, match="cliquet migrate") as caught:
+                    call()
+                assert isinstance(caught.value.original, sqlite3.OperationalError)
+                assert client.path in str(caught.value)
+            client.run_script("")
+
+    def test_a_folder_that_is_missing_is_a_failure(self, tmp_path):
+        with pytest.raises(BackendError, match="unable to open"):
+            Storage(Client(str(tmp_path / "missing" / "file"))).initialize_schema()
+
+    def test_a_file_that_is_no_database_is_a_failure(self, path):
+        with open(path, "w") as file:
+            file.write("This is the story of a file that wanted to be a database. " * 20)
+        with pytest.raises(BackendError, match="not a database"):
+            Storage(Client(path)).initialize_schema()
+
+    def test_it_may_be_initialized_by_many_at_once(self, path, together):
+        def initialize():
+            Storage(Client(path)).initialize_schema()
+
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=initialize) for _ in range(4)]
+        for child in children:
+            child.start()
+        assert together(*[initialize] * 4) == [None] * 4
+        for child in children:
+            child.join(30)
+        assert [child.exitcode for child in children] == [0] * 4
+
+    def test_its_version_is_told(self, elsewhere):
+        told = "SELECT value FROM storage_metadata WHERE name = 'schema_version'"
+        assert elsewhere.execute(told).fetchall() == [("1",)]
+
+    def test_it_is_created_while_the_file_is_in_use(self, storage, elsewhere):
+        elsewhere.execute("BEGIN")
+        elsewhere.execute("SELECT * FROM records").fetchall()
+        storage.initialize_schema()
+
+
+class TestDurability:
+    def test_writes_are_logged_ahead_and_synchronized(self, storage, elsewhere):
+        assert elsewhere.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        with storage._client.write() as db:
+            assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+    def test_what_was_acknowledged_survives_the_process(self, storage):
+        def write_and_die():
+            storage.create(*PLACE, {"id": "kept"})
+            with storage._client.write() as db:
+                db.execute("DELETE FROM records")
+                os._exit(3)
+
+        child = multiprocessing.get_context("fork").Process(target=write_and_die)
+        child.start()
+        child.join(30)
+        assert child.exitcode == 3
+        assert storage.get(*PLACE, "kept")["id"] == "kept"
+
+    def test_the_file_is_a_plain_one(self, storage, elsewhere):
+        storage.create(*PLACE, {"id": "a", "title": "é"})
+        everything = """SELECT parent_id, collection_id, records.id, json_extract(data, '$.title')
+            FROM records JOIN collections ON collections.id = collection"""
+        assert elsewhere.execute(everything).fetchall() == [("alice", "articles", "a", "é")]
+
+
+class TestLocks:
+    def test_a_writer_waits_for_a_foreign_one(self, storage, elsewhere):
+        elsewhere.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.05, lambda: os.write(pipe[1], b"."))
+        pipe = os.pipe()
+        results = []
+        thread = threading.Thread(target=lambda: results.append(storage.create(*PLACE, {})))
+        thread.start()
+        timer.start()
+        os.read(pipe[0], 1)
+        assert not results
+        elsewhere.execute("COMMIT")
+        thread.join(10)
+        for end in pipe:
+            os.close(end)
+        assert storage.get_all(*PLACE) == (results, 1)
+
+    def test_waiting_has_an_end(self, storage, elsewhere, serve):
+        elsewhere.execute("BEGIN IMMEDIATE")
+        for context in (serve, threading.Lock):
+            start = time.monotonic()
+            with pytest.raises(BackendError, match="locked"), context():
+                storage.create(*PLACE, {})
+            assert 0.2 <= time.monotonic() - start < 5
+        elsewhere.execute("COMMIT")
+        assert storage.create(*PLACE, {"id": "a"})["id"] == "a"
+
+    def test_waiting_for_another_thread_has_an_end(self, storage, serve):
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with serve():
+                storage.lock(*PLACE)
+                held.set()
+                done.wait(20)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(20)
+        with pytest.raises(BackendError, match="locked"):
+            storage.create(*PLACE, {})
+        with pytest.raises(BackendError, match="locked"), serve():
+            storage.lock(*PLACE)
+        assert storage.get_all(*PLACE) == ([], 0)
+        done.set()
+        thread.join(20)
+        assert storage.create(*PLACE, {"id": "a"})["id"] == "a"
+
+    def test_readers_do_not_wait(self, storage, elsewhere):
+        storage.create(*PLACE, {"id": "a"})
+        elsewhere.execute("BEGIN IMMEDIATE")
+        elsewhere.execute("DELETE FROM records")
+        assert storage.get(*PLACE, "a")["id"] == "a"
+        elsewhere.execute("ROLLBACK")
+
+    def test_what_is_written_alone_does_not_wait_for_the_end_of_the_request(
+        self, storage, elsewhere, serve
+    ):
+        client = storage._client
+        with serve():
+            with client.write_alone() as db:
+                db.execute("DELETE FROM records")
+            elsewhere.execute("BEGIN IMMEDIATE")
+            elsewhere.execute("ROLLBACK")
+
+    def test_what_is_written_alone_belongs_to_a_transaction_that_has_begun(
+        self, storage, elsewhere, manager
+    ):
+        storage.create(*PLACE, {})
+        with storage._client.write_alone() as db:
+            db.execute("DELETE FROM records")
+        assert elsewhere.execute("SELECT count(*) FROM records").fetchone() == (0,)
+        manager.commit()
+        storage.create(*PLACE, {"id": "a"})
+        manager.commit()
+        storage.update(*PLACE, "a", {})
+        with storage._client.write_alone() as db:
+            db.execute("DELETE FROM records")
+        manager.abort()
+        assert storage.get(*PLACE, "a")["id"] == "a"
+
+
+class TestFailures:
+    @pytest.fixture
+    def filled(self, storage):
+        for n in range(3):
+            storage.create(*PLACE, {"id": str(n)})
+        return storage
+
+    @pytest.fixture
+    def failing(self, monkeypatch):
+        """From now on writes fail half-way."""
+        monkeypatch.setattr(engine, "_CHANGE_COLLECTION", "UPDATE nowhere SET a = ?, b = ?, c = ?")
+
+    OPERATIONS = [
+        lambda storage: storage.create(*PLACE, {}),
+        lambda storage: storage.update(*PLACE, "0", {}),
+        lambda storage: storage.update(*PLACE, "new", {}),
+        lambda storage: storage.delete(*PLACE, "0"),
+        lambda storage: storage.delete_all(*PLACE),
+    ]
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_a_write_that_fails_half_way_leaves_nothing_behind(self, filled, failing, operation):
+        before = filled.get_page(*PLACE, include_deleted=True)
+        with pytest.raises(BackendError, match="no such table: nowhere"):
+            operation(filled)
+        assert filled.get_page(*PLACE, include_deleted=True) == before
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    def test_nor_in_a_request_that_goes_on(self, filled, serve, operation, request):
+        with serve():
+            filled.update(*PLACE, "1", {"n": 1})
+            before = filled.get_page(*PLACE, include_deleted=True)
+            request.getfixturevalue("failing")
+            with pytest.raises(BackendError, match="no such table: nowhere"):
+                operation(filled)
+            assert filled.get_page(*PLACE, include_deleted=True) == before
+        assert filled.get_page(*PLACE, include_deleted=True) == before
+
+    @pytest.mark.parametrize("next_step", ["write", "savepoint", "commit"])
+    def test_a_transaction_that_sqlite_undid_cannot_go_on(self, filled, manager, next_step):
+        """As it does when the disk is full."""
+        before = filled.get_page(*PLACE)
+        filled.update(*PLACE, "1", {"n": 1})
+        with pytest.raises(BackendError, match="disk is full"), filled._client.write() as db:
+            db.execute("ROLLBACK")
+            raise sqlite3.OperationalError("database or disk is full")
+        with pytest.raises(BackendError, match="undone by a failure"):
+            if next_step == "write":
+                filled.update(*PLACE, "2", {"n": 2})
+            else:
+                getattr(manager, next_step)()
+        manager.abort()
+        assert filled.get_page(*PLACE) == before
+        filled.update(*PLACE, "2", {"n": 2})
+        manager.commit()
+        assert filled.get(*PLACE, "2")["n"] == 2
+
+    def test_a_savepoint_that_sqlite_undid_cannot_be_returned_to(self, filled, manager):
+        filled.update(*PLACE, "1", {"n": 1})
+        savepoint = manager.savepoint()
+        with filled._client.read() as db:
+            db.execute("ROLLBACK")
+        with pytest.raises(BackendError, match="undone by a failure"):
+            savepoint.rollback()
+
+    def test_a_commit_that_fails_fails_the_request(self, filled, serve):
+        before = filled.get_page(*PLACE)
+        filled._client._connections.writer().execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(BackendError, match="FOREIGN KEY"), serve():
+            filled.update(*PLACE, "1", {"n": 1})
+            with filled._client.write() as db:
+                db.execute("CREATE TABLE a (id INTEGER PRIMARY KEY)")
+                db.execute("CREATE TABLE b (a REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)")
+                db.execute("INSERT INTO b VALUES (1)")
+        assert filled.get_page(*PLACE) == before
+        assert filled.create(*PLACE, {"id": "new"})["id"] == "new"
+
+    def test_a_connection_that_cannot_undo_is_replaced(self, filled):
+        class Stuck:
+            in_transaction = True
+
+            def execute(self, statement):
+                raise sqlite3.OperationalError("disk I/O error")
+
+        work = connections.WriteTransaction(filled._client._connections)
+        work.begin()
+        work.connection.execute("DELETE FROM records")
+        work.connection = Stuck()
+        work.rollback()
+        assert filled.get_all(*PLACE)[1] == 3
+        assert filled.create(*PLACE, {"id": "new"})["id"] == "new"
+
+    def test_a_number_that_sqlite_cannot_take_is_a_failure(self, filled):
+        with pytest.raises(BackendError, match="OverflowError"):
+            filled.purge_deleted(*PLACE, before=2**70)
+
+    def test_a_failure_of_the_application_is_no_failure_of_the_backend(self, filled):
+        with pytest.raises(ZeroDivisionError), filled._client.read():
+            raise ZeroDivisionError
+        with pytest.raises(RecordNotFoundError):
+            filled.get(*PLACE, "missing")
+
+
+class TestConnections:
+    def count(self, client):
+        return len(client._connections._idle)
+
+    def test_they_are_kept_and_the_last_one_is_the_next_one(self, client, storage):
+        with client.read() as first, client.read() as second:
+            assert first is not second
+        with client.read() as again:
+            assert again is first
+        assert self.count(client) == 2
+
+    def test_no_more_are_kept_than_needed(self, client, storage, monkeypatch):
+        monkeypatch.setattr(connections, "_IDLE_READERS", 1)
+        with client.read(), client.read():
+            pass
+        assert self.count(client) == 1
+
+    def test_one_that_met_a_failure_is_not_used_again(self, client, storage):
+        with pytest.raises(BackendError), client.read() as db:
+            db.execute("SELECT nonsense")
+        assert self.count(client) == 0
+
+    def test_they_are_closed_and_opened_again(self, client, storage):
+        storage.create(*PLACE, {"id": "a"})
+        client.close()
+        client.close()
+        assert self.count(client) == 0
+        assert storage.get(*PLACE, "a")["id"] == "a"
+        assert storage.create(*PLACE, {"id": "b"})["id"] == "b"
+
+    def test_one_that_is_in_use_is_not_closed(self, client, storage, serve):
+        with serve():
+            storage.create(*PLACE, {"id": "a"})
+            client.close()
+        assert storage.get(*PLACE, "a")["id"] == "a"
+
+    def test_they_are_closed_with_the_client(self, path):
+        client = Client(path)
+        storage = Storage(client)
+        storage.initialize_schema()
+        storage.create(*PLACE, {})
+        with client.read() as reader:
+            pass
+        writer = client._connections.writer()
+        gone = weakref.ref(client)
+        del client, storage
+        gc.collect()
+        assert gone() is None
+        for connection in (reader, writer):
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                connection.execute("SELECT 1")
+
+    def test_what_a_fork_inherits_is_neither_used_nor_closed(self, client, storage, monkeypatch):
+        """As a child process sees it, whose id is another."""
+        storage.create(*PLACE, {"id": "a"})
+        inherited = client._connections
+        with client.read() as reader:
+            pass
+        monkeypatch.setattr(os, "getpid", lambda: 0)
+        inherited.close()
+        assert storage.get(*PLACE, "a")["id"] == "a"
+        storage.create(*PLACE, {"id": "b"})
+        client.close()
+        assert client._connections is not inherited
+        assert reader.execute("SELECT count(*) FROM records").fetchone() == (2,)
+        assert inherited.mutex.acquire(blocking=False)
+        inherited.mutex.release()
+        monkeypatch.undo()
+        inherited.close()
+
+
+class TestPlans:
+    """Pages in the order of the timestamps, and what is asked by id, don't read the rest."""
+
+    LATEST = [Sort("last_modified", -1)]
+    AFTER = [[Filter("last_modified", 9, COMPARISON.LT)]]
+
+    def plan(self, storage, statement):
+        with storage._client.read() as db:
+            steps = db.execute("EXPLAIN QUERY PLAN " + statement.text, statement.parameters)
+            return "\n".join(step[3] for step in steps)
+
+    @pytest.mark.parametrize("include_deleted", [False, True])
+    @pytest.mark.parametrize("direction", [1, -1])
+    @pytest.mark.parametrize("rules", [[], AFTER])
+    @pytest.mark.parametrize("since", [[], [Filter("last_modified", 3, COMPARISON.GT)]])
+    def test_a_page_by_time_is_read_in_order(
+        self, storage, include_deleted, direction, rules, since
+    ):
+        order = [Sort("last_modified", direction), Sort("id", 1)]
+        asked = query(NAMES, since, order, rules, 10, include_deleted)
+        plan = self.plan(storage, conditions.page(1, asked))
+        assert "USING PRIMARY KEY (collection=? AND last_modified>? AND last_modified<?)" in plan
+        assert "SCAN" not in plan
+        assert "TEMP B-TREE" not in plan
+
+    @pytest.mark.parametrize("ids", ["a", ["a", "b"]])
+    @pytest.mark.parametrize("order", [[], [Sort("field", 1)]])
+    def test_ids_are_looked_up(self, storage, ids, order):
+        operator = COMPARISON.IN if isinstance(ids, list) else COMPARISON.EQ
+        asked = query(NAMES, [Filter("id", ids, operator)], order, include_deleted=True)
+        for statement in (conditions.page(1, asked), conditions.count(1, asked)):
+            plan = self.plan(storage, statement)
+            assert "SEARCH records USING" in plan
+            assert "records_id (collection=? AND id=?" in plan
+            assert "SCAN records" not in plan
+
+    def test_the_next_free_timestamp_is_found_by_the_index(self, storage):
+        for statement in (engine._TAKEN, engine._NEXT_FREE):
+            sql = conditions.Sql(statement, {"collection": 1, "at": 1})
+            plan = self.plan(storage, sql)
+            assert "SCAN records" not in plan and "SCAN tombstones" not in plan
+            assert "MATERIALIZE" not in plan and "TEMP B-TREE" not in plan
+
+    def test_the_total_of_all_is_kept_and_not_counted(self, storage, elsewhere):
+        for n in range(3):
+            storage.create(*PLACE, {"id": str(n)})
+        elsewhere.execute("UPDATE collections SET count = 99")
+        assert storage.get_all(*PLACE, limit=1)[1] == 99
