@@ -182,7 +182,8 @@ def test_urls_and_methods_are_those_of_the_registration(client_of):
     client = client_of(CONTROL)
     assert client.get("/v1/user/bookmarks").json == {"data": []}
     client.get("/v1/bookmarks", status=404)
-    client.post_json("/v1/user/bookmarks", {"data": {"url": URL}}, status=405)
+    refused = client.post_json("/v1/user/bookmarks", {"data": {"url": URL}}, status=405)
+    assert "Backoff" in refused.headers["Access-Control-Expose-Headers"]
 
 
 def test_record_is_processed_before_it_is_stored(client_of):
