@@ -78,6 +78,8 @@ _TOMBSTONES = """SELECT id, last_modified, {} AS data{} FROM (
 _RECORDS_BY_ID = " INDEXED BY records_id"
 _TOMBSTONES_BY_ID = " INDEXED BY tombstones_id"
 _KEYED = "SELECT id, last_modified, CAST(data AS BLOB) FROM ("
+# The limit that is none keeps SQLite from finding a key anew wherever it is compared.
+_KEYED_WHERE = "LIMIT -1) WHERE"
 _COUNT = "SELECT count(*) FROM records"
 _OLDEST = "SELECT id, last_modified, NULL FROM records"
 
@@ -94,7 +96,9 @@ def page(collection: int, asked: Query) -> Sql:
     union = _union(collection, asked, fields, _TRUE if keyed else rules)
     limit = -1 if asked.limit is None else asked.limit
     if keyed:
-        text = " ".join((_KEYED, union.text, ") WHERE", rules.text, "ORDER BY", order, "LIMIT ?"))
+        text = " ".join(
+            (_KEYED, union.text, _KEYED_WHERE, rules.text, "ORDER BY", order, "LIMIT ?")
+        )
         return Sql(text, [*union.parameters, *rules.parameters, limit])
     text = " ".join((union.text, "ORDER BY", order, "LIMIT ?"))
     return Sql(text, [*union.parameters, limit])
