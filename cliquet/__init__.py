@@ -83,4 +83,5 @@ __all__ = [
     "install_middlewares",
     "load_default_settings",
     "logger",
+    "resource",
 ]

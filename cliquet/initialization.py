@@ -37,7 +37,7 @@ except ImportError:  # pragma: no cover (an optional package, which the tests ha
 try:
     from werkzeug.middleware.profiler import ProfilerMiddleware
 except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    ProfilerMiddleware = None
+    ProfilerMiddleware = None  # type: ignore[assignment, misc]
 
 logger = logging.getLogger("cliquet")
 

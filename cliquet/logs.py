@@ -155,9 +155,10 @@ def setup_logging(config: Any) -> None:
     lines is that of the application which serves the request.
     """
     settings = config.get_settings()
+    context_class: Any = SharedContext  # structlog's types want a dict, it does with any mapping
     renderer = config.maybe_dotted(settings["logging_renderer"])(settings)
     structlog.configure(
-        context_class=SharedContext,
+        context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         processors=[

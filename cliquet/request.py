@@ -17,23 +17,25 @@ def _json_body(request: Any) -> Any:
 
 def add_request_attributes(config: Any) -> None:
     """Give requests their attributes (python-api, "What an application finds")."""
-    for name, function in {
+    properties: dict[str, Any] = {
         "authn_type": lambda request: None,
         "selected_userid": lambda request: None,
         "prefixed_userid": authentication.prefixed_userid,
         "current_service": current_service,
         "current_resource_name": current_resource_name,
         "effective_principals": authorization.effective_principals,
-    }.items():
+    }
+    for name, function in properties.items():
         config.add_request_method(function, name=name, property=True)
     for name in ("json_body", "json"):
         config.add_request_method(_json_body, name=name, reify=True)
-    for name, function in {
+    methods: dict[str, Any] = {
         "get_user_info": authentication.user_info,
         "follow_subrequest": follow_subrequest,
         "get_resource_events": events.get_resource_events,
         "notify_resource_event": events.notify_resource_event,
-    }.items():
+    }
+    for name, function in methods.items():
         config.add_request_method(function, name=name)
 
 
