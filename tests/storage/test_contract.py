@@ -247,3 +247,10 @@ def test_applications_do_not_share_what_is_in_memory():
     first, second = (memory.load_from_config(Configurator(settings={})) for _ in range(2))
     first.create(*PLACE, {})
     assert second.get_all(*PLACE) == ([], 0)
+
+
+def test_a_failure_of_a_backend_tells_what_its_driver_said():
+    original = OSError("no route")
+    assert str(BackendError(original)) == "OSError: no route"
+    assert BackendError(original).original is original
+    assert str(BackendError(original, "down")) == str(BackendError(message="down")) == "down"
