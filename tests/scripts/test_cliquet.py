@@ -267,6 +267,13 @@ def test_backend_that_fails_is_told(write_ini, monkeypatch, capsys):
     assert explanation(capsys) == "OSError: no route to host"
 
 
+def test_folder_that_is_missing_is_told(write_ini, tmp_path, capsys):
+    url = f"sqlite:///{tmp_path}/missing/myapp.sqlite"
+    settings = f"cliquet.storage_backend = cliquet.storage.sqlite\ncliquet.storage_url = {url}\n"
+    assert main(["--ini", write_ini(SETTINGS + settings), "migrate"]) == 1
+    assert "missing/myapp.sqlite); does its folder exist" in explanation(capsys)
+
+
 def test_traceback_is_shown_when_it_is_asked_for(write_ini):
     ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n")
     with pytest.raises(ConfigurationError):

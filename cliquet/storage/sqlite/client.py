@@ -24,7 +24,10 @@ from cliquet.storage.exceptions import BackendError
 from cliquet.storage.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
 
-_MISSING = ("no such table", "unable to open database file")
+_ADVICE = {
+    "no such table": "has `cliquet migrate` been run?",
+    "unable to open database file": "does its folder exist, and has `cliquet migrate` been run?",
+}
 
 
 class Client:
@@ -167,8 +170,9 @@ class _Translated:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, (sqlite3.Error, OverflowError)):
             message = f"{type(error).__name__}: {error} ({self._path})"
-            if str(error).startswith(_MISSING):
-                message += "; has `cliquet migrate` been run?"
+            for beginning, advice in _ADVICE.items():
+                if str(error).startswith(beginning):
+                    message += f"; {advice}"
             raise BackendError(original=error, message=message) from error
 
 
