@@ -103,12 +103,6 @@ class _Part(transactions.Participant):
         length = len(self.log)
         return lambda: self.rewind(length)
 
-    def abort(self, transaction: Any) -> None:
-        super().abort(transaction)
-        # A savepoint that is older than this part ends it alone: what the
-        # request writes afterwards belongs to a new one.
-        transaction.set_data(self._owner, None)
-
     def _release(self) -> None:
         if self._holding:
             self._holding = False
