@@ -26,6 +26,7 @@ from cliquet.settings import (
     Names,
     check_settings,
     load_default_settings,
+    load_named,
     parse_date,
 )
 from cliquet.utils import setting_list
@@ -140,7 +141,8 @@ def _backend(config: Any, kind: str, base: type) -> Any:
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
             settings.setdefault(f"{PREFIX}.{key}", settings[key])
-    backend = config.maybe_dotted(name).load_from_config(config)
+    module = load_named(config, f"{kind}_backend", f"a module, as cliquet.{kind}.memory")
+    backend = module.load_from_config(config)
     if not isinstance(backend, base):
         raise ConfigurationError(
             f"{kind}_backend = {name!r}: expected a module whose load_from_config returns "
@@ -152,7 +154,7 @@ def _backend(config: Any, kind: str, base: type) -> Any:
 def setup_storage(config: Any) -> None:
     """Set up ``registry.storage`` and ``registry.id_generator``."""
     registry = config.registry
-    registry.id_generator = config.maybe_dotted(config.get_settings()["id_generator"])(config)
+    registry.id_generator = load_named(config, "id_generator", "a class of ids")(config)
     backend = _backend(config, "storage", storage.StorageBase)
     if backend is not None:
         registry.storage = backend
@@ -285,7 +287,7 @@ def setup_statsd(config: Any) -> None:
     registry.statsd = None
     if not settings["statsd_url"]:
         return
-    client = config.maybe_dotted(settings["statsd_backend"]).load_from_config(config)
+    client = load_named(config, "statsd_backend", "a module").load_from_config(config)
     registry.statsd = client
     for kind in ("storage", "cache", "permission"):
         backend = getattr(registry, kind, None)
@@ -315,7 +317,7 @@ def setup_listeners(config: Any) -> None:
     settings, registry = config.get_settings(), config.registry
     for name in setting_list(settings["event_listeners"]):
         prefix = f"event_listeners.{name}."
-        module = config.maybe_dotted(settings.get(f"{prefix}use", name))
+        module = load_named(config, f"{prefix}use", "a module of listeners", default=name)
         listener = module.load_from_config(config, prefix)
         if not isinstance(listener, ListenerBase):
             raise ConfigurationError(

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from pyramid.events import NewRequest
 
+from cliquet.settings import load_named
 from cliquet.utils import decode_header, json
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
@@ -156,7 +157,7 @@ def setup_logging(config: Any) -> None:
     """
     settings = config.get_settings()
     context_class: Any = SharedContext  # structlog's types want a dict, it does with any mapping
-    renderer = config.maybe_dotted(settings["logging_renderer"])(settings)
+    renderer = load_named(config, "logging_renderer", "a class of renderers")(settings)
     structlog.configure(
         context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),

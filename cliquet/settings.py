@@ -297,6 +297,19 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         raise ConfigurationError("Invalid settings:\n  " + "\n  ".join(problems))
 
 
+def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
+    """Return the object whose dotted name is the setting ``key``.
+
+    :param expected: what it should be, in words.
+    :raises pyramid.exceptions.ConfigurationError: when it can't be imported.
+    """
+    name = config.get_settings().get(key, default)
+    try:
+        return config.maybe_dotted(name)
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(f"{key} = {name!r}: expected {expected}: {error}") from error
+
+
 def integer_or_none(value: Any) -> int | None:
     """Return the integer that a setting holds, None when it is empty."""
     return None if value in (None, "") else int(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,7 @@ def _service(
     endpoint_type: str, resource_cls: Any, settings: Any, viewset: Any, depth: int
 ) -> Service:
     resource_name = viewset.get_name(resource_cls)
+    resource_cls = _with_context(resource_cls)
     paths = {
         kind: getattr(viewset, f"{kind}_path").format(resource_name=resource_name)
         for kind in ("collection", "record")
@@ -102,6 +104,21 @@ def _service(
             view = viewset.get_view(endpoint_type, method.lower())
             service.add_view(method, view, klass=resource_cls, **arguments)
     return service
+
+
+def _with_context(resource_cls: Any) -> Any:
+    """Return a class that takes a context too, as resources once didn't."""
+    parameters = inspect.signature(resource_cls).parameters
+    if "context" in parameters or inspect.Parameter.VAR_KEYWORD in {
+        parameter.kind for parameter in parameters.values()
+    }:
+        return resource_cls
+
+    def __init__(self: Any, request: Any, context: Any = None) -> None:
+        resource_cls.__init__(self, request)
+        self.context = context
+
+    return type(resource_cls.__name__, (resource_cls,), {"__init__": __init__})
 
 
 __all__ = [

@@ -30,7 +30,6 @@ class Asked:
     context: Any
     model: Any
     record_id: str | None
-    _timestamp: int | None
 
     @property
     def timestamp(self) -> int:
@@ -271,7 +270,3 @@ class Asked:
         response.headers["Cache-Control"] = f"max-age={seconds}"
         expires = (int(time.time()) + seconds) * 1000
         response.headers["Expires"] = preconditions.http_date(expires)
-
-    def _summary(self) -> dict[str, Any]:
-        """Return what the log line tells of the resource."""
-        return {"collection_id": self.model.collection_id, "collection_timestamp": self._timestamp}

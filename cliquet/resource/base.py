@@ -40,7 +40,7 @@ class UserResource(Asked):
         self.record_id: str | None = (request.matchdict or {}).get("id")
         #: Whether PATCH writes even if nothing changes.
         self.force_patch_update = False
-        self._timestamp = None
+        self._timestamp: int | None = None
         registry = request.registry
         self.model = self.default_model(
             storage=registry.storage,
@@ -118,6 +118,9 @@ class UserResource(Asked):
             self.request.notify_resource_event(
                 timestamp=self._latest(result), data=result, action=action, old=old
             )
+        bind_summary(
+            collection_id=self.model.collection_id, collection_timestamp=self._latest(result)
+        )
         return {"data": result}
 
     def _latest(self, result: Any) -> int | None:
@@ -154,7 +157,7 @@ class UserResource(Asked):
         response.headers["Total-Records"] = str(total)
         self._add_timestamp_header(response)
         self._add_cache_header(response)
-        bind_summary(nb_records=len(records), limit=limit, **self._summary())
+        bind_summary(nb_records=len(records), limit=limit)
         if fields:
             records = [dict_subset(record, fields) for record in records]
         return self.postprocess(records)
@@ -169,7 +172,7 @@ class UserResource(Asked):
         if existing is None:
             record = self._storable(self.process_record(new))
             try:
-                existing = self.model.create_record(record, unique_fields=self._unique_fields())
+                existing = self.model.create_record(record, **self._unique_fields())
                 self.request.response.status_code = 201
                 action = ACTIONS.CREATE
             except exceptions.UnicityError as conflict:
@@ -193,7 +196,6 @@ class UserResource(Asked):
         response = self.request.response
         self._add_timestamp_header(response, timestamp=record[self.model.modified_field])
         self._add_cache_header(response)
-        bind_summary(**self._summary())
         fields = self._extract_partial_fields()
         return self.postprocess(dict_subset(record, fields) if fields else record)
 
@@ -248,9 +250,10 @@ class UserResource(Asked):
 
     # The steps of the endpoints.
 
-    def _unique_fields(self) -> tuple[str, ...]:
-        fields: tuple[str, ...] = self.mapping.get_option("unique_fields")
-        return fields
+    def _unique_fields(self) -> dict[str, Any]:
+        """Return the argument that tells the model of unique fields, if there are any."""
+        fields = self.mapping.get_option("unique_fields")
+        return {"unique_fields": fields} if fields else {}
 
     def _identity(self, record: Record) -> Record:
         model = self.model
@@ -298,7 +301,7 @@ class UserResource(Asked):
     def _update(self, record: Record) -> Record:
         record = self._storable(record)
         try:
-            updated: Record = self.model.update_record(record, unique_fields=self._unique_fields())
+            updated: Record = self.model.update_record(record, **self._unique_fields())
         except exceptions.UnicityError as conflict:
             self._raise_conflict(conflict)
         return updated

@@ -27,6 +27,10 @@ _NOTHING: Entry = (0, None)
 class Storage(Engine):
     """Storage in memory.
 
+    .. code-block:: ini
+
+        cliquet.storage_backend = cliquet.storage.memory
+
     :param transactions: what it shares with the other memory engines of the application.
     :param readonly: whether the application writes nothing: the timestamp of a
         collection that was never written is then not kept.

@@ -98,7 +98,7 @@ def unstorable(value: Any, max_depth: int = MAX_DEPTH) -> str | None:
             return None
         level = below
     if any(isinstance(item, (dict, list, tuple)) for item in level):
-        return f"nested deeper than {max_depth} levels"
+        return f"nested deeper than {MAX_DEPTH} levels"
     return next(filter(None, map(_unstorable_scalar, level)), None)
 
 

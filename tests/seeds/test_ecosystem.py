@@ -207,13 +207,13 @@ INDEXING = {
         def load_from_config(config):
             return Indexer(hosts=['localhost'])
     """,
-    # In the page, these methods forget what the base class passes.
+    # In the page, `create_record` passes `self` twice.
     "cliquet_indexing.resource": """
         import cliquet
 
         class IndexedModel(cliquet.resource.Model):
-            def create_record(self, record, **kwargs):
-                r = super(IndexedModel, self).create_record(record, **kwargs)
+            def create_record(self, record):
+                r = super(IndexedModel, self).create_record(record)
 
                 self.indexer.index_record(self.collection_id, r, self.id_field)
 
@@ -222,8 +222,8 @@ INDEXING = {
         class IndexedResource(cliquet.resource.UserResource):
             default_model = IndexedModel
 
-            def __init__(self, request, context=None):
-                super(IndexedResource, self).__init__(request, context)
+            def __init__(self, request):
+                super(IndexedResource, self).__init__(request)
                 self.model.indexer = request.registry.indexer
     """,
     "myproject.views": """

@@ -106,6 +106,15 @@ class _State(NamedTuple):
 class Storage(Engine):
     """Storage in an SQLite file.
 
+    .. code-block:: ini
+
+        cliquet.storage_backend = cliquet.storage.sqlite
+        cliquet.storage_url = sqlite:///path/to/file
+
+    The permission and cache backends may be in the same file. A path that begins with a
+    slash gives four of them; ``?timeout=10`` is how long a writer waits for the others, in
+    seconds, before the request fails (30 by default).
+
     :param client: the way to the file.
     :param readonly: whether the application writes nothing: the timestamp of a
         collection that was never written is then not kept.
