@@ -37,6 +37,7 @@ def includeme(config: Any) -> None:
     registry.public_settings = {"batch_max_requests", "readonly"}
     registry.api_capabilities = {}
 
+    request.add_request_attributes(config)
     # Errors are formatted by cliquet.views.errors.
     settings["handle_exceptions"] = False
     config.include("cornice")
@@ -44,7 +45,6 @@ def includeme(config: Any) -> None:
     config.add_directive("add_api_capability", add_api_capability)
     config.add_subscriber_predicate("for_actions", events.ForActions)
     config.add_subscriber_predicate("for_resources", events.ForResources)
-    request.add_request_attributes(config)
 
     for step in aslist(settings["initialization_sequence"]):
         config.maybe_dotted(step)(config)
@@ -52,7 +52,7 @@ def includeme(config: Any) -> None:
         config.include(package)
     config.scan("cliquet.views")
     # Once everything that adds to requests has done so.
-    config.action(None, request.compile_request_class, args=(registry,), order=PHASE3_CONFIG + 1)
+    config.action(None, request.compile_request_class, args=(config,), order=PHASE3_CONFIG + 1)
 
 
 def add_api_capability(

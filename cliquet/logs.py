@@ -16,6 +16,7 @@ from pyramid.events import NewRequest
 
 from cliquet.settings import load_named
 from cliquet.utils import decode_header, json
+from cliquet.utils.http import path_text
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
 _renderer: ContextVar[Any] = ContextVar("cliquet.logs.renderer", default=None)
@@ -217,7 +218,7 @@ def summary(request: Any, response: Any) -> dict[str, Any]:
         querystring = {}
     return {
         "agent": request.headers.get("User-Agent"),
-        "path": request.path,
+        "path": path_text(request),
         "method": request.method,
         "querystring": querystring,
         "lang": request.headers.get("Accept-Language"),

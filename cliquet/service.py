@@ -16,6 +16,7 @@ from typing import Any
 import colander
 from cornice import Service as CorniceService
 from cornice.pyramidhook import register_service_views
+from cornice.util import to_list
 
 from cliquet.errors import add_error, json_error_handler
 from cliquet.settings import integer_or_none
@@ -89,11 +90,10 @@ def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
     As predicates of views, which Cornice makes of them, they cost four times as much.
     """
     for argument, validator in (("accept", _accept), ("content_type", _content_type)):
-        types = arguments.get(argument)
-        types = [types] if isinstance(types, str) else types
+        types = to_list(arguments.get(argument))
         if types and all(isinstance(type_, str) for type_ in types):
             del arguments[argument]
-            yield functools.partial(validator, types)
+            yield functools.partial(validator, list(types))
 
 
 def _accept(types: list[str], request: Any, **kwargs: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ class Client:
 
     def __init__(self, host: str, port: int, prefix: str) -> None:
         self._client = statsd.StatsClient(host, port, prefix=prefix)
+        weakref.finalize(self, self._client.close)
 
     def watch_execution_time(
         self, obj: Any, prefix: str = "", classname: str | None = None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import transaction
-from transaction.interfaces import IDataManager, ISavepointDataManager
+from transaction.interfaces import IDataManager, ISavepointDataManager, NoTransaction
 from zope.interface import implementer
 
 _serving = threading.local()
@@ -22,7 +22,10 @@ _serving = threading.local()
 def current() -> transaction.Transaction | None:
     """Return the transaction of the request that this thread serves, if any."""
     manager = getattr(_serving, "manager", None)
-    return None if manager is None else manager.get()
+    try:
+        return None if manager is None else manager.get()
+    except NoTransaction:  # the application has ended it
+        return None
 
 
 @contextmanager

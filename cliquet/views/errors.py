@@ -180,6 +180,7 @@ def failure(error: Any, request: Any) -> Any:
 
 def _log(error: Any, request: Any) -> None:
     """Log what failed, once: the failure of a sub-request is that of its batch too."""
-    if not getattr(error, "_cliquet_logged", False):
-        error._cliquet_logged = True
+    bound_data = getattr(request, "bound_data", {})
+    if bound_data.get("logged_error") is not error:
+        bound_data["logged_error"] = error
         logger.error("%s %s failed: %s", request.method, path_text(request), error, exc_info=error)

@@ -1,0 +1,128 @@
+"""Helpers for the tests of applications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cornice.errors import Errors
+from pyramid.response import Response
+from pyramid.testing import DummyRequest as PyramidDummyRequest
+
+from cliquet.errors import ERRORS, JSON_TYPE
+from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.storage.generators import UUID4
+from cliquet.utils import encode64
+
+try:
+    from webtest.app import TestRequest
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    TestRequest = object
+
+
+class DummyRegistry:
+    """A registry with the default settings, and no backend."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
+        self.id_generator = UUID4()
+        self.route_prefix = "v0"
+        self.cornice_services: dict[str, Any] = {}
+        self.statsd = None
+
+
+class DummyRequest(PyramidDummyRequest):
+    """A request to call views, resources and helpers with, in unit tests.
+
+    :param kwargs: attributes, and what Pyramid's own takes: ``params``, ``headers``…
+    """
+
+    # Pyramid's own attributes ask a security policy.
+    authenticated_userid: Any = "bob"
+    effective_principals: Any = ("system.Everyone", "system.Authenticated", "bob")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        attributes: dict[str, Any] = {
+            "upath_info": "/v0/",
+            "authn_type": "basicauth",
+            "prefixed_userid": "basicauth:bob",
+            "selected_userid": "bob",
+            "errors": Errors(),
+            "info": {},
+            "validated": {},
+            "json": {},
+            "json_body": {},
+            "bound_data": {},
+            "matched_route": None,
+            "response": Response(content_type="application/json", charset="UTF-8"),
+            "current_resource_name": "record",
+            "current_service": None,
+        }
+        registry = kwargs.pop("registry", None) or DummyRegistry()
+        super().__init__(*args, **{**attributes, **kwargs})
+        self.registry = registry
+        #: What was given to :meth:`notify_resource_event`.
+        self.notified: list[dict[str, Any]] = []
+
+    def notify_resource_event(self, **kwargs: Any) -> None:
+        """Note the event in :attr:`notified`."""
+        self.notified.append(kwargs)
+
+    def get_resource_events(self, after_commit: bool = False) -> list[Any]:
+        """Return no event."""
+        return []
+
+
+def get_request_class(prefix: str) -> type:
+    """Return a class of WebTest requests whose URLs get the version prefix.
+
+    .. code-block:: python
+
+        app = webtest.TestApp(main({}, **settings))
+        app.RequestClass = get_request_class("v1")
+        app.get("/articles")
+
+    :param prefix: without slashes; empty: none.
+    """
+
+    class PrefixedRequestClass(TestRequest):
+        @classmethod
+        def blank(cls, path: str, *args: Any, **kwargs: Any) -> Any:
+            if prefix:
+                path = f"/{prefix}{path}"
+            return super().blank(path, *args, **kwargs)
+
+    return PrefixedRequestClass
+
+
+class FormattedErrorMixin:
+    """For test cases: a check of the JSON of errors."""
+
+    def assertFormattedError(
+        self,
+        response: Any,
+        code: int,
+        errno: ERRORS | int,
+        error: str,
+        message: str | None = None,
+        info: str | None = None,
+    ) -> None:
+        """Check that a response is that error.
+
+        :param message: part of the message, or None not to look at it.
+        :param info: part of the URL, or None for none.
+        """
+        body = response.json
+        number = errno.value if isinstance(errno, ERRORS) else errno
+        assert response.headers["Content-Type"] == JSON_TYPE, response.headers
+        assert (body["code"], body["errno"], body["error"]) == (code, number, error), body
+        if message is not None:
+            assert message in body["message"], body
+        if info is None:
+            assert "info" not in body, body
+        else:
+            assert info in body["info"], body
+
+
+def get_user_headers(user: str) -> dict[str, str]:
+    """Return the headers of a request of ``user``, by Basic auth."""
+    return {"Authorization": "Basic " + encode64(f"{user}:secret")}

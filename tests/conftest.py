@@ -1,0 +1,55 @@
+"""What all tests share."""
+
+import os
+
+import pytest
+import structlog
+import webtest
+
+from cliquet.settings import SETTINGS
+from cliquet.testing import get_request_class, get_user_headers
+from tests import testapp
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside():
+    """Without the variables that settings come from, as plain as ``BACKOFF`` or ``HTTP_HOST``."""
+    read = {setting.key.replace(".", "_").upper() for setting in SETTINGS}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            ours = name.startswith(("CLIQUET_", "TESTAPP_"))
+            if name in read or (ours and not name.startswith("CLIQUET_TEST_")):
+                monkeypatch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_logs_from_other_tests():
+    """What an application does to structlog, it does to the process."""
+    yield
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def alice():
+    return get_user_headers("alice")
+
+
+@pytest.fixture
+def bob():
+    return get_user_headers("bob")
+
+
+@pytest.fixture
+def serve():
+    """A function of settings, which returns a client of the test application."""
+
+    def serve(settings=None, setup=None, prefix="v0", **options):
+        includes = () if setup is None else (setup,)
+        client = webtest.TestApp(testapp.main(settings, None, *includes, **options))
+        client.RequestClass = get_request_class(prefix)
+        client.registry = client.app.registry
+        return client
+
+    return serve

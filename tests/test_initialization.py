@@ -1,0 +1,327 @@
+import logging
+import warnings
+
+import pytest
+import webtest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+import cliquet
+from cliquet.listeners import ListenerBase
+from cliquet.testing import get_user_headers
+from tests import testapp
+
+HEARD = []
+
+
+class Listener(ListenerBase):
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, event):
+        HEARD.append((self.name, event.payload["resource_name"], event.payload["action"]))
+
+
+def load_from_config(config, prefix=None):
+    """Be the module of a listener, and of a backend that is none."""
+    return object() if prefix is None else Listener(config.get_settings()[prefix + "label"])
+
+
+def configured(settings=None, **options):
+    config = Configurator(settings=settings or {})
+    cliquet.initialize(config, **options)
+    return config
+
+
+def client_of(config):
+    return webtest.TestApp(config.make_wsgi_app())
+
+
+def test_version_makes_the_prefix_and_the_api_version():
+    config = configured(version="3.14.1", project_name="pi")
+    hello = client_of(config).get("/v3/").json
+    assert (hello["project_version"], hello["http_api_version"]) == ("3.14.1", "3.14")
+    assert config.route_prefix == config.registry.route_prefix == "v3"
+
+
+@pytest.mark.parametrize(
+    ("version", "api"), [("2", "2.0"), ("3.1-stable", "3.1"), ("0.0.1", "0.0"), ("dev", "0.0")]
+)
+def test_version_of_the_api_has_two_numbers(version, api):
+    config = configured(version=version, project_name="x")
+    assert config.get_settings()["http_api_version"] == api
+
+
+def test_setting_tells_another_version_of_the_project_and_of_the_api():
+    settings = {"cliquet.project_version": "9.9", "x.http_api_version": "4.2"}
+    config = configured(settings, version="1.0", project_name="x")
+    hello = client_of(config).get("/v4/").json
+    assert (hello["project_version"], hello["http_api_version"]) == ("9.9", "4.2")
+
+
+def test_application_without_version_is_refused():
+    with pytest.raises(ConfigurationError, match="project_version"):
+        configured(project_name="x")
+
+
+def test_application_without_name_is_warned():
+    with pytest.warns(UserWarning, match="No value specified for `project_name`"):
+        configured(version="1.0")
+
+
+def test_name_is_that_of_the_settings_then_of_the_environment(monkeypatch):
+    def name_of(settings):
+        return configured(settings, version="1.0", project_name="arg").get_settings()
+
+    assert name_of({})["project_name"] == "arg"
+    assert name_of({"project_name": "bare"})["project_name"] == "bare"
+    assert name_of({"cliquet.project_name": "file"})["project_name"] == "file"
+    monkeypatch.setenv("CLIQUET_PROJECT_NAME", "env")
+    assert name_of({"cliquet.project_name": "file"})["project_name"] == "env"
+
+
+def test_settings_added_before_count_and_defaults_of_the_application_win_over_ours():
+    config = Configurator(settings={"cliquet.backoff": "3"})
+    config.add_settings({"cliquet.project_name": "x"})
+    defaults = {"x.paginate_by": 5, "cliquet.backoff": 7, "who": "system.Everyone"}
+    cliquet.initialize(config, version="1.0", default_settings=defaults)
+    settings = config.get_settings()
+    assert (settings["paginate_by"], settings["backoff"]) == (5, "3")
+    assert settings["who"] == "system.Everyone"
+
+
+def test_old_name_of_initialize_warns():
+    with pytest.warns(DeprecationWarning, match="initialize_cliquet"):
+        cliquet.initialize_cliquet(Configurator(), version="1.0", project_name="x")
+
+
+def test_package_can_be_included_alone_and_twice():
+    config = Configurator(settings={"project_name": "alone"})
+    config.include("cliquet")
+    config.include("cliquet")
+    cliquet.includeme(config)
+    client = client_of(config)
+    assert client.get("/").json["project_name"] == "alone"
+    assert client.get("/__lbheartbeat__").json == {}
+    assert client.get("/nowhere", status=404).json["errno"] == 111
+    batch = client.post_json("/batch", {"requests": [{"path": "/"}]}).json
+    assert batch["responses"][0]["body"]["project_name"] == "alone"
+
+
+def test_package_can_be_included_under_a_prefix():
+    config = Configurator(settings={"project_name": "alone"})
+    config.include("cliquet", route_prefix="v7")
+    assert client_of(config).get("/v7/").json["url"] == "http://localhost/v7/"
+
+
+def test_two_applications_do_not_influence_each_other(serve):
+    one = serve({"cliquet.cors_origins": "http://one.example", "cliquet.backoff": "1"})
+    two = serve({"cliquet.cors_origins": "http://two.example"}, version="2.0", prefix="v2")
+    headers = {"Origin": "http://one.example"}
+    for _ in range(2):
+        first = one.get("/echo", headers=headers)
+        assert first.headers["Access-Control-Allow-Origin"] == "http://one.example"
+        assert first.headers["Backoff"] == "1"
+        second = two.get("/echo", headers=headers, status=400)
+        assert "Backoff" not in second.headers
+        assert second.json["details"][0]["name"] == "Origin"
+    one.post_json("/mushrooms", {"data": {"name": "a"}}, headers=get_user_headers("alice"))
+    records = two.get("/mushrooms", headers=get_user_headers("alice")).json["data"]
+    assert records == []
+
+
+@pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
+def test_backend_that_cannot_be_imported_is_told(kind):
+    with pytest.raises(ConfigurationError) as raised:
+        configured({f"{kind}_backend": "no.such.module"}, version="1.0", project_name="x")
+    assert f"{kind}_backend = 'no.such.module': expected a module" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
+def test_backend_of_another_class_is_told(kind):
+    settings = {f"{kind}_backend": "tests.test_initialization"}
+    with pytest.raises(ConfigurationError, match=f"{kind}_backend = .*expected .*{kind}"):
+        configured(settings, version="1.0", project_name="x")
+
+
+def test_backends_that_are_not_configured_are_absent():
+    registry = configured(version="1.0", project_name="x").registry
+    for kind in ("storage", "permission", "cache"):
+        assert not hasattr(registry, kind)
+    assert registry.heartbeats == {}
+
+
+def test_resource_without_storage_is_refused_at_start():
+    config = configured(version="1.0", project_name="x")
+    with pytest.raises(ConfigurationError, match="storage_backend is not set"):
+        config.scan("tests.testapp")
+
+
+def test_shared_resource_without_permission_backend_is_refused_at_start():
+    settings = {"storage_backend": "cliquet.storage.memory"}
+    config = configured(settings, version="1.0", project_name="x")
+    with pytest.raises(ConfigurationError, match="permission_backend is not set"):
+        config.scan("tests.testapp")
+
+
+def test_capability_can_be_added_once(serve):
+    def setup(config):
+        config.add_api_capability("paint", description="Colours", url="http://x", deep=2)
+        with pytest.raises(ValueError, match="paint"):
+            config.add_api_capability("paint")
+
+    capabilities = serve(setup=setup).get("/").json["capabilities"]
+    assert capabilities == {"paint": {"description": "Colours", "url": "http://x", "deep": 2}}
+
+
+def test_backoff_and_vary_can_be_changed_while_running(serve):
+    client = serve()
+    assert "Backoff" not in client.get("/").headers
+    client.registry.settings["backoff"] = 10
+    client.registry.settings["vary"] = "Cookie"
+    headers = client.get("/").headers
+    assert (headers["Backoff"], headers["Vary"]) == ("10", "Cookie")
+    client.registry.settings["vary"] = ""
+    assert "Vary" not in client.get("/").headers
+
+
+def test_vary_of_the_application_is_kept(serve):
+    def setup(config):
+        config.add_route("v", "/v")
+        config.add_view(vary, route_name="v", renderer="json")
+
+    def vary(request):
+        request.response.headers["Vary"] = "Accept"
+        return {}
+
+    assert serve(setup=setup).get("/v").headers["Vary"] == "Accept, Authorization"
+
+
+def test_end_of_service_can_be_announced_and_passed_while_running(serve):
+    client = serve()
+    client.registry.settings["eos"] = "2069-01-01"
+    alert = client.get("/").headers["Alert"]
+    assert '"soft-eol"' in alert
+    assert "https://docs.example/" in alert
+    client.registry.settings["eos"] = "2015-01-01"
+    client.registry.settings["eos_message"] = "C’est fini"
+    gone = client.get("/mushrooms", headers={"Origin": "http://a.example"}, status=410)
+    assert gone.json["errno"] == 202
+    assert gone.headers["Alert"].isascii()
+    assert "hard-eol" in gone.headers["Alert"]
+    assert gone.headers["Access-Control-Allow-Origin"] == "http://a.example"
+
+
+def test_scheme_or_host_of_urls_can_be_set_alone(serve):
+    assert serve({"http_scheme": "https"}).get("/").json["url"].startswith("https://localhost")
+    assert serve({"http_host": "a.example:1"}).get("/").json["url"] == "http://a.example:1/v0/"
+
+
+def test_empty_secret_is_warned(caplog):
+    with caplog.at_level(logging.WARNING, "cliquet"):
+        configured(version="1.0", project_name="x")
+    assert "userid_hmac_secret is empty" in caplog.text
+    caplog.clear()
+    configured({"userid_hmac_secret": "x"}, version="1.0", project_name="x")
+    assert caplog.text == ""
+
+
+def test_listeners_hear_the_actions_and_resources_of_their_settings(serve):
+    HEARD.clear()
+    settings = {
+        "event_listeners": "all few",
+        "event_listeners.all.use": "tests.test_initialization",
+        "event_listeners.all.label": "all",
+        "event_listeners.few.use": "tests.test_initialization",
+        "event_listeners.few.label": "few",
+        "event_listeners.few.actions": "read delete",
+        "event_listeners.few.resources": "spore",
+    }
+    client = serve(settings)
+    headers = get_user_headers("alice")
+    client.post_json("/mushrooms", {"data": {"name": "a"}}, headers=headers)
+    spore = client.post_json("/spores", {"data": {}}, headers=headers).json["data"]
+    client.get("/spores", headers=headers)
+    client.delete("/spores/" + spore["id"], headers=headers)
+    assert sorted(HEARD) == [
+        ("all", "mushroom", "create"),
+        ("all", "spore", "create"),
+        ("all", "spore", "delete"),
+        ("few", "spore", "delete"),
+        ("few", "spore", "read"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"event_listeners.a.use": "no.such"}, "event_listeners.a.use = 'no.such': expected"),
+        ({"event_listeners.a.use": "cliquet.storage.memory"}, "event_listeners.a.use"),
+        (
+            {
+                "event_listeners.a.use": "tests.test_initialization",
+                "event_listeners.a.label": "",
+                "event_listeners.a.actions": "fly",
+            },
+            "event_listeners.a.actions = 'fly': expected some of create, delete, read, update",
+        ),
+    ],
+)
+def test_wrong_listener_is_told(serve, settings, told):
+    if settings["event_listeners.a.use"] == "cliquet.storage.memory":
+        settings["event_listeners.a.use"] = "tests.not_a_listener"
+    with pytest.raises(ConfigurationError) as raised:
+        serve({"event_listeners": "a", **settings})
+    assert told in str(raised.value)
+
+
+def test_application_without_middlewares_is_left_alone(serve):
+    app = serve().app
+    assert cliquet.install_middlewares(app) is app
+    assert cliquet.install_middlewares(app, {}) is app
+
+
+def test_profiler_and_new_relic_wrap_the_application(serve, tmp_path):
+    app = serve().app
+    settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path)}
+    webtest.TestApp(cliquet.install_middlewares(app, settings)).get("/v0/")
+    assert len(list(tmp_path.glob("*.prof"))) == 1
+    config = tmp_path / "newrelic.ini"
+    config.write_text("[newrelic]\ndeveloper_mode = true\nlog_file = stderr\nlog_level = error\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapped = cliquet.install_middlewares(app, {"newrelic_config": str(config)})
+    assert wrapped is not app
+    assert webtest.TestApp(wrapped).get("/v0/").json["project_name"] == "testapp"
+
+
+def test_middleware_without_its_package_is_told(serve, monkeypatch):
+    monkeypatch.setattr("cliquet.initialization.ProfilerMiddleware", None)
+    with pytest.raises(ConfigurationError, match=r"pip install cliquet\[monitoring\]"):
+        cliquet.install_middlewares(serve().app, {"profiler_enabled": "true"})
+
+
+def test_application_may_set_its_own_security_policy():
+    class Policy:
+        def identity(self, request):
+            return None
+
+        def authenticated_userid(self, request):
+            return None
+
+        def permits(self, request, context, permission):
+            return True
+
+        def remember(self, request, userid, **kw):
+            return []
+
+        def forget(self, request, **kw):
+            return []
+
+    config = Configurator(settings=testapp.SETTINGS)
+    cliquet.initialize(config, version="1.0")
+    config.set_security_policy(Policy())
+    config.scan("tests.testapp")
+    client = client_of(config)
+    assert client.get("/v1/mushrooms").json == {"data": []}
+    assert client.get("/v1/echo").json["principals"] == ["system.Everyone"]

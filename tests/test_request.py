@@ -1,0 +1,102 @@
+import pytest
+import webtest
+from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
+from tests import testapp
+
+
+def tell(config, view, path="/tell"):
+    config.add_route("tell", path)
+    config.add_view(view, route_name="tell", renderer="json", permission=NO_PERMISSION_REQUIRED)
+
+
+def test_request_has_what_applications_find(serve, alice):
+    seen = {}
+
+    def view(request):
+        seen.update(vars(type(request)))
+        return [
+            request.prefixed_userid.split(":")[0],
+            request.current_service,
+            dict(request.bound_data),
+            request.get_user_info()["id"] == request.prefixed_userid,
+            request.get_resource_events(),
+        ]
+
+    client = serve(setup=lambda config: tell(config, view))
+    assert client.get("/tell", headers=alice).json == ["basicauth", None, {}, True, []]
+    assert {"authn_type", "selected_userid", "follow_subrequest", "tm"} <= set(seen)
+
+
+def test_class_of_requests_is_made_once(serve):
+    classes = []
+    client = serve(setup=lambda config: tell(config, lambda request: classes.append(type(request))))
+    client.get("/tell")
+    client.get("/tell")
+    assert classes[0] is classes[1]
+
+
+def test_request_that_the_application_makes_itself_has_them_too(serve, alice):
+    def view(request):
+        inner = Request.blank("/v0/echo?a=1", headers=alice)
+        return request.invoke_subrequest(inner).json
+
+    echoed = serve(setup=lambda config: tell(config, view)).get("/tell").json
+    assert echoed["authn_type"] == "basicauth"
+    assert echoed["service"] == "echo"
+    assert echoed["params"] == {"a": "1"}
+
+
+def test_request_of_another_class_of_the_application_keeps_its_class(serve):
+    class Special(Request):
+        special = True
+
+    def view(request):
+        inner = Special.blank("/v0/tell/me")
+        return request.invoke_subrequest(inner).json
+
+    def me(request):
+        return [request.special, request.bound_data]
+
+    def setup(config):
+        tell(config, view)
+        config.add_route("me", "/tell/me")
+        config.add_view(me, route_name="me", renderer="json")
+
+    client = serve(setup=setup)
+    assert client.get("/tell").json == client.get("/tell").json == [True, {}]
+
+
+@pytest.mark.parametrize("made_by", [type, lambda *args: lambda environ: type(*args)(environ)])
+def test_application_may_have_a_request_factory(made_by, alice):
+    factory = made_by("Own", (Request,), {"own": "mine"})
+    config = Configurator(settings=testapp.SETTINGS, request_factory=factory)
+    cliquet.initialize(config, version="1.0")
+    tell(config, lambda request: [request.own, request.prefixed_userid is not None])
+    client = webtest.TestApp(config.make_wsgi_app())
+    assert client.get("/v1/tell", headers=alice).json == ["mine", True]
+
+
+def test_attributes_may_be_added_before_after_and_once_committed(serve):
+    config = Configurator(settings=testapp.SETTINGS)
+    config.add_request_method(lambda request: "before", "one", reify=True)
+    cliquet.initialize(config, version="1.0")
+    config.add_request_method(lambda request, what: what + "!", "two")
+    config.commit()
+    config.add_request_method(lambda request: "late", "three", property=True)
+    tell(config, lambda request: [request.one, request.two("after"), request.three])
+    client = webtest.TestApp(config.make_wsgi_app())
+    for _ in range(2):
+        assert client.get("/v1/tell").json == ["before", "after!", "late"]
+    assert len(config.registry.request_classes._complete) == 1
+
+
+def test_body_is_read_exactly(serve):
+    number = 2**70
+    text = f'{{"a": {number}}}'
+    client = serve()
+    response = client.post("/echo", text, headers={"Content-Type": "application/json"})
+    assert response.json == {"a": number}

@@ -1,0 +1,118 @@
+import datetime
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+import cliquet
+from cliquet.settings import (
+    SETTINGS,
+    check_settings,
+    integer_or_none,
+    load_default_settings,
+    parse_date,
+)
+
+
+def loaded(settings, defaults=None, project="myapp"):
+    config = Configurator(settings={"project_name": project, **settings})
+    load_default_settings(config, defaults or {})
+    return config.get_settings()
+
+
+def test_default_applies_when_no_form_of_the_key_is_set():
+    assert loaded({}, {"paginate_by": 5})["paginate_by"] == 5
+
+
+@pytest.mark.parametrize("form", ["paginate_by", "cliquet.paginate_by", "myapp.paginate_by"])
+def test_any_form_of_a_key_sets_the_bare_one(form):
+    assert loaded({form: "7"}, {"cliquet.paginate_by": 5})["paginate_by"] == "7"
+
+
+def test_default_may_be_prefixed_with_the_project():
+    assert loaded({}, {"myapp.colour": None})["colour"] is None
+
+
+def test_forms_with_different_values_are_in_conflict():
+    with pytest.raises(ValueError, match=r"Settings 'backoff', 'cliquet.backoff' are in conflict"):
+        loaded({"backoff": "1", "cliquet.backoff": "2"})
+
+
+def test_forms_with_the_same_value_are_no_conflict():
+    assert loaded({"backoff": "1", "cliquet.backoff": 1})["backoff"] == "1"
+
+
+def test_environment_wins_and_the_toolkits_prefix_wins_over_the_others(monkeypatch):
+    settings = {"cliquet.backoff": "1"}
+    monkeypatch.setenv("BACKOFF", "2")
+    assert loaded(dict(settings))["backoff"] == 2
+    monkeypatch.setenv("MYAPP_BACKOFF", "3")
+    assert loaded(dict(settings))["backoff"] == 3
+    monkeypatch.setenv("CLIQUET_BACKOFF", "yes")
+    assert loaded(dict(settings))["backoff"] is True
+
+
+def test_dots_and_dashes_become_underscores_in_the_environment(monkeypatch):
+    monkeypatch.setenv("CLIQUET_MULTIAUTH_POLICY_BASIC_AUTH_USE", "somewhere")
+    key = "multiauth.policy.basic-auth.use"
+    assert loaded({key: "here"})[key] == "somewhere"
+
+
+def test_loading_twice_is_no_conflict_with_the_environment(monkeypatch):
+    monkeypatch.setenv("CLIQUET_BACKOFF", "4")
+    config = Configurator(settings={"project_name": "x", "cliquet.backoff": "1"})
+    load_default_settings(config, {})
+    load_default_settings(config, {"plugin.colour": "red"})
+    assert config.get_settings()["backoff"] == 4
+    assert config.get_settings()["plugin.colour"] == "red"
+
+
+def test_project_named_as_the_toolkit_or_not_at_all_has_two_forms():
+    assert loaded({"cliquet.backoff": "1"}, project="cliquet")["backoff"] == "1"
+    assert loaded({"cliquet.backoff": "1"}, project="")["backoff"] == "1"
+
+
+WRONG = {
+    "batch_max_requests": "lots",
+    "backoff": "-1",
+    "eos": "never",
+    "readonly": "perhaps",
+    "retry_after_seconds": 1.5,
+    "http_api_version": "one",
+}
+
+
+def test_all_settings_of_the_wrong_type_are_told_at_once():
+    with pytest.raises(ConfigurationError) as raised:
+        check_settings(WRONG)
+    message = str(raised.value)
+    for key, value in WRONG.items():
+        assert f"{key} = {value!r}: expected" in message
+    assert "an integer, 0 or more" in message
+    assert "a date (ISO 8601)" in message
+    assert "true or false" in message
+
+
+def test_wrong_setting_keeps_the_application_from_starting(serve):
+    with pytest.raises(ConfigurationError, match="paginate_by = 'many'"):
+        serve({"cliquet.paginate_by": "many"})
+
+
+def test_empty_values_and_the_defaults_are_right():
+    check_settings(dict.fromkeys(WRONG, ""))
+    check_settings(cliquet.DEFAULT_SETTINGS)
+
+
+def test_every_setting_has_a_meaning_and_a_key_of_its_own():
+    assert all(setting.meaning.endswith(".") for setting in SETTINGS)
+    assert len({setting.key for setting in SETTINGS}) == len(SETTINGS)
+
+
+def test_date_without_zone_is_utc():
+    utc = datetime.UTC
+    assert parse_date("2069-02-21") == datetime.datetime(2069, 2, 21, tzinfo=utc)
+    assert parse_date("2069-02-21T10:00:00+02:00") == datetime.datetime(2069, 2, 21, 8, tzinfo=utc)
+
+
+def test_empty_integer_is_none():
+    assert [integer_or_none(value) for value in ("", None, "3", 0)] == [None, None, 3, 0]

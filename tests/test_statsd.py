@@ -1,0 +1,106 @@
+import socket
+from contextlib import closing
+
+import pytest
+from pyramid.exceptions import ConfigurationError
+
+from cliquet import statsd
+
+
+@pytest.fixture
+def listener():
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as received:
+        received.bind(("127.0.0.1", 0))
+        received.settimeout(0.2)
+        yield received
+
+
+@pytest.fixture
+def received(listener):
+    def received():
+        names = []
+        while True:
+            try:
+                names.append(listener.recv(1000).decode())
+            except TimeoutError:
+                return names
+
+    return received
+
+
+def url_of(listener):
+    return f"udp://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_requests_backends_and_users_are_told(serve, listener, received, alice):
+    settings = {"statsd_url": url_of(listener), "statsd_prefix": "me"}
+    serve(settings).get("/mushrooms", headers=alice)
+    names = [line.partition(":")[0] for line in received()]
+    for name in (
+        "storage.storage.get_page",
+        "authentication.basicauth.authenticated_userid",
+        "view.mushroom-collection.GET",
+        "users",
+        "authn_type.basicauth",
+    ):
+        assert f"me.{name}" in names
+
+
+def test_prefix_is_the_name_of_the_project(serve, listener, received):
+    client = serve({"statsd_url": url_of(listener)})
+    client.get("/")
+    client.get("/nothing", status=404)
+    assert "testapp.view.hello.GET:1|c" in received()
+
+
+def test_listeners_are_timed(serve, listener, received, alice):
+    settings = {
+        "statsd_url": url_of(listener),
+        "event_listeners": "ear",
+        "event_listeners.ear.use": "tests.test_initialization",
+        "event_listeners.ear.label": "x",
+    }
+    serve(settings).post_json("/spores", {"data": {}}, headers=alice)
+    assert any(line.startswith("testapp.listeners.ear:") for line in received())
+
+
+def test_applications_count_what_they_want(serve, listener, received):
+    client = serve({"statsd_url": url_of(listener)})
+
+    class Request:
+        registry = client.registry
+
+    statsd.statsd_count(Request, "mine")
+    assert received() == ["testapp.mine:1|c"]
+
+
+def test_counting_without_metrics_does_nothing(serve):
+    class Request:
+        registry = serve().registry
+
+    assert statsd.statsd_count(Request, "mine") is None
+    assert Request.registry.statsd is None
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8125", "udp://localhost", "8125"])
+def test_url_that_is_none_is_told(serve, url):
+    with pytest.raises(ConfigurationError, match="statsd_url = .*expected udp://host:port"):
+        serve({"statsd_url": url})
+
+
+def test_only_public_methods_are_timed(listener, received):
+    class Backend:
+        size = 3
+
+        def visible(self):
+            return self._hidden()
+
+        def _hidden(self):
+            return 1
+
+    client = statsd.Client(*listener.getsockname(), "p")
+    backend = Backend()
+    client.watch_execution_time(backend, prefix="kind")
+    assert backend.visible() == 1
+    (line,) = received()
+    assert line.startswith("p.kind.backend.visible:")

@@ -1,0 +1,118 @@
+import pytest
+import transaction
+
+from cliquet import transactions
+from tests import testapp
+
+
+class Part(transactions.Participant):
+    def __init__(self, fails=False):
+        super().__init__()
+        self.done = []
+        self.fails = fails
+
+    def save(self):
+        if self.fails:
+            raise OSError("disk full")
+        self.done.append("save")
+
+    def undo(self):
+        self.done.append("undo")
+
+    def mark(self):
+        return lambda: self.done.append("rewind")
+
+
+@pytest.fixture
+def manager():
+    manager = transaction.TransactionManager(explicit=True)
+    manager.begin()
+    with transactions.serving(manager):
+        yield manager
+
+
+def test_there_is_no_part_outside_of_a_request():
+    assert transactions.current() is None
+    assert transactions.participant(object(), Part) is None
+    assert transactions.joined(object()) is None
+
+
+def test_part_is_joined_once_and_saved(manager):
+    owner = object()
+    assert transactions.joined(owner) is None
+    part = transactions.participant(owner, Part)
+    assert transactions.participant(owner, Part) is transactions.joined(owner) is part
+    manager.commit()
+    assert part.done == ["save"]
+
+
+def test_part_is_undone_once_when_the_transaction_is_aborted(manager):
+    part = transactions.participant(object(), Part)
+    manager.abort()
+    assert part.done == ["undo"]
+
+
+def test_part_that_cannot_be_saved_undoes_those_that_come_after(manager):
+    failing = transactions.participant(object(), lambda: Part(fails=True))
+    with pytest.raises(OSError, match="disk full"):
+        manager.commit()
+    assert failing.done == ["undo"]
+
+
+def test_savepoint_rewinds_the_parts_and_ends_those_that_joined_later(manager):
+    first, second = object(), object()
+    part = transactions.participant(first, Part)
+    savepoint = transactions.current().savepoint()
+    late = transactions.participant(second, Part)
+    savepoint.rollback()
+    assert (part.done, late.done) == (["rewind"], ["undo"])
+    assert transactions.participant(second, Part) is not late
+
+
+def test_nothing_is_current_once_the_application_has_ended_the_transaction(manager):
+    manager.abort()
+    assert transactions.current() is None
+
+
+def test_request_within_a_request_has_a_transaction_of_its_own(manager):
+    assert transactions.request_manager(None) is not transaction.manager
+    with transactions.serving(None):
+        assert transactions.request_manager(None) is transaction.manager
+
+
+def test_application_may_turn_the_transaction_of_a_request_off(serve, alice):
+    client = serve({"tm.activate_hook": "tests.test_transactions.never"})
+    client.post_json("/spores", {"data": {}}, headers=alice)
+    assert len(client.get("/spores", headers=alice).json["data"]) == 1
+
+
+def never(request):
+    return False
+
+
+def test_parts_must_say_what_they_do():
+    part = transactions.Participant()
+    for method in (part.save, part.undo, part.mark):
+        with pytest.raises(NotImplementedError):
+            method()
+
+
+def test_application_called_by_another_does_not_end_its_transaction(serve, alice):
+    import webtest
+
+    inner = webtest.TestApp(testapp.main())
+
+    def setup(config):
+        config.add_route("both", "/both")
+        config.add_view(both, route_name="both", renderer="json")
+
+    def both(request):
+        storage = request.registry.storage
+        storage.create("c", "p", {"id": "one"})
+        inner.post_json("/v0/spores", {"data": {}}, headers=alice)
+        raise ValueError("undo mine")
+
+    client = serve(setup=setup)
+    client.post_json("/both", {}, status=500)
+    assert client.registry.storage.get_all("c", "p") == ([], 0)
+    assert len(inner.get("/v0/spores", headers=alice).json["data"]) == 1

@@ -1,0 +1,157 @@
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyramid.httpexceptions import HTTPNotFound
+
+from cliquet import utils
+from cliquet.utils import json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("Yes", True),
+        ("ON", True),
+        ("false", False),
+        ("no", False),
+        ("off", False),
+        ("12", 12),
+        ("-3", -3),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("01", "01"),
+        ("1e999", "1e999"),
+        ("9" * 5000, "9" * 5000),
+        ('"12"', "12"),
+        ('"a"b"', '"a"b"'),
+        ('"', '"'),
+        ("null", "null"),
+        ("[1]", "[1]"),
+        ("", ""),
+        ("text", "text"),
+        (None, None),
+        (4, 4),
+    ],
+)
+def test_native_value_reads_booleans_numbers_and_quoted_texts(text, value):
+    assert utils.native_value(text) == value
+    assert type(utils.native_value(text)) is type(value)
+
+
+def test_merge_adds_deeply_what_is_missing_and_keeps_the_rest():
+    into = {"a": 1, "b": {"c": 2}, "d": 3}
+    utils.merge_dicts(into, {"a": 9, "b": {"c": 9, "e": 4}, "d": {"x": 1}, "f": {"g": 5}})
+    assert into == {"a": 1, "b": {"c": 2, "e": 4}, "d": 3, "f": {"g": 5}}
+
+
+def test_subset_goes_into_objects_and_leaves_out_what_is_missing():
+    record = {"a": {"b": 1, "c": {"d": 2}}, "t": "x", "a.b": 3, "e": {}}
+    keys = ["a.c.d", "t.deeper", "nothing", "no.thing", "e.f"]
+    assert utils.dict_subset(record, keys) == {"a": {"c": {"d": 2}}, "t": "x", "e": {}}
+    assert utils.dict_subset(record, ["a.b"]) == {"a.b": 3}
+    assert utils.dict_subset(record, ["a", "a.c.d"]) == {"a": record["a"]}
+    assert record == {"a": {"b": 1, "c": {"d": 2}}, "t": "x", "a.b": 3, "e": {}}
+
+
+def test_small_helpers():
+    assert utils.strip_whitespace("  a ") == "a"
+    assert utils.strip_whitespace(None) is None
+    assert utils.classname(HTTPNotFound()) == "httpnotfound"
+    assert len(utils.random_bytes_hex(16)) == 32
+    assert utils.decode64(utils.encode64("é")) == "é"
+    assert utils.encode64("é") == base64.b64encode("é".encode()).decode()
+    assert utils.decode_header(b"\xc3\xa9") == utils.encode_header("é") == "é"
+    assert utils.json_serializer({"a": "é/"}, default=None) == '{"a":"é/"}'
+    assert utils.setting_list(None) == []
+    assert utils.setting_list(" a b\nc ") == ["a", "b", "c"]
+
+
+def test_hmac_is_sha_256_in_hexadecimal():
+    expected = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
+    phrase = "The quick brown fox jumps over the lazy dog"
+    assert utils.hmac_digest("key", phrase) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "stripped"),
+    [("/v1/a/b/", "/a/b"), ("/v10", ""), ("/a", "/a"), ("/v2things", "/v2things"), ("/", "")],
+)
+def test_version_prefix_is_stripped(path, stripped):
+    assert utils.strip_uri_prefix(path) == stripped
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=("Cs",))),
+    lambda values: st.lists(values) | st.dictionaries(st.text("ab"), values),
+)
+
+
+@given(JSON_VALUES)
+def test_json_reads_what_it_wrote(value):
+    assert json.loads(json.dumps(value)) == value
+    assert json.same(value, json.loads(json.dumps_bytes(value)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1e400]", "NaN", "[" * 3000, '["\\ud800"]', "", "{"]
+    + ["[NaN,1234567890123456789]", "[1e400,1234567890123456789]", "1" * 5000]
+    + ['["\\ud800",1234567890123456789]', "[" * 3000 + "1" * 20 + "]" * 3000],
+)
+def test_json_refuses_what_cannot_be_kept(text):
+    with pytest.raises(ValueError):
+        json.loads(text)
+
+
+def test_json_writes_what_orjson_cannot():
+    assert json.dumps([2**80, "é", "\ud800"]) == f'[{2**80},"é","\\ud800"]'
+    assert json.dumps({1: {1, 2}}, default=sorted) == '{"1":[1,2]}'
+
+
+def test_same_json_is_of_the_same_types():
+    assert json.same({"a": 1, "b": [True]}, {"b": [True], "a": 1})
+    assert not json.same(1, True)
+    assert not json.same([1], [1.0])
+    assert not json.same(1, 2)
+
+
+def nested(depth):
+    value = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("a\0", "null character"),
+        ({"a\0": 1}, "null character"),
+        (["\ud800"], "surrogate"),
+        ({"\udfff": 1}, "surrogate"),
+        (float("nan"), "finite"),
+        ([float("inf")], "finite"),
+        (nested(101), "deeper than 100"),
+    ],
+)
+def test_what_cannot_be_stored_is_told(value, reason):
+    assert reason in json.unstorable(value)
+
+
+@pytest.mark.parametrize("value", ["é", 1, 1.5, None, True, [], {}, nested(100), {"a": ["b"]}])
+def test_what_can_be_stored_is_not_refused(value):
+    assert json.unstorable(value) is None
+
+
+def test_bottom_of_the_deepest_value_is_looked_at():
+    value = "\0"
+    for _ in range(100):
+        value = [value]
+    assert "null character" in json.unstorable(value)

@@ -1,0 +1,177 @@
+import logging
+
+import pytest
+
+from cliquet.errors import ERRORS
+from cliquet.testing import FormattedErrorMixin
+
+ORIGIN = {"Origin": "http://page.example"}
+check = FormattedErrorMixin().assertFormattedError
+
+
+def test_bug_is_500_and_its_traceback_goes_to_the_log_only(serve, caplog):
+    response = serve({"error_info_link": "http://bugs"}).get("/fail/bug", status=500)
+    message = "A programmatic error occured, developers have been informed."
+    check(response, 500, ERRORS.UNDEFINED, "Internal Server Error", message, "http://bugs")
+    assert "ValueError" not in response.text
+    assert "ValueError: bug" in caplog.text
+
+
+def test_backend_failure_is_503_with_the_time_to_wait(serve):
+    response = serve({"retry_after_seconds": "7"}).get("/fail/backend", status=503)
+    check(response, 503, ERRORS.BACKEND, "Service Unavailable", "please retry later")
+    assert response.headers["Retry-After"] == "7"
+
+
+def test_unavailability_that_the_application_raises_is_like_a_backend_s(serve):
+    response = serve().get("/fail/busy", status=503)
+    check(response, 503, ERRORS.BACKEND, "Service Unavailable")
+    assert response.headers["Retry-After"] == "30"
+
+
+def test_any_http_exception_becomes_json(serve):
+    response = serve().get("/fail/full", status=507)
+    check(response, 507, ERRORS.UNDEFINED, "Insufficient Storage", "not enough space")
+
+
+def test_forbidden_tells_anonymous_users_to_authenticate(serve, alice):
+    client = serve()
+    response = client.get("/fail/detail", status=401)
+    check(response, 401, ERRORS.MISSING_AUTH_TOKEN, "Unauthorized", "Please authenticate")
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="Realm"'
+    response = client.get("/fail/detail", headers=alice, status=403)
+    check(response, 403, ERRORS.FORBIDDEN, "Forbidden", "cannot access")
+
+
+def test_errors_that_the_application_has_formatted_are_left_as_they_are(serve, alice):
+    from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound, HTTPPaymentRequired
+
+    from cliquet.errors import http_error
+
+    raised = {
+        "402": http_error(HTTPPaymentRequired(), errno=1000, message="Pay"),
+        "403": http_error(HTTPForbidden(), errno=1001, message="No", code=499),
+        "404": http_error(HTTPNotFound(), errno=1002, error="Nothing", details=[1]),
+    }
+
+    def view(request):
+        raise raised[request.matchdict["code"]]
+
+    def setup(config):
+        config.add_route("r", "/r/{code}")
+        config.add_view(view, route_name="r")
+
+    client = serve(setup=setup)
+    check(client.get("/r/402", headers=ORIGIN, status=402), 402, 1000, "Payment Required", "Pay")
+    check(client.get("/r/403", headers=ORIGIN, status=403), 499, 1001, "Forbidden", "No")
+    response = client.get("/r/404", headers=ORIGIN, status=404)
+    assert response.json == {"code": 404, "errno": 1002, "error": "Nothing", "details": [1]}
+    assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
+
+
+def test_not_found_that_a_view_raises_is_no_redirection(serve):
+    from pyramid.httpexceptions import HTTPNotFound
+
+    def view(request):
+        raise HTTPNotFound()
+
+    def setup(config):
+        config.add_route("slash", "/slash/")
+        config.add_view(view, route_name="slash")
+
+    response = serve(setup=setup).get("/slash/", status=404)
+    check(response, 404, ERRORS.MISSING_RESOURCE, "Not Found", "could not be found")
+
+
+def test_redirection_that_the_application_raises_keeps_its_location(serve):
+    from pyramid.httpexceptions import HTTPFound
+
+    def view(request):
+        raise HTTPFound("http://elsewhere.example/")
+
+    def setup(config):
+        config.add_route("go", "/go")
+        config.add_view(view, route_name="go")
+
+    response = serve(setup=setup).get("/go", status=302)
+    assert response.headers["Location"] == "http://elsewhere.example/"
+
+
+def test_method_that_is_not_allowed_tells_those_that_are(serve):
+    response = serve().put("/echo", status=405)
+    check(response, 405, ERRORS.METHOD_NOT_ALLOWED, "Method Not Allowed")
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    ("url", "location"), [("/echo?a=%FF", "querystring"), ("/%FF", "path"), ("/fail/%FF", "path")]
+)
+def test_url_that_is_not_utf_8_is_refused(serve, url, location):
+    response = serve().get(url, headers=ORIGIN, status=400)
+    check(response, 400, ERRORS.INVALID_PARAMETERS, "Invalid parameters", "encoded in UTF-8")
+    assert response.json["details"][0]["location"] == location
+
+
+def test_text_that_the_application_cannot_decode_is_its_bug(serve):
+    check(serve().get("/fail/unicode", status=500), 500, 999, "Internal Server Error", info="http")
+
+
+def test_wrong_version_and_unknown_pages_differ(serve):
+    client = serve(prefix="")
+    check(client.get("/v7/echo", status=404), 404, ERRORS.VERSION_NOT_AVAILABLE, "Not Found")
+    check(client.get("/v0/nothing", status=404), 404, ERRORS.MISSING_RESOURCE, "Not Found")
+
+
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("/", "/v0/"),
+        ("/echo?a=1&b=%C3%A9", "/v0/echo?a=1&b=%C3%A9"),
+        ("/v0", "/v0/"),
+        ("/v0/echo/?a=1", "/v0/echo?a=1"),
+        ("/v0x", "/v0/v0x"),
+        ("/%0D%0Ax", "/v0/%0D%0Ax"),
+        ("//evil.example/", "/v0//evil.example/"),
+    ],
+)
+def test_url_without_version_or_with_a_slash_redirects(serve, url, location):
+    response = serve(prefix="").get(url, headers=ORIGIN, status=307)
+    assert response.headers["Location"] == "http://localhost" + location
+    assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
+
+
+@pytest.mark.parametrize("url", ["/v0//", "/v0/echo/"])
+def test_redirections_can_be_off(serve, url):
+    settings = {"trailing_slash_redirect_enabled": "false"}
+    serve(settings, prefix="").get(url, status=404)
+
+
+def test_redirection_under_a_mount_point_stays_there(serve):
+    response = serve(prefix="").get("/echo", extra_environ={"SCRIPT_NAME": "/mount"}, status=307)
+    assert response.headers["Location"] == "http://localhost/mount/v0/echo"
+
+
+def test_origin_that_is_not_allowed_gets_no_header_on_unknown_pages(serve):
+    client = serve({"cors_origins": "http://friend.example"})
+    response = client.get("/nothing", headers=ORIGIN, status=404)
+    assert "Access-Control-Allow-Origin" not in response.headers
+    friend = client.get("/nothing", headers={"Origin": "http://friend.example"}, status=404)
+    assert friend.headers["Access-Control-Allow-Origin"] == "http://friend.example"
+
+
+def test_failure_of_a_resource_can_be_read_by_pages_of_other_origins(serve, alice, monkeypatch):
+    client = serve()
+
+    def fail(*args, **kwargs):
+        raise ValueError("no")
+
+    monkeypatch.setattr(client.registry.storage, "get_page", fail)
+    response = client.get("/mushrooms", headers={**ORIGIN, **alice}, status=500)
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_failure_in_a_batch_is_logged_once(serve, caplog):
+    body = {"requests": [{"path": "/fail/bug"}]}
+    with caplog.at_level(logging.ERROR):
+        serve().post_json("/batch", body, status=500)
+    assert len(caplog.records) == 1

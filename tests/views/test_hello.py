@@ -1,0 +1,29 @@
+def test_public_settings_are_shown_under_the_names_that_they_were_given(serve):
+    client = serve({"testapp.paginate_by": "5", "cliquet.colour": "red"})
+    client.registry.public_settings |= {
+        "cliquet.paginate_by",
+        "testapp.colour",
+        "unknown",
+        "batch_max_requests",
+    }
+    assert client.get("/").json["settings"] == {
+        "batch_max_requests": 25,
+        "readonly": False,
+        "cliquet.paginate_by": 5,
+        "testapp.colour": "red",
+        "unknown": None,
+    }
+
+
+def test_user_and_end_of_service_are_told_when_there_are(serve, alice):
+    hello = serve({"eos": "2069-01-01"}).get("/", headers=alice).json
+    assert hello["eos"] == "2069-01-01"
+    assert hello["user"]["id"].startswith("basicauth:")
+    assert not {"eos", "user"} & set(serve().get("/").json)
+
+
+def test_application_may_tell_more_of_the_user(serve, alice):
+    def setup(config):
+        config.add_request_method(lambda request: {"id": "x", "name": "Al"}, "get_user_info")
+
+    assert serve(setup=setup).get("/", headers=alice).json["user"] == {"id": "x", "name": "Al"}
