@@ -93,7 +93,7 @@ def _number(text: str) -> int | float | str:
         number: int | float = int(text) if text.lstrip("-").isdigit() else float(text)
     except ValueError:  # more digits than Python agrees to convert
         return text
-    return number if math.isfinite(number) else text
+    return number if isinstance(number, int) or math.isfinite(number) else text
 
 
 def read_env(key: str, value: Any) -> Any:
