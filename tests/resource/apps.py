@@ -143,6 +143,11 @@ class Client:
     def create(self, path, data=None, **others):
         return self.post(path, data or {}, status=201, **others).json["data"]
 
+    def fill(self, resource, records):
+        """Create records of this user, faster than by requests."""
+        storage, parent_id = self.storage, self.id
+        return [storage.create(resource, parent_id, record) for record in records]
+
     def list(self, path):
         return self.get(path).json["data"]
 

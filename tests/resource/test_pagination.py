@@ -1,0 +1,27 @@
+"""Tokens and rules of pages."""
+
+from cliquet.resource import pagination
+from cliquet.storage import MISSING, Filter, Sort
+from cliquet.utils import COMPARISON
+
+ORDER = [Sort("a", 1), Sort("b", -1), Sort("last_modified", -1)]
+
+
+def test_token_gives_back_what_the_order_compares():
+    record = {"a": [1], "last_modified": 5, "c": 1}
+    text = pagination.encode_token(record, ORDER)
+    last = pagination.decode_token(text, ORDER, "last_modified")
+    assert last == {"a": [1], "last_modified": 5}
+
+
+def test_rules_are_what_comes_after_for_each_field_with_those_before_equal():
+    last = {"a": 1, "last_modified": 5}
+    assert pagination.pagination_rules(last, ORDER) == [
+        [Filter("a", 1, COMPARISON.GT)],
+        [Filter("a", 1, COMPARISON.EQ), Filter("b", MISSING, COMPARISON.LT)],
+        [
+            Filter("a", 1, COMPARISON.EQ),
+            Filter("b", MISSING, COMPARISON.EQ),
+            Filter("last_modified", 5, COMPARISON.LT),
+        ],
+    ]
