@@ -2,8 +2,11 @@ import socket
 from contextlib import closing
 
 import pytest
+import webtest
+from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+import cliquet
 from cliquet import statsd
 
 
@@ -104,3 +107,10 @@ def test_only_public_methods_are_timed(listener, received):
     assert backend.visible() == 1
     (line,) = received()
     assert line.startswith("p.kind.backend.visible:")
+
+
+def test_there_may_be_no_backend_to_time(listener, received):
+    config = Configurator(settings={"statsd_url": url_of(listener)})
+    cliquet.initialize(config, version="1.0", project_name="bare")
+    webtest.TestApp(config.make_wsgi_app()).get("/v1/")
+    assert "bare.view.hello.GET:1|c" in received()
