@@ -7,7 +7,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -173,9 +172,7 @@ def setup_logging(config: Any) -> None:
 
     def on_new_request(event: Any) -> None:
         request = event.request
-        _renderer.set(renderer)
-        if not hasattr(request, "parent"):
-            _context.set(None)
+        _begin_context(request, renderer)
         if _standard_logger.isEnabledFor(logging.INFO):
             request.log_start = time.perf_counter()
             if not hasattr(request, "parent"):
@@ -188,20 +185,29 @@ def _log_summary(request: Any, response: Any) -> None:
     logger.info("request.summary", **summary(request, response))
 
 
-@contextmanager
-def subrequest_context() -> Iterator[None]:
-    """Within this block, keep what is bound to the loggers from those of the batch."""
-    token = _context.set(dict(_context.get() or {}))
-    try:
-        yield
-    finally:
-        _context.reset(token)
+def _begin_context(request: Any, renderer: Any) -> None:
+    """Give the request a context of its own, which goes with it; a sub-request copies its parent's.
+
+    The request may be within another one, even of another application.
+    """
+    before, renderer_before = _context.get(), _renderer.get()
+    _context.set(dict(before) if before and hasattr(request, "parent") else {})
+    _renderer.set(renderer)
+
+    def end(request: Any) -> None:
+        request.log_context = _context.get()
+        _context.set(before)
+        _renderer.set(renderer_before)
+
+    request.add_finished_callback(end)
 
 
 def log_subrequest(request: Any, response: Any) -> None:
-    """Log the line of a sub-request of a batch."""
+    """Log the line of a sub-request of a batch, once it is over."""
     if hasattr(request, "log_start"):
+        token = _context.set(request.log_context)
         logger.info("subrequest.summary", **summary(request, response))
+        _context.reset(token)
 
 
 def bind_summary(**fields: Any) -> None:

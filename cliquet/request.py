@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyramid.events import NewRequest
 from pyramid.interfaces import IRequestExtensions, IRequestFactory
 from pyramid.request import Request
+from pyramid.tweens import INGRESS
 
 from cliquet import authentication, authorization, events
 from cliquet.utils import current_resource_name, current_service, follow_subrequest, json
@@ -19,7 +21,8 @@ def _json_body(request: Any) -> Any:
 def add_request_attributes(config: Any) -> None:
     """Give requests their attributes (python-api, "What an application finds")."""
     # Before whatever else looks at new requests.
-    config.add_subscriber(adopt, NewRequest)
+    config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
+    config.add_subscriber(lambda event: adopt(event.request), NewRequest)
     properties: dict[str, Any] = {
         "authn_type": lambda request: None,
         "selected_userid": lambda request: None,
@@ -80,9 +83,18 @@ def compile_request_class(config: Any) -> None:
     registry.request_classes = classes
 
 
-def adopt(event: Any) -> None:
+def adopt(request: Any) -> None:
     """Complete a request that the application made itself, and sends to itself."""
-    request = event.request
     classes = getattr(request.registry, "request_classes", None)
     if classes is not None:
         request.__class__ = classes.complete(type(request))
+
+
+def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+    """Complete it before the other tweens, when it is sent through them."""
+
+    def adopting_tween(request: Any) -> Any:
+        adopt(request)
+        return handler(request)
+
+    return adopting_tween

@@ -3,9 +3,11 @@ import logging
 import threading
 
 import pytest
+from pyramid.request import Request
 
 from cliquet import logger, logs
 from cliquet.logs import ClassicLogRenderer, MozillaHekaRenderer, SharedContext
+from cliquet.utils import build_request
 
 
 class Collected:
@@ -31,13 +33,20 @@ def lines(caplog):
 @pytest.fixture
 def client(serve, lines):
     def bind(request):
-        logger.bind(colour="red")
+        logger.bind(colour="red", path="/painted")
         logger.info("seen", size=3)
         return {}
 
+    def forge(request):
+        logger.bind(mine=1)
+        request.invoke_subrequest(build_request(request, {"path": "/bind"}))
+        request.invoke_subrequest(Request.blank("/v0/bind"))
+        return {}
+
     def setup(config):
-        config.add_route("bind", "/bind")
-        config.add_view(bind, route_name="bind", renderer="json")
+        for view in (bind, forge):
+            config.add_route(view.__name__, "/" + view.__name__)
+            config.add_view(view, route_name=view.__name__, renderer="json")
 
     return serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
 
@@ -93,8 +102,21 @@ def test_batch_and_its_sub_requests_keep_their_own_context(client, lines, alice)
         "red",
     )
     assert (second["path"], second["collection_id"]) == ("/v0/mushrooms", "mushroom")
+    assert "colour" not in second
     assert (batch["event"], batch["batch_size"]) == ("request.summary", 2)
-    assert not {"colour", "collection_id"} & (set(batch) | {"colour"} & set(second))
+    assert not {"colour", "collection_id"} & set(batch)
+
+
+def test_what_sub_requests_bind_stays_in_them(client, lines):
+    client.get("/forge")
+    *_, summary = lines
+    assert (summary["path"], summary["mine"]) == ("/v0/forge", 1)
+    assert "colour" not in summary
+
+
+def test_sub_request_knows_what_its_parent_has_bound_but_not_a_request_beside(client, lines):
+    client.get("/forge")
+    assert [line.get("mine") for line in lines if line["event"] == "seen"] == [1, None]
 
 
 def test_nothing_is_logged_nor_kept_when_info_is_off(client, lines, caplog, alice):
@@ -132,6 +154,23 @@ def test_lines_outside_of_a_request_are_readable(lines, client, caplog):
     logs._context.set(None)
     logger.warning("something", key="value")
     assert "event='something' key='value'" in caplog.text
+
+
+def test_application_called_within_another_leaves_its_lines_alone(serve, lines, caplog):
+    inner = serve({"logging_renderer": "cliquet.logs.MozillaHekaRenderer"})
+
+    def setup(config):
+        config.add_route("call", "/call")
+        config.add_view(call, route_name="call", renderer="json")
+
+    def call(request):
+        logger.bind(outer=1)
+        return inner.get("/echo").json
+
+    serve({"logging_renderer": "tests.test_logs.Collected"}, setup).get("/call")
+    assert [(line["path"], line["outer"]) for line in lines] == [("/v0/call", 1)]
+    assert json.loads(caplog.records[0].message)["Type"] == "request.summary"
+    assert "outer" not in caplog.records[0].message
 
 
 def test_each_application_renders_its_own_lines(client, serve, lines, caplog):

@@ -50,6 +50,26 @@ def test_request_that_the_application_makes_itself_has_them_too(serve, alice):
     assert echoed["params"] == {"a": "1"}
 
 
+@pytest.mark.parametrize(
+    ("url", "status"), [("/echo", 200), ("/mushrooms", 401), ("/fail/bug", 500)]
+)
+def test_such_a_request_may_be_sent_through_the_tweens(serve, url, status):
+    def view(request):
+        inner = Request.blank("/v0" + url)
+        return request.invoke_subrequest(inner, use_tweens=True).status_code
+
+    assert serve(setup=lambda config: tell(config, view)).get("/tell").json == status
+
+
+def test_such_a_request_may_be_followed(serve):
+    def view(request):
+        response, followed = request.follow_subrequest(Request.blank("/v0/echo/"))
+        return [response.json["service"], followed.path]
+
+    client = serve(setup=lambda config: tell(config, view))
+    assert client.get("/tell").json == ["echo", "/v0/echo"]
+
+
 def test_request_of_another_class_of_the_application_keeps_its_class(serve):
     class Special(Request):
         special = True

@@ -91,9 +91,8 @@ def post_batch(request: Any) -> Any:
     logs.bind_summary(batch_size=len(requests))
     responses = []
     for item in requests:
-        with logs.subrequest_context():
-            response, subrequest = _answer(request, build_request(request, item))
-            logs.log_subrequest(subrequest, response)
+        response, subrequest = _answer(request, build_request(request, item))
+        logs.log_subrequest(subrequest, response)
         if response.status_code >= 500:
             return _failed(response)
         responses.append(build_response(response, subrequest))
