@@ -106,7 +106,9 @@ class Asked:
         """Return the time that a DELETE gives, None for now."""
         name = "last_modified"
         text = self._query().get(name)
-        time_: int | None = self._understand(querystring.extract_timestamp, text, name)
+        time_: int | None = self._understand(
+            querystring.extract_timestamp, text, name, self._is_timestamp
+        )
         return time_
 
     def _extract_pagination_rules(self, sorting: list[Sort]) -> list[list[Filter]] | None:

@@ -222,7 +222,6 @@ class UserResource(Asked):
         existing = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(existing)
         changes = self.request.validated.get("data", {})
-        self._raise_400_if_invalid_timestamp(changes)
         updated = self._with_same_id(self.apply_changes(existing, changes))
         record = self.process_record(updated, old=existing)
         changed = [field for field in changes if _differs(field, existing, record)]
@@ -262,8 +261,7 @@ class UserResource(Asked):
     def _find_posted(self, new: Record) -> Record | None:
         """Return the record that exists with the id that is posted, if one is."""
         id_field = self.model.id_field
-        posted = self.request.json_body["data"]
-        self._raise_400_if_invalid_timestamp(posted)
+        posted = self._with_given_time(new)
         if id_field not in posted:
             return None
         new[id_field] = posted[id_field]
@@ -274,6 +272,18 @@ class UserResource(Asked):
             return None
         self._raise_403_if_hidden(existing)
         return existing
+
+    def _with_given_time(self, new: Record) -> Record:
+        """Put the time of the body, which few schemas know, in ``new``; return its data.
+
+        It is there for replication (protocol, "Timestamps").
+        """
+        posted: Record = self.request.json_body.get("data") or {}
+        self._raise_400_if_invalid_timestamp(posted)
+        modified_field = self.model.modified_field
+        if modified_field in posted:
+            new.setdefault(modified_field, posted[modified_field])
+        return posted
 
     def _find_current(self) -> Record | None:
         """Return the record that a PUT replaces, None if it creates one."""
@@ -289,7 +299,7 @@ class UserResource(Asked):
     def _with_same_id(self, new: Record) -> Record:
         """Return ``new`` with the id of the URL; the body may not tell another one."""
         id_field = self.model.id_field
-        self._raise_400_if_invalid_timestamp(self.request.json_body.get("data") or {})
+        self._with_given_time(new)
         if new.setdefault(id_field, self.record_id) != self.record_id:
             raise_invalid(
                 self.request,

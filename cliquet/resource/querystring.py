@@ -109,9 +109,12 @@ def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, An
     return name, COMPARISON.EQ
 
 
-def extract_timestamp(text: str | None, name: str) -> int | None:
+def extract_timestamp(
+    text: str | None, name: str, is_timestamp: Callable[[Any], bool] = is_timestamp
+) -> int | None:
     """Return the timestamp of a parameter, which may be quoted; None without it.
 
+    :param is_timestamp: tells whether a value is one that it may have.
     :raises Invalid: when it is none.
     """
     value = None if text is None else native_value(text.strip('"'))
