@@ -1,0 +1,229 @@
+import pytest
+from pyramid.httpexceptions import HTTPFound, HTTPNotFound
+from pyramid.request import Request
+from pyramid.response import Response
+
+from cliquet.testing import DummyRequest
+from cliquet.utils import (
+    build_request,
+    build_response,
+    current_resource_name,
+    current_service,
+    follow_subrequest,
+    reapply_cors,
+)
+from cliquet.utils.http import MAX_REDIRECTIONS
+
+ORIGIN = {"Origin": "http://page.example"}
+
+
+@pytest.fixture
+def within(serve):
+    """A function that calls another one within a request, and returns what that returns."""
+
+    def within(function, url="/within/a", settings=None, setup=None, **options):
+        results = []
+
+        def view(request):
+            results.append(function(request))
+            return {}
+
+        def go(config):
+            config.add_route("within", "/within/*rest")
+            config.add_view(view, route_name="within", renderer="json")
+            if setup is not None:
+                setup(config)
+
+        serve(settings, go).get(url, **options)
+        return results[0]
+
+    return within
+
+
+def test_request_is_built_on_behalf_of_another(within, alice):
+    def build(request):
+        built = build_request(
+            request,
+            {
+                "method": "post",
+                "path": "/echo?a=1&é=ü x",
+                "headers": {
+                    "X-More": "1",
+                    "Content-Length": "9999",
+                    "Transfer-Encoding": "chunked",
+                },
+                "body": {"é": 1},
+            },
+        )
+        assert built.parent is request
+        assert built.bound_data is request.bound_data
+        assert built.registry is request.registry
+        return built
+
+    built = within(build, headers={**alice, "X-Mine": "2"})
+    assert (built.method, built.path) == ("POST", "/v0/echo")
+    assert dict(built.GET) == {"a": "1", "é": "ü x"}
+    assert built.headers["Authorization"] == alice["Authorization"]
+    assert (built.headers["X-More"], built.headers["X-Mine"]) == ("1", "2")
+    assert "Transfer-Encoding" not in built.headers
+    assert built.json == {"é": 1}
+    assert built.content_type == "application/json"
+    assert built.content_length == len('{"é":1}'.encode())
+
+
+def test_request_is_a_get_without_body_by_default(within):
+    built = within(lambda request: build_request(request, {"path": "/v0/echo"}))
+    assert (built.method, built.path, built.body) == ("GET", "/v0/echo", b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "decoded"),
+    [
+        ("/a", "/v0/a"),
+        ("/v0", "/v0"),
+        ("/v0?a", "/v0"),
+        ("/v0x", "/v0/v0x"),
+        ("/%C3%A9", "/v0/é"),
+        ("/é", "/v0/é"),
+        ("/%25", "/v0/%"),
+    ],
+)
+def test_path_may_lack_the_version_and_be_encoded_or_not(within, path, decoded):
+    assert within(lambda request: build_request(request, {"path": path})).path_info == decoded
+
+
+def test_request_may_be_built_of_a_dummy_one():
+    built = build_request(DummyRequest(headers={"X-Mine": "1"}), {"path": "/a"})
+    assert isinstance(built, Request)
+    assert built.path == "/v0/a"
+    bare = DummyRequest()
+    del bare.bound_data
+    assert not hasattr(build_request(bare, {"path": "/a"}), "bound_data")
+
+
+def test_answer_is_described(within):
+    def describe(request):
+        built = build_request(request, {"path": "/é"})
+        return build_response(Response(json_body={"a": 1}, status=201), built)
+
+    description = within(describe)
+    assert (description["status"], description["path"]) == (201, "/v0/é")
+    assert description["body"] == {"a": 1}
+    assert description["headers"]["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "described"),
+    [("GET", b"plain \xff", "plain �"), ("HEAD", b"{}", ""), ("GET", b"", "")],
+)
+def test_answer_that_is_no_json_is_described_as_text(method, body, described):
+    request = Request.blank("/a", method=method)
+    assert build_response(Response(body), request)["body"] == described
+
+
+def go_to(location):
+    def setup(config):
+        config.add_route("go", "/go")
+        config.add_view(lambda request: HTTPFound(location), route_name="go")
+
+    return setup
+
+
+def test_redirections_to_the_service_are_followed(within):
+    def follow(request):
+        subrequest = build_request(request, {"path": "/go"})
+        return request.follow_subrequest(subrequest)
+
+    response, followed = within(follow, setup=go_to("/v0/echo?a=1"))
+    assert response.json["params"] == {"a": "1"}
+    assert (followed.path, followed.query_string) == ("/v0/echo", "a=1")
+
+
+@pytest.mark.parametrize(
+    "location", ["http://elsewhere.example/v0/echo", "//elsewhere.example/", ""]
+)
+def test_redirection_elsewhere_is_the_answer(within, location):
+    def follow(request):
+        return follow_subrequest(request, build_request(request, {"path": "/go"}))
+
+    response, followed = within(follow, setup=go_to(location))
+    assert (response.status_code, followed.path) == (302, "/v0/go")
+
+
+def test_redirections_in_a_circle_end(within):
+    seen = []
+
+    def circle(request):
+        seen.append(request.url)
+        return HTTPFound("/v0/go")
+
+    def setup(config):
+        config.add_route("go", "/go")
+        config.add_view(circle, route_name="go")
+
+    def follow(request):
+        return follow_subrequest(request, build_request(request, {"path": "/go"}))
+
+    response, _ = within(follow, setup=setup)
+    assert (response.status_code, len(seen)) == (302, MAX_REDIRECTIONS)
+
+
+def test_error_of_the_client_is_raised_as_the_service_formats_it(within):
+    def follow(request):
+        with pytest.raises(HTTPNotFound) as raised:
+            follow_subrequest(request, build_request(request, {"path": "/nothing"}))
+        return raised.value.json["errno"]
+
+    assert within(follow) == 111
+
+
+def test_failure_of_a_sub_request_is_raised_as_it_is(within):
+    def follow(request):
+        with pytest.raises(ValueError, match="bug"):
+            follow_subrequest(request, build_request(request, {"path": "/fail/bug"}))
+        return True
+
+    assert within(follow)
+
+
+def test_there_is_no_service_nor_resource_where_none_matches(within):
+    def look(request):
+        with pytest.raises(AttributeError):
+            current_resource_name(request)
+        return current_service(request)
+
+    assert within(look) is None
+    assert current_service(DummyRequest()) is None
+
+
+def test_name_of_the_resource_can_be_set(within):
+    def name(request):
+        request.current_resource_name = "mine"
+        return request.current_resource_name
+
+    assert within(name) == "mine"
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [("*", "http://page.example"), ("http://page.example http://b", "http://page.example")]
+    + [("http://b", None), ("", None)],
+)
+def test_cors_headers_are_put_on_answers_made_anew(within, origins, allowed):
+    def apply(request):
+        return reapply_cors(request, Response())
+
+    headers = within(apply, settings={"cors_origins": origins}, headers=ORIGIN).headers
+    assert headers.get("Access-Control-Allow-Origin") == allowed
+    assert set(headers["Access-Control-Expose-Headers"].split(",")) == {
+        "Backoff",
+        "Retry-After",
+        "Alert",
+        "Content-Length",
+        "Vary",
+    }
+
+
+def test_answer_without_origin_is_for_nobody_in_particular(within):
+    headers = within(lambda request: reapply_cors(request, Response())).headers
+    assert "Access-Control-Allow-Origin" not in headers
