@@ -1,8 +1,8 @@
 """A small real application, by the public API alone."""
 
 import colander
+from pyramid import httpexceptions
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPForbidden, HTTPInsufficientStorage, HTTPServiceUnavailable
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
@@ -61,13 +61,17 @@ class Toadstool(resource.UserResource):
     mapping = ToadstoolSchema()
 
 
+# Made anew each time: answers are made of some.
 ERRORS = {
-    "bug": ValueError("bug"),
-    "backend": BackendError(original=OSError("down")),
-    "full": HTTPInsufficientStorage(),
-    "busy": HTTPServiceUnavailable(),
-    "detail": HTTPForbidden("not you"),
-    "unicode": UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
+    "bug": lambda: ValueError("bug"),
+    "backend": lambda: BackendError(original=OSError("down")),
+    "full": lambda: httpexceptions.HTTPInsufficientStorage(),
+    "busy": lambda: httpexceptions.HTTPServiceUnavailable(),
+    "detail": lambda: httpexceptions.HTTPForbidden("not you"),
+    "length": lambda: httpexceptions.HTTPLengthRequired(),
+    "large": lambda: httpexceptions.HTTPRequestEntityTooLarge(),
+    "elsewhere": lambda: httpexceptions.HTTPFound("http://elsewhere.example/"),
+    "unicode": lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
 }
 
 fail = cliquet.Service(name="fail", path="/fail/{how}")
@@ -76,7 +80,7 @@ fail = cliquet.Service(name="fail", path="/fail/{how}")
 @fail.get(permission=NO_PERMISSION_REQUIRED)
 def get_fail(request):
     request.response.headers["X-Seen"] = "1"
-    raise ERRORS[request.matchdict["how"]]
+    raise ERRORS[request.matchdict["how"]]()
 
 
 echo = cliquet.Service(name="echo", path="/echo")

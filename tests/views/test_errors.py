@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -7,6 +8,80 @@ from cliquet.testing import FormattedErrorMixin
 
 ORIGIN = {"Origin": "http://page.example"}
 check = FormattedErrorMixin().assertFormattedError
+
+
+RECORD = "/toadstools/3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1"
+OTHER = "/toadstools/71f2ad4c-79f9-4e9a-8d2e-3a8a3d9b0d11"
+URL = {"data": {"url": "http://a.example/"}}
+BUG = "A programmatic error occured, developers have been informed."
+BUSY = "Service temporary unavailable due to overloading or maintenance, please retry later."
+
+TABLE = [
+    # method, path, headers, body, status, number, title, message
+    (
+        *("GET", "/toadstools", {"Authorization": ""}, None),
+        *(401, 104, "Unauthorized", "Please authenticate yourself to use this endpoint."),
+    ),
+    (
+        *("GET", "/toadstools?_since=x", {}, None),
+        *(400, 107, "Invalid parameters", "Invalid value for _since"),
+    ),
+    ("GET", "/toadstools/x", {}, None, 400, 107, "Invalid parameters", "Invalid record id"),
+    ("POST", "/toadstools", {}, {"data": {}}, 400, 107, "Invalid parameters", "data.url"),
+    ("GET", "/toadstools", {"Accept": "text/x"}, None, 406, 107, "Invalid parameters", "Accept"),
+    (
+        *("POST", "/toadstools", {"Content-Type": "text/x"}, URL),
+        *(415, 107, "Invalid parameters", "Content-Type"),
+    ),
+    (
+        *("GET", OTHER, {}, None),
+        *(404, 111, "Not Found", "The resource you are looking for could not be found."),
+    ),
+    ("GET", "/fail/length", {}, None, 411, 112, "Length Required", "Content-Length"),
+    ("GET", "/fail/large", {}, None, 413, 113, "Request Entity Too Large", "too large"),
+    (
+        *("PUT", RECORD, {"If-Match": '"1"'}, URL),
+        *(412, 114, "Precondition Failed", "Resource was modified meanwhile"),
+    ),
+    (
+        *("PUT", "/toadstools", {}, URL),
+        *(405, 115, "Method Not Allowed", "Method not allowed on this endpoint."),
+    ),
+    (
+        *("GET", "/psilos/3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1", {}, None),
+        *(403, 121, "Forbidden", "This user cannot access this resource."),
+    ),
+    ("PUT", OTHER, {}, URL, 409, 122, "Conflict", "Conflict of field url on record"),
+    ("GET", "/fail/backend", {}, None, 503, 201, "Service Unavailable", BUSY),
+    ("GET", "/fail/bug", {}, None, 500, 999, "Internal Server Error", BUG),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status", "number", "title", "message"), TABLE
+)
+def test_every_error_is_json_and_has_the_headers_of_every_answer(
+    serve, alice, method, path, headers, body, status, number, title, message
+):
+    client = serve({"backoff": "9"})
+    client.put_json(RECORD, URL, headers=alice)
+    response = client.request(
+        path,
+        method=method,
+        body=b"" if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **alice, **ORIGIN, **headers},
+        status=status,
+    )
+    told = response.json
+    assert (told["code"], told["errno"], told["error"]) == (status, number, title)
+    assert message in told["message"]
+    assert ("info" in told) == (status == 500)
+    assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
+    assert response.headers["Backoff"] == "9"
+    assert response.headers["Vary"] == "Authorization"
+    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+    if status < 500:
+        assert response.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN["Origin"])
 
 
 def test_bug_is_500_and_its_traceback_goes_to_the_log_only(serve, caplog):
@@ -84,17 +159,9 @@ def test_not_found_that_a_view_raises_is_no_redirection(serve):
 
 
 def test_redirection_that_the_application_raises_keeps_its_location(serve):
-    from pyramid.httpexceptions import HTTPFound
-
-    def view(request):
-        raise HTTPFound("http://elsewhere.example/")
-
-    def setup(config):
-        config.add_route("go", "/go")
-        config.add_view(view, route_name="go")
-
-    response = serve(setup=setup).get("/go", status=302)
+    response = serve().get("/fail/elsewhere", headers=ORIGIN, status=302)
     assert response.headers["Location"] == "http://elsewhere.example/"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_method_that_is_not_allowed_tells_those_that_are(serve):
@@ -144,6 +211,20 @@ def test_url_without_version_or_with_a_slash_redirects(serve, url, location):
 def test_redirections_can_be_off(serve, url):
     settings = {"trailing_slash_redirect_enabled": "false"}
     serve(settings, prefix="").get(url, status=404)
+
+
+def test_url_without_version_is_unknown_when_redirections_are_off(serve):
+    client = serve({"version_prefix_redirect_enabled": "false"}, prefix="")
+    for url in ("/", "/echo", "/echo/"):
+        check(client.get(url, status=404), 404, ERRORS.VERSION_NOT_AVAILABLE, "Not Found")
+    client.get("/v0/echo")
+
+
+def test_redirection_of_a_write_keeps_its_method(serve, alice):
+    client = serve(prefix="")
+    redirection = client.post_json("/spores", {"data": {}}, headers=alice, status=307)
+    assert redirection.headers["Location"] == "http://localhost/v0/spores"
+    assert redirection.headers["Vary"] == "Authorization"
 
 
 def test_redirection_under_a_mount_point_stays_there(serve):
