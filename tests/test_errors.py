@@ -3,6 +3,7 @@ import json
 import pytest
 from cornice.errors import Errors
 from pyramid.httpexceptions import HTTPBadRequest, HTTPTooManyRequests
+from pyramid.response import Response
 
 from cliquet.errors import ERRORS, http_error, json_error_handler, raise_invalid, send_alert
 from cliquet.testing import DummyRequest
@@ -97,3 +98,11 @@ def test_alert_is_json_in_ascii_with_the_documentation_by_default():
         "message": "Fini, c’est fini",
         "url": "http://docs",
     }
+
+
+def test_alert_may_have_a_page_and_be_on_another_answer():
+    request, response = DummyRequest(), Response()
+    send_alert(request, url="http://page", code="hard-eol", response=response)
+    expected = {"code": "hard-eol", "message": None, "url": "http://page"}
+    assert json.loads(response.headers["Alert"]) == expected
+    assert "Alert" not in request.response.headers

@@ -4,6 +4,7 @@ import pytest
 import webtest
 from cornice.validators import colander_body_validator
 from pyramid.config import Configurator
+from pyramid.response import Response
 
 import cliquet
 from cliquet.resource.schema import ResourceSchema
@@ -159,6 +160,104 @@ def test_types_may_depend_on_the_request_as_cornice_has_it():
     client = served(service)
     client.get("/s", headers={"Accept": "text/x"})
     client.get("/s", headers={"Accept": "text/y"}, status=406)
+
+
+def test_body_is_not_looked_at_when_the_types_are_refused():
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=Address, accept="application/json")
+    headers = {"Accept": "text/csv", "Content-Type": "application/json"}
+    refused = served(service).post("/s", b"{", headers=headers, status=406)
+    assert [location for location, *_ in details(refused)] == ["header"]
+
+
+@pytest.mark.parametrize("types", [None, (), []])
+def test_view_without_types_accepts_any(types):
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("get", lambda request: {}, accept=types)
+    served(service).get("/s", headers={"Accept": "text/y"})
+
+
+def test_parts_of_the_path_can_be_validated():
+    class InPath(colander.MappingSchema):
+        number = colander.SchemaNode(colander.Integer(), location="path")
+
+    service = cliquet.Service(name="s", path="/s/{number}")
+    service.add_view("post", lambda request: request.validated, schema=InPath)
+    client = served(service)
+    assert client.post("/s/12").json == {"number": 12}
+    refused = client.post("/s/twelve", status=400)
+    assert details(refused) == [("path", "number", '"twelve" is not a number')]
+
+
+def test_validator_of_the_whole_schema_tells_no_name():
+    def never(node, value):
+        raise colander.Invalid(node, "Never")
+
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=Address(validator=never))
+    refused = served(service).post_json("/s", {"town": "t"}, status=400)
+    assert details(refused) == [("body", None, "Never")]
+    assert refused.json["message"] == "body: Never"
+
+
+def test_errors_may_be_answered_by_a_handler_of_the_service():
+    def teapot(request):
+        return Response(json_body=len(request.errors), status=418)
+
+    service = cliquet.Service(name="s", path="/s", error_handler=teapot)
+    service.add_view("post", lambda request: {}, schema=Address)
+    assert served(service).post_json("/s", {}, status=418).json == 1
+
+
+ORIGIN = {"Origin": "http://a.example"}
+PREFLIGHT = {
+    **ORIGIN,
+    "Access-Control-Request-Method": "GET",
+    "Access-Control-Request-Headers": "Authorization, X-Own",
+}
+EXPOSED = {"Backoff", "Retry-After", "Alert", "Content-Length", "Vary"}
+
+
+def exposed(response):
+    return set(response.headers["Access-Control-Expose-Headers"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "url", ["/", "/__heartbeat__", "/__lbheartbeat__", "/echo", "/mushrooms", "/psilos/x"]
+)
+def test_every_endpoint_answers_preflights(serve, url):
+    client = serve({"cors_max_age_seconds": "42", "cors_origins": "http://b http://a.example"})
+    response = client.options(url, headers=PREFLIGHT)
+    assert response.headers["Access-Control-Allow-Origin"] == "http://a.example"
+    assert response.headers["Access-Control-Max-Age"] == "42"
+    assert "GET" in response.headers["Access-Control-Allow-Methods"].split(",")
+    allowed = set(response.headers["Access-Control-Allow-Headers"].split(","))
+    assert {"Authorization", "X-Own"} <= allowed
+    refused = client.options(url, headers={**PREFLIGHT, "Origin": "http://c"}, status=400)
+    assert refused.json["errno"] == 107
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+def test_headers_that_pages_may_read_are_told(serve, alice):
+    client = serve()
+    headers = {**ORIGIN, **alice}
+    record = client.post_json("/spores", {"data": {}}, headers=headers)
+    assert exposed(record) == EXPOSED
+    assert record.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN["Origin"])
+    of_record = EXPOSED | {"Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma"}
+    path = "/spores/" + record.json["data"]["id"]
+    assert exposed(client.get(path, headers=headers)) == of_record
+    assert exposed(client.get("/spores", headers=headers)) == of_record | {
+        "Next-Page",
+        "Total-Records",
+    }
+    assert exposed(client.get("/echo", headers=ORIGIN)) == EXPOSED
+
+
+def test_view_may_tell_further_headers():
+    service = cliquet.Service(name="s", path="/s", cors_headers=("X-One",))
+    service.add_view("get", lambda request: {})
+    assert "X-One" in exposed(served(service).get("/s", headers=ORIGIN))
 
 
 def test_service_may_have_origins_and_age_of_its_own(client):
