@@ -204,10 +204,11 @@ class RouteFactory:
 
         It is the URL without its version prefix.
 
-        :param record_id: on a collection: ask for this record of it (``*``: all of them).
+        :param record_id: on a resource: ask for this record of it (``*``: all of them).
         """
-        if record_id is not None and self.on_collection:
-            return self._uri("record", {**request.matchdict, "id": record_id})
+        if record_id is not None and self._is_on_resource:
+            if record_id != request.matchdict.get("id"):
+                return self._uri("record", {**request.matchdict, "id": record_id})
         return strip_uri_prefix(request.path_info)
 
     def extract_object_id(self, object_uri: str) -> str:

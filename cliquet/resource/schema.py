@@ -69,7 +69,7 @@ class PermissionsSchema(colander.SchemaNode):
             are not a list of texts.
         """
         permissions = super().deserialize(cstruct)
-        if permissions is colander.drop or permissions is colander.null:
+        if not isinstance(permissions, dict):  # they are missing
             return permissions
         for permission in permissions:
             if self.known_permissions and permission not in self.known_permissions:

@@ -1,0 +1,177 @@
+"""Modification of some fields of a record."""
+
+import pytest
+
+from tests.resource.apps import ENGINES, AnyFields, Book, Note, Page, UserResource
+
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+class Counter(UserResource):
+    """A field changes with every change of another one."""
+
+    mapping = AnyFields()
+
+    def process_record(self, new, old=None):
+        new = super().process_record(new, old)
+        if old is not None and new.get("name") != old.get("name"):
+            new["version"] = old.get("version", 0) + 1
+        new.pop("transient", None)
+        return new
+
+
+@pytest.fixture
+def alice(build):
+    return build(Book, Note, Page, Counter).user("alice")
+
+
+@pytest.fixture
+def note(alice):
+    return alice.create("/notes", {"n": 1, "o": {"a": 1, "b": 2}, "none": None})
+
+
+@pytest.fixture
+def url(note):
+    return f"/notes/{note['id']}"
+
+
+@every_engine
+def test_fields_of_the_first_level_are_replaced(alice, note, url):
+    response = alice.patch(url, {"o": {"c": 3}, "new": 1}, status=200)
+    record = response.json["data"]
+    expected = {**note, "o": {"c": 3}, "new": 1, "last_modified": record["last_modified"]}
+    assert record == expected
+    assert record["last_modified"] > note["last_modified"]
+    assert response.headers["ETag"] == f'"{record["last_modified"]}"'
+    assert "Last-Modified" in response.headers
+    assert alice.get(url).json["data"] == record
+
+
+@every_engine
+@pytest.mark.parametrize("changes", [{}, {"n": 1}, {"o": {"b": 2, "a": 1}}, {"none": None}])
+def test_nothing_is_written_if_nothing_changes(alice, note, url, changes):
+    before = alice.get("/notes").headers["ETag"]
+    response = alice.patch(url, changes, status=200)
+    assert response.json["data"] == note
+    assert response.headers["ETag"] == f'"{note["last_modified"]}"'
+    assert alice.get("/notes").headers["ETag"] == before
+
+
+@every_engine
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": True},
+        {"n": 1.0},
+        {"n": "1"},
+        {"n": None},
+        {"o": {"a": 1, "b": 2.0}},
+        {"missing": None},
+    ],
+)
+def test_value_that_is_equal_but_not_the_same_is_a_change(alice, note, url, changes):
+    record = alice.patch(url, changes).json["data"]
+    assert record["last_modified"] > note["last_modified"]
+    (field,) = changes
+    found = alice.get(url).json["data"]
+    assert repr(found[field]) == repr(changes[field])
+
+
+def test_light_answer_tells_what_changed(alice, note, url):
+    headers = {"Response-Behavior": "light"}
+    assert alice.patch(url, {"n": 2, "o": note["o"]}, headers).json == {"data": {"n": 2}}
+    assert alice.patch(url, {"n": 2}, headers).json == {"data": {}}
+
+
+def test_diff_answer_tells_what_differs_from_what_was_sent(alice):
+    book = alice.create("/books", {"title": "A", "pages": 1})
+    path = f"/books/{book['id']}"
+    headers = {"Response-Behavior": "diff"}
+    assert alice.patch(path, {"title": "B"}, headers).json == {"data": {}}
+    # The schema makes an integer of it.
+    assert alice.patch(path, {"pages": "2", "title": "C"}, headers).json == {"data": {"pages": 2}}
+
+
+def test_behavior_is_read_whatever_its_case_and_ignored_if_unknown(alice, note, url):
+    assert alice.patch(url, {"n": 2}, {"Response-Behavior": "LIGHT"}).json == {"data": {"n": 2}}
+    full = alice.patch(url, {"n": 3}, {"Response-Behavior": "x"}).json["data"]
+    assert full["o"] == note["o"]
+
+
+@pytest.mark.parametrize("behavior", ["light", "diff"])
+def test_field_that_is_not_stored_is_not_told(alice, behavior):
+    counter = alice.create("/counters", {"name": "a"})
+    path = f"/counters/{counter['id']}"
+    headers = {"Response-Behavior": behavior}
+    changes = {"transient": 1, "name": "b"}
+    answer = alice.patch(path, changes, headers).json["data"]
+    assert answer == ({"name": "b"} if behavior == "light" else {})
+
+
+def test_field_that_is_not_stored_is_no_change(alice):
+    counter = alice.create("/counters", {"name": "a"})
+    path = f"/counters/{counter['id']}"
+    assert alice.patch(path, {"transient": 1}).json["data"] == counter
+
+
+def test_records_are_processed_with_the_old_one(alice):
+    counter = alice.create("/counters", {"name": "a"})
+    path = f"/counters/{counter['id']}"
+    assert alice.patch(path, {"name": "b"}).json["data"]["version"] == 1
+    assert alice.patch(path, {"name": "b"}).json["data"]["version"] == 1
+    assert alice.patch(path, {"name": "c"}).json["data"]["version"] == 2
+
+
+def test_readonly_field_is_refused_if_it_changes(alice):
+    book = alice.create("/books", {"title": "A", "code": "x"})
+    path = f"/books/{book['id']}"
+    error = alice.patch(path, {"code": "y", "title": "B"}, status=400).json
+    assert error["details"] == [
+        {"location": "body", "name": "code", "description": "Cannot modify code"}
+    ]
+    assert alice.patch(path, {"code": "x", "title": "B"}).json["data"]["title"] == "B"
+    assert alice.put(path, {"title": "B", "code": "y"}).json["data"]["code"] == "y"
+
+
+def test_readonly_field_is_compared_exactly(build):
+    class Options(AnyFields.Options):
+        readonly_fields = ("n",)
+
+    class Fixed(UserResource):
+        mapping = type("FixedSchema", (AnyFields,), {"Options": Options})()
+
+    alice = build(Fixed).user("alice")
+    path = "/fixeds/{id}".format(**alice.create("/fixeds", {"n": 1}))
+    for value in (True, 1.0, "1", None):
+        alice.patch(path, {"n": value}, status=400)
+    alice.patch(path, {"n": 1}, status=200)
+
+
+def test_readonly_field_that_the_record_lacks_may_be_set_once(build):
+    class Options(AnyFields.Options):
+        readonly_fields = ("n",)
+
+    class Fixed(UserResource):
+        mapping = type("FixedSchema", (AnyFields,), {"Options": Options})()
+
+    alice = build(Fixed).user("alice")
+    path = "/fixeds/{id}".format(**alice.create("/fixeds", {}))
+    assert alice.patch(path, {"n": 1}).json["data"]["n"] == 1
+    alice.patch(path, {"n": 2}, status=400)
+
+
+@pytest.mark.parametrize("bad", [None, [], "x", 1])
+def test_data_that_are_no_object_are_refused(alice, url, bad):
+    alice.send("PATCH", url, {"data": bad}, status=400)
+
+
+@every_engine
+def test_shared_record_is_written_by_every_patch(alice):
+    """Whoever modifies a record is added to its ``write``."""
+    page = alice.create("/pages", {"n": 1}, permissions={"read": [alice.id]})
+    path = f"/pages/{page['id']}"
+    response = alice.patch(path, {"n": 1})
+    assert response.json["data"]["last_modified"] > page["last_modified"]
+    light = alice.patch(path, {"n": 1}, {"Response-Behavior": "light"}).json
+    assert light["data"] == {}
+    assert light["permissions"]["read"] == [alice.id]

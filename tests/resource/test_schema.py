@@ -1,0 +1,156 @@
+"""Schemas of resources."""
+
+import time
+
+import colander
+import pytest
+
+from cliquet import schema as old_name
+from cliquet.resource import schema
+from tests.resource.apps import BookSchema
+
+
+def messages(node, value):
+    with pytest.raises(colander.Invalid) as caught:
+        node.deserialize(value)
+    return caught.value.asdict()
+
+
+class TestResourceSchema:
+    def test_options_that_are_not_told_have_defaults(self):
+        class Strange(schema.ResourceSchema):
+            class Options:
+                pass
+
+        assert Strange.get_option("unique_fields") == ()
+        assert Strange.get_option("readonly_fields") == ()
+        assert Strange().get_option("preserve_unknown") is False
+
+    def test_options_may_extend_those_of_another_schema(self):
+        class More(BookSchema):
+            class Options:
+                readonly_fields = (*BookSchema.Options.readonly_fields, "pages")
+
+        assert More.get_option("readonly_fields") == ("code", "pages")
+        assert More().is_readonly("pages")
+        assert not More().is_readonly("title")
+
+    def test_unknown_fields_are_dropped_or_kept(self):
+        class Keep(schema.ResourceSchema):
+            class Options:
+                preserve_unknown = True
+
+        assert Keep().deserialize({"a": 1}) == {"a": 1}
+        assert schema.ResourceSchema().deserialize({"a": 1}) == {}
+
+    def test_schema_may_have_a_type_of_its_own(self):
+        class Strict(schema.ResourceSchema):
+            def schema_type(self):
+                return colander.Mapping(unknown="raise")
+
+        with pytest.raises(colander.Invalid):
+            Strict().deserialize({"a": 1})
+
+    def test_fields_may_prepare_their_values(self):
+        class Stripped(colander.SchemaNode):
+            schema_type = colander.String
+            missing = None
+
+            def preparer(self, value):
+                return value.strip() if value else value
+
+        class Strips(schema.ResourceSchema):
+            a = Stripped()
+            b = Stripped(missing=colander.drop)
+
+        assert Strips().deserialize({"a": " x "}) == {"a": "x"}
+        assert Strips().deserialize({}) == {"a": None}
+
+
+class TestTimeStamp:
+    def test_alone_it_is_now(self):
+        assert abs(schema.TimeStamp().deserialize() - time.time() * 1000) < 60_000
+        assert isinstance(schema.TimeStamp().deserialize(colander.null), int)
+
+    def test_value_is_taken(self):
+        assert schema.TimeStamp().deserialize(12) == 12
+        assert schema.TimeStamp().deserialize("12") == 12
+
+    def test_without_auto_now_the_missing_value_is(self):
+        assert schema.TimeStamp(auto_now=False).deserialize() is None
+        assert schema.TimeStamp(auto_now=False, missing=-1).deserialize() == -1
+        node = schema.TimeStamp(auto_now=False, missing=colander.required)
+        with pytest.raises(colander.Invalid):
+            node.deserialize()
+
+    def test_what_is_no_integer_is_invalid(self):
+        assert messages(schema.TimeStamp(name="t"), "abc") == {"t": '"abc" is not a number'}
+
+    def test_title_tells_what_it_is(self):
+        assert schema.TimeStamp().title == "Epoch timestamp"
+
+
+class TestURL:
+    @pytest.mark.parametrize(
+        "url", ["http://a.example", "https://a.example/b?c=d#e", "http://a.example/" + "b" * 2000]
+    )
+    def test_urls_are_valid(self, url):
+        assert schema.URL().deserialize(url) == url
+
+    @pytest.mark.parametrize(
+        "bad",
+        ["", "  ", "not a url", "http://", "http://a.example/" + "b" * 2048, None, colander.null],
+    )
+    def test_others_are_not(self, bad):
+        with pytest.raises(colander.Invalid):
+            schema.URL().deserialize(bad)
+
+    def test_length_is_at_most_2048(self):
+        url = "http://a.example/"
+        longest = url + "b" * (2048 - len(url))
+        assert schema.URL().deserialize(longest) == longest
+        with pytest.raises(colander.Invalid):
+            schema.URL().deserialize(longest + "b")
+
+    def test_white_space_is_stripped(self):
+        assert schema.URL().deserialize("  http://a.example\n") == "http://a.example"
+
+    def test_it_may_be_missing(self):
+        assert schema.URL(missing="").deserialize(colander.null) == ""
+
+
+class TestPermissionsSchema:
+    def test_any_permission_is_known_by_default(self):
+        given = {"read": ["a", "b"], "x": []}
+        assert schema.PermissionsSchema().deserialize(given) == given
+
+    def test_permission_that_is_not_known_is_invalid(self):
+        node = schema.PermissionsSchema(name="permissions", permissions=("read", "write"))
+        assert node.deserialize({"read": ["a"]}) == {"read": ["a"]}
+        assert messages(node, {"reed": []}) == {"permissions": '"reed" is not one of read, write'}
+
+    @pytest.mark.parametrize("bad", [1, "abc", None, {"a": 1}, True])
+    def test_principals_that_are_no_list_are_invalid(self, bad):
+        found = messages(schema.PermissionsSchema(name="permissions"), {"read": bad})
+        assert found == {"permissions.read": f'"{bad}" is not iterable'}
+
+    @pytest.mark.parametrize("bad", [1, None, [], {}])
+    def test_principals_that_are_no_texts_are_invalid(self, bad):
+        found = messages(schema.PermissionsSchema(name="permissions"), {"read": ["a", bad]})
+        assert found == {"permissions.read": "principals should be texts"}
+
+    @pytest.mark.parametrize("bad", [[], "x", 1])
+    def test_permissions_that_are_no_object_are_invalid(self, bad):
+        with pytest.raises(colander.Invalid):
+            schema.PermissionsSchema().deserialize(bad)
+
+    def test_they_may_be_missing(self):
+        assert schema.PermissionsSchema(missing=colander.drop).deserialize() is colander.drop
+        assert schema.PermissionsSchema(missing=colander.null).deserialize() is colander.null
+        assert schema.PermissionsSchema(missing=None).deserialize() is None
+
+
+@pytest.mark.parametrize("name", ["ResourceSchema", "PermissionsSchema", "TimeStamp", "URL"])
+def test_old_module_has_the_same_names(name):
+    assert getattr(old_name, name) is getattr(schema, name)
+    assert name in old_name.__all__

@@ -1,0 +1,293 @@
+"""What is refused: bodies, ids, values that can't be kept."""
+
+import json
+import uuid
+
+import colander
+import pytest
+
+from cliquet.storage.generators import Generator
+from tests.resource.apps import ENGINES, AnyFields, Book, Note, Page, UserResource
+
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+JSON = {"Content-Type": "application/json"}
+
+
+class SoundSchema(AnyFields):
+    frequency = colander.SchemaNode(colander.Float(), validator=colander.Range(min=1))
+    author = colander.SchemaNode(
+        colander.Mapping(),
+        colander.SchemaNode(colander.String(), name="name"),
+        name="author",
+        missing=colander.drop,
+    )
+
+
+class Sound(UserResource):
+    mapping = SoundSchema()
+
+
+@pytest.fixture
+def api(build):
+    return build(Book, Note, Page, Sound)
+
+
+@pytest.fixture
+def alice(api):
+    return api.user("alice")
+
+
+def details(response):
+    assert response.json["errno"] == 107
+    assert response.json["error"] == "Invalid parameters"
+    return [
+        (item["location"], item["name"], item["description"]) for item in response.json["details"]
+    ]
+
+
+# Schemas.
+
+
+def test_unknown_fields_are_dropped(alice):
+    book = alice.create("/books", {"title": "A", "unknown": 1})
+    assert set(book) == {"id", "last_modified", "title", "pages", "code"}
+    path = f"/books/{book['id']}"
+    assert "unknown" not in alice.put(path, {"title": "B", "unknown": 1}).json["data"]
+    assert "unknown" not in alice.patch(path, {"title": "C", "unknown": 1}).json["data"]
+
+
+@every_engine
+def test_unknown_fields_are_kept_if_the_schema_says_so(alice):
+    data = {"any": {"thing": [1, None, True, 1.0, "é"]}, "": 1, "a.b": 2, "__x__": 3}
+    note = alice.create("/notes", data)
+    path = f"/notes/{note['id']}"
+    assert {key: note[key] for key in data} == data
+    assert alice.get(path).json["data"] == note
+    patched = alice.patch(path, {"more": 1}).json["data"]
+    assert patched == {**note, "more": 1, "last_modified": patched["last_modified"]}
+    assert "any" not in alice.put(path, {"n": 1}).json["data"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_missing_field_is_told(alice, method):
+    path = "/books" if method == "POST" else f"/books/{uuid.uuid4()}"
+    response = alice.send(method, path, {"data": {}}, status=400)
+    assert details(response) == [("body", "data.title", "Required")]
+    assert response.json["message"] == "data.title in body: Required"
+
+
+def test_invalid_field_is_told_with_its_place(alice):
+    data = {"frequency": "x", "author": {}}
+    response = alice.post("/sounds", data, status=400)
+    assert [(location, name) for location, name, _ in details(response)] == [
+        ("body", "data.frequency"),
+        ("body", "data.author.name"),
+    ]
+
+
+def test_patch_that_makes_the_record_invalid_is_refused(alice):
+    sound = alice.create("/sounds", {"frequency": 2, "author": {"name": "A"}})
+    path = f"/sounds/{sound['id']}"
+    for changes in ({"frequency": 0}, {"frequency": None}, {"author": {}}, {"author": 1}):
+        assert details(alice.patch(path, changes, status=400))[0][1].startswith("data.")
+    assert alice.get(path).json["data"] == sound
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"title": "A"},
+        {"data": None},
+        {"data": []},
+        {"data": "x"},
+        {"data": 1},
+        {"permissions": {}},
+    ],
+)
+@pytest.mark.parametrize("path", ["/books", "/notes"])
+def test_body_without_data_is_refused(alice, path, body):
+    record = alice.create(path, {"title": "A"})
+    for method, url in [("POST", path), ("PUT", f"{path}/{record['id']}")]:
+        assert details(alice.send(method, url, body, status=400))
+    assert details(alice.send("PATCH", f"{path}/{record['id']}", body, status=400))
+    assert alice.list(path) == [record]
+
+
+@pytest.mark.parametrize("path", ["/books", "/notes", "/pages"])
+def test_other_keys_beside_the_data_are_refused(alice, path):
+    record = alice.create(path, {"title": "A"})
+    body = {"data": {"title": "B"}, "other": 1}
+    url = f"{path}/{record['id']}"
+    for method, target in [("POST", path), ("PUT", url), ("PATCH", url)]:
+        found = details(alice.send(method, target, body, status=400))
+        assert found == [("body", "other", "other is not allowed")]
+
+
+def test_permissions_are_for_shareable_resources_alone(alice):
+    response = alice.post("/notes", {}, permissions={"read": []}, status=400)
+    assert details(response) == [("body", "permissions", "permissions is not allowed")]
+
+
+# Bodies.
+
+NOT_JSON = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'"x"',
+    b"1",
+    b'{"data": {"a": NaN}}',
+    b'{"data": {"a": Infinity}}',
+    b'{"data": {"a": -Infinity}}',
+    b'{"data": {"a": 1e999}}',
+    b'{"data": {"a": "\xff"}}',
+    b'{"data": {"a": "\xed\xa0\x80"}}',
+    b'{"data": {"a": "\\ud800"}}',
+    b'{"data": {"\\udfff": 1}}',
+    b'{"data": {"a": "\\u0000"}}',
+    b'{"data": {"\\u0000": 1}}',
+    b'{"data": {"a": "b",}}',
+    '{"data": {}}'.encode("utf-16"),
+    b'{"data": {"a": ' + b"[" * 101 + b"]" * 101 + b"}}",
+    b'{"data": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    b'{"data": {"a": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}}",
+    b"\xef\xbb\xbf{",
+]
+
+
+@pytest.mark.parametrize("body", NOT_JSON, ids=range(len(NOT_JSON)))
+def test_body_that_cannot_be_kept_is_a_400(alice, body):
+    note = alice.create("/notes", {"n": 1})
+    url = f"/notes/{note['id']}"
+    for method, path in [("POST", "/notes"), ("PUT", url), ("PATCH", url)]:
+        response = alice.raw(method, path, body, status=400, **JSON)
+        assert details(response)
+    assert alice.list("/notes") == [note]
+
+
+KEPT = [
+    10**30,
+    -(10**19),
+    2**63,
+    0.1,
+    1e308,
+    5e-324,
+    1.0,
+    -0.0,
+    1,
+    True,
+    "\u0001\u007f\ufffe\U0001f600",
+    "\\u0000",
+    {"": {"": ""}},
+    [[[]]],
+    None,
+    {"\u2028": "\\ud800"},
+]
+
+
+@every_engine
+@pytest.mark.parametrize("value", KEPT, ids=range(len(KEPT)))
+def test_what_is_accepted_comes_back_as_it_was(alice, value):
+    note = alice.create("/notes", {"value": value})
+    for found in (note, alice.get(f"/notes/{note['id']}").json["data"], alice.list("/notes")[0]):
+        assert json.dumps(found["value"]) == json.dumps(value)
+
+
+@every_engine
+def test_hundred_levels_are_kept(alice):
+    value = 1
+    for _ in range(98):
+        value = [value]
+    note = alice.create("/notes", {"value": value})
+    assert alice.get(f"/notes/{note['id']}").json["data"]["value"] == value
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "x"])
+def test_body_of_another_type_is_a_415(alice, content_type):
+    note = alice.create("/notes", {"n": 1})
+    url = f"/notes/{note['id']}"
+    for method, path in [("POST", "/notes"), ("PUT", url), ("PATCH", url)]:
+        headers = {"Content-Type": content_type}
+        response = alice.raw(method, path, b'{"data": {}}', status=415, **headers)
+        assert response.json["code"] == 415
+        assert response.json["errno"] == 107
+    assert alice.list("/notes") == [note]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_type_of_json_is_accepted_with_its_charset(alice, content_type):
+    headers = {"Content-Type": content_type}
+    alice.raw("POST", "/notes", b'{"data": {}}', status=201, **headers)
+
+
+def test_client_that_accepts_no_json_gets_a_406(alice):
+    for path in ("/notes", f"/notes/{uuid.uuid4()}"):
+        response = alice.get(path, {"Accept": "text/html"}, status=406)
+        assert response.json["errno"] == 107
+    alice.get("/notes", {"Accept": "text/html, application/*;q=0.5"}, status=200)
+
+
+# Ids.
+
+BAD_IDS = [
+    "abc",
+    "E0E4F2D4-1F5E-4A1A-9B6A-0C1A6D3B7F10",
+    "e0e4f2d4-1f5e-1a1a-9b6a-0c1a6d3b7f10",
+    "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10%0A",
+    "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10%00",
+    "%00",
+    "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10%20",
+    "%C3%A9",
+    "*",
+    "%2A",
+]
+
+
+@pytest.mark.parametrize("bad", BAD_IDS)
+def test_id_that_the_generator_does_not_make_is_a_400(alice, bad):
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        body = {"data": {"n": 1}} if method in ("PUT", "PATCH") else None
+        response = alice.send(method, f"/notes/{bad}", body, status=400)
+        assert details(response) == [("path", None, "Invalid record id")]
+        assert response.json["message"] == "path: Invalid record id"
+    assert alice.list("/notes") == []
+
+
+@pytest.mark.parametrize("bad", ["abc", "", 1, None, True, [], {}, 1.5, str(uuid.uuid4()) + "\n"])
+@pytest.mark.parametrize("path", ["/notes", "/books", "/pages"])
+def test_posted_id_that_the_generator_does_not_make_is_a_400(alice, path, bad):
+    response = alice.post(path, {"id": bad, "title": "A"}, status=400)
+    assert details(response) == [("path", None, "Invalid record id")]
+
+
+class Words(Generator):
+    regexp = r"^[a-z\n\0]+$"
+    count = 0
+
+    def __call__(self):
+        Words.count += 1
+        return "word" + "x" * Words.count
+
+
+@every_engine
+def test_other_generator_makes_and_checks_the_ids(build):
+    settings = {"id_generator": f"{__name__}.Words"}
+    alice = build(Note, settings=settings, setup=None).user("alice")
+    assert alice.create("/notes")["id"].startswith("wordx")
+    alice.put("/notes/abc", {}, status=201)
+    assert alice.create("/notes", {"id": "def"})["id"] == "def"
+    for bad in ("ABC", str(uuid.uuid4()), "abc%0A", "abc%00", "a%0Ab%00"):
+        alice.put(f"/notes/{bad}", {}, status=400)
+    assert len(alice.list("/notes")) == 3
+
+
+def test_path_that_is_not_utf8_is_a_400(alice):
+    assert alice.get("/notes/%FF", status=400).json["errno"] == 107
+
+
+def test_path_below_a_record_is_a_404(alice):
+    note = alice.create("/notes")
+    assert alice.get(f"/notes/{note['id']}/x", status=404).json["errno"] == 111
