@@ -5,27 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from cornice.errors import Errors
+from pyramid.interfaces import IRoutesMapper
+from pyramid.registry import Registry
 from pyramid.response import Response
 from pyramid.testing import DummyRequest as PyramidDummyRequest
+from webob.headers import EnvironHeaders
 
+from cliquet.authentication import user_info
 from cliquet.errors import ERRORS, JSON_TYPE
+from cliquet.events import ACTIONS
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.storage.generators import UUID4
-from cliquet.utils import encode64
+from cliquet.utils import encode64, follow_subrequest
 
 try:
     from webtest.app import TestRequest
 except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    TestRequest = object
+    TestRequest = None
 
 
-class DummyRegistry:
+class DummyRegistry(Registry):
     """A registry with the default settings, and no backend."""
 
     def __init__(self) -> None:
-        self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
+        super().__init__("cliquet.testing")
+        self.settings = dict(DEFAULT_SETTINGS)
         self.id_generator = UUID4()
         self.route_prefix = "v0"
+        self.heartbeats: dict[str, Any] = {}
+        self.public_settings = {"batch_max_requests", "readonly"}
+        self.api_capabilities: dict[str, Any] = {}
         self.cornice_services: dict[str, Any] = {}
         self.statsd = None
 
@@ -33,12 +42,18 @@ class DummyRegistry:
 class DummyRequest(PyramidDummyRequest):
     """A request to call views, resources and helpers with, in unit tests.
 
+    It is that of the user ``bob``. What it lacks can be given, or set.
+
     :param kwargs: attributes, and what Pyramid's own takes: ``params``, ``headers``…
     """
 
+    headers: Any
     # Pyramid's own attributes ask a security policy.
     authenticated_userid: Any = "bob"
     effective_principals: Any = ("system.Everyone", "system.Authenticated", "bob")
+
+    get_user_info = user_info
+    follow_subrequest = follow_subrequest
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         attributes: dict[str, Any] = {
@@ -60,12 +75,26 @@ class DummyRequest(PyramidDummyRequest):
         registry = kwargs.pop("registry", None) or DummyRegistry()
         super().__init__(*args, **{**attributes, **kwargs})
         self.registry = registry
+        # As those of real requests, their names may be in any case.
+        headers = EnvironHeaders(self.environ)
+        headers.update(self.headers)
+        self.headers = headers
         #: What was given to :meth:`notify_resource_event`.
         self.notified: list[dict[str, Any]] = []
 
-    def notify_resource_event(self, **kwargs: Any) -> None:
+    def route_url(self, route_name: str, *elements: Any, **kw: Any) -> str:
+        """Return the URL of a route; if the registry knows none, one that has its name."""
+        if self.registry.queryUtility(IRoutesMapper) is None:
+            return "/".join((self.application_url, route_name, *map(str, elements)))
+        url: str = super().route_url(route_name, *elements, **kw)
+        return url
+
+    def notify_resource_event(
+        self, timestamp: int, data: Any, action: ACTIONS, old: Any = None
+    ) -> None:
         """Note the event in :attr:`notified`."""
-        self.notified.append(kwargs)
+        event = {"timestamp": timestamp, "data": data, "action": action, "old": old}
+        self.notified.append(event)
 
     def get_resource_events(self, after_commit: bool = False) -> list[Any]:
         """Return no event."""
@@ -82,7 +111,10 @@ def get_request_class(prefix: str) -> type:
         app.get("/articles")
 
     :param prefix: without slashes; empty: none.
+    :raises ImportError: without the package ``webtest``.
     """
+    if TestRequest is None:
+        raise ImportError("The package webtest is missing (pip install webtest)")
 
     class PrefixedRequestClass(TestRequest):
         @classmethod

@@ -3,8 +3,12 @@ import webtest
 
 from cliquet import testing
 from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.events import ACTIONS
+from cliquet.permission.memory import Permission
 from cliquet.storage.memory import Storage
-from tests.testapp import Mushroom
+from cliquet.views.heartbeat import get_heartbeat
+from cliquet.views.hello import get_hello
+from tests.testapp import Mushroom, Psilo
 
 
 def test_request_classes_add_the_prefix(serve):
@@ -26,6 +30,54 @@ def test_dummy_request_is_enough_for_a_resource():
     assert [r["name"] for r in resource.collection_get()["data"]] == ["n"]
     assert request.get_resource_events() == []
     assert "bob" in request.effective_principals
+
+
+def test_dummy_request_is_enough_for_a_shared_resource():
+    body = {"data": {"a": 1}, "permissions": {"read": ["system.Everyone"]}}
+    request = testing.DummyRequest(method="POST", json_body=body, validated=body)
+    request.registry.storage = Storage()
+    request.registry.permission = Permission()
+    created = Psilo(request).collection_post()
+    request.matchdict = {"id": created["data"]["id"]}
+    assert Psilo(request).get()["data"] == created["data"]
+    assert created["permissions"] == {
+        "read": ["system.Everyone"],
+        "write": [request.prefixed_userid],
+    }
+
+
+def test_dummy_request_is_enough_for_views():
+    request = testing.DummyRequest()
+    hello = get_hello(request)
+    assert hello["url"] == "http://example.com/hello"
+    assert hello["user"] == {"id": "basicauth:bob"}
+    request.registry.heartbeats["plugin"] = lambda request: False
+    assert get_heartbeat(request) == {"plugin": False}
+    assert request.response.status_code == 503
+
+
+def test_urls_of_a_dummy_request_are_those_of_its_application(serve):
+    request = testing.DummyRequest(registry=serve().registry)
+    assert request.route_url("hello") == "http://example.com/v0/"
+
+
+def test_headers_of_a_dummy_request_may_be_in_any_case():
+    request = testing.DummyRequest(headers={"if-match": '"1"'}, params={"a": "1"})
+    assert request.headers["If-Match"] == '"1"'
+    assert request.GET == {"a": "1"}
+
+
+def test_events_are_noted_as_they_are_notified():
+    request = testing.DummyRequest()
+    request.notify_resource_event(1, {"id": "a"}, ACTIONS.UPDATE, old={})
+    expected = {"timestamp": 1, "data": {"id": "a"}, "action": ACTIONS.UPDATE, "old": {}}
+    assert request.notified == [expected]
+
+
+def test_package_that_is_missing_is_told(monkeypatch):
+    monkeypatch.setattr(testing, "TestRequest", None)
+    with pytest.raises(ImportError, match="pip install webtest"):
+        testing.get_request_class("v0")
 
 
 def test_dummy_request_collects_errors():
