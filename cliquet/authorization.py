@@ -242,9 +242,14 @@ class RouteFactory:
             object_id_match=pattern,
             get_bound_permissions=get_bound_permissions,
         )
-        # ``*`` also matches what is nested under a record.
-        depth = pattern.count("/")
-        return [self.extract_object_id(uri) for uri in uris if uri.count("/") == depth]
+        # ``*`` also matches what is nested under a record, and may be in the URL of the collection.
+        before, _, after = pattern.rpartition("*")
+        end = -len(after) or None
+        return [
+            self.extract_object_id(uri)
+            for uri in uris
+            if uri.startswith(before) and uri.endswith(after) and "/" not in uri[len(before) : end]
+        ]
 
     def fetch_shared_records(
         self,

@@ -109,7 +109,7 @@ class ViewSet:
 
     def get_name(self, resource_cls: Any) -> str:
         """Return the name of the resource."""
-        name: str = self.__dict__.get("name") or resource_cls.__name__.lower()
+        name: str = getattr(self, "name", None) or resource_cls.__name__.lower()
         return name
 
     def get_service_name(self, endpoint_type: str, resource_cls: Any) -> str:

@@ -1,0 +1,277 @@
+"""Registration of resources, and their viewsets."""
+
+import sys
+import types
+
+import colander
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+import cliquet
+from cliquet import resource
+from cliquet.authorization import DYNAMIC, PRIVATE, RouteFactory
+from cliquet.resource import ShareableViewSet, UserResource, ViewSet, register_resource
+from tests.resource.apps import SETTINGS, AnyFields, Book, Note, Page
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """An empty module, for applications to scan."""
+    module = types.ModuleType("library_of_one_test")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
+
+
+def scanned(module, **settings):
+    config = Configurator(settings={**SETTINGS, **settings})
+    cliquet.initialize(config, version="1.0")
+    config.scan(module)
+    config.commit()
+    return config
+
+
+MEMORY = {"storage_backend": "cliquet.storage.memory"}
+
+
+def declare(module, base="UserResource", registered="resource.register()"):
+    """Do what an application's module does."""
+    source = f"""
+from cliquet import resource
+
+@{registered}
+class Thing(resource.{base}):
+    pass
+"""
+    exec(source, module.__dict__)
+
+
+def patterns(config):
+    return {
+        route["introspectable"]["pattern"].lstrip("/")
+        for route in config.introspector.get_category("routes")
+    }
+
+
+def test_resource_is_registered_when_its_module_is_scanned(module):
+    declare(module)
+    assert {"v1/things", "v1/things/{id}"} <= patterns(scanned(module, **MEMORY))
+
+
+def test_arguments_are_attributes_of_the_viewset(module):
+    arguments = "name='object', collection_path='/all/{resource_name}s', record_path='/o/{{id}}'"
+    declare(module, registered=f"resource.register({arguments})")
+    assert {"v1/all/objects", "v1/o/{id}"} <= patterns(scanned(module, **MEMORY))
+
+
+def test_class_may_be_registered_several_times(module):
+    declare(module, registered="resource.register()\n@resource.register(name='other')")
+    assert {"v1/things", "v1/others"} <= patterns(scanned(module, **MEMORY))
+
+
+def test_resource_without_storage_is_an_error_that_tells_the_setting(module):
+    declare(module)
+    with pytest.raises(ConfigurationError, match="storage_backend"):
+        scanned(module)
+
+
+def test_shareable_resource_without_permission_backend_is_an_error(module):
+    declare(module, "ShareableResource")
+    with pytest.raises(ConfigurationError, match="permission_backend"):
+        scanned(module, **MEMORY)
+    with pytest.raises(ConfigurationError, match="storage_backend"):
+        scanned(module, permission_backend="cliquet.permission.memory")
+    both = {"permission_backend": "cliquet.permission.memory", **MEMORY}
+    assert "v1/things" in patterns(scanned(module, **both))
+
+
+class TestRegisterResource:
+    def test_services_carry_what_they_were_made_of(self):
+        collection, record = register_resource(Book)
+        assert (collection.type, record.type) == ("collection", "record")
+        assert collection.name == "book-collection"
+        assert record.name == "book-record"
+        for service in (collection, record):
+            assert service.resource is Book
+            assert isinstance(service.viewset, ViewSet)
+            assert service.collection_path == "/books"
+            assert service.record_path == "/books/{id}"
+        assert (collection.path, record.path) == ("/books", "/books/{id}")
+        assert collection.defined_methods == ["GET", "HEAD", "POST", "DELETE"]
+        assert record.defined_methods == ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
+
+    def test_viewset_may_be_given(self):
+        viewset = ViewSet(collection_path="/them", record_path="/them/{{id}}")
+        collection, record = register_resource(Book, viewset=viewset)
+        assert collection.viewset is viewset
+        assert (collection.path, record.path) == ("/them", "/them/{id}")
+
+    def test_arguments_override_the_viewset_that_is_given(self):
+        viewset = ViewSet(collection_path="/them", record_path="/them/{{id}}")
+        collection, record = register_resource(Book, viewset=viewset, collection_path="/us")
+        assert (collection.path, record.path) == ("/us", "/them/{id}")
+
+    def test_class_may_have_a_viewset_of_its_own(self):
+        class Views(ViewSet):
+            record_methods = ("GET",)
+
+        class Short(UserResource):
+            default_viewset = Views
+
+        _, record = register_resource(Short)
+        assert record.defined_methods == ["GET", "HEAD"]
+
+    def test_class_whose_constructor_takes_no_context_gets_it_all_the_same(self, build):
+        class Old(UserResource):
+            mapping = AnyFields()
+
+            def __init__(self, request):
+                super().__init__(request)
+                self.seen = self.context
+
+        alice = build(Old).user("alice")
+        record = alice.create("/olds", {"n": 1})
+        assert alice.put(f"/olds/{record['id']}", {"n": 2}, status=200).json["data"]["n"] == 2
+
+    def test_class_whose_constructor_takes_anything_is_left_alone(self):
+        class Any(UserResource):
+            def __init__(self, request, **kwargs):
+                super().__init__(request, **kwargs)
+
+        assert register_resource(Any)[0].resource is Any
+
+
+class TestDisabledEndpoints:
+    def test_methods_are_those_of_the_registration(self, build):
+        methods = {"collection_methods": ("GET", "POST"), "record_methods": ("get", "put")}
+        alice = build((Note, methods)).user("alice")
+        note = alice.create("/notes")
+        alice.delete("/notes", status=405)
+        alice.get(f"/notes/{note['id']}")
+        alice.put(f"/notes/{note['id']}", {})
+        assert alice.delete(f"/notes/{note['id']}", status=405).json["errno"] == 115
+
+    def test_settings_disable_endpoints(self, build):
+        settings = {
+            "collection_note_delete_enabled": "false",
+            "record_note_patch_enabled": "no",
+            "record_note_get_enabled": "true",
+        }
+        alice = build(Note, Book, settings=settings).user("alice")
+        note = alice.create("/notes")
+        alice.delete("/notes", status=405)
+        alice.patch(f"/notes/{note['id']}", {}, status=405)
+        alice.get(f"/notes/{note['id']}", status=200)
+        alice.delete("/books", status=200)
+
+    def test_settings_tell_resources_by_their_name(self, build):
+        settings = {"collection_memo_delete_enabled": "false"}
+        alice = build((Note, {"name": "memo"}), settings=settings).user("alice")
+        alice.delete("/memos", status=405)
+
+    @pytest.mark.parametrize("engine", ["memory", "sqlite"])
+    def test_readonly_leaves_what_reads(self, build, engine):
+        build(Note, Page).user("alice").create("/notes")
+        alice = build(Note, Page, settings={"readonly": "true"}).user("alice")
+        listed = alice.get("/notes")
+        assert listed.headers["ETag"]
+        alice.head("/notes", status=200)
+        alice.get("/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", status="4*")
+        for path, method in [
+            ("/notes", "POST"),
+            ("/notes", "DELETE"),
+            ("/pages", "POST"),
+            ("/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", "PUT"),
+            ("/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", "PATCH"),
+            ("/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", "DELETE"),
+        ]:
+            body = {"data": {}} if method in ("POST", "PUT", "PATCH") else None
+            alice.send(method, path, body, status=405)
+
+
+class TestViewSet:
+    def test_most_specific_arguments_win(self):
+        viewset = ViewSet(
+            default_arguments={"a": 1, "b": 1, "c": 1, "d": 1},
+            default_get_arguments={"b": 2, "c": 2, "d": 2},
+            default_collection_arguments={"c": 3, "d": 3},
+            collection_get_arguments={"d": 4},
+        )
+        found = viewset.get_view_arguments("collection", Book, "GET")
+        assert found == {"a": 1, "b": 2, "c": 3, "d": 4}
+        assert viewset.collection_arguments(Book, "GET") == found
+        found = viewset.record_arguments(Book, "get")
+        assert (found["c"], found["d"]) == (2, 2)
+
+    def test_method_that_has_no_arguments_gets_the_default_ones(self):
+        found = ViewSet().get_view_arguments("record", Book, "TRACE")
+        assert found == {"permission": PRIVATE, "accept": "application/json"}
+
+    def test_schema_of_the_arguments_is_kept(self):
+        schema = colander.MappingSchema()
+        viewset = ViewSet(collection_post_arguments={"schema": schema})
+        assert viewset.collection_arguments(Book, "POST")["schema"] is schema
+
+    def test_arguments_of_one_view_are_not_shared_with_another(self):
+        viewset = ViewSet()
+        viewset.collection_arguments(Book, "POST")["x"] = 1
+        assert "x" not in viewset.collection_arguments(Note, "POST")
+        assert "x" not in ViewSet.default_arguments
+
+    def test_schema_of_the_resource_is_for_post_and_put(self):
+        viewset = ViewSet()
+        for method, unknown in [("POST", {"pages"}), ("put", {"pages"}), ("PATCH", set())]:
+            data = viewset.get_record_schema(Book, method)["data"]
+            assert {node.name for node in data} >= unknown
+        assert list(viewset.get_record_schema(Book, "PATCH")["data"]) == []
+
+    def test_methods_whose_data_the_schema_validates_may_be_told(self):
+        viewset = ViewSet(validate_schema_for=("post",))
+        assert list(viewset.get_record_schema(Book, "PUT")["data"]) == []
+
+    def test_permission_is_private_or_depends_on_the_request(self):
+        assert ViewSet().collection_arguments(Book, "GET")["permission"] == PRIVATE
+        assert ShareableViewSet().collection_arguments(Page, "GET")["permission"] == DYNAMIC
+
+    def test_names(self):
+        viewset = ViewSet()
+        assert viewset.get_view("collection", "GET") == "collection_get"
+        assert viewset.get_view("record", "GET") == "get"
+        assert viewset.get_name(Book) == "book"
+        assert ViewSet(name="tome").get_name(Book) == "tome"
+        assert viewset.get_service_name("record", Book) == "book-record"
+        assert viewset.get_service_arguments()["factory"] is RouteFactory
+
+    def test_name_may_be_an_attribute_of_a_class_of_viewsets(self):
+        class Views(ViewSet):
+            name = "tome"
+
+        assert Views().get_name(Book) == "tome"
+
+    def test_factory_may_be_another(self):
+        class Factory(RouteFactory):
+            pass
+
+        assert ViewSet(factory=Factory).get_service_arguments()["factory"] is Factory
+
+    def test_endpoints_are_enabled_unless_the_settings_say_otherwise(self):
+        enabled = ViewSet().is_endpoint_enabled
+        assert enabled("record", "book", "get", {})
+        assert not enabled("record", "book", "get", {"record_book_get_enabled": "false"})
+        assert not enabled("record", "book", "put", {"readonly": True})
+        for method in ("get", "HEAD", "options"):
+            assert enabled("record", "book", method, {"readonly": True})
+        assert enabled("record", "book", "put", {"readonly": "false"})
+
+    def test_shareable_patch_needs_data_or_permissions(self):
+        schema = ShareableViewSet().get_record_schema(Page, "PATCH")
+        assert schema.deserialize({"permissions": {}}) == {"permissions": {}}
+        with pytest.raises(colander.Invalid) as caught:
+            schema.deserialize({})
+        assert "Provide at least one" in caught.value.asdict()["data"]
+
+
+def test_names_that_applications_import_are_there():
+    assert resource.BaseResource is UserResource
+    for name in resource.__all__:
+        assert hasattr(resource, name)
