@@ -128,8 +128,12 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     if len(request.errors):
         return
     body = json_object(request)
-    if len(request.errors):
-        return
+    if not len(request.errors):
+        validate(request, schema, body)
+
+
+def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
+    """Validate a body, and the values of nodes elsewhere, or note what is wrong with them."""
     values = {**body, **_located(request, schema)}
     try:
         request.validated.update(schema.deserialize(values))

@@ -11,8 +11,8 @@ from pyramid import httpexceptions
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
-from cliquet.errors import raise_invalid
-from cliquet.service import Service
+from cliquet.errors import add_error, raise_invalid
+from cliquet.service import Service, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, build_response, merge_dicts, strip_uri_prefix
 
@@ -73,15 +73,23 @@ def _merged(request: Any, defaults: dict[str, Any]) -> Any:
 batch = Service(name="batch", path="/batch", description="Batch operations")
 
 
-@batch.post(schema=BatchPayloadSchema(), permission=NO_PERMISSION_REQUIRED)
+def _validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+    """Validate the body, unless it has too many requests: ``defaults`` is copied into each."""
+    body = json_object(request)
+    requests = body.get("requests")
+    limit = integer_or_none(request.registry.settings["batch_max_requests"])
+    if limit is not None and isinstance(requests, list) and len(requests) > limit:
+        add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
+    if not len(request.errors):
+        validate(request, schema, body)
+
+
+@batch.post(
+    schema=BatchPayloadSchema(), validators=(_validator,), permission=NO_PERMISSION_REQUIRED
+)
 def post_batch(request: Any) -> Any:
     """Send the requests one after the other, in one transaction."""
     requests = request.validated["requests"]
-    limit = integer_or_none(request.registry.settings["batch_max_requests"])
-    if limit is not None and len(requests) > limit:
-        raise_invalid(
-            request, name="requests", description=f"Number of requests is limited to {limit}"
-        )
     if hasattr(request, "parent") or any(_is_batch(item["path"]) for item in requests):
         raise_invalid(
             request,

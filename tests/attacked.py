@@ -1,0 +1,241 @@
+"""An application to attack, and the client of the attackers, who keep to no rule.
+
+The client calls the WSGI application itself: no library stands between, that would refuse what
+servers let through. Each answer must be one of the protocol, or :meth:`Client.send` fails.
+"""
+
+import contextlib
+import io
+import json
+import uuid
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import colander
+from pyramid.config import Configurator
+
+import cliquet
+from cliquet import resource
+
+ENGINES = ("memory", "sqlite")
+
+
+class StrictSchema(resource.ResourceSchema):
+    name = colander.SchemaNode(colander.String())
+    edible = colander.SchemaNode(colander.Boolean(), missing=True)
+    size = colander.SchemaNode(colander.Integer(), missing=0)
+    weight = colander.SchemaNode(colander.Float(), missing=colander.drop)
+
+
+class OpenSchema(resource.ResourceSchema):
+    class Options:
+        preserve_unknown = True
+
+
+class UniqueSchema(resource.ResourceSchema):
+    url = resource.schema.URL(missing=colander.drop)
+    device = colander.SchemaNode(colander.String(), missing="")
+
+    class Options:
+        preserve_unknown = True
+        unique_fields = ("url", "code")
+        readonly_fields = ("device",)
+
+
+class SharedSchema(resource.ResourceSchema):
+    class Options:
+        preserve_unknown = True
+        unique_fields = ("slug",)
+
+
+class Mushroom(resource.UserResource):
+    mapping = StrictSchema()
+
+
+class Spore(resource.UserResource):
+    mapping = OpenSchema()
+
+
+class Bookmark(resource.UserResource):
+    mapping = UniqueSchema()
+
+
+class Article(resource.ShareableResource):
+    mapping = SharedSchema()
+
+
+class Post(resource.UserResource):
+    mapping = StrictSchema()
+
+    def get_parent_id(self, request):
+        return "blog:" + request.matchdict["blog_id"]
+
+
+RESOURCES = {
+    Mushroom: {},
+    Spore: {},
+    Bookmark: {},
+    Article: {},
+    Post: {
+        "collection_path": "/blogs/{{blog_id}}/posts",
+        "record_path": "/blogs/{{blog_id}}/posts/{{id}}",
+    },
+}
+
+SETTINGS = {
+    "cliquet.project_name": "attacked",
+    "cliquet.userid_hmac_secret": "secret",
+    "cliquet.article_create_principals": "system.Authenticated",
+}
+
+
+def make_app(engine, folder, **settings):
+    """Return a new application; those of the same folder share what they keep on disk."""
+    backends = {}
+    for kind in ("storage", "permission", "cache"):
+        backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
+        if engine == "sqlite":
+            backends[f"cliquet.{kind}_url"] = f"sqlite:///{folder}/attacked.sqlite"
+    config = Configurator(settings={**SETTINGS, **backends, **settings})
+    cliquet.initialize(config, version="1.0")
+    for resource_cls, paths in RESOURCES.items():
+        for service in resource.register_resource(
+            resource_cls, settings=config.get_settings(), **paths
+        ):
+            config.add_cornice_service(service)
+    app = config.make_wsgi_app()
+    for kind in ("storage", "permission", "cache"):
+        getattr(app.registry, kind).initialize_schema()
+    return app
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def data(self):
+        return self.json["data"]
+
+
+def basic(user):
+    return "Basic " + b64encode(f"{user}:secret".encode()).decode("ascii")
+
+
+def new_id():
+    return str(uuid.uuid4())
+
+
+class Client:
+    """Somebody who uses the application.
+
+    :param user: the name, None for nobody; by default somebody who was never there.
+    """
+
+    def __init__(self, app, user=""):
+        self.app = app
+        self.user = new_id() if user == "" else user
+
+    def send(self, method, path, query="", body=None, headers=()):
+        """Send a request, and return the answer, once it was found to be one of the protocol.
+
+        :param path: quoted, without its version prefix.
+        :param body: bytes as they are, anything else as JSON.
+        :param headers: values may be any text.
+        """
+        environ = self._environ(method, path, query, body, dict(headers))
+        started = []
+
+        def start_response(status, headers, exc_info=None):
+            started.append((status, headers))
+
+        chunks = self.app(environ, start_response)
+        try:
+            content = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        status, received = started[-1]
+        for name, value in received:
+            # PEP 3333; what isn't so would let somebody write the headers of others.
+            assert (
+                value.replace("\t", "").isprintable() and name.isascii() and name.isprintable()
+            ), (name, value)
+            value.encode("latin-1")
+        answer = Answer(int(status.split()[0]), dict(received), content)
+        check(answer, method, "HTTP_ORIGIN" in environ)
+        return answer
+
+    def _environ(self, method, path, query, body, headers):
+        payload = body if isinstance(body, bytes) else b""
+        if body is not None and not isinstance(body, bytes):
+            payload = json.dumps(body).encode()
+        environ = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(f"/v1{path}").decode("latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "HTTP_HOST": "localhost",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(payload),
+            "webob.is_body_seekable": True,  # no copies of large bodies in files
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+        if body is not None:
+            environ["CONTENT_TYPE"] = "application/json"
+            environ["CONTENT_LENGTH"] = str(len(payload))
+        if self.user is not None:
+            environ["HTTP_AUTHORIZATION"] = basic(self.user)
+        for name, value in headers.items():
+            key = name.upper().replace("-", "_")
+            environ[key if key.startswith("CONTENT_") else f"HTTP_{key}"] = value
+        return environ
+
+    def create(self, path, data, **headers):
+        """Create a record, and return it."""
+        answer = self.send("POST", path, body={"data": data})
+        assert answer.status == 201, answer
+        return answer.data
+
+    def walk(self, path, query, most=1000):
+        """Return the records of all pages."""
+        records = []
+        for _ in range(most):
+            answer = self.send("GET", path, query)
+            assert answer.status == 200, answer
+            records += answer.data
+            if "Next-Page" not in answer.headers:
+                return records
+            query = answer.headers["Next-Page"].partition("?")[2]
+        raise AssertionError("pages without an end")
+
+
+def check(answer, method, has_origin):
+    """Fail unless the answer is one of the protocol, and no failure of the server."""
+    status = answer.status
+    assert status < 500, answer
+    if has_origin:
+        assert "Access-Control-Allow-Origin" in answer.headers, answer
+    if status < 400 or method == "HEAD":
+        return
+    with contextlib.suppress(UnicodeDecodeError):
+        answer.body.decode("utf-8")
+    error = answer.json
+    assert error["code"] == status, answer
+    assert isinstance(error["errno"], int), answer
+    assert error["error"], answer
+    assert set(error) <= {"code", "errno", "error", "message", "info", "details"}, answer
