@@ -69,6 +69,18 @@ def decode_value(value: Any) -> str:
         return repr(value)
 
 
+# What has several lines in the log.
+_TRACEBACKS = ("exception", "stack")
+
+
+def _one_line(value: Any) -> str:
+    """Return the text of a value, in which clients can neither begin a line nor move a cursor."""
+    text = decode_value(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 class ClassicLogRenderer:
     """One readable line: method, path, status, duration, event, and the rest.
 
@@ -85,14 +97,17 @@ class ClassicLogRenderer:
         event = dict(event_dict)
         title = decode_value(event.pop("event", ""))
         line = self._request(event) + title if "path" in event else title
-        rest = "; ".join(f"{key}={decode_value(value)}" for key, value in sorted(event.items()))
+        texts = {key: decode_value(event.pop(key)) for key in _TRACEBACKS if key in event}
+        texts.update((key, _one_line(value)) for key, value in event.items())
+        rest = "; ".join(f"{key}={text}" for key, text in sorted(texts.items()))
         return f"{line} {self._dim}{rest}{self._reset}".rstrip()
 
     def _request(self, event: dict[str, Any]) -> str:
-        method = event.pop("method", "?")
-        path = decode_value(event.pop("path"))
+        method = _one_line(event.pop("method", "?"))
+        path = _one_line(event.pop("path"))
         query = event.pop("querystring", None)
-        text = "&".join(f"{key}={decode_value(value)}" for key, value in (query or {}).items())
+        items = (query or {}).items()
+        text = "&".join(f"{_one_line(key)}={_one_line(value)}" for key, value in items)
         code = event.pop("code", "?")
         duration = event.pop("t", "?")
         url = f"{path}?{text}" if text else path
