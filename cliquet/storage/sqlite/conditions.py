@@ -7,6 +7,7 @@ unlike the paths of the other JSON functions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -202,10 +203,12 @@ def _equal_or_in_range(filter_: Filter, value: str, types: dict[int, str]) -> Sq
 def _one_of(value: str, comparables: list[Any]) -> Sql:
     if len(comparables) == 1:
         return Sql(value + " = ?", comparables)
-    # One parameter: there may be more values than SQLite takes parameters. It cuts texts at
-    # null characters here; no text that is stored has any.
-    storable = [item for item in comparables if not (isinstance(item, str) and "\0" in item)]
-    return Sql(value + _IN_LIST, [json.dumps(storable)])
+    # One parameter: there may be more values than SQLite takes parameters. JSON has no
+    # infinities, and is cut at null characters, which no text that is stored has.
+    listed = [item for item in comparables if json.unstorable(item) is None]
+    infinite = [item for item in comparables if isinstance(item, float) and math.isinf(item)]
+    in_list = Sql(value + _IN_LIST, [json.dumps(listed)])
+    return _any_of([in_list, *(Sql(value + " = ?", [item]) for item in infinite)])
 
 
 def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
