@@ -23,7 +23,7 @@ EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 MAX_REDIRECTIONS = 5
 
 _SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
-_BODY_HEADERS = ("content-length", "transfer-encoding")
+_BODY_HEADERS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
 _PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
 
 
@@ -103,13 +103,15 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
             "CONTENT_TYPE": original.environ.get("CONTENT_TYPE", ""),
             "CONTENT_LENGTH": str(len(payload)),
             "wsgi.input": io.BytesIO(payload),
+            "webob.is_body_seekable": True,  # or it is copied, to a file if it is large
         }
     )
     if body is not None:
         environ["CONTENT_TYPE"] = "application/json"
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
-        if name.lower() not in _BODY_HEADERS:
+        # As WebOb does: other letters have the capitals of these too.
+        if name.upper() not in _BODY_HEADERS:
             request.headers[name] = value
     return adopt(original, request)
 
