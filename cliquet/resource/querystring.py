@@ -165,5 +165,5 @@ def extract_limit(text: str | None, paginate_by: int | None, max_fetch_size: int
 
 
 def extract_partial_fields(text: str | None) -> list[str]:
-    """Return the fields that ``_fields`` asks for; empty: all."""
-    return [field for field in (text or "").split(",") if field]
+    """Return the fields that ``_fields`` asks for, each once; empty: all."""
+    return [field for field in dict.fromkeys((text or "").split(",")) if field]
