@@ -24,9 +24,12 @@ from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
     Names,
+    assign,
     check_settings,
+    defined_forms,
     load_default_settings,
     load_named,
+    misspelt,
     parse_date,
 )
 from cliquet.utils import setting_list
@@ -60,49 +63,54 @@ def initialize(
         no version is told.
     """
     settings = config.get_settings()
-    _settle(settings, "project_name", project_name)
+    _settle_name(settings, project_name)
     if not settings["project_name"]:
         warnings.warn("No value specified for `project_name`", stacklevel=2)
     complete_settings(config, default_settings or {})
-    settings["project_version"] = settings["project_version"] or version
+    assign(settings, "project_version", settings["project_version"] or version)
     if not settings["project_version"]:
         raise ConfigurationError(
             "No version: give one to cliquet.initialize(), or set project_version"
         )
-    api_version = _api_version(settings)
-    prefix = "v" + api_version.split(".")[0]
+    api_version = settings["http_api_version"] or _api_version(settings["project_version"])
+    assign(settings, "http_api_version", str(api_version))
+    prefix = "v" + settings["http_api_version"].split(".")[0]
     config.include("cliquet", route_prefix=prefix)
     config.route_prefix = prefix
 
 
-def _settle(settings: Any, key: str, default: Any) -> None:
-    """Give all the forms of a key that have no project's prefix their value."""
-    forms = list(Names("").forms(key))
-    values = [settings[form] for form in forms if settings.get(form)]
-    value = values[0] if values else default
+def _settle_name(settings: Any, default: str) -> None:
+    """Settle the name of the project, which the forms of the other keys depend on."""
+    forms = list(Names("").forms("project_name"))
+    defined = defined_forms(settings, [form for form in forms if settings.get(form)])
+    value = settings[defined[0]] if defined else default
     for form in forms:
         value = utils.read_env(form, value)
-    settings.update(dict.fromkeys((form for form in forms if form in settings), value))
-    settings[key] = value
+    assign(settings, "project_name", value)
 
 
 def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
-    """Load the settings, the defaults of the application over those of the toolkit, and check."""
+    """Load the settings, the defaults of the application over those of the toolkit, and check.
+
+    Once: what includes the toolkit by itself does it again.
+    """
+    registry = config.registry
+    if getattr(registry, "settings_are_complete", False):
+        return
+    registry.settings_are_complete = True
     settings = config.get_settings()
     names = Names(settings.get("project_name") or "")
     defaults = {names.bare(key): value for key, value in default_settings.items()}
+    for key, meant in misspelt(settings, defaults):
+        logger.warning("%s is no setting: is %s meant?", key, meant)
     load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
     check_settings(settings)
 
 
-def _api_version(settings: Any) -> str:
-    """Settle the version of the API: ``MAJOR.MINOR``."""
-    if not settings["http_api_version"]:
-        numbers = re.findall(r"\d+", str(settings["project_version"])) or ["0"]
-        settings["http_api_version"] = ".".join([*numbers, "0"][:2])
-    version: str = str(settings["http_api_version"])
-    settings["http_api_version"] = version
-    return version
+def _api_version(project_version: Any) -> str:
+    """Return the version of the API: ``MAJOR.MINOR``."""
+    numbers = re.findall(r"\d+", str(project_version)) or ["0"]
+    return ".".join([*numbers, "0"][:2])
 
 
 def initialize_cliquet(*args: Any, **kwargs: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import difflib
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.utils import read_env, setting_list
+from cliquet.utils import env_name, read_env, setting_list
 
 PREFIX = "cliquet"
 
@@ -228,6 +230,14 @@ SETTINGS = (
 DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
 
 
+# Keys that bear the name of a resource, a policy or a listener, or are of the PostgreSQL pool.
+_FAMILIES = re.compile(
+    r"(collection|record)_.+_enabled|.+_principals|.+_cache_expires_seconds"
+    r"|(multiauth|event_listeners)\..+"
+    r"|(storage|permission|cache)_(max_overflow|max_backlog|pool_timeout|pool_recycle|poolclass)"
+)
+
+
 def parse_date(value: Any) -> datetime.datetime:
     """Return a date of ISO 8601 with its time zone, UTC if it tells none.
 
@@ -244,9 +254,10 @@ class Names(NamedTuple):
 
     def bare(self, key: str) -> str:
         """Return ``key`` without the prefix of the toolkit or of the project."""
-        prefix, dot, rest = key.partition(".")
-        known = dot and rest and prefix in (PREFIX, self.project)
-        return rest if known else key
+        for prefix in (f"{PREFIX}.", f"{self.project}."):
+            if key.startswith(prefix) and prefix not in (".", key):
+                return key[len(prefix) :]
+        return key
 
     def forms(self, bare: str) -> Iterator[str]:
         """Return the forms of a key; each one's environment variable wins over those before."""
@@ -269,13 +280,26 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
     defaults = {names.bare(key): value for key, value in default_settings.items()}
     for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
         forms = list(names.forms(bare))
-        defined = [form for form in forms if form in settings]
-        if len({str(settings[form]) for form in defined}) > 1:
-            raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
+        defined = defined_forms(settings, forms)
         value = settings[defined[0]] if defined else defaults[bare]
         for form in forms:
             value = read_env(form, value)
-        settings.update(dict.fromkeys((*defined, bare), value))
+        assign(settings, bare, value)
+
+
+def defined_forms(settings: Mapping[str, Any], forms: Iterable[str]) -> list[str]:
+    """Return the forms of a key that have a value, which must be the same."""
+    defined = [form for form in forms if form in settings]
+    if len({str(settings[form]) for form in defined}) > 1:
+        raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
+    return defined
+
+
+def assign(settings: Any, bare: str, value: Any) -> None:
+    """Give a key a value, in all of its forms that are there."""
+    forms = Names(settings.get("project_name") or "").forms(bare)
+    settings.update({form: value for form in forms if form in settings})
+    settings[bare] = value
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -292,9 +316,34 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         try:
             setting.kind.parse(value)
         except (ValueError, TypeError, KeyError):
-            problems.append(f"{setting.key} = {value!r}: expected {setting.kind.expected}")
+            source = _source(settings, setting.key)
+            problems.append(f"{source} = {value!r}: expected {setting.kind.expected}")
     if problems:
         raise ConfigurationError("Invalid settings:\n  " + "\n  ".join(problems))
+
+
+def _source(settings: Mapping[str, Any], bare: str) -> str:
+    """Return where the value of a key came from: a variable, or the form that was written."""
+    forms = list(Names(settings.get("project_name") or "").forms(bare))
+    for form in reversed(forms):
+        if env_name(form) in os.environ:
+            return f"the environment variable {env_name(form)}"
+    return next(form for form in (*reversed(forms), bare) if form in settings)
+
+
+def misspelt(settings: Mapping[str, Any], others: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Return the keys under ``cliquet.`` that are none, and those that are likely to be meant.
+
+    :param others: bare keys of the application's own.
+    """
+    known = [setting.key for setting in SETTINGS]
+    right = {*known, *others}
+    for key in settings:
+        bare = key.removeprefix(f"{PREFIX}.")
+        if bare == key or bare in right or _FAMILIES.fullmatch(bare):
+            continue
+        for meant in difflib.get_close_matches(bare, known, n=1, cutoff=0.85):
+            yield key, f"{PREFIX}.{meant}"
 
 
 def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:

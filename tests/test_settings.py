@@ -38,6 +38,25 @@ def test_forms_with_different_values_are_in_conflict():
         loaded({"backoff": "1", "cliquet.backoff": "2"})
 
 
+def test_forms_of_the_name_of_the_project_may_be_in_conflict_too():
+    settings = {"project_name": "one", "cliquet.project_name": "two"}
+    told = r"Settings 'project_name', 'cliquet.project_name' are in conflict"
+    with pytest.raises(ValueError, match=told):
+        cliquet.initialize(Configurator(settings=settings), version="1.0")
+
+
+def test_empty_version_of_the_file_is_no_conflict_with_that_of_the_application(serve):
+    hello = serve({"cliquet.project_version": ""}, version="0.9").get("/").json
+    assert hello["project_version"] == "0.9"
+
+
+def test_name_of_the_project_may_have_dots_and_dashes(monkeypatch):
+    settings = {"my.own-app.backoff": "1"}
+    assert loaded(dict(settings), project="my.own-app")["backoff"] == "1"
+    monkeypatch.setenv("MY_OWN_APP_BACKOFF", "2")
+    assert loaded(dict(settings), project="my.own-app")["backoff"] == 2
+
+
 def test_forms_with_the_same_value_are_no_conflict():
     assert loaded({"backoff": "1", "cliquet.backoff": 1})["backoff"] == "1"
 
@@ -91,6 +110,49 @@ def test_all_settings_of_the_wrong_type_are_told_at_once():
     assert "an integer, 0 or more" in message
     assert "a date (ISO 8601)" in message
     assert "true or false" in message
+
+
+def test_wrong_value_is_told_with_the_place_that_it_came_from(monkeypatch):
+    config = Configurator(settings={"project_name": "myapp", "cliquet.backoff": "soon"})
+    monkeypatch.setenv("MYAPP_READONLY", "perhaps")
+    with pytest.raises(ConfigurationError) as raised:
+        cliquet.initialize(config, version="1.0")
+    message = str(raised.value)
+    assert "cliquet.backoff = 'soon': expected an integer, 0 or more" in message
+    assert "the environment variable MYAPP_READONLY = 'perhaps': expected true or" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("cliquet.paginate_bi", "cliquet.paginate_by"),
+        ("cliquet.storage_backends", "cliquet.storage_backend"),
+        ("cliquet.userid_hmac_secrte", "cliquet.userid_hmac_secret"),
+    ],
+)
+def test_misspelt_key_is_told_once(caplog, serve, key, meant):
+    serve({key: "1"})
+    told = [text for text in caplog.messages if key in text]
+    assert told == [f"{key} is no setting: is {meant} meant?"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "paginate_bi",
+        "cliquet.colour",
+        "cliquet.cache_backends",
+        "cliquet.storage_poolclass",
+        "cliquet.collection_mushroom_get_enabled",
+        "cliquet.mushroom_read_principals",
+        "cliquet.mushroom_cache_expires_seconds",
+        "cliquet.multiauth.policy.basicauth.realm",
+        "cliquet.event_listeners.mine.use",
+    ],
+)
+def test_key_of_the_application_or_of_a_family_is_not_misspelt(caplog, serve, key):
+    serve({key: "1"}, default_settings={"cache_backends": "the application's own"})
+    assert key not in caplog.text
 
 
 def test_wrong_setting_keeps_the_application_from_starting(serve):

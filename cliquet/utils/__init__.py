@@ -96,13 +96,18 @@ def _number(text: str) -> int | float | str:
     return number if isinstance(number, int) or math.isfinite(number) else text
 
 
+def env_name(key: str) -> str:
+    """Return the name of the environment variable for the setting ``key``."""
+    return key.replace(".", "_").replace("-", "_").upper()
+
+
 def read_env(key: str, value: Any) -> Any:
     """Return the environment variable for the setting ``key``, or ``value``.
 
     Dots and dashes of ``key`` become underscores. What the environment holds
     is read like a querystring value.
     """
-    name = key.replace(".", "_").replace("-", "_").upper()
+    name = env_name(key)
     return native_value(os.environ[name]) if name in os.environ else value
 
 
@@ -171,6 +176,7 @@ __all__ = [
     "dict_subset",
     "encode64",
     "encode_header",
+    "env_name",
     "follow_subrequest",
     "hmac_digest",
     "json",
