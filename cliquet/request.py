@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -56,15 +57,17 @@ class RequestClasses:
 
     def __init__(self, attributes: dict[str, Any]) -> None:
         self._attributes = {**attributes, "_completed_by": self}
-        self._complete: dict[type, type] = {}
+        # Bounded: what is added after the commit, Pyramid makes a class of for each request.
+        self._subclass = functools.lru_cache(maxsize=64)(self._make_subclass)
 
     def complete(self, class_: type) -> type:
         """Return a subclass of a class of requests that has the attributes."""
         if getattr(class_, "_completed_by", None) is self:
             return class_
-        if class_ not in self._complete:
-            self._complete[class_] = type(class_.__name__, (class_,), self._attributes)
-        return self._complete[class_]
+        return self._subclass(class_)
+
+    def _make_subclass(self, class_: type) -> type:
+        return type(class_.__name__, (class_,), self._attributes)
 
 
 def compile_request_class(config: Any) -> None:

@@ -128,6 +128,29 @@ def test_nothing_is_logged_nor_kept_when_info_is_off(client, lines, caplog, alic
     assert "a" not in SharedContext()
 
 
+def test_requests_served_at_once_do_not_share_what_they_bind(serve, lines):
+    together = threading.Barrier(8)
+
+    def view(request):
+        logger.bind(mine=request.GET["n"])
+        together.wait(10)
+        logger.bind(also=request.GET["n"])
+        return {}
+
+    def setup(config):
+        config.add_route("wait", "/wait")
+        config.add_view(view, route_name="wait", renderer="json")
+
+    client = serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
+    threads = [threading.Thread(target=client.get, args=(f"/wait?n={n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = sorted((line["querystring"]["n"], line["mine"], line["also"]) for line in lines)
+    assert seen == [(str(n), str(n), str(n)) for n in range(8)]
+
+
 def test_threads_do_not_share_what_they_bind():
     def bind():
         logger.bind(mine="thread")
@@ -202,6 +225,14 @@ def test_classic_line_of_another_event_is_its_name_and_its_values():
     render = ClassicLogRenderer({})
     assert render(None, "info", {"event": "hello", "n": 1}) == "hello n=1"
     assert render(None, "info", {"path": "/"}) == '"?      /" ? (? ms)'
+
+
+def test_classic_line_is_one_line_whatever_clients_send():
+    event = {"path": "/a\nb", "method": "GET", "agent": "x\x1b[2J", "exception": "a\nb"}
+    line = ClassicLogRenderer({})(None, "info", event)
+    assert line.startswith('"GET    /a\\nb" ? (? ms)')
+    assert "agent=x\\x1b[2J" in line
+    assert "exception=a\nb" in line
 
 
 def test_classic_line_is_coloured_on_a_terminal_only(monkeypatch):

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 import webtest
 from pyramid.config import Configurator
@@ -111,7 +114,27 @@ def test_attributes_may_be_added_before_after_and_once_committed(serve):
     client = webtest.TestApp(config.make_wsgi_app())
     for _ in range(2):
         assert client.get("/v1/tell").json == ["before", "after!", "late"]
-    assert len(config.registry.request_classes._complete) == 1
+
+
+def test_classes_of_requests_do_not_pile_up(alice):
+    config = Configurator(settings=testapp.SETTINGS)
+    cliquet.initialize(config, version="1.0")
+    config.commit()
+    config.add_request_method(lambda request: "late", "late", property=True)
+    made = []
+
+    def view(request):
+        for _ in range(200):
+            inner = Request.blank("/v1/")
+            request.invoke_subrequest(inner)
+            made.append(weakref.ref(type(inner)))
+        return [inner.late, inner.prefixed_userid]
+
+    tell(config, view)
+    client = webtest.TestApp(config.make_wsgi_app())
+    assert client.get("/v1/tell").json == ["late", None]
+    gc.collect()
+    assert sum(ref() is not None for ref in made) <= 100
 
 
 def test_body_is_read_exactly(serve):
