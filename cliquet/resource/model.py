@@ -192,7 +192,7 @@ class ShareableModel(Model):
     current_principal: str | None = None
 
     def _object_id(self, record: Record) -> str:
-        return self.get_permission_object_id(record_id=record[self.id_field])
+        return self.get_permission_object_id(record[self.id_field])
 
     def _with_permissions(self, record: Record, object_id: str) -> Record:
         permissions = self.permission.object_permissions(object_id)

@@ -78,7 +78,7 @@ class ShareableResource(UserResource):
         request = self.request
         principals = {*request.effective_principals, request.prefixed_userid}
         policy = request.registry.queryUtility(IAuthorizationPolicy)
-        object_id = self.model.get_permission_object_id(record_id=record[self.model.id_field])
+        object_id = self.model.get_permission_object_id(record[self.model.id_field])
         if not any(
             self.context.is_granted(object_id, permission, principals, policy.get_bound_permissions)
             for permission in ("read", "write")

@@ -1,0 +1,432 @@
+"""What existing applications do with resources."""
+
+import pytest
+from pyramid.httpexceptions import HTTPConflict
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
+from cliquet.authorization import RouteFactory
+from cliquet.events import ACTIONS, ResourceChanged
+from cliquet.resource import Filter, Sort
+from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
+from cliquet.storage.generators import Generator
+from cliquet.utils import COMPARISON, build_request, reapply_cors
+from tests.resource.apps import (
+    ENGINES,
+    AnyFields,
+    Card,
+    Note,
+    Page,
+    ShareableResource,
+    UserResource,
+)
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES)
+
+
+# Resources made by hand, inside another view.
+
+
+class Bucket(ShareableResource):
+    mapping = AnyFields()
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.model.id_generator = Words()
+
+
+class Words(Generator):
+    regexp = r"^[a-z]+$"
+
+    def __call__(self):
+        return "word"
+
+
+def service_that(view, name="maker", **arguments):
+    """A function that adds a service to an application."""
+    service = cliquet.Service(name=name, path=f"/{name}")
+    service.post(permission=NO_PERMISSION_REQUIRED, **arguments)(view)
+    return lambda config: config.add_cornice_service(service)
+
+
+def make_bucket(request, bucket_id="default"):
+    """What a view does that creates a bucket where the client didn't."""
+    context = RouteFactory(request)
+    context.get_permission_object_id = lambda r, i: f"/buckets/{bucket_id}"
+    resource = Bucket(request, context)
+    try:
+        return resource.model.get_record(bucket_id)
+    except RecordNotFoundError:
+        bucket = resource.model.create_record({"id": bucket_id})
+        request.current_resource_name = "bucket"
+        resource.postprocess(bucket, action=ACTIONS.CREATE)
+        return bucket
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def heard(events):
+    def setup(config):
+        config.add_subscriber(events.append, ResourceChanged)
+
+    return setup
+
+
+def both(*setups):
+    def setup(config):
+        for one in setups:
+            one(config)
+
+    return setup
+
+
+def test_resource_is_made_inside_another_view(build, heard, events):
+    api = build(Bucket, setup=both(heard, service_that(lambda request: make_bucket(request))))
+    alice = api.user("alice")
+    bucket = alice.send("POST", "/maker", {}).json
+    assert bucket["__permissions__"] == {"write": [alice.id]}
+    assert api.permission.object_permissions("/buckets/default") == {"write": {alice.id}}
+    assert alice.patch("/buckets/default", {"n": 1}).json["data"]["n"] == 1
+    event = events[0]
+    assert event.payload["resource_name"] == "bucket"
+    assert event.payload["action"] == "create"
+    assert event.payload["uri"] == "/maker"
+    (impacted,) = event.impacted_records
+    assert impacted["new"]["id"] == "default"
+    assert "__permissions__" not in impacted["new"]
+
+
+def test_what_a_view_wrote_is_undone_when_it_fails(build, heard, events):
+    def view(request):
+        make_bucket(request)
+        raise HTTPConflict()
+
+    api = build(Bucket, setup=both(heard, service_that(view)))
+    alice = api.user("alice")
+    alice.send("POST", "/maker", {}, status=409)
+    alice.get("/buckets/default", status=403)
+    assert api.permission.object_permissions("/buckets/default") == {}
+    assert events == []
+
+
+def test_resource_made_by_hand_answers_and_deletes(build):
+    def view(request):
+        bucket = make_bucket(request)
+        context = RouteFactory(request)
+        context.get_permission_object_id = lambda r, i: "/buckets/default"
+        resource = Bucket(request, context)
+        return resource.model.delete_record(bucket)
+
+    api = build(Bucket, setup=service_that(view))
+    tombstone = api.user("alice").send("POST", "/maker", {}).json
+    assert tombstone["deleted"] is True
+    assert api.permission.object_permissions("/buckets/default") == {}
+
+
+def test_model_and_storage_are_safe_outside_of_endpoints(build):
+    """Also where the code knows nothing of locks, of a view, or of what others write."""
+
+    def view(request):
+        resource = Card(request, RouteFactory(request))
+        model = resource.model
+        first = model.create_record({"number": 1}, unique_fields=("number",))
+        with pytest.raises(UnicityError):
+            model.create_record({"number": 1}, unique_fields=("number",))
+        model.update_record({**first, "n": 1})
+        request.registry.storage.create("card", resource.model.parent_id, {"number": 2})
+        records, total = model.get_records(
+            filters=[Filter("number", 1, COMPARISON.MIN)], sorting=[Sort("number", -1)]
+        )
+        return {"numbers": [record["number"] for record in records], "total": total}
+
+    alice = build(Card, setup=service_that(view)).user("alice")
+    assert alice.send("POST", "/maker", {}).json == {"numbers": [2, 1], "total": 2}
+    assert alice.values("/cards?_sort=number", "number") == [1, 2]
+
+
+def test_name_of_the_resource_may_be_assigned(build):
+    seen = []
+
+    def view(request):
+        request.current_resource_name = "x"
+        seen.append(request.current_resource_name)
+        request.notify_resource_event(timestamp=1, data={"id": "a"}, action=ACTIONS.CREATE)
+        return [event.payload["resource_name"] for event in request.get_resource_events()]
+
+    api = build(Note, setup=service_that(view))
+    assert api.send("POST", "/maker", {}).json == ["x"]
+    assert seen == ["x"]
+
+
+def test_views_forge_requests_and_follow_them(build):
+    def view(request):
+        forged = build_request(
+            request, {"method": "POST", "path": "/notes", "body": {"data": {"n": 1}}}
+        )
+        created = request.invoke_subrequest(forged)
+        forged = build_request(request, {"path": f"/notes/{created.json['data']['id']}"})
+        response, followed = request.follow_subrequest(forged)
+        assert followed.parent is request
+        return reapply_cors(request, response)
+
+    api = build(Note, setup=service_that(view))
+    response = api.user("alice").send("POST", "/maker", {}, {"Origin": "http://a.example"})
+    assert response.json["data"]["n"] == 1
+    assert response.headers["Access-Control-Allow-Origin"] in ("*", "http://a.example")
+
+
+# The context of every request.
+
+
+def test_factory_of_resources_may_be_that_of_every_route(build):
+    seen = []
+
+    class Factory(RouteFactory):
+        def __init__(self, request):
+            super().__init__(request)
+            seen.append(self)
+
+    def view(request):
+        context = request.context
+        return [context.resource_name, context.on_collection, context.required_permission]
+
+    api = build(Note, Page, setup=service_that(view), root_factory=Factory)
+    alice = api.user("alice")
+    assert alice.send("POST", "/maker", {}).json == [None, False, "create"]
+    alice.get("/unknown", status=404)
+    alice.get("/", status=200)
+    alice.get("/__heartbeat__", status=200)
+    alice.put("/maker", {}, status=405)
+    alice.create("/notes")
+    page = alice.create("/pages")
+    alice.put(f"/pages/{page['id']}", {"n": 1})
+    assert len(alice.batch({"path": "/notes"}, {"path": "/unknown"})) == 2
+    assert len(seen) > 5
+
+
+def test_route_factory_serves_as_the_root_factory_as_it_is(build):
+    alice = build(Note, Page, root_factory=RouteFactory).user("alice")
+    alice.get("/unknown", status=404)
+    page = alice.create("/pages")
+    alice.delete(f"/pages/{page['id']}", status=200)
+
+
+# Constructors.
+
+
+class Shelf(UserResource):
+    """Its constructor does all that constructors of applications do."""
+
+    mapping = AnyFields()
+
+    def __init__(self, request, context=None):
+        self.room = request.matchdict["room"]
+        super().__init__(request, context=context)
+        self.model.id_generator = Words()
+        _, self.others = request.registry.storage.get_all("shelf", self.get_parent_id(request))
+        if self.room == "closed":
+            raise HTTPConflict()
+
+    def get_parent_id(self, request):
+        return f"room:{self.room}"
+
+    def process_record(self, new, old=None):
+        return {**super().process_record(new, old), "others": self.others}
+
+
+def test_constructor_may_read_the_url_and_query_the_storage(build):
+    paths = {
+        "collection_path": "/rooms/{{room}}/shelves",
+        "record_path": "/rooms/{{room}}/shelves/{{id}}",
+    }
+    api = build((Shelf, paths))
+    alice = api.user("alice")
+    shelf = alice.create("/rooms/a/shelves")
+    assert (shelf["id"], shelf["others"]) == ("word", 0)
+    assert alice.put("/rooms/a/shelves/other", {}, status=201).json["data"]["others"] == 1
+    alice.put("/rooms/a/shelves/OTHER", {}, status=400)
+    assert alice.list("/rooms/b/shelves") == []
+    assert alice.get("/rooms/closed/shelves", status=409).json["code"] == 409
+
+
+# What is overridden.
+
+
+class Strange(UserResource):
+    mapping = AnyFields()
+
+    def is_known_field(self, field_name):
+        return field_name in ("n", "last_modified")
+
+    def collection_get(self):
+        result = super().collection_get()
+        self.request.response.headers["X-Count"] = str(len(result["data"]))
+        self.request.response.headers["Cache-Control"] = "no-store"
+        return {**result, "extra": True}
+
+    def collection_post(self):
+        result = super().collection_post()
+        self.request.response.status_code = 202
+        return result
+
+    def get(self):
+        self._raise_400_if_invalid_id(self.record_id)
+        record = self._get_record_or_404(self.record_id)
+        self._raise_412_if_modified(record)
+        self._raise_304_if_not_modified(record)
+        self._add_timestamp_header(self.request.response)
+        self._add_cache_header(self.request.response)
+        return self.postprocess({**record, "fields": self._extract_partial_fields()})
+
+    def _extract_filters(self, queryparams=None):
+        return [*super()._extract_filters(queryparams), Filter("hidden", True, COMPARISON.NOT)]
+
+    def postprocess(self, result, action=ACTIONS.READ, old=None):
+        if action is ACTIONS.UPDATE:
+            result = {**result, "old": old["n"]}
+        return super().postprocess(result, action, old)
+
+
+@pytest.fixture
+def stranger(build):
+    return build(Strange).user("alice")
+
+
+def test_endpoints_may_change_the_response(stranger):
+    record = stranger.post("/stranges", {"n": 1}, status=202).json["data"]
+    response = stranger.get("/stranges")
+    assert response.headers["X-Count"] == "1"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json["extra"] is True
+    response = stranger.get(f"/stranges/{record['id']}")
+    assert response.json["data"]["fields"] == []
+    assert response.headers["ETag"] == f'"{record["last_modified"]}"'
+
+
+def test_known_fields_are_asked_for_by_position(stranger):
+    stranger.get("/stranges?n=1&_sort=n&_fields=n", status=200)
+    for query in ("m=1", "_sort=m", "_fields=m", "min_m=1"):
+        stranger.get(f"/stranges?{query}", status=400)
+
+
+def test_filters_may_be_added(stranger):
+    stranger.post("/stranges", {"n": 1, "hidden": True})
+    stranger.post("/stranges", {"n": 2})
+    assert stranger.values("/stranges") == [2]
+    stranger.delete("/stranges")
+    assert stranger.storage.get_all("strange", stranger.id)[1] == 1
+
+
+def test_answers_may_be_changed_where_they_are_made(stranger):
+    path = "/stranges/{id}".format(**stranger.post("/stranges", {"n": 1}).json["data"])
+    assert stranger.patch(path, {"n": 2}).json["data"]["old"] == 1
+
+
+def test_collection_is_the_deprecated_name_of_the_model(build):
+    class Old(UserResource):
+        mapping = AnyFields()
+
+        def get(self):
+            with pytest.warns(DeprecationWarning, match="model"):
+                assert self.collection is self.model
+            return super().get()
+
+    alice = build(Old).user("alice")
+    record = alice.create("/olds")
+    alice.get(f"/olds/{record['id']}", status=200)
+
+
+def test_model_may_be_without_unique_fields(build):
+    """As models that applications wrote: they are not given what they don't know."""
+
+    class Plain(UserResource.default_model):
+        def create_record(self, record, parent_id=None):
+            return super().create_record(record, parent_id)
+
+        def update_record(self, record, parent_id=None):
+            return super().update_record(record, parent_id)
+
+    class Memo(UserResource):
+        default_model = Plain
+        mapping = AnyFields()
+
+    alice = build(Memo).user("alice")
+    record = alice.create("/memos", {"n": 1})
+    assert alice.patch(f"/memos/{record['id']}", {"n": 2}).json["data"]["n"] == 2
+
+
+def test_records_may_have_other_names_for_what_all_have(build):
+    class Named(UserResource.default_model):
+        id_field = "key"
+        modified_field = "changed"
+        deleted_field = "gone"
+
+    class Memo(UserResource):
+        default_model = Named
+        mapping = AnyFields()
+
+    alice = build(Memo).user("alice")
+    record = alice.create("/memos", {"n": 1, "id": 5})
+    assert set(record) == {"n", "id", "key", "changed"}
+    path = f"/memos/{record['key']}"
+    response = alice.put(path, {"n": 2}, {"If-Match": f'"{record["changed"]}"'})
+    assert response.headers["ETag"] == f'"{response.json["data"]["changed"]}"'
+    alice.put(path, {"key": "other"}, status=400)
+    alice.post("/memos", {"key": record["key"]}, status=200)
+    assert alice.list("/memos?_sort=changed&_fields=n") == [
+        {key: value for key, value in response.json["data"].items() if key != "id"}
+    ]
+    tombstone = alice.delete(path).json["data"]
+    assert tombstone == {"key": record["key"], "changed": tombstone["changed"], "gone": True}
+    assert alice.list("/memos?_since=1") == [tombstone]
+    alice.put(path, {"n": 2}, {"If-Match": '"1"'}, status=412)
+
+
+def test_parent_may_be_nothing(build):
+    class Common(UserResource):
+        mapping = AnyFields()
+
+        def get_parent_id(self, request):
+            return None
+
+    api = build(Common)
+    record = api.user("alice").create("/commons")
+    assert api.user("bob").list("/commons") == [record]
+
+
+class TestCache:
+    PUBLIC = {"common_cache_expires_seconds": "3600"}
+
+    @pytest.fixture
+    def common(self):
+        class Common(UserResource):
+            mapping = AnyFields()
+
+            def get_parent_id(self, request):
+                return "everybody"
+
+        return Common, {"default_arguments": {"permission": NO_PERMISSION_REQUIRED}}
+
+    def test_anonymous_answers_may_be_kept_as_long_as_the_setting_says(self, build, common):
+        api = build(common, settings=self.PUBLIC)
+        record = api.create("/commons")
+        for path in ("/commons", f"/commons/{record['id']}"):
+            response = api.get(path)
+            assert response.headers["Cache-Control"] == "max-age=3600"
+            assert response.expires is not None
+
+    def test_answers_to_somebody_may_not_be_kept(self, build, common):
+        response = build(common, settings=self.PUBLIC).user("alice").get("/commons")
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert "Expires" not in response.headers
+
+    def test_no_time_at_all_may_be_told(self, build, common):
+        api = build(common, settings={"common_cache_expires_seconds": "0"})
+        assert api.get("/commons").headers["Cache-Control"] == "max-age=0"
+
+    def test_without_the_setting_answers_may_not_be_kept(self, build, common):
+        assert build(common).get("/commons").headers["Cache-Control"] == "no-cache"
