@@ -154,6 +154,7 @@ def test_requests_that_write_two_collections_in_opposite_orders_both_succeed(
     assert storage.get_all(*PLACE)[1] == storage.get_all(*other)[1] == 2 * ROUNDS
 
 
+@pytest.mark.usefixtures("transactional")
 def test_a_page_is_of_one_moment(storage, serve, together):
     """Two records that are always changed together never differ on a page."""
     for name in "ab":
