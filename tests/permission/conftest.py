@@ -5,11 +5,14 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
+from tests import servers
+
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"permission_url": f"sqlite:///{folder}/permission.sqlite"},
+    "postgresql": lambda folder: {"permission_url": servers.postgresql_url()},
 }
-TRANSACTIONAL = {"memory", "sqlite"}
+TRANSACTIONAL = {"memory", "sqlite", "postgresql"}
 
 
 @pytest.fixture(params=ENGINES)
