@@ -24,8 +24,8 @@ from cliquet.storage import Page, Record
 from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
-from cliquet.storage.redis.client import Client, Script, create_from_config
-from cliquet.storage.redis.keys import LOCKS, PREFIX, decode, digest, encode, keys
+from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.storage.redis.keys import LOCKS, PREFIX, digest, keys
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import json
 

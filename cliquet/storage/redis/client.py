@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,16 @@ _DEFAULT_POOL_SIZE = 25
 _CHUNK = 1000
 
 _SPECIAL_IN_PATTERNS = re.compile(rb"([*?\[\]\\^-])")
+
+
+def encode(text: str) -> bytes:
+    """Return what stands for a text, whatever its characters."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(raw: bytes) -> str:
+    """Return the text that was encoded."""
+    return raw.decode("utf-8", "surrogatepass")
 
 
 class Script:
@@ -100,13 +110,6 @@ class Client:
                 return self._redis.evalsha(script.sha, len(keys), *keys, *args)
             except redis.exceptions.NoScriptError:
                 return self._redis.eval(script.text, len(keys), *keys, *args)
-
-    def together(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        """Run commands, all of them at one moment and in one round trip."""
-        with self._translated, self._redis.pipeline(transaction=True) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return pipeline.execute()
 
     def delete_keys(self, prefix: bytes, kept: bytes = b"") -> None:
         """Delete the keys that begin with ``prefix``, unless with ``kept``, at one moment."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from cliquet.storage.engine import Collection
 from cliquet.storage.matching import order_key
+from cliquet.storage.redis.client import encode
 
 #: What every key of the storage begins with.
 PREFIX = b"cliquet.storage."
@@ -28,16 +29,6 @@ _KINDS = (
 )
 
 _DIGEST_SIZE = 16
-
-
-def encode(text: str) -> bytes:
-    """Return what stands for a text, whatever its characters."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def decode(raw: bytes) -> str:
-    """Return the text that was encoded."""
-    return raw.decode("utf-8", "surrogatepass")
 
 
 def _name(collection: Collection) -> bytes:

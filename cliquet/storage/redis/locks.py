@@ -22,8 +22,8 @@ from typing import Any
 from cliquet import transactions
 from cliquet.storage.engine import Collection
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.redis.client import Client, Script
-from cliquet.storage.redis.keys import encode, keys, lock_key
+from cliquet.storage.redis.client import Client, Script, encode
+from cliquet.storage.redis.keys import keys, lock_key
 
 _HERE = Path(__file__).parent
 _COLLECTION = _HERE / "collection.lua"
