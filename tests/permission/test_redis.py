@@ -105,3 +105,19 @@ def test_failures_are_backend_errors():
     ):
         with pytest.raises(BackendError):
             use()
+
+
+def test_a_server_without_memory_withdraws_and_grants_nothing():
+    server = redis_server.Server()
+    try:
+        backend = make(server.url())
+        fill(backend)
+        before = backend.object_permissions("/b")
+        backend._client.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(BackendError, match="maxmemory"):
+            backend.replace_object_permissions("/b", {"read": ["carol"], "write": []})
+        assert backend.object_permissions("/b") == before
+        backend.delete_object_permissions("/b")
+        assert backend.object_permissions("/b") == {}
+    finally:
+        server.close()

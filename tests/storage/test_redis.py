@@ -401,6 +401,25 @@ def test_a_server_that_does_not_answer_is_a_failure_in_time(server):
     assert storage.get_all(*PLACE)[1] == 1
 
 
+def test_a_server_without_memory_changes_nothing(server):
+    storage = make(server.url())
+    storage.create(*PLACE, {"id": "a", "phone": "1"}, **UNIQUE)
+    storage.delete(*PLACE, storage.create(*PLACE, {"id": "b"})["id"])
+    before = storage.get_page(*PLACE, include_deleted=True)
+    storage._client.call("CONFIG", "SET", "maxmemory", "1")
+    for write in (
+        lambda: storage.create(*PLACE, {"id": "b"}),
+        lambda: storage.update(*PLACE, "a", {"phone": "2"}, **UNIQUE),
+        lambda: storage.delete(*PLACE, "a"),
+        lambda: storage.delete_all(*PLACE),
+    ):
+        with pytest.raises(BackendError, match="maxmemory"):
+            write()
+        assert storage.get_page(*PLACE, include_deleted=True) == before
+    storage._client.call("CONFIG", "SET", "maxmemory", "0")
+    assert storage.update(*PLACE, "a", {"phone": "1"}, **UNIQUE)
+
+
 def test_a_request_is_not_failed_by_locks_that_it_cannot_give_back(server, serve):
     storage = make(server.url())
     with serve():

@@ -46,5 +46,9 @@ function change.delete(object)
 end
 
 for position = 1, #ARGV, 4 do
+  -- Grants are refused by a server without memory: then nothing else may be changed either.
+  if ARGV[position] == 'grant' then redis.call('SETRANGE', PREFIX, 0, '') end
+end
+for position = 1, #ARGV, 4 do
   change[ARGV[position]](ARGV[position + 1], ARGV[position + 2], ARGV[position + 3])
 end

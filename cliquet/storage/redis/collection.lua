@@ -29,6 +29,8 @@ end
 -- one once it locked the collection. ``known`` is the version that it has seen, or '-': the
 -- lock may have ended before the request did, what matters is that nobody else wrote.
 local function obstacle(token, known, lease)
+  -- It changes nothing, and is refused by a server without memory before anything is changed.
+  redis.call('SETRANGE', TIMESTAMP, 0, '')
   local holder = redis.call('GET', LOCK)
   if holder then
     if holder ~= token then return 'busy' end
