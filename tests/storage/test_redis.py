@@ -5,10 +5,12 @@ import time
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.storage import Filter, Sort
+from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
 from cliquet.storage.redis.client import Client, create_from_config
@@ -180,6 +182,44 @@ def test_a_record_that_changed_while_the_index_was_made_is_looked_at_again(stora
     with pytest.raises(UnicityError):
         storage.create(*PLACE, {"phone": "3"}, **UNIQUE)
     storage.create(*PLACE, {"phone": "2"}, **UNIQUE)
+
+
+WRITES = st.tuples(
+    st.sampled_from(["create", "update", "delete", "delete_all"]),
+    st.sampled_from("abc"),
+    st.sampled_from([None, "", "1", "2", 1, 1.0, True]),
+    st.sampled_from([(), ("phone",), ("line",), ("phone", "line")]),
+)
+
+
+def outcome(storage, what, object_id, value, unique_fields):
+    """What becomes of a write: nothing, or the field in conflict, or that there is no record."""
+    record = {"id": object_id, "phone": value, "line": [value]}
+    asked = {"unique_fields": unique_fields}
+    try:
+        if what == "create":
+            storage.create(*PLACE, record, **asked)
+        elif what == "update":
+            storage.update(*PLACE, object_id, record, **asked)
+        elif what == "delete":
+            storage.delete(*PLACE, object_id)
+        else:
+            storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
+    except UnicityError as conflict:
+        return conflict.field
+    except RecordNotFoundError:
+        return "missing"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(WRITES, max_size=15))
+def test_whoever_asks_conflicts_are_those_of_an_engine_without_an_index(storage, writes):
+    storage.flush()
+    plain = memory.Storage()
+    for write in writes:
+        assert outcome(storage, *write) == outcome(plain, *write), write
 
 
 # Locks
