@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from cliquet import transactions
 from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
@@ -372,6 +373,17 @@ def test_who_waits_while_having_read_fails_only_if_that_changed(storage, counter
         read_two(lambda: started.append(busy(PLACE)))
     assert started.pop().wait(10)
     assert storage.get(*PLACE, "counter")["n"] == 1
+
+
+def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(storage, serve):
+    storage.create(*PLACE, {"id": "a"})
+    with serve():
+        storage.lock(*PLACE)
+        transactions.joined(storage._locks).let_go()
+        with pytest.raises(UnicityError):
+            storage.create(*PLACE, {"id": "a"})
+        assert storage._client.call("KEYS", "cliquet.storage.lock*")
+    assert not storage._client.call("KEYS", "cliquet.storage.lock*")
 
 
 def test_some_are_deleted_within_a_request_and_outside(storage, serve):

@@ -66,9 +66,13 @@ class Locks:
     def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
         """Take the lock of the collection, then return the record as it is stored."""
         names = keys(collection)
-        args = (part.token, self._lease, encode(object_id))
-        reply = self._insist(part, lambda: self.client.run(_LOCK, names, *args))
-        part.locked(collection, reply[1])
+        raw_id = encode(object_id)
+
+        def attempt() -> Any:
+            return self.client.run(_LOCK, names, part.hold(collection), self._lease, raw_id)
+
+        reply = self._insist(part, collection, attempt)
+        part.saw(collection, reply[1])
         record: bytes | None = reply[2]
         return record
 
@@ -88,12 +92,14 @@ class Locks:
             token, known = (b"", _ANY) if part is None else part.claim(collection)
             return self.client.run(script, names, token, known, self._lease, *args)
 
-        reply = self._insist(part, attempt)
+        reply = self._insist(part, collection, attempt)
         if part is not None and reply[0] == b"done":
             part.wrote(collection, reply[1])
         return reply
 
-    def _insist(self, part: Part | None, attempt: Callable[[], Any]) -> list[Any]:
+    def _insist(
+        self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
+    ) -> list[Any]:
         deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         reply: list[Any] = attempt()
@@ -101,7 +107,7 @@ class Locks:
             if time.monotonic() > deadline:
                 raise BackendError(message="others have locked the collection for too long")
             if part is not None:
-                part.let_go()
+                part.let_go(refused=collection)
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
             reply = attempt()
@@ -124,29 +130,35 @@ class Part(transactions.Participant):
         # The versions of those of which something was read that matters for what is to come.
         self._known: dict[Collection, bytes] = {}
 
-    def locked(self, collection: Collection, version: bytes) -> None:
-        """Note that the lock was taken, or kept, when the collection had this version."""
+    def hold(self, collection: Collection) -> bytes:
+        """Return the token, to take the lock of the collection, or keep it."""
+        # Before it is sent: of what fails on the way it isn't known whether it was done.
         self._held.add(collection)
-        self._known[collection] = version
+        return self.token
 
     def claim(self, collection: Collection) -> tuple[bytes, bytes]:
         """Return the token and the version to write with."""
         if collection in self._held or collection in self._known:
-            return self.token, self._known.get(collection, _ANY)
+            return self.hold(collection), self._known.get(collection, _ANY)
         return b"", _ANY
 
+    def saw(self, collection: Collection, version: bytes) -> None:
+        """Note the version of what was read under the lock."""
+        self._known[collection] = version
+
     def wrote(self, collection: Collection, version: bytes) -> None:
-        """Note the version that a write made of the collection."""
-        if self.claim(collection)[0]:
-            self._held.add(collection)
+        """Note the version that a write of this request has made."""
         if collection in self._known:
             self._known[collection] = version
 
-    def let_go(self) -> None:
-        """Let others write."""
-        if self._held:
-            held = [lock_key(collection) for collection in self._held]
-            self._held.clear()
+    def let_go(self, refused: Collection | None = None) -> None:
+        """Let others write.
+
+        :param refused: what others have locked themselves.
+        """
+        held = [lock_key(collection) for collection in self._held if collection != refused]
+        self._held.clear()
+        if held:
             self._locks.client.run(_RELEASE, held, self.token)
 
     def save(self) -> None:
