@@ -45,17 +45,18 @@ def postgresql():
     """
     url = os.environ.get("CLIQUET_TEST_POSTGRESQL_URL")
     if url:
-        with _database(url) as own:
+        with postgresql_database(url) as own:
             yield own
         return
-    with _running_postgresql() as own:
-        yield own
+    with postgresql_server() as server:
+        yield server.url
 
 
 @contextmanager
-def _database(url):
+def postgresql_database(url, encoding="UTF8"):
+    """Give the URL of another database, on the server of ``url``, which is dropped at the end."""
     name = f"cliquet_test_{uuid4().hex}"
-    _administer(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    _administer(url, f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING '{encoding}'")
     try:
         yield url_of_database(url, name)
     finally:
@@ -79,13 +80,14 @@ def _administer(url, statement):
 
 
 @contextmanager
-def _running_postgresql():
+def postgresql_server():
+    """Give a server of one's own, which may be stopped and started again."""
     with tempfile.TemporaryDirectory(prefix="cliquet-postgresql-") as folder:
         os.chmod(folder, 0o755)
         server = PostgreSQL(Path(folder))
         server.start()
         try:
-            yield server.url
+            yield server
         finally:
             server.stop()
 
@@ -135,9 +137,10 @@ class PostgreSQL:
             time.sleep(0.02)
 
     def stop(self, how=signal.SIGINT):
-        """End it: connections are closed, and with ``SIGQUIT`` nothing is written before."""
-        self._process.send_signal(how)
-        self._process.wait(PATIENCE)
+        """End it, if it isn't ended: with ``SIGQUIT`` at once, as a crash does."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(PATIENCE)
 
     def _answers(self):
         try:

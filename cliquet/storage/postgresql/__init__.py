@@ -130,10 +130,9 @@ class Storage(Engine):
         if not found and self._readonly:
             return self._started
         if not found:
-            # Somebody is told this timestamp: it stays whatever the transaction becomes, but
-            # for one that holds the collection anyway.
-            add = self._client.write if self._client.writing else self._client.apart
-            add(_ADD_COLLECTION, [*names, msec_time()])
+            # Somebody is told this timestamp: it stays whatever the transaction becomes. Once
+            # that has begun, though, it may hold the collection: then there is no other way.
+            self._client.read(_ADD_COLLECTION, [*names, msec_time()])
             found = self._client.read(_TIMESTAMP, names)
         return int(found[0][0])
 
@@ -193,18 +192,18 @@ class Storage(Engine):
         rows = self._client.read(*conditions.page(names, asked))
         if not rows:
             return Page([], 0, self._timestamp(collection) if timed else 0)
-        timestamp, total = rows[0][3:]
+        number, timestamp, total = rows[0][3:]
         found = [] if rows[0][0] is None else [row[:3] for row in rows]
         if asked.filters or asked.span != ALWAYS:
-            total = self._total(names, asked, len(found))
+            total = self._total(number, asked, len(found))
         return Page(joined(found, asked.names), total, timestamp)
 
-    def _total(self, names: Collection, asked: Query, found: int) -> int:
+    def _total(self, number: int, asked: Query, found: int) -> int:
         """Return how many records match the filters, when the page has ``found``."""
         whole = asked.limit is None or found < asked.limit
         if whole and not asked.rules and not asked.include_deleted:
             return found
-        return int(self._client.read(*conditions.count(names, asked))[0][0])
+        return int(self._client.read(*conditions.count(number, asked))[0][0])
 
 
 def _names(collection: Collection) -> Collection:

@@ -72,14 +72,8 @@ class Client:
         self._inherited: list[Pool] = []
         self._open()
 
-    @property
-    def writing(self) -> bool:
-        """Whether this request has begun to write."""
-        part: _Part | None = transactions.joined(self)
-        return part is not None and part.work.began
-
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Return the rows that the query finds, within the transaction if there is one."""
+        """Return the rows that a query finds: in the request's transaction, once it has begun."""
         part: _Part | None = transactions.joined(self)
         if part is None or not part.work.began:
             return self.apart(query, parameters)

@@ -51,7 +51,7 @@ _OPERATORS: dict[Any, str] = {
 }
 
 _INT64 = 1 << 63
-# Beyond all floats, as in cliquet_number().
+# Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
 
 # What a field of a record is compared by, and what it is compared with.
@@ -63,13 +63,13 @@ _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
 _PAGE = """
-SELECT id, page.last_modified, data, collections.last_modified, collections.count
+SELECT id, page.last_modified, data, collection, collections.last_modified, collections.count
  FROM cliquet_collections AS collections LEFT JOIN LATERAL (SELECT id, last_modified, data FROM
  {page}
  AS found ORDER BY {order} LIMIT %s) AS page ON true
  WHERE parent_id = %s AND collection_id = %s"""
 
-_COUNT = "SELECT count(*) FROM cliquet_records WHERE "
+_COUNT = "SELECT count(*) FROM cliquet_records WHERE collection = %s AND "
 
 _IN_COLLECTION = "collection = collections.collection"
 _IN_NAMED_COLLECTION = """collection = (SELECT collection FROM cliquet_collections
@@ -99,10 +99,10 @@ SELECT id, before + number, NULL FROM place, doomed ORDER BY number"""
 
 
 def page(collection: tuple[str, str], asked: Query) -> Sql:
-    """Return the statement that finds a page, with the collection's timestamp and count.
+    """Return the statement that finds a page, and what is known of the collection.
 
-    Each row has an id, a timestamp and data, then these two. When nothing is found
-    the id is NULL.
+    Each row has an id, a timestamp and data, then the collection's number, timestamp
+    and count of records. When nothing is found the id is NULL.
     """
     fields = _data_fields(asked)
     order = ", ".join(_order(sort, asked.names, fields) for sort in asked.sorting)
@@ -114,11 +114,10 @@ def page(collection: tuple[str, str], asked: Query) -> Sql:
     return Sql(text, [*part.parameters, asked.limit, *collection])
 
 
-def count(collection: tuple[str, str], asked: Query) -> Sql:
+def count(collection: int, asked: Query) -> Sql:
     """Return the statement that counts the records that match the filters."""
     where = _where(asked, asked.span, deleted=False)
-    text = " AND ".join((_COUNT + _IN_NAMED_COLLECTION, where.text))
-    return Sql(text, [*collection, *where.parameters])
+    return Sql(_COUNT + where.text, [collection, *where.parameters])
 
 
 def delete_all(collection: tuple[str, str], asked: Query, moment: int, keep: bool) -> Sql:
@@ -155,7 +154,7 @@ def _parameters(key: Key) -> tuple[int, Any, bytes]:
 
 
 def _number(value: float) -> int | Decimal:
-    """Return what the function cliquet_number() makes of the JSON of ``value``."""
+    """Return the number that the function cliquet_key() makes of the JSON of ``value``."""
     if isinstance(value, int):
         return value
     if math.isinf(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import threading
 import time
@@ -30,14 +31,14 @@ class QueuePoolWithMaxBacklog(QueuePool):
     def __init__(self, creator: Any, max_backlog: int = -1, **options: Any) -> None:
         super().__init__(creator, **options)
         self.max_backlog = max_backlog
-        self._capacity = options.get("pool_size", 5) + options.get("max_overflow", 10)
-        bounded = options.get("pool_size", 5) > 0 and options.get("max_overflow", 10) >= 0
-        self._limited = max_backlog >= 0 and bounded
+        size, overflow = options.get("pool_size", 5), options.get("max_overflow", 10)
+        # SQLAlchemy: a size of 0 and an overflow of -1 mean that there is no limit.
+        self._capacity = size + overflow if size > 0 and overflow >= 0 else math.inf
         self._waiting = 0
         self._mutex = threading.Lock()
 
     def connect(self) -> Any:
-        if not self._limited or self.checkedout() < self._capacity:
+        if self.max_backlog < 0 or self.checkedout() < self._capacity:
             return super().connect()
         with self._mutex:
             if self._waiting >= self.max_backlog:
@@ -50,7 +51,10 @@ class QueuePoolWithMaxBacklog(QueuePool):
                 self._waiting -= 1
 
     def recreate(self) -> QueuePoolWithMaxBacklog:
-        raise NotImplementedError("make another one")
+        pool = super().recreate()
+        assert isinstance(pool, QueuePoolWithMaxBacklog)
+        pool.max_backlog = self.max_backlog
+        return pool
 
 
 def make_pool(

@@ -40,65 +40,51 @@ CREATE UNIQUE INDEX cliquet_tombstones_by_time ON cliquet_tombstones (collection
 -- too), then the UTF-8 of a text, or of the JSON of an array or object.
 CREATE TYPE cliquet_key AS (rank integer, number numeric, text bytea);
 
--- The key of a value; of NULL, which stands for a missing one, too. A field that is
--- often sorted or filtered by deserves an index:
+-- The key of a value; of NULL, which stands for a missing one, too. The number of a number is
+-- its exact value, if it is within 64 bits, or else the shortest decimal of its float; 1e310
+-- for infinity. The function names nothing but what comes with PostgreSQL, which builds indexes
+-- without the rest at hand. A field that is often sorted or filtered by deserves one:
 --   CREATE INDEX ON cliquet_records (collection, cliquet_key(data -> 'field'), last_modified);
 CREATE FUNCTION cliquet_key(value json) RETURNS cliquet_key
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    kind text := json_typeof(value);
-    rank integer := 6;
+    raw text := value::text;
+    rank integer := 2;
     number numeric := 0;
     bytes bytea := '';
-BEGIN
-    IF kind = 'string' THEN
-        rank := 1;
-        bytes := convert_to(value #>> '{}', 'UTF8');
-    ELSIF kind = 'number' THEN
-        rank := 2;
-        number := cliquet_number(value #>> '{}');
-    ELSIF kind = 'boolean' THEN
-        rank := 3;
-        number := CASE value #>> '{}' WHEN 'true' THEN 1 ELSE 0 END;
-    ELSIF kind = 'null' THEN
-        rank := 0;
-    ELSIF kind IS NOT NULL THEN
-        rank := CASE kind WHEN 'array' THEN 4 ELSE 5 END;
-        bytes := convert_to(value::text, 'UTF8');
-    END IF;
-    RETURN (rank, number, bytes);
-END $$;
-
--- What a number is compared by: its exact value, if it is within 64 bits, or else
--- the shortest decimal of its float; 1e310 for infinity.
-CREATE FUNCTION cliquet_number(digits text) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-DECLARE
     float double precision;
 BEGIN
-    IF digits !~ '[.eE]' THEN
-        IF length(digits) < 19 OR digits::numeric BETWEEN -9223372036854775808
-            AND 9223372036854775807 THEN
-            RETURN digits::numeric;
-        ELSIF length(digits) > 308 THEN
-            RETURN cliquet_huge(digits::numeric);
+    CASE left(raw, 1)
+    WHEN '"' THEN
+        rank := 1;
+        bytes := convert_to(value #>> '{}', 'UTF8');
+    WHEN 't', 'f' THEN
+        rank := 3;
+        number := CASE raw WHEN 'true' THEN 1 ELSE 0 END;
+    WHEN 'n' THEN
+        rank := 0;
+    WHEN '[', '{' THEN
+        rank := CASE left(raw, 1) WHEN '[' THEN 4 ELSE 5 END;
+        bytes := convert_to(raw, 'UTF8');
+    ELSE
+        IF raw IS NULL THEN
+            rank := 6;
+        ELSIF raw !~ '[.eE]' AND (length(raw) < 19
+            OR raw::numeric BETWEEN -9223372036854775808 AND 9223372036854775807) THEN
+            number := raw::numeric;
+        ELSIF length(raw) > 308 AND abs(raw::numeric) >= 2::numeric ^ 1024 - 2::numeric ^ 970 THEN
+            number := sign(raw::numeric) * 1e310;
+        ELSE
+            float := raw::double precision;
+            IF float = trunc(float) AND float >= -9223372036854775808::double precision
+                AND float < 9223372036854775808::double precision THEN
+                number := float::bigint;
+            ELSE
+                number := float::text::numeric;
+            END IF;
         END IF;
-    END IF;
-    float := digits::double precision;
-    IF float = trunc(float) AND float >= -9223372036854775808.0::double precision
-        AND float < 9223372036854775808.0::double precision THEN
-        RETURN float::bigint;
-    END IF;
-    RETURN float::text::numeric;
-END $$;
-
--- What an integer of more than 307 digits is compared by.
-CREATE FUNCTION cliquet_huge(number numeric) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-BEGIN
-    RETURN number::double precision::text::numeric;
-EXCEPTION WHEN numeric_value_out_of_range THEN
-    RETURN sign(number) * 1e310;
+    END CASE;
+    RETURN (rank, number, bytes);
 END $$;
 
 -- Locks the row of a collection, until the end of the transaction, and returns it.
