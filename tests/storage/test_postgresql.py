@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -405,13 +406,13 @@ def test_a_server_may_end_and_come_back():
 
 def test_a_fork_has_connections_of_its_own(storage, client):
     created = storage.create(*PLACE, {"id": "a"})
-    inherited = client._pool
-    client._pid = 0  # as if it were another process
+    pid, inherited = client._opened
+    client._opened = 0, inherited  # as if it were another process
     assert storage.get(*PLACE, "a") == created
     assert client._inherited == [inherited]
     client_module._dispose(inherited, 0)
     assert inherited.checkedin() == 1
-    client_module._dispose(inherited, client._pid)
+    client_module._dispose(inherited, pid)
 
 
 def test_too_many_threads_are_refused_at_once():
@@ -439,13 +440,14 @@ def test_some_threads_may_wait_for_a_connection():
     with client.writing_several() as run:
         run("SELECT 1")
         threads[0].start()
-        while not client._pool._waiting:
-            threads[0].join(0.01)
+        deadline = time.monotonic() + 20
+        while not client._of_this_process()._waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
         with pytest.raises(BackendError, match="1 threads are waiting"):
             client.apart("SELECT 1")
     threads[0].join(20)
     assert results == [[(1,)]]
-    assert client._pool._waiting == 0
+    assert client._of_this_process()._waiting == 0
 
 
 def test_a_pool_without_bounds_refuses_nobody():
@@ -458,7 +460,7 @@ def test_a_pool_without_bounds_refuses_nobody():
 
 def test_a_pool_that_is_made_anew_has_the_same_bounds():
     client = make(storage_pool_size=2, storage_max_overflow=1, storage_max_backlog=3)._client
-    again = client._pool.recreate()
+    again = client._of_this_process().recreate()
     assert (again.max_backlog, again._capacity, again.size()) == (3, 3, 2)
 
 

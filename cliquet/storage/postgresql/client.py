@@ -137,17 +137,20 @@ class Client:
                 work.rollback()
                 raise
 
-    def _open(self) -> None:
-        self._pid = os.getpid()
-        self._pool = self._connect()
-        self._finalizer = weakref.finalize(self, _dispose, self._pool, self._pid)
+    def _open(self) -> Pool:
+        pool, pid = self._connect(), os.getpid()
+        weakref.finalize(self, _dispose, pool, pid)
+        # At once: of the threads of a fork, none may take the pool of its parent for its own.
+        self._opened = pid, pool
+        return pool
 
     def _of_this_process(self) -> Pool:
-        if self._pid != os.getpid():
-            # What a fork inherits may be neither used nor closed.
-            self._inherited.append(self._pool)
-            self._open()
-        return self._pool
+        pid, pool = self._opened
+        if pid == os.getpid():
+            return pool
+        # What a fork inherits may be neither used nor closed.
+        self._inherited.append(pool)
+        return self._open()
 
     def _part(self) -> _Part:
         return _Part(self, Work(self._of_this_process()))
