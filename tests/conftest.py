@@ -8,7 +8,7 @@ import webtest
 
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
-from tests import testapp
+from tests import servers, testapp
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,3 +53,7 @@ def serve():
         return client
 
     return serve
+
+
+def pytest_sessionfinish(session, exitstatus):
+    servers.stop()

@@ -5,9 +5,13 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
+from tests import redis_server, servers
+
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"cache_url": f"sqlite:///{folder}/cache.sqlite"},
+    "postgresql": lambda folder: {"cache_url": servers.postgresql_url()},
+    "redis": lambda folder: {"cache_url": redis_server.database_url(3)},
 }
 
 

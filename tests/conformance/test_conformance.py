@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import servers
+
 HERE = Path(__file__).resolve().parent
 KINDS = ("storage", "permission", "cache")
 
@@ -19,10 +21,11 @@ KINDS = ("storage", "permission", "cache")
 ENGINES = {
     "memory": lambda folder: "",
     "sqlite": lambda folder: f"sqlite:///{folder}/conformance.sqlite",
+    "postgresql": lambda folder: servers.postgresql_url(),
 }
 
 #: Engines that undo what a failed request wrote.
-TRANSACTIONAL = {"memory", "sqlite"}
+TRANSACTIONAL = {"memory", "sqlite", "postgresql"}
 #: Engines whose data outlive the application, which a read-only one can then read.
 DURABLE = set(ENGINES) - {"memory"}
 

@@ -5,11 +5,15 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
+from tests import redis_server, servers
+
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"permission_url": f"sqlite:///{folder}/permission.sqlite"},
+    "postgresql": lambda folder: {"permission_url": servers.postgresql_url()},
+    "redis": lambda folder: {"permission_url": redis_server.database_url(2)},
 }
-TRANSACTIONAL = {"memory", "sqlite"}
+TRANSACTIONAL = {"memory", "sqlite", "postgresql"}
 
 
 @pytest.fixture(params=ENGINES)

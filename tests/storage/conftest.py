@@ -9,12 +9,15 @@ import transaction
 from pyramid.config import Configurator
 
 from cliquet import transactions
+from tests import redis_server, servers
 
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"storage_url": f"sqlite:///{folder}/storage.sqlite"},
+    "postgresql": lambda folder: {"storage_url": servers.postgresql_url()},
+    "redis": lambda folder: {"storage_url": redis_server.database_url(1)},
 }
-TRANSACTIONAL = {"memory", "sqlite"}
+TRANSACTIONAL = {"memory", "sqlite", "postgresql"}
 
 
 @pytest.fixture(params=ENGINES)

@@ -1,0 +1,89 @@
+"""A cache in PostgreSQL, for any number of processes and machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.cache import CacheBase
+from cliquet.storage.postgresql.client import Client, create_from_config
+from cliquet.storage.postgresql.schema import initialize
+
+# The time is that of the server, one for all machines. Every statement commits itself.
+
+READ = "SELECT value FROM cliquet_cache WHERE key = %s AND (expires IS NULL OR expires > now())"
+
+# Some expired entries are forgotten for each one that is written, so that they don't
+# accumulate; not all at once, which could take long, and none that another one deletes.
+WRITE = """
+    WITH expired AS (
+        SELECT key FROM cliquet_cache WHERE expires <= now() AND key <> %s
+        LIMIT 10 FOR UPDATE SKIP LOCKED
+    ), swept AS (
+        DELETE FROM cliquet_cache AS cache USING expired WHERE cache.key = expired.key
+    )
+    INSERT INTO cliquet_cache (key, value, expires)
+    VALUES (%s, %s, now() + %s * interval '1 second')
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+"""
+
+TTL = """
+    SELECT extract(epoch FROM expires - now())::float FROM cliquet_cache
+    WHERE key = %s AND expires > now()
+"""
+
+EXPIRE = """
+    UPDATE cliquet_cache SET expires = now() + %s * interval '1 second'
+    WHERE key = %s AND (expires IS NULL OR expires > now())
+"""
+
+DELETE = "DELETE FROM cliquet_cache WHERE key = %s"
+
+FLUSH = "DELETE FROM cliquet_cache"
+
+
+class Cache(CacheBase):
+    """Entries in a table, which survive a restart.
+
+    Enable it with::
+
+        cliquet.cache_backend = cliquet.cache.postgresql
+        cliquet.cache_url = postgresql://user:password@host:5432/database
+
+    What is cached in a request takes a second connection, for a moment, when the
+    request is writing to the same database.
+
+    :param client: the way to the database.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        initialize(self._client, __name__)
+
+    def flush(self) -> None:
+        self._client.apart(FLUSH)
+
+    def _read(self, key: bytes) -> bytes | None:
+        rows = self._client.apart(READ, [key])
+        return bytes(rows[0][0]) if rows else None
+
+    def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
+        self._client.apart(WRITE, [key, key, value, ttl])
+
+    def _ttl(self, key: bytes) -> float | None:
+        rows = self._client.apart(TTL, [key])
+        return rows[0][0] if rows else None
+
+    def _expire(self, key: bytes, ttl: float) -> None:
+        self._client.apart(EXPIRE, [ttl, key])
+
+    def _delete(self, key: bytes) -> None:
+        self._client.apart(DELETE, [key])
+
+
+def load_from_config(config: Any) -> Cache:
+    """Return the cache that the settings of the application ask for."""
+    prefix = config.get_settings().get("cache_prefix", "")
+    return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

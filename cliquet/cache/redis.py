@@ -1,0 +1,69 @@
+"""A cache in a Redis server, which lets the entries expire by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.cache import CacheBase
+from cliquet.storage.redis.client import Client, create_from_config
+
+#: What every key begins with, before the prefix of the application.
+PREFIX = b"cliquet.cache."
+
+
+class Cache(CacheBase):
+    """Entries in a Redis server.
+
+    Enable it with::
+
+        cliquet.cache_backend = cliquet.cache.redis
+        cliquet.cache_url = redis://localhost:6379/0
+
+    :param client: the way to the server.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        """There is nothing to create."""
+
+    def flush(self) -> None:
+        """Delete every entry that has the prefix of this application."""
+        self._client.delete_keys(self._key(""))
+
+    def _key(self, key: str) -> bytes:
+        return PREFIX + super()._key(key)
+
+    def _read(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._client.call("GET", key)
+        return value
+
+    def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
+        end = () if ttl is None else ("PX", _milliseconds(ttl))
+        self._client.call("SET", key, value, *end)
+
+    def _ttl(self, key: bytes) -> float | None:
+        left: int = self._client.call("PTTL", key)
+        return left / 1000 if left > 0 else None
+
+    def _expire(self, key: bytes, ttl: float) -> None:
+        self._client.call("PEXPIRE", key, _milliseconds(ttl))
+
+    def _delete(self, key: bytes) -> None:
+        self._client.call("DEL", key)
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, round(ttl * 1000))
+
+
+def load_from_config(config: Any) -> Cache:
+    """Return the cache that the settings of the application ask for.
+
+    :raises pyramid.exceptions.ConfigurationError: when ``cache_url`` is no URL of a Redis
+        server.
+    """
+    prefix = config.get_settings().get("cache_prefix", "")
+    return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

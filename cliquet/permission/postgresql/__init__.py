@@ -1,0 +1,219 @@
+"""Permissions in PostgreSQL, for any number of processes and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cliquet.permission import (
+    BoundPermissions,
+    PermissionBase,
+    bound_patterns,
+    bound_permissions,
+)
+from cliquet.permission.text import after_prefix, escape, unescape
+from cliquet.storage.postgresql.client import Client, create_from_config
+from cliquet.storage.postgresql.schema import initialize
+
+# Each is one statement, whatever the length of the lists that it is given.
+
+ADD_USER_PRINCIPAL = """
+    INSERT INTO cliquet_user_principals (user_id, principal) VALUES (%s, %s)
+    ON CONFLICT DO NOTHING
+"""
+
+REMOVE_USER_PRINCIPAL = """
+    DELETE FROM cliquet_user_principals WHERE user_id = %s AND principal = %s
+"""
+
+REMOVE_PRINCIPAL = "DELETE FROM cliquet_user_principals WHERE principal = %s"
+
+USER_PRINCIPALS = "SELECT principal FROM cliquet_user_principals WHERE user_id = %s"
+
+ADD_ENTRY = """
+    INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
+    VALUES (%s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""
+
+REMOVE_ENTRY = """
+    DELETE FROM cliquet_access_control_entries
+    WHERE object_id = %s AND permission = %s AND principal = %s
+"""
+
+OBJECT_PERMISSIONS = """
+    SELECT permission, principal FROM cliquet_access_control_entries WHERE object_id = %s
+"""
+
+# The first two parameters are the lists of object ids and of permissions.
+AUTHORIZED_PRINCIPALS = """
+    SELECT DISTINCT entry.principal
+    FROM unnest(%s::text[], %s::text[]) AS bound (object_id, permission)
+    JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
+"""
+
+CHECK_PERMISSION = """
+    SELECT EXISTS (
+        SELECT
+        FROM unnest(%s::text[], %s::text[]) AS bound (object_id, permission)
+        JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
+        WHERE entry.principal = ANY(%s::text[])
+    )
+"""
+
+# The first three parameters are lists of first texts, of texts after the last (NULL where
+# there is no end), and of permissions.
+ACCESSIBLE_OBJECTS = """
+    SELECT DISTINCT span.number, entry.object_id
+    FROM unnest(%s::text[], %s::text[], %s::text[])
+        WITH ORDINALITY AS span (first, after, permission, number)
+    CROSS JOIN unnest(%s::text[]) AS wanted (principal)
+    CROSS JOIN LATERAL (
+        SELECT object_id FROM cliquet_access_control_entries AS entry
+        WHERE entry.principal = wanted.principal AND entry.permission = span.permission
+            AND entry.object_id >= span.first AND span.after IS NULL
+        UNION ALL
+        SELECT object_id FROM cliquet_access_control_entries AS entry
+        WHERE entry.principal = wanted.principal AND entry.permission = span.permission
+            AND entry.object_id >= span.first AND entry.object_id < span.after
+    ) AS entry
+"""
+
+# The last two parameters are the lists of permissions and principals.
+REPLACE_PERMISSIONS = "SELECT cliquet_replace_permissions(%s, %s::text[], %s::text[], %s::text[])"
+
+DELETE_OBJECTS = """
+    DELETE FROM cliquet_access_control_entries WHERE object_id = ANY(%s::text[])
+"""
+
+FLUSH = (
+    "DELETE FROM cliquet_user_principals",
+    "DELETE FROM cliquet_access_control_entries",
+)
+
+
+class Permission(PermissionBase):
+    """Permissions in two tables.
+
+    Enable it with::
+
+        cliquet.permission_backend = cliquet.permission.postgresql
+        cliquet.permission_url = postgresql://user:password@host:5432/database
+
+    :param client: the way to the database.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        initialize(self._client, __name__)
+
+    def flush(self) -> None:
+        with self._client.writing_several() as run:
+            for statement in FLUSH:
+                run(statement)
+
+    # Users
+
+    def add_user_principal(self, user_id: str, principal: str) -> None:
+        self._client.write(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+
+    def remove_user_principal(self, user_id: str, principal: str) -> None:
+        self._client.write(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+
+    def remove_principal(self, principal: str) -> None:
+        self._client.write(REMOVE_PRINCIPAL, [escape(principal)])
+
+    def user_principals(self, user_id: str) -> set[str]:
+        rows = self._client.read(USER_PRINCIPALS, [escape(user_id)])
+        return {unescape(principal) for (principal,) in rows}
+
+    # Access control entries
+
+    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._client.write(ADD_ENTRY, [escape(object_id), escape(permission), escape(principal)])
+
+    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._client.write(REMOVE_ENTRY, [escape(object_id), escape(permission), escape(principal)])
+
+    def replace_object_permissions(
+        self, object_id: str, permissions: Mapping[str, Iterable[str]]
+    ) -> None:
+        entries = _columns(
+            (permission, principal)
+            for permission, principals in permissions.items()
+            for principal in principals
+        )
+        parameters = [escape(object_id), _texts(permissions), *entries]
+        self._client.write(REPLACE_PERMISSIONS, parameters)
+
+    def delete_object_permissions(self, *object_ids: str) -> None:
+        self._client.write(DELETE_OBJECTS, [_texts(object_ids)])
+
+    # Who may do what
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        wanted = None if permissions is None else set(permissions)
+        result: dict[str, set[str]] = {}
+        for permission, principal in self._client.read(OBJECT_PERMISSIONS, [escape(object_id)]):
+            permission = unescape(permission)
+            if wanted is None or permission in wanted:
+                result.setdefault(permission, set()).add(unescape(principal))
+        return result
+
+    def object_permission_authorized_principals(
+        self,
+        object_id: str,
+        permission: str,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        rows = self._client.read(AUTHORIZED_PRINCIPALS, _columns(bound))
+        return {unescape(principal) for (principal,) in rows}
+
+    def check_permission(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        parameters = [*_columns(bound), _texts(principals)]
+        ((found,),) = self._client.read(CHECK_PERMISSION, parameters)
+        return bool(found)
+
+    def principals_accessible_objects(
+        self,
+        principals: Iterable[str],
+        permission: str,
+        object_id_match: str | None = None,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        first = [escape(pattern.prefix) for pattern, _ in patterns]
+        after = [after_prefix(prefix) for prefix in first]
+        permissions = _texts(bound for _, bound in patterns)
+        parameters = [first, after, permissions, _texts(principals)]
+        rows = self._client.read(ACCESSIBLE_OBJECTS, parameters)
+        candidates = ((patterns[number - 1][0], unescape(object_id)) for number, object_id in rows)
+        return {object_id for pattern, object_id in candidates if pattern.matches(object_id)}
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    return [escape(text) for text in texts]
+
+
+def _columns(couples: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Return the list of the first items, and that of the second ones."""
+    escaped = [(escape(first), escape(second)) for first, second in couples]
+    return [[first for first, _ in escaped], [second for _, second in escaped]]
+
+
+def load_from_config(config: Any) -> Permission:
+    """Return the permission backend that the settings of the application ask for."""
+    return Permission(create_from_config(config, prefix="permission_"))

@@ -1,0 +1,167 @@
+"""Permissions in a Redis server, shared by processes and machines.
+
+Each operation is one script. What it changed is there for all at once, and stays whatever
+becomes of the request: Redis has no way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cliquet.permission import (
+    BoundPermissions,
+    PermissionBase,
+    bound_patterns,
+    bound_permissions,
+)
+from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
+
+#: What every key begins with.
+PREFIX = b"cliquet.permission."
+
+
+def _script(name: str) -> Script:
+    folder = Path(__file__).parent
+    return Script(folder / "keys.lua", folder / f"{name}.lua")
+
+
+_CHANGE = _script("change")
+_USER = _script("user")
+_OBJECT = _script("object")
+_AUTHORIZED = _script("authorized")
+_CHECK = _script("check")
+_ACCESSIBLE = _script("accessible")
+
+#: The name of a change, and up to three texts.
+_Change = tuple[str, ...]
+
+
+class Permission(PermissionBase):
+    """Permissions in sets.
+
+    Enable it with::
+
+        cliquet.permission_backend = cliquet.permission.redis
+        cliquet.permission_url = redis://localhost:6379/0
+
+    :param client: the way to the server.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    def initialize_schema(self) -> None:
+        """There is nothing to create."""
+
+    def flush(self) -> None:
+        self._client.delete_keys(PREFIX)
+
+    # Users
+
+    def add_user_principal(self, user_id: str, principal: str) -> None:
+        self._change([("add", user_id, principal)])
+
+    def remove_user_principal(self, user_id: str, principal: str) -> None:
+        self._change([("remove", user_id, principal)])
+
+    def remove_principal(self, principal: str) -> None:
+        self._change([("remove_from_all", principal)])
+
+    def user_principals(self, user_id: str) -> set[str]:
+        return set(map(decode, self._run(_USER, [user_id])))
+
+    # Access control entries
+
+    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._change([("grant", object_id, permission, principal)])
+
+    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
+        self._change([("withdraw", object_id, permission, principal)])
+
+    def replace_object_permissions(
+        self, object_id: str, permissions: Mapping[str, Iterable[str]]
+    ) -> None:
+        changes: list[_Change] = []
+        for permission, principals in permissions.items():
+            changes.append(("withdraw_from_all", object_id, permission))
+            changes += (("grant", object_id, permission, principal) for principal in principals)
+        self._change(changes)
+
+    def delete_object_permissions(self, *object_ids: str) -> None:
+        self._change([("delete", object_id) for object_id in object_ids])
+
+    # Who may do what
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        wanted = None if permissions is None else set(permissions)
+        reply = self._run(_OBJECT, [object_id])
+        return {
+            permission: set(map(decode, principals))
+            for permission, principals in zip(map(decode, reply[::2]), reply[1::2], strict=True)
+            if wanted is None or permission in wanted
+        }
+
+    def object_permission_authorized_principals(
+        self,
+        object_id: str,
+        permission: str,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        return set(map(decode, self._run(_AUTHORIZED, _flat(bound))))
+
+    def check_permission(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        bound = bound_permissions(object_id, permission, get_bound_permissions)
+        found: int = self._run_for(principals, _CHECK, bound)
+        return found == 1
+
+    def principals_accessible_objects(
+        self,
+        principals: Iterable[str],
+        permission: str,
+        object_id_match: str | None = None,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        couples = [(pattern.prefix, bound) for pattern, bound in patterns]
+        reply = self._run_for(principals, _ACCESSIBLE, couples)
+        candidates = zip(reply[::2], map(decode, reply[1::2]), strict=True)
+        return {
+            object_id for number, object_id in candidates if patterns[number][0].matches(object_id)
+        }
+
+    def _change(self, changes: Iterable[_Change]) -> None:
+        self._run(_CHANGE, [text for change in changes for text in (*change, "", "")[:4]])
+
+    def _run_for(
+        self, principals: Iterable[str], script: Script, couples: Iterable[tuple[str, str]]
+    ) -> Any:
+        principals = set(principals)
+        return self._run(script, [str(len(principals)), *principals, *_flat(couples)])
+
+    def _run(self, script: Script, texts: Iterable[str]) -> Any:
+        return self._client.run(script, [], *map(encode, texts))
+
+
+def _flat(couples: Iterable[tuple[str, str]]) -> list[str]:
+    return [text for couple in couples for text in couple]
+
+
+def load_from_config(config: Any) -> Permission:
+    """Return the permission backend that the settings of the application ask for.
+
+    :raises pyramid.exceptions.ConfigurationError: when ``permission_url`` is no URL of a
+        Redis server.
+    """
+    return Permission(create_from_config(config, prefix="permission_"))

@@ -1,0 +1,30 @@
+-- The objects on which any of some principals has permissions.
+-- ARGV: the number of principals, these, and couples of what the ids begin with and a
+-- permission. Each object is returned after the number of the couple that has found it.
+local count = tonumber(ARGV[1])
+local known, reply = {}, {}
+
+-- The sets of objects of those of the principals that have the permission on any.
+local function sets_of(permission)
+  if not known[permission] then
+    known[permission] = {}
+    for number = 2, count + 1 do
+      local key = objects_key(ARGV[number], permission)
+      if redis.call('EXISTS', key) == 1 then table.insert(known[permission], key) end
+    end
+  end
+  return known[permission]
+end
+
+for position = count + 2, #ARGV, 2 do
+  local prefix = ARGV[position]
+  for _, key in ipairs(sets_of(ARGV[position + 1])) do
+    -- No text has a byte 255.
+    local objects = redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. prefix .. '\255')
+    for _, object in ipairs(objects) do
+      table.insert(reply, (position - count - 2) / 2)
+      table.insert(reply, object)
+    end
+  end
+end
+return reply

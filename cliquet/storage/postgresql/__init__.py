@@ -1,0 +1,221 @@
+"""Storage in PostgreSQL, for any number of processes and machines.
+
+Whoever writes to a collection locks its row, and keeps it until the transaction ends. Only
+then are timestamps computed: they grow in the order in which changes become visible.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet.permission.text import escape
+from cliquet.storage import Page, Record
+from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
+from cliquet.storage.exceptions import RecordNotFoundError
+from cliquet.storage.matching import ALWAYS, Names, Query
+from cliquet.storage.postgresql import conditions
+from cliquet.storage.postgresql.client import Client, create_from_config
+from cliquet.storage.postgresql.conditions import storable
+from cliquet.storage.postgresql.schema import initialize
+from cliquet.utils import msec_time
+
+_TIMESTAMP = """
+SELECT last_modified FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s"""
+
+_ADD_COLLECTION = """
+INSERT INTO cliquet_collections (parent_id, collection_id, last_modified) VALUES (%s, %s, %s)
+ ON CONFLICT DO NOTHING"""
+
+_GET = """
+SELECT records.last_modified, data
+ FROM cliquet_collections AS collections JOIN cliquet_records AS records USING (collection)
+ WHERE parent_id = %s AND collection_id = %s AND id = %s"""
+
+_LOCK = "SELECT FROM cliquet_lock(%s, %s, %s)"
+
+_GET_FOR_UPDATE = "SELECT last_modified, data FROM cliquet_get_for_update(%s, %s, %s, %s)"
+
+_WRITE = """
+SELECT own, place, id, last_modified, data
+ FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, NULL, NULL)"""
+
+_WRITE_UNIQUE = """
+SELECT own, place, id, last_modified, data
+ FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, %s::text[], ARRAY[{}]::cliquet_key[])"""
+
+_KEY = "ROW(%s, %s, %s)::cliquet_key"
+
+_DELETE = "SELECT cliquet_delete(%s, %s, %s, %s, %s, %s)"
+
+_PURGE = """
+WITH locked AS (
+ SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
+), gone AS (
+ DELETE FROM cliquet_tombstones AS tombstones USING locked
+  WHERE tombstones.collection = locked.collection AND last_modified < %s::bigint RETURNING 1
+)
+SELECT count(*) FROM gone"""
+
+# Others go on reading.
+_FLUSH = (
+    "LOCK TABLE cliquet_collections IN EXCLUSIVE MODE",
+    "DELETE FROM cliquet_records",
+    "DELETE FROM cliquet_tombstones",
+    "DELETE FROM cliquet_collections",
+)
+
+
+class Storage(Engine):
+    """Storage in a PostgreSQL database.
+
+    Enable it with::
+
+        cliquet.storage_backend = cliquet.storage.postgresql
+        cliquet.storage_url = postgresql://user:password@host:5432/database
+
+    :param client: the way to the database.
+    :param readonly: whether the application writes nothing: the timestamp of a
+        collection that was never written is then not kept.
+    """
+
+    def __init__(self, client: Client, readonly: bool = False) -> None:
+        self._client = client
+        self._readonly = readonly
+        self._started = msec_time()
+
+    def initialize_schema(self) -> None:
+        initialize(self._client, __name__)
+
+    def flush(self, auth: str | None = None) -> None:
+        with self._client.writing_several() as run:
+            for statement in _FLUSH:
+                run(statement)
+
+    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+        self._client.lock(_LOCK, [*_names((parent_id, collection_id)), next_time(0)])
+
+    def get_for_update(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> Record:
+        # One statement, where there is a transaction to keep the lock.
+        found = None
+        if storable(object_id):
+            parameters = [*_names((parent_id, collection_id)), next_time(0), object_id]
+            found = self._client.lock(_GET_FOR_UPDATE, parameters)
+        if found is None:
+            return self.get(
+                collection_id,
+                parent_id,
+                object_id,
+                id_field=id_field,
+                modified_field=modified_field,
+                auth=auth,
+            )
+        ((timestamp, data),) = found
+        if data is None:
+            raise RecordNotFoundError(object_id)
+        return joined([(object_id, timestamp, data)], Names(id_field, modified_field, ""))[0]
+
+    def _timestamp(self, collection: Collection) -> int:
+        names = _names(collection)
+        found = self._client.read(_TIMESTAMP, names)
+        if not found and self._readonly:
+            return self._started
+        if not found:
+            # Somebody is told this timestamp: it stays whatever the transaction becomes. Once
+            # that has begun, though, it may hold the collection: then there is no other way.
+            self._client.read(_ADD_COLLECTION, [*names, msec_time()])
+            found = self._client.read(_TIMESTAMP, names)
+        return int(found[0][0])
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        if not storable(object_id):
+            return None
+        found = self._client.read(_GET, [*_names(collection), object_id])
+        return (found[0][0], found[0][1]) if found else None
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        return self._write(collection, change, replace=False)
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        return self._write(collection, change, replace=True)
+
+    def _write(self, collection: Collection, change: Change, replace: bool) -> int:
+        statement = _WRITE
+        id_, forced, data, unique = change
+        parameters: list[Any] = [
+            *_names(collection),
+            next_time(0),
+            replace,
+            id_,
+            forced,
+            data.decode(),
+        ]
+        if unique:
+            keys = [conditions.key(value) for value in unique.values()]
+            statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
+            parameters += [list(unique), *(part for key in keys for part in key)]
+        ((own, place, *row),) = self._client.write(statement, parameters)
+        if place is None:
+            return int(own)
+        raise Conflict(tuple(row), [None, *unique][place])
+
+    def _delete(
+        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+    ) -> int | None:
+        if not storable(object_id):
+            return None
+        parameters = [*_names(collection), next_time(0), object_id, forced, keep]
+        own: int | None = self._client.write(_DELETE, parameters)[0][0]
+        return own
+
+    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+        names, moment = _names(collection), next_time(0)
+        with self._client.writing_several() as run:
+            run(_LOCK, [*names, moment])
+            return run(*conditions.delete_all(names, asked, moment, keep))
+
+    def _purge(self, collection: Collection, before: int | None) -> int:
+        latest = ALWAYS.high if before is None else before
+        return int(self._client.write(_PURGE, [*_names(collection), latest])[0][0])
+
+    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        names = _names(collection)
+        rows = self._client.read(*conditions.page(names, asked))
+        if not rows:
+            return Page([], 0, self._timestamp(collection) if timed else 0)
+        number, timestamp, total = rows[0][3:]
+        found = [] if rows[0][0] is None else [row[:3] for row in rows]
+        if asked.filters or asked.span != ALWAYS:
+            total = self._total(number, asked, len(found))
+        return Page(joined(found, asked.names), total, timestamp)
+
+    def _total(self, number: int, asked: Query, found: int) -> int:
+        """Return how many records match the filters, when the page has ``found``."""
+        whole = asked.limit is None or found < asked.limit
+        if whole and not asked.rules and not asked.include_deleted:
+            return found
+        return int(self._client.read(*conditions.count(number, asked))[0][0])
+
+
+def _names(collection: Collection) -> Collection:
+    """Return the parent id and the collection id as the database keeps any text."""
+    parent_id, collection_id = collection
+    return escape(parent_id), escape(collection_id)
+
+
+def load_from_config(config: Any) -> Storage:
+    """Return the storage of an application, in the database of the setting ``storage_url``.
+
+    :raises pyramid.exceptions.ConfigurationError: when that is no URL of PostgreSQL.
+    """
+    readonly = asbool(config.get_settings().get("readonly", False))
+    return Storage(create_from_config(config, "storage_"), readonly)

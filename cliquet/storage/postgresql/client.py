@@ -1,0 +1,358 @@
+"""How the backends of an application, together, read and write one PostgreSQL database.
+
+Reads, and what commits itself, are single statements without a transaction. What a request
+writes is one transaction, on one connection; it begins along with its first statement.
+Whatever psycopg2 or the pool raise leaves this module as a
+:class:`~cliquet.storage.exceptions.BackendError`.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2 import errorcodes
+from pyramid.exceptions import ConfigurationError
+from pyramid.settings import asbool
+from pyramid_retry import mark_error_retryable
+from sqlalchemy import exc
+from sqlalchemy.pool import Pool, QueuePool
+
+from cliquet import transactions
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.postgresql.pool import QueuePoolWithMaxBacklog, make_pool
+
+#: What libpq is told unless the URL says otherwise (``?connect_timeout=10&options=…``). Nothing
+#: hangs: neither a connection to a server that is gone (seconds, but for ``tcp_user_timeout``
+#: in milliseconds), nor a statement, nor waiting for a lock, nor others when a process stops
+#: in the middle of a request. A connection pooler that refuses ``options`` needs ``?options=``.
+DEFAULT_PARAMETERS = {
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "40000",
+    "client_encoding": "UTF8",
+    "application_name": "cliquet",
+    "options": (
+        r"-c default_transaction_isolation=read\ committed -c statement_timeout=30s"
+        " -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+    ),
+}
+
+_IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
+_IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
+
+_MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT)
+_RETRYABLE = (errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE)
+
+Rows = list[tuple[Any, ...]]
+
+#: A function that runs a statement with its parameters, and returns the rows.
+Run = Callable[..., Rows]
+
+
+class Client:
+    """The way to one database.
+
+    :param connect: makes a pool of connections.
+    :param per_request: whether what a request writes is committed as a whole
+        (setting ``transaction_per_request``); if not, each operation is.
+    """
+
+    def __init__(self, connect: Callable[[], Pool], per_request: bool = True) -> None:
+        self.translated = _Translated(per_request)
+        self._connect = connect
+        self._per_request = per_request
+        self._inherited: list[Pool] = []
+        self._open()
+
+    def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Return the rows that a query finds: in the request's transaction, once it has begun."""
+        part: _Part | None = transactions.joined(self)
+        if part is None or not part.work.began:
+            return self.apart(query, parameters)
+        with self.translated:
+            return part.work.run(query, parameters)
+
+    def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Run a statement, which takes place as a whole or not at all, and return its rows.
+
+        In a request it belongs to the request's transaction, which begins with
+        the first one; elsewhere it is committed at once.
+        """
+        part = transactions.participant(self, self._part)
+        if part is None or not (self._per_request or part.work.began):
+            return self.apart(statement, parameters)
+        with self._work(part) as run:
+            return run(statement, parameters)
+
+    @contextmanager
+    def writing_several(self) -> Iterator[Run]:
+        """Give the function that runs statements, as :meth:`write` does, that belong together."""
+        with self._work(transactions.participant(self, self._part)) as run:
+            yield run
+
+    def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Run a statement that commits itself, whatever becomes of the request's transaction."""
+        with self.translated:
+            borrowed = self._of_this_process().connect()
+            try:
+                return _run(borrowed.dbapi_connection, statement, parameters)
+            finally:
+                _give_back(borrowed)
+
+    def lock(self, statement: str, parameters: Sequence[Any]) -> Rows | None:
+        """Run a statement whose locks last until the request's transaction ends.
+
+        Where each operation commits itself, until the next one that writes.
+        Outside of a request there is nothing to do: it returns None.
+        """
+        part = transactions.participant(self, self._part)
+        if part is None:
+            return None
+        with self.translated:
+            return part.work.run(statement, parameters)
+
+    def close(self) -> None:
+        """Close the connections that nobody is using."""
+        self._of_this_process().dispose()
+
+    @contextmanager
+    def _work(self, part: _Part | None) -> Iterator[Run]:
+        work = Work(self._of_this_process()) if part is None else part.work
+        with self.translated:
+            if part is not None and self._per_request:
+                yield work.run
+                return
+            try:
+                yield work.run
+                work.commit()
+            except BaseException:
+                work.rollback()
+                raise
+
+    def _open(self) -> Pool:
+        pool, pid = self._connect(), os.getpid()
+        weakref.finalize(self, _dispose, pool, pid)
+        # At once: of the threads of a fork, none may take the pool of its parent for its own.
+        self._opened = pid, pool
+        return pool
+
+    def _of_this_process(self) -> Pool:
+        pid, pool = self._opened
+        if pid == os.getpid():
+            return pool
+        # What a fork inherits may be neither used nor closed.
+        self._inherited.append(pool)
+        return self._open()
+
+    def _part(self) -> _Part:
+        return _Part(self, Work(self._of_this_process()))
+
+
+class Work:
+    """A transaction, which begins with the first statement."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._borrowed: Any = None
+        self._marks = 0
+
+    @property
+    def began(self) -> bool:
+        return self._borrowed is not None
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Run a statement of the transaction."""
+        if self._borrowed is not None:
+            return _run(self._borrowed.dbapi_connection, statement, parameters)
+        borrowed = self._pool.connect()
+        try:
+            # Both in one round trip.
+            rows = _run(borrowed.dbapi_connection, "BEGIN;" + statement, parameters)
+        except BaseException:
+            _end(borrowed)
+            raise
+        self._borrowed = borrowed
+        return rows
+
+    def commit(self) -> None:
+        """Make it durable and visible. If that fails it is still to be rolled back."""
+        if self._borrowed is None:
+            return
+        connection = self._borrowed.dbapi_connection
+        # What PostgreSQL has undone, after a failure, it seems to commit.
+        if connection.get_transaction_status() != _IN_TRANSACTION:
+            raise psycopg2.OperationalError("the transaction was undone by a failure")
+        _run(connection, "COMMIT")
+        borrowed, self._borrowed = self._borrowed, None
+        _give_back(borrowed)
+
+    def rollback(self) -> None:
+        """Undo it all."""
+        borrowed, self._borrowed = self._borrowed, None
+        if borrowed is not None:
+            _end(borrowed)
+
+    def mark(self) -> str:
+        """Make a savepoint, and return its name."""
+        self._marks += 1
+        name = f"mark{self._marks}"
+        self.run(f"SAVEPOINT {name}")
+        return name
+
+    def rewind(self, name: str) -> None:
+        """Undo what was done since the savepoint."""
+        self.run(f"ROLLBACK TO {name}")
+
+
+def _run(connection: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows: Rows = cursor.fetchall() if cursor.description else []
+        return rows
+
+
+def _end(borrowed: Any) -> None:
+    """Undo what a connection did, if it still can be heard, and give it back."""
+    try:
+        _run(borrowed.dbapi_connection, "ROLLBACK")
+    except psycopg2.Error:
+        pass  # without the connection it is undone as well
+    finally:
+        _give_back(borrowed)
+
+
+def _give_back(borrowed: Any) -> None:
+    connection = borrowed.dbapi_connection
+    if connection.closed or connection.get_transaction_status() != _IDLE:
+        borrowed.invalidate()
+    borrowed.close()
+
+
+def _dispose(pool: Pool, pid: int) -> None:
+    if pid == os.getpid():
+        pool.dispose()
+
+
+class _Translated:
+    """A context in which what psycopg2 and the pool raise becomes a BackendError."""
+
+    def __init__(self, per_request: bool) -> None:
+        self._per_request = per_request
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, (psycopg2.Error, exc.SQLAlchemyError)):
+            return
+        message = f"{type(error).__name__}: {error}"
+        code = getattr(error, "pgcode", None)
+        if code in _MISSING:
+            message += "; has `cliquet migrate` been run?"
+        failure = BackendError(original=error, message=message)
+        # The request runs again: what it had done is undone.
+        if code in _RETRYABLE and self._per_request and transactions.current() is not None:
+            mark_error_retryable(failure)
+        raise failure from error
+
+
+class _Part(transactions.Participant):
+    """The part of a client in the transaction of a request."""
+
+    def __init__(self, client: Client, work: Work) -> None:
+        super().__init__()
+        self.work = work
+        self._client = client
+
+    def save(self) -> None:
+        with self._client.translated:
+            self.work.commit()
+
+    def undo(self) -> None:
+        self.work.rollback()
+
+    def mark(self) -> Callable[[], None]:
+        if not self.work.began:
+            return self.work.rollback
+        with self._client.translated:
+            name = self.work.mark()
+        return lambda: self._rewind(name)
+
+    def abort(self, transaction: Any) -> None:
+        super().abort(transaction)
+        # A savepoint that is older than this part ends it alone: what the
+        # request writes afterwards belongs to a new one.
+        transaction.set_data(self._client, None)
+
+    def _rewind(self, name: str) -> None:
+        if self.work.began:
+            with self._client.translated:
+                self.work.rewind(name)
+
+
+def create_from_config(config: Any, prefix: str) -> Client:
+    """Return the client for the setting ``{prefix}url``, shared by those of the same database.
+
+    The first of them tells the size of the pool.
+
+    :param prefix: ``storage_``, ``permission_`` or ``cache_``.
+    :raises pyramid.exceptions.ConfigurationError: when it is no URL of PostgreSQL.
+    """
+    settings = config.get_settings()
+    parameters = DEFAULT_PARAMETERS | _parse(f"{prefix}url", str(settings.get(f"{prefix}url")))
+    clients: dict[Any, Client] | None = getattr(config.registry, "postgresql_clients", None)
+    if clients is None:
+        clients = config.registry.postgresql_clients = {}
+    database = tuple(sorted(parameters.items()))
+    if database not in clients:
+        poolclass = config.maybe_dotted(
+            settings.get(f"{prefix}poolclass") or QueuePoolWithMaxBacklog
+        )
+        options = _pool_options(settings, prefix, poolclass)
+        per_request = asbool(settings.get("transaction_per_request", True))
+        clients[database] = Client(lambda: make_pool(poolclass, options, parameters), per_request)
+    return clients[database]
+
+
+def _parse(key: str, url: str) -> dict[str, str]:
+    try:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError
+        parameters: dict[str, str] = psycopg2.extensions.parse_dsn(url)
+    except (ValueError, psycopg2.Error):
+        # The URL isn't told: there may be a password in it.
+        raise ConfigurationError(
+            f"{key}: expected postgresql://user:password@host:port/database"
+        ) from None
+    return parameters
+
+
+def _pool_options(settings: Any, prefix: str, poolclass: type[Pool]) -> dict[str, Any]:
+    """Return those options that the settings tell and the class knows."""
+    known: dict[str, tuple[str, int | None]] = {"recycle": ("pool_recycle", None)}
+    if issubclass(poolclass, QueuePool):
+        known["pool_size"] = ("pool_size", 25)
+        known["max_overflow"] = ("max_overflow", None)
+        known["timeout"] = ("pool_timeout", None)
+    if issubclass(poolclass, QueuePoolWithMaxBacklog):
+        known["max_backlog"] = ("max_backlog", None)
+    options = {}
+    for option, (key, default) in known.items():
+        value = settings.get(prefix + key)
+        value = default if value in (None, "") else value
+        if value is not None:
+            try:
+                options[option] = int(value)
+            except ValueError:
+                raise ConfigurationError(
+                    f"{prefix}{key} = {value!r}: expected an integer"
+                ) from None
+    return options

@@ -1,0 +1,247 @@
+-- What the storage keeps in the database, version 1 (see migrations.py).
+-- Timestamps are milliseconds; no two changes of one collection have the same. Texts
+-- are ordered by code point, whatever the language of the database.
+
+-- The number of records stands beside the timestamp, in the row that every
+-- write locks anyway: the total of a list costs nothing.
+CREATE TABLE cliquet_collections (
+    collection bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    parent_id text COLLATE "C" NOT NULL,
+    collection_id text COLLATE "C" NOT NULL,
+    last_modified bigint NOT NULL,
+    count bigint NOT NULL DEFAULT 0,
+    UNIQUE (parent_id, collection_id)
+) WITH (fillfactor = 50);
+
+-- The data are of type json, which keeps the text as it is. In jsonb 1e30 would
+-- become an integer, and -0.0 would lose its sign.
+CREATE TABLE cliquet_records (
+    collection bigint NOT NULL,
+    last_modified bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    data json NOT NULL,
+    PRIMARY KEY (collection, id)
+);
+
+-- In the order of the pages.
+CREATE UNIQUE INDEX cliquet_records_by_time ON cliquet_records (collection, last_modified);
+
+-- Tombstones have a table of their own: they don't slow down the pages of records.
+CREATE TABLE cliquet_tombstones (
+    collection bigint NOT NULL,
+    last_modified bigint NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (collection, id)
+);
+
+CREATE UNIQUE INDEX cliquet_tombstones_by_time ON cliquet_tombstones (collection, last_modified);
+
+-- What a value is compared by: the rank of its type, then a number (of booleans
+-- too), then the UTF-8 of a text, or of the JSON of an array or object.
+CREATE TYPE cliquet_key AS (rank integer, number numeric, text bytea);
+
+-- The key of a value; of NULL, which stands for a missing one, too. The number of a number is
+-- its exact value, if it is within 64 bits, or else the shortest decimal of its float; 1e310
+-- for infinity. The function names nothing but what comes with PostgreSQL, which builds indexes
+-- without the rest at hand. A field that is often sorted or filtered by deserves one:
+--   CREATE INDEX ON cliquet_records (collection, cliquet_key(data -> 'field'), last_modified);
+CREATE FUNCTION cliquet_key(value json) RETURNS cliquet_key
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    raw text := value::text;
+    rank integer := 2;
+    number numeric := 0;
+    bytes bytea := '';
+    float double precision;
+BEGIN
+    CASE left(raw, 1)
+    WHEN '"' THEN
+        rank := 1;
+        bytes := convert_to(value #>> '{}', 'UTF8');
+    WHEN 't', 'f' THEN
+        rank := 3;
+        number := CASE raw WHEN 'true' THEN 1 ELSE 0 END;
+    WHEN 'n' THEN
+        rank := 0;
+    WHEN '[', '{' THEN
+        rank := CASE left(raw, 1) WHEN '[' THEN 4 ELSE 5 END;
+        bytes := convert_to(raw, 'UTF8');
+    ELSE
+        IF raw IS NULL THEN
+            rank := 6;
+        ELSIF raw !~ '[.eE]' AND (length(raw) < 19
+            OR raw::numeric BETWEEN -9223372036854775808 AND 9223372036854775807) THEN
+            number := raw::numeric;
+        ELSIF length(raw) > 308 AND abs(raw::numeric) >= 2::numeric ^ 1024 - 2::numeric ^ 970 THEN
+            number := sign(raw::numeric) * 1e310;
+        ELSE
+            float := raw::double precision;
+            IF float = trunc(float) AND float >= -9223372036854775808::double precision
+                AND float < 9223372036854775808::double precision THEN
+                number := float::bigint;
+            ELSE
+                number := float::text::numeric;
+            END IF;
+        END IF;
+    END CASE;
+    RETURN (rank, number, bytes);
+END $$;
+
+-- Locks the row of a collection, until the end of the transaction, and returns it.
+-- Where there is none it is made: its timestamp is before ``moment``.
+CREATE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
+RETURNS cliquet_collections
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections;
+BEGIN
+    LOOP
+        SELECT * INTO locked FROM cliquet_collections
+            WHERE parent_id = of_parent AND collection_id = of_collection FOR UPDATE;
+        IF FOUND THEN
+            RETURN locked;
+        END IF;
+        INSERT INTO cliquet_collections (parent_id, collection_id, last_modified)
+            VALUES (of_parent, of_collection, moment - 1)
+            ON CONFLICT DO NOTHING;
+    END LOOP;
+END $$;
+
+-- Locks the collection, if there is one, then reads a record of it.
+CREATE FUNCTION cliquet_get_for_update(
+    of_parent text, of_collection text, moment bigint, of_id text,
+    OUT last_modified bigint, OUT data json)
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
+BEGIN
+    SELECT found.last_modified, found.data INTO last_modified, data
+        FROM cliquet_records AS found
+        WHERE found.collection = locked.collection AND found.id = of_id;
+END $$;
+
+-- The timestamp that was asked for, or the next one that nothing else in the
+-- collection has.
+CREATE FUNCTION cliquet_free(of_collection bigint, asked bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    free bigint := asked;
+    taken bigint;
+BEGIN
+    FOR taken IN
+        SELECT last_modified FROM cliquet_records
+            WHERE collection = of_collection AND last_modified >= asked
+        UNION ALL
+        SELECT last_modified FROM cliquet_tombstones
+            WHERE collection = of_collection AND last_modified >= asked
+        ORDER BY last_modified
+    LOOP
+        EXIT WHEN taken > free;
+        free := taken + 1;
+    END LOOP;
+    RETURN free;
+END $$;
+
+-- The timestamp of a change of a locked collection, which moves on, and whose
+-- number of records changes.
+CREATE FUNCTION cliquet_move(
+    locked cliquet_collections, asked bigint, moment bigint, change integer)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    next bigint := greatest(moment, locked.last_modified + 1);
+    own bigint := next;
+BEGIN
+    IF asked IS NOT NULL THEN
+        own := cliquet_free(locked.collection, asked);
+        IF own > locked.last_modified THEN
+            next := own;
+        END IF;
+    END IF;
+    UPDATE cliquet_collections SET last_modified = next, count = count + change
+        WHERE collection = locked.collection;
+    RETURN own;
+END $$;
+
+-- The number of the first of the ``fields`` of which another record has the value.
+CREATE FUNCTION cliquet_same(
+    of_collection bigint, of_id text, fields text[], keys cliquet_key[],
+    OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
+LANGUAGE plpgsql AS $$
+BEGIN
+    FOR number IN 1 .. coalesce(array_length(fields, 1), 0) LOOP
+        SELECT number, found.id, found.last_modified, found.data
+            INTO place, id, last_modified, data
+            FROM cliquet_records AS found
+            WHERE found.collection = of_collection AND found.id <> of_id
+                AND cliquet_key(found.data -> fields[number]) = keys[number]
+            LIMIT 1;
+        EXIT WHEN FOUND;
+    END LOOP;
+END $$;
+
+-- Writes a record, unless another one is in its way: then ``own`` is NULL, and the
+-- other one is returned, with the number of the unique field, 0 for the id.
+CREATE FUNCTION cliquet_write(
+    of_parent text, of_collection text, moment bigint,
+    replace boolean, of_id text, asked bigint, document json, fields text[], keys cliquet_key[],
+    OUT own bigint, OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
+    old_time bigint;
+BEGIN
+    SELECT found.last_modified INTO old_time FROM cliquet_records AS found
+        WHERE found.collection = locked.collection AND found.id = of_id;
+    IF old_time IS NOT NULL AND NOT replace THEN
+        SELECT 0, found.id, found.last_modified, found.data INTO place, id, last_modified, data
+            FROM cliquet_records AS found
+            WHERE found.collection = locked.collection AND found.id = of_id;
+        RETURN;
+    END IF;
+    IF fields IS NOT NULL THEN
+        SELECT same.place, same.id, same.last_modified, same.data
+            INTO place, id, last_modified, data
+            FROM cliquet_same(locked.collection, of_id, fields, keys) AS same;
+        IF place IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF old_time IS NOT NULL THEN
+        own := cliquet_move(locked, CASE WHEN asked > old_time THEN asked END, moment, 0);
+        UPDATE cliquet_records AS found SET last_modified = own, data = document
+            WHERE found.collection = locked.collection AND found.id = of_id;
+    ELSE
+        DELETE FROM cliquet_tombstones AS found
+            WHERE found.collection = locked.collection AND found.id = of_id;
+        own := cliquet_move(locked, asked, moment, 1);
+        INSERT INTO cliquet_records (collection, last_modified, id, data)
+            VALUES (locked.collection, own, of_id, document);
+    END IF;
+END $$;
+
+-- Deletes a record and returns the time of that; NULL if there is none.
+CREATE FUNCTION cliquet_delete(
+    of_parent text, of_collection text, moment bigint, of_id text, asked bigint, keep boolean)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections;
+    old_time bigint;
+    own bigint;
+BEGIN
+    SELECT * INTO locked FROM cliquet_collections
+        WHERE parent_id = of_parent AND collection_id = of_collection FOR UPDATE;
+    SELECT last_modified INTO old_time FROM cliquet_records
+        WHERE collection = locked.collection AND id = of_id;
+    IF old_time IS NULL THEN
+        RETURN NULL;
+    END IF;
+    own := cliquet_move(locked, CASE WHEN asked > old_time THEN asked END, moment, -1);
+    DELETE FROM cliquet_records WHERE collection = locked.collection AND id = of_id;
+    IF keep THEN
+        INSERT INTO cliquet_tombstones (collection, last_modified, id)
+            VALUES (locked.collection, own, of_id);
+    END IF;
+    RETURN own;
+END $$;

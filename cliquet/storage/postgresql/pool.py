@@ -1,0 +1,102 @@
+"""The pool of connections of one process to a PostgreSQL database."""
+
+from __future__ import annotations
+
+import math
+import select
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+from sqlalchemy import event, exc
+from sqlalchemy.pool import Pool, QueuePool
+
+# How long a connection may be idle, in seconds, before it is tested although nothing was
+# heard from the server: whatever is on the way may have forgotten it.
+_TRUSTED_IDLE = 30.0
+
+_JSON_OID = 114
+
+
+class QueuePoolWithMaxBacklog(QueuePool):
+    """A pool in which only so many threads wait for a connection; others are refused at once.
+
+    :param max_backlog: how many threads may wait; -1: any number.
+    """
+
+    def __init__(self, creator: Any, max_backlog: int = -1, **options: Any) -> None:
+        super().__init__(creator, **options)
+        self.max_backlog = max_backlog
+        size, overflow = options.get("pool_size", 5), options.get("max_overflow", 10)
+        # SQLAlchemy: a size of 0 and an overflow of -1 mean that there is no limit.
+        self._capacity = size + overflow if size > 0 and overflow >= 0 else math.inf
+        self._waiting = 0
+        self._mutex = threading.Lock()
+
+    def connect(self) -> Any:
+        if self.max_backlog < 0 or self.checkedout() < self._capacity:
+            return super().connect()
+        with self._mutex:
+            if self._waiting >= self.max_backlog:
+                raise exc.TimeoutError(f"{self._waiting} threads are waiting for a connection")
+            self._waiting += 1
+        try:
+            return super().connect()
+        finally:
+            with self._mutex:
+                self._waiting -= 1
+
+    def recreate(self) -> QueuePoolWithMaxBacklog:
+        pool = super().recreate()
+        assert isinstance(pool, QueuePoolWithMaxBacklog)
+        pool.max_backlog = self.max_backlog
+        return pool
+
+
+def make_pool(
+    poolclass: type[Pool], options: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> Pool:
+    """Return a pool of connections, each of which commits every statement unless told otherwise.
+
+    :param options: for the class.
+    :param parameters: of libpq.
+    """
+    pool = poolclass(partial(_connect, parameters), reset_on_return=None, **options)
+    event.listen(pool, "checkin", _note_the_time)
+    event.listen(pool, "checkout", _test)
+    return pool
+
+
+def _connect(parameters: Mapping[str, Any]) -> Any:
+    connection = psycopg2.connect(**parameters)
+    connection.autocommit = True
+    # JSON as bytes: it is read elsewhere, if at all.
+    connection.string_types[_JSON_OID] = psycopg2.extensions.BYTES
+    return connection
+
+
+def _note_the_time(connection: Any, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _test(connection: Any, record: Any, proxy: Any) -> None:
+    """Raise DisconnectionError, whereupon the pool takes another one, if it is broken."""
+    since = record.info.get("idle_since")
+    if since is None or (time.monotonic() - since < _TRUSTED_IDLE and not _readable(connection)):
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.Error as error:
+        raise exc.DisconnectionError(str(error)) from error
+
+
+def _readable(connection: Any) -> bool:
+    """Tell whether the server has sent something unasked: usually that it closes."""
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))

@@ -1,0 +1,85 @@
+"""How what a backend keeps in the database is created, and upgraded.
+
+Beside ``schema.sql``, which makes everything at once, each backend has numbered ``migrations``:
+run one after the other they make the same. Which version there is, is noted in a table.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from importlib.resources import files
+
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.postgresql.client import Client
+
+logger = logging.getLogger(__name__)
+
+# One at a time: the number is only ours by its oddity.
+_LOCK = "SELECT pg_advisory_xact_lock(4730276195113487)"
+
+_ENCODING = "SHOW server_encoding"
+
+_METADATA = """
+CREATE TABLE IF NOT EXISTS cliquet_metadata (part text PRIMARY KEY, version integer NOT NULL)"""
+
+_VERSION = "SELECT version FROM cliquet_metadata WHERE part = %s"
+
+_NOTE_VERSION = """
+INSERT INTO cliquet_metadata (part, version) VALUES (%s, %s)
+ ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
+
+
+def initialize(client: Client, package: str) -> None:
+    """Create or upgrade what the backend in ``package`` keeps, beside running servers too.
+
+    Each step is one transaction.
+
+    :raises ~cliquet.storage.exceptions.BackendError: also when the database
+        can't keep every text, or is from a later version.
+    """
+    ((encoding,),) = client.apart(_ENCODING)
+    if encoding != "UTF8":
+        raise BackendError(
+            message=f"the encoding of the database is {encoding}: expected UTF8, with which"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 makes one"
+        )
+    part, scripts = package.split(".")[1], migrations(package)
+    while _step(client, part, package, scripts):
+        pass
+
+
+def migrations(package: str) -> dict[int, str]:
+    """Return the scripts of the migrations of a backend, by the version that they lead to."""
+    return dict(sorted(_migrations(package)))
+
+
+def _migrations(package: str) -> Iterator[tuple[int, str]]:
+    for file in files(package).joinpath("migrations").iterdir():
+        yield int(file.name.removesuffix(".sql")), file.read_text(encoding="utf-8")
+
+
+def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> bool:
+    """Take one step, and tell whether there may be another one to take."""
+    latest = max(scripts)
+    with client.writing_several() as run:
+        run(_LOCK)
+        run(_METADATA)
+        found = run(_VERSION, [part])
+        version = found[0][0] if found else 0
+        if version == latest:
+            return False
+        if version > latest:
+            raise BackendError(
+                message=f"the {part} in the database has version {version}: expected {latest}"
+                " at most, upgrade the package cliquet"
+            )
+        if version == 0:
+            to = latest
+            run(files(package).joinpath("schema.sql").read_text(encoding="utf-8"), None)
+        else:
+            to = version + 1
+            run(scripts[to], None)
+        run(_NOTE_VERSION, [part, to])
+    logger.info("%s: PostgreSQL, from version %s to %s", part, version, to)
+    return True

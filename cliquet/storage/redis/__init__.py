@@ -1,0 +1,264 @@
+"""Storage in a Redis server.
+
+Each operation takes place as a whole, and what it wrote is there for all at once: Redis has
+no way back. So a request that fails in the end, or the first ones of a batch that does, leave
+what they wrote; all else that is promised of engines holds, with any number of processes.
+
+Lists in the order of the timestamps read no more than their page. Other filters and orders
+read the whole collection (or what ``_since`` leaves of it), and are the work of Python.
+
+Timestamps are scores of sorted sets, hence whole numbers of 53 bits: 9007199254740991
+milliseconds at most, which is long after the year 9999.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet.storage import Page, Record
+from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
+from cliquet.storage.exceptions import RecordNotFoundError
+from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
+from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.storage.redis.keys import LOCKS, PREFIX, digest, keys
+from cliquet.storage.redis.locks import Locks
+from cliquet.utils import json
+
+_script = functools.partial(Path.joinpath, Path(__file__).parent)
+_COLLECTION = _script("collection.lua")
+_WRITE = Script(_COLLECTION, _script("write.lua"))
+_DELETE = Script(_COLLECTION, _script("delete.lua"))
+_DELETE_ALL = Script(_COLLECTION, _script("delete_all.lua"))
+_PAGE = Script(_COLLECTION, _script("page.lua"))
+
+_LATEST = (1 << 53) - 1
+
+
+class Storage(Engine):
+    """Storage in a Redis server.
+
+    Enable it with::
+
+        cliquet.storage_backend = cliquet.storage.redis
+        cliquet.storage_url = redis://localhost:6379/0
+
+    :param client: the way to the server.
+    :param readonly: whether the application writes nothing: the timestamp of a
+        collection that was never written is then not kept.
+    :param locks: those of the collections, if they differ from the usual.
+    """
+
+    def __init__(self, client: Client, readonly: bool = False, locks: Locks | None = None) -> None:
+        self._client = client
+        self._readonly = readonly
+        self._locks = locks or Locks(client)
+        self._started = next_time(0)
+
+    def initialize_schema(self) -> None:
+        """There is nothing to create."""
+
+    def flush(self, auth: str | None = None) -> None:
+        self._client.delete_keys(PREFIX, kept=LOCKS)
+
+    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+        part = self._locks.part()
+        if part is not None:
+            self._locks.lock(part, (parent_id, collection_id))
+
+    def get_for_update(
+        self,
+        collection_id: str,
+        parent_id: str,
+        object_id: str,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        auth: str | None = None,
+    ) -> Record:
+        collection = (parent_id, collection_id)
+        part = self._locks.part()
+        if part is None:
+            stored = self._stored(collection, object_id)
+        else:
+            stored = self._locks.lock(part, collection, object_id)
+        if stored is None:
+            raise RecordNotFoundError(object_id)
+        return joined([(object_id, *_parsed(stored))], Names(id_field, modified_field, ""))[0]
+
+    def _timestamp(self, collection: Collection) -> int:
+        key = keys(collection)[0]
+        found = self._client.call("GET", key)
+        if found is None:
+            if self._readonly:
+                return self._started
+            # Of several who come first one gives the timestamp to all.
+            self._client.call("SET", key, next_time(0), "NX")
+            found = self._client.call("GET", key)
+        return int(found)
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        stored = self._stored(collection, object_id)
+        return None if stored is None else _parsed(stored)
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        return self._write(collection, change, replace=False)
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        return self._write(collection, change, replace=True)
+
+    def _delete(
+        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+    ) -> int | None:
+        args = (next_time(0), encode(object_id), _asked(forced), int(keep))
+        timestamp: int | None = self._locks.write(collection, _DELETE, *args)[2]
+        return timestamp
+
+    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+        low, high = asked.span
+        if not asked.filters:
+            reply = self._locks.write(collection, _DELETE_ALL, next_time(0), int(keep), low, high)
+            return _tombstones(reply[2:])
+        part = self._locks.part()
+        if part is not None:
+            return self._delete_some(collection, asked, keep, part)
+        part = self._locks.new_part()
+        try:
+            return self._delete_some(collection, asked, keep, part)
+        finally:
+            part.save()
+
+    def _purge(self, collection: Collection, before: int | None) -> int:
+        latest = "+inf" if before is None else f"({before}"
+        count: int = self._client.call("ZREMRANGEBYSCORE", keys(collection)[3], "-inf", latest)
+        return count
+
+    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        if not asked.by_time or asked.filters:
+            found = self._found(collection, asked, asked.span, None, timed)
+            live, dead = joined(found.live, asked.names), joined(found.dead, asked.names)
+            return Page(*select(asked, live, dead), found.timestamp)
+        found = self._found(collection, asked, asked.page_span, asked.limit, timed)
+        rows = found.in_order(asked)
+        records = _on_page(asked, rows)
+        if len(records) < len(rows) == asked.limit:
+            # There may be more of those that the rules want further on.
+            found = self._found(collection, asked, asked.page_span, None, timed)
+            records = _on_page(asked, found.in_order(asked._replace(limit=None)))
+        return Page(records[: asked.limit], found.total, found.timestamp)
+
+    def _stored(self, collection: Collection, object_id: str) -> bytes | None:
+        stored: bytes | None = self._client.call("HGET", keys(collection)[1], encode(object_id))
+        return stored
+
+    def _write(self, collection: Collection, change: Change, replace: bool) -> int:
+        object_id = encode(change.id)
+        args = [next_time(0), object_id, _asked(change.forced), change.data, int(replace)]
+        args.append(len(change.unique))
+        for field, value in change.unique.items():
+            args += (encode(field), digest(value))
+        reply = self._locks.write(collection, _WRITE, *args)
+        while reply[0] == b"index":
+            entries = _index_entries(reply[1], reply[2:])
+            reply = self._locks.write(collection, _WRITE, *args, *entries)
+        if reply[0] == b"same":
+            taken = decode(reply[3]) if len(reply) > 3 else None
+            raise Conflict((decode(reply[1]), *_parsed(reply[2])), taken)
+        timestamp: int = reply[2]
+        return timestamp
+
+    def _delete_some(
+        self, collection: Collection, asked: Query, keep: bool, part: Any
+    ) -> list[Row]:
+        """Delete those that match, of which nobody changes any since they are read."""
+        self._locks.lock(part, collection)
+        oldest_first = asked._replace(sorting=[asked.sorting[0]._replace(direction=1)])
+        rows = self._found(collection, oldest_first, asked.span, None, timed=False).live
+        matching = filter(matcher(asked), joined(rows, asked.names))
+        ids = [encode(record[asked.names.id]) for record in matching]
+        args = (next_time(0), int(keep), *asked.span, b"ids", *ids)
+        return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
+
+    def _found(
+        self, collection: Collection, asked: Query, span: Span, limit: int | None, timed: bool
+    ) -> _Found:
+        """Return the first records in the span, in the order of their timestamps."""
+        reply = self._client.run(
+            _PAGE,
+            keys(collection),
+            *span,
+            int(asked.sorting[0].direction > 0),
+            -1 if limit is None else limit,
+            *asked.span,
+            int(asked.include_deleted),
+            next_time(0) if timed and not self._readonly else b"",
+        )
+        return _Found(reply, self._started)
+
+
+class _Found:
+    """What the script of pages has found."""
+
+    def __init__(self, reply: list[Any], started: int) -> None:
+        timestamp, self.total, ids, records, dead = reply
+        self.timestamp = int(timestamp) if timestamp else started
+        parsed = map(_parsed, records.split(b"\0")) if records else ()
+        self.live: list[Row] = [
+            (object_id, *record)
+            for object_id, record in zip(decode(ids).split("\0"), parsed, strict=False)
+        ]
+        texts = dead.split(b"\0") if dead else []
+        pairs = zip(texts[::2], texts[1::2], strict=True)
+        self.dead: list[Row] = [(decode(object_id), int(time), None) for object_id, time in pairs]
+
+    def in_order(self, asked: Query) -> list[Row]:
+        """Return the first rows, tombstones among the others."""
+        if not self.dead:
+            return self.live
+        newest_first = asked.sorting[0].direction < 0
+        rows = sorted(self.live + self.dead, key=lambda row: row[1], reverse=newest_first)
+        return rows[: asked.limit]
+
+
+def _on_page(asked: Query, rows: list[Row]) -> list[Record]:
+    records = joined(rows, asked.names)
+    return list(filter(on_page(asked.rules), records)) if asked.rules else records
+
+
+def _parsed(stored: bytes) -> tuple[int, bytes]:
+    timestamp, _, data = stored.partition(b" ")
+    return int(timestamp), data
+
+
+def _tombstones(reply: list[Any]) -> list[Row]:
+    pairs = zip(reply[::2], reply[1::2], strict=True)
+    return [(decode(object_id), timestamp, None) for object_id, timestamp in pairs]
+
+
+def _asked(timestamp: int | None) -> int | bytes:
+    """Return the timestamp that a change asks for, as the scripts read it."""
+    if timestamp is None:
+        return b""
+    if abs(timestamp) > _LATEST:
+        raise ValueError(f"a timestamp of {timestamp} can't be kept exactly")
+    return timestamp
+
+
+def _index_entries(field: bytes, reply: list[bytes]) -> Iterable[Any]:
+    """Return what the index has to know of some records: field, id, timestamp, digest."""
+    name = decode(field)
+    for object_id, stored in zip(reply[::2], reply[1::2], strict=True):
+        timestamp, data = _parsed(stored)
+        yield from (field, object_id, timestamp, digest(json.loads(data).get(name)))
+
+
+def load_from_config(config: Any) -> Storage:
+    """Return the storage of an application, in the server of the setting ``storage_url``.
+
+    :raises pyramid.exceptions.ConfigurationError: when that is no URL of a Redis server.
+    """
+    readonly = asbool(config.get_settings().get("readonly", False))
+    return Storage(create_from_config(config, "storage_"), readonly)

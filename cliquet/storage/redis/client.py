@@ -1,0 +1,161 @@
+"""The connections of an application to a Redis server.
+
+Whatever the driver raises leaves this module as a
+:class:`~cliquet.storage.exceptions.BackendError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from pyramid.exceptions import ConfigurationError
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+
+from cliquet.storage.exceptions import BackendError
+
+#: Seconds to wait for a connection to be made, for an answer, for a connection that other
+#: threads are using; the first two can be changed in the URL.
+CONNECT_TIMEOUT = 3
+SOCKET_TIMEOUT = 10
+POOL_TIMEOUT = 10
+
+#: A connection that was idle for as many seconds is tried before it is used.
+HEALTH_CHECK_INTERVAL = 30
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+_DEFAULT_POOL_SIZE = 25
+_CHUNK = 1000
+
+_SPECIAL_IN_PATTERNS = re.compile(rb"([*?\[\]\\^-])")
+
+
+def encode(text: str) -> bytes:
+    """Return what stands for a text, whatever its characters."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(raw: bytes) -> str:
+    """Return the text that was encoded."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+class Script:
+    """A Lua script, in files that follow one another."""
+
+    def __init__(self, *paths: Path) -> None:
+        self.text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+        self.sha = hashlib.sha1(self.text.encode("utf-8"), usedforsecurity=False).hexdigest()
+
+
+_FLUSH = Script(Path(__file__).with_name("flush.lua"))
+
+
+class _Checked:
+    """A connection that is made again, and no failure, when it turns out to be stale."""
+
+    def check_health(self) -> None:
+        try:
+            super().check_health()  # type: ignore[misc]
+        except redis.RedisError:
+            self.disconnect()  # type: ignore[attr-defined]
+            self.connect()  # type: ignore[attr-defined]
+
+
+class Client:
+    """The way to one Redis server.
+
+    :param url: ``redis://``, ``rediss://`` or ``unix://``; its query may have the options of
+        the driver's connections.
+    :param pool_size: how many connections there are at most.
+    :raises ValueError: when it is no such URL.
+    """
+
+    def __init__(self, url: str, pool_size: int = _DEFAULT_POOL_SIZE) -> None:
+        if not url.startswith(_SCHEMES):
+            raise ValueError(url)
+        # A command is never sent twice: the first may have been run.
+        options = {
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_timeout": SOCKET_TIMEOUT,
+            "health_check_interval": HEALTH_CHECK_INTERVAL,
+            **parse_url(url),
+        }
+        base: Any = options.pop("connection_class", redis.Connection)
+        checked: Any = type("CheckedConnection", (_Checked, base), {})
+        checked(**options)  # options that don't exist are a TypeError now
+        self._pool = redis.BlockingConnectionPool(
+            max_connections=pool_size, timeout=POOL_TIMEOUT, connection_class=checked, **options
+        )
+        self._redis = redis.Redis(connection_pool=self._pool)
+        self._translated = _Translated()
+
+    def call(self, *command: Any) -> Any:
+        """Run a command, and return the answer: bytes, integers, and lists of these."""
+        with self._translated:
+            return self._redis.execute_command(*command, NEVER_DECODE=True)
+
+    def run(self, script: Script, keys: Sequence[bytes], *args: Any) -> Any:
+        """Run a script, in one round trip unless the server sees it for the first time."""
+        with self._translated:
+            try:
+                return self._redis.evalsha(script.sha, len(keys), *keys, *args)
+            except redis.exceptions.NoScriptError:
+                return self._redis.eval(script.text, len(keys), *keys, *args)
+
+    def delete_keys(self, prefix: bytes, kept: bytes = b"") -> None:
+        """Delete the keys that begin with ``prefix``, unless with ``kept``, at one moment."""
+        pattern = _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
+        self.run(_FLUSH, [], pattern, kept, _CHUNK)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.disconnect()
+
+
+class _Translated:
+    """A context in which what the driver raises becomes a BackendError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, redis.RedisError):
+            raise BackendError(original=error) from error
+
+
+def create_from_config(config: Any, prefix: str) -> Client:
+    """Return the client for the setting ``{prefix}url``, shared by those of the same URL.
+
+    The pool has the size that the first one of them asks for.
+
+    :param prefix: ``storage_``, ``permission_`` or ``cache_``.
+    :raises pyramid.exceptions.ConfigurationError: when it is no URL of a Redis server.
+    """
+    settings = config.get_settings()
+    key = f"{prefix}url"
+    url = str(settings.get(key) or "")
+    clients: dict[str, Client] | None = getattr(config.registry, "redis_clients", None)
+    if clients is None:
+        clients = config.registry.redis_clients = {}
+    if url not in clients:
+        try:
+            clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", _DEFAULT_POOL_SIZE)))
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"{key} = {_without_password(url)!r}: expected redis://host:port/database, "
+                "rediss:// or unix:///path/to/socket?db=database"
+            ) from None
+    return clients[url]
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//([^:@/]*):.*@", r"//\1:***@", url)

@@ -1,0 +1,62 @@
+"""The keys of a collection in Redis, and what stands for the values of unique fields."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from cliquet.storage.engine import Collection
+from cliquet.storage.matching import order_key
+from cliquet.storage.redis.client import encode
+
+#: What every key of the storage begins with.
+PREFIX = b"cliquet.storage."
+
+#: What the keys of locks begin with.
+LOCKS = PREFIX + b"lock:"
+
+#: In the order of ``KEYS`` in the scripts.
+_KINDS = (
+    PREFIX + b"timestamp:",
+    PREFIX + b"records:",
+    PREFIX + b"times:",
+    PREFIX + b"tombstones:",
+    LOCKS,
+    PREFIX + b"unique.fields:",
+    PREFIX + b"unique.digests:",
+    PREFIX + b"unique.same:",
+    PREFIX + b"unique.unknown:",
+)
+
+_DIGEST_SIZE = 16
+
+
+def _name(collection: Collection) -> bytes:
+    parent_id, collection_id = map(encode, collection)
+    # With the lengths no two collections have one name, or one that begins with the other.
+    return b"%d:%d:%b:%b:" % (len(parent_id), len(collection_id), parent_id, collection_id)
+
+
+def keys(collection: Collection) -> list[bytes]:
+    """Return the keys of a collection, for the scripts."""
+    name = _name(collection)
+    return [kind + name for kind in _KINDS]
+
+
+def lock_key(collection: Collection) -> bytes:
+    """Return the key of the lock of a collection."""
+    return LOCKS + _name(collection)
+
+
+def digest(value: Any) -> bytes:
+    """Return the same for values that are equal, as records must not be in a unique field.
+
+    Nothing for those that don't count.
+    """
+    if value is None or value == "":
+        return b""
+    rank, key = order_key(value)
+    if isinstance(key, float) and key.is_integer():
+        key = int(key)  # 2.0 equals 2
+    raw = encode(f"{rank}:{key}")
+    return hashlib.blake2b(raw, digest_size=_DIGEST_SIZE).hexdigest().encode("ascii")

@@ -1,0 +1,182 @@
+"""How requests keep one another from changing what they have read.
+
+A request that locks a collection has it to itself until its transaction ends: whoever else
+writes to it waits, whoever reads doesn't.
+
+- A lock ends by itself after a while, for processes that die. What is written on the
+  strength of it is written only if nobody else wrote in between, so a request that was
+  slower than that does no harm: it fails.
+- A request that has to wait lets go of its locks meanwhile, so that two of them never wait
+  for one another. What it has read before is looked after in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cliquet import transactions
+from cliquet.storage.engine import Collection
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.redis.client import Client, Script, encode
+from cliquet.storage.redis.keys import keys, lock_key
+
+_HERE = Path(__file__).parent
+_COLLECTION = _HERE / "collection.lua"
+_LOCK = Script(_COLLECTION, _HERE / "lock.lua")
+_RELEASE = Script(_HERE / "release.lua")
+
+#: After how many seconds a lock ends by itself, unless the request writes meanwhile.
+LEASE = 10.0
+
+#: How many seconds to wait for others: for longer than for one that died.
+PATIENCE = 30.0
+
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.01
+
+#: Instead of a version: whatever it is.
+_ANY = b"-"
+
+
+class Locks:
+    """The locks of the collections, and the writes that respect them.
+
+    :param lease: after how many seconds a lock ends by itself.
+    :param patience: how many seconds to wait for others.
+    """
+
+    def __init__(self, client: Client, lease: float = LEASE, patience: float = PATIENCE) -> None:
+        self.client = client
+        self._lease = int(lease * 1000)
+        self._patience = patience
+
+    def part(self) -> Part | None:
+        """Return the part in the transaction of this request, None outside of one."""
+        return transactions.participant(self, self.new_part)
+
+    def new_part(self) -> Part:
+        """Return a part that belongs to no request: who takes it ends it."""
+        return Part(self)
+
+    def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
+        """Take the lock of the collection, then return the record as it is stored."""
+        names = keys(collection)
+        raw_id = encode(object_id)
+
+        def attempt() -> Any:
+            return self.client.run(_LOCK, names, part.hold(collection), self._lease, raw_id)
+
+        reply = self._insist(part, collection, attempt)
+        part.saw(collection, reply[1])
+        record: bytes | None = reply[2]
+        return record
+
+    def write(
+        self, collection: Collection, script: Script, *args: Any, part: Part | None = None
+    ) -> list[Any]:
+        """Run a script that writes to the collection, when nobody else has locked it.
+
+        :param part: who has the lock; None: the part of the request, if it locked any.
+        :returns: the answer of the script: what became of it, and what it tells.
+        """
+        if part is None:
+            part = transactions.joined(self)
+        names = keys(collection)
+
+        def attempt() -> Any:
+            token, known = (b"", _ANY) if part is None else part.claim(collection)
+            return self.client.run(script, names, token, known, self._lease, *args)
+
+        reply = self._insist(part, collection, attempt)
+        if part is not None and reply[0] == b"done":
+            part.wrote(collection, reply[1])
+        return reply
+
+    def _insist(
+        self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
+    ) -> list[Any]:
+        deadline = time.monotonic() + self._patience
+        pause = _FIRST_PAUSE
+        reply: list[Any] = attempt()
+        while reply[0] == b"busy":
+            if time.monotonic() > deadline:
+                raise BackendError(message="others have locked the collection for too long")
+            if part is not None:
+                part.let_go(refused=collection)
+            time.sleep(random.uniform(pause / 2, pause))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            reply = attempt()
+        if reply[0] == b"lost":
+            raise BackendError(message="the collection was changed by others meanwhile")
+        return reply
+
+
+class Part(transactions.Participant):
+    """The locks of a request, or of an operation outside of one.
+
+    There is nothing to save or undo: what is written stays whatever becomes of the request.
+    """
+
+    def __init__(self, locks: Locks) -> None:
+        super().__init__()
+        self.token = os.urandom(16).hex().encode("ascii")
+        self._locks = locks
+        self._held: set[Collection] = set()
+        # The versions of those of which something was read that matters for what is to come.
+        self._known: dict[Collection, bytes] = {}
+
+    def hold(self, collection: Collection) -> bytes:
+        """Return the token, to take the lock of the collection, or keep it."""
+        # Before it is sent: of what fails on the way it isn't known whether it was done.
+        self._held.add(collection)
+        return self.token
+
+    def claim(self, collection: Collection) -> tuple[bytes, bytes]:
+        """Return the token and the version to write with."""
+        if collection in self._held or collection in self._known:
+            return self.hold(collection), self._known.get(collection, _ANY)
+        return b"", _ANY
+
+    def saw(self, collection: Collection, version: bytes) -> None:
+        """Note the version of what was read under the lock."""
+        self._known[collection] = version
+
+    def wrote(self, collection: Collection, version: bytes) -> None:
+        """Note the version that a write of this request has made."""
+        if collection in self._known:
+            self._known[collection] = version
+
+    def let_go(self, refused: Collection | None = None) -> None:
+        """Let others write.
+
+        :param refused: what others have locked themselves.
+        """
+        held = [lock_key(collection) for collection in self._held if collection != refused]
+        self._held.clear()
+        if held:
+            self._locks.client.run(_RELEASE, held, self.token)
+
+    def save(self) -> None:
+        try:
+            self.let_go()
+        except BackendError:
+            pass  # what was written is written; the locks end by themselves
+
+    def undo(self) -> None:
+        self.save()
+
+    def mark(self) -> Callable[[], None]:
+        # A new part of a batch: what the others read doesn't matter for it.
+        self._known.clear()
+        return lambda: None
+
+    def abort(self, transaction: Any) -> None:
+        super().abort(transaction)
+        # A savepoint that is older than this part ends it alone: what the
+        # request does afterwards belongs to a new one.
+        transaction.set_data(self._locks, None)

@@ -1,0 +1,66 @@
+-- Creates or replaces a record.
+-- ARGV: token, known version, lease, now, id, the timestamp that is asked for or '', JSON,
+-- '1' to replace what is there, how many fields are unique; the field and the digest of each;
+-- and, for the index: field, id, timestamp, digest of other records.
+local token, known, lease = ARGV[1], ARGV[2], ARGV[3]
+local now, id, forced, json = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
+
+local obstacle_met = obstacle(token, known, lease)
+if obstacle_met then return {obstacle_met} end
+
+local old = redis.call('HGET', RECORDS, id)
+if old and ARGV[8] ~= '1' then return {'same', id, old} end
+
+local digest_of, asked = {}, {}
+local position = 10
+for _ = 1, tonumber(ARGV[9]) do
+  local field = ARGV[position]
+  table.insert(asked, field)
+  digest_of[field] = ARGV[position + 1]
+  position = position + 2
+  -- The first to ask: what is in all the others is not known.
+  if redis.call('SADD', FIELDS, field) == 1 then
+    for _, other in ipairs(redis.call('HKEYS', RECORDS)) do
+      redis.call('SADD', UNKNOWN .. field, other)
+    end
+  end
+end
+
+while position < #ARGV do
+  local field, other = ARGV[position], ARGV[position + 1]
+  local record = redis.call('HGET', RECORDS, other)
+  if record and time_of(record) == tonumber(ARGV[position + 2])
+      and redis.call('SREM', UNKNOWN .. field, other) == 1 then
+    local digest = ARGV[position + 3]
+    redis.call('HSET', DIGESTS .. field, other, digest)
+    redis.call('ZADD', SAME .. field, 0, digest .. other)
+  end
+  position = position + 4
+end
+
+for _, field in ipairs(asked) do
+  local others = redis.call('SRANDMEMBER', UNKNOWN .. field, CHUNK)
+  if #others > 0 then
+    local reply = {'index', field}
+    for _, other in ipairs(others) do
+      table.insert(reply, other)
+      table.insert(reply, redis.call('HGET', RECORDS, other))
+    end
+    return reply
+  end
+  -- Digests have one length, and no id has a byte 255.
+  local from, to = '[' .. digest_of[field], '(' .. digest_of[field] .. '\255'
+  for _, found in ipairs(redis.call('ZRANGEBYLEX', SAME .. field, from, to, 'LIMIT', 0, 2)) do
+    local other = string.sub(found, #digest_of[field] + 1)
+    if other ~= id then return {'same', other, redis.call('HGET', RECORDS, other), field} end
+  end
+end
+
+if old and forced and forced <= time_of(old) then forced = nil end
+redis.call('ZREM', TIMES, id)
+redis.call('ZREM', TOMBSTONES, id)
+local own = advance(now, forced)
+redis.call('HSET', RECORDS, id, digits(own) .. ' ' .. json)
+redis.call('ZADD', TIMES, own, id)
+index(id, digest_of)
+return {'done', version(), own}

@@ -1,0 +1,85 @@
+"""What is particular to the cache in PostgreSQL."""
+
+import time
+
+import pytest
+import transaction
+from pyramid.config import Configurator
+
+from cliquet import transactions
+from cliquet.cache.postgresql import load_from_config
+from cliquet.storage.exceptions import BackendError
+from tests import servers
+
+
+def make(url=None, **settings):
+    settings["cache_url"] = url or servers.postgresql_url()
+    return load_from_config(Configurator(settings=settings))
+
+
+@pytest.fixture
+def cache():
+    cache = make()
+    cache.initialize_schema()
+    yield cache
+    cache.flush()
+
+
+def count(cache):
+    return cache._client.apart("SELECT count(*) FROM cliquet_cache")[0][0]
+
+
+def test_applications_with_prefixes_share_a_database(cache):
+    one, two = make(cache_prefix="one:"), make(cache_prefix="two:")
+    one.set("key", 1)
+    two.set("key", 2)
+    assert (one.get("key"), two.get("key"), cache.get("key")) == (1, 2, None)
+    assert (cache.get("one:key"), cache.get("two:key")) == (1, 2)
+
+
+def test_expired_entries_do_not_accumulate(cache):
+    cache._client.apart(
+        """INSERT INTO cliquet_cache (key, value, expires)
+        SELECT n::text::bytea, '1', now() - interval '1 s' FROM generate_series(1, 100) AS n"""
+    )
+    cache.set("1", True, ttl=60)
+    assert 2 < count(cache) < 100  # a write doesn't take long
+    for number in range(20):
+        cache.set("same", number)
+    assert count(cache) == 2
+    assert cache.get("1") is True
+
+
+def test_nothing_is_deleted_while_reading(cache):
+    cache.set("key", "value", ttl=0.01)
+    time.sleep(0.05)
+    assert cache.get("key") is None
+    assert cache.ttl("key") < 0
+    assert count(cache) == 1
+
+
+def test_what_is_cached_stays_when_the_request_fails(cache):
+    manager = transaction.TransactionManager(explicit=True)
+    with transactions.serving(manager):
+        manager.begin()
+        cache._client.write("SELECT 1")
+        cache.set("key", "value")
+        cache.expire("key", 60)
+        manager.abort()
+    assert cache.get("key") == "value"
+
+
+def test_failures_are_backend_errors():
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        cache = make(url)
+        for use in (
+            cache.flush,
+            lambda: cache.get("key"),
+            lambda: cache.set("key", 1),
+            lambda: cache.ttl("key"),
+            lambda: cache.expire("key", 1),
+            lambda: cache.delete("key"),
+        ):
+            with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
+                use()
+        cache._client.close()

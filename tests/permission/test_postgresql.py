@@ -1,0 +1,87 @@
+"""What is particular to permissions in PostgreSQL."""
+
+import pytest
+from pyramid.config import Configurator
+
+from cliquet.permission import postgresql
+from cliquet.permission.text import after_prefix
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.postgresql import client as client_module
+from tests import servers
+
+
+def make(url):
+    return postgresql.load_from_config(Configurator(settings={"permission_url": url}))
+
+
+@pytest.fixture
+def backend():
+    backend = make(servers.postgresql_url())
+    backend.initialize_schema()
+    yield backend
+    backend.flush()
+
+
+LISTS = {
+    "AUTHORIZED_PRINCIPALS": [["/1"], ["read"]],
+    "CHECK_PERMISSION": [["/1"], ["read"], ["user1", "user2"]],
+    "ACCESSIBLE_OBJECTS": [["/1", ""], [after_prefix("/1"), None], ["read"] * 2, ["user1"]],
+    "OBJECT_PERMISSIONS": ["/1"],
+    "USER_PRINCIPALS": ["user1"],
+    "REMOVE_PRINCIPAL": ["group1"],
+    "DELETE_OBJECTS": [["/1", "/2"]],
+}
+
+
+@pytest.fixture
+def large_backend(backend):
+    """One with some thousand entries."""
+    client = backend._client
+    client.apart(
+        """INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
+        SELECT '/' || n, 'read', 'user' || n %% 1000 FROM generate_series(1, 5000) AS n"""
+    )
+    client.apart(
+        """INSERT INTO cliquet_user_principals (user_id, principal)
+        SELECT 'user' || n, 'group' || n FROM generate_series(1, 2000) AS n"""
+    )
+    client.apart("ANALYZE cliquet_access_control_entries, cliquet_user_principals")
+    return backend
+
+
+def test_entries_are_looked_up_in_an_index(large_backend):
+    for name, parameters in LISTS.items():
+        query = f"EXPLAIN {getattr(postgresql, name)}"
+        plan = str(large_backend._client.apart(query, parameters))
+        assert "Index" in plan, name
+        assert "Seq Scan" not in plan, name
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_a_check_is_one_statement(backend, number, monkeypatch):
+    statements, run = [], client_module._run
+    monkeypatch.setattr(
+        client_module, "_run", lambda *args: (statements.append(args), run(*args))[1]
+    )
+    bound = [(f"/{name}", "read") for name in range(number)]
+    backend.check_permission("/a", "read", ["alice", "bob"], lambda *args: bound)
+    backend.object_permission_authorized_principals("/a", "read", lambda *args: bound)
+    backend.principals_accessible_objects(["alice", "bob"], "read", "/*", lambda *args: bound)
+    assert len(statements) == 3
+    backend.replace_object_permissions("/a", {"read": ["alice"], "write": []})
+    assert len(statements) == 4
+
+
+def test_failures_are_backend_errors():
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        backend = make(url)
+        for use in (
+            backend.flush,
+            lambda: backend.user_principals("alice"),
+            lambda: backend.add_user_principal("alice", "group:a"),
+            lambda: backend.replace_object_permissions("/a", {"read": ["alice"]}),
+            lambda: backend.check_permission("/a", "read", ["alice"]),
+        ):
+            with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
+                use()
+        backend._client.close()

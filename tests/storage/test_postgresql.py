@@ -1,0 +1,601 @@
+"""What is particular to the storage in PostgreSQL, and to its connections."""
+
+import signal
+import threading
+import time
+from contextlib import ExitStack, closing
+from functools import partial
+
+import psycopg2
+import pytest
+import transaction
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+from pyramid_retry import IRetryableError
+from sqlalchemy.pool import NullPool
+
+from cliquet import transactions
+from cliquet.cache import postgresql as cache
+from cliquet.permission import postgresql as permission
+from cliquet.storage import Filter, Sort, postgresql
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError
+from cliquet.storage.matching import Names, query
+from cliquet.storage.postgresql import client as client_module
+from cliquet.storage.postgresql import conditions, pool, schema
+from cliquet.utils import COMPARISON
+from tests import servers
+
+PLACE = ("articles", "alice")
+NAMES = Names("id", "last_modified", "deleted")
+LT, GT, MAX, EQ = COMPARISON.LT, COMPARISON.GT, COMPARISON.MAX, COMPARISON.EQ
+
+
+def make(url=None, **settings):
+    settings["storage_url"] = url or servers.postgresql_url()
+    return postgresql.load_from_config(Configurator(settings=settings))
+
+
+@pytest.fixture
+def storage():
+    storage = make()
+    storage.initialize_schema()
+    yield storage
+    storage.flush()
+
+
+@pytest.fixture
+def client(storage):
+    return storage._client
+
+
+@pytest.fixture
+def database():
+    """The URL of an empty database of the test's own."""
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        yield url
+
+
+@pytest.fixture
+def manager():
+    manager = transaction.TransactionManager(explicit=True)
+    with transactions.serving(manager):
+        manager.begin()
+        yield manager
+        manager.abort()
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """The first words of the statements that are run, and what is run before them."""
+    found, run = [], client_module._run
+
+    def recorded(connection, statement, *parameters):
+        found.append(statement)
+        return run(connection, statement, *parameters)
+
+    monkeypatch.setattr(client_module, "_run", recorded)
+    return found
+
+
+def in_a_thread(function):
+    results = []
+
+    def run():
+        try:
+            results.append(function())
+        except BackendError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(20)
+    return results[0]
+
+
+def end_connections(url):
+    """End, from the server's side, all other connections to the database."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.cursor().execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+# Statements
+
+
+def test_each_operation_is_one_statement(storage, statements):
+    storage.create(*PLACE, {"id": "a", "phone": 1}, unique_fields=["phone"])
+    storage.get(*PLACE, "a")
+    storage.get_page(*PLACE, include_deleted=True)
+    storage.update(*PLACE, "a", {})
+    storage.delete(*PLACE, "a")
+    storage.purge_deleted(*PLACE)
+    storage.collection_timestamp(*PLACE)
+    assert len(statements) == 7
+    assert not any(statement.startswith("BEGIN") for statement in statements)
+
+
+def test_a_request_that_writes_begins_with_its_first_statement(storage, statements, manager):
+    storage.get_all(*PLACE)
+    storage.get_for_update(*PLACE, storage.create(*PLACE, {})["id"])
+    storage.get_all(*PLACE)
+    manager.commit()
+    manager.begin()
+    with pytest.raises(RecordNotFoundError):
+        storage.get_for_update(*PLACE, "missing")
+    manager.commit()
+    manager.begin()
+    began = [statement.startswith("BEGIN;") for statement in statements]
+    assert began == [False, True, False, False, False, True, False]
+    assert statements[-1] == "COMMIT"
+
+
+def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, statements):
+    for n in range(3):
+        storage.create(*PLACE, {"n": n})
+    statements.clear()
+    filters = [Filter("n", 1, MAX)]
+    assert storage.get_page(*PLACE, filters=filters, limit=3).total == 2
+    assert len(statements) == 1
+    assert storage.get_page(*PLACE, filters=filters, limit=2).total == 2
+    assert len(statements) == 3
+
+
+def plan(client, sql):
+    return "\n".join(row[0] for row in client.apart(f"EXPLAIN {sql.text}", sql.parameters))
+
+
+PAGES = {
+    "the latest": query(NAMES, limit=10),
+    "the oldest": query(NAMES, sorting=[Sort("last_modified", 1)], limit=10),
+    "by a token": query(NAMES, rules=[[Filter("last_modified", 900, LT)]], limit=10),
+    "what changed": query(
+        NAMES,
+        [Filter("last_modified", 900, GT)],
+        [Sort("last_modified", 1)],
+        limit=10,
+        include_deleted=True,
+    ),
+    "by id": query(NAMES, sorting=[Sort("id", 1)], limit=10),
+    "by id, next": query(
+        NAMES, sorting=[Sort("id", -1)], rules=[[Filter("id", "b", LT)]], limit=10
+    ),
+    "by a field": query(NAMES, sorting=[Sort("n", 1)], limit=10),
+    "by a field, next": query(
+        NAMES,
+        sorting=[Sort("n", 1), Sort("last_modified", -1)],
+        rules=[
+            [Filter("n", 900, GT)],
+            [Filter("n", 900, EQ), Filter("last_modified", 900, LT)],
+        ],
+        limit=10,
+    ),
+    "by the value of a field": query(NAMES, [Filter("n", 900, EQ)], limit=10),
+    "from the value of a field": query(NAMES, [Filter("n", 1990, GT)], [Sort("n", 1)], limit=10),
+}
+
+
+@pytest.fixture(scope="module")
+def large_client():
+    """A client of a database with a collection of some size, and an index on its field ``n``."""
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        storage = make(url)
+        storage.initialize_schema()
+        storage.collection_timestamp(*PLACE)
+        client = storage._client
+        client.apart(
+            """INSERT INTO cliquet_records (collection, last_modified, id, data)
+            SELECT collection, n, md5(n::text), json_build_object('n', n)
+            FROM cliquet_collections, generate_series(1, 2000) AS n"""
+        )
+        client.apart(
+            """INSERT INTO cliquet_tombstones (collection, last_modified, id)
+            SELECT collection, n, md5(n::text)
+            FROM cliquet_collections, generate_series(2001, 4000) AS n"""
+        )
+        client.apart(
+            """CREATE INDEX by_n ON cliquet_records
+            (collection, cliquet_key(data -> 'n'), last_modified DESC)"""
+        )
+        client.apart("ANALYZE")
+        yield client
+        client.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_read_in_the_order_of_an_index(large_client, name):
+    found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name]))
+    assert "Seq Scan" not in found.replace("Seq Scan on cliquet_collections", "")
+    if name == "what changed":
+        # There are two indexes, the ends of which may well be sorted together.
+        assert "_records_by_time" in found
+        assert "_tombstones_by_time" in found
+    elif name != "by the value of a field":
+        assert " Sort " not in found
+
+
+def test_an_index_serves_the_condition_on_its_field(large_client):
+    for name in ("by a field, next", "by the value of a field", "from the value of a field"):
+        found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name]))
+        assert "cliquet_key((data -> 'n'::text))" in found.split("Index Cond")[1].split("\n")[0]
+
+
+# What the database can't hold
+
+
+def found(storage, filters=(), rules=()):
+    records, _ = storage.get_all(*PLACE, filters=filters, pagination_rules=rules)
+    return {record["id"] for record in records}
+
+
+def test_ids_are_in_their_place_among_texts_that_can_not_be_held(storage):
+    for name in ("a", "a\x01", "b", "\ud7ff", "\ue000"):
+        storage.create(*PLACE, {"id": name})
+    assert found(storage, [Filter("id", "a\0", GT)]) == {"a\x01", "b", "\ud7ff", "\ue000"}
+    assert found(storage, [Filter("id", "\ud800", GT)]) == {"\ue000"}
+    assert found(storage, rules=[[Filter("id", "\udfff", LT)]]) == {"a", "a\x01", "b", "\ud7ff"}
+    with pytest.raises(RecordNotFoundError):
+        storage.get_for_update(*PLACE, "\ud800")
+
+
+def test_a_field_that_no_record_can_have_is_missing(storage):
+    storage.create(*PLACE, {"id": "a", "\x1a0000": 1})
+    for field in ("\0", "\ud800"):
+        assert found(storage, [Filter(field, 1, EQ)]) == set()
+        assert found(storage, [Filter(field, 1, COMPARISON.NOT)]) == {"a"}
+        order = {"sorting": [Sort(field, 1)], "pagination_rules": [[Filter(field, 1, GT)]]}
+        assert len(storage.get_all(*PLACE, **order)[0]) == 1
+
+
+def test_what_is_no_number_is_no_timestamp(storage):
+    storage.create(*PLACE, {"id": "a", "n": 1})
+    nan = float("nan")
+    for field in ("n", "last_modified"):
+        for operator in (LT, GT, EQ):
+            assert found(storage, [Filter(field, nan, operator)]) == set()
+
+
+def test_numbers_are_compared_as_floats_beyond_64_bits(storage):
+    infinite = 2**1024 - 2**970  # the first that is
+    numbers = [-infinite, 1 - infinite, -1e300, -(2**63), 1.5, 2**63, 2.0**65, 10**300]
+    numbers += [infinite - 1, infinite]
+    for n, number in enumerate(numbers):
+        storage.create(*PLACE, {"id": str(n), "n": number})
+    records, _ = storage.get_all(*PLACE, sorting=[Sort("n", 1)])
+    assert [record["n"] for record in records] == numbers
+    assert found(storage, [Filter("n", float(-(2**63)), EQ)]) == {"3"}
+    assert found(storage, [Filter("n", 2**63 + 1, EQ)]) == {"5"}
+    assert found(storage, [Filter("n", float(10**300), EQ)]) == {"7"}
+    assert found(storage, [Filter("n", 10**400, EQ)]) == {"9"}
+
+
+# Failures
+
+
+def test_an_error_in_the_request_undoes_it_all(storage, client, manager):
+    storage.create(*PLACE, {"id": "a"})
+    with pytest.raises(BackendError, match="DivisionByZero"):
+        client.write("SELECT 1 / 0")
+    with pytest.raises(BackendError, match="undone by a failure"):
+        manager.commit()
+    manager.abort()
+    manager.begin()
+    assert storage.get_all(*PLACE) == ([], 0)
+
+
+def test_a_transaction_whose_first_statement_fails_is_none(storage, client, manager):
+    with pytest.raises(BackendError, match="DivisionByZero"):
+        client.write("SELECT 1 / 0")
+    savepoint = manager.savepoint()
+    storage.create(*PLACE, {"id": "a"})
+    savepoint.rollback()
+    storage.create(*PLACE, {"id": "b"})
+    manager.commit()
+    manager.begin()
+    assert found(storage) == {"b"}
+
+
+def test_statements_that_belong_together_are_undone_together(storage, client):
+    for failure in ("SELECT 1 / 0", "nonsense"):
+        with pytest.raises(BackendError), client.writing_several() as run:
+            run("DELETE FROM cliquet_collections")
+            run(failure)
+    with pytest.raises(ZeroDivisionError), client.writing_several():
+        raise ZeroDivisionError  # before anything begins
+    with client.writing_several():
+        pass
+    assert storage.get_all(*PLACE) == ([], 0)
+
+
+FAIL = "DO $$ BEGIN RAISE SQLSTATE '{}'; END $$"
+
+
+@pytest.mark.parametrize("code, retryable", [("40001", True), ("40P01", True), ("55P03", False)])
+def test_what_the_database_asks_to_be_retried_is_marked(client, manager, code, retryable):
+    with pytest.raises(BackendError) as caught:
+        client.write(FAIL.format(code))
+    assert IRetryableError.providedBy(caught.value) is retryable
+
+
+def test_what_can_not_be_undone_is_not_retried(client, manager):
+    each = make(transaction_per_request="false")._client
+    with pytest.raises(BackendError) as caught:
+        each.write(FAIL.format("40001"))
+    assert not IRetryableError.providedBy(caught.value)
+    assert not IRetryableError.providedBy(in_a_thread(lambda: client.write(FAIL.format("40001"))))
+
+
+def test_waiting_for_a_lock_ends(storage, manager):
+    impatient = make(servers.postgresql_url() + "?options=-c%20lock_timeout%3D50ms")
+    storage.create(*PLACE, {"id": "a"})
+    failure = in_a_thread(lambda: impatient.create(*PLACE, {}))
+    assert "LockNotAvailable" in str(failure)
+
+
+def test_without_the_tables_the_error_tells_what_to_do(database):
+    storage = make(database)
+    for use in (
+        lambda: storage.get(*PLACE, "a"),
+        lambda: storage.create(*PLACE, {}),
+        storage.flush,
+    ):
+        with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
+            use()
+    storage._client.close()
+
+
+def test_a_savepoint_outlives_what_was_committed_after_it(storage, manager):
+    storage = make(transaction_per_request="false")
+    storage.lock(*PLACE)
+    savepoint = manager.savepoint()
+    storage.create(*PLACE, {"id": "a"})
+    savepoint.rollback()
+    assert found(storage) == {"a"}
+
+
+def test_reading_a_new_timestamp_keeps_the_lock_where_each_operation_commits(storage, manager):
+    each = make(transaction_per_request="false")
+    each.lock(*PLACE)
+    each.collection_timestamp("other", "alice")
+    impatient = make(servers.postgresql_url() + "?options=-c%20lock_timeout%3D50ms")
+    assert "LockNotAvailable" in str(in_a_thread(lambda: impatient.create(*PLACE, {})))
+    each.create(*PLACE, {})
+    assert in_a_thread(lambda: impatient.create(*PLACE, {}))["id"]
+
+
+# Connections
+
+
+def test_a_connection_that_the_server_ended_is_replaced(storage, manager):
+    created = storage.create(*PLACE, {"id": "a"})
+    manager.commit()
+    manager.begin()
+    end_connections(servers.postgresql_url())
+    assert storage.get(*PLACE, "a") == created
+    storage.update(*PLACE, "a", {})
+    end_connections(servers.postgresql_url())
+    with pytest.raises(BackendError):
+        storage.update(*PLACE, "a", {"lost": True})
+    manager.abort()
+    manager.begin()
+    assert storage.get(*PLACE, "a") == created
+
+
+def test_a_connection_that_was_long_idle_is_tested(storage, monkeypatch):
+    storage.get_all(*PLACE)
+    monkeypatch.setattr(pool, "_TRUSTED_IDLE", 0)
+    storage.get_all(*PLACE)
+
+
+def test_a_server_may_end_and_come_back():
+    with servers.postgresql_server() as server:
+        storage = make(server.url)
+        storage.initialize_schema()
+        created = storage.create(*PLACE, {"id": "a"})
+        server.stop(signal.SIGQUIT)
+        for _ in range(2):
+            with pytest.raises(BackendError):
+                storage.get(*PLACE, "a")
+            with pytest.raises(BackendError):
+                storage.create(*PLACE, {})
+        server.start()
+        assert storage.get_all(*PLACE) == ([created], 1)
+        storage._client.close()
+
+
+def test_a_fork_has_connections_of_its_own(storage, client):
+    created = storage.create(*PLACE, {"id": "a"})
+    pid, inherited = client._opened
+    client._opened = 0, inherited  # as if it were another process
+    assert storage.get(*PLACE, "a") == created
+    assert client._inherited == [inherited]
+    client_module._dispose(inherited, 0)
+    assert inherited.checkedin() == 1
+    client_module._dispose(inherited, pid)
+
+
+def test_too_many_threads_are_refused_at_once():
+    storage = make(storage_pool_size=1, storage_max_overflow=0, storage_max_backlog=0)
+    client = storage._client
+    with client.writing_several() as run:
+        run("SELECT 1")
+        with pytest.raises(BackendError, match="0 threads are waiting"):
+            client.apart("SELECT 1")
+    assert client.apart("SELECT 1") == [(1,)]
+
+
+def test_some_threads_may_wait_for_a_connection():
+    storage = make(
+        storage_pool_size=1,
+        storage_max_overflow=0,
+        storage_max_backlog=1,
+        storage_pool_timeout=20,
+        storage_pool_recycle=3600,
+    )
+    client, results = storage._client, []
+    threads = [
+        threading.Thread(target=lambda: results.append(client.apart("SELECT 1")), daemon=True)
+    ]
+    with client.writing_several() as run:
+        run("SELECT 1")
+        threads[0].start()
+        deadline = time.monotonic() + 20
+        while not client._of_this_process()._waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(BackendError, match="1 threads are waiting"):
+            client.apart("SELECT 1")
+    threads[0].join(20)
+    assert results == [[(1,)]]
+    assert client._of_this_process()._waiting == 0
+
+
+def test_a_pool_without_bounds_refuses_nobody():
+    client = make(storage_pool_size=1, storage_max_overflow=-1, storage_max_backlog=0)._client
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(client.writing_several())("SELECT 1")
+    client.close()
+
+
+def test_a_pool_that_is_made_anew_has_the_same_bounds():
+    client = make(storage_pool_size=2, storage_max_overflow=1, storage_max_backlog=3)._client
+    again = client._of_this_process().recreate()
+    assert (again.max_backlog, again._capacity, again.size()) == (3, 3, 2)
+
+
+def test_the_class_of_the_pool_may_be_another_one():
+    for poolclass in ("sqlalchemy.pool.NullPool", "sqlalchemy.pool.QueuePool", NullPool):
+        client = make(storage_poolclass=poolclass, storage_pool_size=2)._client
+        assert client.apart("SELECT 1") == [(1,)]
+        client.close()
+
+
+def test_the_backends_of_an_application_share_the_connections():
+    url = servers.postgresql_url()
+    config = Configurator(
+        settings={
+            "storage_url": url,
+            "permission_url": url.replace("postgresql://", "postgres://"),
+            "cache_url": url,
+        }
+    )
+    clients = {
+        backend.load_from_config(config)._client for backend in (postgresql, permission, cache)
+    }
+    assert len(clients) == 1
+    assert make()._client not in clients
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///file", "postgresql+x://localhost", "postgresql://u:secret@h:p:q/%", "host=a"]
+)
+def test_a_url_of_something_else_is_a_mistake(url):
+    with pytest.raises(ConfigurationError, match="storage_url: expected postgresql:") as caught:
+        make(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_size_of_the_pool_is_an_integer():
+    with pytest.raises(ConfigurationError, match="storage_pool_size = 'many': expected an integer"):
+        make(storage_pool_size="many")
+
+
+# The schema
+
+_CONTENT = (
+    """SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default
+     FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2""",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    """SELECT pg_get_functiondef(oid) FROM pg_proc
+     WHERE pronamespace = 'public'::regnamespace ORDER BY 1""",
+    """SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint
+     WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
+    """SELECT relname, reloptions FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace ORDER BY 1""",
+)
+
+
+def content(client):
+    return [client.apart(question) for question in _CONTENT]
+
+
+@pytest.mark.parametrize("backend", [postgresql, permission, cache])
+def test_the_migrations_from_the_first_give_the_schema(database, backend):
+    at_once = make(database)._client
+    schema.initialize(at_once, backend.__name__)
+    with servers.postgresql_database(database) as url:
+        by_steps = make(url)._client
+        for script in schema.migrations(backend.__name__).values():
+            by_steps.apart(script, None)
+        by_steps.apart(schema._METADATA)
+        assert content(by_steps) == content(at_once)
+        by_steps.close()
+    at_once.close()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A function of a number of versions that makes the package of a backend."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "shelves" / "books"
+    folder.joinpath("migrations").mkdir(parents=True)
+
+    def package(versions):
+        for n in range(1, versions + 1):
+            folder.joinpath("migrations", f"{n:03}.sql").write_text(f"CREATE TABLE book{n} ();")
+        scripts = sorted(folder.glob("migrations/*.sql"))
+        folder.joinpath("schema.sql").write_text("\n".join(path.read_text() for path in scripts))
+        return "shelves.books"
+
+    return package
+
+
+def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, package, caplog):
+    caplog.set_level("INFO")
+    client = make(database)._client
+    schema.initialize(client, package(1))
+    schema.initialize(client, package(3))
+    schema.initialize(client, package(3))
+    steps = [record.message for record in caplog.records if record.name == schema.__name__]
+    assert [step.partition("from ")[2] for step in steps] == [
+        "version 0 to 1",
+        "version 1 to 2",
+        "version 2 to 3",
+    ]
+    client.apart("SELECT FROM book1, book2, book3")
+    client.apart("UPDATE cliquet_metadata SET version = 4")
+    with pytest.raises(BackendError, match="has version 4: expected 3 at most"):
+        schema.initialize(client, package(3))
+    client.close()
+
+
+def test_many_may_initialize_the_schema_at_once(database, together):
+    results = together(*[lambda: make(database).initialize_schema()] * 6)
+    assert results == [None] * 6
+
+
+def test_a_database_that_keeps_not_every_text_is_refused():
+    with servers.postgresql_database(servers.postgresql_url(), "SQL_ASCII") as url:
+        with pytest.raises(BackendError, match="SQL_ASCII: expected UTF8"):
+            make(url).initialize_schema()
+
+
+def test_an_index_survives_being_built_anew(storage, client):
+    """PostgreSQL does so without the names of the schema at hand."""
+    storage.create(*PLACE, {"n": 10**30})
+    client.apart("CREATE INDEX by_n ON cliquet_records (collection, cliquet_key(data -> 'n'))")
+    try:
+        client.apart("REINDEX INDEX by_n")
+        client.apart("ANALYZE cliquet_records")
+    finally:
+        client.apart("DROP INDEX by_n")
+
+
+def test_requests_that_ask_for_one_new_collection_meet(storage, serve, together):
+    for n in range(5):
+        place = (f"new{n}", "alice")
+        assert (
+            together(*[partial(storage.collection_timestamp, *place)] * 4)
+            == [storage.collection_timestamp(*place)] * 4
+        )

@@ -1,0 +1,375 @@
+"""What is particular to the storage in a Redis server."""
+
+import threading
+import time
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+
+from cliquet.storage import Filter, Sort, memory
+from cliquet.storage import redis as module
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
+from cliquet.storage.redis.client import Client, create_from_config
+from cliquet.utils import COMPARISON
+from tests import redis_server
+
+PLACE = ("articles", "alice")
+OTHER = ("other", "bob")
+UNIQUE = {"unique_fields": ["phone"]}
+
+
+def make(url=None, **settings):
+    settings = {"storage_url": url or redis_server.database_url(1), **settings}
+    return module.load_from_config(Configurator(settings=settings))
+
+
+@pytest.fixture
+def storage():
+    storage = make()
+    yield storage
+    storage.flush()
+    storage._client.call("FLUSHDB")
+
+
+def in_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+# Keys
+
+
+def test_keys_begin_with_a_prefix_and_flush_removes_only_these(storage):
+    storage._client.call("SET", "another", "application")
+    for place in (PLACE, OTHER):
+        storage.create(*place, {"phone": "1"}, **UNIQUE)
+        storage.delete(*place, storage.create(*place, {})["id"])
+    keys = storage._client.call("KEYS", "*")
+    assert all(key.startswith(b"cliquet.storage.") for key in keys if key != b"another")
+    storage.flush()
+    assert storage._client.call("KEYS", "*") == [b"another"]
+
+
+def test_flush_leaves_the_locks_of_those_who_write(storage, serve):
+    with serve():
+        storage.create(*PLACE, {})
+        storage.lock(*PLACE)
+        storage.flush()
+        assert len(storage._client.call("KEYS", "*")) == 1
+        storage.create(*PLACE, {})
+    assert storage.get_all(*PLACE)[1] == 1
+
+
+def test_a_deleted_record_without_a_tombstone_leaves_no_key_but_the_timestamp(storage):
+    storage.create(*PLACE, {"id": "a", "phone": "1"}, **UNIQUE)
+    storage.delete(*PLACE, "a", with_deleted=False)
+    keys = storage._client.call("KEYS", "*")
+    assert {key.split(b":")[0] for key in keys} == {
+        b"cliquet.storage.timestamp",
+        b"cliquet.storage.unique.fields",
+    }
+
+
+# Round trips
+
+
+def test_an_operation_is_one_round_trip(storage, monkeypatch):
+    storage.create(*PLACE, {"id": "a", "phone": "0"}, **UNIQUE)
+    storage.collection_timestamp(*PLACE)
+    sent = []
+    for name in ("call", "run"):
+        send = getattr(Client, name)
+        monkeypatch.setattr(
+            Client, name, lambda *args, send=send: (sent.append(args), send(*args))[1]
+        )
+    since = [Filter("last_modified", 5, COMPARISON.GT)]
+    operations = [
+        lambda: storage.create(*PLACE, {"id": "b", "phone": "1"}, **UNIQUE),
+        lambda: storage.update(*PLACE, "b", {"phone": "2"}, **UNIQUE),
+        lambda: storage.get(*PLACE, "b"),
+        lambda: storage.get_page(*PLACE, filters=since, limit=1, include_deleted=True),
+        lambda: storage.get_all(*PLACE, sorting=[Sort("phone", 1)]),
+        lambda: storage.delete(*PLACE, "b"),
+        lambda: storage.delete_all(*PLACE, filters=since),
+        lambda: storage.purge_deleted(*PLACE),
+        lambda: storage.collection_timestamp(*PLACE),
+    ]
+    for operation in operations:
+        sent.clear()
+        operation()
+        assert len(sent) == 1
+
+
+def test_a_page_by_time_does_not_read_everything(storage, serve):
+    with serve():
+        for n in range(50):
+            storage.create(*PLACE, {"id": str(n), "last_modified": n + 1})
+            storage.delete(*PLACE, storage.create(*PLACE, {})["id"])
+    parsed = []
+    real = module._parsed
+    try:
+        module._parsed = lambda stored: (parsed.append(stored), real(stored))[1]
+        after = [[Filter("last_modified", 30, COMPARISON.LT)]]
+        query = {"pagination_rules": after, "limit": 3}
+        found, total = storage.get_all(*PLACE, **query)
+        assert ([record["id"] for record in found], total) == (["28", "27", "26"], 50)
+        since = [Filter("last_modified", 48, COMPARISON.GT)]
+        assert storage.get_all(*PLACE, filters=since)[1] == 2
+    finally:
+        module._parsed = real
+    assert len(parsed) == 5
+
+
+def test_a_script_that_the_server_forgot_is_sent_again(storage):
+    created = storage.create(*PLACE, {})
+    storage._client.call("SCRIPT", "FLUSH")
+    assert storage.get_page(*PLACE).records == [created]
+
+
+def test_a_collection_may_be_larger_than_what_a_call_takes(storage, serve):
+    with serve():
+        for n in range(2100):
+            storage.create(*PLACE, {"n": n, "phone": str(n)})
+    records, total = storage.get_all(*PLACE, sorting=[Sort("last_modified", 1)])
+    assert [record["n"] for record in records] == list(range(2100))
+    assert total == 2100
+    with pytest.raises(UnicityError):
+        storage.create(*PLACE, {"phone": "7"}, **UNIQUE)
+    assert len(storage.delete_all(*PLACE, filters=[Filter("n", 1, COMPARISON.GT)])) == 2098
+
+
+@pytest.mark.parametrize("timestamp", [1 << 53, -(1 << 53)])
+def test_a_timestamp_that_redis_does_not_keep_exactly_is_refused(storage, timestamp):
+    with pytest.raises(ValueError, match="can't be kept exactly"):
+        storage.create(*PLACE, {"last_modified": timestamp})
+    assert storage.create(*PLACE, {"last_modified": timestamp + (timestamp < 0) * 2 - 1})
+
+
+# Unique fields
+
+
+def test_records_written_by_those_who_did_not_ask_count_too(storage):
+    storage.create(*PLACE, {"id": "before", "phone": "1"})
+    storage.create(*PLACE, {"id": "empty", "phone": ""})
+    storage.create(*PLACE, {"id": "asked", "phone": "2"}, **UNIQUE)
+    storage.create(*PLACE, {"id": "after", "phone": "3"})
+    storage.update(*PLACE, "asked", {"phone": "4"})
+    for phone, owner in {"1": "before", "3": "after", "4": "asked"}.items():
+        with pytest.raises(UnicityError) as caught:
+            storage.create(*PLACE, {"phone": phone}, **UNIQUE)
+        assert caught.value.record["id"] == owner
+    storage.create(*PLACE, {"phone": "2"}, **UNIQUE)
+
+
+def test_a_record_that_changed_while_the_index_was_made_is_looked_at_again(storage, monkeypatch):
+    storage.create(*PLACE, {"id": "a", "phone": "1"})
+    real, changes = module._index_entries, ["2", "3"]
+
+    def change_meanwhile(field, reply):
+        entries = list(real(field, reply))
+        if changes:
+            storage.update(*PLACE, "a", {"phone": changes.pop(0)})
+        return entries
+
+    monkeypatch.setattr(module, "_index_entries", change_meanwhile)
+    storage.create(*PLACE, {"phone": "1"}, **UNIQUE)
+    with pytest.raises(UnicityError):
+        storage.create(*PLACE, {"phone": "3"}, **UNIQUE)
+    storage.create(*PLACE, {"phone": "2"}, **UNIQUE)
+
+
+WRITES = st.tuples(
+    st.sampled_from(["create", "update", "delete", "delete_all"]),
+    st.sampled_from("abc"),
+    st.sampled_from([None, "", "1", "2", 1, 1.0, True]),
+    st.sampled_from([(), ("phone",), ("line",), ("phone", "line")]),
+)
+
+
+def outcome(storage, what, object_id, value, unique_fields):
+    """What becomes of a write: nothing, or the field in conflict, or that there is no record."""
+    record = {"id": object_id, "phone": value, "line": [value]}
+    asked = {"unique_fields": unique_fields}
+    try:
+        if what == "create":
+            storage.create(*PLACE, record, **asked)
+        elif what == "update":
+            storage.update(*PLACE, object_id, record, **asked)
+        elif what == "delete":
+            storage.delete(*PLACE, object_id)
+        else:
+            storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
+    except UnicityError as conflict:
+        return conflict.field
+    except RecordNotFoundError:
+        return "missing"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(WRITES, max_size=15))
+def test_whoever_asks_conflicts_are_those_of_an_engine_without_an_index(storage, writes):
+    storage.flush()
+    plain = memory.Storage()
+    for write in writes:
+        assert outcome(storage, *write) == outcome(plain, *write), write
+
+
+# The server
+
+
+@pytest.fixture
+def server():
+    server = redis_server.Server()
+    yield server
+    server.close()
+
+
+def test_a_server_that_comes_back_is_used_again_at_once(server):
+    storage = make(server.url())
+    storage.create(*PLACE, {})
+    server.stop()
+    for use in (
+        lambda: storage.get_all(*PLACE),
+        lambda: storage.create(*PLACE, {}),
+        lambda: storage.collection_timestamp(*PLACE),
+        storage.flush,
+    ):
+        with pytest.raises(BackendError):
+            use()
+    server.start()
+    assert storage.get_all(*PLACE) == ([], 0)
+    server.stop()
+    server.start()
+    storage.create(*PLACE, {})  # the connection was not used meanwhile
+    assert storage.get_all(*PLACE)[1] == 1
+
+
+def test_a_server_that_does_not_answer_is_a_failure_in_time(server):
+    storage = make(f"{server.url()}?socket_timeout=0.1&socket_connect_timeout=0.1")
+    storage.create(*PLACE, {})
+    server.pause()
+    try:
+        started = time.monotonic()
+        with pytest.raises(BackendError, match="Timeout"):
+            storage.get_all(*PLACE)
+        assert time.monotonic() - started < 2
+    finally:
+        server.resume()
+    assert storage.get_all(*PLACE)[1] == 1
+
+
+def test_a_server_without_memory_changes_nothing(server):
+    storage = make(server.url())
+    storage.create(*PLACE, {"id": "a", "phone": "1"}, **UNIQUE)
+    storage.delete(*PLACE, storage.create(*PLACE, {"id": "b"})["id"])
+    before = storage.get_page(*PLACE, include_deleted=True)
+    storage._client.call("CONFIG", "SET", "maxmemory", "1")
+    for write in (
+        lambda: storage.create(*PLACE, {"id": "b"}),
+        lambda: storage.update(*PLACE, "a", {"phone": "2"}, **UNIQUE),
+        lambda: storage.delete(*PLACE, "a"),
+        lambda: storage.delete_all(*PLACE),
+    ):
+        with pytest.raises(BackendError, match="maxmemory"):
+            write()
+        assert storage.get_page(*PLACE, include_deleted=True) == before
+    storage._client.call("CONFIG", "SET", "maxmemory", "0")
+    assert storage.update(*PLACE, "a", {"phone": "1"}, **UNIQUE)
+
+
+def test_a_request_is_not_failed_by_locks_that_it_cannot_give_back(server, serve):
+    storage = make(server.url())
+    with serve():
+        storage.lock(*PLACE)
+        storage.create(*PLACE, {})
+        server.stop()
+    server.start()
+    assert storage.get_all(*PLACE)[1] == 0
+
+
+def test_an_idle_connection_is_tried_before_it_is_used(server):
+    client = Client(f"{server.url()}?health_check_interval=1")
+    client.call("PING")
+    connection = client._pool.get_connection()
+    connection.send_command("CLIENT", "ID")
+    first = connection.read_response()
+    connection.next_health_check = -1
+    connection.read_response, real = fail_once(connection.read_response)
+    connection.check_health()
+    connection.read_response = real
+    connection.send_command("CLIENT", "ID")
+    assert connection.read_response() != first
+    client._pool.release(connection)
+    client.close()
+
+
+def fail_once(real):
+    failures = ["the first time"]
+
+    def read(*args, **kwargs):
+        if failures:
+            failures.clear()
+            raise redis.ConnectionError("stale")
+        return real(*args, **kwargs)
+
+    return read, real
+
+
+def test_a_full_pool_makes_others_wait(server):
+    storage = make(server.url(), storage_pool_size=1)
+    threads = [in_thread(lambda: storage.create(*PLACE, {})) for _ in range(8)]
+    for thread in threads:
+        thread.join(20)
+    assert storage.get_all(*PLACE)[1] == 8
+    assert len(storage._client.call("CLIENT", "LIST").splitlines()) == 1
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://localhost",
+        "redis:/localhost",
+        "redis://localhost:port/0",
+        "redis://localhost/0?unknown_option=1",
+        "redis://user:secret@localhost:port/0",
+    ],
+)
+def test_a_bad_url_is_told_without_its_password(url):
+    with pytest.raises(ConfigurationError, match="storage_url = ") as caught:
+        make(url or " ")
+    assert "secret" not in str(caught.value)
+    assert "expected redis://" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url, kind",
+    [
+        ("redis://user:secret@localhost:6380/2", "Connection"),
+        ("rediss://localhost/0", "SSLConnection"),
+        ("unix:///run/redis.sock?db=1", "UnixDomainSocketConnection"),
+    ],
+)
+def test_every_kind_of_url_is_known(url, kind):
+    connection = Client(url)._pool.make_connection()
+    assert kind in [base.__name__ for base in type(connection).__mro__]
+
+
+def test_backends_of_an_application_share_the_connections_to_a_url():
+    url = redis_server.database_url(1)
+    settings = {"storage_url": url, "cache_url": url, "permission_url": f"{url}?db=1"}
+    config = Configurator(settings=settings)
+    storage, cache = (create_from_config(config, f"{kind}_") for kind in ("storage", "cache"))
+    assert storage is cache
+    assert create_from_config(config, "permission_") is not storage
+    assert create_from_config(Configurator(settings=settings), "storage_") is not storage

@@ -1,0 +1,221 @@
+"""How requests that write to a Redis server keep one another from changing what they read."""
+
+import threading
+import time
+
+import pytest
+from pyramid.config import Configurator
+
+from cliquet import transactions
+from cliquet.storage import Filter
+from cliquet.storage import redis as module
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
+from cliquet.storage.redis.client import Client
+from cliquet.storage.redis.locks import Locks
+from cliquet.utils import COMPARISON
+from tests import redis_server
+
+PLACE = ("articles", "alice")
+OTHER = ("other", "bob")
+
+
+def make():
+    settings = {"storage_url": redis_server.database_url(1)}
+    return module.load_from_config(Configurator(settings=settings))
+
+
+@pytest.fixture
+def storage():
+    storage = make()
+    yield storage
+    storage.flush()
+    storage._client.call("FLUSHDB")
+
+
+def in_thread(function):
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+def storage_with(lease=10.0, patience=30.0):
+    client = Client(redis_server.database_url(1))
+    return module.Storage(client, locks=Locks(client, lease, patience))
+
+
+def read_and_write(storage, other):
+    """A request that reads and writes, and in between does something else."""
+    counter = storage.get_for_update(*PLACE, "counter")
+    other()
+    return storage.update(*PLACE, "counter", {"n": counter["n"] + 1})
+
+
+@pytest.fixture
+def counter(storage):
+    return storage.create(*PLACE, {"id": "counter", "n": 0})
+
+
+def test_outside_of_a_request_nothing_is_locked(storage, counter):
+    assert storage.get_for_update(*PLACE, "counter") == counter
+    with pytest.raises(RecordNotFoundError):
+        storage.get_for_update(*PLACE, "another")
+    storage.lock(*PLACE)
+    storage.update(*PLACE, "counter", {})
+
+
+@pytest.mark.parametrize("end", ["commit", "abort"])
+def test_others_write_once_the_transaction_ends(storage, counter, manager, end):
+    storage.get_for_update(*PLACE, "counter")
+    assert make().get(*PLACE, "counter") == counter  # readers don't wait
+    thread = in_thread(lambda: make().update(*PLACE, "counter", {"n": 2}))
+    thread.join(0.1)
+    assert thread.is_alive()
+    storage.update(*PLACE, "counter", {"n": 1})
+    getattr(manager, end)()
+    thread.join(20)
+    assert storage.get(*PLACE, "counter")["n"] == 2
+    assert not storage._client.call("KEYS", "cliquet.storage.lock*")
+
+
+def test_other_collections_are_not_locked(storage, counter, manager):
+    storage.lock(*PLACE)
+    thread = in_thread(lambda: make().create(*OTHER, {}))
+    thread.join(20)
+    assert storage.get_all(*OTHER)[1] == 1
+
+
+def test_what_takes_too_long_to_get_is_a_failure(storage, counter, serve):
+    with serve():
+        storage.lock(*PLACE)
+        failures = []
+
+        def wait():
+            try:
+                storage_with(patience=0.05).create(*PLACE, {})
+            except BackendError as error:
+                failures.append(str(error))
+
+        in_thread(wait).join(20)
+    assert failures == ["others have locked the collection for too long"]
+
+
+def test_the_lock_of_who_died_ends(storage, counter):
+    dead = storage_with(lease=0.1)
+    dead._locks.lock(dead._locks.new_part(), PLACE[::-1])
+    storage.update(*PLACE, "counter", {"n": 1})
+    assert storage.get(*PLACE, "counter")["n"] == 1
+
+
+def test_who_was_too_slow_does_not_write_over_others(storage, counter, serve):
+    slow = storage_with(lease=0.01)
+    with pytest.raises(BackendError, match="changed by others"), serve():
+        read_and_write(slow, lambda: in_thread(lambda: write_in_time(storage)).join(20))
+    assert storage.get(*PLACE, "counter")["n"] == 10
+
+
+def write_in_time(storage):
+    time.sleep(0.05)
+    storage.update(*PLACE, "counter", {"n": 10})
+
+
+def test_who_was_too_slow_writes_where_nobody_else_did(storage, counter, serve):
+    with serve():
+        read_and_write(storage_with(lease=0.01), lambda: time.sleep(0.05))
+    assert storage.get(*PLACE, "counter")["n"] == 1
+
+
+def test_each_write_of_a_request_prolongs_its_lock(storage, counter, serve):
+    slow = storage_with(lease=0.3)
+    with serve():
+        slow.lock(*PLACE)
+        for _ in range(4):
+            time.sleep(0.15)
+            slow.update(*PLACE, "counter", {"n": 1})
+        assert storage._client.call("KEYS", "cliquet.storage.lock*")
+
+
+def test_requests_that_lock_in_opposite_orders_both_succeed(storage, serve, together):
+    def several(first, second):
+        for _ in range(10):
+            with serve() as manager:
+                for place in (first, second, first):
+                    manager.savepoint()  # as a batch does before each of its parts
+                    storage.lock(*place)
+                    time.sleep(0.001)
+                    storage.create(*place, {})
+                manager.savepoint()
+                storage.create(*first, {})  # which the resource does without a lock
+
+    calls = [lambda: several(PLACE, OTHER), lambda: several(OTHER, PLACE)] * 2
+    assert together(*calls) == [None] * 4
+    assert storage.get_all(*PLACE)[1] == storage.get_all(*OTHER)[1] == 80
+
+
+def test_who_waits_while_having_read_fails_only_if_that_changed(storage, counter, serve):
+    """Two collections read, then both written: others wrote to the first one meanwhile."""
+
+    def read_two(between):
+        with serve():
+            counter = storage.get_for_update(*PLACE, "counter")
+            between()
+            storage.lock(*OTHER)  # waits, and lets go of the first
+            storage.update(*PLACE, "counter", {"n": counter["n"] + 1})
+
+    def busy(*writes):
+        locked, done = threading.Event(), threading.Event()
+
+        def hold():
+            with serve():
+                storage.lock(*OTHER)
+                locked.set()
+                time.sleep(0.05)
+                for place in writes:
+                    storage.create(*place, {})
+            done.set()
+
+        in_thread(hold)
+        locked.wait(10)
+        return done
+
+    started = []
+    read_two(lambda: started.append(busy(OTHER)))
+    assert started.pop().wait(10)
+    assert storage.get(*PLACE, "counter")["n"] == 1
+    with pytest.raises(BackendError, match="changed by others"):
+        read_two(lambda: started.append(busy(PLACE)))
+    assert started.pop().wait(10)
+    assert storage.get(*PLACE, "counter")["n"] == 1
+
+
+def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(storage, serve):
+    storage.create(*PLACE, {"id": "a"})
+    with serve():
+        storage.lock(*PLACE)
+        transactions.joined(storage._locks).let_go()
+        with pytest.raises(UnicityError):
+            storage.create(*PLACE, {"id": "a"})
+        assert storage._client.call("KEYS", "cliquet.storage.lock*")
+    assert not storage._client.call("KEYS", "cliquet.storage.lock*")
+
+
+def test_some_are_deleted_within_a_request_and_outside(storage, serve):
+    for n in range(4):
+        storage.create(*PLACE, {"id": str(n), "n": n})
+    assert len(storage.delete_all(*PLACE, filters=[Filter("n", 0, COMPARISON.EQ)])) == 1
+    with serve():
+        assert len(storage.delete_all(*PLACE, filters=[Filter("n", 1, COMPARISON.EQ)])) == 1
+    assert storage.get_all(*PLACE)[1] == 2
+    assert not storage._client.call("KEYS", "cliquet.storage.lock*")
+
+
+def test_what_was_written_before_a_failure_stays(storage, serve):
+    with pytest.raises(ZeroDivisionError), serve() as manager:
+        savepoint = manager.savepoint()
+        storage.lock(*PLACE)
+        storage.create(*PLACE, {})
+        later = manager.savepoint()
+        savepoint.rollback()
+        storage.create(*PLACE, {})
+        assert not later.valid
+        1 / 0  # noqa: B018
+    assert storage.get_all(*PLACE)[1] == 2
