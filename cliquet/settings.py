@@ -75,6 +75,8 @@ def _version(value: Any) -> list[str]:
 
 TEXT = Kind("a text", _text)
 NATURAL = Kind("an integer, 0 or more", _natural)
+INTEGER = Kind("an integer", int)
+NUMBER = Kind("a number", float)
 BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", _date)
 WORDS = Kind("a list of words", setting_list)
@@ -89,6 +91,26 @@ class Setting(NamedTuple):
     kind: Kind
     meaning: str
 
+
+# The keys begin with the kind of backend.
+_POOL = (
+    Setting("pool_size", 25, NATURAL, "Connections of the {}, per process."),
+    Setting("max_overflow", None, INTEGER, "Connections of the {} beyond these, for a while."),
+    Setting("pool_timeout", None, NUMBER, "Seconds to wait for a connection of the {}."),
+    Setting("pool_recycle", None, INTEGER, "Seconds after which a connection of the {} is renewed."),
+    Setting("max_backlog", -1, INTEGER, "How many threads may wait for a connection; -1: any."),
+    Setting(
+        "poolclass",
+        "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
+        TEXT,
+        "The class of the pool of the {}.",
+    ),
+)
+_POOL_SETTINGS = [
+    Setting(f"{kind}_{key}", default, type_, meaning.format(kind))
+    for kind in ("storage", "permission", "cache")
+    for key, default, type_, meaning in _POOL
+]
 
 #: All the settings, in the order of the documentation.
 SETTINGS = (
@@ -137,11 +159,7 @@ SETTINGS = (
     Setting("permission_url", "", TEXT, "Where the permission backend is."),
     Setting("cache_backend", "", TEXT, "The module of the cache; empty: none."),
     Setting("cache_url", "", TEXT, "Where the cache is."),
-    Setting("storage_pool_size", 25, NATURAL, "Connections of the storage, per process."),
-    Setting(
-        "permission_pool_size", 25, NATURAL, "Connections of the permission backend, per process."
-    ),
-    Setting("cache_pool_size", 25, NATURAL, "Connections of the cache, per process."),
+    *_POOL_SETTINGS,
     Setting("storage_max_fetch_size", 10000, NATURAL, "Most records that one query brings."),
     Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
@@ -230,11 +248,10 @@ SETTINGS = (
 DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
 
 
-# Keys that bear the name of a resource, a policy or a listener, or are of the PostgreSQL pool.
+# Keys that bear the name of a resource, a policy or a listener.
 _FAMILIES = re.compile(
     r"(collection|record)_.+_enabled|.+_principals|.+_cache_expires_seconds"
     r"|(multiauth|event_listeners)\..+"
-    r"|(storage|permission|cache)_(max_overflow|max_backlog|pool_timeout|pool_recycle|poolclass)"
 )
 
 
