@@ -97,8 +97,10 @@ _POOL = (
     Setting("pool_size", 25, NATURAL, "Connections of the {}, per process."),
     Setting("max_overflow", None, INTEGER, "Connections of the {} beyond these, for a while."),
     Setting("pool_timeout", None, NUMBER, "Seconds to wait for a connection of the {}."),
-    Setting("pool_recycle", None, INTEGER, "Seconds after which a connection of the {} is renewed."),
-    Setting("max_backlog", -1, INTEGER, "How many threads may wait for a connection; -1: any."),
+    Setting(
+        "pool_recycle", None, INTEGER, "Seconds after which a connection of the {} is renewed."
+    ),
+    Setting("max_backlog", -1, INTEGER, "Threads that may wait for a connection; -1: any number."),
     Setting(
         "poolclass",
         "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
