@@ -249,7 +249,7 @@ def test_wrong_settings_are_told_together(write_ini, capsys):
     assert main(["--ini", ini, "migrate"]) == 1
     assert explanation(capsys) == (
         "Invalid settings: cliquet.backoff = '3s': expected an integer, 0 or more; "
-        "paginate_by = 'many': expected an integer, 0 or more"
+        "cliquet.paginate_by = 'many': expected an integer, 0 or more"
     )
 
 
