@@ -29,8 +29,8 @@ class Sound(UserResource):
 
 
 @pytest.fixture
-def api(build):
-    return build(Book, Note, Page, Sound)
+def api(build_once):
+    return build_once(Book, Note, Page, Sound)
 
 
 @pytest.fixture
