@@ -185,13 +185,13 @@ def test_of_duplicate_keys_the_last_counts(client):
 
 
 HUGE = {
-    "text": b'"' + b"x" * 3_000_000 + b'"',
-    "text that is not ASCII": b'"' + "é".encode() * 1_500_000 + b'"',
-    "escapes": b'"' + b"\\u0001" * 300_000 + b'"',
-    "array": b"[" + b"1," * 300_000 + b"1]",
-    "objects": b"[" + b"{}," * 100_000 + b"{}]",
-    "keys": b"{" + b",".join(b'"%d": 1' % n for n in range(100_000)) + b"}",
-    "long numbers": b"[" + (b"1" * 4000 + b",") * 500 + b"1]",
+    "text": b'"' + b"x" * 1_000_000 + b'"',
+    "text that is not ASCII": b'"' + "é".encode() * 500_000 + b'"',
+    "escapes": b'"' + b"\\u0001" * 100_000 + b'"',
+    "array": b"[" + b"1," * 100_000 + b"1]",
+    "objects": b"[" + b"{}," * 50_000 + b"{}]",
+    "keys": b"{" + b",".join(b'"%d": 1' % n for n in range(50_000)) + b"}",
+    "long numbers": b"[" + (b"1" * 4000 + b",") * 200 + b"1]",
 }
 
 
@@ -208,9 +208,9 @@ def test_huge_bodies_cost_what_they_weigh(client, value):
 
 @pytest.mark.parametrize("path", COLLECTIONS)
 def test_fields_of_any_type(client, path):
-    values = [1, "a", "", None, {}, [], True, 1.5, 1e308, 10**400, "1" * 5000, -1, ["a"], {"a": 1}]
-    fields = ("name", "size", "edible", "weight", "url", "code", "slug", "device", "id", "deleted")
-    for field in (*fields, "__permissions__", "permissions", "data"):
+    values = [1, "a", "", None, {}, [], True, 1.5, 1e308, 10**400, "1" * 5000, ["a"]]
+    own = {"/bookmarks": ("url", "code", "device"), "/articles": ("slug", "__permissions__")}
+    for field in ("id", "deleted", *own.get(path, ("name", "size", "edible", "weight"))):
         for value in values:
             write(client, path, {"data": {"name": "x", field: value}})
     for value in values:
@@ -307,46 +307,55 @@ QUERIES = [
     "_sort=%FF", "_sort=-", "_sort=+-a", "_sort=,", "_sort=a,,b", "_sort=a,a,-a",
     "_sort=id,last_modified,a", "_sort=deleted,id&_limit=1", "_limit=1", "_limit=0", "_limit=-1",
     "_limit=a", "_limit=1.0", "_limit=1e3", "_limit=", "_limit=%20", "_limit=+1", "_limit=%D9%A1",
-    "_limit=" + "9" * 5000, "_limit=1&_limit=2", "_limit=1_0", "_limit=True", "_since=", "_since=a",
-    '_since="', "_since=1.0", "_since=" + "1" * 5000, "_since=1&_since=2", "_to=0", "_before=-1",
-    "_since=null", "_since=[]", "_to=1", "last_modified=", "min_last_modified=a",
-    "last_modified=1e400", "in_last_modified=", "in_last_modified=1,a", "exclude_last_modified=1,2",
-    "_fields=", "_fields=,", "_fields=.", "_fields=a..b", "_fields=a.b,a,a.b.c", "_fields=%FF",
-    "_fields=%00", "_fields=.a", "_fields=a.", "_fields=id.a", "_fields=last_modified.x",
-    "_fields=deleted", "_token=", "_token=a", "_token=%FF", "_token=\xff",
-    "_token=" + "A" * 100_000, "_token=e30=", "id=", "id=1", "in_id=1", "in_id=", "in_id=a,",
-    "id=%27", "id=" + "a" * 100_000, "min_id=a", "not_id=true", "a=" + "1" * 400, "a=" + "1" * 5000,
-    "a=1e400", "a=-0", "min_a=true", "gt_a=null", "lt_a=%22%22", "min_=1",
-    "in_a=" + "1" * 400 + ",1", "exclude_a=" + "1" * 400 + ",1", "exclude_a=,", "not_a=", "in_=",
-    "in_in_a=1", "deleted=true", "deleted=1&_since=1", "deleted=false&_since=1",
-    "not_deleted=a&_since=1", "min_deleted=true", "a=" + "[" * 50_000, 'a="' + "[" * 5000,
+    "_limit=1&_limit=2", "_limit=1_0", "_limit=True", "_since=", "_since=a", '_since="',
+    "_since=1.0", "_since=1&_since=2", "_to=0", "_before=-1", "_since=null", "_since=[]", "_to=1",
+    "last_modified=", "min_last_modified=a", "last_modified=1e400", "in_last_modified=",
+    "in_last_modified=1,a", "exclude_last_modified=1,2", "_fields=", "_fields=,", "_fields=.",
+    "_fields=a..b", "_fields=a.b,a,a.b.c", "_fields=%FF", "_fields=%00", "_fields=.a", "_fields=a.",
+    "_fields=id.a", "_fields=last_modified.x", "_fields=deleted", "_token=", "_token=a",
+    "_token=%FF", "_token=\xff", "_token=e30=", "id=", "id=1", "in_id=1", "in_id=", "in_id=a,",
+    "id=%27", "min_id=a", "not_id=true", "a=" + "1" * 400, "a=1e400", "a=-0", "min_a=true",
+    "gt_a=null", "lt_a=%22%22", "min_=1", "in_a=" + "1" * 400 + ",1",
+    "exclude_a=" + "1" * 400 + ",1", "exclude_a=,", "not_a=", "in_=", "in_in_a=1", "deleted=true",
+    "deleted=1&_since=1", "deleted=false&_since=1", "not_deleted=a&_since=1", "min_deleted=true",
+    "_since=1&" * 200,
+]  # fmt: skip
+LONG_QUERIES = [
+    "_limit=" + "9" * 5000, "_since=" + "1" * 5000, "_token=" + "A" * 100_000,
+    "id=" + "a" * 100_000, "a=" + "1" * 5000, "a=" + "[" * 50_000, 'a="' + "[" * 5000,
     "_sort=" + "," * 100_000, "_fields=a" + ".a" * 50_000,
     "_sort=" + ",".join(f"a{n}" for n in range(5000)), "&".join(f"a{n}=1" for n in range(5000)),
-    "_since=1&" * 200, "in_a=" + "1," * 20_000, "&" * 100_000, "_x=1&" * 5000,
-    "exclude_id=" + "a," * 20_000,
+    "in_a=" + "1," * 20_000, "&" * 100_000, "_x=1&" * 5000, "exclude_id=" + "a," * 20_000,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", COLLECTIONS)
-def test_querystrings(app, path):
-    client = Client(app)
+def test_querystrings(client, path):
     record = client.create(path, {"name": "x", "a": 1})
     for query in QUERIES:
         for method in ("GET", "HEAD", "DELETE"):
-            with in_time():
-                client.send(method, path, query, headers=ORIGIN)
-        for method in ("GET", "PATCH", "HEAD"):
+            client.send(method, path, query, headers=ORIGIN)
+        for method in ("GET", "PATCH"):
             body = {"data": {}} if method == "PATCH" else None
             client.send(method, f"{path}/{record['id']}", query, body=body, headers=ORIGIN)
         client.send("POST", path, query, body={"data": {"name": "y"}}, headers=ORIGIN)
     assert client.send("GET", path).status in (200, 403)
 
 
+@pytest.mark.parametrize("path", ["/spores", "/articles"])
+@pytest.mark.parametrize("query", LONG_QUERIES, ids=range(len(LONG_QUERIES)))
+def test_long_querystrings(client, path, query):
+    for _ in range(3):
+        client.create(path, {"a": 1})
+    with in_time():
+        client.send("GET", path, query, headers=ORIGIN)
+        client.send("DELETE", path, query, headers=ORIGIN)
+
+
 @pytest.mark.parametrize("path", ["/", "/batch", "/__heartbeat__", "/nowhere", "/nowhere/", ""])
 def test_querystrings_elsewhere(client, path):
     for query in QUERIES:
-        for method in ("GET", "POST", "OPTIONS"):
-            client.send(method, path, query, headers=ORIGIN)
+        client.send("POST" if path == "/batch" else "GET", path, query, headers=ORIGIN)
 
 
 def test_a_negative_limit_and_one_that_is_no_integer(client):
@@ -388,7 +397,7 @@ LAST = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sort", ["", "a", "-a", "id", "a,-id", "deleted,-a", "last_modified"])
+@pytest.mark.parametrize("sort", ["", "a", "a,-id", "deleted,-a"])
 def test_tokens(client, sort):
     for a in (1, "x", None, [], {}, True):
         client.create("/spores", {"a": a})
@@ -398,8 +407,8 @@ def test_tokens(client, sort):
     contents += [b'{"last_record": {"last_modified": 1, "a": ' + nested(101) + b"}}"]
     for content in contents:
         token = urlsafe_b64encode(content).decode()
-        for path in COLLECTIONS:
-            for text in (token, token[:-1], token + "=", token * 2):
+        for path in ("/mushrooms", "/spores"):
+            for text in (token, token[:-1], token * 2):
                 client.send("GET", path, f"_token={text}&_limit=1&_sort={sort}", headers=ORIGIN)
 
 
@@ -519,46 +528,41 @@ VALUES = [
     "application/json; charset=utf-7", "application/json;q=x", "text/plain",
     "text/plain; charset=\xff", "multipart/form-data", "multipart/form-data; boundary=x",
     "application/x-www-form-urlencoded", "*/*;q=0", "application/*",
-    ",".join(f"a/b;q=0.{n % 9}" for n in range(5000)), "light", "diff", "http://[",
+    ",".join(f"a/b;q=0.{n % 9}" for n in range(500)), "light", "diff", "http://[",
     "localhost:99999",
 ]  # fmt: skip
 HEADERS = [
     "Accept", "Content-Type", "Authorization", "If-Match", "If-None-Match", "Origin", "Host",
-    "User-Agent", "Accept-Language", "Accept-Charset", "Accept-Encoding", "Response-Behavior",
-    "Cookie", "Range", "If-Modified-Since", "X-HTTP-Method-Override", "X-Forwarded-For",
-    "X-Forwarded-Proto", "Forwarded", "Access-Control-Request-Method",
-    "Access-Control-Request-Headers", "Content-Length", "Transfer-Encoding", "Content-Encoding",
-    "Expect",
+    "Response-Behavior", "Content-Length",
+]  # fmt: skip
+IGNORED_HEADERS = [
+    "User-Agent", "Accept-Language", "Accept-Charset", "Accept-Encoding", "Cookie", "Range",
+    "If-Modified-Since", "X-HTTP-Method-Override", "X-Forwarded-For", "X-Forwarded-Proto",
+    "Forwarded", "Access-Control-Request-Method", "Access-Control-Request-Headers",
+    "Transfer-Encoding", "Content-Encoding", "Expect",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HEADERS)
-def test_headers(app, name):
-    client = Client(app)
+@pytest.mark.parametrize("name", HEADERS + IGNORED_HEADERS)
+def test_headers(client, name):
     known = client.create("/articles", {"name": "x"})["id"]
     private = client.create("/spores", {})["id"]
-    for value in VALUES:
+    for value in VALUES if name in HEADERS else VALUES[::5]:
         headers = {**ORIGIN, name: value}
-        if headers["Origin"] == "":
-            continue
+        if headers["Origin"] == "" or (name == "Content-Length" and not value.isdigit()):
+            continue  # no origin at all; and what servers refuse, for WebOb fails on it
         for method, path in (
-            ("GET", "/"),
             ("GET", "/nowhere/"),
             ("GET", "/spores"),
             ("GET", f"/spores/{private}"),
             ("POST", "/spores"),
             ("PUT", f"/articles/{new_id()}"),
             ("PATCH", f"/articles/{known}"),
-            ("PATCH", f"/spores/{private}"),
             ("OPTIONS", "/spores"),
-            ("POST", "/batch"),
         ):
-            if name == "Content-Length" and not value.isdigit():
-                continue  # servers refuse these, and WebOb fails on them
-            with in_time():
-                client.send(
-                    method, path, body={"data": {}} if method in WRITES else None, headers=headers
-                )
+            body = {"data": {}} if method in WRITES else None
+            client.send(method, path, body=body, headers=headers)
+        assert client.send("DELETE", "/spores", f"not_id={private}").status == 200
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])

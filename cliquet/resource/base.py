@@ -103,9 +103,8 @@ class UserResource(Asked):
         try:
             updated: Record = self.mapping.deserialize({**record, **changes})
         except colander.Invalid as invalid:
-            for name, description in invalid.asdict().items():
-                raise_invalid(self.request, name=f"data.{name}", description=description)
-            raise
+            name, description = next(iter(invalid.asdict().items()))
+            raise_invalid(self.request, name=f"data.{name}", description=description)
         return updated
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:

@@ -20,6 +20,9 @@ MAX_DEPTH = 100
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("1") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 
+# The integers that orjson writes.
+_LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
+
 
 def loads(text: str | bytes) -> Any:
     """Return the value of the JSON document ``text``, UTF-8 if it is bytes.
@@ -40,9 +43,31 @@ def dumps_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> byte
     try:
         return orjson.dumps(value, default, orjson.OPT_NON_STR_KEYS)
     except TypeError:  # integers beyond 64 bits, lone surrogates
+        return _dumps_exactly(value, default)
+
+
+def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None) -> bytes:
+    try:
+        return orjson.dumps(_with_fragments(value), default, orjson.OPT_NON_STR_KEYS)
+    except TypeError:
         text = stdlib_json.dumps(value, default=default, ensure_ascii=False, separators=(",", ":"))
         # A surrogate becomes its JSON escape.
         return text.encode("utf-8", "backslashreplace")
+
+
+def _with_fragments(value: Any) -> Any:
+    """Return ``value`` with its long integers as orjson wants them.
+
+    The standard library writes some floats otherwise, and engines compare
+    arrays and objects by their text.
+    """
+    if isinstance(value, dict):
+        return {key: _with_fragments(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_fragments(item) for item in value]
+    if isinstance(value, int) and not _LEAST <= value <= _GREATEST:
+        return orjson.Fragment(str(value))
+    return value
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
@@ -108,8 +133,16 @@ def _unstorable_scalar(value: Any) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
             return "text with a null character"
-        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        if not _is_encodable(value):
             return "text with a lone surrogate"
     elif isinstance(value, float) and not math.isfinite(value):
         return "a number that is not finite"
     return None
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

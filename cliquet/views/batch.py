@@ -102,13 +102,14 @@ def post_batch(request: Any) -> Any:
         response, subrequest = _answer(request, build_request(request, item))
         logs.log_subrequest(subrequest, response)
         if response.status_code >= 500:
-            return _failed(response)
+            return _failed(request, response)
         responses.append(build_response(response, subrequest))
     return {"responses": responses}
 
 
-def _failed(response: Any) -> Any:
+def _failed(request: Any, response: Any) -> Any:
     """Return the failure of a sub-request, which is that of the batch: nothing is written."""
+    events.forget_notifications(request, 0)
     txn = transactions.current()
     if txn is not None:
         txn.doom()

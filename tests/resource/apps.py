@@ -82,7 +82,8 @@ class Client:
         self.registry = app.registry
         self.storage = app.registry.storage
         self.permission = app.registry.permission
-        self._client = webtest.TestApp(app)
+        # Without it WebOb copies large bodies to files, which nobody closes.
+        self._client = webtest.TestApp(app, {"webob.is_body_seekable": True})
         self._prefix = prefix
         self._headers = headers or {}
 

@@ -20,3 +20,31 @@ def build(engine, tmp_path):
         return apps.build(*resources, settings=settings, **options)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The applications that tests use one after the other."""
+    return {}
+
+
+@pytest.fixture
+def build_once(engine, built, tmp_path_factory):
+    """Do as ``build``, for tests that leave the application as it is: it serves again, emptied."""
+
+    def build_once(*resources, settings=None):
+        key = (engine, tuple(map(_key, resources)), repr(settings))
+        if key not in built:
+            backends = apps.backends(engine, tmp_path_factory.mktemp("built"))
+            built[key] = apps.build(*resources, settings={**backends, **(settings or {})})
+        client = built[key]
+        client.storage.flush()
+        client.permission.flush()
+        return client
+
+    return build_once
+
+
+def _key(resource):
+    resource_cls, arguments = resource if isinstance(resource, tuple) else (resource, None)
+    return resource_cls, repr(arguments)

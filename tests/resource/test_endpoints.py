@@ -13,8 +13,8 @@ TOMBSTONE = {"id", "last_modified", "deleted"}
 
 
 @pytest.fixture
-def api(build):
-    return build(Book, Note)
+def api(build_once):
+    return build_once(Book, Note)
 
 
 @pytest.fixture

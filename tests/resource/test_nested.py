@@ -52,11 +52,11 @@ VEINS = (Vein, paths("/trees/{{tree_id}}/leafs/{{leaf_id}}/veins"))
 
 
 @pytest.fixture
-def api(build):
+def api(build_once):
     settings = dict.fromkeys(
         ("leaf_create_principals", "vein_create_principals"), "system.Authenticated"
     )
-    return build(POSTS, LEAVES, VEINS, settings=settings)
+    return build_once(POSTS, LEAVES, VEINS, settings=settings)
 
 
 @pytest.fixture

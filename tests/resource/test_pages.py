@@ -14,8 +14,8 @@ VALUES = [3, 1, "1", None, {"a": 1}, [1], True, 1.5, "", "b", {"a": 2}, False, 1
 
 
 @pytest.fixture
-def alice(build):
-    return build(Note).user("alice")
+def alice(build_once):
+    return build_once(Note).user("alice")
 
 
 @pytest.fixture

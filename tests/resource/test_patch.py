@@ -21,8 +21,8 @@ class Counter(UserResource):
 
 
 @pytest.fixture
-def alice(build):
-    return build(Book, Note, Page, Counter).user("alice")
+def alice(build_once):
+    return build_once(Book, Note, Page, Counter).user("alice")
 
 
 @pytest.fixture

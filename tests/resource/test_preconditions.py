@@ -14,8 +14,8 @@ NEW = f"/notes/{uuid.UUID(int=1, version=4)}"
 
 
 @pytest.fixture
-def api(build):
-    return build(Note, Page)
+def api(build_once):
+    return build_once(Note, Page)
 
 
 @pytest.fixture

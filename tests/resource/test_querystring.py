@@ -11,8 +11,8 @@ every_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
 @pytest.fixture
-def alice(build):
-    return build(Book, Note).user("alice")
+def alice(build_once):
+    return build_once(Book, Note).user("alice")
 
 
 @pytest.fixture

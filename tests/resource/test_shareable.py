@@ -18,8 +18,8 @@ class Closed(ShareableResource):
 
 
 @pytest.fixture
-def api(build):
-    return build(Page, Closed)
+def api(build_once):
+    return build_once(Page, Closed)
 
 
 @pytest.fixture

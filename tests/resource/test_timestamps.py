@@ -15,8 +15,8 @@ PAST, FUTURE = 1_000_000_000_000, 4_000_000_000_000
 
 
 @pytest.fixture
-def alice(build):
-    return build(Note, Book, Page, settings=READABLE).user("alice")
+def alice(build_once):
+    return build_once(Note, Book, Page, settings=READABLE).user("alice")
 
 
 def collection_time(alice, path="/notes"):

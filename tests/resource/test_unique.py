@@ -10,8 +10,8 @@ pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
 
 @pytest.fixture
-def api(build):
-    return build(Card)
+def api(build_once):
+    return build_once(Card)
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ def test_of_many_creations_at_once_one_is_made(alice):
 
 class TestShared:
     @pytest.fixture
-    def api(self, build):
+    def api(self, build_once):
         settings = {"sharedcard_create_principals": "system.Authenticated"}
-        return build(SharedCard, settings=settings)
+        return build_once(SharedCard, settings=settings)
 
     @pytest.fixture
     def shared(self, alice):

@@ -29,8 +29,8 @@ class Sound(UserResource):
 
 
 @pytest.fixture
-def api(build):
-    return build(Book, Note, Page, Sound)
+def api(build_once):
+    return build_once(Book, Note, Page, Sound)
 
 
 @pytest.fixture
@@ -194,6 +194,23 @@ def test_what_is_accepted_comes_back_as_it_was(alice, value):
     note = alice.create("/notes", {"value": value})
     for found in (note, alice.get(f"/notes/{note['id']}").json["data"], alice.list("/notes")[0]):
         assert json.dumps(found["value"]) == json.dumps(value)
+
+
+def test_what_the_application_makes_of_a_record_must_be_storable_too(build):
+    class Made(UserResource):
+        mapping = AnyFields()
+
+        def process_record(self, new, old=None):
+            return {**super().process_record(new, old), "made": chr(new.get("code", 32))}
+
+    alice = build(Made).user("alice")
+    made = alice.create("/mades")
+    path = f"/mades/{made['id']}"
+    for method, target in [("POST", "/mades"), ("PUT", path), ("PATCH", path)]:
+        for code in (0, 0xD800):
+            response = alice.send(method, target, {"data": {"code": code}}, status=400)
+            assert details(response)[0][1] == "data"
+    assert alice.list("/mades") == [made]
 
 
 @every_engine

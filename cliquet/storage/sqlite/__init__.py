@@ -208,15 +208,24 @@ class Storage(Engine):
             return db.execute(_PURGE, (latest, *collection)).rowcount
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+        page = self._found(collection, asked)
+        if page is not None or not timed:
+            return page or Page([], 0, 0)
+        # Somebody may write now: the records may not be older than the timestamp.
+        timestamp = self._timestamp(collection)
+        return self._found(collection, asked) or Page([], 0, timestamp)
+
+    def _found(self, collection: Collection, asked: Query) -> Page | None:
+        """Answer the query, unless the collection was never written nor timed."""
         with self._client.read() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
-            if found is not None:
-                number, timestamp, total = found
-                rows = db.execute(*conditions.page(number, asked)).fetchall()
-                if asked.filters or asked.span != ALWAYS:
-                    total = _total(db, number, asked, len(rows))
-                return Page(joined(rows, asked.names), total, timestamp)
-        return Page([], 0, self._timestamp(collection) if timed else 0)
+            if found is None:
+                return None
+            number, timestamp, total = found
+            rows = db.execute(*conditions.page(number, asked)).fetchall()
+            if asked.filters or asked.span != ALWAYS:
+                total = _total(db, number, asked, len(rows))
+            return Page(joined(rows, asked.names), total, timestamp)
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:

@@ -1,0 +1,528 @@
+"""Events: what subscribers are told of, and when."""
+
+import pytest
+import transaction
+from pyramid.httpexceptions import HTTPForbidden, HTTPInsufficientStorage
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
+from cliquet import events
+from cliquet.events import (
+    ACTIONS,
+    AfterResourceChanged,
+    AfterResourceRead,
+    ResourceChanged,
+    ResourceRead,
+)
+from cliquet.storage.exceptions import BackendError
+from tests.resource import apps
+from tests.resource.apps import ENGINES, AnyFields, Note, Page, UserResource
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES)
+
+KINDS = (ResourceRead, ResourceChanged, AfterResourceRead, AfterResourceChanged)
+AFTER = (AfterResourceRead, AfterResourceChanged)
+
+
+class Post(UserResource):
+    mapping = AnyFields()
+
+
+POSTS = (
+    Post,
+    {"collection_path": "/blogs/{{blog}}/posts", "record_path": "/blogs/{{blog}}/p/{{id}}"},
+)
+
+
+@pytest.fixture
+def heard():
+    """All the events, in their order."""
+    return []
+
+
+@pytest.fixture
+def build(engine, tmp_path, heard):
+    def build(*subscribers, settings=None, setup=None):
+        """An application with subscribers: couples of a function and a kind of events."""
+
+        def set_up(config):
+            for subscriber, kind, *predicates in subscribers:
+                config.add_subscriber(subscriber, kind, **(predicates[0] if predicates else {}))
+            for kind in KINDS:
+                config.add_subscriber(heard.append, kind)
+            if setup is not None:
+                setup(config)
+
+        settings = {**apps.backends(engine, tmp_path), **(settings or {})}
+        return apps.build(Note, Page, POSTS, settings=settings, setup=set_up)
+
+    return build
+
+
+@pytest.fixture
+def alice(build):
+    return build().user("alice")
+
+
+def kinds(heard):
+    return [type(event) for event in heard]
+
+
+def changes(heard, kind=ResourceChanged):
+    return [event for event in heard if type(event) is kind]
+
+
+# One event per resource and action.
+
+
+def test_creation_tells_the_new_record(alice, heard):
+    note = alice.create("/notes", {"n": 1})
+    assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
+    for event in heard:
+        assert event.payload == {
+            "timestamp": note["last_modified"],
+            "action": "create",
+            "uri": "/notes",
+            "user_id": alice.id,
+            "resource_name": "note",
+        }
+        assert event.impacted_records == [{"new": note}]
+        assert event.request.path == "/v1/notes"
+
+
+def test_put_of_a_new_record_is_a_creation(alice, heard):
+    path = "/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10"
+    note = alice.put(path, {"n": 1}).json["data"]
+    payload = heard[0].payload
+    assert (payload["action"], payload["uri"]) == ("create", path)
+    assert payload["note_id"] == note["id"]
+    assert heard[0].impacted_records == [{"new": note}]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_modification_tells_the_new_record_and_the_old_one(alice, heard, method):
+    old = alice.create("/notes", {"n": 1})
+    heard.clear()
+    new = alice.send(method, f"/notes/{old['id']}", {"data": {"n": 2}}).json["data"]
+    assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
+    assert heard[0].payload["action"] == "update"
+    assert heard[0].payload["timestamp"] == new["last_modified"]
+    assert heard[0].impacted_records == [{"new": new, "old": old}]
+
+
+def test_deletion_tells_the_old_record(alice, heard):
+    old = alice.create("/notes", {"n": 1})
+    heard.clear()
+    tombstone = alice.delete(f"/notes/{old['id']}").json["data"]
+    assert heard[0].payload["action"] == "delete"
+    (impacted,) = heard[0].impacted_records
+    assert set(impacted) == {"old"}
+    assert impacted["old"]["id"] == old["id"]
+    assert impacted["old"]["n"] == 1
+    assert impacted["old"]["last_modified"] == tombstone["last_modified"]
+
+
+def test_deletion_of_a_list_is_one_event(alice, heard):
+    notes = [alice.create("/notes", {"n": n}) for n in range(3)]
+    heard.clear()
+    alice.delete("/notes")
+    (event,) = changes(heard)
+    assert {item["old"]["id"] for item in event.impacted_records} == {n["id"] for n in notes}
+    assert all(item["old"]["deleted"] for item in event.impacted_records)
+    assert event.payload["uri"] == "/notes"
+    assert "note_id" not in event.payload
+
+
+def test_deletion_of_nothing_is_no_event(alice, heard):
+    alice.delete("/notes")
+    assert heard == []
+
+
+def test_reading_tells_the_records(alice, heard):
+    note = alice.create("/notes")
+    heard.clear()
+    alice.get(f"/notes/{note['id']}")
+    assert kinds(heard) == [ResourceRead, AfterResourceRead]
+    assert heard[0].read_records == [note]
+    assert heard[0].payload["action"] == "read"
+    assert heard[0].payload["note_id"] == note["id"]
+    heard.clear()
+    alice.get("/notes")
+    assert heard[0].read_records == [note]
+    heard.clear()
+    alice.post("/notes", {"id": note["id"]}, status=200)
+    assert kinds(heard) == [ResourceRead, AfterResourceRead]
+
+
+def test_reading_an_empty_list_is_an_event(alice, heard):
+    alice.get("/notes")
+    assert heard[0].read_records == []
+
+
+def test_patch_that_changes_nothing_is_a_reading(alice, heard):
+    note = alice.create("/notes", {"n": 1})
+    heard.clear()
+    alice.patch(f"/notes/{note['id']}", {"n": 1})
+    assert kinds(heard) == [ResourceRead, AfterResourceRead]
+
+
+@pytest.mark.parametrize(
+    "method, path, headers, status",
+    [
+        ("GET", "/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", {}, 404),
+        ("GET", "/notes?n=%FF", {}, 400),
+        ("DELETE", "/notes", {"If-Match": '"1"'}, 412),
+        ("GET", "/notes", {"If-None-Match": '"253402300799999"'}, 304),
+        ("GET", "/pages", {}, 403),
+        ("GET", "/", {}, 200),
+    ],
+)
+def test_what_is_refused_is_no_event(alice, heard, method, path, headers, status):
+    alice.send(method, path, None, headers, status)
+    assert heard == []
+
+
+def test_payload_has_the_parts_of_the_url(alice, heard):
+    post = alice.create("/blogs/b/posts", {})
+    assert heard[0].payload["blog"] == "b"
+    heard.clear()
+    alice.get(f"/blogs/b/p/{post['id']}")
+    assert heard[0].payload["blog"] == "b"
+    assert heard[0].payload["post_id"] == post["id"]
+    assert "id" not in heard[0].payload
+    assert "/blogs/{blog}/{post_id}".format(**heard[0].payload) == f"/blogs/b/{post['id']}"
+
+
+def test_records_are_told_without_their_permissions(alice, heard):
+    given = {"read": [alice.id]}
+    page = alice.create("/pages", {"n": 1}, permissions=given)
+    path = f"/pages/{page['id']}"
+    alice.get(path)
+    alice.put(path, {"n": 2}, permissions=given)
+    alice.patch(path, {"n": 3})
+    alice.get("/pages")
+    alice.delete(path)
+    alice.delete("/pages", status=403)
+    assert len(heard) == 12
+    for event in heard:
+        records = event._records
+        assert "__permissions__" not in repr(records)
+        assert alice.id not in repr(records)
+
+
+def test_events_tell_what_they_are(alice, heard):
+    alice.create("/notes")
+    assert str(heard[0]) == "<ResourceChanged create /notes>"
+
+
+# In a batch.
+
+
+def note(n, method="POST", path="/notes"):
+    return {"method": method, "path": path, "body": {"data": {"n": n}}}
+
+
+def test_batch_is_one_event_per_resource_and_action(alice, heard):
+    responses = alice.batch(
+        note(1),
+        note(2),
+        note(3, path="/pages"),
+        {"path": "/notes"},
+        note(4),
+        {"method": "DELETE", "path": "/notes?n=1"},
+    )
+    assert {item["status"] for item in responses} == {200, 201}
+    before = heard[:4]
+    assert kinds(heard) == [
+        ResourceChanged,
+        ResourceChanged,
+        ResourceRead,
+        ResourceChanged,
+        AfterResourceChanged,
+        AfterResourceChanged,
+        AfterResourceRead,
+        AfterResourceChanged,
+    ]
+    told = [(event.payload["resource_name"], event.payload["action"]) for event in before]
+    assert told == [("note", "create"), ("page", "create"), ("note", "read"), ("note", "delete")]
+    assert [item["new"]["n"] for item in before[0].impacted_records] == [1, 2, 4]
+
+
+def test_events_of_refused_requests_of_a_batch_are_forgotten(build, heard):
+    def view(request):
+        request.current_resource_name = "note"
+        request.notify_resource_event(timestamp=1, data={"id": "x"}, action=ACTIONS.CREATE)
+        raise HTTPForbidden()
+
+    alice = build(setup=service("refuse", view)).user("alice")
+    alice.batch({"method": "POST", "path": "/refuse"}, status=200)
+    assert heard == []
+    alice.batch(note(1), {"method": "POST", "path": "/refuse"}, note(2))
+    (event,) = changes(heard)
+    assert [item["new"]["n"] for item in event.impacted_records] == [1, 2]
+
+
+def service(name, view):
+    made = cliquet.Service(name=name, path=f"/{name}")
+    made.post(permission=NO_PERMISSION_REQUIRED)(view)
+    return lambda config: config.add_cornice_service(made)
+
+
+def test_events_of_a_batch_that_fails_are_forgotten(build, heard):
+    def view(request):
+        raise HTTPInsufficientStorage()
+
+    alice = build(setup=service("fail", view)).user("alice")
+    alice.batch(note(1), {"method": "POST", "path": "/fail"}, status=507)
+    assert heard == []
+    assert alice.storage.get_all("note", alice.id) == ([], 0)
+
+
+def test_events_may_be_looked_at_before_they_fire(build, heard):
+    seen = []
+
+    def view(request):
+        request.current_resource_name = "note"
+        request.notify_resource_event(timestamp=1, data=[{"id": "x"}], action=ACTIONS.READ)
+        request.notify_resource_event(timestamp=2, data={"id": "y"}, action=ACTIONS.READ)
+        for after in (False, True):
+            seen.extend(request.get_resource_events(after_commit=after))
+        assert heard == []
+        return {}
+
+    build(setup=service("look", view)).send("POST", "/look", {})
+    assert kinds(seen) == [ResourceRead, AfterResourceRead]
+    assert [record["id"] for record in seen[0].read_records] == ["x", "y"]
+    assert seen[0].payload["timestamp"] == 1
+
+
+# Before the commit, and after it.
+
+
+def test_first_events_are_inside_of_the_transaction(build):
+    seen = []
+
+    def before(event):
+        seen.append(("before", transaction.get().status))
+        event.request.registry.storage.create("other", "x", {"n": 1})
+
+    def after(event):
+        seen.append(("after", event.request.registry.storage.get_all("other", "x")[1]))
+
+    build((before, ResourceChanged), (after, AfterResourceChanged)).user("alice").create("/notes")
+    assert seen == [("before", "Active"), ("after", 1)]
+
+
+@pytest.mark.parametrize(
+    "error, status",
+    [(HTTPForbidden(), 403), (HTTPInsufficientStorage(), 507), (ValueError("x"), 500)]
+    + [(BackendError(message="x"), 503)],
+)
+def test_what_a_first_subscriber_raises_cancels_everything(build, heard, error, status):
+    def refuse(event):
+        event.request.registry.permission.add_user_principal("x", "y")
+        raise error
+
+    api = build((refuse, ResourceChanged))
+    alice = api.user("alice")
+    response = alice.post("/notes", {"n": 1}, status=status)
+    assert response.json["code"] == status
+    alice.post("/pages", {"n": 1}, status=status)
+    assert changes(heard, AfterResourceChanged) == []
+    assert api.storage.get_all("note", alice.id) == ([], 0)
+    assert api.storage.get_all("page", "") == ([], 0)
+    assert api.permission.user_principals("x") == set()
+
+
+def test_what_a_first_subscriber_raises_cancels_the_whole_batch(build, heard):
+    def refuse(event):
+        if event.impacted_records[-1]["new"]["n"] == 2:
+            raise HTTPForbidden()
+
+    alice = build((refuse, ResourceChanged)).user("alice")
+    alice.batch(note(1), note(2), status=403)
+    assert alice.storage.get_all("note", alice.id) == ([], 0)
+    assert changes(heard, AfterResourceChanged) == []
+
+
+def test_what_an_after_subscriber_raises_is_only_logged(build, heard, caplog):
+    def fail(event):
+        raise ValueError("too late")
+
+    alice = build((fail, AfterResourceChanged), (fail, AfterResourceRead)).user("alice")
+    created = alice.create("/notes", {"n": 1})
+    assert alice.list("/notes") == [created]
+    messages = [record.getMessage() for record in caplog.records]
+    assert "A subscriber of <AfterResourceChanged create /notes> failed" in messages
+    assert "too late" in caplog.text
+
+
+def test_after_subscriber_that_fails_keeps_no_other_event_from_firing(build, heard):
+    def fail(event):
+        if event.payload["resource_name"] == "note":
+            raise ValueError("too late")
+
+    alice = build((fail, AfterResourceChanged)).user("alice")
+    alice.batch(note(1), note(2, path="/pages"))
+    after = changes(heard, AfterResourceChanged)
+    assert [event.payload["resource_name"] for event in after] == ["page"]
+
+
+def test_after_events_do_not_fire_if_the_commit_fails(build, heard):
+    def doom(event):
+        transaction.get().addBeforeCommitHook(fail)
+
+    def fail():
+        raise ValueError("the commit fails")
+
+    alice = build((doom, ResourceChanged)).user("alice")
+    alice.post("/notes", {"n": 1}, status=500)
+    assert kinds(heard) == [ResourceChanged]
+    assert alice.storage.get_all("note", alice.id) == ([], 0)
+
+
+def test_after_events_do_not_fire_if_the_transaction_is_doomed(build, heard):
+    alice = build((lambda event: transaction.doom(), ResourceChanged)).user("alice")
+    alice.post("/notes", {"n": 1}, status="*")
+    assert kinds(heard) == [ResourceChanged]
+    assert alice.storage.get_all("note", alice.id) == ([], 0)
+
+
+def test_after_events_fire_once_others_may_read(build):
+    seen = []
+
+    def after(event):
+        seen.append(event.request.registry.storage.get_all("note", event.payload["user_id"])[1])
+
+    alice = build((after, AfterResourceChanged)).user("alice")
+    alice.batch(note(1), note(2))
+    assert seen == [2]
+
+
+def test_without_transaction_manager_all_events_fire(build, heard):
+    def include(config):
+        config.add_tween("cliquet.events.resource_events_tween_factory")
+
+    sequence = [
+        step
+        for step in cliquet.DEFAULT_SETTINGS["initialization_sequence"]
+        if step != "cliquet.events.setup_transaction_hook"
+    ]
+    settings = {"initialization_sequence": " ".join(sequence)}
+    build(settings=settings, setup=include).user("alice").create("/notes")
+    assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
+
+
+# What subscribers do.
+
+
+def test_subscriber_may_delete_what_belongs_to_the_record(build):
+    def cascade(event):
+        storage = event.request.registry.storage
+        for change in event.impacted_records:
+            parent = "/notes/{id}".format(**change["old"])
+            storage.delete_all(collection_id="comment", parent_id=parent, with_deleted=False)
+            storage.purge_deleted(collection_id="comment", parent_id=parent)
+
+    only = {"for_resources": ("note",), "for_actions": (ACTIONS.DELETE,)}
+    api = build((cascade, ResourceChanged, only))
+    alice = api.user("alice")
+    paths = ["/notes/{id}".format(**alice.create("/notes")) for _ in range(2)]
+    for path in paths:
+        api.storage.create("comment", path, {"n": 1})
+        gone = api.storage.create("comment", path, {"n": 2})
+        api.storage.delete("comment", path, gone["id"])
+    alice.delete(paths[0])
+    assert api.storage.get_all("comment", paths[0], include_deleted=True) == ([], 0)
+    records, total = api.storage.get_all("comment", paths[1], include_deleted=True)
+    assert (len(records), total) == (2, 1)
+
+
+def test_subscriber_may_give_principals_in_the_same_transaction(build):
+    def join(event):
+        for change in event.impacted_records:
+            event.request.registry.permission.add_user_principal(
+                change["new"]["member"], "group:{resource_name}".format(**event.payload)
+            )
+            if change["new"].get("forbidden"):
+                raise HTTPForbidden()
+
+    api = build((join, ResourceChanged, {"for_actions": (ACTIONS.CREATE,)}))
+    alice = api.user("alice")
+    alice.create("/notes", {"member": "x"})
+    alice.post("/notes", {"member": "y", "forbidden": True}, status=403)
+    assert api.permission.user_principals("x") == {"group:note"}
+    assert api.permission.user_principals("y") == set()
+
+
+def test_subscriber_may_notify_further_events(build, heard):
+    def follow(event):
+        request = event.request
+        request.current_resource_name = "trace"
+        request.notify_resource_event(timestamp=1, data={"id": "t"}, action=ACTIONS.CREATE)
+
+    alice = build((follow, ResourceChanged, {"for_resources": "note"})).user("alice")
+    alice.create("/notes")
+    names = [(type(event), event.payload["resource_name"]) for event in heard]
+    assert names == [
+        (ResourceChanged, "note"),
+        (ResourceChanged, "trace"),
+        (AfterResourceChanged, "note"),
+        (AfterResourceChanged, "trace"),
+    ]
+
+
+def test_subscriber_may_change_other_records_by_resources(build, heard):
+    def mirror(event):
+        storage = event.request.registry.storage
+        for change in event.impacted_records:
+            storage.create("mirror", "", {"of": change["new"]["id"]})
+
+    alice = build((mirror, ResourceChanged, {"for_actions": [ACTIONS.CREATE]})).user("alice")
+    created = alice.create("/notes")
+    assert alice.storage.get_all("mirror", "")[0][0]["of"] == created["id"]
+
+
+# Predicates.
+
+
+@pytest.mark.parametrize(
+    "predicates, expected",
+    [
+        ({}, ["note create", "page create", "note delete"]),
+        ({"for_actions": (ACTIONS.DELETE,)}, ["note delete"]),
+        ({"for_actions": ACTIONS.CREATE}, ["note create", "page create"]),
+        ({"for_actions": ("create", "delete")}, ["note create", "page create", "note delete"]),
+        ({"for_actions": ()}, ["note create", "page create", "note delete"]),
+        ({"for_resources": ("page",)}, ["page create"]),
+        ({"for_resources": "note"}, ["note create", "note delete"]),
+        ({"for_resources": {"note", "page"}}, ["note create", "page create", "note delete"]),
+        ({"for_resources": ()}, ["note create", "page create", "note delete"]),
+        ({"for_resources": ("note",), "for_actions": (ACTIONS.DELETE,)}, ["note delete"]),
+        ({"for_resources": ("other",)}, []),
+        ({"for_actions": (ACTIONS.READ,)}, []),
+    ],
+)
+def test_predicates_choose_events(build, predicates, expected):
+    found = []
+
+    def hear(event):
+        found.append("{resource_name} {action}".format(**event.payload))
+
+    alice = build((hear, ResourceChanged, predicates)).user("alice")
+    path = "/notes/{id}".format(**alice.create("/notes"))
+    alice.create("/pages")
+    alice.delete(path)
+    assert found == expected
+
+
+def test_predicates_tell_what_they_are(engine):
+    predicate = events.ForActions((ACTIONS.DELETE, ACTIONS.CREATE), None)
+    assert predicate.text() == predicate.phash() == "for_actions = ['create', 'delete']"
+    assert events.ForResources("note", None).text() == "for_resources = ['note']"
+
+
+def test_actions_are_read_from_their_names(engine):
+    assert ACTIONS.from_string_list(["create", "read"]) == (ACTIONS.CREATE, ACTIONS.READ)
+    with pytest.raises(ValueError):
+        ACTIONS.from_string_list(["creation"])
