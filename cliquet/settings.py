@@ -76,7 +76,6 @@ def _version(value: Any) -> list[str]:
 TEXT = Kind("a text", _text)
 NATURAL = Kind("an integer, 0 or more", _natural)
 INTEGER = Kind("an integer", int)
-NUMBER = Kind("a number", float)
 BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", _date)
 WORDS = Kind("a list of words", setting_list)
@@ -96,7 +95,7 @@ class Setting(NamedTuple):
 _POOL = (
     Setting("pool_size", 25, NATURAL, "Connections of the {}, per process."),
     Setting("max_overflow", None, INTEGER, "Connections of the {} beyond these, for a while."),
-    Setting("pool_timeout", None, NUMBER, "Seconds to wait for a connection of the {}."),
+    Setting("pool_timeout", None, INTEGER, "Seconds to wait for a connection of the {}."),
     Setting(
         "pool_recycle", None, INTEGER, "Seconds after which a connection of the {} is renewed."
     ),

@@ -155,4 +155,4 @@ def joined(owner: Any) -> Any:
     except KeyError:
         return None
     # It ends before the transaction when a savepoint from before it joined is rolled back.
-    return None if part is None or part._ended else part
+    return None if part._ended else part

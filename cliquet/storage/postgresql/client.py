@@ -286,12 +286,6 @@ class _Part(transactions.Participant):
             name = self.work.mark()
         return lambda: self._rewind(name)
 
-    def abort(self, transaction: Any) -> None:
-        super().abort(transaction)
-        # A savepoint that is older than this part ends it alone: what the
-        # request writes afterwards belongs to a new one.
-        transaction.set_data(self._client, None)
-
     def _rewind(self, name: str) -> None:
         if self.work.began:
             with self._client.translated:

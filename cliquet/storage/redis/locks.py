@@ -174,9 +174,3 @@ class Part(transactions.Participant):
         # A new part of a batch: what the others read doesn't matter for it.
         self._known.clear()
         return lambda: None
-
-    def abort(self, transaction: Any) -> None:
-        super().abort(transaction)
-        # A savepoint that is older than this part ends it alone: what the
-        # request does afterwards belongs to a new one.
-        transaction.set_data(self._locks, None)
