@@ -92,11 +92,16 @@ SETTINGS = {
 
 def make_app(engine, folder, **settings):
     """Return a new application; those of the same folder share what they keep on disk."""
+    url = f"sqlite:///{folder}/attacked.sqlite" if engine == "sqlite" else ""
+    return make_app_on(engine, url, **settings)
+
+
+def make_app_on(engine, url, **settings):
+    """Return a new application that keeps everything in the database of a URL."""
     backends = {}
     for kind in ("storage", "permission", "cache"):
         backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
-        if engine == "sqlite":
-            backends[f"cliquet.{kind}_url"] = f"sqlite:///{folder}/attacked.sqlite"
+        backends[f"cliquet.{kind}_url"] = url
     config = Configurator(settings={**SETTINGS, **backends, **settings})
     cliquet.initialize(config, version="1.0")
     for resource_cls, paths in RESOURCES.items():

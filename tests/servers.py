@@ -162,7 +162,7 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL,
             cwd=self._home,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
             **self._user,
             **options,
         )
@@ -184,5 +184,6 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def _die_with_parent():
+def die_with_parent():
+    """Let the kernel end this process when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,113 @@
+"""Processes that serve the application of :mod:`tests.attacked`, all on one database.
+
+Each is a new interpreter with the threads of waitress, listens on a free TCP port of 127.0.0.1
+and nowhere else, and ends with the process that started it, even when that one is killed::
+
+    with http_servers("postgresql", url) as (one, other):
+        requests.get(f"{one.url}/v1/")
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import waitress
+
+from tests.attacked import make_app_on
+from tests.servers import PATIENCE, die_with_parent
+
+_ROOT = Path(__file__).parent.parent
+#: How much of what a server has written to its standard error is told.
+_TOLD = 10_000  # characters
+
+
+class HTTPServer:
+    """One process.
+
+    :param engine: of its storage, permissions and cache.
+    :param url: of the database.
+    :param settings: of the application.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, engine, url, threads=8, settings=None):
+        arguments = [engine, url, str(threads), json.dumps(settings or {}), str(os.getpid())]
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, *arguments],
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.port = None
+
+    @property
+    def url(self):
+        """The base, without a version prefix."""
+        return f"http://{self.host}:{self.port}"
+
+    def wait(self):
+        """Wait until it answers."""
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait(PATIENCE)
+            raise RuntimeError(f"the server does not start\n{self.errors()}")
+        self.port = int(line)
+
+    def kill(self):
+        """End it at once, as a crash does."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+    def close(self):
+        self.kill()
+        self._process.stdout.close()
+        self._errors.close()
+
+    def errors(self):
+        """What it has written to its standard error: the last part of it."""
+        self._errors.seek(0)
+        return self._errors.read()[-_TOLD:]
+
+
+@contextmanager
+def http_servers(engine, url, processes=2, threads=8, **settings):
+    """Give servers, each in a process of its own, that answer already.
+
+    What leaves the block as an exception has their standard errors as notes.
+    """
+    with ExitStack() as running:
+        servers = []
+        for _ in range(processes):
+            servers.append(HTTPServer(engine, url, threads, settings))
+            running.callback(servers[-1].close)
+        for server in servers:
+            server.wait()
+        try:
+            yield servers
+        except BaseException as error:
+            for server in servers:
+                error.add_note(f"{server.url} wrote:\n{server.errors()}")
+            raise
+
+
+def _serve(engine, url, threads, settings, parent):
+    """Be one of the processes."""
+    die_with_parent()
+    if os.getppid() != int(parent):
+        return
+    app = make_app_on(engine, url, **json.loads(settings))
+    server = waitress.create_server(app, host=HTTPServer.host, port=0, threads=int(threads))
+    print(server.effective_port, flush=True)
+    server.run()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
