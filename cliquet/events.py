@@ -211,7 +211,12 @@ def resource_events_tween_factory(
 
 
 def setup_transaction_hook(config: Any) -> None:
-    """Make each request one transaction, and fire its events around the commit."""
+    """Make each request one transaction, and fire its events around the commit.
+
+    A request that backends ask to be run again is: at most as often as the
+    setting ``retry.attempts`` says.
+    """
+    config.include("pyramid_retry")
     config.include("pyramid_tm")
     config.add_tween(
         "cliquet.transactions.serving_tween_factory",

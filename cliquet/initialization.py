@@ -32,6 +32,7 @@ from cliquet.settings import (
     misspelt,
     parse_date,
 )
+from cliquet.transactions import runs_again
 from cliquet.utils import setting_list
 
 try:
@@ -308,6 +309,8 @@ def setup_statsd(config: Any) -> None:
 
     def on_new_response(event: Any) -> None:
         request = event.request
+        if runs_again(request):
+            return
         service = request.current_service
         if service is not None:
             client.count(f"view.{service.name}.{request.method}")

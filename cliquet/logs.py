@@ -14,6 +14,7 @@ import structlog
 from pyramid.events import NewRequest
 
 from cliquet.settings import load_named
+from cliquet.transactions import runs_again
 from cliquet.utils import decode_header, json
 from cliquet.utils.http import path_text
 
@@ -197,7 +198,8 @@ def setup_logging(config: Any) -> None:
 
 
 def _log_summary(request: Any, response: Any) -> None:
-    logger.info("request.summary", **summary(request, response))
+    if not runs_again(request):
+        logger.info("request.summary", **summary(request, response))
 
 
 def _begin_context(request: Any, renderer: Any) -> None:

@@ -53,6 +53,12 @@ def _natural(value: Any) -> int:
     return number
 
 
+def _positive(value: Any) -> int:
+    if (number := _natural(value)) == 0:
+        raise ValueError
+    return number
+
+
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on", "y", "t", "1"), True),
     **dict.fromkeys(("false", "no", "off", "n", "f", "0"), False),
@@ -75,6 +81,7 @@ def _version(value: Any) -> list[str]:
 
 TEXT = Kind("a text", _text)
 NATURAL = Kind("an integer, 0 or more", _natural)
+POSITIVE = Kind("an integer, 1 or more", _positive)
 INTEGER = Kind("an integer", int)
 BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", _date)
@@ -238,6 +245,12 @@ SETTINGS = (
     Setting("profiler_enabled", False, BOOLEAN, "Whether every request is profiled."),
     Setting("profiler_dir", "/tmp", TEXT, "Where profiles are written."),
     Setting("tm.annotate_user", False, BOOLEAN, "Whether transactions bear the user's id."),
+    Setting(
+        "retry.attempts",
+        3,
+        POSITIVE,
+        "How often a request is run at most, when it meets others in the database (deadlocks).",
+    ),
     Setting(
         "tm.manager_hook",
         "cliquet.transactions.request_manager",

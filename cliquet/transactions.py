@@ -3,40 +3,99 @@
 ``pyramid_tm`` begins, commits or aborts one transaction per request. A backend
 that writes joins it with a :class:`Participant`; outside of a request (a
 script, a shell, what happens after the commit) each operation commits itself.
+
+``pyramid_retry`` runs a request again when a backend fails with an error that it has marked:
+two requests were in one another's way, and nothing is wrong with either. So that this comes to
+an end, what is locked is locked in one order, wherever it is known: the next attempt begins with
+all the locks that the former had asked for.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import transaction
+from pyramid_retry import is_error_retryable, is_last_attempt, mark_error_retryable
 from transaction.interfaces import IDataManager, ISavepointDataManager, NoTransaction
 from zope.interface import implementer
 
+E = TypeVar("E", bound=Exception)
+
 _serving = threading.local()
+
+_ASKED = "cliquet.asked_to_lock"
+
+
+class _Served:
+    """A request that a thread serves, or one of the attempts to do so.
+
+    :param request: None if it won't run again.
+    """
+
+    def __init__(self, manager: Any, request: Any) -> None:
+        self.manager = manager
+        self.repeatable = request is not None and not is_last_attempt(request)
+        # By the owners of the parts: what they asked to lock, in the attempt before and in this.
+        environ = {} if request is None else request.environ
+        self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
+        self.asked: dict[Any, set[Any]] = {}
+        environ[_ASKED] = self.asked
+
+
+def _served() -> _Served | None:
+    return getattr(_serving, "request", None)
 
 
 def current() -> transaction.Transaction | None:
     """Return the transaction of the request that this thread serves, if any."""
-    manager = getattr(_serving, "manager", None)
+    served = _served()
     try:
-        return None if manager is None else manager.get()
+        return None if served is None else served.manager.get()
     except NoTransaction:  # the application has ended it
         return None
 
 
+def is_repeatable() -> bool:
+    """Tell whether this thread serves a request that may run again: it leaves nothing behind."""
+    served = _served()
+    return served is not None and served.repeatable
+
+
+def retryable(failure: E) -> E:
+    """Return the failure, marked as one that another attempt overcomes, if there is one."""
+    if is_repeatable():
+        mark_error_retryable(failure)
+    return failure
+
+
+def not_repeatable() -> None:
+    """Note that what was just written stays, whatever becomes of the request."""
+    served = _served()
+    if served is not None:
+        served.repeatable = False
+
+
+def runs_again(request: Any) -> bool:
+    """Tell whether the request has failed in a way for which there is another attempt."""
+    error = getattr(request, "exception", None)
+    return error is not None and is_error_retryable(request, error)
+
+
 @contextmanager
-def serving(manager: Any) -> Iterator[None]:
-    """Within this block, what the thread writes belongs to ``manager``'s transaction."""
-    previous = getattr(_serving, "manager", None)
-    _serving.manager = manager
+def serving(manager: Any, request: Any = None) -> Iterator[None]:
+    """Within this block, what the thread writes belongs to ``manager``'s transaction.
+
+    :param request: the request, if it may run again.
+    """
+    previous = _served()
+    _serving.request = _Served(manager, request)
     try:
         yield
     finally:
-        _serving.manager = previous
+        _serving.request = previous
 
 
 def request_manager(request: Any) -> Any:
@@ -46,7 +105,7 @@ def request_manager(request: Any) -> Any:
     for a request that is served while another one of the same thread is: an
     application called by another must not end the caller's transaction.
     """
-    if getattr(_serving, "manager", None) is None:
+    if _served() is None:
         return transaction.manager
     return transaction.TransactionManager(explicit=True)
 
@@ -57,7 +116,7 @@ def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
     def serving_tween(request: Any) -> Any:
         if "tm.active" not in request.environ:  # the application's ``tm.activate_hook`` said no
             return handler(request)
-        with serving(request.tm):
+        with serving(request.tm, request):
             return handler(request)
 
     return serving_tween
@@ -72,6 +131,7 @@ class Participant:
     """
 
     transaction_manager = None
+    _served: _Served
 
     def save(self) -> None:
         """Make the work durable and visible, and let go of the locks."""
@@ -89,6 +149,44 @@ class Participant:
 
     def __init__(self) -> None:
         self._ended = False
+        #: The names of the locks that this part has, which subclasses keep up to date.
+        self.held: set[Any] = set()
+        # What it asked to lock, and what the attempt before did.
+        self._asked: set[Any] = set()
+        self._asked_before: set[Any] = set()
+
+    def join(self, served: _Served, owner: Any) -> None:
+        """Take part in the request, for ``owner``."""
+        self._served = served
+        self._asked = served.asked.setdefault(owner, set())
+        self._asked_before = served.asked_before.get(owner, set())
+
+    def is_repeatable(self) -> bool:
+        """Tell whether the request that this is a part of may run again."""
+        return self._served.repeatable
+
+    def to_lock_before(self, name: Any) -> Iterable[Any]:
+        """Return what to lock, in this order, before something else.
+
+        That is nothing, unless the request runs again: then it is, the first
+        time, all that the attempt before has asked for.
+
+        :param name: what is about to be locked; names can be sorted.
+        """
+        self._asked.add(name)
+        if not self._asked_before:
+            return ()
+        names = sorted(self._asked_before | {name})
+        self._asked_before = set()
+        self._asked.update(names)
+        return names
+
+    def is_in_order(self, name: Any) -> bool:
+        """Tell whether the lock of ``name`` comes after all that this part has.
+
+        Those who wait for nothing else never wait for one another.
+        """
+        return name in self.held or all(held < name for held in self.held)
 
     def sortKey(self) -> str:
         return f"~cliquet:{id(self):x}"
@@ -102,6 +200,7 @@ class Participant:
     def tpc_vote(self, transaction: Any) -> None:
         self.save()
         self._ended = True
+        self._served.repeatable = False
 
     def tpc_finish(self, transaction: Any) -> None:
         pass
@@ -134,12 +233,13 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
     :param owner: what the part is kept for: any object of the application.
     :returns: None outside of a request.
     """
-    txn = current()
-    if txn is None:
+    txn, served = current(), _served()
+    if txn is None or served is None:
         return None
     part: P | None = joined(owner)
     if part is None:
         part = factory()
+        part.join(served, owner)
         txn.join(part)
         txn.set_data(owner, part)
     return part

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import transaction
 
@@ -76,8 +78,9 @@ def test_nothing_is_current_once_the_application_has_ended_the_transaction(manag
 
 def test_request_within_a_request_has_a_transaction_of_its_own(manager):
     assert transactions.request_manager(None) is not transaction.manager
-    with transactions.serving(None):
-        assert transactions.request_manager(None) is transaction.manager
+    with ThreadPoolExecutor() as another_thread:
+        theirs = another_thread.submit(transactions.request_manager, None).result()
+    assert theirs is transaction.manager
 
 
 def test_application_may_turn_the_transaction_of_a_request_off(serve, alice):

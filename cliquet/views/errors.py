@@ -14,6 +14,7 @@ from pyramid.view import exception_view_config, forbidden_view_config, notfound_
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.storage.exceptions import BackendError
+from cliquet.transactions import runs_again
 from cliquet.utils import reapply_cors
 from cliquet.utils.http import is_json, path_text
 
@@ -160,8 +161,11 @@ def _is_utf8(query: str) -> bool:
 
 @exception_view_config(context=BackendError)
 def backend_failure(error: Any, request: Any) -> Any:
-    """Answer 503: the client may try again."""
-    _log(error, request)
+    """Answer 503: the client may try again, unless the service itself does."""
+    if runs_again(request):
+        logger.info("%s %s runs again: %s", request.method, path_text(request), error)
+    else:
+        _log(error, request)
     return _unavailable(request, httpexceptions.HTTPServiceUnavailable())
 
 

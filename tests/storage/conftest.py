@@ -7,6 +7,7 @@ from threading import Barrier, Thread
 import pytest
 import transaction
 from pyramid.config import Configurator
+from pyramid.testing import DummyRequest
 
 from cliquet import transactions
 from tests import redis_server, servers
@@ -53,14 +54,18 @@ def transactional(engine):
 
 @pytest.fixture
 def serve():
-    """A context: what is written in it belongs to a request, whose transaction ends with it."""
+    """A context: what is written in it belongs to a request, whose transaction ends with it.
+
+    It gets the environment of a request that may run again.
+    """
 
     @contextmanager
-    def serve():
+    def serve(environ=None):
         manager = transaction.TransactionManager(explicit=True)
         manager.begin()
         try:
-            with transactions.serving(manager):
+            request = None if environ is None else DummyRequest(environ=environ)
+            with transactions.serving(manager, request):
                 yield manager
         except BaseException:
             manager.abort()

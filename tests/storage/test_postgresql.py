@@ -11,6 +11,7 @@ import pytest
 import transaction
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
+from pyramid.testing import DummyRequest
 from pyramid_retry import IRetryableError
 from sqlalchemy.pool import NullPool
 
@@ -57,8 +58,10 @@ def database():
 
 @pytest.fixture
 def manager():
+    """The transaction of the first attempt at a request."""
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
+    request = DummyRequest(environ={"retry.attempt": 0, "retry.attempts": 2})
+    with transactions.serving(manager, request):
         manager.begin()
         yield manager
         manager.abort()
@@ -318,12 +321,44 @@ def test_what_the_database_asks_to_be_retried_is_marked(client, manager, code, r
     assert IRetryableError.providedBy(caught.value) is retryable
 
 
-def test_what_can_not_be_undone_is_not_retried(client, manager):
+@pytest.mark.parametrize("several", [False, True])
+def test_what_can_not_be_undone_is_not_retried(client, manager, several):
     each = make(transaction_per_request="false")._client
+    with pytest.raises(BackendError) as caught:
+        each.write(FAIL.format("40001"))
+    assert IRetryableError.providedBy(caught.value)
+    if several:
+        with each.writing_several() as run:
+            run("SELECT 1")
+    else:
+        each.write("SELECT 1")
     with pytest.raises(BackendError) as caught:
         each.write(FAIL.format("40001"))
     assert not IRetryableError.providedBy(caught.value)
     assert not IRetryableError.providedBy(in_a_thread(lambda: client.write(FAIL.format("40001"))))
+
+
+REFUSING = """
+CREATE TABLE refused ();
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE SQLSTATE '40001'; END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON refused
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"""
+
+
+def test_commit_that_the_database_asks_to_be_retried_is_unless_others_have_committed(
+    storage, manager, database
+):
+    refusing = make(database)._client
+    refusing.apart(REFUSING)
+    storage.create(*PLACE, {})
+    refusing.write("INSERT INTO refused DEFAULT VALUES")
+    with pytest.raises(BackendError) as caught:
+        manager.commit()
+    manager.abort()
+    nothing_is_saved = storage.get_all(*PLACE)[1] == 0
+    assert IRetryableError.providedBy(caught.value) is nothing_is_saved
+    manager.begin()
 
 
 def test_waiting_for_a_lock_ends(storage, manager):

@@ -151,22 +151,26 @@ def test_requests_that_lock_in_opposite_orders_both_succeed(storage, serve, toge
     assert storage.get_all(*PLACE)[1] == storage.get_all(*OTHER)[1] == 80
 
 
-def test_who_waits_while_having_read_fails_only_if_that_changed(storage, counter, serve):
-    """Two collections read, then both written: others wrote to the first one meanwhile."""
+def test_who_waits_while_having_read_fails_only_if_that_changed(storage, serve):
+    """Two collections read, then both written: others wrote to the first one meanwhile.
+
+    In this order they are waited for in vain unless the first one is let go.
+    """
+    storage.create(*OTHER, {"id": "counter", "n": 0})
 
     def read_two(between):
         with serve():
-            counter = storage.get_for_update(*PLACE, "counter")
+            counter = storage.get_for_update(*OTHER, "counter")
             between()
-            storage.lock(*OTHER)  # waits, and lets go of the first
-            storage.update(*PLACE, "counter", {"n": counter["n"] + 1})
+            storage.lock(*PLACE)  # waits, and lets go of the first
+            storage.update(*OTHER, "counter", {"n": counter["n"] + 1})
 
     def busy(*writes):
         locked, done = threading.Event(), threading.Event()
 
         def hold():
             with serve():
-                storage.lock(*OTHER)
+                storage.lock(*PLACE)
                 locked.set()
                 time.sleep(0.05)
                 for place in writes:
@@ -178,13 +182,13 @@ def test_who_waits_while_having_read_fails_only_if_that_changed(storage, counter
         return done
 
     started = []
-    read_two(lambda: started.append(busy(OTHER)))
+    read_two(lambda: started.append(busy(PLACE)))
     assert started.pop().wait(10)
-    assert storage.get(*PLACE, "counter")["n"] == 1
+    assert storage.get(*OTHER, "counter")["n"] == 1
     with pytest.raises(BackendError, match="changed by others"):
-        read_two(lambda: started.append(busy(PLACE)))
+        read_two(lambda: started.append(busy(OTHER)))
     assert started.pop().wait(10)
-    assert storage.get(*PLACE, "counter")["n"] == 1
+    assert storage.get(*OTHER, "counter")["n"] == 1
 
 
 def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(storage, serve):
@@ -218,4 +222,25 @@ def test_what_was_written_before_a_failure_stays(storage, serve):
         storage.create(*PLACE, {})
         assert not later.valid
         1 / 0  # noqa: B018
+    assert storage.get_all(*PLACE)[1] == 2
+
+
+def test_who_waits_in_order_keeps_what_was_read(storage, counter, serve):
+    """The other one, who has the second collection and wants the first, gives way."""
+    locked = threading.Event()
+
+    def hold():
+        with serve():
+            storage.lock(*OTHER)
+            locked.set()
+            time.sleep(0.05)
+            storage.create(*PLACE, {})
+
+    with serve():
+        storage.get_for_update(*PLACE, "counter")
+        thread = in_thread(hold)
+        locked.wait(10)
+        storage.lock(*OTHER)
+        storage.update(*PLACE, "counter", {"n": 1})
+    thread.join(10)
     assert storage.get_all(*PLACE)[1] == 2

@@ -10,10 +10,11 @@ from typing import Any
 
 from pyramid.settings import asbool
 
+from cliquet import transactions
 from cliquet.permission.text import escape
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
-from cliquet.storage.exceptions import RecordNotFoundError
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import ALWAYS, Names, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.client import Client, create_from_config
@@ -34,6 +35,15 @@ SELECT records.last_modified, data
  WHERE parent_id = %s AND collection_id = %s AND id = %s"""
 
 _LOCK = "SELECT FROM cliquet_lock(%s, %s, %s)"
+
+# True unless others have locked it: then it doesn't wait.
+_TRY_LOCK = """
+WITH locked AS MATERIALIZED (
+ SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s
+  FOR UPDATE SKIP LOCKED
+)
+SELECT EXISTS (SELECT FROM locked) OR NOT EXISTS (
+ SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s)"""
 
 _GET_FOR_UPDATE = "SELECT last_modified, data FROM cliquet_get_for_update(%s, %s, %s, %s)"
 
@@ -94,7 +104,7 @@ class Storage(Engine):
                 run(statement)
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        self._client.lock(_LOCK, [*_names((parent_id, collection_id)), next_time(0)])
+        self._client.lock(_LOCK, [*self._to_lock((parent_id, collection_id)), next_time(0)])
 
     def get_for_update(
         self,
@@ -108,7 +118,7 @@ class Storage(Engine):
         # One statement, where there is a transaction to keep the lock.
         found = None
         if storable(object_id):
-            parameters = [*_names((parent_id, collection_id)), next_time(0), object_id]
+            parameters = [*self._to_lock((parent_id, collection_id)), next_time(0), object_id]
             found = self._client.lock(_GET_FOR_UPDATE, parameters)
         if found is None:
             return self.get(
@@ -152,7 +162,7 @@ class Storage(Engine):
         statement = _WRITE
         id_, forced, data, unique = change
         parameters: list[Any] = [
-            *_names(collection),
+            *self._to_lock(collection),
             next_time(0),
             replace,
             id_,
@@ -173,15 +183,38 @@ class Storage(Engine):
     ) -> int | None:
         if not storable(object_id):
             return None
-        parameters = [*_names(collection), next_time(0), object_id, forced, keep]
+        parameters = [*self._to_lock(collection), next_time(0), object_id, forced, keep]
         own: int | None = self._client.write(_DELETE, parameters)[0][0]
         return own
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
-        names, moment = _names(collection), next_time(0)
+        names, moment = self._to_lock(collection), next_time(0)
         with self._client.writing_several() as run:
             run(_LOCK, [*names, moment])
             return run(*conditions.delete_all(names, asked, moment, keep))
+
+    def _to_lock(self, collection: Collection) -> Collection:
+        """Return the names of a collection, for a statement that locks it.
+
+        What has to be locked before, because the request runs again, is. A
+        request that might wait for somebody who waits for it runs again
+        instead, if it may.
+        """
+        names = _names(collection)
+        part = self._client.part()
+        if part is None:
+            return names
+        for each in part.to_lock_before(names):
+            self._client.lock(_LOCK, [*each, next_time(0)])
+            part.held.add(each)
+        if not part.is_in_order(names) and part.is_repeatable():
+            self._try_lock(names)
+        part.held.add(names)
+        return names
+
+    def _try_lock(self, names: Collection) -> None:
+        if self._client.lock(_TRY_LOCK, [*names, *names]) != [(True,)]:
+            raise transactions.retryable(BackendError(message="others have locked the collection"))
 
     def _purge(self, collection: Collection, before: int | None) -> int:
         latest = ALWAYS.high if before is None else before

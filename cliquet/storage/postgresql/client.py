@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,7 +66,7 @@ class Client:
     """
 
     def __init__(self, connect: Callable[[], Pool], per_request: bool = True) -> None:
-        self.translated = _Translated(per_request)
+        self.translated = _Translated(transactions.is_repeatable)
         self._connect = connect
         self._per_request = per_request
         self._inherited: list[Pool] = []
@@ -86,16 +86,18 @@ class Client:
         In a request it belongs to the request's transaction, which begins with
         the first one; elsewhere it is committed at once.
         """
-        part = transactions.participant(self, self._part)
+        part = self.part()
         if part is None or not (self._per_request or part.work.began):
-            return self.apart(statement, parameters)
+            rows = self.apart(statement, parameters)
+            transactions.not_repeatable()
+            return rows
         with self._work(part) as run:
             return run(statement, parameters)
 
     @contextmanager
     def writing_several(self) -> Iterator[Run]:
         """Give the function that runs statements, as :meth:`write` does, that belong together."""
-        with self._work(transactions.participant(self, self._part)) as run:
+        with self._work(self.part()) as run:
             yield run
 
     def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
@@ -113,11 +115,15 @@ class Client:
         Where each operation commits itself, until the next one that writes.
         Outside of a request there is nothing to do: it returns None.
         """
-        part = transactions.participant(self, self._part)
+        part = self.part()
         if part is None:
             return None
         with self.translated:
             return part.work.run(statement, parameters)
+
+    def part(self) -> _Part | None:
+        """Return the part that this takes in the request, None outside of one."""
+        return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
 
     def close(self) -> None:
         """Close the connections that nobody is using."""
@@ -136,6 +142,7 @@ class Client:
             except BaseException:
                 work.rollback()
                 raise
+            transactions.not_repeatable()
 
     def _open(self) -> Pool:
         pool, pid = self._connect(), os.getpid()
@@ -151,9 +158,6 @@ class Client:
         # What a fork inherits may be neither used nor closed.
         self._inherited.append(pool)
         return self._open()
-
-    def _part(self) -> _Part:
-        return _Part(self, Work(self._of_this_process()))
 
 
 class Work:
@@ -242,10 +246,13 @@ def _dispose(pool: Pool, pid: int) -> None:
 
 
 class _Translated:
-    """A context in which what psycopg2 and the pool raise becomes a BackendError."""
+    """A context in which what psycopg2 and the pool raise becomes a BackendError.
 
-    def __init__(self, per_request: bool) -> None:
-        self._per_request = per_request
+    :param is_repeatable: tells whether the request may run again.
+    """
+
+    def __init__(self, is_repeatable: Callable[[], bool]) -> None:
+        self._is_repeatable = is_repeatable
 
     def __enter__(self) -> None:
         pass
@@ -258,8 +265,7 @@ class _Translated:
         if code in _MISSING:
             message += "; has `cliquet migrate` been run?"
         failure = BackendError(original=error, message=message)
-        # The request runs again: what it had done is undone.
-        if code in _RETRYABLE and self._per_request and transactions.current() is not None:
+        if code in _RETRYABLE and self._is_repeatable():
             mark_error_retryable(failure)
         raise failure from error
 
@@ -273,7 +279,7 @@ class _Part(transactions.Participant):
         self._client = client
 
     def save(self) -> None:
-        with self._client.translated:
+        with _Translated(self.is_repeatable):
             self.work.commit()
 
     def undo(self) -> None:
@@ -284,9 +290,11 @@ class _Part(transactions.Participant):
             return self.work.rollback
         with self._client.translated:
             name = self.work.mark()
-        return lambda: self._rewind(name)
+        held = frozenset(self.held)
+        return lambda: self._rewind(name, held)
 
-    def _rewind(self, name: str) -> None:
+    def _rewind(self, name: str, held: Iterable[Any]) -> None:
+        self.held = set(held)
         if self.work.began:
             with self._client.translated:
                 self.work.rewind(name)

@@ -6,8 +6,11 @@ writes to it waits, whoever reads doesn't.
 - A lock ends by itself after a while, for processes that die. What is written on the
   strength of it is written only if nobody else wrote in between, so a request that was
   slower than that does no harm: it fails.
-- A request that has to wait lets go of its locks meanwhile, so that two of them never wait
-  for one another. What it has read before is looked after in the same way.
+- Two of them never wait for one another: a request keeps its locks while it waits for one that
+  comes after them, in an order that is the same for all. For another one it doesn't wait, but
+  runs again, and begins with all those locks in their order. If it can't, for it has written
+  something already, it lets go of its locks meanwhile; what it has read is looked after in the
+  same way as when locks end.
 """
 
 from __future__ import annotations
@@ -65,6 +68,11 @@ class Locks:
 
     def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
         """Take the lock of the collection, then return the record as it is stored."""
+        for each in part.to_lock_before(collection):
+            self._take(part, each)
+        return self._take(part, collection, object_id)
+
+    def _take(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
         names = keys(collection)
         raw_id = encode(object_id)
 
@@ -93,26 +101,32 @@ class Locks:
             return self.client.run(script, names, token, known, self._lease, *args)
 
         reply = self._insist(part, collection, attempt)
-        if part is not None and reply[0] == b"done":
-            part.wrote(collection, reply[1])
+        if reply[0] == b"done":
+            transactions.not_repeatable()
+            if part is not None:
+                part.wrote(collection, reply[1])
         return reply
 
     def _insist(
         self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
     ) -> list[Any]:
+        """Make an attempt until nobody else has the lock of the collection."""
+        keeping = part is None or part.is_in_order(collection)
         deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         reply: list[Any] = attempt()
         while reply[0] == b"busy":
             if time.monotonic() > deadline:
                 raise BackendError(message="others have locked the collection for too long")
-            if part is not None:
-                part.let_go(refused=collection)
+            if part is not None and not keeping:
+                part.give_way(collection)
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
             reply = attempt()
         if reply[0] == b"lost":
-            raise BackendError(message="the collection was changed by others meanwhile")
+            raise transactions.retryable(
+                BackendError(message="the collection was changed by others meanwhile")
+            )
         return reply
 
 
@@ -126,19 +140,18 @@ class Part(transactions.Participant):
         super().__init__()
         self.token = os.urandom(16).hex().encode("ascii")
         self._locks = locks
-        self._held: set[Collection] = set()
         # The versions of those of which something was read that matters for what is to come.
         self._known: dict[Collection, bytes] = {}
 
     def hold(self, collection: Collection) -> bytes:
         """Return the token, to take the lock of the collection, or keep it."""
         # Before it is sent: of what fails on the way it isn't known whether it was done.
-        self._held.add(collection)
+        self.held.add(collection)
         return self.token
 
     def claim(self, collection: Collection) -> tuple[bytes, bytes]:
         """Return the token and the version to write with."""
-        if collection in self._held or collection in self._known:
+        if collection in self.held or collection in self._known:
             return self.hold(collection), self._known.get(collection, _ANY)
         return b"", _ANY
 
@@ -151,13 +164,20 @@ class Part(transactions.Participant):
         if collection in self._known:
             self._known[collection] = version
 
-    def let_go(self, refused: Collection | None = None) -> None:
-        """Let others write.
+    def give_way(self, refused: Collection) -> None:
+        """Let others write, who have locked ``refused``.
 
-        :param refused: what others have locked themselves.
+        :raises BackendError: rather, if the request may run again.
         """
-        held = [lock_key(collection) for collection in self._held if collection != refused]
-        self._held.clear()
+        self.held.discard(refused)
+        if transactions.is_repeatable():
+            raise transactions.retryable(BackendError(message="others have locked the collection"))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let others write."""
+        held = [lock_key(collection) for collection in self.held]
+        self.held.clear()
         if held:
             self._locks.client.run(_RELEASE, held, self.token)
 

@@ -1,0 +1,236 @@
+"""Requests that meet others in the database run again, and nobody notices."""
+
+import logging
+from collections import Counter
+from functools import partial
+from threading import Barrier, BrokenBarrierError, Lock, Thread
+
+import pytest
+from pyramid.exceptions import ConfigurationError
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
+from cliquet import transactions
+from cliquet.events import AfterResourceChanged, ResourceChanged
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError
+from tests import redis_server, servers
+from tests.resource import apps
+from tests.resource.apps import Book, Card, Note
+
+URLS = {
+    "postgresql": servers.postgresql_url,
+    "redis": lambda: redis_server.database_url(3),
+}
+ORDERS = ("book", "card", "note")
+
+
+@pytest.fixture(params=URLS)
+def engine(request):
+    return request.param
+
+
+class Meeting:
+    """Where requests wait for one another: then each has what another one wants.
+
+    They do in their first attempt, ``times`` times.
+    """
+
+    def __init__(self, parties=2, patience=1, times=1):
+        self._barrier = Barrier(parties)
+        self._patience = patience
+        self._left = parties * times
+        self._mutex = Lock()
+
+    def join(self, request):
+        with self._mutex:
+            self._left -= 1
+            if self._left < 0:
+                return
+        try:
+            self._barrier.wait(self._patience)
+        except BrokenBarrierError:
+            pass  # one of them has to wait for the other before
+
+
+def count(request):
+    """Read counters in the order that the URL tells, then add one to each of them."""
+    registry = request.registry
+    registry.attempts[request.environ["retry.attempt"]] += 1
+    counters = {}
+    for name in request.matchdict["names"].split("-"):
+        try:
+            found = registry.storage.get_for_update(name, "everybody", "counter")
+        except RecordNotFoundError:
+            found = {"n": 0}
+        counters[name] = found["n"] + 1
+        if len(counters) == 1:
+            registry.meeting.join(request)
+    for name, n in counters.items():
+        registry.storage.update(name, "everybody", "counter", {"n": n})
+    return counters
+
+
+def counting(config):
+    config.registry.attempts = Counter()
+    config.registry.meeting = Meeting()
+    service = cliquet.Service(name="counters", path="/counters/{names}")
+    service.add_view("POST", count, permission=NO_PERMISSION_REQUIRED)
+    config.add_cornice_service(service)
+
+
+@pytest.fixture
+def build(engine):
+    built = []
+
+    def build(setup=counting, **settings):
+        for kind in ("storage", "permission", "cache"):
+            settings[f"{kind}_backend"] = f"cliquet.{kind}.{engine}"
+            settings[f"{kind}_url"] = URLS[engine]()
+        built.append(apps.build(Book, Card, Note, settings=settings, setup=setup))
+        return built[-1]
+
+    yield build
+    for kind in ("storage", "permission", "cache"):
+        getattr(built[-1].registry, kind).flush()
+
+
+def together(*calls):
+    """Call functions at once, each in a thread, and return their results."""
+    results = [None] * len(calls)
+
+    def call(index):
+        results[index] = calls[index]()
+
+    threads = [Thread(target=call, args=(index,)) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    return results
+
+
+def post_at_once(client, *paths):
+    """Post to each of the paths at once; return the sorted statuses."""
+    calls = [partial(apps.Client(client.app).send, "POST", path, {}, status="*") for path in paths]
+    return sorted(response.status_code for response in together(*calls))
+
+
+def test_requests_that_wait_for_one_another_both_succeed(build, caplog):
+    caplog.set_level(logging.INFO, "cliquet")
+    client = build()
+    assert post_at_once(client, "/counters/book-card", "/counters/card-book") == [200, 200]
+    assert client.registry.attempts == {0: 2, 1: 1}
+    for name in ("book", "card"):
+        assert client.storage.get(name, "everybody", "counter")["n"] == 2
+    # What was tried in vain is told, but neither as a failure nor as a request.
+    assert sum("request.summary" in message for message in caplog.messages) == 2
+    (told,) = [message for message in caplog.messages if "runs again" in message]
+    assert told.startswith("POST /v1/counters/")
+    assert {record.levelno for record in caplog.records} == {logging.INFO}
+
+
+def test_many_that_lock_in_all_orders_succeed_in_a_few_attempts(build):
+    client = build(**{"retry.attempts": "4"})
+    client.registry.meeting = Meeting(parties=1, times=0)
+    orders = ("book-card-note", "note-card-book", "card-note-book", "book-note-card")
+    for _ in range(5):
+        assert post_at_once(client, *(f"/counters/{order}" for order in orders * 2)) == [200] * 8
+    for name in ORDERS:
+        assert client.storage.get(name, "everybody", "counter")["n"] == 40
+
+
+def test_what_is_locked_in_order_is_waited_for(build):
+    client = build()
+    client.registry.meeting = Meeting(parties=1, times=0)
+    assert post_at_once(client, *["/counters/book-card"] * 6) == [200] * 6
+    assert client.registry.attempts == {0: 6}
+
+
+def test_the_number_of_attempts_is_bounded(build, engine):
+    """The last one waits like the others did before, until the database finds the deadlock."""
+    client = build(**{"retry.attempts": "1"})
+    assert post_at_once(client, "/counters/book-card", "/counters/card-book") == [200, 503]
+    assert client.registry.attempts == {0: 2}
+    assert client.storage.get("book", "everybody", "counter")["n"] == 1
+
+
+@pytest.mark.parametrize("attempts", ["0", "-1", "many"])
+def test_a_wrong_number_of_attempts_is_told(build, attempts):
+    build()
+    with pytest.raises(ConfigurationError, match="retry.attempts.*expected an integer, 1 or more"):
+        build(**{"retry.attempts": attempts})
+
+
+def mirroring(config):
+    """Each note has a card of the same id, each card a note; who is told after the commit notes."""
+    registry = config.registry
+    registry.meeting, registry.heard = Meeting(), []
+
+    def mirror(event):
+        storage, (impact,) = event.request.registry.storage, event.impacted_records
+        registry.meeting.join(event.request)
+        other = {"note": "card", "card": "note"}[event.payload["resource_name"]]
+        storage.update(other, event.payload["user_id"], impact["new"]["id"], {"mirrored": True})
+
+    def hear(event):
+        registry.heard.append(event.payload["uri"])
+
+    config.add_subscriber(mirror, ResourceChanged)
+    config.add_subscriber(hear, AfterResourceChanged)
+
+
+def test_events_of_an_attempt_in_vain_are_not_sent(build):
+    client = build(mirroring).user("alice")
+    ids = ["e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1a", "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1b"]
+    paths = [f"/cards/{ids[0]}", f"/notes/{ids[1]}"]
+    bodies = {"data": {"n": 1}}
+    calls = [
+        partial(apps.Client(client.app).user("alice").send, "PUT", path, bodies) for path in paths
+    ]
+    assert [response.status_code for response in together(*calls)] == [201, 201]
+    assert sorted(client.registry.heard) == paths
+    for resource in ("note", "card"):
+        assert client.storage.get_all(resource, client.id)[1] == 2
+
+
+def test_a_batch_runs_again_as_a_whole(build):
+    """As a batch reads nothing that matters for what comes later, Redis need not repeat it."""
+    client = build(counting)
+    put = {"body": {"data": {}}, "method": "PUT"}
+    paths = [f"/{kind}s/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1a" for kind in ("card", "note")]
+
+    def batch(*ordered):
+        user = apps.Client(client.app).user("alice")
+        return [user.batch(*({**put, "path": path} for path in ordered)) for _ in range(5)]
+
+    results = together(*[partial(batch, *paths), partial(batch, *reversed(paths))] * 3)
+    statuses = Counter(item["status"] for answers in results for both in answers for item in both)
+    assert statuses == {201: 2, 200: 58}
+
+
+def fail_once(request):
+    """Write, then fail as the database does with a deadlock."""
+    request.registry.storage.create("note", "everybody", {})
+    if request.environ["retry.attempt"] == 0:
+        raise transactions.retryable(BackendError(message="deadlock"))
+    return {}
+
+
+def failing(config):
+    service = cliquet.Service(name="failing", path="/failing")
+    service.add_view("POST", fail_once, permission=NO_PERMISSION_REQUIRED)
+    config.add_cornice_service(service)
+
+
+def test_what_leaves_something_behind_does_not_run_again(build, engine):
+    status = 503 if engine == "redis" else 200
+    client = build(failing)
+    client.post("/failing", status=status)
+    assert client.storage.get_all("note", "everybody")[1] == 1
+
+
+def test_nothing_runs_again_when_each_operation_is_saved_by_itself(build):
+    client = build(failing, transaction_per_request="false")
+    client.post("/failing", status=503)
+    assert client.storage.get_all("note", "everybody")[1] == 1
