@@ -9,6 +9,7 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.settings import aslist
 
 from cliquet import events, request, resource
+from cliquet.heartbeats import Heartbeats
 from cliquet.initialization import (
     complete_settings,
     initialize,
@@ -20,6 +21,7 @@ from cliquet.service import Service, add_service
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.utils import current_resource_name, current_service, follow_subrequest
 from cliquet.views.hello import PROTOCOL_VERSION
+from cliquet.views.version import add_version_view
 
 #: The version of the distribution.
 __version__ = _version("cliquet")
@@ -33,7 +35,7 @@ def includeme(config: Any) -> None:
     registry.route_prefix = config.route_prefix or ""
     settings = config.get_settings()
     complete_settings(config, {})
-    registry.heartbeats = {}
+    registry.heartbeats = Heartbeats()
     registry.public_settings = {"batch_max_requests", "readonly"}
     registry.api_capabilities = {}
 
@@ -51,6 +53,7 @@ def includeme(config: Any) -> None:
     for package in aslist(settings["includes"]):
         config.include(package)
     config.scan("cliquet.views")
+    add_version_view(config)
     # Once everything that adds to requests has done so.
     config.action(None, request.compile_request_class, args=(config,), order=PHASE3_CONFIG + 1)
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, MutableMapping
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import structlog
@@ -217,6 +217,13 @@ def _begin_context(request: Any, renderer: Any) -> None:
         _renderer.set(renderer_before)
 
     request.add_finished_callback(end)
+
+
+def thread_context() -> Context:
+    """Return the context of this request for another thread: what that one binds stays its own."""
+    context = copy_context()
+    context.run(_context.set, dict(_context.get() or {}))
+    return context
 
 
 def log_subrequest(request: Any, response: Any) -> None:

@@ -6,12 +6,14 @@ import datetime
 import difflib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.utils import env_name, read_env, setting_list
+from cliquet.utils import env_name, json, read_env, setting_list
 
 PREFIX = "cliquet"
 
@@ -79,6 +81,20 @@ def _version(value: Any) -> list[str]:
     return numbers
 
 
+def _duration(value: Any) -> float:
+    seconds = float(value)
+    if isinstance(value, bool) or not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise ValueError
+    return seconds
+
+
+def _json_object(path: Any) -> dict[str, Any]:
+    content = json.loads(Path(path).read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError
+    return content
+
+
 TEXT = Kind("a text", _text)
 NATURAL = Kind("an integer, 0 or more", _natural)
 POSITIVE = Kind("an integer, 1 or more", _positive)
@@ -87,6 +103,8 @@ BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", _date)
 WORDS = Kind("a list of words", setting_list)
 VERSION = Kind("a version, as 1.0", _version)
+DURATION = Kind("a number of seconds, above 0", _duration)
+JSON_FILE = Kind("a file that holds a JSON object", _json_object)
 
 
 class Setting(NamedTuple):
@@ -143,6 +161,18 @@ SETTINGS = (
         "Seconds that clients are asked to wait, in a header of every answer.",
     ),
     Setting("retry_after_seconds", 30, NATURAL, "``Retry-After`` of 503 answers."),
+    Setting(
+        "heartbeat_timeout_seconds",
+        10,
+        DURATION,
+        "How long a heartbeat may take; it counts as false afterwards.",
+    ),
+    Setting(
+        "version_json_path",
+        None,
+        JSON_FILE,
+        "The file that ``/__version__`` answers; empty: there is no such URL.",
+    ),
     Setting(
         "batch_max_requests",
         25,
@@ -346,7 +376,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             continue
         try:
             setting.kind.parse(value)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OSError):
             source = _source(settings, setting.key)
             problems.append(f"{source} = {value!r}: expected {setting.kind.expected}")
     if problems:

@@ -14,6 +14,7 @@ from webob.headers import EnvironHeaders
 from cliquet.authentication import user_info
 from cliquet.errors import ERRORS, JSON_TYPE
 from cliquet.events import ACTIONS
+from cliquet.heartbeats import Heartbeats
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.storage.generators import UUID4
 from cliquet.utils import encode64, follow_subrequest
@@ -32,7 +33,7 @@ class DummyRegistry(Registry):
         self.settings = dict(DEFAULT_SETTINGS)
         self.id_generator = UUID4()
         self.route_prefix = "v0"
-        self.heartbeats: dict[str, Any] = {}
+        self.heartbeats = Heartbeats()
         self.public_settings = {"batch_max_requests", "readonly"}
         self.api_capabilities: dict[str, Any] = {}
         self.cornice_services: dict[str, Any] = {}

@@ -1,3 +1,54 @@
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import transaction
+from pyramid.exceptions import ConfigurationError
+from pyramid.threadlocal import get_current_registry, get_current_request
+
+from cliquet import logs, transactions
+from tests.attacked import Client, make_app
+
+PATIENCE = 30
+SHORT = {"cliquet.heartbeat_timeout_seconds": "0.2"}
+
+
+class Hanging:
+    """A check that doesn't end before it is released."""
+
+    def __init__(self):
+        self.calls = 0
+        self.began = threading.Event()
+        self.released = threading.Event()
+
+    def __call__(self, request):
+        self.calls += 1
+        self.began.set()
+        assert self.released.wait(PATIENCE)
+        self.at_the_end(request)
+        return True
+
+    def at_the_end(self, request):
+        pass
+
+    def release(self):
+        """Let it end, and wait until it has."""
+        self.released.set()
+        for thread in threading.enumerate():
+            if thread.name == "heartbeat-plugin":
+                thread.join(PATIENCE)
+
+
+@pytest.fixture
+def hanging():
+    check = Hanging()
+    yield check
+    check.release()
+
+
 def raises(request):
     raise OSError("down")
 
@@ -32,3 +83,154 @@ def test_process_is_up_whatever_the_backends_say(serve):
     client = serve()
     client.registry.heartbeats["plugin"] = raises
     assert client.get("/__lbheartbeat__").json == {}
+
+
+def test_checks_run_side_by_side(serve):
+    client = serve()
+    meeting = threading.Barrier(2)
+    for name in ("one", "other"):
+        client.registry.heartbeats[name] = lambda request: meeting.wait(PATIENCE) >= 0
+    told = client.get("/__heartbeat__").json
+    assert told["one"] is told["other"] is True
+
+
+def test_one_that_hangs_is_false_and_logged_and_the_others_are_told(serve, hanging, caplog):
+    client = serve(SHORT)
+    client.registry.heartbeats["plugin"] = hanging
+    response = client.get("/__heartbeat__", status=503)
+    expected = {"storage": True, "permission": True, "cache": True, "plugin": False}
+    assert response.json == expected
+    assert response.headers["Retry-After"] == "30"
+    assert "The heartbeat of plugin takes more than 0.2 seconds" in caplog.text
+
+
+def test_one_that_hangs_is_not_called_again_before_it_ends(serve, hanging):
+    client = serve(SHORT)
+    client.registry.heartbeats["plugin"] = hanging
+    for _ in range(3):
+        client.get("/__heartbeat__", status=503)
+    assert hanging.calls == 1
+    hanging.release()
+    assert client.get("/__heartbeat__").json["plugin"] is True
+
+
+def test_nobody_waits_for_one_that_is_late_already(serve, hanging):
+    client = serve({"cliquet.heartbeat_timeout_seconds": "1"})
+    client.registry.heartbeats["plugin"] = hanging
+    client.get("/__heartbeat__", status=503)
+    ended = threading.Event()
+    poll = threading.Thread(
+        target=lambda: (client.get("/__heartbeat__", status=503), ended.set()), daemon=True
+    )
+    poll.start()
+    assert ended.wait(0.9)
+    poll.join()
+
+
+def test_those_who_ask_meanwhile_get_the_answer_of_the_one_that_runs(serve, hanging):
+    client = serve()
+    client.registry.heartbeats["plugin"] = hanging
+    told = []
+    polls = [
+        threading.Thread(target=lambda: told.append(client.get("/__heartbeat__").json["plugin"]))
+        for _ in range(3)
+    ]
+    for poll in polls:
+        poll.start()
+    assert hanging.began.wait(PATIENCE)
+    hanging.released.set()
+    for poll in polls:
+        poll.join()
+    assert told == [True] * 3
+
+
+def test_what_a_check_writes_is_saved_though_its_request_has_ended(serve, hanging):
+    client = serve(SHORT)
+    storage = client.registry.storage
+
+    def write(request):
+        assert transactions.current() is None
+        request.registry.storage.create("seen", "by", {"id": "me"})
+
+    hanging.at_the_end = write
+    client.registry.heartbeats["plugin"] = hanging
+    client.get("/__heartbeat__", status=503)
+    hanging.release()
+    assert storage.get("seen", "by", "me")["id"] == "me"
+
+
+def test_check_has_a_transaction_of_its_thread_for_what_else_it_writes_to(serve):
+    client = serve()
+    committed = []
+    heartbeats = client.registry.heartbeats
+    heartbeats["hook"] = lambda request: transaction.get().addAfterCommitHook(committed.append)
+    heartbeats["plugin"] = lambda request: False
+    client.get("/__heartbeat__", status=503)
+    assert committed == [True]
+
+
+def test_current_request_and_registry_are_those_of_the_application(serve):
+    client = serve()
+    seen = []
+    client.registry.heartbeats["plugin"] = lambda request: seen.append(
+        get_current_request() is request and get_current_registry() is client.registry
+    )
+    client.get("/__heartbeat__")
+    assert seen == [True]
+
+
+def test_what_a_check_binds_to_the_log_does_not_leave_its_thread(serve, caplog):
+    caplog.set_level(logging.INFO, logger="cliquet")
+
+    def check(request):
+        logs.logger.bind(colour="red").info("checked")
+
+    client = serve()
+    client.registry.heartbeats["plugin"] = check
+    client.get("/__heartbeat__")
+    (checked,) = [text for text in caplog.messages if "checked" in text]
+    (summary,) = [text for text in caplog.messages if "request.summary" in text]
+    assert "colour=red" in checked
+    assert "colour" not in summary
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_in_a_batch_checks_do_not_wait_for_what_the_batch_has_written(tmp_path, engine):
+    client = Client(make_app(engine, tmp_path, **SHORT))
+    requests = [
+        {"method": "POST", "path": "/mushrooms", "body": {"data": {"name": "x"}}},
+        {"method": "GET", "path": "/__heartbeat__"},
+    ]
+    responses = client.send("POST", "/batch", body={"requests": requests}).json["responses"]
+    assert [response["status"] for response in responses] == [201, 200]
+
+
+def test_in_a_batch_one_that_raises_is_false_and_fails_the_batch(serve):
+    client = serve()
+    client.registry.heartbeats["plugin"] = raises
+    response = client.post_json("/batch", {"requests": [{"path": "/__heartbeat__"}]}, status=503)
+    assert response.json["plugin"] is False
+
+
+@pytest.mark.parametrize("value", ["soon", "0", -1, True, "nan", "inf"])
+def test_time_out_is_a_number_of_seconds(serve, value):
+    with pytest.raises(ConfigurationError, match="expected a number of seconds, above 0"):
+        serve({"cliquet.heartbeat_timeout_seconds": value})
+
+
+def test_empty_time_out_is_the_default(serve):
+    assert serve({"cliquet.heartbeat_timeout_seconds": ""}).get("/__heartbeat__").json["storage"]
+
+
+HANGS = """
+import time, webtest
+from tests import testapp
+client = webtest.TestApp(testapp.main({"cliquet.heartbeat_timeout_seconds": "0.1"}))
+client.app.registry.heartbeats["plugin"] = lambda request: time.sleep(3600)
+client.get("/v0/__heartbeat__", status=503)
+"""
+
+
+def test_one_that_hangs_does_not_keep_the_process_from_ending():
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", HANGS], cwd=root, check=True, timeout=PATIENCE)

@@ -1,0 +1,99 @@
+"""The heartbeats of an application: whether its backends work, told in a bounded time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import transaction
+from pyramid.threadlocal import RequestContext
+
+from cliquet import logs
+
+logger = logging.getLogger(__name__)
+
+#: A function of the request, which tells whether something works; None is fine too.
+Check = Callable[[Any], bool | None]
+
+
+class Heartbeats(dict[str, Check]):
+    """The checks of an application, by name (``registry.heartbeats``).
+
+    They run side by side, each in a thread. There is one of each name at most,
+    however many ask: checks that hang neither pile up, nor keep the process
+    from ending.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mutex = threading.Lock()
+        self._runs: dict[str, _Run] = {}
+
+    def ask(self, request: Any, timeout: float) -> dict[str, bool | None]:
+        """Return what each check answers; false for one that takes longer than ``timeout``.
+
+        They take no part in the request's transaction, which may be over before
+        they are: what they write is saved at once, as in a script.
+
+        :param timeout: in seconds, from the moment when a check began; for one
+            that is late already nobody waits.
+        """
+        runs = [self._run(name, check, request) for name, check in self.items()]
+        return {run.name: run.answer_within(timeout) for run in runs}
+
+    def ask_in_turn(self, request: Any) -> dict[str, bool | None]:
+        """Return what each check answers, within the transaction of the request."""
+        return {name: _call(name, check, request) for name, check in self.items()}
+
+    def _run(self, name: str, check: Check, request: Any) -> _Run:
+        """Return the run of the check that hasn't ended yet, or else a new one."""
+        with self._mutex:
+            run = self._runs.get(name)
+            if run is None or not run.thread.is_alive():
+                run = self._runs[name] = _Run(name, check, request)
+            return run
+
+
+class _Run:
+    """One run of a check, in a thread."""
+
+    def __init__(self, name: str, check: Check, request: Any) -> None:
+        self.name = name
+        self._began = time.monotonic()
+        self._answer: bool | None = False
+        self.thread = threading.Thread(
+            target=logs.thread_context().run,
+            args=(self._call, check, request),
+            name=f"heartbeat-{name}",
+            daemon=True,
+        )
+        self.thread.start()
+
+    def answer_within(self, timeout: float) -> bool | None:
+        """Return the answer; false when it isn't there after ``timeout`` seconds."""
+        self.thread.join(max(0.0, self._began + timeout - time.monotonic()))
+        if self.thread.is_alive():
+            logger.error("The heartbeat of %s takes more than %g seconds", self.name, timeout)
+            return False
+        return self._answer
+
+    def _call(self, check: Check, request: Any) -> None:
+        self._answer = _call(self.name, partial(_call_apart, check), request)
+
+
+def _call(name: str, check: Check, request: Any) -> bool | None:
+    try:
+        return check(request)
+    except Exception:
+        logger.exception("The heartbeat of %s failed", name)
+        return False
+
+
+def _call_apart(check: Check, request: Any) -> bool | None:
+    """Call a check in a thread, with what the thread of a request has."""
+    with RequestContext(request), transaction.manager:
+        return check(request)

@@ -1,0 +1,24 @@
+"""What is deployed: ``GET /__version__``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from cliquet.service import Service
+from cliquet.settings import JSON_FILE
+
+
+def add_version_view(config: Any) -> None:
+    """Add the view, when the setting ``version_json_path`` names the file that it answers.
+
+    The file is read once: it tells what this process runs.
+    """
+    path = config.get_settings()["version_json_path"]
+    if not path:
+        return
+    content = JSON_FILE.parse(path)
+    version = Service(name="__version__", path="/__version__", description="Deployed version")
+    version.add_view("GET", lambda request: content, permission=NO_PERMISSION_REQUIRED)
+    config.add_cornice_service(version)
