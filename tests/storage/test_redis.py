@@ -265,6 +265,19 @@ def test_a_server_that_does_not_answer_is_a_failure_in_time(server):
     assert storage.get_all(*PLACE)[1] == 1
 
 
+def test_a_server_that_does_not_answer_a_new_connection_is_a_failure_in_time(server):
+    storage = make(f"{server.url(1)}?socket_timeout=0.1")
+    server.pause()
+    try:
+        started = time.monotonic()
+        with pytest.raises(BackendError, match="Timeout"):
+            storage.get_all(*PLACE)
+        assert time.monotonic() - started < 2
+    finally:
+        server.resume()
+    assert storage.get_all(*PLACE)[1] == 0
+
+
 def test_a_server_without_memory_changes_nothing(server):
     storage = make(server.url())
     storage.create(*PLACE, {"id": "a", "phone": "1"}, **UNIQUE)

@@ -60,12 +60,23 @@ _FLUSH = Script(Path(__file__).with_name("flush.lua"))
 class _Checked:
     """A connection that is made again, and no failure, when it turns out to be stale."""
 
+    _connecting = False
+
+    def connect(self) -> None:
+        self._connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._connecting = False
+
     def check_health(self) -> None:
+        if self._connecting:
+            return  # it can't be stale: the server doesn't answer, and wouldn't if asked again
         try:
             super().check_health()  # type: ignore[misc]
         except redis.RedisError:
             self.disconnect()  # type: ignore[attr-defined]
-            self.connect()  # type: ignore[attr-defined]
+            self.connect()
 
 
 class Client:
