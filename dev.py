@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The commands of development: serve the example application, test everything, build the docs.
+"""The commands of development: serve the example, test everything, measure, build the docs.
 
 They need nothing but Python. The first run makes ``.venv`` beside this file and installs the
 project there, with its tools; the next ones find it ready, and make it anew when the
@@ -45,12 +45,15 @@ CHECKS = {
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 
 # Cliquet reads its settings from variables as plain as BACKOFF or READONLY, and from any that an
-# application's name prefixes. So the tests get these variables, and no other.
+# application's name prefixes. So tests and benchmarks get these variables, and no other.
 KEPT_VARIABLES = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE"),
     *("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "CI", "PYTEST_ADDOPTS"),
     *("CLIQUET_TEST_POSTGRESQL_URL", "CLIQUET_TEST_REDIS_URL"),
 )
+
+# Short: what is a quarter worse shows all the same.
+BENCHMARK = ("benchmarks.requests", "--rounds=15", "--compare=benchmarks/results.json")
 
 HOST = "127.0.0.1"
 EXAMPLE = str(Path("config", "example.ini"))
@@ -199,7 +202,11 @@ def stop(server: subprocess.Popen[Any]) -> None:
         server.wait()
 
 
-# test and docs
+# test, bench and docs
+
+
+def kept_variables() -> dict[str, str]:
+    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
 
 
 def test(arguments: list[str]) -> int:
@@ -207,7 +214,7 @@ def test(arguments: list[str]) -> int:
 
     The last line that is printed tells how many tests passed.
     """
-    env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    env = kept_variables()
     if not arguments:
         for what, command in CHECKS.items():
             run(what, PYTHON, "-m", *command, env=env)
@@ -238,6 +245,13 @@ def count(report: Path) -> tuple[int, int]:
     return total - failures - errors - skipped, failures + errors
 
 
+def bench(arguments: list[str]) -> int:
+    """Measure the speed; 1 if some ratio is worse than the recorded one by more than a quarter."""
+    announce("Benchmark")
+    command = [PYTHON, "-m", *BENCHMARK, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=kept_variables()).returncode
+
+
 def docs() -> int:
     run("Documentation", PYTHON, "-m", *CHECKS["Documentation"])
     print(DOCS / "index.html")
@@ -245,6 +259,8 @@ def docs() -> int:
 
 
 # The command line
+
+WITH_ARGUMENTS = {"test": test, "bench": bench}
 
 
 def port_number(text: str) -> int:
@@ -254,7 +270,7 @@ def port_number(text: str) -> int:
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """What to do, and the arguments that are for pytest."""
+    """What to do, and the arguments that are for the program that does it."""
     parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     served = commands.add_parser("serve", help="run the example application")
@@ -264,9 +280,14 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         help="lint, types, docs, tests and coverage; with arguments, only pytest, which gets them",
         usage="dev.py test [-h] [ARGUMENT OF PYTEST ...]",
     )
+    commands.add_parser(
+        "bench",
+        help="compare the speed with that of hand-written code, and with the last results",
+        usage="dev.py bench [-h] [ARGUMENT OF benchmarks/requests.py ...]",
+    )
     commands.add_parser("docs", help="build the documentation")
     options, others = parser.parse_known_args(argv)
-    if others and options.command != "test":
+    if others and options.command not in WITH_ARGUMENTS:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     return options, others
 
@@ -289,7 +310,9 @@ def main(argv: list[str]) -> int:
         prepare()
         if options.command == "serve":
             serve(options.port)
-        return test(others) if options.command == "test" else docs()
+        if options.command in WITH_ARGUMENTS:
+            return WITH_ARGUMENTS[options.command](others)
+        return docs()
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -73,7 +73,7 @@ def test_help_tells_the_commands():
     done = subprocess.run(
         [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert all(command in done.stdout for command in ("serve", "test", "docs"))
+    assert all(command in done.stdout for command in ("serve", "test", "bench", "docs"))
 
 
 @pytest.mark.parametrize("argv", [[], ["dance"], ["docs", "x"], ["serve", "-x"], ["serve", "x"]])
@@ -101,6 +101,23 @@ def test_arguments_of_test_are_for_pytest(dev):
     options, others = dev.parse(["test", *arguments])
     assert options.command == "test"
     assert others == arguments
+
+
+def test_arguments_of_bench_are_for_the_benchmark(dev):
+    options, others = dev.parse(["bench", "--engine", "memory"])
+    assert options.command == "bench"
+    assert others == ["--engine", "memory"]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_bench_ends_as_the_benchmark_does(dev, tmp_path, monkeypatch, capfd, code):
+    (tmp_path / "benchmark.py").write_text(f"import sys\nprint(sys.argv[1:])\nsys.exit({code})")
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    monkeypatch.setattr(dev, "BENCHMARK", ("benchmark", "--rounds=15"))
+    monkeypatch.setattr(dev, "prepare", lambda: None)
+    assert dev.main(["bench", "--rounds", "3"]) == code
+    assert "['--rounds=15', '--rounds', '3']" in capfd.readouterr().out
 
 
 def test_environment_is_ready_when_it_was_completed(dev, checkout):

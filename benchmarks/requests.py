@@ -1,0 +1,289 @@
+"""How long a request takes, beside the limit: the same service written by hand.
+
+Both are called in this process, as WSGI applications, in turns: a slice of some milliseconds
+each. The table has the medians of the slices, in microseconds per request, and their
+ratio, which is all that compares between machines and moments. On the memory engine, which nobody
+writes by hand, the ratio is to the limit's hello; on Redis, to the limit on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import datetime
+import gc
+import io
+import json
+import platform
+import pstats
+import statistics
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import engines
+from benchmarks.engines import ENGINES, Bench
+from benchmarks.equivalence import DifferentError, check
+from benchmarks.operations import OPERATIONS, Collection, Operation, Request
+
+RECORDED = Path(__file__).with_name("results.json")
+#: How much worse than recorded a ratio may be, machines being noisy.
+TOLERANCE = 1.25
+
+_SLICE = 0.008  # seconds
+_MOST_PER_SLICE = 40
+_PACKAGES = ("pyramid", "cornice", "colander", "psycopg2-binary", "redis", "orjson", "SQLAlchemy")
+
+
+class Result(NamedTuple):
+    """A row of the table; times are in microseconds per request."""
+
+    engine: str
+    resource: str
+    operation: str
+    toolkit: float
+    limit: float
+    ratio: float
+    goal: float | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.engine, self.resource, self.operation
+
+    @property
+    def verdict(self) -> str:
+        if self.goal is None:
+            return ""
+        return "ok" if self.ratio <= self.goal else f"missed by {self.ratio / self.goal:.2f}"
+
+
+def calls(app: Any, requests: Sequence[Request], status: int) -> float:
+    """Return how long the requests take, one after the other, in seconds.
+
+    :raises RuntimeError: when an answer has another status.
+    """
+    statuses: list[str] = []
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
+        statuses.append(status)
+
+    # The collector stays on: each pays for what it leaves, and for nothing from before.
+    gc.collect()
+    start = time.perf_counter()
+    for environ, body in requests:
+        b"".join(app({**environ, "wsgi.input": io.BytesIO(body)}, start_response))
+    elapsed = time.perf_counter() - start
+    if any(not found.startswith(str(status)) for found in statuses):
+        raise RuntimeError(f"{requests[0].environ['PATH_INFO']}: {set(statuses)}, not {status}")
+    return elapsed
+
+
+def overhead(number: int = 20000) -> float:
+    """Return how much of a call is the benchmark's own, in microseconds."""
+
+    def nothing(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    requests = OPERATIONS[0].make(None, number)  # type: ignore[arg-type]
+    return calls(nothing, requests, 200) / number * 1e6
+
+
+def measure(bench: Bench, operation: Operation, resource: str, rounds: int) -> tuple[float, float]:
+    """Return the medians for the toolkit and for the limit, in microseconds."""
+    baseline = OPERATIONS[0] if bench.engine.to_hello else operation
+    collection = bench.collections[resource]
+    sides = [
+        _Side(bench.toolkit, operation, collection),
+        _Side(bench.limit, baseline, bench.limit_collection),
+    ]
+    for number in range(rounds):
+        # Which one comes first changes: what is warm helps both.
+        for side in sides if number % 2 else reversed(sides):
+            side.run()
+    toolkit, limit = (statistics.median(side.slices) * 1e6 for side in sides)
+    return toolkit, limit
+
+
+class _Side:
+    """One of the two, with the times of its slices in seconds per request."""
+
+    def __init__(self, app: Any, operation: Operation, collection: Collection) -> None:
+        self._app = app
+        self._operation = operation
+        self._collection = collection
+        self.slices: list[float] = []
+        self._per_slice = 3
+        self.run()  # to be warm
+        self.run()
+        self._per_slice = min(max(1, round(_SLICE / self.slices.pop())), _MOST_PER_SLICE)
+        self.slices.clear()
+
+    def run(self) -> None:
+        requests = self._operation.make(self._collection, self._per_slice)
+        elapsed = calls(self._app, requests, self._operation.status)
+        self.slices.append(elapsed / self._per_slice)
+        if self._operation.drifts:
+            self._collection.restore()
+
+
+def measure_engine(
+    bench: Bench, operations: Iterable[Operation], resources: Iterable[str], rounds: int
+) -> Iterable[Result]:
+    """Measure the operations on an engine, once both sides are known to answer alike."""
+    if not bench.engine.to_hello:
+        check(bench.limit_collection, bench.limit_toolkit, bench.limit)
+    gc.collect()
+    gc.freeze()
+    for resource in resources:
+        for operation in operations:
+            toolkit, limit = measure(bench, operation, resource, rounds)
+            goal = engines.goal(bench.engine, operation.name, resource)
+            yield Result(
+                bench.engine.name, resource, operation.name, toolkit, limit, toolkit / limit, goal
+            )
+
+
+def profile(bench: Bench, operation: Operation, resource: str, lines: int) -> None:
+    """Print the functions that take most of the time themselves."""
+    collection = bench.collections[resource]
+    profiler = cProfile.Profile()
+    for _ in range(20):
+        requests = operation.make(collection, _MOST_PER_SLICE)
+        profiler.enable()
+        calls(bench.toolkit, requests, operation.status)
+        profiler.disable()
+        if operation.drifts:
+            collection.restore()
+    pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(lines)
+
+
+# The table
+
+
+def heading() -> str:
+    words = f"{'engine':11}{'resource':10}{'operation':10}"
+    return words + f"{'toolkit':>9}{'limit':>9}{'ratio':>8}{'goal':>7}"
+
+
+def line(result: Result, recorded: float | None) -> str:
+    goal = "" if result.goal is None else f"{result.goal:.2f}"
+    marks = [result.verdict]
+    if is_worse(result, recorded):
+        marks.append(f"WORSE: {recorded:.2f} was recorded")
+    return (
+        f"{result.engine:11}{result.resource:10}{result.operation:10}"
+        f"{result.toolkit:9.0f}{result.limit:9.0f}{result.ratio:8.2f}{goal:>7}  "
+        + "  ".join(filter(None, marks))
+    ).rstrip()
+
+
+def is_worse(result: Result, recorded: float | None) -> bool:
+    return recorded is not None and result.ratio > recorded * TOLERANCE
+
+
+def load(path: Path) -> dict[tuple[str, str, str], float]:
+    """Return the ratios of a file of results."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return {(row["engine"], row["resource"], row["operation"]): row["ratio"] for row in rows}
+
+
+def save(path: Path, results: Iterable[Result]) -> None:
+    """Write the results, with what they depend on."""
+    rows = []
+    for result in results:
+        row = result._asdict()
+        row.update({name: round(row[name], 2) for name in ("toolkit", "limit", "ratio")})
+        rows.append({**row, "goal": result.goal and round(result.goal, 2)})
+    content = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": machine(),
+        "versions": versions(),
+        "results": rows,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    names = [
+        text.partition(":")[2].strip()
+        for text in Path("/proc/cpuinfo").read_text().splitlines()
+        if text.startswith("model name")
+    ]
+    return f"{len(names)} x {names[0]}, {platform.system()} {platform.machine()}"
+
+
+def versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+# The command line
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    names = [operation.name for operation in OPERATIONS]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.requests", description=(__doc__ or "").partition("\n")[0]
+    )
+    add = parser.add_argument
+    add("--engine", action="append", choices=list(ENGINES), help="may be repeated; default: all")
+    add("--operation", action="append", choices=names, help="may be repeated; default: all")
+    add("--resource", action="append", choices=list(engines.RESOURCES), help="default: plain")
+    add("--rounds", type=int, default=40, help="slices of each side; default: %(default)s")
+    add("--json", type=Path, metavar="FILE", help="write the results there")
+    add("--compare", type=Path, metavar="FILE", help="mark, and exit with 1, what is worse")
+    add("--profile", choices=names, metavar="OPERATION", help="tell where its time goes instead")
+    add("--lines", type=int, default=40, help="of the profile; default: %(default)s")
+    options = parser.parse_args(argv)
+    if options.rounds < 1:
+        parser.error("--rounds: expected 1 or more")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parse(argv)
+    chosen = [op for op in OPERATIONS if op.name in (options.operation or [op.name])]
+    resources = options.resource or ["plain"]
+    with ExitStack() as stack:
+        benches = engines.start(stack, options.engine or list(ENGINES))
+        if options.profile:
+            (operation,) = (op for op in OPERATIONS if op.name == options.profile)
+            for bench in benches:
+                profile(bench, operation, resources[0], options.lines)
+            return 0
+        return run(benches, chosen, resources, options)
+
+
+def run(
+    benches: Iterable[Bench],
+    operations: Sequence[Operation],
+    resources: Sequence[str],
+    options: argparse.Namespace,
+) -> int:
+    """Print the table as it is made; return the exit code."""
+    recorded = load(options.compare) if options.compare else {}
+    print(f"Microseconds per request, of which {overhead():.1f} are the benchmark's own.\n")
+    print(heading(), flush=True)
+    results = []
+    try:
+        for bench in benches:
+            for result in measure_engine(bench, operations, resources, options.rounds):
+                print(line(result, recorded.get(result.key)), flush=True)
+                results.append(result)
+    except DifferentError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.json:
+        save(options.json, results)
+    return int(any(is_worse(result, recorded.get(result.key)) for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
