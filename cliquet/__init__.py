@@ -19,6 +19,7 @@ from cliquet.initialization import (
 from cliquet.logs import logger
 from cliquet.service import Service, add_service
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
+from cliquet.storage import servers
 from cliquet.utils import current_resource_name, current_service, follow_subrequest
 from cliquet.views.hello import PROTOCOL_VERSION
 from cliquet.views.version import add_version_view
@@ -34,7 +35,7 @@ def includeme(config: Any) -> None:
         return
     registry.route_prefix = config.route_prefix or ""
     settings = config.get_settings()
-    complete_settings(config, {})
+    problems = complete_settings(config, {})
     registry.heartbeats = Heartbeats()
     registry.public_settings = {"batch_max_requests", "readonly"}
     registry.api_capabilities = {}
@@ -49,7 +50,10 @@ def includeme(config: Any) -> None:
     config.add_subscriber_predicate("for_resources", events.ForResources)
 
     for step in aslist(settings["initialization_sequence"]):
-        config.maybe_dotted(step)(config)
+        with problems.noted():
+            config.maybe_dotted(step)(config)
+    problems.tell()
+    servers.tell_those_down(registry)
     for package in aslist(settings["includes"]):
         config.include(package)
     config.scan("cliquet.views")

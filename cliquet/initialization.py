@@ -19,17 +19,23 @@ from pyramid_multiauth import MultiAuthPolicySelected, MultiAuthSecurityPolicy
 
 from cliquet import authentication, cache, errors, events, logs, permission, storage, utils
 from cliquet.authorization import SecurityPolicy
+from cliquet.checks import (
+    Problems,
+    invalid,
+    load_module,
+    load_named,
+    unknown_keys,
+    wrong_values,
+)
 from cliquet.listeners import ListenerBase
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
     Names,
     assign,
-    check_settings,
+    declared_settings,
     defined_forms,
     load_default_settings,
-    load_named,
-    misspelt,
     parse_date,
 )
 from cliquet.transactions import runs_again
@@ -67,11 +73,13 @@ def initialize(
     _settle_name(settings, project_name)
     if not settings["project_name"]:
         warnings.warn("No value specified for `project_name`", stacklevel=2)
-    complete_settings(config, default_settings or {})
+    problems = complete_settings(config, default_settings or {})
     assign(settings, "project_version", settings["project_version"] or version)
     if not settings["project_version"]:
-        raise ConfigurationError(
-            "No version: give one to cliquet.initialize(), or set project_version"
+        problems.add(
+            ConfigurationError(
+                "No version: give one to cliquet.initialize(), or set project_version"
+            )
         )
     api_version = settings["http_api_version"] or _api_version(settings["project_version"])
     assign(settings, "http_api_version", str(api_version))
@@ -90,22 +98,36 @@ def _settle_name(settings: Any, default: str) -> None:
     assign(settings, "project_name", value)
 
 
-def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
-    """Load the settings, the defaults of the application over those of the toolkit, and check.
+def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Problems:
+    """Load the settings, the defaults of the application over those of the toolkit.
 
     Once: what includes the toolkit by itself does it again.
+
+    :returns: what is wrong with them, to which the rest of the set-up adds.
     """
     registry = config.registry
-    if getattr(registry, "settings_are_complete", False):
-        return
-    registry.settings_are_complete = True
+    problems: Problems | None = getattr(registry, "settings_problems", None)
+    if problems is not None:
+        return problems
+    problems = registry.settings_problems = Problems()
     settings = config.get_settings()
     names = Names(settings.get("project_name") or "")
     defaults = {names.bare(key): value for key, value in default_settings.items()}
-    for key, meant in misspelt(settings, defaults):
-        logger.warning("%s is no setting: is %s meant?", key, meant)
     load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
-    check_settings(settings)
+    for key, error in list(wrong_values(settings)):
+        problems.add(error)
+        # The application won't start: this is for the rest to be checked.
+        assign(settings, key, DEFAULT_SETTINGS.get(key))
+    # Plugins that are included later declare theirs until then.
+    config.action(None, _warn_of_unknown_keys, args=(config,), order=PHASE3_CONFIG)
+    return problems
+
+
+def _warn_of_unknown_keys(config: Any) -> None:
+    declared = declared_settings(config.registry)
+    for key, meant in unknown_keys(config.get_settings(), declared):
+        hint = f": is {meant} meant?" if meant else ""
+        logger.warning("%s is no setting that is known%s", key, hint)
 
 
 def _api_version(project_version: Any) -> str:
@@ -143,20 +165,19 @@ def setup_logging(config: Any) -> None:
 def _backend(config: Any, kind: str, base: type) -> Any:
     """Return the backend of the setting ``{kind}_backend``, None if it is empty."""
     settings = config.get_settings()
-    name = settings[f"{kind}_backend"]
-    if not name:
+    if not settings[f"{kind}_backend"]:
         return None
     # Backends of others read ``settings["cliquet.cache_url"]``, wherever it was set.
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
             settings.setdefault(f"{PREFIX}.{key}", settings[key])
-    module = load_named(config, f"{kind}_backend", f"a module, as cliquet.{kind}.memory")
-    backend = module.load_from_config(config)
+    backend = load_module(config, f"{kind}_backend").load_from_config(config)
     if not isinstance(backend, base):
-        raise ConfigurationError(
-            f"{kind}_backend = {name!r}: expected a module whose load_from_config returns "
-            f"an instance of {base.__module__}.{base.__name__}, got {type(backend).__name__}"
+        expected = (
+            "a module whose load_from_config returns an instance of "
+            f"{base.__module__}.{base.__name__}, got {type(backend).__name__}"
         )
+        raise invalid(settings, f"{kind}_backend", expected)
     return backend
 
 
@@ -244,13 +265,29 @@ def end_of_life_tween_factory(handler: Callable[[Any], Any], registry: Any) -> C
 
 def setup_authentication(config: Any) -> None:
     """Set up the policies of the settings (``multiauth.*``)."""
+    settings = config.get_settings()
+    _check_policies(config)
     config.include("pyramid_multiauth")
     config.add_subscriber(authentication.on_policy_selected, MultiAuthPolicySelected)
     # Between the registration of policies (PHASE2) and the views that use them (PHASE3).
     config.action(None, _set_security_policy, args=(config,), order=PHASE3_CONFIG - 5)
-    settings = config.get_settings()
     if not settings["userid_hmac_secret"]:
         logger.warning("userid_hmac_secret is empty: anybody can compute the user ids")
+
+
+def _check_policies(config: Any) -> None:
+    """Check the classes of the policies; one without is the name of a package to include."""
+    settings = config.get_settings()
+    problems = Problems()
+    for name in setting_list(settings["multiauth.policies"]):
+        key = f"multiauth.policy.{name}.use"
+        with problems.noted():
+            if settings.get(key):
+                load_named(config, key, "the dotted name of a class of policies")
+            else:
+                expected = f"names of policies, each with its class: there is no {key}"
+                load_named(config, "multiauth.policies", expected, name)
+    problems.tell()
 
 
 def _set_security_policy(config: Any) -> None:
@@ -296,7 +333,7 @@ def setup_statsd(config: Any) -> None:
     registry.statsd = None
     if not settings["statsd_url"]:
         return
-    client = load_named(config, "statsd_backend", "a module").load_from_config(config)
+    client = load_module(config, "statsd_backend").load_from_config(config)
     registry.statsd = client
     for kind in ("storage", "cache", "permission"):
         backend = getattr(registry, kind, None)
@@ -325,34 +362,40 @@ def setup_statsd(config: Any) -> None:
 
 def setup_listeners(config: Any) -> None:
     """Subscribe the listeners of the setting ``event_listeners``."""
+    problems = Problems()
+    for name in setting_list(config.get_settings()["event_listeners"]):
+        with problems.noted():
+            _subscribe(config, name)
+    problems.tell()
+
+
+def _subscribe(config: Any, name: str) -> None:
     settings, registry = config.get_settings(), config.registry
-    for name in setting_list(settings["event_listeners"]):
-        prefix = f"event_listeners.{name}."
-        module = load_named(config, f"{prefix}use", "a module of listeners", default=name)
-        listener = module.load_from_config(config, prefix)
-        if not isinstance(listener, ListenerBase):
-            raise ConfigurationError(
-                f"{prefix}use = {settings.get(f'{prefix}use')!r}: expected a module whose "
-                f"load_from_config returns an instance of cliquet.listeners.ListenerBase"
-            )
-        if registry.statsd is not None:
-            listener = registry.statsd.timer(f"listeners.{name}")(listener.__call__)
-        _subscribe(config, listener, prefix)
+    prefix = f"event_listeners.{name}."
+    keys = ("use", "actions", "resources")
+    load_default_settings(config, {f"{prefix}{key}": "" for key in keys})
+    listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
+    if not isinstance(listener, ListenerBase):
+        expected = (
+            "a module whose load_from_config returns an instance of cliquet.listeners.ListenerBase"
+        )
+        raise invalid(settings, f"{prefix}use", expected)
+    actions, resources = _filters(settings, prefix)
+    if registry.statsd is not None:
+        listener = registry.statsd.timer(f"listeners.{name}")(listener.__call__)
+    for event in (events.AfterResourceRead, events.AfterResourceChanged):
+        config.add_subscriber(listener, event, for_actions=actions, for_resources=resources)
 
 
-def _subscribe(config: Any, listener: Any, prefix: str) -> None:
-    settings = config.get_settings()
-    names = setting_list(settings.get(f"{prefix}actions")) or ("create", "update", "delete")
+def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
+    """Return the actions and the resources that a listener hears; no resource means all."""
+    names = setting_list(settings[f"{prefix}actions"]) or ("create", "update", "delete")
     try:
         actions = events.ACTIONS.from_string_list(names)
     except ValueError as error:
         known = ", ".join(action.value for action in events.ACTIONS)
-        raise ConfigurationError(
-            f"{prefix}actions = {' '.join(names)!r}: expected some of {known}"
-        ) from error
-    resources = setting_list(settings.get(f"{prefix}resources"))
-    for event in (events.AfterResourceRead, events.AfterResourceChanged):
-        config.add_subscriber(listener, event, for_actions=actions, for_resources=resources)
+        raise invalid(settings, f"{prefix}actions", f"some of {known}") from error
+    return actions, setting_list(settings[f"{prefix}resources"])
 
 
 # Around the application.

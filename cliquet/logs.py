@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from pyramid.events import NewRequest
 
-from cliquet.settings import load_named
+from cliquet.checks import load_named
 from cliquet.transactions import runs_again
 from cliquet.utils import decode_header, json
 from cliquet.utils.http import path_text

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import difflib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyramid.exceptions import ConfigurationError
+from pyramid.path import DottedNameResolver
 
 from cliquet.utils import env_name, json, read_env, setting_list
 
@@ -95,7 +93,24 @@ def _json_object(path: Any) -> dict[str, Any]:
     return content
 
 
+_resolve = DottedNameResolver(None).maybe_resolve
+
+
+def _module(value: Any) -> Any:
+    module = _resolve(value)
+    if not callable(getattr(module, "load_from_config", None)):
+        raise ValueError("it has no load_from_config")
+    return module
+
+
+def _names(value: Any) -> list[Any]:
+    return [_resolve(name) for name in setting_list(value)]
+
+
 TEXT = Kind("a text", _text)
+NAME = Kind("the dotted name of what can be imported", _resolve)
+NAMES = Kind("a list of dotted names of what can be imported", _names)
+MODULE = Kind("a module with load_from_config", _module)
 NATURAL = Kind("an integer, 0 or more", _natural)
 POSITIVE = Kind("an integer, 1 or more", _positive)
 INTEGER = Kind("an integer", int)
@@ -128,7 +143,7 @@ _POOL = (
     Setting(
         "poolclass",
         "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
-        TEXT,
+        NAME,
         "The class of the pool of the {}.",
     ),
 )
@@ -183,19 +198,19 @@ SETTINGS = (
     Setting(
         "id_generator",
         "cliquet.storage.generators.UUID4",
-        TEXT,
+        NAME,
         "The class that makes the ids of records.",
     ),
     Setting(
         "storage_backend",
         "",
-        TEXT,
+        MODULE,
         "The module of the storage, as ``cliquet.storage.sqlite``; empty: none.",
     ),
     Setting("storage_url", "", TEXT, "Where the storage is."),
-    Setting("permission_backend", "", TEXT, "The module of the permission backend; empty: none."),
+    Setting("permission_backend", "", MODULE, "The module of the permission backend; empty: none."),
     Setting("permission_url", "", TEXT, "Where the permission backend is."),
-    Setting("cache_backend", "", TEXT, "The module of the cache; empty: none."),
+    Setting("cache_backend", "", MODULE, "The module of the cache; empty: none."),
     Setting("cache_url", "", TEXT, "Where the cache is."),
     *_POOL_SETTINGS,
     Setting("storage_max_fetch_size", 10000, NATURAL, "Most records that one query brings."),
@@ -238,38 +253,38 @@ SETTINGS = (
     Setting(
         "multiauth.policy.basicauth.use",
         "cliquet.authentication.BasicAuthAuthenticationPolicy",
-        TEXT,
+        NAME,
         "The class of the policy ``basicauth``.",
     ),
     Setting(
         "multiauth.groupfinder",
         "cliquet.authorization.groupfinder",
-        TEXT,
+        NAME,
         "The function that tells the groups of a user.",
     ),
     Setting(
         "multiauth.authorization_policy",
         "cliquet.authorization.AuthorizationPolicy",
-        TEXT,
+        NAME,
         "The class that decides who may do what.",
     ),
     Setting("event_listeners", "", WORDS, "Names of the listeners of events."),
-    Setting("includes", "", WORDS, "Packages to include after the initialization."),
+    Setting("includes", "", NAMES, "Packages to include after the initialization."),
     Setting(
         "initialization_sequence",
         INITIALIZATION_SEQUENCE,
-        WORDS,
+        NAMES,
         "The steps of the initialization, in order.",
     ),
     Setting(
         "logging_renderer",
         "cliquet.logs.ClassicLogRenderer",
-        TEXT,
+        NAME,
         "The class that writes log lines.",
     ),
     Setting("statsd_url", None, TEXT, "Where metrics are sent, as ``udp://host:port``."),
     Setting("statsd_prefix", None, TEXT, "What metrics begin with; the project's name by default."),
-    Setting("statsd_backend", "cliquet.statsd", TEXT, "The module of the metrics client."),
+    Setting("statsd_backend", "cliquet.statsd", MODULE, "The module of the metrics client."),
     Setting("newrelic_config", None, TEXT, "The configuration file of New Relic."),
     Setting("newrelic_env", "dev", TEXT, "The environment of New Relic."),
     Setting("profiler_enabled", False, BOOLEAN, "Whether every request is profiled."),
@@ -284,19 +299,32 @@ SETTINGS = (
     Setting(
         "tm.manager_hook",
         "cliquet.transactions.request_manager",
-        TEXT,
+        NAME,
         "The function that gives a request its transaction manager.",
     ),
 )
 
 DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
 
+# Without what these name nothing works: when they are empty it is what the default names.
+_NEVER_EMPTY = {setting.key for setting in SETTINGS if setting.kind is NAME}
 
-# Keys that bear the name of a resource, a policy or a listener.
-_FAMILIES = re.compile(
-    r"(collection|record)_.+_enabled|.+_principals|.+_cache_expires_seconds"
-    r"|(multiauth|event_listeners)\..+"
+#: Keys that bear the name of a resource, a policy or a listener, and what they hold. Dots may
+#: be underscores, as they are in the names of variables.
+FAMILIES = (
+    (
+        re.compile(r"(collection|record)_.+_(get|head|options|post|put|patch|delete)_enabled"),
+        BOOLEAN,
+    ),
+    (re.compile(r".+_cache_expires_seconds"), NATURAL),
+    (re.compile(r".+_principals"), WORDS),
+    (re.compile(r"(multiauth|event_listeners)[._].+"), TEXT),
 )
+
+
+def family(bare: str) -> Kind | None:
+    """Return what the keys of the family of ``bare`` hold, None if it is of no family."""
+    return next((kind for pattern, kind in FAMILIES if pattern.fullmatch(bare)), None)
 
 
 def parse_date(value: Any) -> datetime.datetime:
@@ -320,6 +348,14 @@ class Names(NamedTuple):
                 return key[len(prefix) :]
         return key
 
+    def bare_variable(self, name: str) -> str:
+        """Return the name of a variable of the environment without those prefixes."""
+        for prefix in (PREFIX, self.project):
+            head = f"{env_name(prefix)}_"
+            if prefix and name.startswith(head) and name != head:
+                return name[len(head) :]
+        return name
+
     def forms(self, bare: str) -> Iterator[str]:
         """Return the forms of a key; each one's environment variable wins over those before."""
         yield bare
@@ -331,7 +367,8 @@ class Names(NamedTuple):
 def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
     """Complete the settings with defaults and with the environment.
 
-    Afterwards ``settings[key]`` holds the value for the bare name of each key.
+    Afterwards ``settings[key]`` holds the value for the bare name of each key. Plugins declare
+    their settings so: prefixed keys that nobody has declared are warned of.
 
     :param default_settings: bare or prefixed keys, and their values.
     :raises ValueError: when two forms of a key have different values.
@@ -339,13 +376,24 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
     settings = config.get_settings()
     names = Names(settings.get("project_name") or "")
     defaults = {names.bare(key): value for key, value in default_settings.items()}
+    declared_settings(config.registry).update(defaults)
     for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
         forms = list(names.forms(bare))
         defined = defined_forms(settings, forms)
         value = settings[defined[0]] if defined else defaults[bare]
         for form in forms:
             value = read_env(form, value)
+        if value in ("", None) and bare in _NEVER_EMPTY:
+            value = DEFAULT_SETTINGS[bare]
         assign(settings, bare, value)
+
+
+def declared_settings(registry: Any) -> set[str]:
+    """Return the bare keys that the application, the toolkit and the plugins have declared."""
+    declared: set[str] | None = getattr(registry, "declared_settings", None)
+    if declared is None:
+        declared = registry.declared_settings = set()
+    return declared
 
 
 def defined_forms(settings: Mapping[str, Any], forms: Iterable[str]) -> list[str]:
@@ -361,63 +409,6 @@ def assign(settings: Any, bare: str, value: Any) -> None:
     forms = Names(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
-
-
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse values of the wrong type, all at once.
-
-    :raises pyramid.exceptions.ConfigurationError: tells each key, its value,
-        and what was expected.
-    """
-    problems = []
-    for setting in SETTINGS:
-        value = settings.get(setting.key)
-        if value in (None, ""):
-            continue
-        try:
-            setting.kind.parse(value)
-        except (ValueError, TypeError, KeyError, OSError):
-            source = _source(settings, setting.key)
-            problems.append(f"{source} = {value!r}: expected {setting.kind.expected}")
-    if problems:
-        raise ConfigurationError("Invalid settings:\n  " + "\n  ".join(problems))
-
-
-def _source(settings: Mapping[str, Any], bare: str) -> str:
-    """Return where the value of a key came from: a variable, or the form that was written."""
-    forms = list(Names(settings.get("project_name") or "").forms(bare))
-    for form in reversed(forms):
-        if env_name(form) in os.environ:
-            return f"the environment variable {env_name(form)}"
-    return next(form for form in (*reversed(forms), bare) if form in settings)
-
-
-def misspelt(settings: Mapping[str, Any], others: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Return the keys under ``cliquet.`` that are none, and those that are likely to be meant.
-
-    :param others: bare keys of the application's own.
-    """
-    known = [setting.key for setting in SETTINGS]
-    right = {*known, *others}
-    for key in settings:
-        bare = key.removeprefix(f"{PREFIX}.")
-        if bare == key or bare in right or _FAMILIES.fullmatch(bare):
-            continue
-        for meant in difflib.get_close_matches(bare, known, n=1, cutoff=0.85):
-            yield key, f"{PREFIX}.{meant}"
-
-
-def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
-    """Return the object whose dotted name is the setting ``key``.
-
-    :param expected: what it should be, in words.
-    :raises pyramid.exceptions.ConfigurationError: when it can't be imported.
-    """
-    name = config.get_settings().get(key, default)
-    try:
-        return config.maybe_dotted(name)
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(f"{key} = {name!r}: expected {expected}: {error}") from error
 
 
 def integer_or_none(value: Any) -> int | None:

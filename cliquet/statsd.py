@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import statsd
-from pyramid.exceptions import ConfigurationError
 
+from cliquet.checks import invalid
 from cliquet.utils import classname as class_name
 
 
@@ -61,7 +61,5 @@ def load_from_config(config: Any) -> Client:
     settings = config.get_settings()
     url = urlsplit(settings["statsd_url"])
     if url.scheme != "udp" or not (url.hostname and url.port):
-        raise ConfigurationError(
-            f"statsd_url = {settings['statsd_url']!r}: expected udp://host:port"
-        )
+        raise invalid(settings, "statsd_url", "udp://host:port")
     return Client(url.hostname, url.port, settings["statsd_prefix"] or settings["project_name"])

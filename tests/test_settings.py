@@ -2,16 +2,9 @@ import datetime
 
 import pytest
 from pyramid.config import Configurator
-from pyramid.exceptions import ConfigurationError
 
 import cliquet
-from cliquet.settings import (
-    SETTINGS,
-    check_settings,
-    integer_or_none,
-    load_default_settings,
-    parse_date,
-)
+from cliquet.settings import SETTINGS, integer_or_none, load_default_settings, parse_date
 
 
 def loaded(settings, defaults=None, project="myapp"):
@@ -89,80 +82,6 @@ def test_loading_twice_is_no_conflict_with_the_environment(monkeypatch):
 def test_project_named_as_the_toolkit_or_not_at_all_has_two_forms():
     assert loaded({"cliquet.backoff": "1"}, project="cliquet")["backoff"] == "1"
     assert loaded({"cliquet.backoff": "1"}, project="")["backoff"] == "1"
-
-
-WRONG = {
-    "batch_max_requests": "lots",
-    "backoff": "-1",
-    "eos": "never",
-    "readonly": "perhaps",
-    "retry_after_seconds": 1.5,
-    "http_api_version": "one",
-}
-
-
-def test_all_settings_of_the_wrong_type_are_told_at_once():
-    with pytest.raises(ConfigurationError) as raised:
-        check_settings(WRONG)
-    message = str(raised.value)
-    for key, value in WRONG.items():
-        assert f"{key} = {value!r}: expected" in message
-    assert "an integer, 0 or more" in message
-    assert "a date (ISO 8601)" in message
-    assert "true or false" in message
-
-
-def test_wrong_value_is_told_with_the_place_that_it_came_from(monkeypatch):
-    config = Configurator(settings={"project_name": "myapp", "cliquet.backoff": "soon"})
-    monkeypatch.setenv("MYAPP_READONLY", "perhaps")
-    with pytest.raises(ConfigurationError) as raised:
-        cliquet.initialize(config, version="1.0")
-    message = str(raised.value)
-    assert "cliquet.backoff = 'soon': expected an integer, 0 or more" in message
-    assert "the environment variable MYAPP_READONLY = 'perhaps': expected true or" in message
-
-
-@pytest.mark.parametrize(
-    ("key", "meant"),
-    [
-        ("cliquet.paginate_bi", "cliquet.paginate_by"),
-        ("cliquet.storage_backends", "cliquet.storage_backend"),
-        ("cliquet.userid_hmac_secrte", "cliquet.userid_hmac_secret"),
-    ],
-)
-def test_misspelt_key_is_told_once(caplog, serve, key, meant):
-    serve({key: "1"})
-    told = [text for text in caplog.messages if key in text]
-    assert told == [f"{key} is no setting: is {meant} meant?"]
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "paginate_bi",
-        "cliquet.colour",
-        "cliquet.cache_backends",
-        "cliquet.storage_poolclass",
-        "cliquet.collection_mushroom_get_enabled",
-        "cliquet.mushroom_read_principals",
-        "cliquet.mushroom_cache_expires_seconds",
-        "cliquet.multiauth.policy.basicauth.realm",
-        "cliquet.event_listeners.mine.use",
-    ],
-)
-def test_key_of_the_application_or_of_a_family_is_not_misspelt(caplog, serve, key):
-    serve({key: "1"}, default_settings={"cache_backends": "the application's own"})
-    assert key not in caplog.text
-
-
-def test_wrong_setting_keeps_the_application_from_starting(serve):
-    with pytest.raises(ConfigurationError, match="paginate_by = 'many'"):
-        serve({"cliquet.paginate_by": "many"})
-
-
-def test_empty_values_and_the_defaults_are_right():
-    check_settings(dict.fromkeys(WRONG, ""))
-    check_settings(cliquet.DEFAULT_SETTINGS)
 
 
 def test_every_setting_has_a_meaning_and_a_key_of_its_own():

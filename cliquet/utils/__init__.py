@@ -23,7 +23,7 @@ from cliquet.utils.http import (
     follow_subrequest,
     reapply_cors,
 )
-from cliquet.utils.text import decode_header, encode_header, setting_list
+from cliquet.utils.text import decode_header, encode_header, setting_list, without_password
 
 #: Comparisons that a :class:`cliquet.storage.Filter` can make.
 COMPARISON = Enum("COMPARISON", "LT MIN MAX NOT EQ GT IN EXCLUDE")
@@ -190,4 +190,5 @@ __all__ = [
     "setting_list",
     "strip_uri_prefix",
     "strip_whitespace",
+    "without_password",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pyramid.settings import aslist
@@ -20,3 +21,16 @@ def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
 def setting_list(value: Any) -> list[str]:
     """Return the items of a setting that is a list, or a text of words."""
     return [] if value in (None, "") else aslist(value)
+
+
+_PASSWORDS = (
+    (re.compile(r"//([^:@/]*):.*@"), r"//\1:***@"),
+    (re.compile(r"(password=)[^&\s]+"), r"\1***"),
+)
+
+
+def without_password(url: str) -> str:
+    """Return a URL, or a list of parameters, as it may be shown to those who read logs."""
+    for pattern, replacement in _PASSWORDS:
+        url = pattern.sub(replacement, url)
+    return url

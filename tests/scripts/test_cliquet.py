@@ -248,8 +248,9 @@ def test_wrong_settings_are_told_together(write_ini, capsys):
     ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n    cliquet.backoff = 3s\n")
     assert main(["--ini", ini, "migrate"]) == 1
     assert explanation(capsys) == (
-        "Invalid settings: cliquet.backoff = '3s': expected an integer, 0 or more; "
-        "cliquet.paginate_by = 'many': expected an integer, 0 or more"
+        "Invalid settings: "
+        "cliquet.backoff = '3s' (from the configuration): expected an integer, 0 or more; "
+        "cliquet.paginate_by = 'many' (from the configuration): expected an integer, 0 or more"
     )
 
 

@@ -526,13 +526,13 @@ def test_the_backends_of_an_application_share_the_connections():
     "url", ["sqlite:///file", "postgresql+x://localhost", "postgresql://u:secret@h:p:q/%", "host=a"]
 )
 def test_a_url_of_something_else_is_a_mistake(url):
-    with pytest.raises(ConfigurationError, match="storage_url: expected postgresql:") as caught:
+    with pytest.raises(ConfigurationError, match="storage_url = .*expected postgresql:") as caught:
         make(url)
     assert "secret" not in str(caught.value)
 
 
 def test_the_size_of_the_pool_is_an_integer():
-    with pytest.raises(ConfigurationError, match="storage_pool_size = 'many': expected an integer"):
+    with pytest.raises(ConfigurationError, match="storage_pool_size = 'many' .*: expected an int"):
         make(storage_pool_size="many")
 
 

@@ -52,10 +52,10 @@ class TestUrl:
         ],
     )
     def test_it_names_a_file(self, url, path):
-        assert parse_url("storage_url", url) == (path, DEFAULT_TIMEOUT)
+        assert parse_url(url) == (path, DEFAULT_TIMEOUT)
 
     def test_it_may_tell_the_timeout(self):
-        assert parse_url("storage_url", "sqlite:///file?timeout=2.5") == ("file", 2.5)
+        assert parse_url("sqlite:///file?timeout=2.5") == ("file", 2.5)
 
     @pytest.mark.parametrize(
         ("url", "told"),

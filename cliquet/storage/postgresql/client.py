@@ -17,13 +17,14 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import errorcodes
-from pyramid.exceptions import ConfigurationError
 from pyramid.settings import asbool
 from pyramid_retry import mark_error_retryable
 from sqlalchemy import exc
 from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet import transactions
+from cliquet.checks import invalid
+from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.postgresql.pool import QueuePoolWithMaxBacklog, make_pool
 
@@ -124,6 +125,16 @@ class Client:
     def part(self) -> _Part | None:
         """Return the part that this takes in the request, None outside of one."""
         return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
+
+    def ping(self) -> None:
+        """Try the server, for as long as a connection may take to be made, and keep none.
+
+        :raises BackendError: when it doesn't answer.
+        """
+        try:
+            self.apart("SELECT 1")
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the connections that nobody is using."""
@@ -309,7 +320,7 @@ def create_from_config(config: Any, prefix: str) -> Client:
     :raises pyramid.exceptions.ConfigurationError: when it is no URL of PostgreSQL.
     """
     settings = config.get_settings()
-    parameters = DEFAULT_PARAMETERS | _parse(f"{prefix}url", str(settings.get(f"{prefix}url")))
+    parameters = DEFAULT_PARAMETERS | _parse(settings, f"{prefix}url")
     clients: dict[Any, Client] | None = getattr(config.registry, "postgresql_clients", None)
     if clients is None:
         clients = config.registry.postgresql_clients = {}
@@ -321,19 +332,19 @@ def create_from_config(config: Any, prefix: str) -> Client:
         options = _pool_options(settings, prefix, poolclass)
         per_request = asbool(settings.get("transaction_per_request", True))
         clients[database] = Client(lambda: make_pool(poolclass, options, parameters), per_request)
+    servers.note(config.registry, f"{prefix}url", clients[database])
     return clients[database]
 
 
-def _parse(key: str, url: str) -> dict[str, str]:
+def _parse(settings: Any, key: str) -> dict[str, str]:
+    url = str(settings.get(key))
     try:
         if not url.startswith(("postgresql://", "postgres://")):
             raise ValueError
         parameters: dict[str, str] = psycopg2.extensions.parse_dsn(url)
     except (ValueError, psycopg2.Error):
-        # The URL isn't told: there may be a password in it.
-        raise ConfigurationError(
-            f"{key}: expected postgresql://user:password@host:port/database"
-        ) from None
+        expected = "postgresql://user:password@host:port/database"
+        raise invalid(settings, key, expected) from None
     return parameters
 
 
@@ -354,7 +365,5 @@ def _pool_options(settings: Any, prefix: str, poolclass: type[Pool]) -> dict[str
             try:
                 options[option] = int(value)
             except ValueError:
-                raise ConfigurationError(
-                    f"{prefix}{key} = {value!r}: expected an integer"
-                ) from None
+                raise invalid(settings, f"{prefix}{key}", "an integer") from None
     return options

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from pyramid.exceptions import ConfigurationError
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from cliquet.checks import invalid
+from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 
 #: Seconds to wait for a connection to be made, for an answer, for a connection that other
@@ -102,7 +103,8 @@ class Client:
         }
         base: Any = options.pop("connection_class", redis.Connection)
         checked: Any = type("CheckedConnection", (_Checked, base), {})
-        checked(**options)  # options that don't exist are a TypeError now
+        # Options that don't exist are a TypeError now.
+        self._probe = checked(**{**options, "socket_timeout": CONNECT_TIMEOUT})
         self._pool = redis.BlockingConnectionPool(
             max_connections=pool_size, timeout=POOL_TIMEOUT, connection_class=checked, **options
         )
@@ -126,6 +128,18 @@ class Client:
         """Delete the keys that begin with ``prefix``, unless with ``kept``, at one moment."""
         pattern = _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
         self.run(_FLUSH, [], pattern, kept, _CHUNK)
+
+    def ping(self) -> None:
+        """Try the server, for a few seconds at most, by a connection that is closed at once.
+
+        :raises BackendError: when it doesn't answer.
+        """
+        with self._translated:
+            try:
+                self._probe.send_command("PING")
+                self._probe.read_response()
+            finally:
+                self._probe.disconnect()
 
     def close(self) -> None:
         """Close the connections."""
@@ -161,12 +175,7 @@ def create_from_config(config: Any, prefix: str) -> Client:
         try:
             clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", _DEFAULT_POOL_SIZE)))
         except (TypeError, ValueError):
-            raise ConfigurationError(
-                f"{key} = {_without_password(url)!r}: expected redis://host:port/database, "
-                "rediss:// or unix:///path/to/socket?db=database"
-            ) from None
+            expected = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
+            raise invalid(settings, key, expected) from None
+    servers.note(config.registry, key, clients[url])
     return clients[url]
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"//([^:@/]*):.*@", r"//\1:***@", url)

@@ -20,6 +20,7 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet import transactions
+from cliquet.checks import invalid
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
@@ -214,7 +215,10 @@ def create_from_config(config: Any, prefix: str) -> Client:
     """
     settings = config.get_settings()
     key = f"{prefix}url"
-    path, timeout = parse_url(key, str(settings.get(key) or ""))
+    try:
+        path, timeout = parse_url(str(settings.get(key) or ""))
+    except ValueError as error:
+        raise invalid(settings, key, str(error)) from None
     clients: dict[str, Client] | None = getattr(config.registry, "sqlite_clients", None)
     if clients is None:
         clients = config.registry.sqlite_clients = {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from pyramid.exceptions import ConfigurationError
-
 #: How long a writer waits for the others, in seconds: longer than any queue of
 #: writers that is not stuck, and no longer than the usual timeout of a proxy.
 DEFAULT_TIMEOUT = 30.0
@@ -13,13 +11,12 @@ DEFAULT_TIMEOUT = 30.0
 _LONGEST_TIMEOUT = 86400.0
 
 
-def parse_url(key: str, url: str) -> tuple[str, float]:
+def parse_url(url: str) -> tuple[str, float]:
     """Return the path and the timeout, in seconds, that an ``sqlite:`` URL tells.
 
-    :param key: the setting that it comes from, for the error.
-    :raises pyramid.exceptions.ConfigurationError: when it isn't one.
+    :raises ValueError: tells what was expected, when it isn't one.
     """
-    expected = "expected sqlite:///relative/path or sqlite:////absolute/path"
+    expected = "sqlite:///relative/path or sqlite:////absolute/path"
     try:
         parts = urlsplit(url)
         if parts.scheme != "sqlite":
@@ -31,7 +28,7 @@ def parse_url(key: str, url: str) -> tuple[str, float]:
             expected += ", and ?timeout=SECONDS if needed"
         return _file(parts, path), _timeout(parts.query)
     except ValueError:
-        raise ConfigurationError(f"{key} = {_without_password(url)!r}: {expected}") from None
+        raise ValueError(expected) from None
 
 
 def _file(parts: SplitResult, path: str) -> str:
@@ -46,10 +43,3 @@ def _timeout(query: str) -> float:
     if options or not 0 < timeout <= _LONGEST_TIMEOUT:
         raise ValueError(query)
     return timeout
-
-
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    scheme, separator, credentials = head.partition("://")
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}{separator}{user}:***@{tail}" if at and colon else url

@@ -1,0 +1,177 @@
+"""What is wrong with the settings, told when the application starts, all at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+
+from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, Kind, Names, family
+from cliquet.utils import env_name, without_password
+
+#: Which extra of the distribution brings an optional package.
+EXTRAS = {"psycopg2": "postgresql", "sqlalchemy": "postgresql", "redis": "redis"}
+
+# How like another a key must be: any key, and a variable, which may be of another program.
+_LIKE, _VERY_LIKE = 0.6, 0.85
+
+
+class InvalidSettings(ConfigurationError):
+    """Some settings are wrong.
+
+    :param problems: a line for each.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        title = ["Invalid settings:"] if len(problems) > 1 else []
+        super().__init__("\n  ".join([*title, *problems]))
+
+
+class Problems:
+    """What is wrong so far: the application goes on, to find the rest, and doesn't start."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+
+    def add(self, error: ConfigurationError) -> None:
+        """Note what an error tells."""
+        self._told += error.problems if isinstance(error, InvalidSettings) else [str(error)]
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note what is wrong within the block, instead of raising it."""
+        try:
+            yield
+        except ConfigurationError as error:
+            self.add(error)
+        except Exception:
+            # What comes of a problem that is noted is none of its own.
+            if not self._told:
+                raise
+
+    def tell(self) -> None:
+        """Raise what was noted, if anything was.
+
+        :raises InvalidSettings: tells each problem.
+        """
+        if self._told:
+            raise InvalidSettings(*self._told)
+
+
+def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSettings:
+    """Return the error that tells a setting, its value, where it came from, what was expected.
+
+    :param key: a bare key. A password in its value isn't told.
+    :param expected: in words.
+    """
+    form, source = _source(settings, key)
+    value = settings.get(key) if settings.get(key) is not None else ""
+    shown = without_password(value) if isinstance(value, str) else value
+    return InvalidSettings(f"{form} = {shown!r} (from {source}): expected {expected}")
+
+
+def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
+    """Return the key as it was written, and where."""
+    forms = list(Names(settings.get("project_name") or "").forms(bare))
+    for form in reversed(forms):
+        if env_name(form) in os.environ:
+            return bare, f"the environment variable {env_name(form)}"
+    written = next((form for form in reversed(forms) if form in settings), bare)
+    return written, "the configuration"
+
+
+def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSettings]]:
+    """Return the bare keys whose values are none of their kind, and the errors that tell so.
+
+    Empty values and the defaults are right.
+    """
+    for key, kind in _kinds(settings):
+        value = settings.get(key)
+        if value in (None, "", DEFAULT_SETTINGS.get(key)):
+            continue
+        try:
+            kind.parse(value)
+        except ImportError as error:
+            yield key, invalid(settings, key, f"{kind.expected}: {_missing(error)}")
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
+            yield key, invalid(settings, key, kind.expected)
+
+
+def _kinds(settings: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
+    table = {setting.key: setting.kind for setting in SETTINGS}
+    yield from table.items()
+    for key in settings:
+        kind = family(key)
+        if kind is not None and key not in table:
+            yield key, kind
+
+
+def _missing(error: ImportError) -> str:
+    """Tell what could not be imported, and how to install it if it is an optional package."""
+    package = (error.name or "").partition(".")[0]
+    if package in EXTRAS:
+        return f"the package {package} is missing (pip install cliquet[{EXTRAS[package]}])"
+    return str(error)
+
+
+def unknown_keys(
+    settings: Mapping[str, Any], declared: Iterable[str]
+) -> Iterator[tuple[str, str | None]]:
+    """Return the prefixed keys that nobody knows, and the known ones that are most like them.
+
+    Of the variables of the environment only those that are very like a known one.
+
+    :param declared: the bare keys that are known.
+    """
+    known = set(declared)
+    names = Names(settings.get("project_name") or "")
+    for key in settings:
+        bare = names.bare(key)
+        if bare != key and not ({bare, key} & known or family(bare)):
+            meant = _nearest(bare, known, _LIKE)
+            yield key, meant and key.removesuffix(bare) + meant
+    variables = {env_name(key) for key in known}
+    for name in os.environ:
+        bare = names.bare_variable(name)
+        if bare != name and bare not in variables and not family(bare.lower()):
+            meant = _nearest(bare, variables, _VERY_LIKE)
+            if meant:
+                yield name, name.removesuffix(bare) + meant
+
+
+def _nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+
+
+def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
+    """Return the object whose dotted name is the setting ``key``.
+
+    :param expected: what it should be, in words.
+    :param default: the name when the setting is empty.
+    :raises InvalidSettings: when it can't be imported.
+    """
+    settings = config.get_settings()
+    try:
+        return config.maybe_dotted(settings.get(key) or default)
+    except ImportError as error:
+        raise invalid(settings, key, f"{expected}: {_missing(error)}") from error
+    except (AttributeError, ValueError) as error:
+        raise invalid(settings, key, f"{expected}: {error}") from error
+
+
+def load_module(config: Any, key: str, default: Any = None) -> Any:
+    """Return the module whose dotted name is the setting ``key``, which has ``load_from_config``.
+
+    :param default: the name when the setting is empty.
+    :raises InvalidSettings: when there is none.
+    """
+    expected = "a module with load_from_config"
+    module = load_named(config, key, expected, default)
+    if not callable(getattr(module, "load_from_config", None)):
+        raise invalid(config.get_settings(), key, expected)
+    return module

@@ -1,0 +1,330 @@
+"""What is wrong with the settings is told when the application starts, all at once."""
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationError
+from pyramid.paster import get_app
+
+import cliquet
+from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
+from tests import redis_server, servers
+
+
+def refused(settings, **options):
+    """The lines that tell what is wrong with the settings."""
+    config = Configurator(settings={"userid_hmac_secret": "x", **settings})
+    with pytest.raises(ConfigurationError) as raised:
+        cliquet.initialize(config, **{"version": "1.0", "project_name": "myapp", **options})
+    lines = str(raised.value).splitlines()
+    return lines if len(lines) == 1 else [line.strip() for line in lines[1:]]
+
+
+def started(settings, *includes, **options):
+    config = Configurator(settings={"userid_hmac_secret": "x", **settings})
+    cliquet.initialize(config, **{"version": "1.0", "project_name": "myapp", **options})
+    for include in includes:
+        config.include(include)
+    return config.make_wsgi_app()
+
+
+def make_app(global_config, **settings):
+    """Be the application of a configuration file."""
+    return started(settings)
+
+
+WRONG = {
+    "batch_max_requests": ("lots", "an integer, 0 or more"),
+    "backoff": ("-1", "an integer, 0 or more"),
+    "eos": ("never", "a date (ISO 8601)"),
+    "readonly": ("perhaps", "true or false"),
+    "retry_after_seconds": (1.5, "an integer, 0 or more"),
+    "http_api_version": ("one", "a version, as 1.0"),
+    "storage_max_overflow": ("some", "an integer"),
+    "id_generator": ("no.such.class", "the dotted name of what can be imported: No module named"),
+    "includes": ("json no.such", "a list of dotted names of what can be imported: No module"),
+    "initialization_sequence": ("no.such.step", "a list of dotted names of what can be imported"),
+    "logging_renderer": ("cliquet.logs:Nothing", "the dotted name of what can be imported"),
+    "multiauth.groupfinder": (".relative", "the dotted name of what can be imported"),
+    "statsd_backend": ("json", "a module with load_from_config"),
+    "mushroom_cache_expires_seconds": ("soon", "an integer, 0 or more"),
+    "collection_mushroom_get_enabled": ("maybe", "true or false"),
+}
+
+
+def test_all_values_that_are_none_of_their_kind_are_told_at_once():
+    told = refused({key: value for key, (value, _) in WRONG.items()})
+    assert len(told) == len(WRONG)
+    for key, (value, expected) in WRONG.items():
+        start = f"{key} = {value!r} (from the configuration): expected {expected}"
+        assert [line for line in told if line.startswith(start)], key
+
+
+def test_mistakes_of_any_sort_are_told_at_once():
+    told = refused(
+        {
+            "cliquet.batch_max_requests": "lots",
+            "myapp.storage_backend": "cliquet.storage.redis",
+            "storage_url": "postgresql://me:secret@db/x",
+            "permission_backend": "no.such",
+            "statsd_url": "http://localhost:8125",
+            "event_listeners": "one two",
+            "event_listeners.one.use": "json",
+            "event_listeners.two.use": "tests.not_a_listener",
+            "multiauth.policies": "basicauth fxa",
+        },
+        version=None,
+    )
+    assert sorted(line.partition(": expected")[0] for line in told) == [
+        "No version: give one to cliquet.initialize(), or set project_version",
+        "cliquet.batch_max_requests = 'lots' (from the configuration)",
+        "cliquet.storage_url = 'postgresql://me:***@db/x' (from the configuration)",
+        "event_listeners.one.use = 'json' (from the configuration)",
+        "event_listeners.two.use = 'tests.not_a_listener' (from the configuration)",
+        "multiauth.policies = 'basicauth fxa' (from the configuration)",
+        "permission_backend = 'no.such' (from the configuration)",
+        "statsd_url = 'http://localhost:8125' (from the configuration)",
+    ]
+
+
+def test_mistakes_of_a_file_and_of_variables_are_told_with_their_place(tmp_path, monkeypatch):
+    ini = tmp_path / "app.ini"
+    ini.write_text(
+        "[app:main]\nuse = call:tests.test_checks:make_app\n"
+        "cliquet.batch_max_requests = lots\ncliquet.eos = 2069-01-01\nmyapp.backoff = soon\n"
+    )
+    monkeypatch.setenv("CLIQUET_EOS", "never")
+    monkeypatch.setenv("READONLY", "perhaps")
+    monkeypatch.setenv("MYAPP_CACHE_BACKEND", "cliquet.cache.nowhere")
+    with pytest.raises(ConfigurationError) as raised:
+        get_app(str(ini))
+    assert sorted(line.partition(": expected")[0] for line in str(raised.value).splitlines()) == [
+        "  cache_backend = 'cliquet.cache.nowhere' "
+        "(from the environment variable MYAPP_CACHE_BACKEND)",
+        "  cliquet.batch_max_requests = 'lots' (from the configuration)",
+        "  eos = 'never' (from the environment variable CLIQUET_EOS)",
+        "  myapp.backoff = 'soon' (from the configuration)",
+        "  readonly = 'perhaps' (from the environment variable READONLY)",
+        "Invalid settings:",
+    ]
+
+
+def test_one_mistake_is_told_in_a_line():
+    (told,) = refused({"paginate_by": "many"})
+    assert told.startswith("paginate_by = 'many'")
+
+
+def test_what_comes_of_a_mistake_is_not_told():
+    (told,) = refused({"paginate_by": "x", "initialization_sequence": "tests.test_checks.broken"})
+    assert told.startswith("paginate_by")
+
+
+def test_failure_of_a_step_without_a_mistake_is_raised():
+    config = Configurator(settings={"initialization_sequence": "tests.test_checks.broken"})
+    with pytest.raises(ZeroDivisionError):
+        cliquet.initialize(config, version="1.0", project_name="x")
+
+
+def broken(config):
+    """Be a step that fails."""
+    return 1 / 0
+
+
+def test_empty_values_and_the_defaults_are_right():
+    started(dict.fromkeys((key for key in WRONG if key != "initialization_sequence"), ""))
+    started(dict(DEFAULT_SETTINGS, userid_hmac_secret="x"))
+
+
+@pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
+@pytest.mark.parametrize("module", ["no.such", "cliquet.nothing", "json", "cliquet.utils:json"])
+def test_backend_that_is_none_is_told(kind, module):
+    (told,) = refused({f"cliquet.{kind}_backend": module})
+    assert told.startswith(
+        f"cliquet.{kind}_backend = '{module}' (from the configuration): "
+        "expected a module with load_from_config"
+    )
+
+
+@pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
+@pytest.mark.parametrize(
+    ("engine", "url", "expected"),
+    [
+        ("redis", "sqlite:///file", "redis://"),
+        ("sqlite", "redis://localhost", "sqlite:///"),
+        ("postgresql", "redis://me:secret@localhost", "postgresql://"),
+        ("postgresql", "host=db password=secret", "postgresql://"),
+    ],
+)
+def test_url_of_another_kind_is_told_without_its_password(kind, engine, url, expected):
+    settings = {f"{kind}_backend": f"cliquet.{kind}.{engine}", f"cliquet.{kind}_url": url}
+    (told,) = refused(settings)
+    assert told.startswith(f"cliquet.{kind}_url = ")
+    assert f"(from the configuration): expected {expected}" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("package", "engine", "extra"),
+    [
+        ("psycopg2", "postgresql", "postgresql"),
+        ("sqlalchemy", "postgresql", "postgresql"),
+        ("redis", "redis", "redis"),
+    ],
+)
+def test_missing_package_is_told_with_what_to_install(package, engine, extra):
+    program = f"""
+        import sys
+        sys.modules[{package!r}] = None
+        import cliquet
+        from pyramid.config import Configurator
+        settings = {{"storage_backend": "cliquet.storage.{engine}"}}
+        cliquet.initialize(Configurator(settings=settings), version="1.0", project_name="x")
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=os.getcwd())
+    assert (
+        f"storage_backend = 'cliquet.storage.{engine}' (from the configuration): expected a module "
+        f"with load_from_config: the package {package} is missing (pip install cliquet[{extra}])"
+    ) in result.stderr
+
+
+# Keys that nobody knows.
+
+
+@pytest.fixture
+def warnings(caplog):
+    """A function that returns what was warned of."""
+    caplog.set_level(logging.WARNING, "cliquet")
+    return lambda: caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("cliquet.paginate_bi", "cliquet.paginate_by"),
+        ("cliquet.storage_backends", "cliquet.storage_backend"),
+        ("myapp.userid_hmac_secrte", "myapp.userid_hmac_secret"),
+        ("myapp.shiny", "myapp.shiny_color"),
+        ("cliquet.collection_mushroom_gett_enabled", None),
+        ("cliquet.zzz", None),
+    ],
+)
+def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
+    started({key: "1"}, default_settings={"shiny_color": "red"})
+    hint = f": is {meant} meant?" if meant else ""
+    assert warnings() == [f"{key} is no setting that is known{hint}"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "paginate_bi",
+        "cliquet.own",
+        "myapp.own",
+        "cliquet.plugged",
+        "cliquet_plugin.colour",
+        "cliquet.storage_poolclass",
+        "cliquet.collection_mushroom_get_enabled",
+        "cliquet.mushroom_read_principals",
+        "myapp.mushroom_cache_expires_seconds",
+        "cliquet.multiauth.policy.basicauth.realm",
+        "cliquet.event_listeners.mine.use",
+    ],
+)
+def test_key_that_is_declared_or_of_a_family_is_known(warnings, key):
+    value = "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog" if "pool" in key else "1"
+    started({key: value}, plugin, default_settings={"own": "the application's own"})
+    assert warnings() == []
+
+
+def plugin(config):
+    """Be a plugin that declares its settings."""
+    load_default_settings(config, {"cliquet.plugged": True, "cliquet_plugin.colour": "red"})
+
+
+def test_unknown_variable_is_warned_of_when_it_is_very_like_a_known_one(warnings, monkeypatch):
+    monkeypatch.setenv("CLIQUET_STORAGE_BAKEND", "cliquet.storage.memory")
+    monkeypatch.setenv("MYAPP_PAGINATE_BYE", "3")
+    monkeypatch.setenv("CLIQUET_PORT_80_TCP", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("CLIQUET_MULTIAUTH_POLICY_BASIC_AUTH_USE", "x")
+    started({})
+    assert sorted(warnings()) == [
+        "CLIQUET_STORAGE_BAKEND is no setting that is known: is CLIQUET_STORAGE_BACKEND meant?",
+        "MYAPP_PAGINATE_BYE is no setting that is known: is MYAPP_PAGINATE_BY meant?",
+    ]
+
+
+# Servers that are down.
+
+
+def url_that_is_down(scheme, credentials="me:secret@"):
+    return f"{scheme}://{credentials}127.0.0.1:{servers.free_port()}/0"
+
+
+def backends(engine, url):
+    kinds = ("storage", "permission", "cache")
+    return {f"{kind}_backend": f"cliquet.{kind}.{engine}" for kind in kinds} | {
+        f"{kind}_url": url for kind in kinds
+    }
+
+
+@pytest.mark.parametrize(("engine", "scheme"), [("postgresql", "postgres"), ("redis", "redis")])
+def test_server_that_is_down_is_one_line_without_password(caplog, engine, scheme):
+    url = url_that_is_down(scheme)
+    app = started(backends(engine, url))
+    (line,) = caplog.messages
+    shown = url.replace("secret", "***")
+    assert line.startswith(f"storage_url, permission_url, cache_url: {shown} doesn't answer: ")
+    assert "refused" in line
+    assert "\n" not in line and "secret" not in caplog.text
+    assert app.registry.storage
+
+
+def test_each_server_that_is_down_has_its_line(caplog):
+    settings = backends("redis", url_that_is_down("redis"))
+    settings["cache_url"] = url_that_is_down("redis")
+    started(settings)
+    assert [line.partition(":")[0] for line in caplog.messages] == [
+        "storage_url, permission_url",
+        "cache_url",
+    ]
+
+
+def test_redis_that_hangs_is_told_of(caplog):
+    server = redis_server.Server()
+    try:
+        server.pause()
+        started({"cache_backend": "cliquet.cache.redis", "cache_url": server.url()})
+        (line,) = caplog.messages
+        assert line.startswith(f"cache_url: {server.url()} doesn't answer: TimeoutError")
+    finally:
+        server.resume()
+        server.close()
+
+
+def test_nothing_is_told_of_servers_that_are_up_and_no_connection_stays(caplog):
+    url = servers.postgresql_url()
+    name = f"start-{os.getpid()}"
+    mark = "&" if "?" in url else "?"
+    app = started(backends("postgresql", f"{url}{mark}application_name={name}"))
+    started(backends("redis", redis_server.database_url(3)))
+    assert caplog.messages == []
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+    (client,) = started(backends("postgresql", url)).registry.servers
+    deadline = 1000
+    while client.read(statement, [name]) != [(0,)] and deadline:
+        deadline -= 1
+    assert client.read(statement, [name]) == [(0,)]
+    assert app.registry.storage
+
+
+def test_start_makes_no_file_of_sqlite(caplog, tmp_path):
+    path = tmp_path / "file.sqlite"
+    started(backends("sqlite", f"sqlite:///{path}"))
+    assert not path.exists()
+    assert caplog.messages == []
