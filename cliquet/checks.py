@@ -97,7 +97,7 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
         try:
             kind.parse(value)
         except ImportError as error:
-            yield key, invalid(settings, key, f"{kind.expected}: {_missing(error)}")
+            yield key, invalid(settings, key, f"{kind.expected}: {_reason(error)}")
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
             yield key, invalid(settings, key, kind.expected)
 
@@ -111,9 +111,9 @@ def _kinds(settings: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
             yield key, kind
 
 
-def _missing(error: ImportError) -> str:
-    """Tell what could not be imported, and how to install it if it is an optional package."""
-    package = (error.name or "").partition(".")[0]
+def _reason(error: Exception) -> str:
+    """Tell why a name can't be imported, and what to install if it is for an optional package."""
+    package = str(getattr(error, "name", None)).partition(".")[0]
     if package in EXTRAS:
         return f"the package {package} is missing (pip install cliquet[{EXTRAS[package]}])"
     return str(error)
@@ -158,10 +158,8 @@ def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any
     settings = config.get_settings()
     try:
         return config.maybe_dotted(settings.get(key) or default)
-    except ImportError as error:
-        raise invalid(settings, key, f"{expected}: {_missing(error)}") from error
-    except (AttributeError, ValueError) as error:
-        raise invalid(settings, key, f"{expected}: {error}") from error
+    except (AttributeError, ImportError, ValueError) as error:
+        raise invalid(settings, key, f"{expected}: {_reason(error)}") from error
 
 
 def load_module(config: Any, key: str, default: Any = None) -> Any:

@@ -12,6 +12,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.paster import get_app
 
 import cliquet
+from cliquet import checks
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from tests import redis_server, servers
 
@@ -191,6 +192,14 @@ def test_missing_package_is_told_with_what_to_install(package, engine, extra):
         f"storage_backend = 'cliquet.storage.{engine}' (from the configuration): expected a module "
         f"with load_from_config: the package {package} is missing (pip install cliquet[{extra}])"
     ) in result.stderr
+
+
+def test_package_of_an_extra_is_told_wherever_it_is_missing(monkeypatch):
+    monkeypatch.setitem(checks.EXTRAS, "riak", "riaks")
+    settings = {"cache_backend": "riak.cache", "multiauth.policies": "a"}
+    one, other = refused({**settings, "multiauth.policy.a.use": "riak.policies.Policy"})
+    assert "the package riak is missing (pip install cliquet[riaks])" in one
+    assert "the package riak is missing (pip install cliquet[riaks])" in other
 
 
 # Keys that nobody knows.
