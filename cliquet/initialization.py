@@ -17,7 +17,16 @@ from pyramid.settings import asbool
 from pyramid.tweens import INGRESS
 from pyramid_multiauth import MultiAuthPolicySelected, MultiAuthSecurityPolicy
 
-from cliquet import authentication, cache, errors, events, logs, permission, storage, utils
+from cliquet import (
+    authentication,
+    cache,
+    errors,
+    listeners,
+    logs,
+    permission,
+    storage,
+    utils,
+)
 from cliquet.authorization import SecurityPolicy
 from cliquet.checks import (
     Problems,
@@ -27,7 +36,6 @@ from cliquet.checks import (
     unknown_keys,
     wrong_values,
 )
-from cliquet.listeners import ListenerBase
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
@@ -362,40 +370,7 @@ def setup_statsd(config: Any) -> None:
 
 def setup_listeners(config: Any) -> None:
     """Subscribe the listeners of the setting ``event_listeners``."""
-    problems = Problems()
-    for name in setting_list(config.get_settings()["event_listeners"]):
-        with problems.noted():
-            _subscribe(config, name)
-    problems.tell()
-
-
-def _subscribe(config: Any, name: str) -> None:
-    settings, registry = config.get_settings(), config.registry
-    prefix = f"event_listeners.{name}."
-    keys = ("use", "actions", "resources")
-    load_default_settings(config, {f"{prefix}{key}": "" for key in keys})
-    listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
-    if not isinstance(listener, ListenerBase):
-        expected = (
-            "a module whose load_from_config returns an instance of cliquet.listeners.ListenerBase"
-        )
-        raise invalid(settings, f"{prefix}use", expected)
-    actions, resources = _filters(settings, prefix)
-    if registry.statsd is not None:
-        listener = registry.statsd.timer(f"listeners.{name}")(listener.__call__)
-    for event in (events.AfterResourceRead, events.AfterResourceChanged):
-        config.add_subscriber(listener, event, for_actions=actions, for_resources=resources)
-
-
-def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
-    """Return the actions and the resources that a listener hears; no resource means all."""
-    names = setting_list(settings[f"{prefix}actions"]) or ("create", "update", "delete")
-    try:
-        actions = events.ACTIONS.from_string_list(names)
-    except ValueError as error:
-        known = ", ".join(action.value for action in events.ACTIONS)
-        raise invalid(settings, f"{prefix}actions", f"some of {known}") from error
-    return actions, setting_list(settings[f"{prefix}resources"])
+    listeners.setup_listeners(config)
 
 
 # Around the application.

@@ -30,8 +30,12 @@ POOL_TIMEOUT = 10
 #: A connection that was idle for as many seconds is tried before it is used.
 HEALTH_CHECK_INTERVAL = 30
 
+DEFAULT_POOL_SIZE = 25
+
+#: What a URL must be.
+EXPECTED = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
+
 _SCHEMES = ("redis://", "rediss://", "unix://")
-_DEFAULT_POOL_SIZE = 25
 _CHUNK = 1000
 
 _SPECIAL_IN_PATTERNS = re.compile(rb"([*?\[\]\\^-])")
@@ -86,18 +90,21 @@ class Client:
     :param url: ``redis://``, ``rediss://`` or ``unix://``; its query may have the options of
         the driver's connections.
     :param pool_size: how many connections there are at most.
+    :param timeout: seconds, instead of each of those above.
     :raises ValueError: when it is no such URL.
     """
 
-    def __init__(self, url: str, pool_size: int = _DEFAULT_POOL_SIZE) -> None:
+    def __init__(
+        self, url: str, pool_size: int = DEFAULT_POOL_SIZE, timeout: float | None = None
+    ) -> None:
         if not url.startswith(_SCHEMES):
             raise ValueError(url)
         # A command is never sent twice: the first may have been run.
         options = {
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
-            "socket_connect_timeout": CONNECT_TIMEOUT,
-            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": timeout or CONNECT_TIMEOUT,
+            "socket_timeout": timeout or SOCKET_TIMEOUT,
             "health_check_interval": HEALTH_CHECK_INTERVAL,
             **parse_url(url),
         }
@@ -106,7 +113,10 @@ class Client:
         # Options that don't exist are a TypeError now.
         self._probe = checked(**{**options, "socket_timeout": CONNECT_TIMEOUT})
         self._pool = redis.BlockingConnectionPool(
-            max_connections=pool_size, timeout=POOL_TIMEOUT, connection_class=checked, **options
+            max_connections=pool_size,
+            timeout=timeout or POOL_TIMEOUT,
+            connection_class=checked,
+            **options,
         )
         self._redis = redis.Redis(connection_pool=self._pool)
         self._translated = _Translated()
@@ -136,7 +146,8 @@ class Client:
         """
         with self._translated:
             try:
-                self._probe.send_command("PING")
+                self._probe.connect()
+                self._probe.send_command("PING", check_health=False)
                 self._probe.read_response()
             finally:
                 self._probe.disconnect()
@@ -173,9 +184,8 @@ def create_from_config(config: Any, prefix: str) -> Client:
         clients = config.registry.redis_clients = {}
     if url not in clients:
         try:
-            clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", _DEFAULT_POOL_SIZE)))
+            clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", DEFAULT_POOL_SIZE)))
         except (TypeError, ValueError):
-            expected = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
-            raise invalid(settings, key, expected) from None
+            raise invalid(settings, key, EXPECTED) from None
     servers.note(config.registry, key, clients[url])
     return clients[url]
