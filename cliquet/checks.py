@@ -10,7 +10,8 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, Kind, Names, family
+from cliquet.kinds import Kind
+from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, Names, family
 from cliquet.utils import env_name, without_password
 
 #: Which extra of the distribution brings an optional package.

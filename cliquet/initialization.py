@@ -36,6 +36,7 @@ from cliquet.checks import (
     unknown_keys,
     wrong_values,
 )
+from cliquet.kinds import parse_date
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
@@ -44,7 +45,6 @@ from cliquet.settings import (
     declared_settings,
     defined_forms,
     load_default_settings,
-    parse_date,
 )
 from cliquet.transactions import runs_again
 from cliquet.utils import setting_list

@@ -4,7 +4,8 @@ import pytest
 from pyramid.config import Configurator
 
 import cliquet
-from cliquet.settings import SETTINGS, integer_or_none, load_default_settings, parse_date
+from cliquet.kinds import parse_date
+from cliquet.settings import SETTINGS, integer_or_none, load_default_settings
 
 
 def loaded(settings, defaults=None, project="myapp"):

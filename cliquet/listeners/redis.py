@@ -17,8 +17,9 @@ import logging
 from typing import Any
 
 from cliquet.checks import invalid
+from cliquet.kinds import NATURAL
 from cliquet.listeners import ListenerBase
-from cliquet.settings import NATURAL, load_default_settings
+from cliquet.settings import load_default_settings
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.redis.client import DEFAULT_POOL_SIZE, EXPECTED, Client

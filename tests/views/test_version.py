@@ -33,7 +33,7 @@ def test_missing_file_or_wrong_content_is_told_at_start_up(serve, path, content)
         path.write_text(content, encoding="latin-1")
     with pytest.raises(ConfigurationError) as raised:
         serve({"cliquet.version_json_path": str(path)})
-    expected = f"version_json_path = {str(path)!r}: expected a file that holds a JSON object"
+    expected = f"version_json_path = {str(path)!r} (from the configuration): expected a file"
     assert expected in str(raised.value)
 
 
