@@ -9,6 +9,7 @@ import io
 import json
 import uuid
 from base64 import b64encode
+from collections import Counter
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -146,6 +147,8 @@ class Client:
     def __init__(self, app, user=""):
         self.app = app
         self.user = new_id() if user == "" else user
+        #: How many answers of each status there were.
+        self.statuses = Counter()
 
     def send(self, method, path, query="", body=None, headers=()):
         """Send a request, and return the answer, once it was found to be one of the protocol.
@@ -154,7 +157,18 @@ class Client:
         :param body: bytes as they are, anything else as JSON.
         :param headers: values may be any text.
         """
-        environ = self._environ(method, path, query, body, dict(headers))
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {} if content is None else {"Content-Type": "application/json"}
+        if self.user is not None:
+            sent["Authorization"] = basic(self.user)
+        sent |= dict(headers)
+        answer = self._exchange(method, f"/v1{path}", query, content, sent)
+        self.statuses[answer.status] += 1
+        check(answer, method, any(name.upper() == "ORIGIN" for name in sent))
+        return answer
+
+    def _exchange(self, method, path, query, content, headers):
+        environ = self._environ(method, path, query, content, headers)
         started = []
 
         def start_response(status, headers, exc_info=None):
@@ -162,29 +176,24 @@ class Client:
 
         chunks = self.app(environ, start_response)
         try:
-            content = b"".join(chunks)
+            received = b"".join(chunks)
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
-        status, received = started[-1]
-        for name, value in received:
+        status, headers = started[-1]
+        for name, value in headers:
             # PEP 3333; what isn't so would let somebody write the headers of others.
             assert (
                 value.replace("\t", "").isprintable() and name.isascii() and name.isprintable()
             ), (name, value)
             value.encode("latin-1")
-        answer = Answer(int(status.split()[0]), dict(received), content)
-        check(answer, method, "HTTP_ORIGIN" in environ)
-        return answer
+        return Answer(int(status.split()[0]), dict(headers), received)
 
-    def _environ(self, method, path, query, body, headers):
-        payload = body if isinstance(body, bytes) else b""
-        if body is not None and not isinstance(body, bytes):
-            payload = json.dumps(body).encode()
+    def _environ(self, method, path, query, content, headers):
         environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(f"/v1{path}").decode("latin-1"),
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
             "QUERY_STRING": query,
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
@@ -193,18 +202,15 @@ class Client:
             "HTTP_HOST": "localhost",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(payload),
+            "wsgi.input": io.BytesIO(content or b""),
             "webob.is_body_seekable": True,  # no copies of large bodies in files
             "wsgi.errors": io.StringIO(),
             "wsgi.multithread": True,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
         }
-        if body is not None:
-            environ["CONTENT_TYPE"] = "application/json"
-            environ["CONTENT_LENGTH"] = str(len(payload))
-        if self.user is not None:
-            environ["HTTP_AUTHORIZATION"] = basic(self.user)
+        if content is not None:
+            environ["CONTENT_LENGTH"] = str(len(content))
         for name, value in headers.items():
             key = name.upper().replace("-", "_")
             environ[key if key.startswith("CONTENT_") else f"HTTP_{key}"] = value
@@ -216,17 +222,20 @@ class Client:
         assert answer.status == 201, answer
         return answer.data
 
-    def walk(self, path, query, most=1000):
-        """Return the records of all pages."""
-        records = []
+    def pages(self, path, query, most=1000):
+        """Yield the answers that have the pages of a list."""
         for _ in range(most):
             answer = self.send("GET", path, query)
             assert answer.status == 200, answer
-            records += answer.data
+            yield answer
             if "Next-Page" not in answer.headers:
-                return records
+                return
             query = answer.headers["Next-Page"].partition("?")[2]
         raise AssertionError("pages without an end")
+
+    def walk(self, path, query, most=1000):
+        """Return the records of all pages."""
+        return [record for answer in self.pages(path, query, most) for record in answer.data]
 
 
 def check(answer, method, has_origin):

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import waitress
 
-from tests.attacked import make_app_on
+from tests.attacked import Answer, Client, make_app_on
 from tests.servers import PATIENCE, die_with_parent
 
 _ROOT = Path(__file__).parent.parent
@@ -96,6 +97,39 @@ def http_servers(engine, url, processes=2, threads=8, **settings):
             for server in servers:
                 error.add_note(f"{server.url} wrote:\n{server.errors()}")
             raise
+
+
+class HTTPClient(Client):
+    """Somebody who uses the application through a server, on a connection that is kept.
+
+    One thread at a time may use it.
+    """
+
+    def __init__(self, server, user=""):
+        super().__init__(server, user)
+        self._connection = HTTPConnection(server.host, server.port, timeout=PATIENCE)
+
+    def _exchange(self, method, path, query, content, headers):
+        target = f"{path}?{query}" if query else path
+        self._connection.request(method, target, content, headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+
+    def close(self):
+        self._connection.close()
+
+
+@contextmanager
+def connecting(servers):
+    """Give a function of a user and a number, which returns a client of one of the servers."""
+    with ExitStack() as opened:
+
+        def connect(user, number):
+            client = HTTPClient(servers[number % len(servers)], user)
+            opened.callback(client.close)
+            return client
+
+        yield connect
 
 
 def _serve(engine, url, threads, settings, parent):

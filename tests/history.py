@@ -1,0 +1,246 @@
+"""A history of one list: many write, others poll, and all of them keep what they are told.
+
+In the end the acknowledged changes, applied in the order of their timestamps, must explain each
+answer to the writers, the list, and each replica of those who polled (guarantees 1, 2, 4, 6, 7
+and 8 of the documentation of the backends).
+"""
+
+import itertools
+import random
+import threading
+import time
+from collections import defaultdict
+from functools import partial
+from typing import NamedTuple
+
+from tests.attacked import new_id
+from tests.scenarios import together
+
+PATH = "/spores"
+#: The most pages of a list.
+MOST = 1_000_000
+#: The pages of those who poll: each query is that of one of them.
+POLLS = ("_sort=last_modified", "_sort=last_modified&_limit=7", "_limit=50")
+
+#: How many values there are of the field that deletions of many records filter by.
+TAGS = 5
+_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+_WEIGHTS = (3, 2, 4, 1)
+
+
+class Change(NamedTuple):
+    """An acknowledged write of one record, tombstones included."""
+
+    time: int
+    method: str
+    status: int
+    sent: dict
+    record: dict
+
+
+class Writer:
+    """Writes a little of everything, to records of its own and to those that all write to.
+
+    :param shared: the ids of the latter.
+    """
+
+    def __init__(self, client, number, shared):
+        self.client = client
+        self.changes = []
+        self._field = f"writer{number}"
+        self._random = random.Random(number)
+        self._shared = shared
+
+    def step(self):
+        """Send a request, alone or in a batch, or delete what has a tag."""
+        kind = self._random.random()
+        if kind < 0.05:
+            self._delete_some()
+        elif kind < 0.25:
+            self._send_batch([self._item() for _ in range(4)])
+        else:
+            self._send(self._item())
+
+    def _item(self):
+        (method,) = self._random.choices(_METHODS, _WEIGHTS)
+        path = f"{PATH}/{self._random.choice(self._shared)}"
+        data = {self._field: self._random.random()}
+        if method == "POST":
+            path = PATH
+            data |= {"id": new_id(), "tag": self._random.randrange(TAGS)}
+        body = {} if method == "DELETE" else {"body": {"data": data}}
+        return {"method": method, "path": path, **body}
+
+    def _send(self, item):
+        answer = self.client.send(item["method"], item["path"], body=item.get("body"))
+        self._note(item, answer.status, answer.json)
+
+    def _send_batch(self, items):
+        answer = self.client.send("POST", "/batch", body={"requests": items})
+        assert answer.status == 200, answer
+        for item, response in zip(items, answer.json["responses"], strict=True):
+            self._note(item, response["status"], response["body"])
+
+    def _delete_some(self):
+        answer = self.client.send("DELETE", PATH, f"tag={self._random.randrange(TAGS)}")
+        assert answer.status == 200, answer
+        for record in answer.data:
+            self._note({"method": "DELETE"}, answer.status, {"data": record})
+
+    def _note(self, item, status, body):
+        if status == 404 and item["method"] in ("PATCH", "DELETE"):
+            return
+        assert status in (200, 201), (item, status, body)
+        record = body["data"]
+        sent = item["body"]["data"] if "body" in item else {}
+        change = Change(record["last_modified"], item["method"], status, sent, record)
+        self.changes.append(change)
+
+
+class Poller:
+    """A client that keeps what it was told, and asks for what is new.
+
+    :param clients: of one user, asked in turn.
+    :param query: how it wants its pages.
+    """
+
+    def __init__(self, clients, query):
+        self.query = query
+        self.known = {}
+        #: All that it was ever told, by timestamp.
+        self.told = {}
+        self.faults = []
+        self._clients = itertools.cycle(clients)
+        self._time = 1
+
+    def poll(self):
+        query = f'_since="{self._time}"&{self.query}'
+        pages = next(self._clients).pages(PATH, query, MOST)
+        first = next(pages)
+        tag = int(first.headers["ETag"].strip('"'))
+        if tag < self._time:
+            self.faults.append(f"ETag {tag} after {self._time}")
+        self._time = tag
+        for answer in itertools.chain([first], pages):
+            for record in answer.data:
+                self._learn(record)
+
+    def _learn(self, record):
+        told = self.told.setdefault(record["last_modified"], record)
+        if told != record:
+            self.faults.append(f"{told} and {record} have one timestamp")
+        self.known.pop(record["id"], None)
+        if "deleted" not in record:
+            self.known[record["id"]] = record
+
+
+class History:
+    """What writers and pollers of one new user were told, and whether it is true.
+
+    :param connect: returns a client of a user, for a number.
+    :param writes: at least as many are acknowledged.
+    :param seconds: and it lasts at least as long.
+    """
+
+    def __init__(self, connect, writers=6, writes=0, seconds=0):
+        self._user = new_id()
+        self._connect = partial(connect, self._user)
+        shared = [new_id() for _ in range(writers)]
+        self.writers = [Writer(self._connect(n), n, shared) for n in range(writers)]
+        self.pollers = [Poller([self._connect(0), self._connect(1)], query) for query in POLLS]
+        self.polls = 0
+        self._share = writes / writers
+        self._seconds = seconds
+        self._working = set(self.writers)
+        #: What is wrong, by kind.
+        self.faults = defaultdict(list)
+
+    @property
+    def acknowledged(self):
+        """How many writes were acknowledged."""
+        return sum(len(writer.changes) for writer in self.writers)
+
+    def play(self, patience=None):
+        """Write and poll, then find the faults.
+
+        :param patience: for how many seconds, at most.
+        """
+        until = time.monotonic() + self._seconds
+        calls = [partial(self._guarded, partial(self._write, w, until)) for w in self.writers]
+        calls += [partial(self._guarded, partial(self._poll, poller)) for poller in self.pollers]
+        together(calls, patience)
+        self._judge()
+
+    def _guarded(self, work):
+        try:
+            work()
+        except Exception as error:
+            self.faults["wrong answers"].append(repr(error))
+
+    def _write(self, writer, until):
+        try:
+            while len(writer.changes) < self._share or time.monotonic() < until:
+                writer.step()
+        finally:
+            self._working.discard(writer)
+
+    def _poll(self, poller):
+        while self._working:
+            poller.poll()
+            self.polls += 1
+        poller.poll()
+
+    def _judge(self):
+        client = self._connect(0)
+        listed = {record["id"]: record for record in client.walk(PATH, "_limit=100", MOST)}
+        everything = client.walk(PATH, "_since=1&_limit=100", MOST)
+        changes = sorted(change for writer in self.writers for change in writer.changes)
+        self._same("lost writes", _last_states(changes), {r["id"]: r for r in everything})
+        self._judge_answers(changes)
+        records = [change.record for change in changes]
+        self._distinct(records)
+        self._distinct(everything)
+        acknowledged = {record["last_modified"]: record for record in records}
+        for poller in self.pollers:
+            self._same("missed changes", listed, poller.known)
+            for moment, record in poller.told.items():
+                self._same("unknown changes", acknowledged.get(moment), record)
+            self.faults["timestamps"] += poller.faults
+        self.faults = {kind: found for kind, found in self.faults.items() if found}
+
+    def _judge_answers(self, changes):
+        """Replay them: each answer must be what the one before has made of the record."""
+        state = {}
+        for change in changes:
+            id_ = change.record["id"]
+            before = state.get(id_, {"deleted": True})
+            expected = _outcome(change, None if "deleted" in before else before)
+            self._same("lost writes", expected, (change.status, change.record))
+            state[id_] = change.record
+
+    def _distinct(self, records):
+        times = set()
+        for record in records:
+            if record["last_modified"] in times:
+                self.faults["timestamps"].append(f"not the only one of its time: {record}")
+            times.add(record["last_modified"])
+
+    def _same(self, kind, expected, found):
+        if expected != found:
+            self.faults[kind].append(f"expected {expected}, found {found}")
+
+
+def _last_states(changes):
+    return {change.record["id"]: change.record for change in changes}
+
+
+def _outcome(change, before):
+    """Return the status and the record that a change of ``before`` must be answered with."""
+    identity = {"id": change.record["id"], "last_modified": change.time}
+    if change.method in ("POST", "PUT"):
+        return 201 if before is None else 200, change.sent | identity
+    if before is None:
+        return 404, {}
+    if change.method == "PATCH":
+        return 200, before | change.sent | identity
+    return 200, identity | {"deleted": True}
