@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
 from pyramid.authorization import Authenticated, Everyone
+from pyramid.decorator import reify
 from pyramid.interfaces import IAuthorizationPolicy, IRoutesMapper, ISecurityPolicy
 from pyramid_multiauth import MultiAuthSecurityPolicy
 from zope.interface import implementer
@@ -113,7 +113,8 @@ class RouteFactory:
     """The context of a request: the object that permissions are asked for.
 
     What costs something is found when it is first asked for; every attribute
-    may be set.
+    may be set. (Not by ``functools.cached_property``: before Python 3.12 one
+    lock makes all requests wait while one of them waits for the database.)
     """
 
     #: The permission that a method requires (PUT: see :attr:`required_permission`).
@@ -140,12 +141,12 @@ class RouteFactory:
     def _is_on_resource(self) -> bool:
         return getattr(self._service, "viewset", None) is not None
 
-    @cached_property
+    @reify
     def resource_name(self) -> str | None:
         """The name of the resource, None elsewhere."""
         return self._request.current_resource_name if self._is_on_resource else None
 
-    @cached_property
+    @reify
     def required_permission(self) -> str | None:
         """The permission that the request needs: ``read``, ``write`` or ``create``.
 
@@ -164,7 +165,7 @@ class RouteFactory:
             return "create"
         return "write"
 
-    @cached_property
+    @reify
     def allowed_principals(self) -> list[str]:
         """The principals that the settings give the permission to; empty: ask the backend."""
         return self._principals_of_settings(str(self.required_permission))
@@ -190,7 +191,7 @@ class RouteFactory:
             )
         )
 
-    @cached_property
+    @reify
     def permission_object_id(self) -> str:
         """The id of the object that the permission is asked on."""
         return self.get_permission_object_id(self._request)
