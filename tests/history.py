@@ -7,7 +7,6 @@ and 8 of the documentation of the backends).
 
 import itertools
 import random
-import threading
 import time
 from collections import defaultdict
 from functools import partial
