@@ -8,12 +8,11 @@ and 8 of the documentation of the backends).
 import itertools
 import random
 import time
-from collections import defaultdict
 from functools import partial
 from typing import NamedTuple
 
 from tests.attacked import new_id
-from tests.scenarios import together
+from tests.scenarios import explain, together
 
 PATH = "/spores"
 #: The most pages of a list.
@@ -141,6 +140,15 @@ class History:
     :param seconds: and it lasts at least as long.
     """
 
+    #: What can be wrong. Answers of the status 5xx are wrong, and end a writer or poller.
+    KINDS = (
+        "wrong answers",
+        "lost writes",
+        "missed changes",
+        "unknown changes",
+        "wrong timestamps",
+    )
+
     def __init__(self, connect, writers=6, writes=0, seconds=0):
         self._user = new_id()
         self._connect = partial(connect, self._user)
@@ -152,7 +160,7 @@ class History:
         self._seconds = seconds
         self._working = set(self.writers)
         #: What is wrong, by kind.
-        self.faults = defaultdict(list)
+        self.faults = {kind: [] for kind in self.KINDS}
 
     @property
     def acknowledged(self):
@@ -174,7 +182,7 @@ class History:
         try:
             work()
         except Exception as error:
-            self.faults["wrong answers"].append(repr(error))
+            self.faults["wrong answers"].append(explain(error))
 
     def _write(self, writer, until):
         try:
@@ -204,8 +212,7 @@ class History:
             self._same("missed changes", listed, poller.known)
             for moment, record in poller.told.items():
                 self._same("unknown changes", acknowledged.get(moment), record)
-            self.faults["timestamps"] += poller.faults
-        self.faults = {kind: found for kind, found in self.faults.items() if found}
+            self.faults["wrong timestamps"] += poller.faults
 
     def _judge_answers(self, changes):
         """Replay them: each answer must be what the one before has made of the record."""
@@ -221,7 +228,7 @@ class History:
         times = set()
         for record in records:
             if record["last_modified"] in times:
-                self.faults["timestamps"].append(f"not the only one of its time: {record}")
+                self.faults["wrong timestamps"].append(f"not the only one of its time: {record}")
             times.add(record["last_modified"])
 
     def _same(self, kind, expected, found):

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import waitress
 
+from tests import redis_server
 from tests.attacked import Answer, Client, make_app_on
-from tests.servers import PATIENCE, die_with_parent
+from tests.servers import PATIENCE, die_with_parent, postgresql_url
 
 _ROOT = Path(__file__).parent.parent
 #: How much of what a server has written to its standard error is told.
@@ -38,7 +39,7 @@ class HTTPServer:
 
     def __init__(self, engine, url, threads=8, settings=None):
         arguments = [engine, url, str(threads), json.dumps(settings or {}), str(os.getpid())]
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")
+        self._errors = tempfile.TemporaryFile("a+", errors="replace")
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, *arguments],
             cwd=_ROOT,
@@ -77,13 +78,28 @@ class HTTPServer:
         self._errors.seek(0)
         return self._errors.read()[-_TOLD:]
 
+    @contextmanager
+    def explaining(self):
+        """What leaves the block as an exception has :meth:`errors` as a note."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"{self.url} wrote:\n{self.errors()}")
+            raise
+
+
+def database_url(engine, folder):
+    """The URL of a database that the tests start, or of one in the folder."""
+    if engine == "postgresql":
+        return postgresql_url()
+    if engine == "redis":
+        return redis_server.database_url(4)
+    return f"sqlite:///{folder}/http.sqlite"
+
 
 @contextmanager
 def http_servers(engine, url, processes=2, threads=8, **settings):
-    """Give servers, each in a process of its own, that answer already.
-
-    What leaves the block as an exception has their standard errors as notes.
-    """
+    """Give servers, each in a process of its own, that answer already."""
     with ExitStack() as running:
         servers = []
         for _ in range(processes):
@@ -91,23 +107,22 @@ def http_servers(engine, url, processes=2, threads=8, **settings):
             running.callback(servers[-1].close)
         for server in servers:
             server.wait()
-        try:
-            yield servers
-        except BaseException as error:
-            for server in servers:
-                error.add_note(f"{server.url} wrote:\n{server.errors()}")
-            raise
+        yield servers
 
 
 class HTTPClient(Client):
     """Somebody who uses the application through a server, on a connection that is kept.
 
-    One thread at a time may use it.
+    One thread at a time may use it. A wrong answer is told with what the server wrote.
     """
 
     def __init__(self, server, user=""):
         super().__init__(server, user)
         self._connection = HTTPConnection(server.host, server.port, timeout=PATIENCE)
+
+    def send(self, *args, **kwargs):
+        with self.app.explaining():
+            return super().send(*args, **kwargs)
 
     def _exchange(self, method, path, query, content, headers):
         target = f"{path}?{query}" if query else path

@@ -14,6 +14,10 @@ from tests.attacked import new_id
 
 PATIENCE = 60  # seconds
 
+#: Of the application. With each attempt a batch knows of one more lock that it takes out of order:
+#: batches that change four lists may need more than the three attempts that are the default.
+SETTINGS = {"retry.attempts": 10}
+
 
 def together(calls, patience=PATIENCE):
     """Call functions at once, each in a thread; return what they return, in their order."""
@@ -83,6 +87,11 @@ class Team:
     def one(self, first, others):
         """The outcome when one of them is told ``first``, all others ``others``."""
         return Counter({first: 1, others: self.size - 1})
+
+
+def explain(error):
+    """What an error says, notes included."""
+    return "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
 
 
 def request(*args, **kwargs):

@@ -1,0 +1,145 @@
+"""What the backends guarantee, checked for long: HTTP clients of several processes who meet.
+
+First the scenarios of ``tests/scenarios.py``, of each so many rounds, then the history of
+``tests/history.py``. The exit code is 1 when anything that the documentation of the backends
+guarantees was found violated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+# As a program it finds the project, but not requests.py for the package of that name.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests import servers
+from tests.history import History
+from tests.http_servers import connecting, database_url, http_servers
+from tests.scenarios import SCENARIOS, SETTINGS, Team, explain
+
+ENGINES = ("postgresql", "redis", "sqlite")
+#: How many of the faults of a row are told.
+TOLD = 3
+
+Connect = Callable[[str, int], Any]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parse(argv)
+    with tempfile.TemporaryDirectory(prefix="cliquet-benchmark-") as folder:
+        url = options.url or database_url(options.engine, folder)
+        try:
+            with http_servers(
+                options.engine, url, options.processes, options.threads, **SETTINGS
+            ) as running:
+                return int(not run(running, options))
+        finally:
+            servers.stop()
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add = parser.add_argument
+    add("--engine", choices=ENGINES, default=ENGINES[0], help="default: %(default)s")
+    add("--url", help="of an empty database; default: one that is started, and ends with this")
+    add("--rounds", type=int, default=40, help="of each scenario; default: %(default)s")
+    add("--writes", type=int, default=10_000, help="of the history, at least; default: %(default)s")
+    add("--seconds", type=float, default=0, help="that the history takes, at least; default: 0")
+    add("--writers", type=int, default=6, help="who send at once; default: %(default)s")
+    add("--processes", type=int, default=2, help="of the server; default: %(default)s")
+    add("--threads", type=int, default=8, help="of each process; default: %(default)s")
+    options = parser.parse_args(argv)
+    for name, least in (("rounds", 0), ("writes", 0), ("writers", 2), ("processes", 1)):
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: expected {least} or more")
+    return options
+
+
+def run(running: Sequence[Any], options: argparse.Namespace) -> bool:
+    """Print the table as it is made; return whether all guarantees hold."""
+    print(line("scenario", "rounds", "verdict", "answers"), flush=True)
+    isolated = options.engine != "redis"
+    faults = []
+    for name, play in SCENARIOS.items() if options.rounds else ():
+        with connecting(running) as connect:
+            team = Team(connect, options.writers, isolated)
+            faults += play_rounds(name, play, team, options.rounds)
+    if options.writes or options.seconds:
+        with connecting(running) as connect:
+            faults += play_history(connect, options)
+    return not faults
+
+
+def line(name: str, rounds: object, verdict: str, answers: str) -> str:
+    return f"{name:<64}{rounds:>6}  {verdict:<10}{answers}"
+
+
+def tell(name: str, rounds: object, answers: str, faults: Sequence[str]) -> None:
+    """Print a row, and the first of the faults."""
+    verdict = f"{len(faults)} faults" if faults else "ok"
+    print(line(name, rounds, verdict, answers), flush=True)
+    for fault in faults[:TOLD]:
+        print(fault, file=sys.stderr)
+
+
+def play_rounds(name: str, play: Callable[[Team], None], team: Team, rounds: int) -> list[str]:
+    faults = []
+    played = 0
+    with progress(lambda: f"{name}: {played} of {rounds}"):
+        for number in range(rounds):
+            played = number
+            try:
+                play(team)
+            except (AssertionError, OSError, HTTPException) as error:
+                faults.append(explain(error))
+    answers = ", ".join(f"{count} × {status}" for status, count in sorted(team.statuses.items()))
+    tell(name, rounds, answers, faults)
+    return faults
+
+
+def play_history(connect: Connect, options: argparse.Namespace) -> list[str]:
+    history = History(connect, options.writers, options.writes, options.seconds)
+    with progress(lambda: f"history: {history.acknowledged} writes, {history.polls} polls"):
+        history.play()
+    answers = [f"{history.acknowledged} acknowledged", f"{history.polls} polls"]
+    answers += [f"{len(found)} {kind}" for kind, found in history.faults.items()]
+    faults = [f"{kind}: {fault}" for kind, found in history.faults.items() for fault in found]
+    tell("history", 1, ", ".join(answers), faults)
+    return faults
+
+
+@contextmanager
+def progress(text: Callable[[], str]) -> Iterator[None]:
+    """Meanwhile tell, on a terminal, how far it is."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    began = time.monotonic()
+
+    def show() -> None:
+        while not done.wait(0.5):
+            print(f"\r\033[K{time.monotonic() - began:.0f} s, {text()}", end="", file=sys.stderr)
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
