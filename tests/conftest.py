@@ -7,6 +7,7 @@ import structlog
 import webtest
 
 from cliquet.settings import SETTINGS
+from cliquet.storage.postgresql import client as postgresql_client
 from cliquet.testing import get_request_class, get_user_headers
 from tests import servers, testapp
 
@@ -53,6 +54,19 @@ def serve():
         return client
 
     return serve
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """The texts that are sent to PostgreSQL, each in one round trip."""
+    found, run = [], postgresql_client._run
+
+    def recorded(connection, statement, *parameters):
+        found.append(statement)
+        return run(connection, statement, *parameters)
+
+    monkeypatch.setattr(postgresql_client, "_run", recorded)
+    return found
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -7,8 +7,11 @@ from pyramid.config import Configurator
 import cliquet
 from cliquet.resource import ResourceSchema, ShareableResource, UserResource, register_resource
 from cliquet.utils import encode64
+from tests import redis_server, servers
 
 ENGINES = ("memory", "sqlite")
+#: Those whose servers all tests share.
+SERVED = {"postgresql": servers.postgresql_url, "redis": lambda: redis_server.database_url(3)}
 
 SETTINGS = {
     "project_name": "library",
@@ -19,10 +22,11 @@ SETTINGS = {
 
 def backends(engine, folder):
     """The settings of the backends."""
+    url = SERVED[engine]() if engine in SERVED else f"sqlite:///{folder}/library.sqlite"
     settings = {}
     for kind in ("storage", "permission", "cache"):
         settings[f"{kind}_backend"] = f"cliquet.{kind}.{engine}"
-        settings[f"{kind}_url"] = f"sqlite:///{folder}/library.sqlite"
+        settings[f"{kind}_url"] = url
     return settings
 
 

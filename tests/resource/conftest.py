@@ -14,12 +14,18 @@ def engine():
 @pytest.fixture
 def build(engine, tmp_path):
     """See :func:`tests.resource.apps.build`."""
+    clients = []
 
     def build(*resources, settings=None, **options):
         settings = {**apps.backends(engine, tmp_path), **(settings or {})}
-        return apps.build(*resources, settings=settings, **options)
+        clients.append(apps.build(*resources, settings=settings, **options))
+        return clients[-1]
 
-    return build
+    yield build
+    if engine in apps.SERVED:
+        for client in clients:
+            client.storage.flush()
+            client.permission.flush()
 
 
 @pytest.fixture(scope="session")

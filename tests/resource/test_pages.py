@@ -126,24 +126,6 @@ def test_sizes_of_pages_are_at_most_the_setting(build):
     assert [len(page) for page in alice.walk("/notes")] == [3, 3, 1]
 
 
-@pytest.mark.parametrize("limit", ["", "0", "1000000"])
-def test_no_page_is_greater_than_a_query_brings(build, limit):
-    alice = build(Note, settings={"storage_max_fetch_size": 4}).user("alice")
-    alice.fill("note", [{"n": n} for n in range(10)])
-    pages = alice.walk(f"/notes?_limit={limit}" if limit else "/notes")
-    assert [len(page) for page in pages] == [4, 4, 2]
-    assert [record["n"] for page in pages for record in page] == list(range(9, -1, -1))
-
-
-def test_tombstones_count_for_the_size_of_pages(build):
-    alice = build(Note, settings={"storage_max_fetch_size": 4}).user("alice")
-    alice.fill("note", [{"n": n} for n in range(6)])
-    alice.delete("/notes?lt_n=3")
-    pages = alice.walk("/notes?_since=1")
-    assert [len(page) for page in pages] == [4, 2]
-    assert alice.get("/notes?_since=1").headers["Total-Records"] == "3"
-
-
 @pytest.mark.parametrize("limit", ["-1", "a", "1.5", "true", "1e3", "٣", "9" * 5000])
 def test_limit_that_is_no_natural_number_is_a_400(alice, limit):
     error = alice.get(f"/notes?_limit={quote(limit)}", status=400).json

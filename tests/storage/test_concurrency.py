@@ -1,6 +1,8 @@
 """What the guarantees promise when many write at once; each test takes a moment."""
 
 import multiprocessing
+import threading
+import time
 from functools import partial
 
 import pytest
@@ -256,3 +258,24 @@ def test_unique_values_are_unique_among_processes(storage, processes):
     records, total = storage.get_all(*PLACE)
     assert sorted(record["phone"] for record in records) == list(range(ROUNDS))
     assert total == ROUNDS
+
+
+def test_whoever_deletes_all_deletes_what_was_written_while_waiting(
+    storage, transactional, serve, together
+):
+    holding, found = threading.Event(), []
+
+    def write():
+        with serve():
+            storage.create(*PLACE, {"id": "late"})
+            holding.set()
+            time.sleep(0.2)  # The other one waits by then; if not, the test proves nothing.
+
+    def delete():
+        assert holding.wait(10)
+        with serve():
+            found.extend(storage.delete_all(*PLACE))
+
+    assert together(write, delete) == [None, None]
+    assert [record["id"] for record in found] == ["late"]
+    assert storage.get_all(*PLACE) == ([], 0)

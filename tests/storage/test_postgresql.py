@@ -67,19 +67,6 @@ def manager():
         manager.abort()
 
 
-@pytest.fixture
-def statements(monkeypatch):
-    """The first words of the statements that are run, and what is run before them."""
-    found, run = [], client_module._run
-
-    def recorded(connection, statement, *parameters):
-        found.append(statement)
-        return run(connection, statement, *parameters)
-
-    monkeypatch.setattr(client_module, "_run", recorded)
-    return found
-
-
 def in_a_thread(function):
     results = []
 
@@ -107,15 +94,16 @@ def end_connections(url):
 # Statements
 
 
-def test_each_operation_is_one_statement(storage, statements):
+def test_each_operation_is_one_round_trip(storage, statements):
     storage.create(*PLACE, {"id": "a", "phone": 1}, unique_fields=["phone"])
     storage.get(*PLACE, "a")
     storage.get_page(*PLACE, include_deleted=True)
     storage.update(*PLACE, "a", {})
     storage.delete(*PLACE, "a")
+    storage.delete_all(*PLACE)
     storage.purge_deleted(*PLACE)
     storage.collection_timestamp(*PLACE)
-    assert len(statements) == 7
+    assert len(statements) == 8
     assert not any(statement.startswith("BEGIN") for statement in statements)
 
 

@@ -189,9 +189,9 @@ class Storage(Engine):
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
         names, moment = self._to_lock(collection), next_time(0)
-        with self._client.writing_several() as run:
-            run(_LOCK, [*names, moment])
-            return run(*conditions.delete_all(names, asked, moment, keep))
+        text, parameters = conditions.delete_all(names, asked, moment, keep)
+        # Sent together, and yet the deletion sees what was written before the lock was had.
+        return self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
 
     def _to_lock(self, collection: Collection) -> Collection:
         """Return the names of a collection, for a statement that locks it.
@@ -228,14 +228,14 @@ class Storage(Engine):
         number, timestamp, total = rows[0][3:]
         found = [] if rows[0][0] is None else [row[:3] for row in rows]
         if asked.filters or asked.span != ALWAYS:
-            total = self._total(number, asked, len(found))
+            total = self._total(number, asked, found)
         return Page(joined(found, asked.names), total, timestamp)
 
-    def _total(self, number: int, asked: Query, found: int) -> int:
+    def _total(self, number: int, asked: Query, found: list[Row]) -> int:
         """Return how many records match the filters, when the page has ``found``."""
-        whole = asked.limit is None or found < asked.limit
-        if whole and not asked.rules and not asked.include_deleted:
-            return found
+        whole = asked.limit is None or len(found) < asked.limit
+        if whole and not asked.rules:
+            return sum(data is not None for _, _, data in found)
         return int(self._client.read(*conditions.count(number, asked))[0][0])
 
 

@@ -1,0 +1,150 @@
+"""What a request costs on PostgreSQL: what is sent to the database, each in one round trip."""
+
+import pytest
+
+from tests.resource.apps import Book, Page
+
+ID = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a11"
+OTHER = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a13"
+NEW = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a12"
+DATA = {"title": "A title", "n": 1}
+
+#: What statements do, by a part of their text that no other one has.
+MEANINGS = {
+    "FROM cliquet_user_principals": "groups",
+    "SELECT EXISTS": "check",
+    "SELECT DISTINCT": "shared ids",
+    "SELECT records.last_modified": "record",
+    "FROM cliquet_access_control_entries WHERE object_id = %s": "its permissions",
+    "LEFT JOIN LATERAL": "page",
+    "SELECT count(*) FROM cliquet_records": "count",
+    "SELECT last_modified FROM cliquet_collections": "timestamp",
+    "cliquet_get_for_update": "lock, record",
+    "cliquet_write": "write",
+    "INSERT INTO cliquet_access_control_entries": "grant",
+    "SELECT cliquet_delete": "delete",
+    "cliquet_lock(%s, %s, %s);": "lock, delete all",
+    "DELETE FROM cliquet_access_control_entries": "revoke",
+    "COMMIT": "commit",
+}
+
+#: Requests, and what they ask for: when records are each user's own, and when they are shared.
+REQUESTS = {
+    "get": (
+        ("GET", "/{id}", None, {}),
+        ["record"],
+        ["groups", "check", "record", "its permissions"],
+    ),
+    "get, not modified": (
+        ("GET", "/{id}", None, {"If-None-Match": '"9999999999999"'}),
+        ["record"],
+        ["groups", "check", "record", "its permissions"],
+    ),
+    "list": (
+        ("GET", "", None, {}),
+        ["page"],
+        ["groups", "check", "shared ids", "page"],
+    ),
+    "list, not modified": (
+        ("GET", "", None, {"If-None-Match": '"9999999999999"'}),
+        ["timestamp"],
+        ["groups", "check", "shared ids", "timestamp"],
+    ),
+    "list, by a field": (
+        ("GET", "?title=A%20title&_sort=title&_limit=10", None, {}),
+        ["page"],
+        ["groups", "check", "shared ids", "page"],
+    ),
+    "poll": (
+        ("GET", "?_since=1", None, {}),
+        ["page"],
+        ["groups", "check", "shared ids", "page"],
+    ),
+    "post": (
+        ("POST", "", DATA, {}),
+        ["write", "commit"],
+        ["groups", "write", "grant", "its permissions", "commit"],
+    ),
+    "post, with an id": (
+        ("POST", "", {**DATA, "id": NEW}, {}),
+        ["lock, record", "write", "commit"],
+        ["groups", "lock, record", "write", "grant", "its permissions", "commit"],
+    ),
+    "put": (
+        ("PUT", "/{id}", DATA, {"If-Match": '"9999999999999"'}),
+        ["lock, record", "write", "commit"],
+        [
+            *("groups", "lock, record", "its permissions", "check"),
+            *("write", "grant", "its permissions", "commit"),
+        ],
+    ),
+    "put, of a new one": (
+        ("PUT", f"/{NEW}", DATA, {"If-None-Match": "*"}),
+        ["lock, record", "write", "commit"],
+        ["groups", *["lock, record"] * 2, "write", "grant", "its permissions", "commit"],
+    ),
+    "patch": (
+        ("PATCH", "/{id}", {"title": "Another"}, {"If-Match": '"9999999999999"'}),
+        ["lock, record", "write", "commit"],
+        [
+            *("groups", "check", "lock, record", "its permissions"),
+            *("write", "grant", "its permissions", "commit"),
+        ],
+    ),
+    "poll, with more to come": (
+        ("GET", "?_since=1&_limit=1", None, {}),
+        ["page", "count"],
+        ["groups", "check", "shared ids", "page", "count"],
+    ),
+    "delete": (
+        ("DELETE", "/{id}", None, {}),
+        ["lock, record", "delete", "commit"],
+        ["groups", "check", "lock, record", "its permissions", "delete", "revoke", "commit"],
+    ),
+    "delete all": (
+        ("DELETE", "", None, {}),
+        ["lock, delete all", "commit"],
+        ["groups", "check", "shared ids", "lock, delete all", "revoke", "commit"],
+    ),
+}
+
+
+@pytest.fixture
+def engine():
+    return "postgresql"
+
+
+@pytest.fixture
+def asked(build_once, statements):
+    """A function that sends a request for a resource, and returns what it asks for."""
+
+    def asked(path, request):
+        alice = build_once(Book, Page).user("alice")
+        rights = {"permissions": {"read": ["system.Authenticated"]}} if path == "/pages" else {}
+        for id_ in (ID, OTHER):
+            alice.create(path, {**DATA, "id": id_}, **rights)
+        statements.clear()
+        method, rest, data, headers = request
+        body = None if data is None else {"data": data}
+        expected = 304 if rest in ("", "/{id}") and method == "GET" and headers else "2*"
+        alice.send(method, path + rest.format(id=ID), body, headers, expected)
+        return [meaning(statement) for statement in statements]
+
+    return asked
+
+
+def meaning(statement):
+    (found,) = {name for part, name in MEANINGS.items() if part in " ".join(statement.split())}
+    return found
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_records_of_a_user_cost_no_more_than_needed(asked, name):
+    request, expected, _ = REQUESTS[name]
+    assert asked("/books", request) == expected
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_shared_records_cost_the_permissions_more(asked, name):
+    request, _, expected = REQUESTS[name]
+    assert asked("/pages", request) == expected
