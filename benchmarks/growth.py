@@ -1,0 +1,358 @@
+"""How the time of requests grows with the records of a collection, on PostgreSQL.
+
+    python -m benchmarks.growth --sizes 1000 100000 1000000
+
+Users of one database have a collection of each size. The WSGI application is called in this
+process, and the sizes are measured in turn: what slows down the machine slows down all of
+them. The table tells medians, in milliseconds, and the last one as a multiple of the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import random
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import colander
+import psycopg2
+from pyramid.config import Configurator
+from pyramid.request import Request
+
+import cliquet
+from cliquet import resource
+from cliquet.utils import encode64
+from tests import servers
+
+PAGE = 100
+STEP = 5  # milliseconds between two records
+SEED = 42
+
+#: As many requests of one operation, for one size, follow one another.
+SLICE = 10
+#: As many rounds, of one request each, are enough for what grows with the size.
+SLOW_ROUNDS = 5
+
+INDEX = """
+CREATE INDEX article_by_rank ON cliquet_records
+ (collection, cliquet_key(data -> 'rank'), last_modified DESC)"""
+
+COPY = "COPY cliquet_{} (collection, last_modified, id{}) FROM STDIN"
+
+ADD_COLLECTION = """
+INSERT INTO cliquet_collections (parent_id, collection_id, last_modified, count)
+ VALUES (%s, 'article', %s, %s) RETURNING collection"""
+
+
+class ArticleSchema(resource.ResourceSchema):
+    """Beside these fields, a record has its id and its timestamp."""
+
+    title = colander.SchemaNode(colander.String())
+    rank = colander.SchemaNode(colander.Integer())
+    status = colander.SchemaNode(colander.Integer())
+
+
+@resource.register()
+class Article(resource.UserResource):
+    mapping = ArticleSchema()
+
+
+def make_app(url: str) -> Any:
+    settings = {
+        "project_name": "growth",
+        "storage_backend": "cliquet.storage.postgresql",
+        "storage_url": url,
+        "userid_hmac_secret": "secret",
+    }
+    config = Configurator(settings=settings)
+    cliquet.initialize(config, version="1.0")
+    config.scan(__name__)
+    app = config.make_wsgi_app()
+    app.registry.storage.initialize_schema()
+    return app
+
+
+class User:
+    """The user who has a collection of a size, and how long it takes to answer them."""
+
+    def __init__(self, app: Any, size: int) -> None:
+        self.size = size
+        self.ids = [str(uuid.UUID(int=random.getrandbits(128), version=4)) for _ in range(size)]
+        self.latest = int(time.time() * 1000)
+        self.created: list[str] = []
+        self._app = app
+        self._authorization = f"Basic {encode64(f'{size}:secret')}"
+        self.parent_id = self.get("/")["user"]["id"]
+
+    def request(self, method: str, path: str, data: Any = None) -> Request:
+        headers = {"Authorization": self._authorization}
+        body = b"" if data is None else json.dumps({"data": data}).encode()
+        return Request.blank(
+            f"/v1{path}",
+            method=method,
+            headers=headers,
+            content_type="application/json",
+            body=body,
+        )
+
+    def timed(self, request: Request) -> tuple[float, Any]:
+        """Return how many milliseconds a request takes, and its answer."""
+        begin = time.perf_counter()
+        status, headers, body = request.call_application(self._app)
+        content = b"".join(body)
+        elapsed = time.perf_counter() - begin
+        if status[0] != "2":
+            raise RuntimeError(f"{request.method} {request.url}: {status} {content!r}")
+        return elapsed * 1000, (dict(headers), json.loads(content))
+
+    def get(self, path: str) -> Any:
+        return self.timed(self.request("GET", path))[1][1]
+
+    def next_page(self, path: str, without: str) -> str:
+        """Return the path of the page after ``path``, but for one parameter of it."""
+        headers, _ = self.timed(self.request("GET", path))[1]
+        parts = urlsplit(headers["Next-Page"])
+        kept = [item for item in parse_qsl(parts.query) if item[0] != without]
+        return f"/articles?{urlencode(kept)}"
+
+    @property
+    def half(self) -> int:
+        """The rank in the middle."""
+        return self.size // 2
+
+    @property
+    def recently(self) -> int:
+        """The timestamp after which there are 90 records and 9 tombstones."""
+        return self.latest - 90 * STEP
+
+    @property
+    def middle(self) -> int:
+        """The timestamp of the record in the middle."""
+        return self.latest - self.half * STEP
+
+    def any_id(self) -> str:
+        return random.choice(self.ids)
+
+
+def article(rank: int) -> dict[str, Any]:
+    return {"title": f"The title of the article {rank}", "rank": rank, "status": rank}
+
+
+# The data
+
+
+def load(connection: Any, user: User) -> None:
+    """Fill the collection of a user, with one tombstone for ten records."""
+    buried = user.size // 10
+    with connection.cursor() as cursor:
+        cursor.execute(ADD_COLLECTION, [user.parent_id, user.latest, user.size])
+        ((collection,),) = cursor.fetchall()
+        ranks = random.sample(range(user.size), user.size)
+        first = user.latest - (user.size - 1) * STEP
+        copy(
+            cursor,
+            COPY.format("records", ", data"),
+            (
+                f"{collection}\t{first + n * STEP}\t{id_}\t{json.dumps(article(rank))}\n"
+                for n, (id_, rank) in enumerate(zip(user.ids, ranks, strict=True))
+            ),
+        )
+        copy(
+            cursor,
+            COPY.format("tombstones", ""),
+            (f"{collection}\t{first + n * 10 * STEP + 1}\tdead{n}\n" for n in range(buried)),
+        )
+
+
+def copy(cursor: Any, statement: str, lines: Iterable[str]) -> None:
+    remaining = iter(lines)
+    while chunk := "".join(itertools.islice(remaining, 50_000)):
+        cursor.copy_expert(statement, io.StringIO(chunk))
+
+
+def prepare(url: str, users: list[User]) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    try:
+        for user in users:
+            load(connection, user)
+        with connection.cursor() as cursor:
+            cursor.execute(INDEX)
+            cursor.execute("VACUUM ANALYZE")  # as the server does by itself, in a while
+    finally:
+        connection.close()
+
+
+# The operations
+
+
+def post(user: User) -> Request:
+    user.created.append(str(uuid.uuid4()))
+    data = {**article(user.size + len(user.created)), "id": user.created[-1]}
+    return user.request("POST", "/articles", data)
+
+
+def put(user: User) -> Request:
+    return user.request("PUT", f"/articles/{user.any_id()}", article(random.randrange(user.size)))
+
+
+def patch(user: User) -> Request:
+    return user.request("PATCH", f"/articles/{user.any_id()}", {"title": random.random().hex()})
+
+
+def delete(user: User) -> Request:
+    return user.request("DELETE", f"/articles/{user.created.pop()}")
+
+
+def get(user: User) -> Request:
+    return user.request("GET", f"/articles/{user.any_id()}")
+
+
+def listed(query: str) -> Callable[[User], Request]:
+    """Return what makes the request of a list, by a querystring that may name ``user``."""
+    return lambda user: user.request("GET", f"/articles?{query.format(user=user)}")
+
+
+def after(query: str, but: str) -> Callable[[User], Request]:
+    """Return what makes the request of the page that follows the one of a querystring.
+
+    :param but: the filter that finds the place to begin, which the page itself does without.
+    """
+    paths: dict[User, str] = {}
+
+    def make(user: User) -> Request:
+        if user not in paths:
+            paths[user] = user.next_page(f"/articles?{query.format(user=user)}", but)
+        return user.request("GET", paths[user])
+
+    return make
+
+
+def equal(field: str) -> Callable[[User], Request]:
+    return lambda user: user.request("GET", f"/articles?{field}={random.randrange(user.size)}")
+
+
+class Operation(NamedTuple):
+    """What is measured.
+
+    :param goal: how many times the time of the smallest size that of the largest may be;
+        None where it may grow as the size does.
+    """
+
+    name: str
+    make: Callable[[User], Request]
+    goal: float | None
+
+
+# Deletions come after the creations that they undo.
+OPERATIONS = (
+    Operation("get", get, 1.15),
+    Operation("list", listed("_limit=100"), 1.15),
+    Operation("list, the oldest first", listed("_limit=100&_sort=last_modified"), 1.15),
+    Operation("page by token", after("_limit=100&_before={user.middle}", "_before"), 1.15),
+    Operation("_since, 99 changes", listed("_since={user.recently}"), 1.15),
+    Operation("sort, with an index", listed("_limit=100&_sort=rank"), 1.3),
+    Operation(
+        "sort by token, with an index",
+        after("_limit=100&_sort=rank&gt_rank={user.half}", "gt_rank"),
+        1.3,
+    ),
+    Operation("filter, with an index", equal("rank"), 2),
+    Operation("post", post, 1.15),
+    Operation("put", put, 1.15),
+    Operation("patch", patch, 1.15),
+    Operation("delete", delete, 1.15),
+    Operation("_since, half of the records", listed("_limit=100&_since={user.middle}"), None),
+    Operation("filter, without index", equal("status"), None),
+)
+
+
+# The measurements
+
+
+def measure(operation: Operation, users: list[User], rounds: int) -> list[float]:
+    """Return how many milliseconds an operation takes for each user, as medians."""
+    times: dict[User, list[float]] = {user: [] for user in users}
+    count = SLICE
+    if operation.goal is None:
+        rounds, count = min(rounds, SLOW_ROUNDS), 1
+    for user in users:
+        user.timed(operation.make(user))
+    for _ in range(rounds):
+        for user in users:
+            requests = [operation.make(user) for _ in range(count)]
+            times[user] += [user.timed(request)[0] for request in requests]
+    return [median(times[user]) for user in users]
+
+
+def described(operation: Operation, found: list[float]) -> str:
+    """Return the line of the table for an operation."""
+    name, _, goal = operation
+    ratio = found[-1] / found[0]
+    figures = "".join(f"{milliseconds:>11.3f}" for milliseconds in found)
+    missed = "  missed" if goal is not None and ratio > goal else ""
+    return f"{name:<30}{figures}{ratio:>8.2f}{goal or 'linear':>8}{missed}"
+
+
+@contextmanager
+def database(url: str | None) -> Iterator[str]:
+    """Give the URL of an empty database: on the server of ``url``, or on one of its own."""
+    if url is not None:
+        with servers.postgresql_database(url) as own:
+            yield own
+        return
+    with servers.postgresql_server() as server:
+        yield server.url
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.growth", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[1_000, 100_000, 1_000_000],
+        metavar="N",
+        help="how many records the collections have, 1000 or more",
+    )
+    parser.add_argument("--url", help="of a PostgreSQL server, on which a database is made")
+    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="default: %(default)s")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there too")
+    options = parser.parse_args(argv)
+    if min(options.sizes) < 10 * PAGE:
+        parser.error(f"--sizes: expected {10 * PAGE} or more")
+    return options
+
+
+def main(argv: list[str]) -> None:
+    options = parse(argv)
+    random.seed(SEED)
+    sizes = sorted(set(options.sizes))
+    with database(options.url) as url:
+        app = make_app(url)
+        users = [User(app, size) for size in sizes]
+        prepare(url, users)
+        print(f"{'milliseconds':<30}{''.join(f'{n:>11}' for n in sizes)}   ratio    goal")
+        table = {}
+        for operation in OPERATIONS:
+            found = measure(operation, users, options.rounds)
+            table[operation.name] = {"milliseconds": found, "goal": operation.goal}
+            print(described(operation, found), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"sizes": sizes, "operations": table}, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
