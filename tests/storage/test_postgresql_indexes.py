@@ -1,0 +1,124 @@
+"""The index of a field that the documentation tells to make serves what it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+import transaction
+
+from cliquet import transactions
+from cliquet.storage.exceptions import UnicityError
+from tests import servers
+from tests.resource import apps
+
+PAGE = Path(__file__, "../../../docs/howto/index-a-field.rst").resolve().read_text("utf-8")
+(STATEMENTS,) = re.findall(r"code-block:: sql\n\n((?: {4}.*\n)+)", PAGE)
+SERVED, NOT_SERVED = (
+    [text for text in re.findall("``(.+?)``", part) if "rank" in text]
+    for part in PAGE.partition("What it serves")[2].partition("What it costs")[0].split("It serves")
+)
+INDEX = "cliquet_records_by_rank"
+ROWS = 10_000
+# Those that the connection has read, one after the other or through an index.
+ROWS_READ = """
+SELECT pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid)
+FROM pg_class WHERE relname = 'cliquet_records'"""
+
+
+@pytest.fixture(scope="module")
+def alice():
+    """A user who has records, indexed as the page tells; each rank has ten of them."""
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        settings = {
+            f"{kind}_{key}": value
+            for kind in ("storage", "permission", "cache")
+            for key, value in {"backend": f"cliquet.{kind}.postgresql", "url": url}.items()
+        }
+        alice = apps.build(apps.Note, settings=settings).user("alice")
+        client = alice.storage._client
+        alice.get("/notes")
+        client.apart(
+            """INSERT INTO cliquet_records (collection, last_modified, id, data)
+            SELECT collection, n, md5(n::text),
+                   json_build_object('rank', n * 7 %% 1000, 'status', n %% 3)
+            FROM cliquet_collections, generate_series(1, %s) AS n""",
+            [ROWS],
+        )
+        for statement in STATEMENTS.split(";")[:-1]:
+            client.apart(statement)
+        yield alice
+        client.close()
+
+
+@pytest.fixture
+def plan_of(alice, monkeypatch):
+    """A function of a querystring that returns the plan of the statement that finds the page."""
+    client, sent = alice.storage._client, []
+    run = client.apart
+
+    def recorded(*statement):
+        sent.append(statement)
+        return run(*statement)
+
+    def plan_of(path):
+        sent.clear()
+        alice.get(path)
+        text, parameters = sent[0]
+        return "\n".join(row[0] for row in run(f"EXPLAIN {text}", parameters))
+
+    monkeypatch.setattr(client, "apart", recorded)
+    return plan_of
+
+
+@pytest.mark.parametrize("query", SERVED)
+def test_the_index_serves_what_the_page_says(plan_of, query):
+    plan = plan_of(f"/notes?{query}")
+    assert f" {INDEX} " in plan
+    assert "Seq Scan on cliquet_records" not in plan
+    if "_sort" not in query:
+        (condition,) = re.findall(rf" {INDEX} .*\n +Index Cond: (.*)", plan)
+        assert "cliquet_key((data -> 'rank'::text))" in condition
+
+
+@pytest.mark.parametrize("query", [query for query in SERVED if "_sort" in query])
+def test_the_index_serves_the_next_pages(alice, plan_of, query):
+    following = alice.get(f"/notes?{query}").headers["Next-Page"]
+    plan = plan_of(following)
+    assert f" {INDEX} " in plan
+    assert "Seq Scan on cliquet_records" not in plan
+
+
+@pytest.mark.parametrize("query", NOT_SERVED)
+def test_the_index_does_not_serve_what_the_page_excepts(plan_of, query):
+    assert INDEX not in plan_of(f"/notes?{query}")
+
+
+def test_the_page_says_something_of_filters_and_orders():
+    assert {"rank=3", "in_rank=1,2,3", "min_rank=990", "_sort=-rank&_limit=10"} < set(SERVED)
+    assert NOT_SERVED == ["not_rank=3", "exclude_rank=1,2"]
+
+
+def test_the_index_serves_unique_fields(alice):
+    storage, client = alice.storage, alice.storage._client
+    manager = transaction.TransactionManager(explicit=True)
+    manager.begin()
+    with transactions.serving(manager):
+        storage.lock("note", alice.id)
+        ((before,),) = client.read(ROWS_READ)
+        # More often than PostgreSQL makes plans for the values, if one for any would do.
+        for n in range(8):
+            storage.create("note", alice.id, {"rank": ROWS + n}, unique_fields=["rank"])
+        with pytest.raises(UnicityError):
+            storage.create("note", alice.id, {"rank": 3}, unique_fields=["rank"])
+        ((after,),) = client.read(ROWS_READ)
+    manager.abort()
+    assert after - before < 100
+
+
+def test_an_index_of_one_collection_is_not_used(alice, plan_of):
+    client = alice.storage._client
+    client.apart(f"DROP INDEX {INDEX}")
+    client.apart(
+        "CREATE INDEX partial ON cliquet_records (cliquet_key(data -> 'rank')) WHERE collection = 1"
+    )
+    assert "partial" not in plan_of("/notes?rank=3")
