@@ -10,6 +10,7 @@ them. The table tells medians, in milliseconds, and the last one as a multiple o
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import itertools
 import json
@@ -17,6 +18,7 @@ import random
 import sys
 import time
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,62 +26,28 @@ from statistics import median
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import colander
 import psycopg2
-from pyramid.config import Configurator
-from pyramid.request import Request
 
-import cliquet
-from cliquet import resource
-from cliquet.utils import encode64
+from benchmarks.operations import Answer, Request, record, request, send
+from benchmarks.toolkit import make_app
 from tests import servers
 
-PAGE = 100
+SMALLEST = 1_000  # records, for some to be in the middle
 STEP = 5  # milliseconds between two records
 SEED = 42
 
-#: As many requests of one operation, for one size, follow one another.
-SLICE = 10
-#: As many rounds, of one request each, are enough for what grows with the size.
+#: As many rounds are enough for what grows with the size.
 SLOW_ROUNDS = 5
 
 INDEX = """
-CREATE INDEX article_by_rank ON cliquet_records
- (collection, cliquet_key(data -> 'rank'), last_modified DESC)"""
+CREATE INDEX cliquet_records_by_size ON cliquet_records
+ (collection, cliquet_key(data -> 'size'), last_modified DESC)"""
 
 COPY = "COPY cliquet_{} (collection, last_modified, id{}) FROM STDIN"
 
 ADD_COLLECTION = """
 INSERT INTO cliquet_collections (parent_id, collection_id, last_modified, count)
- VALUES (%s, 'article', %s, %s) RETURNING collection"""
-
-
-class ArticleSchema(resource.ResourceSchema):
-    """Beside these fields, a record has its id and its timestamp."""
-
-    title = colander.SchemaNode(colander.String())
-    rank = colander.SchemaNode(colander.Integer())
-    status = colander.SchemaNode(colander.Integer())
-
-
-@resource.register()
-class Article(resource.UserResource):
-    mapping = ArticleSchema()
-
-
-def make_app(url: str) -> Any:
-    settings = {
-        "project_name": "growth",
-        "storage_backend": "cliquet.storage.postgresql",
-        "storage_url": url,
-        "userid_hmac_secret": "secret",
-    }
-    config = Configurator(settings=settings)
-    cliquet.initialize(config, version="1.0")
-    config.scan(__name__)
-    app = config.make_wsgi_app()
-    app.registry.storage.initialize_schema()
-    return app
+ VALUES (%s, 'mushroom', %s, %s) RETURNING collection"""
 
 
 class User:
@@ -91,43 +59,31 @@ class User:
         self.latest = int(time.time() * 1000)
         self.created: list[str] = []
         self._app = app
-        self._authorization = f"Basic {encode64(f'{size}:secret')}"
-        self.parent_id = self.get("/")["user"]["id"]
+        self._credentials = "Basic " + b64encode(f"{size}:secret".encode()).decode()
+        self.parent_id = self.timed(self.request("GET", "/"))[1].json["user"]["id"]
 
     def request(self, method: str, path: str, data: Any = None) -> Request:
-        headers = {"Authorization": self._authorization}
-        body = b"" if data is None else json.dumps({"data": data}).encode()
-        return Request.blank(
-            f"/v1{path}",
-            method=method,
-            headers=headers,
-            content_type="application/json",
-            body=body,
-        )
+        body = None if data is None else {"data": data}
+        return request(method, f"/v1{path}", body, self._credentials)
 
-    def timed(self, request: Request) -> tuple[float, Any]:
+    def timed(self, asked: Request) -> tuple[float, Answer]:
         """Return how many milliseconds a request takes, and its answer."""
         begin = time.perf_counter()
-        status, headers, body = request.call_application(self._app)
-        content = b"".join(body)
+        answer = send(self._app, asked)
         elapsed = time.perf_counter() - begin
-        if status[0] != "2":
-            raise RuntimeError(f"{request.method} {request.url}: {status} {content!r}")
-        return elapsed * 1000, (dict(headers), json.loads(content))
+        if not 200 <= answer.status < 300:
+            raise RuntimeError(f"{asked.environ['PATH_INFO']}: {answer.status} {answer.body!r}")
+        return elapsed * 1000, answer
 
-    def get(self, path: str) -> Any:
-        return self.timed(self.request("GET", path))[1][1]
-
-    def next_page(self, path: str, without: str) -> str:
-        """Return the path of the page after ``path``, but for one parameter of it."""
-        headers, _ = self.timed(self.request("GET", path))[1]
-        parts = urlsplit(headers["Next-Page"])
-        kept = [item for item in parse_qsl(parts.query) if item[0] != without]
-        return f"/articles?{urlencode(kept)}"
+    def next_page(self, query: str, without: str) -> str:
+        """Return the querystring of the page after that of ``query``, but for one parameter."""
+        _, answer = self.timed(self.request("GET", f"/mushrooms?{query}"))
+        following = parse_qsl(urlsplit(answer.headers["Next-Page"]).query)
+        return urlencode([item for item in following if item[0] != without])
 
     @property
     def half(self) -> int:
-        """The rank in the middle."""
+        """The size, of a mushroom, in the middle."""
         return self.size // 2
 
     @property
@@ -144,8 +100,9 @@ class User:
         return random.choice(self.ids)
 
 
-def article(rank: int) -> dict[str, Any]:
-    return {"title": f"The title of the article {rank}", "rank": rank, "status": rank}
+def mushroom(size: int) -> dict[str, Any]:
+    """Return a record of five fields; two of them have a value that few others have."""
+    return {**record(size), "size": size, "weight": size}
 
 
 # The data
@@ -157,14 +114,14 @@ def load(connection: Any, user: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute(ADD_COLLECTION, [user.parent_id, user.latest, user.size])
         ((collection,),) = cursor.fetchall()
-        ranks = random.sample(range(user.size), user.size)
+        places = random.sample(range(user.size), user.size)
         first = user.latest - (user.size - 1) * STEP
         copy(
             cursor,
             COPY.format("records", ", data"),
             (
-                f"{collection}\t{first + n * STEP}\t{id_}\t{json.dumps(article(rank))}\n"
-                for n, (id_, rank) in enumerate(zip(user.ids, ranks, strict=True))
+                f"{collection}\t{first + n * STEP}\t{id_}\t{json.dumps(mushroom(place))}\n"
+                for n, (id_, place) in enumerate(zip(user.ids, places, strict=True))
             ),
         )
         copy(
@@ -198,29 +155,30 @@ def prepare(url: str, users: list[User]) -> None:
 
 def post(user: User) -> Request:
     user.created.append(str(uuid.uuid4()))
-    data = {**article(user.size + len(user.created)), "id": user.created[-1]}
-    return user.request("POST", "/articles", data)
+    data = {**mushroom(user.size + len(user.created)), "id": user.created[-1]}
+    return user.request("POST", "/mushrooms", data)
 
 
 def put(user: User) -> Request:
-    return user.request("PUT", f"/articles/{user.any_id()}", article(random.randrange(user.size)))
+    data = mushroom(random.randrange(user.size))
+    return user.request("PUT", f"/mushrooms/{user.any_id()}", data)
 
 
 def patch(user: User) -> Request:
-    return user.request("PATCH", f"/articles/{user.any_id()}", {"title": random.random().hex()})
+    return user.request("PATCH", f"/mushrooms/{user.any_id()}", {"name": random.random().hex()})
 
 
 def delete(user: User) -> Request:
-    return user.request("DELETE", f"/articles/{user.created.pop()}")
+    return user.request("DELETE", f"/mushrooms/{user.created.pop()}")
 
 
 def get(user: User) -> Request:
-    return user.request("GET", f"/articles/{user.any_id()}")
+    return user.request("GET", f"/mushrooms/{user.any_id()}")
 
 
 def listed(query: str) -> Callable[[User], Request]:
     """Return what makes the request of a list, by a querystring that may name ``user``."""
-    return lambda user: user.request("GET", f"/articles?{query.format(user=user)}")
+    return lambda user: user.request("GET", f"/mushrooms?{query.format(user=user)}")
 
 
 def after(query: str, but: str) -> Callable[[User], Request]:
@@ -228,18 +186,18 @@ def after(query: str, but: str) -> Callable[[User], Request]:
 
     :param but: the filter that finds the place to begin, which the page itself does without.
     """
-    paths: dict[User, str] = {}
+    queries: dict[User, str] = {}
 
     def make(user: User) -> Request:
-        if user not in paths:
-            paths[user] = user.next_page(f"/articles?{query.format(user=user)}", but)
-        return user.request("GET", paths[user])
+        if user not in queries:
+            queries[user] = user.next_page(query.format(user=user), but)
+        return user.request("GET", f"/mushrooms?{queries[user]}")
 
     return make
 
 
 def equal(field: str) -> Callable[[User], Request]:
-    return lambda user: user.request("GET", f"/articles?{field}={random.randrange(user.size)}")
+    return lambda user: user.request("GET", f"/mushrooms?{field}={random.randrange(user.size)}")
 
 
 class Operation(NamedTuple):
@@ -261,19 +219,19 @@ OPERATIONS = (
     Operation("list, the oldest first", listed("_limit=100&_sort=last_modified"), 1.15),
     Operation("page by token", after("_limit=100&_before={user.middle}", "_before"), 1.15),
     Operation("_since, 99 changes", listed("_since={user.recently}"), 1.15),
-    Operation("sort, with an index", listed("_limit=100&_sort=rank"), 1.3),
+    Operation("sort, with an index", listed("_limit=100&_sort=size"), 1.3),
     Operation(
         "sort by token, with an index",
-        after("_limit=100&_sort=rank&gt_rank={user.half}", "gt_rank"),
+        after("_limit=100&_sort=size&gt_size={user.half}", "gt_size"),
         1.3,
     ),
-    Operation("filter, with an index", equal("rank"), 2),
+    Operation("filter, with an index", equal("size"), 2),
     Operation("post", post, 1.15),
     Operation("put", put, 1.15),
     Operation("patch", patch, 1.15),
     Operation("delete", delete, 1.15),
     Operation("_since, half of the records", listed("_limit=100&_since={user.middle}"), None),
-    Operation("filter, without index", equal("status"), None),
+    Operation("filter, without index", equal("weight"), None),
 )
 
 
@@ -283,15 +241,11 @@ OPERATIONS = (
 def measure(operation: Operation, users: list[User], rounds: int) -> list[float]:
     """Return how many milliseconds an operation takes for each user, as medians."""
     times: dict[User, list[float]] = {user: [] for user in users}
-    count = SLICE
-    if operation.goal is None:
-        rounds, count = min(rounds, SLOW_ROUNDS), 1
     for user in users:
         user.timed(operation.make(user))
-    for _ in range(rounds):
-        for user in users:
-            requests = [operation.make(user) for _ in range(count)]
-            times[user] += [user.timed(request)[0] for request in requests]
+    for _ in range(rounds if operation.goal else min(rounds, SLOW_ROUNDS)):
+        for user in random.sample(users, len(users)):
+            times[user].append(user.timed(operation.make(user))[0])
     return [median(times[user]) for user in users]
 
 
@@ -302,6 +256,13 @@ def described(operation: Operation, found: list[float]) -> str:
     figures = "".join(f"{milliseconds:>11.3f}" for milliseconds in found)
     missed = "  missed" if goal is not None and ratio > goal else ""
     return f"{name:<30}{figures}{ratio:>8.2f}{goal or 'linear':>8}{missed}"
+
+
+def backends(url: str) -> Iterator[tuple[str, str]]:
+    """Return the settings of the backends, all in one database."""
+    for kind in ("storage", "permission", "cache"):
+        yield f"cliquet.{kind}_backend", f"cliquet.{kind}.postgresql"
+        yield f"cliquet.{kind}_url", url
 
 
 @contextmanager
@@ -325,14 +286,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
         nargs="+",
         default=[1_000, 100_000, 1_000_000],
         metavar="N",
-        help="how many records the collections have, 1000 or more",
+        help=f"how many records the collections have, {SMALLEST} or more",
     )
     parser.add_argument("--url", help="of a PostgreSQL server, on which a database is made")
-    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=300, metavar="N", help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args(argv)
-    if min(options.sizes) < 10 * PAGE:
-        parser.error(f"--sizes: expected {10 * PAGE} or more")
+    if min(options.sizes) < SMALLEST:
+        parser.error(f"--sizes: expected {SMALLEST} or more")
     return options
 
 
@@ -341,9 +302,10 @@ def main(argv: list[str]) -> None:
     random.seed(SEED)
     sizes = sorted(set(options.sizes))
     with database(options.url) as url:
-        app = make_app(url)
+        app = make_app(dict(backends(url)))
         users = [User(app, size) for size in sizes]
         prepare(url, users)
+        gc.freeze()
         print(f"{'milliseconds':<30}{''.join(f'{n:>11}' for n in sizes)}   ratio    goal")
         table = {}
         for operation in OPERATIONS:
