@@ -3,6 +3,7 @@
 import gc
 import os
 import sqlite3
+import threading
 import weakref
 
 import pytest
@@ -177,3 +178,15 @@ class TestConnections:
         inherited.mutex.release()
         monkeypatch.undo()
         inherited.close()
+
+    def test_a_first_write_waits_while_others_have_the_file_to_themselves(self, storage, path):
+        """As at the end of a process, whose last connection empties the log."""
+        storage.create(*PLACE, {"id": "a"})
+        storage._client.close()
+        other = connections.connect(f"file:{path}", 0)
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        ending = threading.Timer(0.1, other.close)
+        ending.start()
+        assert storage.create(*PLACE, {"id": "b"})["id"] == "b"
+        ending.join()

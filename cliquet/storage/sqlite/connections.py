@@ -53,8 +53,10 @@ class Connections:
         """Return the connection of whoever holds the mutex."""
         if self._writer is None:
             connection = connect(self._uri, _PATIENCE)
-            # What was acknowledged survives a crash of the machine too.
-            connection.execute("PRAGMA synchronous = FULL")
+            # What was acknowledged survives a crash of the machine too. This reads the file,
+            # which a process that ends may have to itself.
+            deadline = time.monotonic() + self.timeout
+            insist(connection, "PRAGMA synchronous = FULL", deadline)
             self._writer = connection
         return self._writer
 
