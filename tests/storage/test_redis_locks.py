@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import closing, suppress
 
 import pytest
 from pyramid.config import Configurator
@@ -38,8 +39,8 @@ def in_thread(function):
     return thread
 
 
-def storage_with(lease=10.0, patience=30.0):
-    client = Client(redis_server.database_url(1))
+def storage_with(lease=10.0, patience=30.0, url=None):
+    client = Client(url or redis_server.database_url(1))
     return module.Storage(client, locks=Locks(client, lease, patience))
 
 
@@ -244,3 +245,46 @@ def test_who_waits_in_order_keeps_what_was_read(storage, counter, serve):
         storage.update(*PLACE, "counter", {"n": 1})
     thread.join(10)
     assert storage.get_all(*PLACE)[1] == 2
+
+
+@pytest.fixture
+def server():
+    with closing(redis_server.Server(appendonly="yes", appendfsync="always")) as server:
+        yield server
+
+
+def test_locks_that_were_held_when_the_server_ended_are_given_back_when_it_answers(server, serve):
+    storage = storage_with(patience=0.5, url=server.url())
+    for place in (PLACE, OTHER):
+        storage.create(*place, {})
+    with serve():
+        storage.lock(*PLACE)
+        storage.lock(*OTHER)
+        server.stop()
+    server.start()
+    storage.create(*PLACE, {})  # its fellow is given back as well
+    assert storage._client.call("KEYS", "*lock*") == []
+
+
+def test_locks_that_have_ended_by_themselves_are_forgotten_while_the_server_is_down(server, serve):
+    storage = storage_with(lease=0.1, url=server.url())
+    server.stop()
+    for _ in range(3):
+        with serve(), suppress(BackendError):
+            storage.lock(*PLACE)
+        time.sleep(0.2)
+    assert len(storage._locks._stranded._locks) == 1
+    server.start()
+    storage.create(*PLACE, {})
+    assert not storage._locks._stranded._locks
+
+
+def test_locks_that_can_not_be_given_back_yet_are_kept_in_mind(server, serve):
+    storage = storage_with(patience=0.5, url=server.url())
+    storage.create(*PLACE, {})
+    with serve():
+        storage.lock(*PLACE)
+        server.stop()
+    storage._locks.give_back_stranded()
+    server.start()
+    storage.create(*PLACE, {})

@@ -11,14 +11,19 @@ writes to it waits, whoever reads doesn't.
   runs again, and begins with all those locks in their order. If it can't, for it has written
   something already, it lets go of its locks meanwhile; what it has read is looked after in the
   same way as when locks end.
+- When the server ends, it may come back with the locks of the requests that failed then. Who
+  failed to let go of a lock does so along with the next write: nobody waits until it ends.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +47,9 @@ PATIENCE = 30.0
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
 
+#: A key, and the token of who has locked it.
+Lock = tuple[bytes, bytes]
+
 #: Instead of a version: whatever it is.
 _ANY = b"-"
 
@@ -57,6 +65,7 @@ class Locks:
         self.client = client
         self._lease = int(lease * 1000)
         self._patience = patience
+        self._stranded = _Stranded(lease)
 
     def part(self) -> Part | None:
         """Return the part in the transaction of this request, None outside of one."""
@@ -107,6 +116,21 @@ class Locks:
                 part.wrote(collection, reply[1])
         return reply
 
+    def release(self, locks: Iterable[Lock]) -> None:
+        """Let go of locks, now or, if the server doesn't answer, when it does again."""
+        locks = list(locks)
+        try:
+            self.client.run(_RELEASE, [key for key, _ in locks], *[token for _, token in locks])
+        except BackendError:
+            self._stranded.add(locks)
+            raise
+
+    def give_back_stranded(self) -> None:
+        """Let go of the locks that could not be let go of before."""
+        if locks := self._stranded.take():
+            with suppress(BackendError):
+                self.release(locks)
+
     def _insist(
         self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
     ) -> list[Any]:
@@ -115,6 +139,7 @@ class Locks:
         deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         reply: list[Any] = attempt()
+        self.give_back_stranded()
         while reply[0] == b"busy":
             if time.monotonic() > deadline:
                 raise BackendError(message="others have locked the collection for too long")
@@ -128,6 +153,38 @@ class Locks:
                 BackendError(message="the collection was changed by others meanwhile")
             )
         return reply
+
+
+class _Stranded:
+    """Locks that could not be let go of, until they surely have ended by themselves.
+
+    :param lease: after how many seconds they have.
+    """
+
+    def __init__(self, lease: float) -> None:
+        self._lease = lease
+        self._mutex = threading.Lock()
+        self._locks: deque[tuple[float, Lock]] = deque()
+
+    def add(self, locks: Iterable[Lock]) -> None:
+        now = time.monotonic()
+        with self._mutex:
+            self._forget(now)
+            self._locks.extend((now + self._lease, lock) for lock in locks)
+
+    def take(self) -> list[Lock]:
+        """Return those that there are, and forget them."""
+        if not self._locks:
+            return []
+        with self._mutex:
+            self._forget(time.monotonic())
+            taken = [lock for _, lock in self._locks]
+            self._locks.clear()
+        return taken
+
+    def _forget(self, now: float) -> None:
+        while self._locks and self._locks[0][0] < now:
+            self._locks.popleft()
 
 
 class Part(transactions.Participant):
@@ -176,16 +233,16 @@ class Part(transactions.Participant):
 
     def let_go(self) -> None:
         """Let others write."""
-        held = [lock_key(collection) for collection in self.held]
+        held = [(lock_key(collection), self.token) for collection in self.held]
         self.held.clear()
         if held:
-            self._locks.client.run(_RELEASE, held, self.token)
+            self._locks.release(held)
 
     def save(self) -> None:
         try:
             self.let_go()
         except BackendError:
-            pass  # what was written is written; the locks end by themselves
+            pass  # what was written is written
 
     def undo(self) -> None:
         self.save()

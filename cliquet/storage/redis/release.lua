@@ -1,4 +1,4 @@
--- Lets go of the locks KEYS that have the token ARGV[1].
-for _, key in ipairs(KEYS) do
-  if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end
+-- Lets go of those locks KEYS that have the token beside them in ARGV.
+for position, key in ipairs(KEYS) do
+  if redis.call('GET', key) == ARGV[position] then redis.call('DEL', key) end
 end
