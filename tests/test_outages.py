@@ -1,0 +1,340 @@
+"""Databases that end, come back, or don't answer, as clients of the service see it.
+
+Everything is real: processes that serve HTTP, their database, and how it ends.
+"""
+
+import signal
+import statistics
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager
+from urllib.parse import quote
+
+import psycopg2
+import pytest
+
+from tests import redis_server, servers
+from tests.attacked import new_id
+from tests.http_servers import HTTPClient, http_servers
+from tests.scenarios import together
+
+PATIENCE = 30
+
+#: How long the service waits for a database that hangs, and for heartbeats, in seconds.
+TIMEOUT = 1
+HEARTBEAT_TIMEOUT = 0.5
+
+#: How soon after its database the service is back, how soon it answers what needs none, and how
+#: soon at the latest what needs one that hangs, in seconds.
+BACK = 1.0
+PROMPT = 0.1
+BOUND = 5.0
+
+SETTINGS = {
+    "cliquet.retry_after_seconds": 7,
+    "cliquet.heartbeat_timeout_seconds": HEARTBEAT_TIMEOUT,
+}
+PAUSE = 0.02
+
+KINDS = ("storage", "permission", "cache")
+NEEDS_NONE = ("/", "/__lbheartbeat__")
+
+
+class PostgreSQL:
+    """What may happen to a PostgreSQL server."""
+
+    engine = "postgresql"
+
+    def __init__(self, server):
+        self._server = server
+        self.url = f"{server.url}?options={quote(f'-c lock_timeout={TIMEOUT}s')}"
+
+    def kill(self):
+        self._server.stop(signal.SIGQUIT)
+
+    def stop(self):
+        self._server.stop()
+
+    def start(self):
+        self._server.start()
+
+    @contextmanager
+    def hanging(self):
+        """Within this block whoever needs a table waits."""
+        with closing(psycopg2.connect(self._server.url)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+                tables = ", ".join(name for (name,) in cursor.fetchall())
+                cursor.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+            yield
+
+
+class Redis:
+    """What may happen to a Redis server, which keeps what it has acknowledged."""
+
+    engine = "redis"
+
+    def __init__(self, server):
+        self._server = server
+        self.url = f"{server.url()}?socket_timeout={TIMEOUT}"
+        self.kill = self.stop = server.stop
+        self.start = server.start
+
+    @contextmanager
+    def hanging(self):
+        """Within this block nobody gets an answer."""
+        self._server.pause()
+        try:
+            yield
+        finally:
+            self._server.resume()
+
+
+@pytest.fixture(scope="module", params=["postgresql", "redis"])
+def database(request):
+    if request.param == "postgresql":
+        with servers.postgresql_server() as server:
+            yield PostgreSQL(server)
+    else:
+        with closing(redis_server.Server(appendonly="yes", appendfsync="always")) as server:
+            yield Redis(server)
+
+
+@pytest.fixture(scope="module")
+def service(database):
+    """Servers of the application, with more threads than the tests have clients of each."""
+    with http_servers(database.engine, database.url, **SETTINGS) as running:
+        yield running
+
+
+class Client(HTTPClient):
+    """Who gets successes, or is told when to come back, and nothing else."""
+
+    def _check(self, answer, method, has_origin):
+        if answer.status != 503:
+            assert answer.status in (200, 201), answer
+            return
+        assert answer.headers["Retry-After"] == "7", answer
+        assert answer.headers["Content-Type"].startswith("application/json"), answer
+        if method != "HEAD" and set(answer.json) != set(KINDS):
+            assert (answer.json["code"], answer.json["errno"]) == (503, 201), answer
+
+    def succeeds(self, method, path, body=None):
+        return self.send(method, path, body=body).status != 503
+
+
+@contextmanager
+def connected(running, number):
+    """Give as many clients, of one server and the next in turn."""
+    with ExitStack() as opened:
+        yield [
+            opened.enter_context(closing(Client(running[n % len(running)]))) for n in range(number)
+        ]
+
+
+@pytest.fixture
+def clients(service):
+    """A function of a number, which returns as many clients."""
+    with ExitStack() as opened:
+        yield lambda number: opened.enter_context(connected(service, number))
+
+
+@contextmanager
+def meanwhile(*functions):
+    """Within this block, each function runs in a thread, which has ended after it."""
+    failures = []
+
+    def run(function):
+        try:
+            function()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads)
+    for failure in failures:
+        raise failure
+
+
+class Writer:
+    """A client that writes and reads all the time, and knows what the service has acknowledged."""
+
+    def __init__(self, client):
+        self.client = client
+        self.stopped = threading.Event()
+        self.refused = 0
+        self.successes = []
+        self.last = new_id()
+        self.acknowledged = {self.last: 0}
+        self.tried = 0
+
+    def __call__(self):
+        while not self.stopped.is_set():
+            if self.write() and self.client.succeeds("GET", f"/mushrooms/{self.last}"):
+                self.successes.append(time.monotonic())
+            else:
+                self.refused += 1
+                time.sleep(PAUSE)
+
+    def write(self):
+        """Change a record, sometimes another one than before; tell whether it was acknowledged."""
+        self.tried += 1
+        if self.tried % 5 == 0:
+            self.last = new_id()
+        body = {"data": {"name": "x", "size": self.tried}}
+        if not self.client.succeeds("PUT", f"/mushrooms/{self.last}", body):
+            return False
+        self.acknowledged[self.last] = self.tried
+        return True
+
+    def lost(self):
+        """Return what was acknowledged, and is there no more."""
+        stored = {
+            record["id"]: record["size"] for record in self.client.send("GET", "/mushrooms").data
+        }
+        return {key: size for key, size in self.acknowledged.items() if size > stored.get(key, 0)}
+
+
+def test_killed_under_load_it_loses_nothing_and_is_back_at_once(database, clients):
+    writers = [Writer(client) for client in clients(8)]
+    with meanwhile(*writers):
+        time.sleep(1)
+        killed = time.monotonic()
+        database.kill()
+        time.sleep(1)
+        starting = time.monotonic()
+        database.start()
+        started = time.monotonic()
+        time.sleep(BACK + 0.5)
+        for writer in writers:
+            writer.stopped.set()
+    for writer in writers:
+        assert min(writer.successes) < killed
+        assert writer.refused
+        assert min(moment for moment in writer.successes if moment > starting) < started + BACK
+        assert writer.lost() == {}
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_restarted_while_idle_no_request_fails(database, clients, how):
+    users = clients(12)
+    body = {"data": {"name": "x"}}
+
+    def use(client):
+        for _ in range(3):
+            assert client.succeeds("POST", "/mushrooms", body)
+            assert client.succeeds("GET", "/mushrooms")
+
+    together([lambda client=client: use(client) for client in users])
+    getattr(database, how)()
+    database.start()
+    together([lambda client=client: use(client) for client in users])
+    assert users[0].succeeds("GET", "/__heartbeat__")
+
+
+@contextmanager
+def prompt_elsewhere(client):
+    """Check that, throughout this block, what needs no database is answered at once."""
+    over = threading.Event()
+    seconds = []
+
+    def ask():
+        while not over.is_set():
+            for path in NEEDS_NONE:
+                before = time.monotonic()
+                assert client.succeeds("GET", path)
+                seconds.append(time.monotonic() - before)
+            time.sleep(PAUSE)
+
+    with meanwhile(ask):
+        try:
+            yield
+        finally:
+            over.set()
+    # On a machine that does much else, one of them may be late.
+    assert statistics.quantiles(seconds, n=20)[-1] < PROMPT
+    assert max(seconds) < TIMEOUT
+
+
+NEEDS_ONE = {
+    "list": ("GET", "/mushrooms"),
+    "head": ("HEAD", "/mushrooms"),
+    "read": ("GET", f"/mushrooms/{new_id()}"),
+    "create": ("POST", "/mushrooms", {"data": {"name": "x"}}),
+    "replace": ("PUT", f"/mushrooms/{new_id()}", {"data": {"name": "x"}}),
+    "change": ("PATCH", f"/mushrooms/{new_id()}", {"data": {"name": "x"}}),
+    "delete": ("DELETE", "/mushrooms"),
+    "share": ("POST", "/articles", {"data": {}, "permissions": {"read": ["system.Everyone"]}}),
+    "batch": (
+        "POST",
+        "/batch",
+        {"requests": [{"method": "POST", "path": "/spores", "body": {"data": {}}}] * 2},
+    ),
+}
+
+
+def is_down(client):
+    """Check that each backend is told not to work, in time."""
+    before = time.monotonic()
+    answer = client.send("GET", "/__heartbeat__")
+    assert time.monotonic() - before < BOUND
+    assert answer.status == 503
+    assert answer.json == dict.fromkeys(KINDS, False)
+
+
+def test_while_it_is_down_what_needs_it_is_503_and_the_rest_answers(database, clients):
+    client, watcher = clients(2)
+    database.stop()
+    try:
+        with prompt_elsewhere(watcher):
+            assert not any(client.succeeds(*request) for request in NEEDS_ONE.values())
+            is_down(client)
+    finally:
+        database.start()
+    assert client.succeeds("GET", "/__heartbeat__")
+
+
+def is_refused(client, request):
+    before = time.monotonic()
+    assert not client.succeeds(*request)
+    assert time.monotonic() - before < BOUND
+
+
+def test_while_it_hangs_what_needs_it_is_503_in_time_and_the_rest_answers(database, clients):
+    *users, watcher, balancer = clients(len(NEEDS_ONE) + 2)
+    with database.hanging(), prompt_elsewhere(watcher):
+        is_down(balancer)
+        together(
+            [
+                lambda user=user, request=request: is_refused(user, request)
+                for user, request in zip(users, NEEDS_ONE.values(), strict=True)
+            ]
+        )
+        is_down(balancer)
+    assert all(user.succeeds("POST", "/mushrooms", {"data": {"name": "x"}}) for user in users)
+    assert balancer.succeeds("GET", "/__heartbeat__")
+
+
+FEW_PLACES = {
+    "cliquet.storage_pool_size": 3,
+    "cliquet.storage_max_overflow": 0,
+    "cliquet.storage_max_backlog": 1,
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_with_fewer_places_at_the_database_than_threads_the_rest_answers_whoever_comes(database):
+    with (
+        http_servers(database.engine, database.url, 1, **SETTINGS, **FEW_PLACES) as running,
+        connected(running, 24) as (*users, watcher),
+    ):
+        with database.hanging(), prompt_elsewhere(watcher):
+            together([lambda user=user: is_refused(user, NEEDS_ONE["list"]) for user in users])
+        assert watcher.succeeds("GET", "/mushrooms")
