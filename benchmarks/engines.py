@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from benchmarks import limit, limit_postgresql, limit_sqlite, toolkit
 from benchmarks.operations import Collection, request, send
 from tests import redis_server, servers
 
+KINDS = ("storage", "permission", "cache")
 RESOURCES = {"plain": "mushroom", "shareable": "lichen"}
 
 #: At most so many times what the limit takes, on the same tables.
@@ -37,6 +38,8 @@ _IN_MEMORY = {
     "batch": 4500,
 }
 _LIMITS_HELLO = 40
+
+_REDIS_DATABASE = 9
 
 _OF_SQLITE, _OF_REDIS, _OF_SHAREABLE = 1.5, 1.5, 1.4
 
@@ -92,46 +95,71 @@ class Bench(NamedTuple):
 
 def start(stack: ExitStack, names: Iterable[str]) -> Iterator[Bench]:
     """Start the engines, one after the other; what they need ends with the stack."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cliquet-benchmark-")))
-    stack.callback(servers.stop)
+    places = _Places(stack)
     for name in names:
-        app = toolkit.make_app(_backends(name, folder))
+        app = toolkit.make_app(places.backends(name))
         collections = _collections(app)
         if name == "redis":
-            beside = toolkit.make_app(_backends("postgresql", folder))
+            beside = toolkit.make_app(places.backends("postgresql"))
             beside_collection = _collections(beside)["plain"]
         else:
             beside, beside_collection = app, collections["plain"]
-        store = _store(name, folder)
+        store = places.store(name)
         if store is not None:
             stack.callback(store.close)
         by_hand = limit.make_app(store, toolkit.SECRET)
         yield Bench(ENGINES[name], app, collections, by_hand, beside, beside_collection)
 
 
-def _url(name: str, folder: Path) -> str:
-    if name == "postgresql":
-        return servers.postgresql_url()
-    if name == "redis":
-        return redis_server.database_url(0)
-    return f"sqlite:///{folder}/benchmark.sqlite" if name == "sqlite" else ""
+def backends(name: str, url: str) -> dict[str, str]:
+    """Return the settings of an engine at a URL."""
+    settings = {}
+    for kind in KINDS:
+        settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{name}"
+        settings[f"cliquet.{kind}_url"] = url
+    return settings
 
 
-def _backends(name: str, folder: Path) -> dict[str, Any]:
-    backends = {}
-    for kind in ("storage", "permission", "cache"):
-        backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{name}"
-        backends[f"cliquet.{kind}_url"] = _url(name, folder)
-    return backends
+@contextmanager
+def temporary_file() -> Iterator[str]:
+    """Give the path of a file that will be made, in a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="cliquet-benchmark-") as folder:
+        yield f"{folder}/benchmark.sqlite"
 
 
-def _store(name: str, folder: Path) -> Any:
-    """Return what the limit keeps its records in, None where it serves no more than hello."""
-    if name == "memory":
-        return None
-    if name == "sqlite":
-        return limit_sqlite.Store(f"{folder}/benchmark.sqlite")
-    return limit_postgresql.Store(limit_postgresql.Pool(_url("postgresql", folder)))
+class _Places:
+    """Where things are kept, until the stack is closed."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def backends(self, name: str) -> dict[str, str]:
+        """Return the settings of an engine."""
+        return backends(name, getattr(self, f"_{name}", ""))
+
+    def store(self, name: str) -> Any:
+        """Return what the limit keeps its records in, None where it serves no more than hello."""
+        if name == "memory":
+            return None
+        if name == "sqlite":
+            return limit_sqlite.Store(self._file)
+        return limit_postgresql.Store(limit_postgresql.Pool(self._postgresql))
+
+    @property
+    def _sqlite(self) -> str:
+        return f"sqlite:///{self._file}"
+
+    @cached_property
+    def _file(self) -> str:
+        return self._stack.enter_context(temporary_file())
+
+    @cached_property
+    def _postgresql(self) -> str:
+        return self._stack.enter_context(servers.postgresql())
+
+    @cached_property
+    def _redis(self) -> str:
+        return redis_server.database_url(_REDIS_DATABASE)
 
 
 def _collections(app: Any) -> dict[str, Collection]:

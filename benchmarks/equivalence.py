@@ -87,12 +87,12 @@ def _comparable(status: int, headers: dict[str, str], body: Any, timeless: bool)
             _comparable(one["status"], one["headers"], one["body"], timeless)
             for one in body["responses"]
         ]
-    data = body.get("data")
+    data = body.get("data", body)
     kept: dict[str, Any] = {name: headers.get(name) for name in _HEADERS}
     if status >= 400:
         details = body.get("details")
         data = details.get("existing") if isinstance(details, dict) else None
-    if timeless and isinstance(data, dict):
+    if timeless and data is not None:
         modified = data.pop("last_modified")
         kept["ETag"] = kept["ETag"] == f'"{modified}"'
         kept["Last-Modified"] = kept["Last-Modified"] == format_date_time(modified // 1000)

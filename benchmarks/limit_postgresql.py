@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from benchmarks.limit import Row, now
+from benchmarks.limit_protocol import Row, now
 
 _JSON_OID = 114
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from benchmarks.limit import Row, now
+from benchmarks.limit_protocol import Row, now
 
 _COLLECTION = """
 SELECT id, last_modified, count FROM collections

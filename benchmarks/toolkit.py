@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
@@ -57,5 +56,4 @@ def make_app(backends: Mapping[str, Any]) -> Any:
     app = config.make_wsgi_app()
     for kind in ("storage", "permission", "cache"):
         getattr(app.registry, kind).initialize_schema()
-    logging.getLogger().setLevel(logging.WARNING)
     return app

@@ -1,0 +1,318 @@
+"""What the limit answers to a request to the resource, whether it came alone or in a batch.
+
+The store is that of :mod:`benchmarks.limit_postgresql`, or of :mod:`benchmarks.limit_sqlite`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+from uuid import uuid4
+from wsgiref.handlers import format_date_time
+
+import orjson
+
+_UUID4 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_ETAG = re.compile('"([0-9]{1,20})"')
+_MAX_TIMESTAMP = 253402300799999
+_MAX_RECORDS = 10000
+
+_EXPOSED = "Backoff, Retry-After, Alert, Content-Length, Vary"
+_EXPOSED_BY_GET = _EXPOSED + ", Last-Modified, ETag, Cache-Control, Expires, Pragma"
+_EXPOSED_BY_LIST = _EXPOSED_BY_GET + ", Next-Page, Total-Records"
+
+_COMMON = [("Vary", "Authorization"), ("X-Content-Type-Options", "nosniff")]
+_JSON = [("Content-Type", "application/json; charset=UTF-8"), *_COMMON]
+WRITTEN = [("Access-Control-Expose-Headers", _EXPOSED), *_JSON]
+_GOT = [("Access-Control-Expose-Headers", _EXPOSED_BY_GET), ("Cache-Control", "no-cache"), *_JSON]
+_LISTED = [("Access-Control-Expose-Headers", _EXPOSED_BY_LIST), *_GOT[1:]]
+_NOT_MODIFIED = [("Access-Control-Expose-Headers", _EXPOSED_BY_GET), *_COMMON]
+
+_ERRORS = {
+    400: (107, "Invalid parameters", "Invalid parameters"),
+    401: (104, "Unauthorized", "Please authenticate yourself to use this endpoint."),
+    404: (111, "Not Found", "The resource you are looking for could not be found."),
+    405: (115, "Method Not Allowed", "Method not allowed on this endpoint."),
+    412: (114, "Precondition Failed", "Resource was modified meanwhile"),
+}
+
+Headers = list[tuple[str, str]]
+Row = tuple[str, int, bytes]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Refused(Exception):
+    """The answer is an error.
+
+    :param existing: the record that is in the way.
+    :param timestamp: that of the collection, if it is.
+    """
+
+    def __init__(
+        self, status: int, existing: Row | None = None, timestamp: int | None = None
+    ) -> None:
+        super().__init__(status)
+        self.status = status
+        self.existing = existing
+        self.timestamp = existing[1] if existing else timestamp
+
+    def answer(self) -> Answer:
+        errno, error, message = _ERRORS[self.status]
+        body = {"code": self.status, "errno": errno, "error": error, "message": message}
+        if self.status == 412:
+            body["details"] = {}
+        if self.existing is not None:
+            body["details"] = {"existing": orjson.Fragment(_document(*self.existing))}
+        times = [] if self.timestamp is None else _timed(self.timestamp)
+        return Answer(self.status, [*times, *WRITTEN], orjson.dumps(body))
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a request asks for.
+
+    :param id: of the record, None for the collection.
+    :param header: returns a conditional header, by its name as in ``IF_MATCH``, or None.
+    :param body: what its JSON is.
+    :param url: of the collection, if there is a query.
+    """
+
+    method: str
+    id: str | None
+    user: str
+    header: Callable[[str], str | None]
+    query: str
+    body: Any
+    url: str
+
+
+def answer(store: Any, asked: Asked) -> Answer:
+    """Answer a request to the resource.
+
+    :raises Refused: with an error.
+    """
+    on_what = _ON_COLLECTION if asked.id is None else _ON_RECORD
+    if asked.id is not None and not _UUID4.fullmatch(asked.id):
+        raise Refused(400)
+    if asked.method not in on_what:
+        raise Refused(405)
+    return on_what[asked.method](store, asked)
+
+
+def _list(store: Any, asked: Asked) -> Answer:
+    if asked.header("IF_NONE_MATCH") or asked.header("IF_MATCH"):
+        timestamp = store.timestamp(asked.user)
+        if _not_modified(asked, timestamp):
+            return Answer(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
+        _refuse_modified(asked, timestamp)
+    params = dict(parse_qsl(asked.query)) if asked.query else {}
+    limit = _limit(params)
+    edible = {"true": True, "false": False}.get(params.get("edible", ""))
+    by_size = params.get("_sort") == "-size"
+    rows, total, timestamp = store.page(asked.user, limit + 1, edible, by_size)
+    headers = [("Total-Records", str(total)), *_timed(timestamp), *_LISTED]
+    if len(rows) > limit:
+        rows = rows[:limit]
+        headers.insert(0, ("Next-Page", _next_page(asked.url, params, rows[-1], by_size)))
+    records = b",".join([_document(*row) for row in rows])
+    return Answer(200, headers, b'{"data":[' + records + b"]}")
+
+
+def _limit(params: dict[str, str]) -> int:
+    if not params.get("_limit"):
+        return _MAX_RECORDS
+    try:
+        limit = int(params["_limit"])
+    except ValueError:
+        raise Refused(400) from None
+    if limit < 0:
+        raise Refused(400)
+    return min(limit or _MAX_RECORDS, _MAX_RECORDS)
+
+
+def _next_page(url: str, params: dict[str, str], last: Row, by_size: bool) -> str:
+    compared = {"size": orjson.loads(last[2])["size"]} if by_size else {}
+    token = orjson.dumps({"last_record": {**compared, "last_modified": last[1]}})
+    return f"{url}?{urlencode({**params, '_token': urlsafe_b64encode(token)})}"
+
+
+def _post(store: Any, asked: Asked) -> Answer:
+    data = _posted(asked)
+    object_id = data.pop("id", None)
+    if object_id is None:
+        object_id = str(uuid4())
+    elif not (isinstance(object_id, str) and _UUID4.fullmatch(object_id)):
+        raise Refused(400)
+    forced = _forced(data)
+    document = orjson.dumps(_checked(data))
+    if asked.header("IF_MATCH"):
+        with store.transaction() as work:
+            timestamp = work.lock(asked.user)
+            if work.get(asked.user, object_id) is None:
+                _refuse_modified(asked, timestamp)
+            own, existing = work.create(asked.user, object_id, document, forced)
+    else:
+        own, existing = store.create(asked.user, object_id, document, forced)
+    if existing is None:
+        return _written(201, (object_id, own, document))
+    if asked.header("IF_NONE_MATCH") == "*":
+        raise Refused(412, existing)
+    _refuse_modified(asked, existing[1], existing)
+    return _written(200, existing)
+
+
+def _get(store: Any, asked: Asked) -> Answer:
+    row = _found(store, asked)
+    timestamp = row[1]
+    if _not_modified(asked, timestamp):
+        return Answer(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
+    _refuse_modified(asked, timestamp, row)
+    return Answer(200, [*_timed(timestamp), *_GOT], b'{"data":' + _document(*row) + b"}")
+
+
+def _put(store: Any, asked: Asked) -> Answer:
+    data = _posted(asked)
+    if data.pop("id", asked.id) != asked.id:
+        raise Refused(400)
+    forced = _forced(data)
+    document = orjson.dumps(_checked(data))
+    own, old = store.replace(
+        asked.user,
+        asked.id,
+        document,
+        forced,
+        match=_time(asked, "IF_MATCH"),
+        new=asked.header("IF_NONE_MATCH") == "*",
+    )
+    if own is None:
+        raise Refused(412, old)
+    status = 201 if old is None else 200
+    return _written(status, (asked.id or "", own, document), _timed(own))
+
+
+def _patch(store: Any, asked: Asked) -> Answer:
+    changes = _posted(asked)
+    if changes.pop("id", asked.id) != asked.id:
+        raise Refused(400)
+    forced = _forced(changes)
+    while True:
+        row = _found(store, asked)
+        _, timestamp, data = row
+        _refuse_modified(asked, timestamp, row)
+        old = orjson.loads(data)
+        new = _checked({**old, **changes})
+        if orjson.dumps(new) == orjson.dumps(old):
+            return _written(200, row, _timed(timestamp))
+        document = orjson.dumps(new)
+        own, _ = store.replace(asked.user, asked.id, document, forced, seen=timestamp)
+        if own is not None:  # else somebody was faster
+            return _written(200, (asked.id or "", own, document), _timed(own))
+
+
+def _delete(store: Any, asked: Asked) -> Answer:
+    forced = None
+    if asked.query:
+        given = dict(parse_qsl(asked.query)).get("last_modified", "").strip('"')
+        forced = _forced({"last_modified": int(given)}) if given.isdigit() else None
+    own, old = store.delete(asked.user, asked.id, forced, _time(asked, "IF_MATCH"))
+    if own is None:
+        raise Refused(404) if old is None else Refused(412, old)
+    tombstone = b'{"data":{"id":"%b","last_modified":%d,"deleted":true}}'
+    return Answer(200, WRITTEN, tombstone % ((asked.id or "").encode(), own))
+
+
+_ON_COLLECTION = {"GET": _list, "POST": _post}
+_ON_RECORD = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}
+
+
+# The parts of requests
+
+
+def _posted(asked: Asked) -> dict[str, Any]:
+    data = asked.body.get("data") if isinstance(asked.body, dict) else None
+    if not isinstance(data, dict) or len(asked.body) > 1:
+        raise Refused(400)
+    return data
+
+
+def _checked(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data if they are as the schema wants."""
+    if (
+        type(data.get("name")) is not str
+        or type(data.get("size")) is not int
+        or type(data.get("edible")) is not bool
+    ):
+        raise Refused(400)
+    return data
+
+
+def _forced(data: dict[str, Any]) -> int | None:
+    """Take the timestamp that a client gives out of the data."""
+    if "last_modified" not in data:
+        return None
+    forced = data.pop("last_modified")
+    if type(forced) is not int or not 1 <= forced <= _MAX_TIMESTAMP:
+        raise Refused(400)
+    return forced
+
+
+def _time(asked: Asked, header: str) -> int | None:
+    """Return the timestamp of a conditional header, or None without it."""
+    value = asked.header(header)
+    if not value:
+        return None
+    found = _ETAG.fullmatch(value)
+    if found is None:
+        raise Refused(400)
+    return int(found[1])
+
+
+def _not_modified(asked: Asked, timestamp: int) -> bool:
+    known = asked.header("IF_NONE_MATCH")
+    if not known or known == "*":
+        return False
+    return timestamp <= (_time(asked, "IF_NONE_MATCH") or 0)
+
+
+def _refuse_modified(asked: Asked, timestamp: int, existing: Row | None = None) -> None:
+    known = _time(asked, "IF_MATCH")
+    if known is not None and timestamp > known:
+        raise Refused(412, existing, timestamp)
+
+
+def _found(store: Any, asked: Asked) -> Row:
+    found = store.get(asked.user, asked.id)
+    if found is None:
+        raise Refused(404)
+    return (asked.id or "", *found)
+
+
+# The parts of answers
+
+
+def _document(object_id: str, timestamp: int, data: bytes) -> bytes:
+    # What the schema requires is in the data: they are never empty.
+    return b'{"id":"%b","last_modified":%d,%b' % (object_id.encode(), timestamp, data[1:])
+
+
+def _timed(timestamp: int) -> Headers:
+    return [("ETag", f'"{timestamp}"'), ("Last-Modified", format_date_time(timestamp // 1000))]
+
+
+def _written(status: int, row: Row, headers: Headers = []) -> Answer:  # noqa: B006 (only read)
+    return Answer(status, [*headers, *WRITTEN], b'{"data":' + _document(*row) + b"}")
+
+
+def now() -> int:
+    """Return the time in milliseconds."""
+    return time.time_ns() // 1_000_000
