@@ -53,7 +53,7 @@ KEPT_VARIABLES = (
 )
 
 # Short: what is a quarter worse shows all the same.
-BENCHMARK = ("benchmarks.requests", "--rounds=15", "--compare=benchmarks/results.json")
+BENCHMARK = ("benchmarks.requests", "--rounds=40", "--compare=benchmarks/results.json")
 
 HOST = "127.0.0.1"
 EXAMPLE = str(Path("config", "example.ini"))

@@ -1,6 +1,6 @@
 """How long a request takes, beside the limit: the same service written by hand.
 
-Both are called in this process, as WSGI applications, in turns: a slice of some milliseconds
+Both are called in this process, as WSGI applications, in turns: a slice of a few milliseconds
 each. The table has the medians of the slices, in microseconds per request, and the median of the
 ratios of neighbouring slices, which is all that compares between machines and moments. On the
 memory engine, which nobody writes by hand, the ratio is to the limit's hello; on Redis, to the
@@ -38,7 +38,8 @@ RECORDED = Path(__file__).with_name("results.json")
 #: How much worse than recorded a ratio may be, machines being noisy.
 TOLERANCE = 1.25
 
-_SLICE = 0.008  # seconds
+# Seconds: short, for what else the machine does to fall between slices as often as within.
+_SLICE = 0.002
 # Requests of a slice; of those that change the number of records, not to change it much.
 _MOST, _MOST_DRIFTING = 1000, 40
 _PACKAGES = ("pyramid", "cornice", "colander", "psycopg2-binary", "redis", "orjson", "SQLAlchemy")
@@ -240,7 +241,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--engine", action="append", choices=list(ENGINES), help="may be repeated; default: all")
     add("--operation", action="append", choices=names, help="may be repeated; default: all")
     add("--resource", action="append", choices=list(engines.RESOURCES), help="default: plain")
-    add("--rounds", type=int, default=40, help="slices of each side; default: %(default)s")
+    add("--rounds", type=int, default=80, help="slices of each side; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write the results there")
     add("--compare", type=Path, metavar="FILE", help="mark, and exit with 1, what is worse")
     add("--profile", choices=names, metavar="OPERATION", help="tell where its time goes instead")
