@@ -7,6 +7,7 @@ from pyramid.httpexceptions import HTTPNotFound
 
 from cliquet import utils
 from cliquet.utils import json
+from cliquet.utils.text import without_password
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,21 @@ def test_bottom_of_the_deepest_value_is_looked_at():
     for _ in range(100):
         value = [value]
     assert "null character" in json.unstorable(value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://alice:secret@host/base", "postgresql://alice:***@host/base"),
+        ("redis://:sec@ret:x@host:6379/0", "redis://:***@host:6379/0"),
+        (
+            "postgresql://host/base?user=a&password=secret&x=1",
+            "postgresql://host/base?user=a&password=***&x=1",
+        ),
+        ("postgresql://alice@host:5432/base", "postgresql://alice@host:5432/base"),
+        ("sqlite:////srv/a:b/file.sqlite", "sqlite:////srv/a:b/file.sqlite"),
+        ("", ""),
+    ],
+)
+def test_password_of_a_url_is_not_shown(url, shown):
+    assert without_password(url) == shown

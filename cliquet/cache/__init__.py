@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from cliquet.migrations import Migrated
+from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
 
 logger = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ _CENTURY = 100 * 365.25 * 24 * 3600
 _HEARTBEAT_SECONDS = 60
 
 
-class CacheBase:
+class CacheBase(Migrated):
     """What a cache backend must do; a class of somebody else's derives from this one.
 
     An engine defines :meth:`initialize_schema`, :meth:`flush`, and either the
@@ -37,10 +39,6 @@ class CacheBase:
 
     def __init__(self, *args: Any, cache_prefix: str = "", **kwargs: Any) -> None:
         self.prefix = cache_prefix
-
-    def initialize_schema(self) -> None:
-        """Create or upgrade what the backend stores its data in; safe to run twice."""
-        raise NotImplementedError
 
     def flush(self) -> None:
         """Delete every entry."""
@@ -142,6 +140,19 @@ def _has_text_keys_only(value: Any) -> bool:
     return not isinstance(value, (list, tuple)) or all(map(_has_text_keys_only, value))
 
 
+def probe(backend: CacheBase, readonly: bool = False) -> None:
+    """Try whether ``backend`` works: it raises what fails.
+
+    :param readonly: that mode is about records and permissions, the cache is written all the same.
+    """
+    key = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
+    backend.set(key, "alive", _HEARTBEAT_SECONDS)
+    found = backend.get(key)
+    backend.delete(key)
+    if found != "alive":
+        raise BackendError(message="what was set is not there")
+
+
 def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
     """Return the function of the request that tells whether the cache works.
 
@@ -150,14 +161,11 @@ def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
     """
 
     def ping(request: Any) -> bool:
-        key = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
         try:
-            backend.set(key, "alive", _HEARTBEAT_SECONDS)
-            alive = backend.get(key) == "alive"
-            backend.delete(key)
+            probe(backend)
         except Exception:
             logger.exception("The cache backend doesn't work.")
             return False
-        return alive
+        return True
 
     return ping

@@ -34,6 +34,9 @@ class Cache(CacheBase):
     def initialize_schema(self) -> None:
         """There is nothing to do."""
 
+    def pending_migrations(self) -> list[str]:
+        return []
+
     def flush(self) -> None:
         with self._lock:
             self._entries.clear()

@@ -29,6 +29,9 @@ class Cache(CacheBase):
     def initialize_schema(self) -> None:
         """There is nothing to create."""
 
+    def pending_migrations(self) -> list[str]:
+        return []
+
     def flush(self) -> None:
         """Delete every entry that has the prefix of this application."""
         self._client.delete_keys(self._key(""))

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from pyramid.settings import asbool
 
+from cliquet.migrations import Migrated
 from cliquet.permission.text import Pattern
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
-class PermissionBase:
+class PermissionBase(Migrated):
     """What a permission backend must do; a class of somebody else's derives from this one.
 
     Each method either takes place as a whole or not at all, and belongs to the
@@ -42,10 +43,6 @@ class PermissionBase:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Arguments are for the engines: none is looked at here."""
-
-    def initialize_schema(self) -> None:
-        """Create or upgrade what the backend stores its data in; safe to run twice."""
-        raise NotImplementedError
 
     def flush(self) -> None:
         """Delete the principals of every user, and every access control entry."""
@@ -159,6 +156,15 @@ def bound_patterns(
     return [(Pattern(pattern), bound) for pattern, bound in couples]
 
 
+def probe(backend: PermissionBase, readonly: bool) -> None:
+    """Try whether ``backend`` works, by writing unless ``readonly``: it raises what fails."""
+    name = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
+    if not readonly:
+        backend.add_user_principal(name, name)
+        backend.remove_user_principal(name, name)
+    backend.user_principals(name)
+
+
 def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
     """Return the function of the request that tells whether the permission backend works.
 
@@ -166,12 +172,8 @@ def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
     """
 
     def ping(request: Any) -> bool:
-        name = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
         try:
-            if not asbool(request.registry.settings.get("readonly", False)):
-                backend.add_user_principal(name, name)
-                backend.remove_user_principal(name, name)
-            backend.user_principals(name)
+            probe(backend, asbool(request.registry.settings.get("readonly", False)))
         except Exception:
             logger.exception("The permission backend doesn't work.")
             return False

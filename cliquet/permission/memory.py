@@ -78,6 +78,9 @@ class Permission(PermissionBase):
     def initialize_schema(self) -> None:
         """There is nothing to do."""
 
+    def pending_migrations(self) -> list[str]:
+        return []
+
     def flush(self) -> None:
         with self._transactions.writing() as log:
             self._user_principals.clear(log)

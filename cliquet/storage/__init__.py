@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pyramid.settings import asbool
 
+from cliquet.migrations import Migrated
 from cliquet.storage import exceptions
 
 logger = logging.getLogger(__name__)
@@ -57,12 +58,20 @@ class Page(NamedTuple):
     timestamp: int
 
 
+class Deleted(NamedTuple):
+    """How many tombstones a collection has."""
+
+    collection_id: str
+    parent_id: str
+    number: int
+
+
 _DEFAULT_ID_FIELD = "id"
 _DEFAULT_MODIFIED_FIELD = "last_modified"
 _DEFAULT_DELETED_FIELD = "deleted"
 
 
-class StorageBase:
+class StorageBase(Migrated):
     """What a storage backend must do; a class of somebody else's derives from this one.
 
     Parameters have the same meaning in every method:
@@ -78,10 +87,6 @@ class StorageBase:
     Each method either takes place as a whole or not at all. Methods raise
     :class:`~cliquet.storage.exceptions.BackendError` when the backend fails.
     """
-
-    def initialize_schema(self) -> None:
-        """Create or upgrade what the backend stores its data in; safe to run twice."""
-        raise NotImplementedError
 
     def flush(self, auth: str | None = None) -> None:
         """Delete every record, tombstone and timestamp."""
@@ -231,8 +236,24 @@ class StorageBase:
         id_field: str = _DEFAULT_ID_FIELD,
         modified_field: str = _DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
+        limit: int | None = None,
     ) -> int:
         """Forget the tombstones that are older than ``before``, and return how many.
+
+        Who asks what changed since an earlier time is not told of these deletions any more.
+
+        :param before: a timestamp in milliseconds; None: all of them.
+        :param limit: how many to forget at most, the oldest first; None: all. Only given
+            to backends that have :meth:`count_deleted`.
+        """
+        raise NotImplementedError
+
+    def count_deleted(self, before: int | None = None) -> list[Deleted]:
+        """Return where there are tombstones that are older than ``before``, and how many.
+
+        Collections without any are not in the list, which is in the order of the ids. A
+        backend may lack this method: its tombstones are then purged by other means than
+        the command ``cliquet purge-deleted``.
 
         :param before: a timestamp in milliseconds; None: all of them.
         """
@@ -304,20 +325,27 @@ class StorageBase:
 _HEARTBEAT = "__heartbeat__"
 
 
+def probe(backend: StorageBase, readonly: bool) -> None:
+    """Try whether ``backend`` works: it raises what fails.
+
+    It writes a record and deletes it, in a collection of its own; it only reads if ``readonly``.
+    """
+    if readonly:
+        backend.get_all(_HEARTBEAT, _HEARTBEAT, limit=1)
+    else:
+        record = backend.create(_HEARTBEAT, _HEARTBEAT, {})
+        backend.delete(_HEARTBEAT, _HEARTBEAT, record["id"], with_deleted=False)
+
+
 def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
     """Return the function that tells whether ``backend`` works (``registry.heartbeats``).
 
-    It writes a record and deletes it, in a collection of its own; it only reads when the
-    setting ``readonly`` is on. What fails is logged.
+    It does what :func:`probe` does, with the setting ``readonly``. What fails is logged.
     """
 
     def ping(request: Any) -> bool:
         try:
-            if asbool(request.registry.settings.get("readonly", False)):
-                backend.get_all(_HEARTBEAT, _HEARTBEAT, limit=1)
-            else:
-                record = backend.create(_HEARTBEAT, _HEARTBEAT, {})
-                backend.delete(_HEARTBEAT, _HEARTBEAT, record["id"], with_deleted=False)
+            probe(backend, asbool(request.registry.settings.get("readonly", False)))
         except Exception:
             logger.exception("the storage does not work")
             return False
@@ -328,6 +356,7 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
 
 __all__ = [
     "MISSING",
+    "Deleted",
     "Filter",
     "Missing",
     "Page",
@@ -336,4 +365,5 @@ __all__ = [
     "StorageBase",
     "exceptions",
     "heartbeat",
+    "probe",
 ]

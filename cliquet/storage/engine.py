@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cliquet.storage import Filter, Page, Record, Sort, StorageBase, generators
+from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.matching import Names, Query, query
 from cliquet.utils import json, msec_time
@@ -124,8 +124,15 @@ class Engine(StorageBase):
         """Delete the records that match the filters, the oldest first; return the tombstones."""
         raise NotImplementedError
 
-    def _purge(self, collection: Collection, before: int | None) -> int:
-        """Forget the tombstones older than ``before``, or all; return how many."""
+    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+        """Forget the tombstones older than ``before``, or all; return how many.
+
+        :param limit: how many at most, the oldest first; None: all.
+        """
+        raise NotImplementedError
+
+    def _count_deleted(self, before: int | None) -> Iterable[tuple[Collection, int]]:
+        """Return how many tombstones older than ``before`` collections have, also if none."""
         raise NotImplementedError
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
@@ -232,8 +239,16 @@ class Engine(StorageBase):
         id_field: str = "id",
         modified_field: str = "last_modified",
         auth: str | None = None,
+        limit: int | None = None,
     ) -> int:
-        return self._purge((parent_id, collection_id), before)
+        return self._purge((parent_id, collection_id), before, limit)
+
+    def count_deleted(self, before: int | None = None) -> list[Deleted]:
+        return sorted(
+            Deleted(collection_id, parent_id, count)
+            for (parent_id, collection_id), count in self._count_deleted(before)
+            if count
+        )
 
     def get_all(
         self,

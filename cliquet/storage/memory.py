@@ -47,6 +47,9 @@ class Storage(Engine):
     def initialize_schema(self) -> None:
         """There is nothing to create."""
 
+    def pending_migrations(self) -> list[str]:
+        return []
+
     def flush(self, auth: str | None = None) -> None:
         with self._transactions.writing() as log:
             log.append(partial(setattr, self, "_collections", self._collections))
@@ -106,15 +109,20 @@ class Storage(Engine):
             ids = [record[asked.names.id] for record in found]
             return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
 
-    def _purge(self, collection: Collection, before: int | None) -> int:
+    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
         with self._transactions.writing() as log:
             records = self._collections.get(collection)
             if records is None:
                 return 0
-            ids = records.dead(before)
+            ids = records.dead(before)[:limit]
             for object_id in ids:
                 records.forget(log, object_id)
             return len(ids)
+
+    def _count_deleted(self, before: int | None) -> list[tuple[Collection, int]]:
+        with self._transactions.reading():
+            collections = self._collections.items()
+            return [(collection, len(records.dead(before))) for collection, records in collections]
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         with self._transactions.reading():
@@ -186,7 +194,7 @@ class _Records:
                     raise Conflict((object_id, timestamp, data), field)
 
     def dead(self, before: int | None) -> list[str]:
-        """Return the ids of the tombstones older than ``before``."""
+        """Return the ids of the tombstones older than ``before``, the oldest first."""
         stop = len(self._times) if before is None else bisect_left(self._times, before)
         return [row[0] for row in self._rows(self._times[:stop]) if row[2] is None]
 

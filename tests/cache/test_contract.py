@@ -97,6 +97,7 @@ def test_flush_deletes_every_entry(cache):
 def test_initializing_the_schema_again_keeps_the_entries(cache):
     cache.set("key", "value")
     cache.initialize_schema()
+    assert cache.pending_migrations() == []
     assert cache.get("key") == "value"
 
 

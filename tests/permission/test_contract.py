@@ -215,6 +215,7 @@ def test_initializing_the_schema_again_keeps_everything(backend):
     backend.add_user_principal("alice", "group:a")
     grant(backend, ("/a", "read", "alice"))
     backend.initialize_schema()
+    assert backend.pending_migrations() == []
     assert backend.user_principals("alice") == {"group:a"}
     assert backend.object_permissions("/a") == {"read": {"alice"}}
 

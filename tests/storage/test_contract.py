@@ -27,6 +27,10 @@ def test_the_schema_may_be_initialized_again(storage):
     assert storage.get(*PLACE, created["id"]) == created
 
 
+def test_nothing_is_left_to_do_once_the_schema_is_initialized(storage):
+    assert storage.pending_migrations() == []
+
+
 def test_a_record_is_created_with_an_id_and_a_timestamp(storage):
     created = storage.create(*PLACE, {"title": "a"})
     assert created == {

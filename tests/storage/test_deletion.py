@@ -140,3 +140,33 @@ def test_deletions_and_purges_concern_one_collection(storage):
     for place in others:
         found, total = storage.get_all(*place, include_deleted=True)
         assert (len(found), total) == (2, 1)
+
+
+def test_tombstones_are_purged_some_at_a_time_the_oldest_first(storage):
+    fill(storage)
+    tombstones = storage.delete_all(*PLACE)
+    before = tombstones[4]["last_modified"]
+    assert storage.purge_deleted(*PLACE, before=before, limit=3) == 3
+    assert set(everything(storage)) == set("34")
+    assert storage.purge_deleted(*PLACE, before=before, limit=3) == 1
+    assert storage.purge_deleted(*PLACE, before=before, limit=3) == 0
+    assert storage.purge_deleted(*PLACE, limit=3) == 1
+    assert everything(storage) == {}
+
+
+def test_tombstones_are_counted_by_collection(storage):
+    odd = ("arti:cles\0é", "bo:b*")
+    for place in (("other", "alice"), odd, ("without", "tombstone"), PLACE):
+        for object_id in "abc":
+            storage.create(*place, {"id": object_id})
+    first = storage.delete_all(*PLACE)[0]["last_modified"]
+    storage.delete(*odd, "a")
+    storage.delete("other", "alice", "a", last_modified=first + 10**6)
+    assert storage.count_deleted() == [(*odd, 1), (*PLACE, 3), ("other", "alice", 1)]
+    storage.purge_deleted(*odd)
+    assert storage.count_deleted(before=first + 1) == [(*PLACE, 1)]
+    assert storage.count_deleted(before=first) == []
+
+
+def test_nothing_is_counted_where_nothing_was(storage):
+    assert storage.count_deleted() == []

@@ -613,8 +613,13 @@ def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, packag
     caplog.set_level("INFO")
     client = make(database)._client
     schema.initialize(client, package(1))
+    assert schema.pending(client, package(3)) == [
+        "from version 1 to 2",
+        "from version 2 to 3",
+    ]
     schema.initialize(client, package(3))
     schema.initialize(client, package(3))
+    assert schema.pending(client, package(3)) == []
     steps = [record.message for record in caplog.records if record.name == schema.__name__]
     assert [step.partition("from ")[2] for step in steps] == [
         "version 0 to 1",
@@ -623,8 +628,9 @@ def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, packag
     ]
     client.apart("SELECT FROM book1, book2, book3")
     client.apart("UPDATE cliquet_metadata SET version = 4")
-    with pytest.raises(BackendError, match="has version 4: expected 3 at most"):
-        schema.initialize(client, package(3))
+    for call in (schema.initialize, schema.pending):
+        with pytest.raises(BackendError, match="has version 4: expected 3 at most"):
+            call(client, package(3))
     client.close()
 
 
@@ -635,8 +641,9 @@ def test_many_may_initialize_the_schema_at_once(database, together):
 
 def test_a_database_that_keeps_not_every_text_is_refused():
     with servers.postgresql_database(servers.postgresql_url(), "SQL_ASCII") as url:
-        with pytest.raises(BackendError, match="SQL_ASCII: expected UTF8"):
-            make(url).initialize_schema()
+        for name in ("initialize_schema", "pending_migrations"):
+            with pytest.raises(BackendError, match="SQL_ASCII: expected UTF8"):
+                getattr(make(url), name)()
 
 
 def test_an_index_survives_being_built_anew(storage, client):

@@ -6,7 +6,7 @@ from typing import Any
 
 from cliquet.cache import CacheBase
 from cliquet.storage.postgresql.client import Client, create_from_config
-from cliquet.storage.postgresql.schema import initialize
+from cliquet.storage.postgresql.schema import initialize, pending
 
 # The time is that of the server, one for all machines. Every statement commits itself.
 
@@ -61,6 +61,9 @@ class Cache(CacheBase):
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)
+
+    def pending_migrations(self) -> list[str]:
+        return pending(self._client, __name__)
 
     def flush(self) -> None:
         self._client.apart(FLUSH)

@@ -52,8 +52,10 @@ class Cache(CacheBase):
         self._client = client
 
     def initialize_schema(self) -> None:
-        schema = importlib.resources.files(__package__).joinpath("schema.sql")
-        self._client.run_script(schema.read_text(encoding="utf-8"))
+        self._client.run_script(_schema())
+
+    def pending_migrations(self) -> list[str]:
+        return self._client.missing(_schema())
 
     def flush(self) -> None:
         with self._client.write_alone() as connection:
@@ -86,6 +88,11 @@ class Cache(CacheBase):
     def _row(self, query: str, key: bytes, now: float) -> Any:
         with self._client.read() as connection:
             return connection.execute(query, {"key": key, "now": now}).fetchone()
+
+
+def _schema() -> str:
+    schema = importlib.resources.files(__package__).joinpath("schema.sql")
+    return schema.read_text(encoding="utf-8")
 
 
 def load_from_config(config: Any) -> Cache:

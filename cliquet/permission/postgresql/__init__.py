@@ -13,7 +13,7 @@ from cliquet.permission import (
 )
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.postgresql.client import Client, create_from_config
-from cliquet.storage.postgresql.schema import initialize
+from cliquet.storage.postgresql.schema import initialize, pending
 
 # Each is one statement, whatever the length of the lists that it is given.
 
@@ -109,6 +109,9 @@ class Permission(PermissionBase):
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)
+
+    def pending_migrations(self) -> list[str]:
+        return pending(self._client, __name__)
 
     def flush(self) -> None:
         with self._client.writing_several() as run:

@@ -56,6 +56,9 @@ class Permission(PermissionBase):
     def initialize_schema(self) -> None:
         """There is nothing to create."""
 
+    def pending_migrations(self) -> list[str]:
+        return []
+
     def flush(self) -> None:
         self._client.delete_keys(PREFIX)
 

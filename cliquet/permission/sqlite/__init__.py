@@ -108,8 +108,10 @@ class Permission(PermissionBase):
         self._client = client
 
     def initialize_schema(self) -> None:
-        schema = importlib.resources.files(__package__).joinpath("schema.sql")
-        self._client.run_script(schema.read_text(encoding="utf-8"))
+        self._client.run_script(_schema())
+
+    def pending_migrations(self) -> list[str]:
+        return self._client.missing(_schema())
 
     def flush(self) -> None:
         with self._client.write() as connection:
@@ -220,6 +222,11 @@ def _texts(texts: Iterable[str]) -> str:
 
 def _couples(couples: Iterable[tuple[str, str]]) -> str:
     return json.dumps([(escape(first), escape(second)) for first, second in couples])
+
+
+def _schema() -> str:
+    schema = importlib.resources.files(__package__).joinpath("schema.sql")
+    return schema.read_text(encoding="utf-8")
 
 
 def load_from_config(config: Any) -> Permission:

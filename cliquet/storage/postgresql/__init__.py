@@ -6,12 +6,13 @@ then are timestamps computed: they grow in the order in which changes become vis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pyramid.settings import asbool
 
 from cliquet import transactions
-from cliquet.permission.text import escape
+from cliquet.permission.text import escape, unescape
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
@@ -19,7 +20,7 @@ from cliquet.storage.matching import ALWAYS, Names, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
-from cliquet.storage.postgresql.schema import initialize
+from cliquet.storage.postgresql.schema import initialize, pending
 from cliquet.utils import msec_time
 
 _TIMESTAMP = """
@@ -63,10 +64,20 @@ _PURGE = """
 WITH locked AS (
  SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
 ), gone AS (
- DELETE FROM cliquet_tombstones AS tombstones USING locked
-  WHERE tombstones.collection = locked.collection AND last_modified < %s::bigint RETURNING 1
+ DELETE FROM cliquet_tombstones AS tombstones USING (
+  SELECT collection, last_modified FROM locked JOIN cliquet_tombstones USING (collection)
+   WHERE last_modified < %s::bigint ORDER BY last_modified LIMIT %s::bigint
+ ) AS oldest
+  WHERE tombstones.collection = oldest.collection
+   AND tombstones.last_modified = oldest.last_modified RETURNING 1
 )
 SELECT count(*) FROM gone"""
+
+_COUNT_DELETED = """
+SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
+ SELECT collection, count(*) AS number FROM cliquet_tombstones
+  WHERE last_modified < %s::bigint GROUP BY collection
+) AS tombstones USING (collection)"""
 
 # Others go on reading.
 _FLUSH = (
@@ -97,6 +108,9 @@ class Storage(Engine):
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)
+
+    def pending_migrations(self) -> list[str]:
+        return pending(self._client, __name__)
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.writing_several() as run:
@@ -216,9 +230,14 @@ class Storage(Engine):
         if self._client.lock(_TRY_LOCK, [*names, *names]) != [(True,)]:
             raise transactions.retryable(BackendError(message="others have locked the collection"))
 
-    def _purge(self, collection: Collection, before: int | None) -> int:
-        latest = ALWAYS.high if before is None else before
-        return int(self._client.write(_PURGE, [*_names(collection), latest])[0][0])
+    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+        parameters = [*_names(collection), _latest(before), limit]
+        return int(self._client.write(_PURGE, parameters)[0][0])
+
+    def _count_deleted(self, before: int | None) -> Iterator[tuple[Collection, int]]:
+        for *names, count in self._client.read(_COUNT_DELETED, [_latest(before)]):
+            parent_id, collection_id = map(unescape, names)
+            yield (parent_id, collection_id), count
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         names = _names(collection)
@@ -237,6 +256,10 @@ class Storage(Engine):
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)
         return int(self._client.read(*conditions.count(number, asked))[0][0])
+
+
+def _latest(before: int | None) -> int:
+    return ALWAYS.high if before is None else before
 
 
 def _names(collection: Collection) -> Collection:

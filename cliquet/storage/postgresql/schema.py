@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.postgresql.client import Client
+from cliquet.storage.postgresql.client import Client, Run
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 _LOCK = "SELECT pg_advisory_xact_lock(4730276195113487)"
 
 _ENCODING = "SHOW server_encoding"
+
+_HAS_METADATA = "SELECT to_regclass('cliquet_metadata') IS NOT NULL"
 
 _METADATA = """
 CREATE TABLE IF NOT EXISTS cliquet_metadata (part text PRIMARY KEY, version integer NOT NULL)"""
@@ -38,15 +40,26 @@ def initialize(client: Client, package: str) -> None:
     :raises ~cliquet.storage.exceptions.BackendError: also when the database
         can't keep every text, or is from a later version.
     """
-    ((encoding,),) = client.apart(_ENCODING)
-    if encoding != "UTF8":
-        raise BackendError(
-            message=f"the encoding of the database is {encoding}: expected UTF8, with which"
-            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 makes one"
-        )
+    _check_encoding(client)
     part, scripts = package.split(".")[1], migrations(package)
     while _step(client, part, package, scripts):
         pass
+
+
+def pending(client: Client, package: str) -> list[str]:
+    """Return the steps that :func:`initialize` would take.
+
+    :raises ~cliquet.storage.exceptions.BackendError: as it does.
+    """
+    _check_encoding(client)
+    part, latest = package.split(".")[1], max(migrations(package))
+    ((has_metadata,),) = client.apart(_HAS_METADATA)
+    version = _version(client.apart, part, latest) if has_metadata else 0
+    steps = []
+    while version != latest:
+        steps.append(f"from version {version} to {_next(version, latest)}")
+        version = _next(version, latest)
+    return steps
 
 
 def migrations(package: str) -> dict[int, str]:
@@ -59,26 +72,45 @@ def _migrations(package: str) -> Iterator[tuple[int, str]]:
         yield int(file.name.removesuffix(".sql")), file.read_text(encoding="utf-8")
 
 
+def _check_encoding(client: Client) -> None:
+    ((encoding,),) = client.apart(_ENCODING)
+    if encoding != "UTF8":
+        raise BackendError(
+            message=f"the encoding of the database is {encoding}: expected UTF8, with which"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 makes one"
+        )
+
+
+def _version(run: Run, part: str, latest: int) -> int:
+    """Return the version that there is, 0 for none."""
+    found = run(_VERSION, [part])
+    version: int = found[0][0] if found else 0
+    if version > latest:
+        raise BackendError(
+            message=f"the {part} in the database has version {version}: expected {latest}"
+            " at most, upgrade the package cliquet"
+        )
+    return version
+
+
+def _next(version: int, latest: int) -> int:
+    """Return the version that one step leads to: the first makes everything at once."""
+    return version + 1 if version else latest
+
+
 def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> bool:
     """Take one step, and tell whether there may be another one to take."""
     latest = max(scripts)
     with client.writing_several() as run:
         run(_LOCK)
         run(_METADATA)
-        found = run(_VERSION, [part])
-        version = found[0][0] if found else 0
+        version = _version(run, part, latest)
         if version == latest:
             return False
-        if version > latest:
-            raise BackendError(
-                message=f"the {part} in the database has version {version}: expected {latest}"
-                " at most, upgrade the package cliquet"
-            )
+        to = _next(version, latest)
         if version == 0:
-            to = latest
             run(files(package).joinpath("schema.sql").read_text(encoding="utf-8"), None)
         else:
-            to = version + 1
             run(scripts[to], None)
         run(_NOTE_VERSION, [part, to])
     logger.info("%s: PostgreSQL, from version %s to %s", part, version, to)

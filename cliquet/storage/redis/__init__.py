@@ -14,7 +14,7 @@ milliseconds at most, which is long after the year 9999.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, jo
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
-from cliquet.storage.redis.keys import LOCKS, PREFIX, digest, keys
+from cliquet.storage.redis.keys import LOCKS, PREFIX, TOMBSTONES, collection_of, digest, keys
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import json
 
@@ -61,6 +61,9 @@ class Storage(Engine):
 
     def initialize_schema(self) -> None:
         """There is nothing to create."""
+
+    def pending_migrations(self) -> list[str]:
+        return []
 
     def flush(self, auth: str | None = None) -> None:
         self._client.delete_keys(PREFIX, kept=LOCKS)
@@ -131,10 +134,19 @@ class Storage(Engine):
         finally:
             part.save()
 
-    def _purge(self, collection: Collection, before: int | None) -> int:
-        latest = "+inf" if before is None else f"({before}"
-        count: int = self._client.call("ZREMRANGEBYSCORE", keys(collection)[3], "-inf", latest)
+    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+        key, latest = keys(collection)[3], _before(before)
+        if limit is not None:
+            window = ("-inf", latest, "WITHSCORES", "LIMIT", limit, 1)
+            first_kept = self._client.call("ZRANGEBYSCORE", key, *window)
+            latest = b"(" + first_kept[1] if first_kept else latest
+        count: int = self._client.call("ZREMRANGEBYSCORE", key, "-inf", latest)
         return count
+
+    def _count_deleted(self, before: int | None) -> Iterator[tuple[Collection, int]]:
+        for key in self._client.keys(TOMBSTONES):
+            count = self._client.call("ZCOUNT", key, "-inf", _before(before))
+            yield collection_of(key.removeprefix(TOMBSTONES)), count
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         if not asked.by_time or asked.filters:
@@ -236,6 +248,10 @@ def _parsed(stored: bytes) -> tuple[int, bytes]:
 def _tombstones(reply: list[Any]) -> list[Row]:
     pairs = zip(reply[::2], reply[1::2], strict=True)
     return [(decode(object_id), timestamp, None) for object_id, timestamp in pairs]
+
+
+def _before(timestamp: int | None) -> str:
+    return "+inf" if timestamp is None else f"({timestamp}"
 
 
 def _asked(timestamp: int | None) -> int | bytes:

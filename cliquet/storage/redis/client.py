@@ -136,8 +136,12 @@ class Client:
 
     def delete_keys(self, prefix: bytes, kept: bytes = b"") -> None:
         """Delete the keys that begin with ``prefix``, unless with ``kept``, at one moment."""
-        pattern = _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
-        self.run(_FLUSH, [], pattern, kept, _CHUNK)
+        self.run(_FLUSH, [], _pattern(prefix), kept, _CHUNK)
+
+    def keys(self, prefix: bytes) -> set[bytes]:
+        """Return the keys that begin with ``prefix``: those that are there all the while."""
+        with self._translated:
+            return set(self._redis.scan_iter(_pattern(prefix), _CHUNK, NEVER_DECODE=True))
 
     def ping(self) -> None:
         """Try the server, for a few seconds at most, by a connection that is closed at once.
@@ -155,6 +159,10 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._pool.disconnect()
+
+
+def _pattern(prefix: bytes) -> bytes:
+    return _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
 
 
 class _Translated:

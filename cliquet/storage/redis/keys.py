@@ -7,7 +7,7 @@ from typing import Any
 
 from cliquet.storage.engine import Collection
 from cliquet.storage.matching import order_key
-from cliquet.storage.redis.client import encode
+from cliquet.storage.redis.client import decode, encode
 
 #: What every key of the storage begins with.
 PREFIX = b"cliquet.storage."
@@ -15,12 +15,15 @@ PREFIX = b"cliquet.storage."
 #: What the keys of locks begin with.
 LOCKS = PREFIX + b"lock:"
 
+#: What the keys of tombstones begin with.
+TOMBSTONES = PREFIX + b"tombstones:"
+
 #: In the order of ``KEYS`` in the scripts.
 _KINDS = (
     PREFIX + b"timestamp:",
     PREFIX + b"records:",
     PREFIX + b"times:",
-    PREFIX + b"tombstones:",
+    TOMBSTONES,
     LOCKS,
     PREFIX + b"unique.fields:",
     PREFIX + b"unique.digests:",
@@ -35,6 +38,13 @@ def _name(collection: Collection) -> bytes:
     parent_id, collection_id = map(encode, collection)
     # With the lengths no two collections have one name, or one that begins with the other.
     return b"%d:%d:%b:%b:" % (len(parent_id), len(collection_id), parent_id, collection_id)
+
+
+def collection_of(name: bytes) -> Collection:
+    """Return the collection that a key names, after its beginning."""
+    parent_length, collection_length, names = name.split(b":", 2)
+    middle, end = int(parent_length), int(parent_length) + 1 + int(collection_length)
+    return decode(names[:middle]), decode(names[middle + 1 : end])
 
 
 def keys(collection: Collection) -> list[bytes]:

@@ -83,8 +83,16 @@ _ADD_TOMBSTONE = "INSERT INTO tombstones (last_modified, collection, id) VALUES 
 _DELETE_TOMBSTONE = "DELETE FROM tombstones WHERE collection = ? AND id = ?"
 
 _PURGE = """
-DELETE FROM tombstones WHERE last_modified < ? AND collection =
- (SELECT id FROM collections WHERE parent_id = ? AND collection_id = ?)"""
+DELETE FROM tombstones WHERE (collection, last_modified) IN (
+ SELECT tombstones.collection, tombstones.last_modified
+  FROM collections JOIN tombstones ON tombstones.collection = collections.id
+  WHERE parent_id = ? AND collection_id = ? AND tombstones.last_modified < ?
+  ORDER BY tombstones.last_modified LIMIT ?)"""
+
+_COUNT_DELETED = """
+SELECT parent_id, collection_id, count(*)
+ FROM collections JOIN tombstones ON tombstones.collection = collections.id
+ WHERE tombstones.last_modified < ? GROUP BY collections.id"""
 
 _FIND_SAME = """
 SELECT id, last_modified, CAST(data AS BLOB) FROM records
@@ -127,6 +135,9 @@ class Storage(Engine):
 
     def initialize_schema(self) -> None:
         self._client.run_script(_SCHEMA.read_text(encoding="utf-8"))
+
+    def pending_migrations(self) -> list[str]:
+        return self._client.missing(_SCHEMA.read_text(encoding="utf-8"))
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.write() as db:
@@ -202,10 +213,15 @@ class Storage(Engine):
             db.execute(_CHANGE_COLLECTION, (rows[-1][1], -len(rows), number))
             return rows
 
-    def _purge(self, collection: Collection, before: int | None) -> int:
-        latest = ALWAYS.high if before is None else before
+    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+        at_most = -1 if limit is None else limit
         with self._client.write() as db:
-            return db.execute(_PURGE, (latest, *collection)).rowcount
+            return db.execute(_PURGE, (*collection, _latest(before), at_most)).rowcount
+
+    def _count_deleted(self, before: int | None) -> list[tuple[Collection, int]]:
+        with self._client.read() as db:
+            rows = db.execute(_COUNT_DELETED, [_latest(before)]).fetchall()
+        return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         page = self._found(collection, asked)
@@ -226,6 +242,10 @@ class Storage(Engine):
             if asked.filters or asked.span != ALWAYS:
                 total = _total(db, number, asked, len(rows))
             return Page(joined(rows, asked.names), total, timestamp)
+
+
+def _latest(before: int | None) -> int:
+    return ALWAYS.high if before is None else before
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:

@@ -9,6 +9,7 @@ queue up instead of polling. Whatever ``sqlite3`` raises leaves this module as a
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 import weakref
@@ -24,6 +25,8 @@ from cliquet.checks import invalid
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
+
+_CREATED = re.compile(r"^CREATE (?:UNIQUE )?(TABLE|INDEX) IF NOT EXISTS (\w+)", re.MULTILINE)
 
 _ADVICE = {
     "no such table": "has `cliquet migrate` been run?",
@@ -126,6 +129,12 @@ class Client:
                 connection.execute(statement)
             connection.execute("COMMIT")
 
+    def missing(self, script: str) -> list[str]:
+        """Return what :meth:`run_script` would create: a line for each table and index."""
+        wanted = _CREATED.findall(script)
+        there = set() if self._is_to_be_made() else self._content()
+        return [f"create {kind.lower()} {name}" for kind, name in wanted if name not in there]
+
     def close(self) -> None:
         """Close the connections that nobody is using."""
         self._of_this_process().close()
@@ -142,6 +151,13 @@ class Client:
             except BaseException:
                 work.rollback()
                 raise
+
+    def _is_to_be_made(self) -> bool:
+        return os.path.isdir(os.path.dirname(self.path)) and not os.path.exists(self.path)
+
+    def _content(self) -> set[str]:
+        with self.read() as connection:
+            return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
     def _open(self) -> None:
         self._connections = Connections(self._uri, self._timeout)
