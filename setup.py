@@ -68,7 +68,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["cliquet", "cliquet.*"]),
     # What is not Python and must be installed all the same, wherever it is in the package.
-    package_data={"cliquet": ["py.typed", "**/*.sql", "**/*.lua"]},
+    package_data={"cliquet": ["py.typed", "**/*.sql", "**/*.lua", "**/*.template"]},
     zip_safe=False,
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

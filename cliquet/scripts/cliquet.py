@@ -11,34 +11,27 @@ from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
 from pyramid.paster import bootstrap
-from pyramid.settings import asbool
 
 import cliquet
+from cliquet.scripts import check, new, purge, schema
+from cliquet.scripts.terminal import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    MISUSED,
+    Mistake,
+    explained,
+    tell,
+)
 from cliquet.storage.exceptions import BackendError
 
-DONE, FAILED, MISUSED = 0, 1, 2
-
 INI_VARIABLE = "CLIQUET_INI"
-
-#: The backends that store something, and whether they are left alone in read-only mode.
-_BACKENDS = {"storage": True, "permission": True, "cache": False}
 
 # What a file may have wrong: its syntax, a section or an option that is missing, a factory that
 # can't be found or that refuses its settings.
 _LOADING_ERRORS = (AttributeError, ImportError, LookupError, OSError, ValueError, IniError)
 
 _HINT = "(--traceback shows where)"
-
-
-class Mistake(Exception):
-    """Something that the user can put right, told in a line.
-
-    :param code: what the command exits with.
-    """
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Command(NamedTuple):
@@ -51,28 +44,7 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace, Any], None]
     help: str
     needs_ini: bool = True
-
-
-def migrate(options: argparse.Namespace, registry: Any) -> None:
-    """Create or upgrade what the backends store their data in."""
-    readonly = asbool(registry.settings.get("readonly"))
-    for kind, written_by_requests in _BACKENDS.items():
-        backend = getattr(registry, kind, None)
-        if backend is None:
-            print(f"{kind}: none is configured")
-        elif readonly and written_by_requests:
-            _tell(f"warning: {kind} is skipped, the service is read-only")
-        else:
-            name = registry.settings.get(f"{kind}_backend") or type(backend).__module__
-            print(f"{kind}: preparing {name}", flush=True)
-            backend.initialize_schema()
-            print(f"{kind}: ready", flush=True)
-
-
-def init(options: argparse.Namespace, registry: Any) -> None:
-    """Do as ``migrate``, of which it is the deprecated name."""
-    _tell("warning: 'init' is deprecated, use 'migrate'")
-    migrate(options, registry)
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
 
 def version(options: argparse.Namespace, registry: Any) -> None:
@@ -81,8 +53,23 @@ def version(options: argparse.Namespace, registry: Any) -> None:
 
 
 COMMANDS = {
-    "migrate": Command(migrate, "create or upgrade what the backends store; safe to run twice"),
-    "init": Command(init, "the deprecated name of migrate"),
+    "new": Command(new.new, "make a folder with a small application", False, new.add_arguments),
+    "check": Command(
+        check.check, "try the configuration, and each backend", True, check.add_arguments
+    ),
+    "migrate": Command(
+        schema.migrate,
+        "create or upgrade what the backends store; safe to run twice",
+        True,
+        schema.add_migrate_arguments,
+    ),
+    "purge-deleted": Command(
+        purge.purge_deleted, "forget the tombstones of old deletions", True, purge.add_arguments
+    ),
+    "flush-cache": Command(schema.flush_cache, "delete every entry of the cache"),
+    "init": Command(
+        schema.init, "the deprecated name of migrate", True, schema.add_migrate_arguments
+    ),
     "version": Command(version, "print the version of the toolkit", needs_ini=False),
 }
 
@@ -91,25 +78,53 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command that the arguments tell.
 
     :param args: those of the process by default.
-    :returns: what to exit with: 0, 1 (it failed), 2 (it was called, or configured, wrongly).
+    :returns: what to exit with: 0, 1 (it failed), 2 (it was called, or configured, wrongly),
+        130 (it was interrupted).
     """
-    parser = make_parser()
-    options = parser.parse_args(args)
+    try:
+        code = _run_told(make_parser().parse_args(args))
+    except SystemExit:  # of argparse: help, the version, or a misuse
+        _flush_output()
+        raise
+    except KeyboardInterrupt:
+        tell("interrupted")
+        code = INTERRUPTED
+    return code if _flush_output() else FAILED
+
+
+def _run_told(options: argparse.Namespace) -> int:
+    """Run the command; tell in a line what the user can put right."""
     try:
         run(options)
-    except (Mistake, ConfigurationError, BackendError) as error:
+    except BrokenPipeError:  # who reads has had enough
+        return FAILED
+    except (Mistake, ConfigurationError, BackendError, OSError) as error:
         if options.traceback:
             raise
-        _tell(f"error: {_explained(error)}")
+        tell(f"error: {explained(error)}")
         return error.code if isinstance(error, Mistake) else FAILED
     return DONE
+
+
+def _flush_output() -> bool:
+    """Write what is left of the output, and tell whether that could be done."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            tell(f"error: {explained(error)}")
+        # Python must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the arguments; options may stand before or after the command."""
     parser = argparse.ArgumentParser(
         prog="cliquet",
-        description="Look after a service made with Cliquet.",
+        description="Make a service with Cliquet, and look after it.",
         epilog="Example: cliquet --ini config/example.ini migrate",
     )
     parser.add_argument(
@@ -121,6 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=command.help, description=command.run.__doc__)
         # Without a default of theirs, these leave what came before the command as it is.
         _add_options(sub, argparse.SUPPRESS, argparse.SUPPRESS)
+        command.add_arguments(sub)
     return parser
 
 
@@ -169,20 +185,9 @@ def load(ini: str | None) -> dict[str, Any]:
     try:
         env: dict[str, Any] = bootstrap(ini)
     except ConfigurationExecutionError as error:  # anything that a deferred action raised
-        raise Mistake(f"{_explained(error.evalue)} {_HINT}", FAILED) from error
+        raise Mistake(f"{explained(error.evalue)} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
     except _LOADING_ERRORS as error:
-        raise Mistake(f"{path}: {_explained(error)} {_HINT}", MISUSED) from error
+        raise Mistake(f"{path}: {explained(error)} {_HINT}", MISUSED) from error
     return env
-
-
-def _explained(error: BaseException) -> str:
-    """Return what an exception says, in one line, without where the code says it."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    text = "; ".join(filter(None, lines)).replace(":; ", ": ")
-    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
-
-
-def _tell(line: str) -> None:
-    print(f"cliquet: {line}", file=sys.stderr, flush=True)

@@ -1,7 +1,9 @@
 """The command ``cliquet``."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pyramid.config import Configurator
@@ -10,63 +12,12 @@ from pyramid.exceptions import ConfigurationError
 import cliquet
 from cliquet.cache.memory import Cache
 from cliquet.permission.memory import Permission
-from cliquet.scripts.cliquet import main
+from cliquet.scripts.cliquet import COMMANDS, main
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.memory import Storage
+from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
-SETTINGS = """
-    cliquet.project_name = myapp
-    cliquet.project_version = 1.0
-    cliquet.userid_hmac_secret = secret
-"""
-
-ALL_IN_MEMORY = """
-    cliquet.storage_backend = cliquet.storage.memory
-    cliquet.permission_backend = cliquet.permission.memory
-    cliquet.cache_backend = cliquet.cache.memory
-"""
-
-
-def stripped(text):
-    """An indented line would go on with the one before."""
-    return "".join(f"{line.strip()}\n" for line in text.splitlines())
-
-
-def application(global_config, **settings):
-    config = Configurator(settings=settings)
-    cliquet.initialize(config)
-    return cliquet.install_middlewares(config.make_wsgi_app(), settings)
-
-
-def broken_application(global_config, **settings):
-    raise KeyError(settings["what"])
-
-
-def application_with_action(global_config, **settings):
-    def fail():
-        raise ValueError("no such view")
-
-    config = Configurator(settings=settings)
-    config.action(None, fail)
-    return config.make_wsgi_app()
-
-
-@pytest.fixture(autouse=True)
-def no_variable(monkeypatch):
-    monkeypatch.delenv("CLIQUET_INI", raising=False)
-
-
-@pytest.fixture
-def write_ini(tmp_path, monkeypatch):
-    """A function that writes a configuration file, and returns its path."""
-    monkeypatch.setitem(sys.modules, "myapp", sys.modules[__name__])
-
-    def write(text=SETTINGS, factory="myapp:application"):
-        path = tmp_path / "myapp.ini"
-        path.write_text(f"[app:main]\nuse = call:{factory}\n{stripped(text)}")
-        return str(path)
-
-    return write
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -76,17 +27,6 @@ def initialized(monkeypatch):
     for backend in (Storage, Permission, Cache):
         monkeypatch.setattr(backend, "initialize_schema", lambda self: calls.append(type(self)))
     return calls
-
-
-@pytest.fixture
-def sqlite(tmp_path):
-    """Settings for one file, and its path."""
-    path = tmp_path / "myapp.sqlite"
-    lines = [
-        f"cliquet.{kind}_backend = cliquet.{kind}.sqlite\ncliquet.{kind}_url = sqlite:///{path}\n"
-        for kind in ("storage", "permission", "cache")
-    ]
-    return stripped(SETTINGS) + "".join(lines), path
 
 
 def test_migrate_initializes_every_backend(write_ini, initialized, capsys):
@@ -187,6 +127,18 @@ def test_help_tells_commands_and_options(capsys):
     assert all(word in out for word in ("migrate", "init", "version", "--ini FILE", "CLIQUET_INI"))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_documentation_describes_every_command_and_option(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    options = set(re.findall(r"--[a-z-]+(?: [A-Z]+)?", capsys.readouterr().out))
+    page = ROOT.joinpath("docs/reference/command.rst").read_text(encoding="utf-8")
+    assert re.search(rf"^``{name}( [A-Z]+)?``$", page, re.MULTILINE)
+    described = set(re.findall(r"^\.\. option:: (.+)$", page, re.MULTILINE))
+    assert options <= described
+    assert "--ini FILE" in options
+
+
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["migrate", "x"], ["--ini"]])
 def test_unknown_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as raised:
@@ -195,22 +147,14 @@ def test_unknown_arguments_are_refused(arguments, capsys):
     assert "usage: cliquet" in capsys.readouterr().err
 
 
-def explanation(capsys):
-    """What was told of an error: one line."""
-    (line,) = capsys.readouterr().err.splitlines()
-    prefix, _, text = line.partition("cliquet: error: ")
-    assert prefix == ""
-    return text
-
-
-def test_missing_option_is_told(capsys):
+def test_missing_option_is_told(explanation):
     assert main(["migrate"]) == 2
-    assert explanation(capsys) == "which configuration? Give --ini FILE, or set CLIQUET_INI"
+    assert explanation() == "which configuration? Give --ini FILE, or set CLIQUET_INI"
 
 
-def test_missing_file_is_told(capsys):
+def test_missing_file_is_told(explanation):
     assert main(["--ini", "nowhere.ini", "migrate"]) == 2
-    assert explanation(capsys) == "nowhere.ini: there is no such file"
+    assert explanation() == "nowhere.ini: there is no such file"
 
 
 @pytest.mark.parametrize(
@@ -224,55 +168,55 @@ def test_missing_file_is_told(capsys):
         ("[app:main]\nuse = egg:nothing-like-it#main", "nothing-like-it"),
     ],
 )
-def test_file_that_cannot_be_loaded_is_told(tmp_path, capsys, text, expected):
+def test_file_that_cannot_be_loaded_is_told(tmp_path, explanation, text, expected):
     path = tmp_path / "bad.ini"
     path.write_text(text)
     assert main(["--ini", str(path), "migrate"]) == 2
-    told = explanation(capsys)
+    told = explanation()
     assert told.startswith(f"{path}: ")
     assert expected in told
 
 
-def test_application_that_cannot_be_made_is_told(write_ini, capsys):
-    assert main(["--ini", write_ini(factory="myapp:broken_application"), "migrate"]) == 2
-    assert "KeyError: 'what' (--traceback shows where)" in explanation(capsys)
+def test_application_that_cannot_be_made_is_told(write_ini, explanation):
+    assert main(["--ini", write_ini(factory="broken_application"), "migrate"]) == 2
+    assert "KeyError: 'what' (--traceback shows where)" in explanation()
 
 
-def test_conflict_of_settings_is_told(write_ini, capsys):
+def test_conflict_of_settings_is_told(write_ini, explanation):
     ini = write_ini(SETTINGS + "    paginate_by = 1\n    cliquet.paginate_by = 2\n")
     assert main(["--ini", ini, "migrate"]) == 2
-    assert "Settings 'paginate_by', 'cliquet.paginate_by' are in conflict." in explanation(capsys)
+    assert "Settings 'paginate_by', 'cliquet.paginate_by' are in conflict." in explanation()
 
 
-def test_wrong_settings_are_told_together(write_ini, capsys):
+def test_wrong_settings_are_told_together(write_ini, explanation):
     ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n    cliquet.backoff = 3s\n")
     assert main(["--ini", ini, "migrate"]) == 1
-    assert explanation(capsys) == (
+    assert explanation() == (
         "Invalid settings: "
         "cliquet.backoff = '3s' (from the configuration): expected an integer, 0 or more; "
         "cliquet.paginate_by = 'many' (from the configuration): expected an integer, 0 or more"
     )
 
 
-def test_error_of_a_deferred_action_is_told_as_any_other(write_ini, capsys):
-    assert main(["--ini", write_ini(factory="myapp:application_with_action"), "migrate"]) == 1
-    assert explanation(capsys) == "no such view (--traceback shows where)"
+def test_error_of_a_deferred_action_is_told_as_any_other(write_ini, explanation):
+    assert main(["--ini", write_ini(factory="application_with_action"), "migrate"]) == 1
+    assert explanation() == "no such view (--traceback shows where)"
 
 
-def test_backend_that_fails_is_told(write_ini, monkeypatch, capsys):
+def test_backend_that_fails_is_told(write_ini, monkeypatch, explanation):
     def fail(self):
         raise BackendError(original=OSError("no route to host"))
 
     monkeypatch.setattr(Storage, "initialize_schema", fail)
     assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "migrate"]) == 1
-    assert explanation(capsys) == "OSError: no route to host"
+    assert explanation() == "OSError: no route to host"
 
 
-def test_folder_that_is_missing_is_told(write_ini, tmp_path, capsys):
+def test_folder_that_is_missing_is_told(write_ini, tmp_path, explanation):
     url = f"sqlite:///{tmp_path}/missing/myapp.sqlite"
     settings = f"cliquet.storage_backend = cliquet.storage.sqlite\ncliquet.storage_url = {url}\n"
     assert main(["--ini", write_ini(SETTINGS + settings), "migrate"]) == 1
-    assert "missing/myapp.sqlite); does its folder exist" in explanation(capsys)
+    assert "missing/myapp.sqlite); does its folder exist" in explanation()
 
 
 def test_traceback_is_shown_when_it_is_asked_for(write_ini):

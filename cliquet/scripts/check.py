@@ -1,0 +1,108 @@
+"""The command ``cliquet check``: whether the service could work, as it is configured."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Sequence
+from threading import Thread
+from typing import Any
+
+from pyramid.settings import asbool
+
+from cliquet import cache, permission, storage
+from cliquet.scripts.schema import backend_name
+from cliquet.scripts.terminal import FAILED, Mistake, explained
+from cliquet.utils import without_password
+
+_PROBES: dict[str, Callable[[Any, bool], None]] = {
+    "storage": storage.probe,
+    "permission": permission.probe,
+    "cache": cache.probe,
+}
+
+_TITLES = ("KIND", "BACKEND", "URL", "TIME", "RESULT")
+
+_OK = "ok"
+
+#: For how many seconds an answer is waited for, and for how many it may be at most.
+_PATIENCE = 10.0
+_LONGEST_PATIENCE = 3600.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of :func:`check`."""
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=_PATIENCE,
+        help=f"how long to wait for the answer of each backend (default: {_PATIENCE:g})",
+    )
+
+
+def check(options: Namespace, registry: Any) -> None:
+    """Load the configuration, and try each backend as the heartbeat of the service does.
+
+    It writes, and deletes what it wrote; storage and permission are only read in read-only mode.
+    """
+    settings = registry.settings
+    mode = ", read-only" if asbool(settings.get("readonly")) else ""
+    prefix = registry.route_prefix if hasattr(registry, "route_prefix") else ""
+    print(f"{settings['project_name']} {settings['project_version']}, at /{prefix}{mode}")
+    rows = [_row(registry, kind, options.timeout) for kind in _PROBES]
+    for line in _table([_TITLES, *rows]):
+        print(line)
+    failed = [row[0] for row in rows if row[-1].startswith("error")]
+    if failed:
+        raise Mistake(f"what doesn't work: {', '.join(failed)}", FAILED)
+
+
+def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
+    backend, settings = getattr(registry, kind, None), registry.settings
+    if backend is None:
+        return kind, "-", "-", "-", "none is configured"
+    readonly = asbool(settings.get("readonly"))
+    started = time.perf_counter()
+    result = _tried(lambda: _PROBES[kind](backend, readonly), patience)
+    taken = f"{(time.perf_counter() - started) * 1000:.1f} ms"
+    url = without_password(str(settings.get(f"{kind}_url") or "-"))
+    return kind, backend_name(registry, kind), url, taken, result
+
+
+def _tried(attempt: Callable[[], None], patience: float) -> str:
+    """Return what became of an attempt, in ``patience`` seconds whatever it does."""
+    result = f"error: no answer after {patience:g} seconds"
+
+    def run() -> None:
+        nonlocal result
+        try:
+            attempt()
+            result = _OK
+        except Exception as error:  # those of a backend of somebody else may be any
+            result = f"error: {explained(error)}"
+
+    # It doesn't keep the process from ending.
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return result
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, whose columns are as wide as needed."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_PATIENCE:
+        raise ArgumentTypeError(f"{text!r}: expected a number of seconds, as 5")
+    return seconds

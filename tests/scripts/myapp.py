@@ -1,0 +1,54 @@
+"""Applications that the configuration files of the tests name."""
+
+from pyramid.config import Configurator
+
+import cliquet
+from cliquet import resource
+
+SETTINGS = """
+    cliquet.project_name = myapp
+    cliquet.project_version = 1.0
+    cliquet.userid_hmac_secret = secret
+"""
+
+ALL_IN_MEMORY = """
+    cliquet.storage_backend = cliquet.storage.memory
+    cliquet.permission_backend = cliquet.permission.memory
+    cliquet.cache_backend = cliquet.cache.memory
+"""
+
+
+@resource.register()
+class Bookmark(resource.UserResource):
+    pass
+
+
+@resource.register(name="note")
+class PrivateNote(resource.UserResource):
+    pass
+
+
+def application(global_config, **settings):
+    config = Configurator(settings=settings)
+    cliquet.initialize(config)
+    return cliquet.install_middlewares(config.make_wsgi_app(), settings)
+
+
+def application_with_resources(global_config, **settings):
+    config = Configurator(settings=settings)
+    cliquet.initialize(config)
+    config.scan("tests.scripts.myapp")
+    return config.make_wsgi_app()
+
+
+def broken_application(global_config, **settings):
+    raise KeyError(settings["what"])
+
+
+def application_with_action(global_config, **settings):
+    def fail():
+        raise ValueError("no such view")
+
+    config = Configurator(settings=settings)
+    config.action(None, fail)
+    return config.make_wsgi_app()

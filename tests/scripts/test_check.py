@@ -1,0 +1,105 @@
+"""The command ``check``."""
+
+import socket
+import time
+
+import pytest
+
+from cliquet import cache
+from cliquet.scripts.cliquet import main
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.memory import Storage
+from tests.scripts.conftest import KINDS, URLS
+from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
+
+PATIENCE = 30  # seconds: a bound on hanging
+
+
+@pytest.fixture
+def table(capsys):
+    """A function that returns the first line, and the columns of the others by kind."""
+
+    def table():
+        first, titles, *rows = capsys.readouterr().out.splitlines()
+        assert titles.split() == ["KIND", "BACKEND", "URL", "TIME", "RESULT"]
+        starts = [titles.index(title) for title in titles.split()]
+        ends = [*starts[1:], None]
+        cells = [[row[a:b].strip() for a, b in zip(starts, ends, strict=True)] for row in rows]
+        return first, {kind: rest for kind, *rest in cells}
+
+    return table
+
+
+@pytest.mark.parametrize("engine", URLS)
+def test_check_tries_every_backend(engine, write_ini, settings_of, tmp_path, table, capsys):
+    ini = write_ini(settings_of(engine))
+    assert main(["--ini", ini, "migrate"]) == 0
+    capsys.readouterr()
+    assert main(["--ini", ini, "check"]) == 0
+    first, rows = table()
+    assert first == "myapp 1.0, at /v1"
+    assert list(rows) == list(KINDS)
+    for kind, (backend, url, taken, result) in rows.items():
+        assert (backend, result) == (f"cliquet.{kind}.{engine}", "ok")
+        assert url == URLS[engine](tmp_path)
+        assert float(taken.removesuffix(" ms")) > 0
+
+
+def test_check_tells_which_backend_fails(write_ini, sqlite, table):
+    settings = sqlite[0].replace("cache_backend = cliquet.cache.sqlite", "cache_backend =")
+    assert main(["--ini", write_ini(settings), "check"]) == 1
+    _, rows = table()
+    assert "has `cliquet migrate` been run?" in rows["storage"][-1]
+    assert rows["permission"][-1].startswith("error: ")
+    assert rows["cache"] == ["-", "-", "-", "none is configured"]
+
+
+def test_check_names_on_standard_error_what_does_not_work(write_ini, sqlite, explanation):
+    assert main(["--ini", write_ini(sqlite[0]), "check"]) == 1
+    assert explanation() == "what doesn't work: storage, permission, cache"
+
+
+def test_check_hides_passwords(write_ini, settings_of, capsys):
+    url = "postgresql://alice:s3cr3t@127.0.0.1:1/mydb"
+    assert main(["--ini", write_ini(settings_of("postgresql", url)), "check"]) == 1
+    out, err = capsys.readouterr()
+    assert "postgresql://alice:***@127.0.0.1:1/mydb" in out
+    assert "s3cr3t" not in out + err
+
+
+def test_check_does_not_wait_for_ever(write_ini, settings_of, table):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout={PATIENCE}"
+        ini = write_ini(settings_of("redis", url))
+        started = time.monotonic()
+        assert main(["--ini", ini, "check", "--timeout", "0.2"]) == 1
+        assert time.monotonic() - started < PATIENCE
+    assert table()[1]["storage"][-1] == "error: no answer after 0.2 seconds"
+
+
+def test_check_only_reads_in_read_only_mode(write_ini, monkeypatch, table):
+    def create(self, *args, **kwargs):
+        raise BackendError(message="the database is read-only")
+
+    monkeypatch.setattr(Storage, "create", create)
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check"]) == 1
+    assert table()[1]["storage"][-1] == "error: the database is read-only"
+    ini = write_ini(SETTINGS + ALL_IN_MEMORY + "cliquet.readonly = true\n")
+    assert main(["--ini", ini, "check"]) == 0
+    first, rows = table()
+    assert first == "myapp 1.0, at /v1, read-only"
+    assert rows["storage"][-1] == "ok"
+
+
+def test_cache_that_keeps_nothing_fails(monkeypatch, write_ini, table):
+    monkeypatch.setattr(cache.CacheBase, "get", lambda self, key: None)
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check"]) == 1
+    assert table()[1]["cache"][-1] == "error: what was set is not there"
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "1e9"])
+def test_check_refuses_a_time_that_is_none(seconds, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["check", f"--timeout={seconds}"])
+    assert raised.value.code == 2
+    assert f"'{seconds}': expected a number of seconds" in capsys.readouterr().err

@@ -1,0 +1,173 @@
+"""The commands ``migrate`` and ``flush-cache``."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from pyramid.config import Configurator
+
+from cliquet.cache.memory import Cache
+from cliquet.migrations import Migrated, pending_migrations
+from cliquet.scripts.cliquet import main
+from cliquet.storage.memory import Storage
+from tests import redis_server, servers
+from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
+
+
+class OfSomebodyElse(Storage):
+    """Makes more than the engine that it derives from, without a word about it."""
+
+    made = None
+
+    def initialize_schema(self):
+        type(self).made = True
+
+
+def load_from_config(config):
+    return OfSomebodyElse()
+
+
+STORAGE_OF_SOMEBODY_ELSE = "cliquet.storage_backend = tests.scripts.test_schema\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_made(monkeypatch):
+    monkeypatch.setattr(OfSomebodyElse, "made", False)
+
+
+@pytest.fixture
+def run(write_ini, capsys):
+    """A function that runs a command without errors, and returns its lines."""
+
+    def run(settings, *arguments):
+        assert main(["--ini", write_ini(settings), *arguments]) == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out.splitlines()
+
+    return run
+
+
+def test_migrate_prints_each_step_on_sqlite(run, sqlite):
+    lines = run(sqlite[0], "migrate")
+    assert lines[:2] == [
+        "storage: preparing cliquet.storage.sqlite",
+        "storage: create table storage_metadata",
+    ]
+    assert "permission: create table access_control_entries" in lines
+    assert lines[-2:] == ["cache: create index cache_by_expiry", "cache: ready"]
+    assert len(run(sqlite[0], "migrate")) == 6
+
+
+def test_dry_run_makes_no_file(run, sqlite):
+    settings, path = sqlite
+    told = run(settings, "migrate", "--dry-run")
+    assert not path.exists()
+    done = run(settings, "migrate")
+    assert [line for line in told if "create" in line] == [
+        line for line in done if "create" in line
+    ]
+
+
+def test_dry_run_tells_what_is_missing_in_a_file(run, sqlite):
+    settings, path = sqlite
+    run(settings, "migrate")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE cache")
+    for _ in range(2):  # the second shows that the first has changed nothing
+        assert run(settings, "migrate", "--dry-run") == [
+            "storage: cliquet.storage.sqlite is ready",
+            "permission: cliquet.permission.sqlite is ready",
+            "cache: cliquet.cache.sqlite has to be prepared",
+            "cache: create table cache",
+            "cache: create index cache_by_expiry",
+        ]
+
+
+def test_dry_run_fails_as_migrate_does_in_a_folder_that_is_missing(
+    write_ini, settings_of, tmp_path, explanation
+):
+    ini = write_ini(settings_of("sqlite", f"sqlite:///{tmp_path}/missing/file"))
+    assert main(["--ini", ini, "migrate", "--dry-run"]) == 1
+    assert "does its folder exist" in explanation()
+
+
+def test_steps_are_told_on_postgresql(run, settings_of):
+    with servers.postgresql_database(servers.postgresql_url()) as url:
+        settings = settings_of("postgresql", url)
+        told = run(settings, "migrate", "--dry-run")
+        assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"
+        assert told[:3] == [
+            "storage: cliquet.storage.postgresql has to be prepared",
+            "storage: from version 0 to 1",
+            "permission: cliquet.permission.postgresql has to be prepared",
+        ]
+        assert run(settings, "migrate")[:3] == [
+            "storage: preparing cliquet.storage.postgresql",
+            "storage: from version 0 to 1",
+            "storage: ready",
+        ]
+        assert run(settings, "migrate", "--dry-run") == [
+            "storage: cliquet.storage.postgresql is ready",
+            "permission: cliquet.permission.postgresql is ready",
+            "cache: cliquet.cache.postgresql is ready",
+        ]
+
+
+def test_there_is_nothing_to_do_on_redis(run, settings_of):
+    assert run(settings_of("redis", redis_server.database_url(5)), "migrate", "--dry-run") == [
+        "storage: cliquet.storage.redis is ready",
+        "permission: cliquet.permission.redis is ready",
+        "cache: cliquet.cache.redis is ready",
+    ]
+
+
+def test_dry_run_leaves_alone_a_backend_that_can_not_tell_its_steps(run):
+    settings = SETTINGS + STORAGE_OF_SOMEBODY_ELSE
+    lines = run(settings, "migrate", "--dry-run")
+    assert lines[0] == "storage: tests.scripts.test_schema can't tell what there is to do"
+    assert OfSomebodyElse.made is False
+    assert run(settings, "migrate")[:2] == [
+        "storage: preparing tests.scripts.test_schema",
+        "storage: ready",
+    ]
+    assert OfSomebodyElse.made is True
+
+
+def test_backend_that_tells_its_steps_is_asked():
+    class Telling(OfSomebodyElse):
+        def pending_migrations(self):
+            return ["a step"]
+
+    class Derived(Telling):
+        pass
+
+    class Silent(Telling):
+        def initialize_schema(self):
+            """More than the class that tells."""
+
+    assert pending_migrations(Telling()) == pending_migrations(Derived()) == ["a step"]
+    for backend in (Silent(), OfSomebodyElse(), Migrated()):
+        assert pending_migrations(backend) is None
+
+
+def test_flush_cache_empties_the_cache(run, sqlite):
+    settings, path = sqlite
+    run(settings, "migrate")
+    config = Configurator(settings={"cache_url": f"sqlite:///{path}"})
+    cache = config.maybe_dotted("cliquet.cache.sqlite").load_from_config(config)
+    cache.set("key", "value")
+    assert run(settings, "flush-cache") == ["cache: cliquet.cache.sqlite is empty"]
+    assert cache.get("key") is None
+
+
+def test_flush_cache_is_for_read_only_services_too(run, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(Cache, "flush", lambda self: flushed.append(self))
+    run(SETTINGS + ALL_IN_MEMORY + "cliquet.readonly = true\n", "flush-cache")
+    assert len(flushed) == 1
+
+
+def test_flush_cache_needs_a_cache(write_ini, explanation):
+    assert main(["--ini", write_ini(), "flush-cache"]) == 1
+    assert explanation() == "no cache is configured: cache_backend is empty"
