@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from pyramid.httpexceptions import HTTPNotFound
 
 from cliquet import utils
-from cliquet.utils import json
-from cliquet.utils.text import without_password
+from cliquet.utils import json, without_password
 
 
 @pytest.mark.parametrize(
