@@ -10,7 +10,6 @@ them. The table tells medians, in milliseconds, and the last one as a multiple o
 from __future__ import annotations
 
 import argparse
-import gc
 import io
 import itertools
 import json
@@ -305,7 +304,6 @@ def main(argv: list[str]) -> None:
         app = make_app(dict(backends(url)))
         users = [User(app, size) for size in sizes]
         prepare(url, users)
-        gc.freeze()
         print(f"{'milliseconds':<30}{''.join(f'{n:>11}' for n in sizes)}   ratio    goal")
         table = {}
         for operation in OPERATIONS:
