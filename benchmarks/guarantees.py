@@ -81,7 +81,7 @@ def run(running: Sequence[Any], options: argparse.Namespace) -> bool:
 
 
 def line(name: str, rounds: object, verdict: str, answers: str) -> str:
-    return f"{name:<64}{rounds:>6}  {verdict:<10}{answers}"
+    return f"{name:<64}{rounds:>6}  {verdict:<12}{answers}"
 
 
 def tell(name: str, rounds: object, answers: str, faults: Sequence[str]) -> None:

@@ -201,7 +201,8 @@ class History:
         client = self._connect(0)
         listed = {record["id"]: record for record in client.walk(PATH, "_limit=100", MOST)}
         everything = client.walk(PATH, "_since=1&_limit=100", MOST)
-        changes = sorted(change for writer in self.writers for change in writer.changes)
+        changes = [change for writer in self.writers for change in writer.changes]
+        changes.sort(key=lambda change: change.time)
         self._same("lost writes", _last_states(changes), {r["id"]: r for r in everything})
         self._judge_answers(changes)
         records = [change.record for change in changes]

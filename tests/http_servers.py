@@ -24,7 +24,7 @@ from tests.servers import PATIENCE, die_with_parent, postgresql_url
 
 _ROOT = Path(__file__).parent.parent
 #: How much of what a server has written to its standard error is told.
-_TOLD = 10_000  # characters
+_TOLD = 10_000  # bytes
 
 
 class HTTPServer:
@@ -39,7 +39,7 @@ class HTTPServer:
 
     def __init__(self, engine, url, threads=8, settings=None):
         arguments = [engine, url, str(threads), json.dumps(settings or {}), str(os.getpid())]
-        self._errors = tempfile.TemporaryFile("a+", errors="replace")
+        self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, *arguments],
             cwd=_ROOT,
@@ -75,8 +75,9 @@ class HTTPServer:
 
     def errors(self):
         """What it has written to its standard error: the last part of it."""
-        self._errors.seek(0)
-        return self._errors.read()[-_TOLD:]
+        file = self._errors.fileno()
+        start = max(0, os.fstat(file).st_size - _TOLD)
+        return os.pread(file, _TOLD, start).decode(errors="replace")
 
     @contextmanager
     def explaining(self):

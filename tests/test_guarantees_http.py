@@ -3,11 +3,15 @@
 Both are on one database. ``benchmarks/guarantees.py`` does the same for longer.
 """
 
+from functools import partial
+from http.client import HTTPException
+
 import pytest
 
-from tests.history import History
+from tests.attacked import new_id
+from tests.history import PATH, History
 from tests.http_servers import connecting, database_url, http_servers
-from tests.scenarios import PATIENCE, SCENARIOS, SETTINGS, Team
+from tests.scenarios import PATIENCE, SCENARIOS, SETTINGS, Team, together
 
 ENGINES = ("sqlite", "postgresql", "redis")
 ROUNDS = 6
@@ -43,3 +47,31 @@ def test_a_history_is_what_was_acknowledged(connect):
     history = History(connect, writes=WRITES)
     history.play(PATIENCE)
     assert not any(history.faults.values()), history.faults
+
+
+# 8. An answer is the truth.
+
+
+def test_a_server_that_is_killed_loses_nothing_and_others_go_on(engine, tmp_path):
+    acknowledged = []
+
+    def write(client):
+        while len(acknowledged) < WRITES:
+            acknowledged.append(client.create(PATH, {"n": len(acknowledged)}))
+            if len(acknowledged) > WRITES / 2:
+                killed.kill()
+
+    def write_until_it_ends(client):
+        with pytest.raises((OSError, HTTPException)):
+            write(client)
+
+    with (
+        http_servers(engine, database_url(engine, tmp_path), **SETTINGS) as (killed, other),
+        connecting([killed, other]) as connect,
+    ):
+        user = new_id()
+        calls = [partial(write_until_it_ends, connect(user, 0)) for _ in range(3)]
+        calls += [partial(write, connect(user, 1)) for _ in range(3)]
+        together(calls)
+        listed = {record["id"]: record for record in connect(user, 1).walk(PATH, "")}
+    assert all(listed[record["id"]] == record for record in acknowledged)
