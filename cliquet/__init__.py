@@ -17,7 +17,7 @@ from cliquet.initialization import (
     install_middlewares,
 )
 from cliquet.logs import logger
-from cliquet.service import Service, add_service
+from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.storage import servers
 from cliquet.utils import current_resource_name, current_service, follow_subrequest
@@ -43,8 +43,7 @@ def includeme(config: Any) -> None:
     request.add_request_attributes(config)
     # Errors are formatted by cliquet.views.errors.
     settings["handle_exceptions"] = False
-    config.include("cornice")
-    config.add_directive("add_cornice_service", add_service)
+    include_cornice(config)
     config.add_directive("add_api_capability", add_api_capability)
     config.add_subscriber_predicate("for_actions", events.ForActions)
     config.add_subscriber_predicate("for_resources", events.ForResources)

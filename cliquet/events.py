@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from pyramid.tweens import EXCVIEW
+from zope.interface import implementedBy
 
 from cliquet import transactions
 from cliquet.utils import strip_uri_prefix
@@ -76,13 +77,27 @@ class AfterResourceChanged(_Changed):
 
 
 class _Notification(NamedTuple):
-    """A part of an event to come."""
+    """A part of an event to come, whose payload is made if somebody listens to it."""
 
-    resource_name: str
-    action: ACTIONS
-    payload: dict[str, Any]
-    records: list[Any]
     request: Any
+    resource_name: str
+    timestamp: int
+    action: ACTIONS
+    records: list[Any]
+
+    def payload(self) -> dict[str, Any]:
+        request = self.request
+        matchdict = dict(request.matchdict or {})
+        if "id" in matchdict:
+            matchdict[f"{self.resource_name}_id"] = matchdict.pop("id")
+        return {
+            "timestamp": self.timestamp,
+            "action": self.action.value,
+            "uri": strip_uri_prefix(request.path),
+            "user_id": request.prefixed_userid,
+            "resource_name": self.resource_name,
+            **matchdict,
+        }
 
 
 def _notifications(request: Any) -> list[_Notification]:
@@ -110,23 +125,11 @@ def notify_resource_event(
     :param data: the record, or the list of records, as it is now.
     :param old: the record as it was before.
     """
-    resource_name = request.current_resource_name
-    matchdict = dict(request.matchdict or {})
-    if "id" in matchdict:
-        matchdict[f"{resource_name}_id"] = matchdict.pop("id")
-    payload = {
-        "timestamp": timestamp,
-        "action": action.value,
-        "uri": strip_uri_prefix(request.path),
-        "user_id": request.prefixed_userid,
-        "resource_name": resource_name,
-        **matchdict,
-    }
     records = data if isinstance(data, list) else [data]
     if action is not ACTIONS.READ:
         records = [_impact(action, record, old) for record in records]
     _notifications(request).append(
-        _Notification(resource_name, action, payload, list(records), request)
+        _Notification(request, request.current_resource_name, timestamp, action, list(records))
     )
 
 
@@ -146,41 +149,54 @@ def get_resource_events(request: Any, after_commit: bool = False) -> list[Any]:
     return _merge(_notifications(request), after_commit)
 
 
+def _class_of(action: ACTIONS, after_commit: bool) -> type[Any]:
+    if action is ACTIONS.READ:
+        return AfterResourceRead if after_commit else ResourceRead
+    return AfterResourceChanged if after_commit else ResourceChanged
+
+
 def _merge(notified: Iterable[_Notification], after_commit: bool) -> list[Any]:
-    read, changed = (
-        (AfterResourceRead, AfterResourceChanged)
-        if after_commit
-        else (ResourceRead, ResourceChanged)
-    )
     events: dict[tuple[str, ACTIONS], Any] = {}
-    for resource_name, action, payload, records, request in notified:
-        event = events.get((resource_name, action))
+    for item in notified:
+        key = item.resource_name, item.action
+        event = events.get(key)
         if event is None:
-            factory = read if action is ACTIONS.READ else changed
-            events[resource_name, action] = factory(payload, list(records), request)
+            class_ = _class_of(item.action, after_commit)
+            events[key] = class_(item.payload(), list(item.records), item.request)
         else:
-            event._records.extend(records)
+            event._records.extend(item.records)
     return list(events.values())
 
 
-def _fire(request: Any, start: int = 0) -> int:
-    """Fire the events that were notified from the ``start``-th on; return how many there are.
+def _heard(
+    request: Any, notified: Iterable[_Notification], after_commit: bool
+) -> list[_Notification]:
+    """Return the notifications for whose events there are subscribers."""
+    find = request.registry.adapters.subscriptions
+    return [
+        item
+        for item in notified
+        if find((implementedBy(_class_of(item.action, after_commit)),), None)
+    ]
+
+
+def _fire(request: Any, start: int = 0) -> None:
+    """Fire the events that were notified from the ``start``-th on.
 
     A subscriber may notify further ones, which are fired in turn.
     """
     notified = _notifications(request)
     count = len(notified)
-    if count == start:
-        return count
-    for event in _merge(notified[start:], after_commit=False):
-        request.registry.notify(event)
-    return _fire(request, count)
+    if count > start:
+        for event in _merge(_heard(request, notified[start:], False), after_commit=False):
+            request.registry.notify(event)
+        _fire(request, count)
 
 
 def _fire_after(request: Any, response: Any) -> None:
     if not request.bound_data.get("committed"):
         return
-    for event in get_resource_events(request, after_commit=True):
+    for event in _merge(_heard(request, _notifications(request), True), after_commit=True):
         try:
             request.registry.notify(event)
         except Exception:
@@ -191,6 +207,15 @@ def _on_commit(success: bool, request: Any) -> None:
     request.bound_data["committed"] = success
 
 
+def _fire_once_committed(request: Any) -> None:
+    txn = transactions.current()
+    if txn is None:
+        _on_commit(True, request)
+    else:
+        txn.addAfterCommitHook(_on_commit, args=(request,))
+    request.add_response_callback(_fire_after)
+
+
 def resource_events_tween_factory(
     handler: Callable[[Any], Any], registry: Any
 ) -> Callable[[Any], Any]:
@@ -198,13 +223,10 @@ def resource_events_tween_factory(
 
     def resource_events_tween(request: Any) -> Any:
         response = handler(request)
-        if "resource_events" in request.bound_data and _fire(request):
-            txn = transactions.current()
-            if txn is None:
-                _on_commit(True, request)
-            else:
-                txn.addAfterCommitHook(_on_commit, args=(request,))
-            request.add_response_callback(_fire_after)
+        if "resource_events" in request.bound_data:
+            _fire(request)
+            if _heard(request, _notifications(request), after_commit=True):
+                _fire_once_committed(request)
         return response
 
     return resource_events_tween

@@ -48,6 +48,7 @@ from cliquet.settings import (
 )
 from cliquet.transactions import runs_again
 from cliquet.utils import setting_list
+from cliquet.utils.http import get_header, set_header
 
 try:
     import newrelic.agent
@@ -317,7 +318,7 @@ def setup_backoff(config: Any) -> None:
     def on_new_response(event: Any) -> None:
         backoff = event.request.registry.settings["backoff"]
         if backoff not in (None, ""):
-            event.response.headers["Backoff"] = str(backoff)
+            set_header(event.response, "Backoff", str(backoff))
 
     config.add_subscriber(on_new_response, NewResponse)
 
@@ -328,9 +329,10 @@ def setup_vary_headers(config: Any) -> None:
     def on_new_response(event: Any) -> None:
         vary = event.request.registry.settings["vary"]
         if vary:
-            headers = event.response.headers
-            known = headers.get("Vary")
-            headers["Vary"] = f"{known}, {vary}" if known and known != vary else vary
+            known = get_header(event.response, "Vary")
+            set_header(
+                event.response, "Vary", f"{known}, {vary}" if known and known != vary else vary
+            )
 
     config.add_subscriber(on_new_response, NewResponse)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cliquet.errors import JSON_TYPE
 from cliquet.utils import json
+from cliquet.utils.http import set_header
 
 
 class JSONRenderer:
@@ -16,6 +17,14 @@ class JSONRenderer:
 
     def __init__(self, info: Any) -> None:
         pass
+
+    def respond(self, request: Any, value: Any) -> Any:
+        """Return the response of the request, with the value as its body."""
+        response = request.response
+        body = json.dumps_bytes(value, default=_adapt)
+        set_header(response, "Content-Type", JSON_TYPE)
+        response.body = body
+        return response
 
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
         request = system.get("request")

@@ -25,10 +25,8 @@ def add_request_attributes(config: Any) -> None:
     config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: adopt(event.request), NewRequest)
     properties: dict[str, Any] = {
-        "authn_type": lambda request: None,
-        "selected_userid": lambda request: None,
-        "prefixed_userid": authentication.prefixed_userid,
-        "current_service": current_service,
+        **_SETTLED,
+        **dict.fromkeys(_UNSET, lambda request: None),
         "current_resource_name": current_resource_name,
         "effective_principals": authorization.effective_principals,
     }
@@ -44,6 +42,30 @@ def add_request_attributes(config: Any) -> None:
     }
     for name, function in methods.items():
         config.add_request_method(function, name=name)
+
+
+#: Attributes that are None until they are set.
+_UNSET = ("authn_type", "selected_userid")
+
+#: Attributes that stay the same once they are known: that is when they are not None.
+_SETTLED: dict[str, Callable[[Any], Any]] = {
+    "prefixed_userid": authentication.prefixed_userid,
+    "current_service": current_service,
+}
+
+
+class _Settled:
+    """An attribute that is found when it is asked for, and kept unless it is None."""
+
+    def __init__(self, name: str, find: Callable[[Any], Any]) -> None:
+        self._name = name
+        self._find = find
+
+    def __get__(self, request: Any, owner: Any) -> Any:
+        value = self._find(request)
+        if value is not None:
+            request.__dict__[self._name] = value
+        return value
 
 
 class RequestClasses:
@@ -80,7 +102,11 @@ def compile_request_class(config: Any) -> None:
     factory = registry.queryUtility(IRequestFactory, default=Request)
     if extensions is None or not isinstance(factory, type):
         return
-    classes = RequestClasses({**extensions.descriptors, **extensions.methods})
+    quick = {
+        **dict.fromkeys(_UNSET),
+        **{name: _Settled(name, find) for name, find in _SETTLED.items()},
+    }
+    classes = RequestClasses({**extensions.descriptors, **extensions.methods, **quick})
     registry.registerUtility(classes.complete(factory), IRequestFactory)
     registry.unregisterUtility(extensions, IRequestExtensions)
     registry.request_classes = classes

@@ -10,18 +10,24 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import colander
 from cornice import Service as CorniceService
-from cornice.pyramidhook import register_service_views
+from cornice.cors import get_cors_preflight_view
+from cornice.errors import Errors
+from cornice.pyramidhook import register_service_views, wrap_request
 from cornice.util import to_list
+from pyramid.events import NewRequest, NewResponse
+from pyramid.interfaces import PHASE3_CONFIG
+from pyramid.security import NO_PERMISSION_REQUIRED
 
+from cliquet.endpoints import ServiceView, is_understood
 from cliquet.errors import add_error, json_error_handler
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
-from cliquet.utils.http import EXPOSED_HEADERS
+from cliquet.utils.http import EXPOSED_HEADERS, set_header
 
 #: How deep a body may nest: its own object, and the values that it holds.
 _BODY_DEPTH = json.MAX_DEPTH + 1
@@ -58,6 +64,52 @@ class Service(CorniceService):
         return bound
 
 
+def include_cornice(config: Any) -> None:
+    """Include Cornice, but for what it does to each request for the sake of its own views.
+
+    What requests bear for views and validators is found when it is first asked for.
+    """
+    config.registry.has_cornice_views = config.registry.is_cornice_unsubscribed = False
+    config.include("cornice")
+    config.add_directive("add_cornice_service", add_service)
+    for name, make in _ATTRIBUTES.items():
+        config.add_request_method(make, name=name, reify=True)
+    config.add_subscriber(_forbid_sniffing, NewResponse)
+    config.action(None, _unsubscribe_cornice, args=(config,), order=PHASE3_CONFIG + 1)
+
+
+def _errors(request: Any) -> Errors:
+    if request.registry.settings.get("available_languages"):
+        return Errors(localizer=request.localizer)
+    return Errors()
+
+
+#: What Cornice gives each request.
+_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
+    "validated": lambda request: {},
+    "errors": _errors,
+    "info": lambda request: {},
+}
+
+
+def _forbid_sniffing(event: Any) -> None:
+    """Tell browsers to trust the ``Content-Type``, as Cornice does."""
+    set_header(event.response, "X-Content-Type-Options", "nosniff")
+
+
+def _unsubscribe_cornice(config: Any) -> None:
+    registry = config.registry
+    if registry.has_cornice_views:
+        return
+    registry.is_cornice_unsubscribed = True
+    for item in config.introspector.get_category("subscribers", []):
+        subscription = item["introspectable"]
+        if subscription["subscriber"] is wrap_request:
+            registry.unregisterHandler(
+                subscription["derived_subscriber"], subscription["interfaces"]
+            )
+
+
 def add_service(config: Any, service: Any) -> None:
     """Add a service to the application (directive ``config.add_cornice_service``).
 
@@ -67,7 +119,34 @@ def add_service(config: Any, service: Any) -> None:
         service = service.bind(config.get_settings())
     else:
         service = _copy(service)
+    if not is_understood(service):
+        _leave_to_cornice(config, service)
+        return
+    if service.cors_enabled and "OPTIONS" not in service.defined_methods:
+        preflight = get_cors_preflight_view(service)
+        service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
+    _add_route(config, service)
+    route_name = service.pyramid_route or service.name
+    view = ServiceView(config, service)
+    config.add_view(view, route_name=route_name, permission=NO_PERMISSION_REQUIRED)
+
+
+def _leave_to_cornice(config: Any, service: Any) -> None:
+    registry = config.registry
+    registry.has_cornice_views = True
+    if registry.is_cornice_unsubscribed:  # the configuration was committed
+        registry.is_cornice_unsubscribed = False
+        config.add_subscriber(wrap_request, NewRequest)
     register_service_views(config, service)
+
+
+def _add_route(config: Any, service: Any) -> None:
+    """Have Cornice add the route of a service, and no view."""
+    plain = copy.copy(service)
+    plain.definitions, plain.defined_methods = [], ["OPTIONS"]
+    register_service_views(config, plain)
+    services = config.registry.cornice_services
+    services.update((path, service) for path, each in services.items() if each is plain)
 
 
 def _copy(service: Any) -> Any:

@@ -13,8 +13,7 @@ all the locks that the former had asked for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import transaction
@@ -84,18 +83,21 @@ def runs_again(request: Any) -> bool:
     return error is not None and is_error_retryable(request, error)
 
 
-@contextmanager
-def serving(manager: Any, request: Any = None) -> Iterator[None]:
-    """Within this block, what the thread writes belongs to ``manager``'s transaction.
+class serving:
+    """A context in which what the thread writes belongs to ``manager``'s transaction.
 
     :param request: the request, if it may run again.
     """
-    previous = _served()
-    _serving.request = _Served(manager, request)
-    try:
-        yield
-    finally:
-        _serving.request = previous
+
+    def __init__(self, manager: Any, request: Any = None) -> None:
+        self._served = _Served(manager, request)
+
+    def __enter__(self) -> None:
+        self._previous = _served()
+        _serving.request = self._served
+
+    def __exit__(self, *failure: Any) -> None:
+        _serving.request = self._previous
 
 
 def request_manager(request: Any) -> Any:

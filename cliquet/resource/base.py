@@ -16,6 +16,7 @@ from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, exceptions
 from cliquet.utils import classname, dict_subset, json
+from cliquet.utils.http import set_header
 
 
 def _differs(field: str, old: Record, new: Record) -> bool:
@@ -113,17 +114,18 @@ class UserResource(Asked):
         :param result: a record, or a list of them.
         :param old: the record as it was before.
         """
+        latest = self._latest(result, action)
         if result != [] or action is ACTIONS.READ:
             self.request.notify_resource_event(
-                timestamp=self._latest(result), data=result, action=action, old=old
+                timestamp=latest, data=result, action=action, old=old
             )
-        bind_summary(
-            collection_id=self.model.collection_id, collection_timestamp=self._latest(result)
-        )
+        bind_summary(collection_id=self.model.collection_id, collection_timestamp=latest)
         return {"data": result}
 
-    def _latest(self, result: Any) -> int | None:
+    def _latest(self, result: Any, action: ACTIONS) -> int | None:
         """Return the time that events tell: the collection's, or that of the latest record."""
+        if action is ACTIONS.READ and self._timestamp is not None:
+            return self._timestamp  # no record of it is later
         records = result if isinstance(result, list) else [result]
         times = [record.get(self.model.modified_field, 0) for record in records]
         return max([self._timestamp or 0, *times]) or None
@@ -152,8 +154,8 @@ class UserResource(Asked):
         response = self.request.response
         if len(records) > limit:
             records = records[:limit]
-            response.headers["Next-Page"] = self._next_page_url(records[-1], sorting, limit)
-        response.headers["Total-Records"] = str(total)
+            set_header(response, "Next-Page", self._next_page_url(records[-1], sorting, limit))
+        set_header(response, "Total-Records", str(total))
         self._add_timestamp_header(response)
         self._add_cache_header(response)
         bind_summary(nb_records=len(records), limit=limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import math
 import os
@@ -126,7 +125,7 @@ def decode64(encoded_content: str, encoding: str = "utf-8") -> str:
 
 def hmac_digest(secret: str, message: str, encoding: str = "utf-8") -> str:
     """Return the hexadecimal HMAC-SHA256 of ``message`` with the key ``secret``."""
-    return hmac.new(secret.encode(encoding), message.encode(encoding), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(encoding), message.encode(encoding), "sha256").hex()
 
 
 def dict_subset(d: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
