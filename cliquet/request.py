@@ -62,6 +62,8 @@ class _Settled:
         self._find = find
 
     def __get__(self, request: Any, owner: Any) -> Any:
+        if request is None:  # it is the class that is asked
+            return self
         value = self._find(request)
         if value is not None:
             request.__dict__[self._name] = value

@@ -34,6 +34,13 @@ def test_request_has_what_applications_find(serve, alice):
     assert {"authn_type", "selected_userid", "follow_subrequest", "tm"} <= set(seen)
 
 
+def test_class_of_requests_can_be_looked_into(serve):
+    def view(request):
+        return [hasattr(type(request), name) for name in ("prefixed_userid", "authn_type")]
+
+    assert serve(setup=lambda config: tell(config, view)).get("/tell").json == [True, True]
+
+
 def test_class_of_requests_is_made_once(serve):
     classes = []
     client = serve(setup=lambda config: tell(config, lambda request: classes.append(type(request))))
