@@ -129,6 +129,8 @@ class RouteFactory:
     shared_ids: list[str] | None = None
     #: The record that a PUT replaces, None if there is none.
     current_record: dict[str, Any] | None = None
+    #: Whether a PUT is known to replace none.
+    record_is_new = False
     on_collection = False
 
     def __init__(self, request: Any) -> None:
@@ -161,6 +163,7 @@ class RouteFactory:
         try:
             self.current_record = resource.model.get_record(resource.record_id)
         except exceptions.RecordNotFoundError:
+            self.record_is_new = True
             self.permission_object_id = self._uri("collection", self._request.matchdict)
             return "create"
         return "write"

@@ -289,7 +289,7 @@ class UserResource(Asked):
     def _find_current(self) -> Record | None:
         """Return the record that a PUT replaces, None if it creates one."""
         known: Record | None = getattr(self.context, "current_record", None)
-        if known is not None:
+        if known is not None or getattr(self.context, "record_is_new", False):
             return known
         try:
             found: Record = self.model.get_record(self.record_id)

@@ -81,7 +81,7 @@ REQUESTS = {
     "put, of a new one": (
         ("PUT", f"/{NEW}", DATA, {"If-None-Match": "*"}),
         ["lock, record", "write", "commit"],
-        ["groups", *["lock, record"] * 2, "write", "grant", "its permissions", "commit"],
+        ["groups", "lock, record", "write", "grant", "its permissions", "commit"],
     ),
     "patch": (
         ("PATCH", "/{id}", {"title": "Another"}, {"If-Match": '"9999999999999"'}),
