@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import re
 import time
 from collections.abc import Iterator, MutableMapping
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import structlog
-from pyramid.events import NewRequest
+from pyramid.events import ApplicationCreated, NewRequest, NewResponse
 
+from cliquet.authentication import userid_or_none
 from cliquet.checks import load_named
 from cliquet.transactions import runs_again
-from cliquet.utils import decode_header, json
+from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import path_text
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
 _renderer: ContextVar[Any] = ContextVar("cliquet.logs.renderer", default=None)
+
+# The ids that clients may give to their requests: they end up in logs.
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 class SharedContext(MutableMapping[str, Any]):
@@ -73,6 +77,9 @@ def decode_value(value: Any) -> str:
 # What has several lines in the log.
 _TRACEBACKS = ("exception", "stack")
 
+# Bright, dim, and neither.
+_COLOURS = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+
 
 def _one_line(value: Any) -> str:
     """Return the text of a value, in which clients can neither begin a line nor move a cursor."""
@@ -82,28 +89,44 @@ def _one_line(value: Any) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def _on_terminals(logger: logging.Logger | None) -> bool:
+    """Tell whether all that the logger writes is read on terminals, and may be coloured.
+
+    Lines have one form for all handlers: files, and services, want none.
+    """
+    streams: list[Any] = []
+    while logger is not None:
+        streams += [getattr(handler, "stream", None) for handler in logger.handlers]
+        logger = logger.parent if logger.propagate else None
+    are_terminals = streams and all(hasattr(each, "isatty") and each.isatty() for each in streams)
+    return bool(are_terminals) and not os.environ.get("NO_COLOR")
+
+
 class ClassicLogRenderer:
     """One readable line: method, path, status, duration, event, and the rest.
+
+    On a terminal it has colours, unless the variable ``NO_COLOR`` is there
+    (https://no-color.org).
 
     :param settings: of the application.
     """
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
-        self._bright, self._dim, self._reset = (
-            ("\x1b[1m", "\x1b[2m", "\x1b[0m") if sys.stderr.isatty() else ("", "", "")
-        )
 
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
         event = dict(event_dict)
+        bright, dim, reset = _COLOURS if _on_terminals(logger) else ("", "", "")
         title = decode_value(event.pop("event", ""))
-        line = self._request(event) + title if "path" in event else title
+        if "path" in event:
+            method, url, outcome = self._request(event)
+            title = f'"{bright}{method:<6} {url}{reset}" {outcome} {title}'
         texts = {key: decode_value(event.pop(key)) for key in _TRACEBACKS if key in event}
         texts.update((key, _one_line(value)) for key, value in event.items())
         rest = "; ".join(f"{key}={text}" for key, text in sorted(texts.items()))
-        return f"{line} {self._dim}{rest}{self._reset}".rstrip()
+        return f"{title} {dim}{rest}{reset}".rstrip()
 
-    def _request(self, event: dict[str, Any]) -> str:
+    def _request(self, event: dict[str, Any]) -> tuple[str, str, str]:
         method = _one_line(event.pop("method", "?"))
         path = _one_line(event.pop("path"))
         query = event.pop("querystring", None)
@@ -111,8 +134,7 @@ class ClassicLogRenderer:
         text = "&".join(f"{_one_line(key)}={_one_line(value)}" for key, value in items)
         code = event.pop("code", "?")
         duration = event.pop("t", "?")
-        url = f"{path}?{text}" if text else path
-        return f'"{self._bright}{method:<6} {url}{self._reset}" {code} ({duration} ms) '
+        return method, f"{path}?{text}" if text else path, f"{code} ({duration} ms)"
 
 
 class MozillaHekaRenderer:
@@ -166,14 +188,13 @@ logger = structlog.get_logger("cliquet")
 
 
 def setup_logging(config: Any) -> None:
-    """Configure structlog, and log one line per request.
+    """Configure structlog, and log one line per request, and one when the application starts.
 
     structlog is configured once for the whole process; the format of the
     lines is that of the application which serves the request.
     """
-    settings = config.get_settings()
     context_class: Any = SharedContext  # structlog's types want a dict, it does with any mapping
-    renderer = load_named(config, "logging_renderer", "a class of renderers")(settings)
+    renderer = _load_renderer(config)
     structlog.configure(
         context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -186,33 +207,68 @@ def setup_logging(config: Any) -> None:
         cache_logger_on_first_use=True,
     )
 
+    def on_application_created(event: Any) -> None:
+        settings = event.app.registry.settings
+        # Not through the renderer: it may know lines of requests only.
+        name, version = settings["project_name"], settings["project_version"]
+        _standard_logger.info("%s %s is starting", name, version)
+
     def on_new_request(event: Any) -> None:
+        _begin(event.request, renderer)
+
+    def on_new_response(event: Any) -> None:
         request = event.request
-        _begin_context(request, renderer)
-        if _standard_logger.isEnabledFor(logging.INFO):
-            request.log_start = time.perf_counter()
-            if not hasattr(request, "parent"):
-                request.add_response_callback(_log_summary)
+        if hasattr(request, "parent"):
+            return
+        if not hasattr(request, "log_context"):  # a tween has answered
+            _begin(request, renderer)
+        event.response.headers["X-Request-Id"] = request.request_id
+        if hasattr(request, "log_start") and not runs_again(request):
+            logger.info("request.summary", **summary(request, event.response))
 
+    config.add_subscriber(on_application_created, ApplicationCreated)
     config.add_subscriber(on_new_request, NewRequest)
+    config.add_subscriber(on_new_response, NewResponse)
 
 
-def _log_summary(request: Any, response: Any) -> None:
-    if not runs_again(request):
-        logger.info("request.summary", **summary(request, response))
+def _load_renderer(config: Any) -> Any:
+    """Return the renderer of the settings. Those of structlog itself take none."""
+    class_ = load_named(config, "logging_renderer", "a class of renderers")
+    if class_.__module__.partition(".")[0] == structlog.__name__:
+        return class_()
+    return class_(config.get_settings())
 
 
-def _begin_context(request: Any, renderer: Any) -> None:
+def request_id(request: Any) -> str:
+    """Return the id of a request (``request.request_id``), which its lines and its answer bear.
+
+    It is that of the header ``X-Request-Id``; if the client tells none, or one
+    that is unfit for logs, it is made, and put there: what is sent on behalf
+    of the request has it too. The requests of a batch have that of the batch.
+    """
+    parent = getattr(request, "parent", None)
+    if parent is not None:
+        return request_id(parent)
+    given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
+    if not _REQUEST_ID.fullmatch(given):
+        given = request.environ["HTTP_X_REQUEST_ID"] = random_bytes_hex(16)
+    return given
+
+
+def _begin(request: Any, renderer: Any) -> None:
     """Give the request a context of its own, which goes with it; a sub-request copies its parent's.
 
     The request may be within another one, even of another application.
     """
     before, renderer_before = _context.get(), _renderer.get()
-    _context.set(dict(before) if before and hasattr(request, "parent") else {})
+    inherited = before if before and hasattr(request, "parent") else {}
+    request.log_context = {**inherited, "request_id": request.request_id}
+    _context.set(request.log_context)
     _renderer.set(renderer)
+    if _standard_logger.isEnabledFor(logging.INFO):
+        request.log_start = time.perf_counter()
 
     def end(request: Any) -> None:
-        request.log_context = _context.get()
         _context.set(before)
         _renderer.set(renderer_before)
 
@@ -252,7 +308,7 @@ def summary(request: Any, response: Any) -> dict[str, Any]:
         "method": request.method,
         "querystring": querystring,
         "lang": request.headers.get("Accept-Language"),
-        "uid": getattr(request, "prefixed_userid", None),
+        "uid": userid_or_none(request),
         "authn_type": getattr(request, "authn_type", None),
         "errno": getattr(response, "errno", None),
         "code": response.status_code,

@@ -11,7 +11,7 @@ from pyramid.interfaces import IRequestExtensions, IRequestFactory
 from pyramid.request import Request
 from pyramid.tweens import INGRESS
 
-from cliquet import authentication, authorization, events
+from cliquet import authentication, authorization, events, logs
 from cliquet.utils import current_resource_name, current_service, follow_subrequest, json
 
 
@@ -34,6 +34,7 @@ def add_request_attributes(config: Any) -> None:
         config.add_request_method(function, name=name, property=True)
     for name in ("json_body", "json"):
         config.add_request_method(_json_body, name=name, reify=True)
+    config.add_request_method(logs.request_id, name="request_id", reify=True)
     methods: dict[str, Any] = {
         "get_user_info": authentication.user_info,
         "follow_subrequest": follow_subrequest,

@@ -72,6 +72,7 @@ class DummyRequest(PyramidDummyRequest):
             "response": Response(content_type="application/json", charset="UTF-8"),
             "current_resource_name": "record",
             "current_service": None,
+            "request_id": "0" * 32,
         }
         registry = kwargs.pop("registry", None) or DummyRegistry()
         super().__init__(*args, **{**attributes, **kwargs})

@@ -187,4 +187,5 @@ def _log(error: Any, request: Any) -> None:
     bound_data = getattr(request, "bound_data", {})
     if bound_data.get("logged_error") is not error:
         bound_data["logged_error"] = error
-        logger.error("%s %s failed: %s", request.method, path_text(request), error, exc_info=error)
+        what = request.method, path_text(request), error, request.request_id
+        logger.error("%s %s failed: %s (request %s)", *what, exc_info=error)
