@@ -23,6 +23,7 @@ from cliquet import (
     errors,
     listeners,
     logs,
+    metrics,
     permission,
     storage,
     utils,
@@ -345,10 +346,8 @@ def setup_statsd(config: Any) -> None:
         return
     client = load_module(config, "statsd_backend").load_from_config(config)
     registry.statsd = client
-    for kind in ("storage", "cache", "permission"):
-        backend = getattr(registry, kind, None)
-        if backend is not None:
-            client.watch_execution_time(backend, prefix=kind)
+    for kind, backend in metrics.backends(registry):
+        client.watch_execution_time(backend, prefix=kind)
 
     def watch_policies() -> None:
         for name, policy in registry.queryUtility(ISecurityPolicy).get_policies():
@@ -360,8 +359,8 @@ def setup_statsd(config: Any) -> None:
             return
         service = request.current_service
         if service is not None:
-            client.count(f"view.{service.name}.{request.method}")
-        userid = request.prefixed_userid
+            client.count(f"view.{service.name}.{metrics.known_method(request)}")
+        userid = authentication.userid_or_none(request)
         if userid is not None:
             client.count("users", unique=userid)
             client.count(f"authn_type.{request.authn_type}")
@@ -386,11 +385,11 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     if settings is None:
         settings = app.registry.settings
     if settings.get("newrelic_config"):
-        _require(newrelic, "newrelic_config", "newrelic")
+        require(newrelic, "newrelic_config", "newrelic")
         newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
         app = newrelic.agent.WSGIApplicationWrapper(app)
     if asbool(settings.get("profiler_enabled")):
-        _require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
+        require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
         app = ProfilerMiddleware(
             app,
             stream=None,
@@ -400,7 +399,11 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     return app
 
 
-def _require(module: Any, key: str, package: str) -> None:
+def require(module: Any, key: str, package: str) -> None:
+    """Raise ConfigurationError if the optional package that a setting needs is missing.
+
+    :param module: what its import gave, or None.
+    """
     if module is None:
         raise ConfigurationError(
             f"{key} is set: expected the package {package} (pip install cliquet[monitoring])"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import types
+import re
 import weakref
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,11 @@ from urllib.parse import urlsplit
 import statsd
 
 from cliquet.checks import invalid
+from cliquet.metrics import time_calls
 from cliquet.utils import classname as class_name
+
+# What separates the parts of a packet.
+_SEPARATORS = re.compile(r"[:|@\s]")
 
 
 class Client:
@@ -31,22 +34,21 @@ class Client:
     ) -> None:
         """Time every call of the public methods of ``obj``."""
         classname = classname or class_name(obj)
-        for name in dir(obj):
-            value = None if name.startswith("_") else getattr(obj, name)
-            if isinstance(value, types.MethodType):
-                timed = self.timer(f"{prefix}.{classname}.{name}")(value)
-                setattr(obj, name, functools.wraps(value)(timed))
+        time_calls(obj, lambda name: self.timer(f"{prefix}.{classname}.{name}"))
 
     def timer(self, key: str) -> Any:
         """Return a context manager, and decorator, that times what is inside."""
         return self._client.timer(key)
 
     def count(self, key: str, unique: str | None = None) -> None:
-        """Add one to the counter ``key``, or ``unique`` to the set ``key``."""
+        """Add one to the counter ``key``, or ``unique`` to the set ``key``.
+
+        What separates the parts of a packet becomes a dot in ``unique``.
+        """
         if unique is None:
             self._client.incr(key)
         else:
-            self._client.set(key, unique)
+            self._client.set(key, _SEPARATORS.sub(".", unique))
 
 
 def statsd_count(request: Any, count_key: str) -> None:

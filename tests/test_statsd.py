@@ -1,3 +1,4 @@
+import re
 import socket
 from contextlib import closing
 
@@ -8,6 +9,7 @@ from pyramid.exceptions import ConfigurationError
 
 import cliquet
 from cliquet import statsd
+from tests.test_prometheus import run_twice
 
 
 @pytest.fixture
@@ -47,6 +49,38 @@ def test_requests_backends_and_users_are_told(serve, listener, received, alice):
         "authn_type.basicauth",
     ):
         assert f"me.{name}" in names
+
+
+def test_user_with_separators_is_one_value(serve, listener, received, alice):
+    serve({"statsd_url": url_of(listener)}).get("/mushrooms", headers=alice)
+    (user,) = [line for line in received() if line.startswith("testapp.users:")]
+    assert re.fullmatch(r"testapp\.users:basicauth\.[0-9a-f]{64}\|s", user)
+
+
+def test_methods_that_are_none_of_http_share_one_counter(serve, listener, received):
+    client = serve({"statsd_url": url_of(listener)})
+    client.lint = False  # which knows no method but those of HTTP
+    client.request("/echo", method="FO|O", status=405)
+    assert "testapp.view.echo.other:1|c" in received()
+
+
+def test_request_that_runs_again_is_counted_once(serve, listener, received):
+    client = serve({"statsd_url": url_of(listener)}, run_twice)
+    client.get("/again")
+    assert received().count("testapp.view.again.GET:1|c") == 1
+
+
+def test_request_whose_user_cannot_be_told_is_counted_all_the_same(serve, listener, received):
+    settings = {
+        "statsd_url": url_of(listener),
+        "multiauth.policies": "broken",
+        "multiauth.policy.broken.use": "tests.test_logs.BrokenPolicy",
+    }
+    client = serve(settings)
+    client.get("/mushrooms", status=503)
+    lines = received()
+    assert "testapp.view.mushroom-collection.GET:1|c" in lines
+    assert not any(line.startswith("testapp.users") for line in lines)
 
 
 def test_prefix_is_the_name_of_the_project(serve, listener, received):

@@ -126,6 +126,12 @@ class Client:
         """Return the part that this takes in the request, None outside of one."""
         return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
 
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections of this process are in use, and how many are idle."""
+        pool = self._of_this_process()
+        # Pools of other classes keep none, or don't tell.
+        return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
+
     def ping(self) -> None:
         """Try the server, for as long as a connection may take to be made, and keep none.
 

@@ -1,0 +1,168 @@
+"""Metrics that Prometheus reads at ``/__metrics__``.
+
+.. code-block:: ini
+
+    cliquet.includes = cliquet.prometheus
+
+With several worker processes, the variable ``PROMETHEUS_MULTIPROC_DIR`` names
+an empty directory, through which any of them tells the numbers of all.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.events import NewRequest, NewResponse
+from pyramid.exceptions import ConfigurationError
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from cliquet.initialization import require
+from cliquet.metrics import backends, known_method, time_calls
+from cliquet.transactions import runs_again
+
+try:
+    import prometheus_client
+    from prometheus_client import multiprocess
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    prometheus_client = None  # type: ignore[assignment]
+
+#: Where the numbers of a request go when it is for no service.
+NO_SERVICE = "none"
+
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+# Upper bounds of durations, in seconds: from a read in memory to what clients give up on.
+_BUCKETS = tuple(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2.5, 5)) + (10.0,)
+
+
+class Metrics:
+    """The metrics of an application (``registry.prometheus``)."""
+
+    def __init__(self) -> None:
+        self.registry = registry = prometheus_client.CollectorRegistry()
+        labels = ("service", "method", "status")
+        self.requests = prometheus_client.Counter(
+            "cliquet_requests", "Requests that were answered.", labels, registry=registry
+        )
+        self.subrequests = prometheus_client.Counter(
+            "cliquet_subrequests",
+            "Requests within these, as in batches.",
+            labels,
+            registry=registry,
+        )
+        self.durations = prometheus_client.Histogram(
+            "cliquet_request_duration_seconds",
+            "Time to answer a request, the commit included.",
+            labels,
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.calls = prometheus_client.Histogram(
+            "cliquet_backend_call_duration_seconds",
+            "Time that a call of a method of a backend took.",
+            ("backend", "method"),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.connections = prometheus_client.Gauge(
+            "cliquet_pool_connections",
+            "Connections of the pools, in use or idle.",
+            ("engine", "state"),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+    def time_backend(self, kind: str, backend: Any) -> None:
+        """Time the calls of a backend."""
+        time_calls(backend, lambda name: _timer(self.calls.labels(kind, name)))
+
+    def observe(self, request: Any, response: Any) -> None:
+        """Count an answer."""
+        service = request.current_service
+        name = NO_SERVICE if service is None else service.name
+        labels = name, known_method(request), response.status_code
+        if hasattr(request, "parent"):
+            self.subrequests.labels(*labels).inc()
+            return
+        self.requests.labels(*labels).inc()
+        began = getattr(request, "prometheus_start", None)
+        if began is not None:
+            self.durations.labels(*labels).observe(time.perf_counter() - began)
+
+    def observe_pools(self, registry: Any) -> None:
+        """Note how many connections of this process are in use."""
+        clients = getattr(registry, "postgresql_clients", {}).values()
+        if clients:
+            in_use, idle = map(sum, zip(*(client.connections() for client in clients), strict=True))
+            self.connections.labels("postgresql", "in_use").set(in_use)
+            self.connections.labels("postgresql", "idle").set(idle)
+
+    def collector(self) -> Any:
+        """Return what has the numbers of all processes."""
+        if _DIRECTORY not in os.environ:
+            return self.registry
+        registry = prometheus_client.CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)
+        return registry
+
+
+def _timer(histogram: Any) -> Callable[[Any], Any]:
+    """Return a decorator of methods too; the library's is one of functions only."""
+
+    def decorate(call: Any) -> Any:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with histogram.time():
+                return call(*args, **kwargs)
+
+        return timed
+
+    return decorate
+
+
+def includeme(config: Any) -> None:
+    """Measure the application, and tell it at ``/__metrics__``.
+
+    :raises pyramid.exceptions.ConfigurationError: without the package
+        ``prometheus-client``, or the directory of ``PROMETHEUS_MULTIPROC_DIR``.
+    """
+    require(prometheus_client, "includes = cliquet.prometheus", "prometheus-client")
+    directory = os.environ.get(_DIRECTORY)
+    if directory is not None and not os.path.isdir(directory):
+        raise ConfigurationError(f"{_DIRECTORY} = {directory!r}: expected a directory")
+    registry = config.registry
+    metrics = registry.prometheus = Metrics()
+    for kind, backend in backends(registry):
+        metrics.time_backend(kind, backend)
+
+    def on_new_request(event: Any) -> None:
+        event.request.prometheus_start = time.perf_counter()
+
+    def on_new_response(event: Any) -> None:
+        request = event.request
+        if not runs_again(request):
+            metrics.observe(request, event.response)
+            metrics.observe_pools(registry)
+
+    config.add_subscriber(on_new_request, NewRequest)
+    config.add_subscriber(on_new_response, NewResponse)
+    config.add_route("prometheus", "/__metrics__")
+    config.add_view(
+        get_metrics,
+        route_name="prometheus",
+        request_method="GET",
+        permission=NO_PERMISSION_REQUIRED,
+    )
+
+
+def get_metrics(request: Any) -> Response:
+    """Return the metrics in the format that Prometheus asks for."""
+    metrics = request.registry.prometheus
+    metrics.observe_pools(request.registry)
+    encode, content_type = prometheus_client.exposition.choose_encoder(
+        request.headers.get("Accept", "")
+    )
+    return Response(encode(metrics.collector()), headerlist=[("Content-Type", content_type)])
