@@ -11,7 +11,7 @@ from pyramid.tweens import EXCVIEW
 from zope.interface import implementedBy
 
 from cliquet import transactions
-from cliquet.utils import strip_uri_prefix
+from cliquet.utils import forget_variables, strip_uri_prefix
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +199,8 @@ def _fire_after(request: Any, response: Any) -> None:
     for event in _merge(_heard(request, _notifications(request), True), after_commit=True):
         try:
             request.registry.notify(event)
-        except Exception:
+        except Exception as error:
+            forget_variables(error)
             logger.exception("A subscriber of %s failed", event)
 
 

@@ -1,4 +1,5 @@
 import base64
+import traceback
 
 import pytest
 from hypothesis import given
@@ -174,3 +175,33 @@ def test_bottom_of_the_deepest_value_is_looked_at():
 )
 def test_password_of_a_url_is_not_shown(url, shown):
     assert without_password(url) == shown
+
+
+def test_variables_of_calls_that_failed_are_forgotten_with_those_of_their_causes():
+    def connect(password):
+        raise OSError(password[:0])
+
+    def view(headers):
+        try:
+            connect("hunter2")
+        except OSError as error:
+            raise ValueError(len(headers)) from error
+
+    try:
+        view({"Cookie": "c00kie"})
+    except ValueError as error:
+        utils.forget_variables(error)
+        calls = {
+            frame.f_code.co_name: frame.f_locals
+            for failure in (error, error.__cause__)
+            for frame, _ in traceback.walk_tb(failure.__traceback__)
+        }
+    assert (calls["view"], calls["connect"]) == ({}, {})
+
+
+def test_variables_are_forgotten_though_an_exception_is_its_own_cause():
+    try:
+        error = ValueError()
+        raise error from error
+    except ValueError as caught:
+        utils.forget_variables(caught)

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+import traceback
 from base64 import b64decode, b64encode
 from binascii import hexlify
 from collections.abc import Iterable, Mapping
@@ -158,6 +159,19 @@ def strip_uri_prefix(path: str) -> str:
     return re.sub(r"^/v\d+(?=/|$)", "", str(path)).rstrip("/")
 
 
+def forget_variables(error: BaseException | None) -> None:
+    """Clear the variables of the calls, over now, that an exception and its causes went through.
+
+    Whoever watches the log for errors, as Sentry does, sends them with the
+    traceback: headers of requests, passwords of databases.
+    """
+    known = set()
+    while error is not None and id(error) not in known:
+        known.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
 def json_serializer(value: Any, **kw: Any) -> str:
     """Return ``value`` as JSON, for Pyramid's renderers."""
     return json.dumps(value, kw.get("default"))
@@ -177,6 +191,7 @@ __all__ = [
     "encode_header",
     "env_name",
     "follow_subrequest",
+    "forget_variables",
     "hmac_digest",
     "json",
     "json_serializer",

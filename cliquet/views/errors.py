@@ -15,7 +15,7 @@ from pyramid.view import exception_view_config, forbidden_view_config, notfound_
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import runs_again
-from cliquet.utils import reapply_cors
+from cliquet.utils import forget_variables, reapply_cors
 from cliquet.utils.http import is_json, path_text
 
 logger = logging.getLogger(__name__)
@@ -187,5 +187,6 @@ def _log(error: Any, request: Any) -> None:
     bound_data = getattr(request, "bound_data", {})
     if bound_data.get("logged_error") is not error:
         bound_data["logged_error"] = error
+        forget_variables(error)
         what = request.method, path_text(request), error, request.request_id
         logger.error("%s %s failed: %s (request %s)", *what, exc_info=error)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 
 import pytest
 import redis
@@ -386,3 +387,13 @@ def test_backends_of_an_application_share_the_connections_to_a_url():
     assert storage is cache
     assert create_from_config(config, "permission_") is not storage
     assert create_from_config(Configurator(settings=settings), "storage_") is not storage
+
+
+def test_password_that_is_refused_is_in_no_variable_of_the_failure():
+    url = redis_server.shared_url().replace("//", "//bob:hunter2@")
+    client = Client(f"{url}/0")
+    with pytest.raises(BackendError) as raised:
+        client.call("PING")
+    frames = [frame for frame, _ in traceback.walk_tb(raised.value.__cause__.__traceback__)]
+    assert len(frames) > 3
+    assert "hunter2" not in repr([frame.f_locals for frame in frames])

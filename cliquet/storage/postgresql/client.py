@@ -27,6 +27,7 @@ from cliquet.checks import invalid
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.postgresql.pool import QueuePoolWithMaxBacklog, make_pool
+from cliquet.utils import forget_variables
 
 #: What libpq is told unless the URL says otherwise (``?connect_timeout=10&options=…``). Nothing
 #: hangs: neither a connection to a server that is gone (seconds, but for ``tcp_user_timeout``
@@ -277,6 +278,7 @@ class _Translated:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if not isinstance(error, (psycopg2.Error, exc.SQLAlchemyError)):
             return
+        forget_variables(error)
         message = f"{type(error).__name__}: {error}"
         code = getattr(error, "pgcode", None)
         if code in _MISSING:

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from cliquet.checks import invalid
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
+from cliquet.utils import forget_variables
 
 #: Seconds to wait for a connection to be made, for an answer, for a connection that other
 #: threads are using; the first two can be changed in the URL.
@@ -173,6 +174,7 @@ class _Translated:
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, redis.RedisError):
+            forget_variables(error)
             raise BackendError(original=error) from error
 
 
