@@ -26,7 +26,7 @@ class Client:
     """
 
     def __init__(self, host: str, port: int, prefix: str) -> None:
-        self._client = statsd.StatsClient(host, port, prefix=prefix)
+        self._client = statsd.StatsClient(host, port, prefix=prefix, ipv6=":" in host)
         weakref.finalize(self, self._client.close)
 
     def watch_execution_time(
@@ -59,9 +59,20 @@ def statsd_count(request: Any, count_key: str) -> None:
 
 
 def load_from_config(config: Any) -> Client:
-    """Return the client for the settings ``statsd_url`` and ``statsd_prefix``."""
+    """Return the client for the settings ``statsd_url`` and ``statsd_prefix``.
+
+    :raises pyramid.exceptions.ConfigurationError: when the former is no URL of
+        UDP, or its host isn't found.
+    """
     settings = config.get_settings()
-    url = urlsplit(settings["statsd_url"])
-    if url.scheme != "udp" or not (url.hostname and url.port):
-        raise invalid(settings, "statsd_url", "udp://host:port")
-    return Client(url.hostname, url.port, settings["statsd_prefix"] or settings["project_name"])
+    try:
+        url = urlsplit(settings["statsd_url"])
+        if url.scheme != "udp" or not (url.hostname and url.port):
+            raise ValueError(url)
+        prefix = settings["statsd_prefix"] or settings["project_name"]
+        return Client(url.hostname, url.port, prefix)
+    except ValueError:  # a port that is none, too
+        raise invalid(settings, "statsd_url", "udp://host:port") from None
+    except OSError as error:
+        expected = f"udp://host:port, of a host that can be found: {error.strerror}"
+        raise invalid(settings, "statsd_url", expected) from error

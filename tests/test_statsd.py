@@ -119,10 +119,26 @@ def test_counting_without_metrics_does_nothing(serve):
     assert Request.registry.statsd is None
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8125", "udp://localhost", "8125"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8125", "udp://localhost", "8125", "udp://a:99999"]
+)
 def test_url_that_is_none_is_told(serve, url):
     with pytest.raises(ConfigurationError, match="statsd_url = .*expected udp://host:port"):
         serve({"statsd_url": url})
+
+
+def test_host_that_is_not_found_is_told(serve):
+    with pytest.raises(ConfigurationError, match="statsd_url = .*host that can be found"):
+        serve({"statsd_url": "udp://nowhere.invalid:8125"})
+
+
+def test_host_may_be_an_address_of_ipv6(serve):
+    with closing(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as listener:
+        listener.bind(("::1", 0))
+        listener.settimeout(10)
+        client = serve({"statsd_url": f"udp://[::1]:{listener.getsockname()[1]}"})
+        client.get("/")
+        assert listener.recv(1000).startswith(b"testapp.")
 
 
 def test_only_public_methods_are_timed(listener, received):
