@@ -1,5 +1,6 @@
 import logging
-import warnings
+import pstats
+from types import SimpleNamespace
 
 import pytest
 import webtest
@@ -274,18 +275,26 @@ def test_application_without_middlewares_is_left_alone(serve):
     assert cliquet.install_middlewares(app, {}) is app
 
 
-def test_profiler_and_new_relic_wrap_the_application(serve, tmp_path):
+def test_profiler_writes_a_profile_of_each_request(serve, tmp_path):
     app = serve().app
     settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path)}
     webtest.TestApp(cliquet.install_middlewares(app, settings)).get("/v0/")
-    assert len(list(tmp_path.glob("*.prof"))) == 1
-    config = tmp_path / "newrelic.ini"
-    config.write_text("[newrelic]\ndeveloper_mode = true\nlog_file = stderr\nlog_level = error\n")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        wrapped = cliquet.install_middlewares(app, {"newrelic_config": str(config)})
-    assert wrapped is not app
-    assert webtest.TestApp(wrapped).get("/v0/").json["project_name"] == "testapp"
+    (profile,) = tmp_path.glob("*.GET.v0.*ms.prof")
+    functions = {name for _, _, name in pstats.Stats(str(profile)).stats}
+    assert "get_hello" in functions
+
+
+def test_new_relic_wraps_the_application(serve, monkeypatch):
+    """The agent itself, which changes the process that it is in, is in tests/test_newrelic.py."""
+    app, called = serve().app, []
+    agent = SimpleNamespace(
+        initialize=lambda *args: called.append(args),
+        WSGIApplicationWrapper=lambda wrapped: ("wrapped", wrapped),
+    )
+    monkeypatch.setattr("cliquet.initialization.newrelic", SimpleNamespace(agent=agent))
+    settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "production"}
+    assert cliquet.install_middlewares(app, settings) == ("wrapped", app)
+    assert called == [("newrelic.ini", "production")]
 
 
 def test_middleware_without_its_package_is_told(serve, monkeypatch):
