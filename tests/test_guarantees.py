@@ -1,7 +1,7 @@
 """What the backends guarantee when many write at once, seen by clients in one process.
 
-Those of several processes are in ``test_guarantees_http.py``. Each test fails when the lock of
-the storage is taken away.
+Those of several processes are in ``test_guarantees_http.py``. Without the lock of the storage,
+histories fail, and so do the scenarios of preconditions, modifications and deletions.
 """
 
 import sys
