@@ -211,6 +211,16 @@ def test_a_page_is_read_in_the_order_of_an_index(large_client, name):
         assert " Sort " not in found
 
 
+def test_a_batch_of_a_purge_reads_no_more_than_the_batch(large_client):
+    parameters = [*PLACE[::-1], 9000, 10]
+    rows = large_client.apart(f"EXPLAIN {postgresql._PURGE}", parameters)
+    found = "\n".join(row[0] for row in rows)
+    assert "Index Scan using cliquet_tombstones_by_time" in found
+    assert "Tid Scan on cliquet_tombstones" in found
+    assert "Sort" not in found
+    assert "Join" not in found
+
+
 def test_an_index_serves_the_condition_on_its_field(large_client):
     for name in ("by a field, next", "by the value of a field", "from the value of a field"):
         found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name]))

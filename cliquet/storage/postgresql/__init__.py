@@ -60,16 +60,18 @@ _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
 _DELETE = "SELECT cliquet_delete(%s, %s, %s, %s, %s, %s)"
 
+# By their places: a join would read the whole collection for each batch.
 _PURGE = """
 WITH locked AS (
  SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
 ), gone AS (
- DELETE FROM cliquet_tombstones AS tombstones USING (
-  SELECT collection, last_modified FROM locked JOIN cliquet_tombstones USING (collection)
-   WHERE last_modified < %s::bigint ORDER BY last_modified LIMIT %s::bigint
- ) AS oldest
-  WHERE tombstones.collection = oldest.collection
-   AND tombstones.last_modified = oldest.last_modified RETURNING 1
+ DELETE FROM cliquet_tombstones WHERE ctid = ANY (ARRAY(
+  SELECT oldest.ctid FROM locked CROSS JOIN LATERAL (
+   SELECT ctid FROM cliquet_tombstones AS tombstones
+    WHERE tombstones.collection = locked.collection AND last_modified < %s::bigint
+    ORDER BY last_modified LIMIT %s::bigint
+  ) AS oldest
+ )) RETURNING 1
 )
 SELECT count(*) FROM gone"""
 
