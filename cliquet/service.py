@@ -20,8 +20,10 @@ from cornice.errors import Errors
 from cornice.pyramidhook import register_service_views, wrap_request
 from cornice.util import to_list
 from pyramid.events import NewRequest, NewResponse
+from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.settings import asbool
 
 from cliquet.endpoints import ServiceView, is_understood
 from cliquet.errors import add_error, json_error_handler
@@ -61,6 +63,7 @@ class Service(CorniceService):
                 arguments["schema"] = _instance(arguments["schema"])
                 validators.append(body_validator)
             validators[:0] = _negotiation(arguments)
+        _guard_writes(bound)
         return bound
 
 
@@ -161,6 +164,27 @@ def _copy(service: Any) -> Any:
 
 def _instance(schema: Any) -> Any:
     return schema() if inspect.isclass(schema) else schema
+
+
+def _guard_writes(service: Any) -> None:
+    """Make the endpoints of a resource that write refuse to, while ``readonly`` is on.
+
+    It may be switched while the service runs; where it is on from the start there are none.
+    """
+    viewset = getattr(service, "viewset", None)
+    if viewset is None:
+        return
+    for method, _, arguments in service.definitions:
+        if method not in viewset.readonly_methods:
+            arguments["validators"].insert(0, functools.partial(_refuse_to_write, service))
+
+
+def _refuse_to_write(service: Any, request: Any, **kwargs: Any) -> None:
+    if asbool(request.registry.settings["readonly"]):
+        reading = service.viewset.readonly_methods
+        response = HTTPMethodNotAllowed()
+        response.allow = [method for method in service.defined_methods if method in reading]
+        raise response
 
 
 def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
