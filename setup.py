@@ -29,6 +29,7 @@ EXTRAS = {
     "testing": [
         "build",
         "coverage>=7.6",
+        "gunicorn",
         "hypothesis",
         "mypy",
         # These two carry the servers that the tests start.

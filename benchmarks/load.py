@@ -1,0 +1,310 @@
+"""Load on a service over HTTP: latencies, requests per second, and the memory of the server.
+
+Clients are processes, each with a connection of its own, a user and some records. The server is
+either one that runs already (``--url``), or is started here with the application of
+:mod:`benchmarks.toolkit` (``--server``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks import toolkit
+from tests import redis_server, servers
+
+ENGINES = ("memory", "sqlite", "redis", "postgresql")
+OPERATIONS = ("hello", "get", "list", "post", "patch", "delete")
+MIX = "get=6,list=1,post=1,patch=1,delete=1"
+PERCENTILES = (50, 90, 99, 99.9)
+
+PATIENCE = 30  # seconds
+_RECORDS = 20
+_SLICES = 10
+
+#: How to start each: processes only where the server makes them.
+COMMANDS = {
+    "waitress": "waitress --threads={threads} --listen=127.0.0.1:{port} --call benchmarks.load:app",
+    "gunicorn": (
+        "gunicorn --preload --workers={processes} --threads={threads} --bind=127.0.0.1:{port} "
+        "--no-control-socket benchmarks.load:app()"
+    ),
+    "granian": (
+        "granian --interface=wsgi --workers={processes} --blocking-threads={threads} "
+        "--host=127.0.0.1 --port={port} --no-ws --factory benchmarks.load:app"
+    ),
+}
+
+
+# The server
+
+
+def app() -> Any:
+    """Return the application of the variables of the environment, for a server."""
+    engine, url = os.environ["LOAD_ENGINE"], os.environ["LOAD_URL"]
+    backends = {}
+    for kind in ("storage", "permission", "cache"):
+        backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
+        backends[f"cliquet.{kind}_url"] = url
+    return toolkit.make_app(backends)
+
+
+@contextmanager
+def started(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    """Start the server, and its database; give its URL and the id of its process."""
+    port = servers.free_port()
+    words = {"port": port, "threads": options.threads, "processes": options.processes}
+    with tempfile.TemporaryDirectory(prefix="cliquet-load-") as folder:
+        environment = {"LOAD_ENGINE": options.engine, "LOAD_URL": database(options.engine, folder)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", *COMMANDS[options.server].format(**words).split()],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}/v1"
+            wait_for(url, process)
+            yield url, process.pid
+        finally:
+            # All of them: not every server ends its children when it is killed.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            servers.stop()
+
+
+def database(engine: str, folder: str) -> str:
+    """Return the URL of an empty database."""
+    if engine == "postgresql":
+        return servers.postgresql_url()
+    if engine == "redis":
+        return redis_server.database_url(0)
+    return f"sqlite:///{folder}/load.sqlite" if engine == "sqlite" else ""
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            Client(url, 0).send("GET", "/__lbheartbeat__")
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def memory(pid: int) -> int:
+    """Return how many kilobytes a process and its children have in memory.
+
+    What they share, as after a fork, counts in proportion.
+    """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(memory(int(child)) for child in children)
+
+
+# The clients
+
+
+class Client:
+    """A user, some of the user's records, and a connection."""
+
+    def __init__(self, url: str, number: int) -> None:
+        parts = urlsplit(url)
+        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        self._connection = kind[parts.scheme](parts.netloc, timeout=PATIENCE)
+        self._prefix = parts.path.rstrip("/")
+        credentials = b64encode(f"load-{number}:password".encode()).decode()
+        self._headers = {
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/json",
+        }
+        self._random = random.Random(number)
+        self._ids: list[str] = []
+
+    def send(self, method: str, path: str, data: Any = None) -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
+        body = None if data is None else json.dumps({"data": data})
+        self._connection.request(method, self._prefix + path, body, self._headers)
+        with self._connection.getresponse() as response:
+            return response.status, response.read()
+
+    def prepare(self) -> None:
+        """Begin with some records, none of which was there before."""
+        self.send("DELETE", "/mushrooms")
+        for _ in range(_RECORDS):
+            self.operate("post")
+
+    def operate(self, name: str) -> int:
+        """Do an operation, and return the status of its answer."""
+        if name == "post" or not (self._ids or name in ("hello", "list")):
+            size = self._random.randrange(100)
+            record = {"name": "amanita", "size": size, "edible": False, "note": "x" * 40}
+            status, body = self.send("POST", "/mushrooms", record)
+            self._ids.append(json.loads(body)["data"]["id"])
+            return status
+        if name in ("hello", "list"):
+            return self.send("GET", {"hello": "/", "list": "/mushrooms?_limit=20"}[name])[0]
+        index = self._random.randrange(len(self._ids))
+        path = f"/mushrooms/{self._ids[index]}"
+        if name == "delete":
+            del self._ids[index]
+        data = {"size": self._random.randrange(100)} if name == "patch" else None
+        return self.send(name.upper(), path, data)[0]
+
+
+Sample = tuple[str, int, float]
+
+
+def serve(orders: Connection, url: str, number: int, mix: Mapping[str, int]) -> None:
+    """Be a client: for each number of requests that is ordered, send them, and tell of them.
+
+    They are told as the operation, the status, and the seconds of each.
+    """
+    client = Client(url, number)
+    client.prepare()
+    names, weights = list(mix), list(mix.values())
+    chance = random.Random(number)
+    while count := orders.recv():
+        samples = []
+        for name in chance.choices(names, weights, k=count):
+            began = time.perf_counter()
+            status = client.operate(name)
+            samples.append((name, status, time.perf_counter() - began))
+        orders.send(samples)
+
+
+@contextmanager
+def clients(url: str, options: argparse.Namespace) -> Iterator[list[Connection]]:
+    """Start the processes of the clients; give the way to each."""
+    context = multiprocessing.get_context("spawn")
+    ends = []
+    for number in range(options.clients):
+        mine, its = context.Pipe()
+        arguments = (its, url, number, options.mix)
+        context.Process(target=serve, args=arguments, daemon=True).start()
+        ends.append(mine)
+    yield ends
+    for end in ends:
+        end.send(0)
+
+
+# The report
+
+
+def measure(url: str, pid: int | None, options: argparse.Namespace) -> bool:
+    """Load the server in slices, and print what was found; return whether all was answered 2xx."""
+    samples: list[Sample] = []
+    each = max(1, options.requests // (options.clients * _SLICES))
+    busy = 0.0
+    with clients(url, options) as ends:
+        demand(ends, each)  # for the caches and pools to be full before the first look
+        tell_memory(pid, 0)
+        for _ in range(_SLICES):
+            began = time.perf_counter()
+            samples += demand(ends, each)
+            busy += time.perf_counter() - began
+            tell_memory(pid, len(samples))
+    print(f"\n{len(samples) / busy:.0f} requests per second\n")
+    print(table(samples))
+    wrong = Counter(status for _, status, _ in samples if not 200 <= status < 300)
+    for status, number in wrong.items():
+        print(f"{number} answers {status}", file=sys.stderr)
+    return not wrong
+
+
+def demand(ends: Sequence[Connection], each: int) -> list[Sample]:
+    """Let each client send as many requests; return what they found."""
+    for end in ends:
+        end.send(each)
+    return [sample for end in ends for sample in end.recv()]
+
+
+def tell_memory(pid: int | None, count: int) -> None:
+    if pid is not None:
+        print(f"{count:>9} requests {memory(pid) / 1024:8.1f} MB", flush=True)
+
+
+def table(samples: Sequence[Sample]) -> str:
+    """Return the latencies of each operation, and of all, in milliseconds."""
+    times = defaultdict(list)
+    for name, _, seconds in samples:
+        times[name].append(seconds * 1000)
+        times["all"].append(seconds * 1000)
+    heads = [f"{percentile:g} %" for percentile in PERCENTILES]
+    lines = ["operation   number " + "".join(f"{head:>9}" for head in [*heads, "max"])]
+    for name in sorted(times):
+        ordered = sorted(times[name])
+        last = len(ordered) - 1
+        found = [ordered[round(last * percentile / 100)] for percentile in PERCENTILES]
+        cells = "".join(f"{value:9.2f}" for value in [*found, ordered[-1]])
+        lines.append(f"{name:10}{len(ordered):8} {cells}")
+    return "\n".join(lines)
+
+
+# The command line
+
+
+def parse_mix(text: str) -> dict[str, int]:
+    """Return the weight of each operation."""
+    mix = {}
+    for item in text.split(","):
+        name, _, weight = item.partition("=")
+        if name not in OPERATIONS:
+            raise argparse.ArgumentTypeError(f"{name!r}: expected one of {', '.join(OPERATIONS)}")
+        mix[name] = int(weight or 1)
+    return mix
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.load", description=(__doc__ or "").partition("\n")[0]
+    )
+    add = parser.add_argument
+    add("--url", help="of a service with its version, as http://127.0.0.1:8888/v1")
+    add("--pid", type=int, help="of that server, whose memory is told")
+    add("--server", choices=list(COMMANDS), default="waitress", help="default: %(default)s")
+    add("--engine", choices=ENGINES, default="postgresql", help="default: %(default)s")
+    add("--processes", type=int, default=2, help="of the server; default: %(default)s")
+    add("--threads", type=int, default=4, help="of each of them; default: %(default)s")
+    add("--clients", type=int, default=8, help="at the same time; default: %(default)s")
+    add("--requests", type=int, default=5000, help="in all; default: %(default)s")
+    add("--long", action="store_const", dest="requests", const=100_000, help="--requests 100000")
+    add("--mix", type=parse_mix, default=parse_mix(MIX), help=f"operations; default: {MIX}")
+    options = parser.parse_args(argv)
+    for name in ("processes", "threads", "clients", "requests"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}: expected 1 or more")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parse(argv)
+    if options.url:
+        return int(not measure(options.url, options.pid, options))
+    with started(options) as (url, pid):
+        return int(not measure(url, pid, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

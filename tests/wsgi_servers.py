@@ -1,0 +1,116 @@
+"""Servers of others, as in production, that serve the application of :mod:`tests.attacked`.
+
+Each listens on a free TCP port of 127.0.0.1 and nowhere else, and ends with the process that
+started it. A request with ``X-Seconds: N`` is answered after as many seconds, of work as it were.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.attacked import make_app_on
+from tests.servers import PATIENCE, die_with_parent, free_port
+
+_ROOT = Path(__file__).parent.parent
+_BEGUN = "a slow request has begun"
+
+PROCESSES, THREADS = 2, 4
+
+COMMANDS = {
+    "gunicorn": (
+        *("gunicorn", "--preload", f"--workers={PROCESSES}", f"--threads={THREADS}"),
+        *("--bind=127.0.0.1:{port}", "--no-control-socket", "tests.wsgi_servers:make_app()"),
+    ),
+    "waitress": (
+        *("waitress", f"--threads={THREADS}", "--listen=127.0.0.1:{port}"),
+        *("--trusted-proxy=127.0.0.1", "--trusted-proxy-headers=x-forwarded-proto"),
+        *("--call", "tests.wsgi_servers:make_app"),
+    ),
+}
+
+
+def make_app():
+    """Return the application of the variables of the environment."""
+    app = make_app_on(os.environ["SERVED_ENGINE"], os.environ["SERVED_URL"])
+
+    def slow_app(environ, start_response):
+        seconds = environ.get("HTTP_X_SECONDS")
+        if seconds:
+            print(_BEGUN, file=sys.stderr, flush=True)
+            time.sleep(float(seconds))
+        return app(environ, start_response)
+
+    return slow_app
+
+
+class Server:
+    """One server, of as many processes as it makes.
+
+    :param name: of the command.
+    :param engine: of its storage, permissions and cache.
+    :param url: of the database.
+    """
+
+    def __init__(self, name, engine, url):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._output = tempfile.TemporaryFile("w+", errors="replace")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *(word.format(port=self.port) for word in COMMANDS[name])],
+            cwd=_ROOT,
+            env={**os.environ, "SERVED_ENGINE": engine, "SERVED_URL": url},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            preexec_fn=die_with_parent,
+        )
+
+    def wait_until(self, condition):
+        """Wait until a condition is met."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, f"the server has ended\n{self.output()}"
+            assert time.monotonic() < deadline, f"waited for too long\n{self.output()}"
+            time.sleep(0.02)
+
+    def answers(self):
+        try:
+            urllib.request.urlopen(f"{self.url}/v1/__lbheartbeat__", timeout=5).close()
+        except urllib.error.URLError:
+            return False
+        return True
+
+    def output(self):
+        self._output.seek(0)
+        return self._output.read()
+
+    def begun(self):
+        """How many slow requests have begun."""
+        return self.output().count(_BEGUN)
+
+    def pids(self):
+        """Those of the processes that it has made."""
+        pid = self.process.pid
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self._output.close()
+
+
+@contextmanager
+def wsgi_server(name, engine, url):
+    """Give a server that answers already."""
+    server = Server(name, engine, url)
+    try:
+        server.wait_until(server.answers)
+        yield server
+    finally:
+        server.close()
