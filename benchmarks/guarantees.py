@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import servers
 from tests.history import History
 from tests.http_servers import connecting, database_url, http_servers
-from tests.scenarios import SCENARIOS, SETTINGS, Team, explain
+from tests.scenarios import SCENARIOS, Team, explain
 
 ENGINES = ("postgresql", "redis", "sqlite")
 #: How many of the faults of a row are told.
@@ -39,9 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="cliquet-benchmark-") as folder:
         url = options.url or database_url(options.engine, folder)
         try:
-            with http_servers(
-                options.engine, url, options.processes, options.threads, **SETTINGS
-            ) as running:
+            with http_servers(options.engine, url, options.processes, options.threads) as running:
                 return int(not run(running, options))
         finally:
             servers.stop()

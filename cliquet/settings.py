@@ -216,9 +216,10 @@ SETTINGS = (
     Setting("tm.annotate_user", False, BOOLEAN, "Whether transactions bear the user's id."),
     Setting(
         "retry.attempts",
-        3,
+        30,
         POSITIVE,
-        "How often a request is run at most, when it meets others in the database (deadlocks).",
+        "How often a request is run at most, when it meets others in the database (deadlocks). "
+        "A batch of n lists, in an unlucky order, may need n attempts.",
     ),
     Setting(
         "tm.manager_hook",

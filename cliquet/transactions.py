@@ -36,8 +36,10 @@ class _Served:
 
     def __init__(self, manager: Any, request: Any) -> None:
         self.manager = manager
+        # By their owners.
+        self.parts: dict[Any, Participant] = {}
         self.repeatable = request is not None and not is_last_attempt(request)
-        # By the owners of the parts: what they asked to lock, in the attempt before and in this.
+        # By the same: what they asked to lock, in the attempt before and in this.
         environ = {} if request is None else request.environ
         self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
         self.asked: dict[Any, set[Any]] = {}
@@ -160,6 +162,7 @@ class Participant:
     def join(self, served: _Served, owner: Any) -> None:
         """Take part in the request, for ``owner``."""
         self._served = served
+        served.parts[owner] = self
         self._asked = served.asked.setdefault(owner, set())
         self._asked_before = served.asked_before.get(owner, set())
 
@@ -235,26 +238,21 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
     :param owner: what the part is kept for: any object of the application.
     :returns: None outside of a request.
     """
-    txn, served = current(), _served()
-    if txn is None or served is None:
-        return None
     part: P | None = joined(owner)
-    if part is None:
-        part = factory()
-        part.join(served, owner)
-        txn.join(part)
-        txn.set_data(owner, part)
+    if part is not None:
+        return part
+    served, txn = _served(), current()
+    if served is None or txn is None:
+        return None
+    part = factory()
+    part.join(served, owner)
+    txn.join(part)
     return part
 
 
 def joined(owner: Any) -> Any:
     """Return the part that ``owner`` already takes in the current transaction, or None."""
-    txn = current()
-    if txn is None:
-        return None
-    try:
-        part = txn.data(owner)
-    except KeyError:
-        return None
+    served = _served()
+    part = None if served is None else served.parts.get(owner)
     # It ends before the transaction when a savepoint from before it joined is rolled back.
-    return None if part._ended else part
+    return None if part is None or part._ended else part

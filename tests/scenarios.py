@@ -14,10 +14,6 @@ from tests.attacked import new_id
 
 PATIENCE = 60  # seconds
 
-#: Of the application. With each attempt a batch knows of one more lock that it takes out of order:
-#: batches that change four lists may need more than the three attempts that are the default.
-SETTINGS = {"retry.attempts": 10}
-
 
 def together(calls, patience=PATIENCE):
     """Call functions at once, each in a thread; return what they return, in their order."""

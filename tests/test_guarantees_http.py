@@ -11,7 +11,7 @@ import pytest
 from tests.attacked import new_id
 from tests.history import PATH, History
 from tests.http_servers import connecting, database_url, http_servers
-from tests.scenarios import PATIENCE, SCENARIOS, SETTINGS, Team, together
+from tests.scenarios import PATIENCE, SCENARIOS, Team, together
 
 ENGINES = ("sqlite", "postgresql", "redis")
 ROUNDS = 6
@@ -26,7 +26,7 @@ def engine(request):
 @pytest.fixture(scope="module")
 def running(engine, tmp_path_factory):
     url = database_url(engine, tmp_path_factory.mktemp("http"))
-    with http_servers(engine, url, **SETTINGS) as running:
+    with http_servers(engine, url) as running:
         yield running
 
 
@@ -66,7 +66,7 @@ def test_a_server_that_is_killed_loses_nothing_and_others_go_on(engine, tmp_path
             write(client)
 
     with (
-        http_servers(engine, database_url(engine, tmp_path), **SETTINGS) as (killed, other),
+        http_servers(engine, database_url(engine, tmp_path)) as (killed, other),
         connecting([killed, other]) as connect,
     ):
         user = new_id()
