@@ -25,7 +25,7 @@ REQUIREMENTS = [
 EXTRAS = {
     "postgresql": ["psycopg2-binary", "SQLAlchemy>=2.0"],
     "redis": ["redis"],
-    "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=2.0"],
+    "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=3.0"],
     "testing": [
         "build",
         "coverage>=7.6",

@@ -14,9 +14,9 @@ from cliquet.initialization import (
     complete_settings,
     initialize,
     initialize_cliquet,
-    install_middlewares,
 )
 from cliquet.logs import logger
+from cliquet.middlewares import install_middlewares
 from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.storage import servers

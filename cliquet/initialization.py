@@ -51,15 +51,6 @@ from cliquet.transactions import runs_again
 from cliquet.utils import setting_list
 from cliquet.utils.http import get_header, set_header
 
-try:
-    import newrelic.agent
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    newrelic = None
-try:
-    from werkzeug.middleware.profiler import ProfilerMiddleware
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    ProfilerMiddleware = None  # type: ignore[assignment, misc]
-
 logger = logging.getLogger("cliquet")
 
 
@@ -372,39 +363,3 @@ def setup_statsd(config: Any) -> None:
 def setup_listeners(config: Any) -> None:
     """Subscribe the listeners of the setting ``event_listeners``."""
     listeners.setup_listeners(config)
-
-
-# Around the application.
-
-
-def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
-    """Return the WSGI application within the middlewares of the settings.
-
-    :param settings: those of ``app`` by default.
-    """
-    if settings is None:
-        settings = app.registry.settings
-    if settings.get("newrelic_config"):
-        require(newrelic, "newrelic_config", "newrelic")
-        newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
-        app = newrelic.agent.WSGIApplicationWrapper(app)
-    if asbool(settings.get("profiler_enabled")):
-        require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
-        app = ProfilerMiddleware(
-            app,
-            stream=None,
-            profile_dir=settings.get("profiler_dir"),
-            filename_format="{time:.0f}.{method}.{path}.{elapsed:.0f}ms.prof",
-        )
-    return app
-
-
-def require(module: Any, key: str, package: str) -> None:
-    """Raise ConfigurationError if the optional package that a setting needs is missing.
-
-    :param module: what its import gave, or None.
-    """
-    if module is None:
-        raise ConfigurationError(
-            f"{key} is set: expected the package {package} (pip install cliquet[monitoring])"
-        )

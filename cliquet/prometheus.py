@@ -20,8 +20,8 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from cliquet.initialization import require
 from cliquet.metrics import backends, known_method, time_calls
+from cliquet.middlewares import require
 from cliquet.transactions import runs_again
 
 try:

@@ -284,6 +284,22 @@ def test_profiler_writes_a_profile_of_each_request(serve, tmp_path):
     assert "get_hello" in functions
 
 
+def test_profiles_of_requests_at_once_and_of_any_path_are_kept(serve, tmp_path):
+    settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path)}
+    client = webtest.TestApp(cliquet.install_middlewares(serve().app, settings))
+    for path in ("/v0/", "/v0/", "/v0/", f"/v0/{'x' * 300}", "/v0/%00..%0A%C3%A9"):
+        client.get(path, status="*")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 5
+    assert all(name.isascii() and name.isprintable() for name in names)
+
+
+def test_folder_of_profiles_that_is_missing_is_told(serve, tmp_path):
+    settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path / "missing")}
+    with pytest.raises(ConfigurationError, match="profiler_dir = .*expected a folder that exists"):
+        cliquet.install_middlewares(serve().app, settings)
+
+
 def test_new_relic_wraps_the_application(serve, monkeypatch):
     """The agent itself, which changes the process that it is in, is in tests/test_newrelic.py."""
     app, called = serve().app, []
@@ -291,14 +307,14 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
         initialize=lambda *args: called.append(args),
         WSGIApplicationWrapper=lambda wrapped: ("wrapped", wrapped),
     )
-    monkeypatch.setattr("cliquet.initialization.newrelic", SimpleNamespace(agent=agent))
+    monkeypatch.setattr("cliquet.middlewares.newrelic", SimpleNamespace(agent=agent))
     settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "production"}
     assert cliquet.install_middlewares(app, settings) == ("wrapped", app)
     assert called == [("newrelic.ini", "production")]
 
 
 def test_middleware_without_its_package_is_told(serve, monkeypatch):
-    monkeypatch.setattr("cliquet.initialization.ProfilerMiddleware", None)
+    monkeypatch.setattr("cliquet.middlewares.ProfilerMiddleware", None)
     with pytest.raises(ConfigurationError, match=r"pip install cliquet\[monitoring\]"):
         cliquet.install_middlewares(serve().app, {"profiler_enabled": "true"})
 

@@ -1,0 +1,63 @@
+"""What stands around the WSGI application: New Relic's agent, and Werkzeug's profiler."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError
+from pyramid.settings import asbool
+
+from cliquet.checks import invalid
+from cliquet.settings import DEFAULT_SETTINGS
+
+try:
+    import newrelic.agent
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    newrelic = None
+try:
+    from werkzeug.middleware.profiler import ProfilerMiddleware
+except ImportError:  # pragma: no cover (an optional package, which the tests have)
+    ProfilerMiddleware = None  # type: ignore[assignment, misc]
+
+
+def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
+    """Return the WSGI application within the middlewares of the settings.
+
+    :param settings: those of ``app`` by default.
+    """
+    if settings is None:
+        settings = app.registry.settings
+    if settings.get("newrelic_config"):
+        require(newrelic, "newrelic_config", "newrelic")
+        newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
+        app = newrelic.agent.WSGIApplicationWrapper(app)
+    if asbool(settings.get("profiler_enabled")):
+        require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
+        folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
+        if not os.path.isdir(folder):
+            raise invalid(settings, "profiler_dir", "a folder that exists")
+        name: Any = _profile_name  # a function too, which the type forgets
+        app = ProfilerMiddleware(app, stream=None, profile_dir=folder, filename_format=name)
+    return app
+
+
+def _profile_name(environ: Mapping[str, Any]) -> str:
+    """Return the name of the file of a profile, whatever the method and the path are."""
+    profiled = environ["werkzeug.profiler"]
+    path = environ["PATH_INFO"].strip("/").replace("/", ".") or "root"
+    asked = re.sub(r"[^\w.-]", "_", f"{environ['REQUEST_METHOD']}.{path}", flags=re.ASCII)
+    return f"{profiled['time']:.6f}.{asked[:100]}.{profiled['elapsed']:.0f}ms.prof"
+
+
+def require(module: Any, key: str, package: str) -> None:
+    """Raise ConfigurationError if the optional package that a setting needs is missing.
+
+    :param module: what its import gave, or None.
+    """
+    if module is None:
+        raise ConfigurationError(
+            f"{key} is set: expected the package {package} (pip install cliquet[monitoring])"
+        )
