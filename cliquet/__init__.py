@@ -16,7 +16,7 @@ from cliquet.initialization import (
     initialize_cliquet,
 )
 from cliquet.logs import logger
-from cliquet.middlewares import install_middlewares
+from cliquet.middlewares import install_middlewares, name_transactions
 from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.storage import servers
@@ -55,6 +55,7 @@ def includeme(config: Any) -> None:
     servers.tell_those_down(registry)
     for package in aslist(settings["includes"]):
         config.include(package)
+    name_transactions(config)
     config.scan("cliquet.views")
     add_version_view(config)
     # Once everything that adds to requests has done so.

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.settings import asbool
 
 from cliquet.checks import invalid
+from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS
 
 try:
@@ -42,6 +44,20 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         name: Any = _profile_name  # a function too, which the type forgets
         app = ProfilerMiddleware(app, stream=None, profile_dir=folder, filename_format=name)
     return app
+
+
+def name_transactions(config: Any) -> None:
+    """Give the transactions of New Relic the names of services, as ``bookmark-record.GET``."""
+    if newrelic is None or not config.get_settings()["newrelic_config"]:
+        return
+
+    def on_new_response(event: Any) -> None:
+        request = event.request
+        service = request.current_service
+        if service is not None and not hasattr(request, "parent"):
+            newrelic.agent.set_transaction_name(f"{service.name}.{known_method(request)}")
+
+    config.add_subscriber(on_new_response, NewResponse)
 
 
 def _profile_name(environ: Mapping[str, Any]) -> str:

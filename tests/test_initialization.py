@@ -313,6 +313,17 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
     assert called == [("newrelic.ini", "production")]
 
 
+def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch, alice):
+    names = []
+    agent = SimpleNamespace(set_transaction_name=names.append)
+    monkeypatch.setattr("cliquet.middlewares.newrelic", SimpleNamespace(agent=agent))
+    client = serve({"newrelic_config": "newrelic.ini"})
+    client.get("/mushrooms", headers=alice)
+    client.get("/nowhere", status=404)
+    client.post_json("/batch", {"requests": [{"path": "/mushrooms"}]}, headers=alice)
+    assert names == ["mushroom-collection.GET", "batch.POST"]
+
+
 def test_middleware_without_its_package_is_told(serve, monkeypatch):
     monkeypatch.setattr("cliquet.middlewares.ProfilerMiddleware", None)
     with pytest.raises(ConfigurationError, match=r"pip install cliquet\[monitoring\]"):

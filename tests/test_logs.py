@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from pyramid.authentication import CallbackAuthenticationPolicy
@@ -26,6 +27,9 @@ class Collected:
     def __call__(self, log, name, event_dict):
         self.lines.append(dict(event_dict))
         return event_dict["event"]
+
+
+ROOT = Path(__file__).parent.parent
 
 
 class BrokenPolicy(CallbackAuthenticationPolicy):
@@ -85,6 +89,15 @@ def test_request_is_one_line(client, lines, alice):
     assert (line["collection_id"], line["nb_records"], line["limit"]) == ("mushroom", 0, 2)
     assert line["t"] >= 0
     assert {"time", "collection_timestamp"} <= set(line)
+
+
+def test_fields_of_lines_are_documented(client, lines, alice):
+    body = {"requests": [{"path": "/mushrooms?_limit=2"}]}
+    client.post_json("/batch", body, headers=alice)
+    documented = ROOT.joinpath("docs", "howto", "monitor.rst").read_text(encoding="utf-8")
+    fields = {f"``{field}``" for line in lines for field in line if field != "event"}
+    assert {field for field in fields if field not in documented} == set()
+    assert len(fields) > 15
 
 
 def test_line_of_an_error_has_its_number(client, lines):

@@ -47,7 +47,7 @@ def serve(settings):
     found = client.get("/v0/transaction").json
     # What the agent would send with the next harvest.
     stats = agent_instance().application(application.name)._stats_engine.stats_table
-    count = stats["WebTransaction", ""].call_count
+    count = stats["WebTransaction/Function/transaction.GET", ""].call_count
     print(json.dumps({"name": application.name, "count": count, **found}))
 
 

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import requests
@@ -18,6 +19,7 @@ from cliquet.storage.exceptions import BackendError
 from tests import servers
 from tests.http_servers import http_servers
 
+ROOT = Path(__file__).parent.parent
 ON = {"cliquet.includes": "cliquet.prometheus"}
 
 
@@ -121,6 +123,14 @@ def test_applications_of_one_process_count_apart(serve):
     one.get("/echo")
     assert ("cliquet_requests_total", "GET", "echo", "200") in metrics_of(one)
     assert ("cliquet_requests_total", "GET", "echo", "200") not in metrics_of(two)
+
+
+def test_metrics_are_documented(serve):
+    families = serve(ON).registry.prometheus.registry.collect()
+    documented = ROOT.joinpath("docs", "howto", "monitor.rst").read_text(encoding="utf-8")
+    names = {family.name for family in families}
+    assert {name for name in names if f"``{name}" not in documented} == set()
+    assert len(names) == 5
 
 
 def test_metrics_are_told_as_openmetrics_to_those_who_want_it(serve):
