@@ -149,6 +149,10 @@ class Client:
         with self._connection.getresponse() as response:
             return response.status, response.read()
 
+    def reconnect(self) -> None:
+        """Send the next request by a new connection."""
+        self._connection.close()
+
     def prepare(self) -> None:
         """Begin with some records, none of which was there before."""
         self.send("DELETE", "/mushrooms")
@@ -186,6 +190,7 @@ def serve(orders: Connection, url: str, number: int, mix: Mapping[str, int]) -> 
     names, weights = list(mix), list(mix.values())
     chance = random.Random(number)
     while count := orders.recv():
+        client.reconnect()  # servers end connections that were idle while others were busy
         samples = []
         for name in chance.choices(names, weights, k=count):
             began = time.perf_counter()
