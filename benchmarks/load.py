@@ -88,7 +88,6 @@ def started(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
             # All of them: not every server ends its children when it is killed.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            servers.stop()
 
 
 def database(engine: str, folder: str) -> str:
@@ -102,11 +101,14 @@ def database(engine: str, folder: str) -> str:
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE
+    client = Client(url, 0)
     while True:
         try:
-            Client(url, 0).send("GET", "/__lbheartbeat__")
+            client.send("GET", "/__lbheartbeat__")
+            client.disconnect()
             return
         except OSError:
+            client.disconnect()
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
@@ -149,8 +151,8 @@ class Client:
         with self._connection.getresponse() as response:
             return response.status, response.read()
 
-    def reconnect(self) -> None:
-        """Send the next request by a new connection."""
+    def disconnect(self) -> None:
+        """End the connection; the next request makes a new one."""
         self._connection.close()
 
     def prepare(self) -> None:
@@ -165,7 +167,8 @@ class Client:
             size = self._random.randrange(100)
             record = {"name": "amanita", "size": size, "edible": False, "note": "x" * 40}
             status, body = self.send("POST", "/mushrooms", record)
-            self._ids.append(json.loads(body)["data"]["id"])
+            if status in (200, 201):
+                self._ids.append(json.loads(body)["data"]["id"])
             return status
         if name in ("hello", "list"):
             return self.send("GET", {"hello": "/", "list": "/mushrooms?_limit=20"}[name])[0]
@@ -190,12 +193,12 @@ def serve(orders: Connection, url: str, number: int, mix: Mapping[str, int]) -> 
     names, weights = list(mix), list(mix.values())
     chance = random.Random(number)
     while count := orders.recv():
-        client.reconnect()  # servers end connections that were idle while others were busy
         samples = []
         for name in chance.choices(names, weights, k=count):
             began = time.perf_counter()
             status = client.operate(name)
             samples.append((name, status, time.perf_counter() - began))
+        client.disconnect()  # servers end those that are idle while other clients are busy
         orders.send(samples)
 
 
@@ -208,10 +211,12 @@ def clients(url: str, options: argparse.Namespace) -> Iterator[list[Connection]]
         mine, its = context.Pipe()
         arguments = (its, url, number, options.mix)
         context.Process(target=serve, args=arguments, daemon=True).start()
+        its.close()
         ends.append(mine)
     yield ends
     for end in ends:
         end.send(0)
+        end.close()
 
 
 # The report
@@ -312,4 +317,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        servers.stop()

@@ -224,7 +224,8 @@ def test_server_that_is_down_at_start_is_told(serve, settings, server, caplog):
         ("server_url", "", "redis://host:port/database"),
         ("server_url", "postgresql://me:secret@localhost", "redis://host:port/database"),
         ("url", "sqlite:///file", "redis://host:port/database"),
-        ("pool_size", "lots", "an integer, 0 or more"),
+        ("pool_size", "lots", "an integer, 1 or more"),
+        ("pool_size", "0", "an integer, 1 or more"),
     ],
 )
 def test_wrong_setting_is_told(serve, settings, key, value, expected):

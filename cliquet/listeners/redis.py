@@ -17,7 +17,7 @@ import logging
 from typing import Any
 
 from cliquet.checks import invalid
-from cliquet.kinds import NATURAL
+from cliquet.kinds import POSITIVE
 from cliquet.listeners import ListenerBase
 from cliquet.settings import load_default_settings
 from cliquet.storage import servers
@@ -73,9 +73,9 @@ def load_from_config(config: Any, prefix: str) -> Listener:
     load_default_settings(config, {prefix + key: value for key, value in _DEFAULTS.items()})
     settings = config.get_settings()
     try:
-        pool_size = NATURAL.parse(settings[f"{prefix}pool_size"])
+        pool_size = POSITIVE.parse(settings[f"{prefix}pool_size"])
     except ValueError:
-        raise invalid(settings, f"{prefix}pool_size", NATURAL.expected) from None
+        raise invalid(settings, f"{prefix}pool_size", POSITIVE.expected) from None
     key = f"{prefix}url" if settings[f"{prefix}url"] else f"{prefix}server_url"
     try:
         client = Client(str(settings[key]), pool_size, TIMEOUT)
