@@ -57,10 +57,13 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         super().__init__(lambda username, password, request: [], *args, **kwargs)
 
     def unauthenticated_userid(self, request: Any) -> str | None:
-        known = request.__dict__.get("_basicauth_userid", False)
-        if known is False:
-            known = request._basicauth_userid = self._userid(request)
-        return known
+        # Once for all the requests of a batch.
+        shared = getattr(request, "bound_data", request.__dict__)
+        known: dict[Any, str | None] = shared.setdefault("basicauth", {})
+        header = request.headers.get("Authorization")
+        if header not in known:
+            known[header] = self._userid(request, header)
+        return known[header]
 
     def authenticated_userid(self, request: Any) -> str | None:
         return self.unauthenticated_userid(request)
@@ -69,8 +72,8 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         userid = self.unauthenticated_userid(request)
         return [Everyone] if userid is None else [Everyone, Authenticated, userid]
 
-    def _userid(self, request: Any) -> str | None:
-        credentials = _credentials(request.headers.get("Authorization"))
+    def _userid(self, request: Any, header: str | None) -> str | None:
+        credentials = _credentials(header)
         if credentials is None:
             return None
         secret = request.registry.settings.get("userid_hmac_secret") or ""

@@ -21,6 +21,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
 from cliquet import transactions
+from cliquet.errors import has_errors
 from cliquet.renderers import JSONRenderer
 from cliquet.utils.http import set_header
 
@@ -96,8 +97,8 @@ class Endpoint:
             if isinstance(validator, str):
                 validator = getattr(owner, validator)
             validator(request, **self._arguments)
-        response = None if request.errors else self._answer(context, request, owner)
-        if request.errors:
+        response = None if has_errors(request) else self._answer(context, request, owner)
+        if has_errors(request):
             response = self._error_handler(request)
         elif self._filters:
             response = self._filtered(response, request, owner)

@@ -122,6 +122,11 @@ def add_error(
     request.errors.append({"location": location, "name": name, "description": description, **kw})
 
 
+def has_errors(request: Any) -> bool:
+    """Tell whether an error of the request was noted; its list is made with the first one."""
+    return bool(request.__dict__.get("errors"))
+
+
 def raise_invalid(
     request: Any,
     location: str = "body",

@@ -17,7 +17,7 @@ from cliquet.authentication import userid_or_none
 from cliquet.checks import load_named
 from cliquet.transactions import runs_again
 from cliquet.utils import decode_header, json, random_bytes_hex
-from cliquet.utils.http import path_text
+from cliquet.utils.http import path_text, set_header
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
 _renderer: ContextVar[Any] = ContextVar("cliquet.logs.renderer", default=None)
@@ -222,7 +222,7 @@ def setup_logging(config: Any) -> None:
             return
         if not hasattr(request, "log_context"):  # a tween has answered
             _begin(request, renderer)
-        event.response.headers["X-Request-Id"] = request.request_id
+        set_header(event.response, "X-Request-Id", request.request_id)
         if hasattr(request, "log_start") and not runs_again(request):
             logger.info("request.summary", **summary(request, event.response))
 

@@ -26,7 +26,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 
 from cliquet.endpoints import ServiceView, is_understood
-from cliquet.errors import add_error, json_error_handler
+from cliquet.errors import add_error, has_errors, json_error_handler
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, set_header
@@ -228,10 +228,10 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
 
     :param schema: an instance.
     """
-    if len(request.errors):
+    if has_errors(request):
         return
     body = json_object(request)
-    if not len(request.errors):
+    if not has_errors(request):
         validate(request, schema, body)
 
 

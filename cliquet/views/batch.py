@@ -11,7 +11,7 @@ from pyramid import httpexceptions
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
-from cliquet.errors import add_error, raise_invalid
+from cliquet.errors import add_error, has_errors, raise_invalid
 from cliquet.service import Service, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, build_response, merge_dicts, strip_uri_prefix
@@ -80,7 +80,7 @@ def _validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     limit = integer_or_none(request.registry.settings["batch_max_requests"])
     if limit is not None and isinstance(requests, list) and len(requests) > limit:
         add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
-    if not len(request.errors):
+    if not has_errors(request):
         validate(request, schema, body)
 
 
