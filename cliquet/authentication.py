@@ -57,13 +57,13 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         super().__init__(lambda username, password, request: [], *args, **kwargs)
 
     def unauthenticated_userid(self, request: Any) -> str | None:
-        # Once for all the requests of a batch.
-        shared = getattr(request, "bound_data", request.__dict__)
-        known: dict[Any, str | None] = shared.setdefault("basicauth", {})
         header = request.headers.get("Authorization")
-        if header not in known:
-            known[header] = self._userid(request, header)
-        return known[header]
+        known = request.__dict__.get("_basicauth") or _of_parent(request)
+        if known is None or known[0] != header:
+            known = header, self._userid(request, header)
+        request._basicauth = known
+        userid: str | None = known[1]
+        return userid
 
     def authenticated_userid(self, request: Any) -> str | None:
         return self.unauthenticated_userid(request)
@@ -78,6 +78,12 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
             return None
         secret = request.registry.settings.get("userid_hmac_secret") or ""
         return hmac_digest(str(secret), credentials)
+
+
+def _of_parent(request: Any) -> tuple[str | None, str | None] | None:
+    """Return the header and the user id of the batch that the request is part of, if known."""
+    parent = getattr(request, "parent", None)
+    return None if parent is None else parent.__dict__.get("_basicauth")
 
 
 def _credentials(header: str | None) -> str | None:
