@@ -8,9 +8,8 @@ data: what a condition says of theirs is known here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from cliquet.storage import MISSING, Filter, Sort
 from cliquet.storage.matching import (
@@ -30,25 +29,8 @@ from cliquet.storage.matching import (
     order_key,
     range_bound,
 )
+from cliquet.storage.sql import FALSE, OPERATORS, TRUE, Sql, all_of, any_of
 from cliquet.utils import COMPARISON
-
-
-class Sql(NamedTuple):
-    """A text of SQL, and its parameters."""
-
-    text: str
-    parameters: list[Any]
-
-
-_TRUE, _FALSE = Sql("true", []), Sql("false", [])
-
-_OPERATORS: dict[Any, str] = {
-    COMPARISON.EQ: "=",
-    COMPARISON.LT: "<",
-    COMPARISON.MAX: "<=",
-    COMPARISON.MIN: ">=",
-    COMPARISON.GT: ">",
-}
 
 _INT64 = 1 << 63
 # Beyond all floats, as in cliquet_key().
@@ -198,7 +180,7 @@ def _where(asked: Query, span: Span, deleted: bool) -> Sql:
         conditions.append(Sql("last_modified >= %s", [span.low]))
     if span.high < ALWAYS.high:
         conditions.append(Sql("last_modified <= %s", [span.high]))
-    return _all_of(conditions)
+    return all_of(conditions)
 
 
 def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
@@ -209,7 +191,7 @@ def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
     elif deleted or filter_.field == names.deleted:
         # For filters the live ones have the mark too, and it is false.
         value = deleted if filter_.field == names.deleted else MISSING
-        return _TRUE if key_test(filter_)(order_key(value)) else _FALSE
+        return TRUE if key_test(filter_)(order_key(value)) else FALSE
     else:
         found = _field_filter(filter_)
     if filter_.operator in NEGATIVE:
@@ -221,7 +203,7 @@ def _column_filter(filter_: Filter, column: str, rank: int) -> Sql:
     """Return the condition that a column, whose values have that rank, is what is named."""
     if filter_.operator in RANGES:
         bound = _bound(filter_)
-        return _compared(column, filter_.operator, bound[1]) if bound[0] == rank else _FALSE
+        return _compared(column, filter_.operator, bound[1]) if bound[0] == rank else FALSE
     accepted = [value for found, value in accepted_keys(filter_) if found == rank]
     if rank == TEXT:
         return Sql(f"{column} = ANY(%s::text[])", [[text for text in accepted if storable(text)]])
@@ -232,7 +214,7 @@ def _column_filter(filter_: Filter, column: str, rank: int) -> Sql:
 
 
 def _compared(column: str, comparison: Any, value: Any) -> Sql:
-    operator = _OPERATORS[comparison]
+    operator = OPERATORS[comparison]
     if not isinstance(value, str):
         return Sql(f"{column} {operator} %s", [_number(value)])
     if storable(value):
@@ -247,15 +229,15 @@ def _field_filter(filter_: Filter) -> Sql:
     if filter_.operator not in RANGES:
         keys = [_parameters(key) for key in accepted_keys(filter_)]
         if not keys:
-            return _FALSE
+            return FALSE
         if len(keys) == 1:
             return Sql(f"{_FIELD} = {_KEY}", [field, *keys[0]])
         text = f"{_FIELD} = ANY(ARRAY[{', '.join([_KEY] * len(keys))}])"
         return Sql(text, [field, *(part for key in keys for part in key)])
     rank, value = _bound(filter_)
     if rank is None:
-        return _FALSE
-    text = f"{_FIELD} {_OPERATORS[filter_.operator]} {_KEY}"
+        return FALSE
+    text = f"{_FIELD} {OPERATORS[filter_.operator]} {_KEY}"
     bound = [field, *_parameters((rank, value))]
     # What is of another type is on the other side of this one.
     if filter_.operator in (COMPARISON.MIN, COMPARISON.GT):
@@ -274,10 +256,9 @@ def _bound(filter_: Filter) -> tuple[int | None, Any]:
 def _rules(asked: Query, deleted: bool) -> Sql:
     """Return the condition that a record is on the page."""
     if not asked.rules:
-        return _TRUE
-    rules = [_all_of([_ordered(f, asked.names, deleted) for f in rule]) for rule in asked.rules]
-    found = Sql("(" + " OR ".join(rule.text for rule in rules) + ")", _joined(rules))
-    return _all_of([*_edge(asked, deleted), found])
+        return TRUE
+    rules = [all_of([_ordered(f, asked.names, deleted) for f in rule]) for rule in asked.rules]
+    return all_of([*_edge(asked, deleted), any_of(rules)])
 
 
 def _edge(asked: Query, deleted: bool) -> list[Sql]:
@@ -311,12 +292,12 @@ def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
         column, column_rank = columns[field]
         if rank == column_rank:
             return _compared(column, comparison, comparable)
-        return _TRUE if COMPARE[comparison](column_rank, rank) else _FALSE
+        return TRUE if COMPARE[comparison](column_rank, rank) else FALSE
     if deleted:
         own = order_key(True if field == names.deleted else MISSING)
-        return _TRUE if COMPARE[comparison](own, (rank, comparable)) else _FALSE
+        return TRUE if COMPARE[comparison](own, (rank, comparable)) else FALSE
     parameters = [_field(field), *_parameters((rank, comparable))]
-    return Sql(f"{_FIELD} {_OPERATORS[comparison]} {_KEY}", parameters)
+    return Sql(f"{_FIELD} {OPERATORS[comparison]} {_KEY}", parameters)
 
 
 def _field(name: str) -> str | None:
@@ -333,14 +314,3 @@ def _field_key(field: str, names: Names, deleted: bool) -> Sql:
 def _order(sort: Sort, names: Names, fields: dict[str, int]) -> str:
     column = {names.id: "id", names.modified: "last_modified"}.get(sort.field)
     return f"{column or f'key{fields[sort.field]}'} {'DESC' if sort.direction < 0 else 'ASC'}"
-
-
-def _all_of(conditions: Sequence[Sql]) -> Sql:
-    if not conditions:
-        return _TRUE
-    text = " AND ".join(condition.text for condition in conditions)
-    return Sql(f"({text})", _joined(conditions))
-
-
-def _joined(conditions: Iterable[Sql]) -> list[Any]:
-    return [parameter for condition in conditions for parameter in condition.parameters]

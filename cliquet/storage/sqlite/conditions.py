@@ -8,8 +8,7 @@ unlike the paths of the other JSON functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from cliquet.storage import Filter, Sort
 from cliquet.storage.matching import (
@@ -30,25 +29,8 @@ from cliquet.storage.matching import (
     order_key,
     range_bound,
 )
+from cliquet.storage.sql import FALSE, OPERATORS, TRUE, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
-
-
-class Sql(NamedTuple):
-    """A text of SQL, and its parameters."""
-
-    text: str
-    parameters: list[Any]
-
-
-_TRUE, _FALSE = Sql("1", []), Sql("0", [])
-
-_OPERATORS: dict[Any, str] = {
-    COMPARISON.EQ: "=",
-    COMPARISON.LT: "<",
-    COMPARISON.MAX: "<=",
-    COMPARISON.MIN: ">=",
-    COMPARISON.GT: ">",
-}
 
 # A value of a field of the data, by its type.
 _TYPES = {
@@ -89,12 +71,12 @@ def page(collection: int, asked: Query) -> Sql:
     """Return the statement that finds the ids, timestamps and data of a page."""
     names = asked.names
     fields = _data_fields(asked)
-    rules = _any_of([_all_of([_ordered(f, names, fields) for f in r]) for r in asked.rules])
+    rules = any_of([all_of([_ordered(f, names, fields) for f in r]) for r in asked.rules])
     if not asked.rules:
-        rules = _TRUE
+        rules = TRUE
     order = ", ".join(_order(sort, names, fields) for sort in asked.sorting)
     keyed = bool(fields)
-    union = _union(collection, asked, fields, _TRUE if keyed else rules)
+    union = _union(collection, asked, fields, TRUE if keyed else rules)
     limit = -1 if asked.limit is None else asked.limit
     if keyed:
         text = " ".join(
@@ -156,7 +138,7 @@ def _union(collection: int, asked: Query, fields: dict[str, int], rules: Sql) ->
 
 
 def _where(collection: int, asked: Query, span: Span, deleted: bool) -> Sql:
-    filters = _all_of([_filter(filter_, asked.names, deleted) for filter_ in asked.filters])
+    filters = all_of([_filter(filter_, asked.names, deleted) for filter_ in asked.filters])
     return Sql(" ".join((_WHERE, filters.text)), [collection, *span, *filters.parameters])
 
 
@@ -168,7 +150,7 @@ def _by_id(asked: Query) -> bool:
 
 def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
     if filter_.field == names.deleted:
-        return _TRUE if key_test(filter_)(order_key(deleted)) else _FALSE
+        return TRUE if key_test(filter_)(order_key(deleted)) else FALSE
     if filter_.field == names.id:
         found = _equal_or_in_range(filter_, "id", {TEXT: ""})
     elif filter_.field == names.modified:
@@ -189,13 +171,13 @@ def _equal_or_in_range(filter_: Filter, value: str, types: dict[int, str]) -> Sq
     if filter_.operator in RANGES:
         bound = range_bound(filter_)
         if bound is None or bound[0] not in types:
-            return _FALSE
-        return Sql(f"{types[bound[0]]}{value} {_OPERATORS[filter_.operator]} ?", [bound[1]])
+            return FALSE
+        return Sql(f"{types[bound[0]]}{value} {OPERATORS[filter_.operator]} ?", [bound[1]])
     accepted: dict[int, list[Any]] = {}
     for rank, comparable in accepted_keys(filter_):
         if rank in types:
             accepted.setdefault(rank, []).append(comparable)
-    return _any_of(
+    return any_of(
         [_one_of(types[rank] + value, comparables) for rank, comparables in accepted.items()]
     )
 
@@ -208,7 +190,7 @@ def _one_of(value: str, comparables: list[Any]) -> Sql:
     listed = [item for item in comparables if json.unstorable(item) is None]
     infinite = [item for item in comparables if isinstance(item, float) and math.isinf(item)]
     in_list = Sql(value + _IN_LIST, [json.dumps(listed)])
-    return _any_of([in_list, *(Sql(value + " = ?", [item]) for item in infinite)])
+    return any_of([in_list, *(Sql(value + " = ?", [item]) for item in infinite)])
 
 
 def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
@@ -217,12 +199,12 @@ def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
     rank, comparable = order_key(value)
     if field in fields:
         number = fields[field]
-        text = f"(rank{number}, value{number}) {_OPERATORS[comparison]} (?, ?)"
+        text = f"(rank{number}, value{number}) {OPERATORS[comparison]} (?, ?)"
         return Sql(text, [rank, comparable])
     column, column_rank = ("id", TEXT) if field == names.id else ("last_modified", NUMBER)
     if rank != column_rank:
-        return _TRUE if COMPARE[comparison](column_rank, rank) else _FALSE
-    return Sql(f"{column} {_OPERATORS[comparison]} ?", [comparable])
+        return TRUE if COMPARE[comparison](column_rank, rank) else FALSE
+    return Sql(f"{column} {OPERATORS[comparison]} ?", [comparable])
 
 
 def _order(sort: Sort, names: Names, fields: dict[str, int]) -> str:
@@ -231,20 +213,3 @@ def _order(sort: Sort, names: Names, fields: dict[str, int]) -> str:
         number = fields[sort.field]
         return f"rank{number} {direction}, value{number} {direction}"
     return f"{'id' if sort.field == names.id else 'last_modified'} {direction}"
-
-
-def _all_of(conditions: Sequence[Sql]) -> Sql:
-    return _combined(" AND ", conditions) if conditions else _TRUE
-
-
-def _any_of(conditions: Sequence[Sql]) -> Sql:
-    return _combined(" OR ", conditions) if conditions else _FALSE
-
-
-def _combined(word: str, conditions: Sequence[Sql]) -> Sql:
-    """Return a tree of conditions, as high as the logarithm of their number: SQLite has a limit."""
-    if len(conditions) == 1:
-        return conditions[0]
-    half = len(conditions) // 2
-    left, right = _combined(word, conditions[:half]), _combined(word, conditions[half:])
-    return Sql(f"({left.text}{word}{right.text})", left.parameters + right.parameters)
