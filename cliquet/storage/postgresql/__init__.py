@@ -60,12 +60,14 @@ _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
 _DELETE = "SELECT cliquet_delete(%s, %s, %s, %s, %s, %s)"
 
-# By their places: a join would read the whole collection for each batch.
+# By their places: a join would read the whole collection for each batch. The collection tells
+# apart the same places of several partitions, should there be any.
 _PURGE = """
 WITH locked AS (
  SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
 ), gone AS (
- DELETE FROM cliquet_tombstones WHERE ctid = ANY (ARRAY(
+ DELETE FROM cliquet_tombstones WHERE collection = (SELECT collection FROM locked)
+ AND ctid = ANY (ARRAY(
   SELECT oldest.ctid FROM locked CROSS JOIN LATERAL (
    SELECT ctid FROM cliquet_tombstones AS tombstones
     WHERE tombstones.collection = locked.collection AND last_modified < %s::bigint
