@@ -30,6 +30,7 @@ def storage(engine, tmp_path):
     config = Configurator(settings={"storage_url": URLS[engine](tmp_path)})
     storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
     storage.initialize_schema()
+    storage.flush()  # the command purges what other tests have left as well
     yield storage
     storage.flush()
 
