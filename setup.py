@@ -30,6 +30,7 @@ EXTRAS = {
         "build",
         "coverage>=7.6",
         "gunicorn",
+        "httpie",
         "hypothesis",
         "mypy",
         # These two carry the servers that the tests start.
@@ -40,6 +41,7 @@ EXTRAS = {
         "pytest-cov>=6",
         "pyyaml",
         "ruff",
+        "sybil",
         "waitress",
         "webtest",
     ],

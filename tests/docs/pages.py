@@ -1,0 +1,39 @@
+"""The blocks of code of a page, each given to what executes it."""
+
+from pathlib import Path
+
+from sybil import Document
+from sybil.parsers.rest.lexers import DirectiveLexer
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+
+
+class CodeBlocks:
+    """A parser for Sybil: each ``code-block`` is an example.
+
+    :param execute: a function of the language, the caption or ``""``, and the text; it returns
+        what is wrong, or None.
+    """
+
+    def __init__(self, execute):
+        self._lex = DirectiveLexer("code-block")
+        self._execute = execute
+
+    def __call__(self, document):
+        for region in self._lex(document):
+            region.evaluator = self._evaluate
+            yield region
+
+    def _evaluate(self, example):
+        lexemes = example.region.lexemes
+        caption = lexemes["options"].get("caption", "")
+        return self._execute(lexemes["arguments"], caption, lexemes["source"].rstrip() + "\n")
+
+
+def execute_page(path, execute):
+    """Execute the blocks of a page in their order.
+
+    :raises sybil.example.SybilFailure: tells the first that is wrong, and its line.
+    """
+    for example in Document.parse(str(path), CodeBlocks(execute)).examples():
+        example.evaluate()

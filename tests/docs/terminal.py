@@ -1,0 +1,123 @@
+"""The terminals of a reader: one for commands, and one that a server runs in."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from tests.servers import PATIENCE, die_with_parent
+
+_END = "-- the end of a command, and its status:"
+
+
+class Terminal:
+    """A shell; its folder and its variables stay from one command to the next.
+
+    :param folder: where it begins.
+    :param environment: its variables.
+    """
+
+    def __init__(self, folder, environment):
+        self._shell = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            encoding="utf-8",
+            preexec_fn=die_with_parent,
+        )
+
+    def run(self, command):
+        """Return what a command prints.
+
+        :raises AssertionError: when it fails, or doesn't end.
+        """
+        print(f"{{\n{command}\n}} </dev/null", file=self._shell.stdin)
+        print(f"printf '\\n{_END} %s\\n' $?", file=self._shell.stdin, flush=True)
+        watchdog = threading.Timer(2 * PATIENCE, self._shell.kill)
+        watchdog.start()
+        lines = []
+        for line in self._shell.stdout:
+            if line.startswith(_END):
+                break
+            lines.append(line)
+        watchdog.cancel()
+        output = "".join(lines).strip("\n")
+        assert lines and line == f"{_END} 0\n", f"{command}\n{output}\n{line}"
+        return output
+
+    @property
+    def folder(self):
+        return Path(self.run("pwd"))
+
+    def state(self):
+        """Return a script that brings another shell where this one is."""
+        return f"cd '{self.folder}'\n{self.run('export -p')}\n"
+
+    def close(self):
+        self._shell.kill()
+        self._shell.communicate()
+
+
+class ServerTerminal:
+    """A terminal in which one server runs at a time.
+
+    :param log: the file that has what it prints.
+    :param port: which it listens on.
+    """
+
+    def __init__(self, log, port):
+        self._log = log
+        self._port = port
+        self._process = None
+
+    def start(self, command, state):
+        """Start a server, and wait until it listens.
+
+        :param state: of the terminal, see :meth:`Terminal.state`.
+        """
+        assert self._process is None, "a server runs already: ^C ends it"
+        with open(self._log, "w") as log:
+            self._process = subprocess.Popen(
+                ["bash", "-c", f"{state} exec {command}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={"PATH": os.environ["PATH"]},
+                preexec_fn=die_with_parent,
+            )
+        self._wait_until(self._listens)
+
+    def stop(self):
+        """Do what ``Ctrl-C`` does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(PATIENCE)
+            self._process = None
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+
+    def output(self):
+        return self._log.read_text(encoding="utf-8")
+
+    def _listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self._port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def _wait_until(self, condition):
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self._process.poll() is None, f"the server has ended\n{self.output()}"
+            assert time.monotonic() < deadline, f"the server doesn't listen\n{self.output()}"
+            time.sleep(0.05)

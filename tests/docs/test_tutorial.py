@@ -1,0 +1,208 @@
+"""The tutorial, followed to the letter by a reader who has a new folder, and a new PostgreSQL.
+
+Its blocks are executed in order:
+
+- ``console``: each ``$ command`` in a shell, and what it prints is compared with what is shown,
+  as :mod:`tests.docs.correspondence` says. Servers run in a terminal of their own, until ``^C``;
+- a file, whose name is the caption: it is written; or, with ``at the end`` or ``after`` a line
+  in the caption, added to it there;
+- ``text``, captioned ``In the terminal of the server``: the last lines that the server has written.
+
+The port 8888 of the tutorial is a free one in the test.
+"""
+
+import os
+import re
+import shutil
+import sysconfig
+import time
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests import servers
+from tests.docs.correspondence import Correspondence, Mismatch
+from tests.docs.pages import DOCS, execute_page
+from tests.docs.terminal import ServerTerminal, Terminal
+
+ROOT = DOCS.parent
+PAGES = sorted(path.name for path in DOCS.glob("tutorial/[0-9]*.rst"))
+SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE")
+
+PORT = "8888"
+IN_SERVER = "In the terminal of the server"
+SOON = 5  # seconds
+SERVERS = ("pserve", "gunicorn")
+FILES = ("python", "ini", "json")
+
+#: Programs of installed packages, which the reader's environment borrows.
+PROGRAMS = {
+    "pserve": "pyramid.scripts.pserve",
+    "pytest": "pytest",
+    "gunicorn": "gunicorn",
+    "http": "httpie",
+}
+CAPTION = re.compile(r"(?P<name>\S+?)(?:, (?:(?P<end>at the end)|after ``(?P<after>.+)``))?")
+
+
+def commands(text):
+    """Yield the commands of a block, and what is shown below each."""
+    command, shown = None, []
+    for line in text.splitlines():
+        if command is not None and command.endswith("\\"):
+            command += f"\n{line}"
+        elif line.startswith("$ ") or line == "^C":
+            if command is not None:
+                yield command, "\n".join(shown)
+            command, shown = line.removeprefix("$ "), []
+        else:
+            shown.append(line)
+    yield command, "\n".join(shown)
+
+
+def completed(text, addition, after=None):
+    """Return the text of a file with something added after one of its lines, or at the end."""
+    if after is None:
+        return f"{text}\n\n{addition}"
+    assert text.count(f"\n{after}\n") == 1, f"there is one line {after}"
+    return text.replace(f"\n{after}\n", f"\n{after}\n{addition}")
+
+
+class Reader:
+    """Somebody who follows the tutorial, page by page.
+
+    :param terminal: with the environment for it.
+    :param server: the terminal for servers.
+    :param port: what 8888 is.
+    """
+
+    def __init__(self, terminal, server, port):
+        self._terminal = terminal
+        self._server = server
+        self._port = str(port)
+        self._read = []
+        self._correspondence = Correspondence()
+
+    def read(self, name):
+        """Follow a page, and first those before it, unless that was done."""
+        for page in PAGES[: PAGES.index(name) + 1]:
+            if page not in self._read:
+                self._read.append(page)
+                execute_page(DOCS / "tutorial" / page, self.execute)
+
+    def execute(self, language, caption, text):
+        """Execute a block; return what is wrong, or None."""
+        try:
+            if language == "console":
+                self._execute_console(text)
+            elif language == "text" and caption == IN_SERVER:
+                self._compare_with_log(f"...\n{text}")
+            elif language in FILES:
+                self._write(caption, text)
+            else:
+                return f"nothing executes a block of {language}, with the caption {caption!r}"
+        except Mismatch as mismatch:
+            return str(mismatch)
+
+    def _execute_console(self, text):
+        for command, shown in commands(text):
+            if command == "^C":
+                self._server.stop()
+            elif command.startswith(SERVERS):
+                self._serve(command)
+                self._compare_with_log(shown)
+            else:
+                output = self._terminal.run(self._meant(command))
+                self._compare(shown, output)
+
+    def _serve(self, command):
+        for path in self._terminal.folder.glob("*.ini"):
+            path.write_text(self._meant(path.read_text()))
+        self._server.start(self._meant(command), self._terminal.state())
+
+    def _meant(self, text):
+        return self._correspondence.meant(text.replace(f":{PORT}", f":{self._port}"))
+
+    def _compare(self, shown, actual):
+        self._correspondence.compare(shown, actual.replace(f":{self._port}", f":{PORT}"))
+
+    def _compare_with_log(self, shown):
+        """Compare with what the server has written, or writes soon."""
+        deadline = time.monotonic() + SOON
+        while True:
+            try:
+                return self._compare(shown, self._server.output())
+            except Mismatch:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def _write(self, caption, text):
+        name, _, after = CAPTION.fullmatch(caption).groups()
+        path = self._terminal.folder / name
+        if name != caption:
+            text = completed(path.read_text(), text, after)
+        path.write_text(self._meant(text))
+
+
+def borrow(folder):
+    """Make the programs of installed packages, run by the Python of the environment in use."""
+    folder.mkdir()
+    for name, module in PROGRAMS.items():
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec python -m {module} "$@"\n')
+        program.chmod(0o755)
+
+
+def environment(folder, postgresql):
+    """The variables of the reader's terminal: no package index, and the server of PostgreSQL."""
+    path = (folder / "programs", sysconfig.get_path("scripts"), servers.folder_of_programs())
+    config = folder / "httpie"
+    config.mkdir()
+    options = '{"default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"]}'
+    (config / "config.json").write_text(options)
+    return {
+        "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": sysconfig.get_path("purelib"),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip means by it that there is no isolation
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "HTTPIE_CONFIG_DIR": str(config),
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgresql.port),
+        "PGUSER": postgresql.username,
+    }
+
+
+def copy_checkout(folder):
+    """Make a checkout of the project, as far as it is needed to install it."""
+    folder.mkdir()
+    for name in SOURCES:
+        shutil.copy(ROOT / name, folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "cliquet", folder / "cliquet", ignore=ignored)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tutorial")
+    port = servers.free_port()
+    borrow(folder / "programs")
+    desk = folder / "desk"
+    desk.mkdir()
+    copy_checkout(desk / "cliquet")
+    with ExitStack() as running:
+        postgresql = running.enter_context(servers.postgresql_server())
+        terminal = Terminal(desk, environment(folder, urlsplit(postgresql.url)))
+        running.callback(terminal.close)
+        server = ServerTerminal(folder / "server.log", port)
+        running.callback(server.kill)
+        yield Reader(terminal, server, port)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_of_the_tutorial_shows_what_one_sees(reader, page):
+    reader.read(page)
