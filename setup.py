@@ -28,6 +28,7 @@ EXTRAS = {
     "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=3.0"],
     "testing": [
         "build",
+        "cachetools",
         "coverage>=7.6",
         "gunicorn",
         "httpie",

@@ -1,0 +1,12 @@
+"""The resource of the tutorial."""
+
+from cliquet import resource, schema
+
+
+class BookmarkSchema(schema.ResourceSchema):
+    url = schema.URL()
+
+
+@resource.register()
+class Bookmark(resource.UserResource):
+    mapping = BookmarkSchema()

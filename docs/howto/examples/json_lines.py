@@ -1,0 +1,45 @@
+"""Log lines in JSON, in the form that a collector of logs expects."""
+
+import logging
+import os
+from datetime import UTC, datetime
+
+from cliquet.utils import json
+
+
+def json_line(level, message, **fields):
+    return json.dumps(
+        {
+            "@timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "host": os.uname().nodename,
+            "level": level,
+            "message": message,
+            **fields,
+        },
+        default=str,  # what is no JSON is told as text
+    )
+
+
+class Renderer:
+    """For the events of the toolkit and the application: ``logger.info("event", key=value)``."""
+
+    def __init__(self, settings):
+        self.service = settings["project_name"]
+
+    def __call__(self, logger, name, event_dict):
+        """Return the line of an event; ``name`` is its level."""
+        fields = dict(event_dict)
+        return json_line(name, fields.pop("event", ""), service=self.service, **fields)
+
+
+class Formatter(logging.Formatter):
+    """For what any library logs, failures among it."""
+
+    def format(self, record):
+        message = record.getMessage()
+        if message.startswith("{"):
+            return message  # of the renderer
+        fields = {"logger": record.name}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json_line(record.levelname.lower(), message, **fields)

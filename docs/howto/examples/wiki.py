@@ -1,0 +1,55 @@
+"""Wikis, which users share, and the pages in them: pages have the permissions of their wiki."""
+
+import colander
+from pyramid.httpexceptions import HTTPForbidden
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from cliquet import Service, resource
+from cliquet.authorization import AuthorizationPolicy
+from cliquet.errors import ERRORS, http_error
+
+
+class WikiPolicy(AuthorizationPolicy):
+    def get_bound_permissions(self, object_uri, permission):
+        """Return all that gives the permission: also what is granted on what the object is in."""
+        permissions = {"read": ["read", "write"], "page:create": ["page:create", "write"]}
+        wiki = "/".join(object_uri.split("/")[:3])
+        return {
+            (uri, sufficient)
+            for uri in (object_uri, wiki)
+            for sufficient in permissions.get(permission, [permission])
+        }
+
+
+class TitleSchema(resource.ResourceSchema):
+    title = colander.SchemaNode(colander.String())
+
+
+@resource.register()
+class Wiki(resource.ShareableResource):
+    mapping = TitleSchema()
+    permissions = ("read", "write", "publish")
+
+
+@resource.register(
+    collection_path="/wikis/{{wiki_id}}/pages", record_path="/wikis/{{wiki_id}}/pages/{{id}}"
+)
+class Page(resource.ShareableResource):
+    mapping = TitleSchema()
+
+    def get_parent_id(self, request):
+        return f"/wikis/{request.matchdict['wiki_id']}"
+
+
+publication = Service(name="publication", path="/wikis/{wiki_id}/publication")
+
+
+@publication.post(permission=NO_PERMISSION_REQUIRED)
+def post_publication(request):
+    wiki = f"/wikis/{request.matchdict['wiki_id']}"
+    principals = {*request.effective_principals, request.prefixed_userid}
+    if not request.registry.permission.check_permission(wiki, "publish", principals):
+        raise http_error(
+            HTTPForbidden(), errno=ERRORS.FORBIDDEN, message="You may not publish this wiki."
+        )
+    return {"published": wiki}

@@ -1,0 +1,198 @@
+"""Tokens of OAuth2 providers, against one on this machine."""
+
+import json
+import threading
+from base64 import b64encode
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+
+CLIENT = ("app", "s3cret")
+TOKENS = {
+    "token-of-alice": {"id": 1, "login": "alice", "scope": "bookmarks profile"},
+    "token-of-bob": {"id": 2, "login": "bob", "scope": "profile"},
+}
+
+
+class Provider(BaseHTTPRequestHandler):
+    """GitHub's endpoints, and one of introspection."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        """The page where the user agrees: this one does at once."""
+        asked = dict(parse_qsl(urlsplit(self.path).query))
+        assert asked["client_id"] == CLIENT[0]
+        back = urlencode({"code": "code-of-alice", "state": asked["state"]})
+        self.send_response(302)
+        self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+        self.end_headers()
+
+    def do_POST(self):
+        self.server.asked.append(self.path)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.server.broken:
+            return self.answer(500, {})
+        if self.path == "/login/oauth/access_token":
+            return self.exchange(dict(parse_qsl(body)))
+        credentials = "Basic " + b64encode(":".join(CLIENT).encode()).decode()
+        if self.headers["Authorization"] != credentials:
+            return self.answer(401, {})
+        if self.path == f"/applications/{CLIENT[0]}/token":
+            user = TOKENS.get(json.loads(body)["access_token"])
+            return self.answer(200, {"user": user}) if user else self.answer(404, {})
+        return self.introspect(parse_qs(body)["token"][0])
+
+    def exchange(self, given):
+        assert (given["client_id"], given["client_secret"]) == CLIENT
+        if given["code"] == "code-of-alice":
+            return self.answer(200, {"access_token": "token-of-alice"})
+        return self.answer(200, {"error": "bad_verification_code"})
+
+    def introspect(self, token):
+        user = TOKENS.get(token)
+        if user is None:
+            return self.answer(200, {"active": False})
+        return self.answer(200, {"active": True, "sub": user["login"], "scope": user["scope"]})
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+
+@contextmanager
+def serving(server):
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def provider():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server.asked, server.broken = [], False
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    with serving(server):
+        yield server
+
+
+def credentials(policy):
+    key = f"multiauth.policy.{policy}.client_"
+    return {f"{key}id": CLIENT[0], f"{key}secret": CLIENT[1]}
+
+
+@pytest.fixture
+def github(provider, settings_of):
+    """The settings of the guide, but for the places and the credentials."""
+    return {
+        **settings_of("github.ini"),
+        **settings_of("github-login.ini"),
+        **credentials("github"),
+        "multiauth.policy.github.api_url": provider.url,
+        "github.url": provider.url,
+    }
+
+
+@pytest.fixture
+def introspection(provider, settings_of):
+    return {
+        **settings_of("introspection.ini"),
+        **credentials("accounts"),
+        "multiauth.policy.accounts.url": f"{provider.url}/introspect",
+    }
+
+
+@pytest.fixture(params=["github", "introspection"])
+def client(request, serve):
+    """A client of an application with each of the policies."""
+    settings = request.getfixturevalue(request.param)
+    return serve("bookmarks_resource", settings=settings, user=None)
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_token_of_github_authenticates_the_user_that_it_was_given_for(serve, github):
+    client = serve(settings=github, user=None)
+    user = client.get("/", headers=bearer("token-of-alice")).json["user"]
+    assert user == {"id": "github:1"}
+
+
+def test_token_is_introspected(serve, introspection):
+    client = serve(settings=introspection, user=None)
+    user = client.get("/", headers=bearer("token-of-alice")).json["user"]
+    assert user == {"id": "accounts:alice"}
+
+
+def test_token_without_the_scope_is_refused(serve, introspection):
+    client = serve("bookmarks_resource", settings=introspection, user=None)
+    client.get("/bookmarks", headers=bearer("token-of-bob"), status=401)
+    del introspection["multiauth.policy.accounts.scope"]
+    client = serve("bookmarks_resource", settings=introspection, user=None)
+    client.get("/bookmarks", headers=bearer("token-of-bob"))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, bearer("stolen"), bearer(""), {"Authorization": "Basic YTpi"}]
+)
+def test_without_a_good_token_the_answer_is_401(client, headers):
+    answer = client.get("/bookmarks", headers=headers, status=401)
+    assert answer.json["errno"] == 104
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Realm"'
+
+
+def test_provider_is_asked_once_per_token(client, provider):
+    for _ in range(3):
+        client.get("/bookmarks", headers=bearer("token-of-alice"))
+        client.get("/bookmarks", headers=bearer("stolen"), status=401)
+    assert len(provider.asked) == 2
+
+
+def test_token_is_not_in_the_cache(client):
+    client.get("/bookmarks", headers=bearer("token-of-alice"))
+    assert "token-of-alice" not in repr(vars(client.registry.cache))
+
+
+def test_provider_that_fails_is_answered_503(client, provider):
+    provider.broken = True
+    answer = client.get("/bookmarks", headers=bearer("token-of-alice"), status=503)
+    assert answer.headers["Retry-After"] == "30"
+    provider.broken = False
+    client.get("/bookmarks", headers=bearer("token-of-alice"))
+
+
+def test_browser_gets_a_token_from_github(serve, github, provider):
+    client = serve("bookmarks_resource", settings=github, user=None)
+    there = client.get("/github/login", status=302).location
+    assert there.startswith(f"{provider.url}/login/oauth/authorize?")
+    asked = dict(parse_qsl(urlsplit(there).query))
+    assert asked["redirect_uri"] == "http://localhost/v1/github/token"
+    back = f"/github/token?code=code-of-alice&state={asked['state']}"
+    token = client.get(back).json["token"]
+    client.get("/bookmarks", headers=bearer(token))
+
+
+def test_wrong_code_is_refused(serve, github):
+    client = serve(settings=github, user=None)
+    asked = dict(parse_qsl(urlsplit(client.get("/github/login").location).query))
+    answer = client.get(f"/github/token?code=guessed&state={asked['state']}", status=400)
+    (detail,) = answer.json["details"]
+    assert (detail["name"], detail["description"]) == ("code", "bad_verification_code")
+
+
+@pytest.mark.parametrize("state", ["", "&state=", "&state=of-somebody-else"])
+def test_state_of_somebody_else_is_refused(serve, github, state):
+    client = serve(settings=github, user=None)
+    client.get(f"/github/token?code=code-of-alice{state}", status=400)
+    client.get("/github/login")
+    client.get(f"/github/token?code=code-of-alice{state}", status=400)

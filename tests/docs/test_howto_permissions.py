@@ -1,0 +1,75 @@
+"""Permissions on a wiki are those on its pages, and there is one more permission."""
+
+import pytest
+
+
+@pytest.fixture
+def alice(serve, settings_of):
+    return serve("wiki", settings=settings_of("permissions.ini"))
+
+
+@pytest.fixture
+def bob(alice, become):
+    """Bob's user id."""
+    become(alice, "bob")
+    found = alice.get("/").json["user"]["id"]
+    become(alice, "alice")
+    return found
+
+
+def create(client, path, title="Title", **permissions):
+    body = {"data": {"title": title}, "permissions": permissions}
+    return f"{path}/{client.post_json(path, body).json['data']['id']}"
+
+
+def test_who_may_read_a_wiki_reads_its_pages(alice, bob, become):
+    wiki = create(alice, "/wikis", read=[bob])
+    page = create(alice, f"{wiki}/pages")
+    become(alice, "bob")
+    alice.get(page)
+    assert len(alice.get(f"{wiki}/pages").json["data"]) == 1
+    alice.patch_json(page, {"data": {"title": "Other"}}, status=403)
+    alice.post_json(f"{wiki}/pages", {"data": {"title": "New"}}, status=403)
+
+
+def test_who_may_write_a_wiki_writes_its_pages(alice, bob, become):
+    wiki = create(alice, "/wikis", write=[bob])
+    page = create(alice, f"{wiki}/pages")
+    become(alice, "bob")
+    alice.patch_json(page, {"data": {"title": "Other"}})
+    create(alice, f"{wiki}/pages")
+    assert len(alice.get(f"{wiki}/pages").json["data"]) == 2
+
+
+def test_who_may_read_one_page_reads_no_other(alice, bob, become):
+    wiki = create(alice, "/wikis")
+    page = create(alice, f"{wiki}/pages", read=[bob])
+    other = create(alice, f"{wiki}/pages")
+    become(alice, "bob")
+    alice.get(page)
+    alice.get(other, status=403)
+    alice.get(wiki, status=403)
+    assert len(alice.get(f"{wiki}/pages").json["data"]) == 1
+
+
+def test_strangers_get_nothing(alice, become):
+    wiki = create(alice, "/wikis")
+    create(alice, f"{wiki}/pages")
+    become(alice, "bob")
+    for path in (wiki, f"{wiki}/pages"):
+        alice.get(path, status=403)
+
+
+def test_permission_of_ones_own_is_granted_and_asked_for(alice, bob, become):
+    wiki = create(alice, "/wikis", publish=[bob])
+    alice.post_json(f"{wiki}/publication", {}, status=403)
+    become(alice, "bob")
+    assert alice.post_json(f"{wiki}/publication", {}).json == {"published": wiki}
+
+
+def test_group_has_the_permissions_that_it_was_granted(alice, bob, become):
+    wiki = create(alice, "/wikis", write=["group:editors"])
+    become(alice, "bob")
+    alice.get(wiki, status=403)
+    alice.registry.permission.add_user_principal(bob, "group:editors")
+    alice.get(wiki)
