@@ -131,5 +131,6 @@ def shared_url():
 
 
 def database_url(number):
-    """The URL of a database of the tests."""
-    return f"{shared_url()}/{number}"
+    """The URL of a database of the tests: each of two processes of pytest has its own eight."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return f"{shared_url()}/{number + 8 * worker}"
