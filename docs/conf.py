@@ -12,7 +12,7 @@ project = "Cliquet"
 version = release = version_of("cliquet")
 
 extensions: list[str] = []
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "howto/examples"]
 nitpicky = True
 
 html_theme = "furo"

@@ -1,0 +1,61 @@
+"""The program of the guide, on a server of this process."""
+
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+from waitress.server import create_server
+
+
+@pytest.fixture
+def run(serve, examples):
+    """A function of arguments, which runs the program on a service with bookmarks."""
+
+    def run(*arguments):
+        app = serve("bookmarks_resource").app
+        with serving(app) as url:
+            return subprocess.run(
+                [sys.executable, str(examples / "load_test.py"), url, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+
+    return run
+
+
+@contextmanager
+def serving(app):
+    server = create_server(app, listen="127.0.0.1:0")
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}/v1"
+    finally:
+        server.close()
+        thread.join()
+        server.task_dispatcher.shutdown()
+
+
+SHORT = ("--clients=2", "--seconds=0.5")
+
+
+def test_operations_are_told_with_their_statuses_and_times(run):
+    done = run("bookmarks", '{"url": "https://www.example.com"}', *SHORT)
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *rows = map(str.split, done.stdout.splitlines())
+    assert head[:2] == ["operation", "status"]
+    told = {(operation, status) for operation, status, *_ in rows}
+    assert {("poll", "304"), ("poll", "200"), ("write", "201")} <= told
+    for _, _, rate, *times in rows:
+        assert float(rate) > 0
+        assert sorted(map(float, times)) == list(map(float, times))
+
+
+@pytest.mark.parametrize("resource, data", [("bookmarks", '{"url": 1}'), ("nothing", "{}")])
+def test_refusals_make_it_fail(run, resource, data):
+    done = run(resource, data, *SHORT)
+    assert done.returncode == 1
+    assert " 40" in done.stdout
