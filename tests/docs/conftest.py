@@ -26,6 +26,7 @@ SETTINGS = {
 @pytest.fixture(autouse=True)
 def examples(monkeypatch):
     """The modules of the examples can be imported, and are forgotten afterwards."""
+    monkeypatch.syspath_prepend(EXAMPLES / "cliquet-quotas")
     monkeypatch.syspath_prepend(EXAMPLES)
     before = set(sys.modules)
     yield EXAMPLES

@@ -44,7 +44,6 @@ def test_plugin_can_be_published(plugin):
     assert {"cliquet_quotas/__init__.py", "cliquet_quotas/views.py"} <= set(names)
 
 
-def test_plugin_is_switched_on_by_the_settings(serve, settings_of, examples, monkeypatch):
-    monkeypatch.syspath_prepend(examples / "cliquet-quotas")
+def test_plugin_is_switched_on_by_the_settings(serve, settings_of):
     client = serve("bookmarks_resource", settings=settings_of("plugin.ini"))
     assert client.get("/quotas/bookmark").json == {"used": 0, "max_records": 1000}

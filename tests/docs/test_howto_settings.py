@@ -1,0 +1,42 @@
+"""The settings that guides and explanations name exist, with such values."""
+
+import configparser
+
+import pytest
+
+from cliquet.checks import unknown_keys, wrong_values
+from cliquet.settings import SETTINGS, Names
+from tests.docs.pages import DOCS, execute_page
+
+NAMES = Names("")
+KNOWN = {setting.key for setting in SETTINGS}
+PAGES = sorted(DOCS.glob("howto/*.rst"))
+FILES = sorted(DOCS.glob("howto/examples/*.ini"))
+
+
+def problems(text):
+    """Return what is wrong with the settings of an .ini file, or of some lines of one."""
+    parser = configparser.ConfigParser(delimiters="=", strict=False)
+    parser.optionxform = str
+    parser.read_string(text if text.startswith("[") else f"[app:main]\n{text}")
+    if "app:main" not in parser:
+        return None
+    settings = dict(parser["app:main"])
+    unknown = [key for key, _ in unknown_keys(settings, KNOWN)]
+    bare = {NAMES.bare(key): value for key, value in settings.items()}
+    return [*unknown, *wrong_values(bare)] or None
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_settings_of_a_page_are_known(path):
+    execute_page(path, lambda language, caption, text: language == "ini" and problems(text) or None)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_settings_of_an_example_are_known(path):
+    assert problems(path.read_text()) is None
+
+
+def test_wrong_settings_would_be_told():
+    assert problems("cliquet.storge_backend = x") == ["cliquet.storge_backend"]
+    assert len(problems("cliquet.paginate_by = many")) == 1
