@@ -11,9 +11,15 @@ from cliquet.settings import SETTINGS, Setting
 project = "Cliquet"
 version = release = version_of("cliquet")
 
-extensions: list[str] = []
+extensions = ["sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "howto/examples"]
 nitpicky = True
+# Names of others, in signatures: there is nothing here to link them to.
+nitpick_ignore_regex = [("py:.*", r"(?!cliquet\b).*")]
+
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 
 html_theme = "furo"
 html_show_copyright = False

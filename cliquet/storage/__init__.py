@@ -278,7 +278,7 @@ class StorageBase(Migrated):
         :param sorting: the orders, the most important first.
         :param pagination_rules: lists of filters: a record is on the page if
             it matches all filters of any of the lists. They compare in the
-            order of ``sorting`` (see :mod:`cliquet.storage.matching`).
+            order of ``sorting`` (see ``cliquet.storage.matching``).
         :param limit: how many records to return at most; None: all.
         :param include_deleted: whether tombstones are in the list too.
         :returns: the records, and the number of those that match ``filters``,

@@ -9,8 +9,13 @@ from webtest import TestApp
 import cliquet
 from cliquet import events, resource
 from cliquet.errors import ERRORS
+from cliquet.settings import SETTINGS
 from cliquet.testing import get_user_headers
+from tests.docs import sources
 from tests.docs.pages import DOCS
+
+#: What Cliquet tells Cornice, in its settings.
+OF_CORNICE = ("available_languages", "handle_exceptions")
 
 
 def rows(page, heading=None):
@@ -37,24 +42,29 @@ def test_events_of_the_reference_are_those_of_the_code():
     assert shown == {name for name in vars(events) if re.fullmatch("(After)?Resource[A-Z].+", name)}
 
 
-@pytest.fixture
-def payload():
-    """That of an event which tells of a record."""
+def configured(**settings):
+    """The configurator of a service with a resource."""
 
     class Spore(resource.UserResource):
         pass
 
-    payloads = []
-    config = Configurator(
-        settings={"storage_backend": "cliquet.storage.memory", "userid_hmac_secret": "s"}
-    )
+    given = {"storage_backend": "cliquet.storage.memory", "userid_hmac_secret": "s", **settings}
+    config = Configurator(settings=given)
     cliquet.initialize(config, version="1.0", project_name="reference")
     for service in resource.register_resource(Spore):
         config.add_cornice_service(service)
+    return config
+
+
+@pytest.fixture
+def payload():
+    """That of an event which tells of a record."""
+    payloads = []
+    config = configured()
     config.add_subscriber(lambda event: payloads.append(event.payload), events.ResourceChanged)
-    record = "8d9c3f0e-5b1a-4c7e-9f3d-2a6b8e4c1d07"
     client = TestApp(config.make_wsgi_app())
-    client.put_json(f"/v1/spores/{record}", {"data": {}}, headers=get_user_headers("alice"))
+    path = "/v1/spores/8d9c3f0e-5b1a-4c7e-9f3d-2a6b8e4c1d07"
+    client.put_json(path, {"data": {}}, headers=get_user_headers("alice"))
     (payload,) = payloads
     return payload
 
@@ -62,3 +72,37 @@ def payload():
 def test_payload_has_what_the_reference_tells(payload):
     shown = [key.format(resource_name="spore") for key, _ in rows("reference/events", "Payload")]
     assert shown == list(payload)
+
+
+def test_log_messages_of_the_reference_are_those_of_the_code():
+    shown = {tuple(cell.strip("`") for cell in row[:3]) for row in rows("reference/logs")[1:]}
+    assert shown == sources.log_messages()
+
+
+def test_services_of_the_reference_are_those_of_an_application(tmp_path):
+    file = tmp_path / "version.json"
+    file.write_text("{}")
+    app = configured(version_json_path=str(file)).make_wsgi_app()
+    services = {service.name: service.path for service in app.registry.cornice_services.values()}
+    shown = rows("reference/metrics", "Services")
+    assert services == dict([cell.replace("bookmark", "spore") for cell in row] for row in shown)
+
+
+def documented_settings():
+    """The keys of the table, and those of resources and listeners that the page adds to it."""
+    text = DOCS.joinpath("reference", "settings.rst").read_text()
+    added = re.findall(r"^(?:\.\. confval::|   ) +([a-z_.]*\{\w+\}\S*)$", text, flags=re.M)
+    return [setting.key for setting in SETTINGS] + [re.sub(r"\{\w+\}", "x", key) for key in added]
+
+
+def test_each_setting_that_is_read_is_documented():
+    documented = documented_settings()
+    assert "event_listeners.x.url" in documented
+    read = sources.settings_read()
+    unknown = {
+        (module, pattern)
+        for module, pattern in read
+        if pattern not in OF_CORNICE and not any(re.fullmatch(pattern, key) for key in documented)
+    }
+    assert unknown == set()
+    assert len(read) > 40

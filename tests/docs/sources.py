@@ -1,0 +1,90 @@
+"""What the code of the package writes and reads, found in its sources."""
+
+import ast
+import importlib
+import logging
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LEVELS = {"exception": "ERROR"}
+
+
+@cache
+def trees():
+    """The name of each module of the package, and its syntax tree."""
+    found = {}
+    for path in sorted(ROOT.joinpath("cliquet").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def nodes(*types):
+    """Yield the name of the module, and the node, of each node of these types."""
+    for name, tree in trees().items():
+        yield from ((name, node) for node in ast.walk(tree) if isinstance(node, types))
+
+
+def log_messages():
+    """The logger, the level and the message of each that is written to a logger of Python."""
+    found = set()
+    for module, call in nodes(ast.Call):
+        match call:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=name), attr=method),
+                args=[ast.Constant(value=message), *_],
+            ) if name.endswith("logger"):
+                logger = getattr(importlib.import_module(module), name)
+                if isinstance(logger, logging.Logger):
+                    level = LEVELS.get(method, method.upper())
+                    found.add((logger.name, level, re.sub(r"%\w", "…", message)))
+    return found
+
+
+def pattern_of(node):
+    """The pattern of a text in the code, None if it is none or only a variable."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return re.escape(text)
+        case ast.JoinedStr(values=parts) if any(isinstance(part, ast.Constant) for part in parts):
+            texts = (pattern_of(part) if isinstance(part, ast.Constant) else ".+" for part in parts)
+            return "".join(texts)
+    return None
+
+
+def _is_settings(node):
+    match node:
+        case ast.Name(id="settings") | ast.Attribute(attr="settings"):
+            return True
+        case ast.Call(func=ast.Attribute(attr="get_settings")):
+            return True
+    return False
+
+
+def _loads(call):
+    """Tell whether a call is one of what loads a module, or a name, that a setting has."""
+    match call:
+        case ast.Call(
+            func=ast.Name(id="load_module" | "load_named"), args=[ast.Name("config"), *_]
+        ):
+            return True
+    return False
+
+
+def settings_read():
+    """The patterns of the keys that are read of the settings, each with its module."""
+    found = set()
+    for module, node in nodes(ast.Subscript, ast.Call):
+        match node:
+            case ast.Subscript(value=value, slice=key) if _is_settings(value):
+                found.add((module, pattern_of(key)))
+            case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[key, *_]) if (
+                _is_settings(value)
+            ):
+                found.add((module, pattern_of(key)))
+            case ast.Call(args=[value, key, *_]) if _is_settings(value) or _loads(node):
+                found.add((module, pattern_of(key)))
+    return {(module, pattern) for module, pattern in found if pattern is not None}

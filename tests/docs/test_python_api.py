@@ -1,0 +1,110 @@
+"""The reference of the Python API has every public name, and nothing that is private."""
+
+import importlib
+import inspect
+import re
+
+import pytest
+
+from tests.docs.pages import DOCS
+
+PAGE = DOCS / "reference" / "python-api.rst"
+DIRECTIVE = re.compile(r"^\.\. (module|(?:auto)?(?:class|function|data|exception)):: (\w.*)$")
+
+#: What applications and plugins import.
+PUBLIC = {
+    "cliquet": """
+        initialize initialize_cliquet includeme load_default_settings install_middlewares
+        DEFAULT_SETTINGS PROTOCOL_VERSION __version__ logger Service follow_subrequest
+        current_service current_resource_name add_api_capability
+    """,
+    "cliquet.resource": """
+        register register_resource UserResource BaseResource ShareableResource Model ShareableModel
+        ViewSet ShareableViewSet
+    """,
+    "cliquet.resource.schema": "ResourceSchema PermissionsSchema TimeStamp URL",
+    "cliquet.storage": "StorageBase Filter Sort heartbeat",
+    "cliquet.storage.exceptions": "BackendError RecordNotFoundError IntegrityError UnicityError",
+    "cliquet.storage.generators": "Generator UUID4",
+    "cliquet.permission": "PermissionBase heartbeat",
+    "cliquet.cache": "CacheBase heartbeat",
+    "cliquet.errors": "ERRORS http_error raise_invalid json_error_handler send_alert",
+    "cliquet.events": """
+        ACTIONS ResourceRead ResourceChanged AfterResourceRead AfterResourceChanged
+        notify_resource_event get_resource_events
+    """,
+    "cliquet.listeners": "ListenerBase",
+    "cliquet.authentication": "prefixed_userid BasicAuthAuthenticationPolicy",
+    "cliquet.authorization": "RouteFactory AuthorizationPolicy groupfinder DYNAMIC PRIVATE",
+    "cliquet.logs": "ClassicLogRenderer MozillaHekaRenderer",
+    "cliquet.statsd": "Client statsd_count load_from_config",
+    "cliquet.utils": """
+        strip_whitespace msec_time classname merge_dicts random_bytes_hex native_value read_env
+        encode64 decode64 hmac_digest dict_subset COMPARISON reapply_cors build_request
+        build_response encode_header decode_header strip_uri_prefix json_serializer
+    """,
+    "cliquet.utils.json": "loads dumps",
+    "cliquet.testing": """
+        DummyRequest get_request_class FormattedErrorMixin get_user_headers
+    """,
+}
+
+#: What the page tells in a sentence: other names of what it describes.
+TOLD = {
+    "cliquet.resource": """
+        ProtectedResource ProtectedModel ProtectedViewSet ResourceSchema Filter Sort COMPARISON
+    """,
+    "cliquet.utils": "follow_subrequest current_service current_resource_name",
+}
+
+#: Methods that Colander and Pyramid call.
+OF_OTHERS = ("schema_type", "preparer", "principals_allowed_by_permission")
+
+
+def described():
+    """The module and the name of each object that the page describes, and the directive."""
+    module = None
+    for line in PAGE.read_text().splitlines():
+        match = DIRECTIVE.match(line)
+        if match and match[1] == "module":
+            module = match[2]
+        elif match:
+            yield module, match[2].partition("(")[0], match[1]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_names_are_described(module):
+    names = {name for place, name, _ in described() if place == module}
+    assert set(PUBLIC[module].split()) - names == set()
+
+
+@pytest.mark.parametrize("module", TOLD)
+def test_other_names_are_told(module):
+    text = PAGE.read_text()
+    for name in TOLD[module].split():
+        assert f"``{name}``" in text
+        assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize(("module", "name", "directive"), list(described()))
+def test_what_is_described_exists_is_public_and_has_docstrings(module, name, directive):
+    found = getattr(importlib.import_module(module), name)
+    assert not name.startswith("_") or name == "__version__"
+    if directive.startswith("auto") and callable(found):
+        assert found.__doc__ and found.__doc__[0].isupper()
+        assert [] == undocumented(found)
+
+
+def undocumented(found):
+    """The public methods of a class that have no docstring: the page would lack them."""
+    if not inspect.isclass(found):
+        return []
+    methods = inspect.getmembers_static(found, inspect.isfunction)
+    return [
+        method.__qualname__
+        for name, method in methods
+        if method.__module__.partition(".")[0] == "cliquet"
+        and not name.startswith("_")
+        and name not in OF_OTHERS
+        and not inspect.getdoc(getattr(found, name))
+    ]
