@@ -72,3 +72,10 @@ def test_search_is_a_capability_and_needs_a_user(client):
     assert capability["resources"] == ["bookmark", "note"]
     client.extra_environ = {}
     client.get("/search/bookmark?q=x", status=401)
+
+
+def test_without_resources_nothing_is_indexed(serve, settings_of, tmp_path):
+    settings = {**settings_of("search.ini"), "search.path": str(tmp_path / "search.sqlite")}
+    client = serve("bookmarks_resource", settings={**settings, "search.resources": ""})
+    bookmark(client, "https://cliquet.example/")
+    assert found(client, "cliquet") == []

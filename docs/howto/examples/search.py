@@ -91,6 +91,7 @@ def includeme(config):
     settings = config.get_settings()
     config.registry.search_index = Index(settings["search.path"])
     resources = settings["search.resources"].split()
-    config.add_subscriber(index_changes, AfterResourceChanged, for_resources=resources)
+    if resources:  # an empty list would stand for all of them
+        config.add_subscriber(index_changes, AfterResourceChanged, for_resources=resources)
     config.add_cornice_service(search)
     config.add_api_capability("search", description="Full-text search", resources=resources)
