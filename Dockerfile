@@ -33,4 +33,8 @@ EXPOSE 8888
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8888/v1/__lbheartbeat__', timeout=3)"]
 
+# pserve answers what it has begun, then ends; by SIGTERM, as the first process of a container, it
+# wouldn't end at all.
+STOPSIGNAL SIGINT
+
 CMD ["pserve", "config/postgresql.ini", "http_port=8888"]

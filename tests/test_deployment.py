@@ -111,6 +111,14 @@ def test_image_copies_what_there_is_and_is_not_ignored():
     assert all(ROOT.joinpath(name).exists() for name in copied)
 
 
+def test_image_is_stopped_by_the_signal_that_its_server_ends_gracefully_at():
+    """``test_serving`` tells which one that is."""
+    assert re.findall(r"^(?:STOPSIGNAL (\S+)|CMD \[\"(\w+)\")", DOCKERFILE, re.MULTILINE) == [
+        ("SIGINT", ""),
+        ("", "pserve"),
+    ]
+
+
 def test_image_serves_the_port_that_is_checked_and_published():
     (serve,) = re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)
     program, path, port = json.loads(serve)
