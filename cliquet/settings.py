@@ -148,6 +148,12 @@ SETTINGS = (
         NATURAL,
         "How long browsers may keep a preflight answer; empty or 0: not told.",
     ),
+    Setting(
+        "openapi_enabled",
+        False,
+        BOOLEAN,
+        "Whether the service is described at ``/__api__``, with a page at ``/__api__/``.",
+    ),
     Setting("eos", None, DATE, "The date when the service ends; answers tell it, then are 410."),
     Setting("eos_message", None, TEXT, "What to tell about the end of the service."),
     Setting("eos_url", None, TEXT, "A page about the end of the service."),

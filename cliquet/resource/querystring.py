@@ -17,7 +17,8 @@ from cliquet.utils import COMPARISON, json, native_value
 MAX_FILTERS = 100
 MAX_SORTS = 20
 
-_PREFIXES = {
+#: What the prefixes of names of fields compare.
+PREFIXES = {
     "min": COMPARISON.MIN,
     "max": COMPARISON.MAX,
     "not": COMPARISON.NOT,
@@ -102,8 +103,8 @@ def _check_value(
 
 def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, Any]:
     prefix, _, field = name.partition("_")
-    if field and prefix in _PREFIXES and is_known_field(field):
-        return field, _PREFIXES[prefix]
+    if field and prefix in PREFIXES and is_known_field(field):
+        return field, PREFIXES[prefix]
     if not name or not is_known_field(name):
         raise Invalid(f"Unknown filter field '{name}'", name)
     return name, COMPARISON.EQ

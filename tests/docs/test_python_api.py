@@ -28,6 +28,7 @@ PUBLIC = {
     "cliquet.storage.generators": "Generator UUID4",
     "cliquet.permission": "PermissionBase heartbeat",
     "cliquet.cache": "CacheBase heartbeat",
+    "cliquet.openapi": "extend_openapi exclude_from_openapi",
     "cliquet.errors": "ERRORS http_error raise_invalid json_error_handler send_alert",
     "cliquet.events": """
         ACTIONS ResourceRead ResourceChanged AfterResourceRead AfterResourceChanged

@@ -1,0 +1,185 @@
+"""The document: all services of an application, and what these have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pyramid.interfaces import IRoutesMapper
+
+from cliquet.openapi import security, utility
+from cliquet.openapi.components import Components
+from cliquet.openapi.operations import (
+    Endpoint,
+    Operation,
+    declared,
+    operation,
+    preflight,
+    without_body,
+)
+from cliquet.openapi.resources import Resource
+from cliquet.openapi.schemas import pattern_of
+
+#: The version of OpenAPI.
+VERSION = "3.1.0"
+
+PREFLIGHT_TAG = "cross-origin"
+
+_TAGS = (
+    {"name": utility.TAG, "description": "The service itself."},
+    {"name": PREFLIGHT_TAG, "description": "What browsers ask before they call other origins."},
+)
+
+# {name}, {name:expression} and, at the end, *name.
+_VARIABLE = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|/?\*(\w+)$")
+
+
+def make(request: Any) -> dict[str, Any]:
+    """Return the document of the application of a request.
+
+    It is the same for all requests: this one is for the authentication policies.
+    """
+    registry = request.registry
+    extensions = registry.openapi_extensions
+    document = Document(registry, security.schemes(request))
+    for service in dict.fromkeys(registry.cornice_services.values()):
+        if service.name not in extensions.excluded:
+            document.add(service)
+    content = document.content()
+    for addition in extensions.additions:
+        if isinstance(addition, Mapping):
+            merge(content, addition)
+        else:
+            addition(content)
+    return content
+
+
+class Document:
+    """A document that is being made.
+
+    :param schemes: the security schemes, by name.
+    """
+
+    def __init__(self, registry: Any, schemes: dict[str, Any]) -> None:
+        self._registry = registry
+        self._components = Components(registry.settings)
+        self._components.found["securitySchemes"] = schemes
+        self._security = security.Security(registry, list(schemes))
+        self._tags: dict[str, str] = {}
+        self._paths: dict[str, Any] = {}
+        self._resources: list[tuple[Resource, dict[str, Any]]] = []
+        self._prefix = f"/{registry.route_prefix}".rstrip("/")
+
+    def add(self, service: Any) -> None:
+        """Add a service."""
+        mapper = self._registry.getUtility(IRoutesMapper)
+        pattern = mapper.get_route(service.pyramid_route or service.name).pattern
+        path, parameters = parse_pattern(pattern)
+        resource = None
+        if hasattr(service, "viewset"):
+            resource = Resource(service, self._components, self._registry)
+            parameters = [resource.path_parameter(parameter) for parameter in parameters]
+        item = self._paths.setdefault(self._without_prefix(path), {})
+        if parameters:
+            item["parameters"] = parameters
+        if resource is not None and service.type == "collection":
+            self._resources.append((resource, item))
+        for method, view, arguments in service.definitions:
+            endpoint = Endpoint(service, method, view, arguments)
+            item.setdefault(method.lower(), self._operation(endpoint, resource))
+
+    def content(self) -> dict[str, Any]:
+        """Return the document."""
+        self._link()
+        settings = self._registry.settings
+        docs = settings["project_docs"]
+        ours = {tag["name"] for tag in _TAGS}
+        tags = [
+            {"name": name, **({"description": text} if text else {})}
+            for name, text in self._tags.items()
+            if name not in ours
+        ]
+        return {
+            "openapi": VERSION,
+            "info": {
+                "title": settings["project_name"] or "Unnamed",
+                "version": str(settings["http_api_version"] or settings["project_version"]),
+            },
+            **({"externalDocs": {"url": docs}} if docs else {}),
+            # Relative to the URL of the document: right behind any proxy.
+            "servers": [{"url": f"..{self._prefix}" if self._prefix else "."}],
+            "tags": [*tags, *_TAGS],
+            "paths": self._paths,
+            "components": self._components.found,
+        }
+
+    def _link(self) -> None:
+        """Tell with which operations to go on from a record that was created."""
+        for resource, item in self._resources:
+            path, _ = parse_pattern(resource.record_path)
+            links = resource.links(self._paths.get(path, {}))
+            if links and "post" in item:
+                for status in ("200", "201"):
+                    item["post"]["responses"][status]["links"] = links
+
+    def _without_prefix(self, path: str) -> str:
+        return path.removeprefix(self._prefix) or "/"
+
+    def _operation(self, endpoint: Endpoint, resource: Resource | None) -> Operation:
+        if endpoint.is_preflight:
+            return {"tags": [PREFLIGHT_TAG], **preflight(endpoint, self._components)}
+        found = operation(endpoint, self._components, self._security)
+        found["tags"] = [endpoint.service.name]
+        if resource is None:
+            merge(found, utility.operation(endpoint.service, self._components))
+        else:
+            merge(found, resource.operation(endpoint, found))
+        merge(found, declared(endpoint, self._components))
+        description = endpoint.service.description if resource is None else resource.description
+        for tag in found["tags"]:
+            self._tags[tag] = self._tags.get(tag) or description or ""
+        found["responses"] = dict(sorted(found["responses"].items()))
+        return without_body(found) if endpoint.method == "HEAD" else found
+
+
+def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """Apply a merge patch (RFC 7396); parameters are added to those that are there."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif key == "parameters" and isinstance(target.get(key), list):
+            target[key] = _merged_parameters(target[key], value)
+        elif isinstance(value, Mapping):
+            if "$ref" in value or not isinstance(target.get(key), dict) or "$ref" in target[key]:
+                target[key] = {}
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def _merged_parameters(known: list[Any], added: list[Any]) -> list[Any]:
+    places = [(parameter.get("in"), parameter.get("name")) for parameter in added]
+    kept = [
+        parameter
+        for parameter in known
+        if "$ref" in parameter or (parameter["in"], parameter["name"]) not in places
+    ]
+    return [*kept, *added]
+
+
+def parse_pattern(pattern: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the path of a pattern of Pyramid, and its parameters."""
+    parameters = []
+
+    def placeholder(match: re.Match[str]) -> str:
+        name, expression, rest = match.groups()
+        limit = pattern_of(expression, end="$") if expression else {}
+        if rest is None and not limit:
+            limit = {"minLength": 1}
+        schema = {"type": "string", **limit}
+        parameters.append({"name": name or rest, "in": "path", "required": True, "schema": schema})
+        return f"{{{name}}}" if rest is None else f"/{{{rest}}}"
+
+    path = _VARIABLE.sub(placeholder, pattern)
+    return path if path.startswith("/") else f"/{path}", parameters

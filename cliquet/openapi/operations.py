@@ -1,0 +1,255 @@
+"""The operation that a method of a service is, from its Cornice definition."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import colander
+from cornice import validators as cornice_validators
+
+from cliquet.openapi.components import JSON, Components
+from cliquet.openapi.schemas import Schema, accepted, answered, is_required
+from cliquet.openapi.security import Security, refusals
+from cliquet.service import check_accept, check_content_type
+
+Operation = dict[str, Any]
+
+#: Where parameters are, by the words of Cornice.
+_PLACES = {"querystring": "query", "header": "header", "headers": "header", "path": "path"}
+
+#: Where the validators of Cornice look for the nodes of a schema; None: the node itself tells.
+_VALIDATORS = (
+    (cornice_validators.colander_body_validator, "body"),
+    (cornice_validators.colander_headers_validator, "headers"),
+    (cornice_validators.colander_path_validator, "path"),
+    (cornice_validators.colander_querystring_validator, "querystring"),
+    (cornice_validators.colander_validator, None),
+)
+
+
+class Endpoint(NamedTuple):
+    """A definition of a service."""
+
+    service: Any
+    method: str
+    view: Any
+    arguments: dict[str, Any]
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether it is the answer to browsers about other origins, which Cornice makes."""
+        return getattr(self.view, "__module__", None) == "cornice.cors"
+
+    @property
+    def docstring(self) -> str:
+        """What the view says of itself, or the one that it overrides."""
+        # Cornice binds the names of methods to their class.
+        name = getattr(getattr(self.view, "unbound_view", None), "__name__", "")
+        classes = self.arguments["klass"].__mro__ if name else ()
+        views = [vars(class_).get(name) for class_ in classes] or [self.view]
+        docstrings = (getattr(view, "__doc__", None) for view in views)
+        return inspect.cleandoc(next(filter(None, docstrings), ""))
+
+    def has_check(self, argument: str, check: Any) -> bool:
+        """Tell whether a type is negotiated: by Cornice, or by a validator."""
+        return bool(self.arguments.get(argument)) or any(
+            getattr(validator, "func", None) is check for validator in self.arguments["validators"]
+        )
+
+
+def operation(endpoint: Endpoint, components: Components, security: Security) -> Operation:
+    """Return what is known of any method of any service."""
+    permission = security.permission(endpoint.arguments)
+    requirements = security.requirements(permission)
+    parameters = list(_parameters(endpoint))
+    body = _body(endpoint)
+    statuses = [*_refusals(endpoint, bool(parameters or body)), *refusals(permission)]
+    service = endpoint.service
+    summary, _, description = endpoint.docstring.partition("\n\n")
+    summary = " ".join(summary.split()).removesuffix(".")
+    found: Operation = {
+        "operationId": f"{service.name}-{endpoint.method.lower()}",
+        "summary": summary or service.description or service.name,
+        "description": description.strip(),
+        "parameters": parameters,
+        "requestBody": body,
+        "responses": {"200": answer(components, "Done."), **components.errors(*sorted(statuses))},
+        "security": requirements,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
+    """Return the statuses of the answers to requests that are wrong."""
+    validators = endpoint.arguments["validators"]
+    is_open = getattr(endpoint.service, "cors_origins", None) == ["*"]
+    if has_input or validators or not is_open:
+        yield "400"
+    if "{" in (endpoint.service.path or "{"):
+        yield "404"
+    if endpoint.has_check("accept", check_accept):
+        yield "406"
+    if has_body(endpoint) or endpoint.has_check("content_type", check_content_type):
+        yield "415"
+
+
+def answer(
+    components: Components, description: str, schema: Schema | None = None, *headers: str
+) -> dict[str, Any]:
+    """Return an answer with a JSON body.
+
+    :param schema: of the body; None: any.
+    :param headers: the names of those that it has beside those of all answers.
+    """
+    return {
+        "description": description,
+        "headers": components.headers(*headers),
+        "content": {JSON: {"schema": schema or {}}},
+    }
+
+
+# Schemas.
+
+
+def has_body(endpoint: Endpoint) -> bool:
+    """Tell whether a body is read."""
+    return _body(endpoint) is not None
+
+
+def _schema(endpoint: Endpoint) -> Any:
+    schema = endpoint.arguments.get("schema")
+    schema = schema() if inspect.isclass(schema) else schema
+    return schema if isinstance(schema, colander.SchemaNode) else None
+
+
+def _nodes(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:
+    """Return the nodes of the schema of a method, and where each is."""
+    schema = _schema(endpoint)
+    if schema is None:
+        return
+    for validator, location in _VALIDATORS:
+        if validator in endpoint.arguments["validators"]:
+            parts = [(location, schema)] if location else [(part.name, part) for part in schema]
+            yield from ((name, node) for name, part in parts for node in part.children)
+            return
+    yield from ((getattr(node, "location", "body"), node) for node in schema.children)
+
+
+def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
+    for location, node in _nodes(endpoint):
+        if location in _PLACES:
+            place = _PLACES[location]
+            schema = accepted(node)
+            yield {
+                "name": node.name,
+                "in": place,
+                "required": place == "path" or is_required(node),
+                **({"description": node.description} if node.description else {}),
+                "schema": schema,
+            }
+
+
+def _body(endpoint: Endpoint) -> dict[str, Any] | None:
+    schema = _schema(endpoint)
+    names = [node.name for location, node in _nodes(endpoint) if location == "body"]
+    if not names:
+        return None
+    if cornice_validators.colander_validator in endpoint.arguments["validators"]:
+        schema = schema["body"]
+    payload = _only(accepted(schema), names)
+    return {"required": "required" in payload, "content": {JSON: {"schema": payload}}}
+
+
+def _only(schema: Schema, names: list[str]) -> Schema:
+    """Return the schema of an object with some of its properties alone."""
+    required = [name for name in schema.pop("required", []) if name in names]
+    properties = {name: schema["properties"][name] for name in names}
+    return {**schema, "properties": properties, **({"required": required} if required else {})}
+
+
+# What services declare.
+
+
+def declared(endpoint: Endpoint, components: Components) -> Operation:
+    """Return what a service declares of a method (``openapi=``), without Colander schemas.
+
+    One of these stands for its JSON Schema, and where a response is expected, for the response
+    whose body it describes.
+    """
+    fragment: Mapping[str, Any] = endpoint.service.openapi.get(endpoint.method) or {}
+    found = {key: _plain(value, accepted) for key, value in fragment.items() if key != "responses"}
+    responses = {
+        str(status): _response(response, components)
+        for status, response in (fragment.get("responses") or {}).items()
+    }
+    return {**found, "responses": responses} if responses else found
+
+
+def _response(value: Any, components: Components) -> Any:
+    if _is_colander(value):
+        schema = answered(_node(value))
+        return answer(components, schema.get("description", "Done."), schema)
+    return _plain(value, answered)
+
+
+def _plain(value: Any, side: Any) -> Any:
+    if _is_colander(value):
+        return side(_node(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(item, side) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, side) for item in value]
+    return value
+
+
+def _is_colander(value: Any) -> bool:
+    return isinstance(value, colander.SchemaNode) or (
+        inspect.isclass(value) and issubclass(value, colander.SchemaNode)
+    )
+
+
+def _node(value: Any) -> Any:
+    return value() if inspect.isclass(value) else value
+
+
+def without_body(found: Operation) -> Operation:
+    """Return the operation HEAD of an operation GET: the same headers, and no body."""
+    responses = {
+        status: {key: value for key, value in response.items() if key != "content"}
+        for status, response in found["responses"].items()
+    }
+    summary = f"{found['summary']} (headers alone)"
+    return {**found, "summary": summary, "responses": responses}
+
+
+def preflight(endpoint: Endpoint, components: Components) -> Operation:
+    """Return the operation OPTIONS of a service, which is for browsers."""
+    methods = sorted(endpoint.service.cors_supported_methods)
+    headers = {
+        "Origin": ("Where the page comes from.", True, {"type": "string"}),
+        "Access-Control-Request-Method": ("What it will call.", True, {"enum": methods}),
+        "Access-Control-Request-Headers": ("With which headers.", False, {"type": "string"}),
+    }
+    return {
+        "operationId": f"{endpoint.service.name}-options",
+        "summary": "Tell browsers what pages of other origins may do",
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "description": description,
+                "required": required,
+                "schema": schema,
+            }
+            for name, (description, required, schema) in headers.items()
+        ],
+        "responses": {
+            "200": {
+                "description": "In the headers `Access-Control-Allow-…`.",
+                "content": {JSON: {"schema": {"type": "null"}}},
+            },
+            **components.errors("400"),
+        },
+    }

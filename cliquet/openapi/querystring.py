@@ -1,0 +1,185 @@
+"""The parameters of the endpoints of resources (protocol, "Querystring" and "Preconditions")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cliquet.openapi.components import Components
+from cliquet.openapi.schemas import Schema
+from cliquet.resource.querystring import PREFIXES
+from cliquet.settings import integer_or_none
+from cliquet.utils import COMPARISON
+
+_ETAG: Schema = {"type": "string", "pattern": '^"[0-9]+"$'}
+_ETAG_OR_ANY: Schema = {"type": "string", "pattern": r'^("[0-9]+"|\*)$'}
+_QUOTED_TIMESTAMP: Schema = {"type": "string", "pattern": '^("[0-9]+"|[0-9]+)$'}
+
+_MEANINGS = {
+    COMPARISON.MIN: "at least this",
+    COMPARISON.MAX: "at most this",
+    COMPARISON.NOT: "different from this",
+    COMPARISON.LT: "below this",
+    COMPARISON.GT: "above this",
+    COMPARISON.IN: "one of these",
+    COMPARISON.EXCLUDE: "none of these",
+}
+_LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
+
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "Fail with 412 if there was a change after this timestamp, an `ETag`.",
+    "schema": _ETAG,
+}
+IF_CHANGED = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "Answer 304 unless there was a change after this timestamp, an `ETag`.",
+    "schema": _ETAG_OR_ANY,
+}
+IF_NEW = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "`*`: fail with 412 if a record with this id exists.",
+    "schema": _ETAG_OR_ANY,
+}
+RESPONSE_BEHAVIOR = {
+    "name": "Response-Behavior",
+    "in": "header",
+    "description": "What to answer: `full`, all of the record; `light`, the fields that changed; "
+    "`diff`, those that differ from what was sent.",
+    "schema": {"type": "string", "enum": ["full", "light", "diff"]},
+}
+DELETION_TIME = {
+    "name": "last_modified",
+    "in": "query",
+    "description": "When it was deleted, in milliseconds since the epoch, for replication.",
+    "schema": _QUOTED_TIMESTAMP,
+}
+FIELDS = {
+    "name": "_fields",
+    "in": "query",
+    "description": "Only these fields, those of objects with dots, beside the id and the "
+    "timestamp.",
+    **{"schema": {"type": "array", "items": {"type": "string"}}, "style": "form", "explode": False},
+}
+
+
+class Filters:
+    """The parameters of a collection.
+
+    :param resource_name: which the names of the components begin with.
+    :param fields: the schemas of what is answered of the fields that filters know.
+    :param is_open: whether there may be others.
+    :param modified_field: the one that bears the timestamp.
+    """
+
+    def __init__(
+        self,
+        components: Components,
+        resource_name: str,
+        fields: dict[str, Schema],
+        is_open: bool,
+        modified_field: str,
+    ) -> None:
+        self._components = components
+        self._name = resource_name
+        self._fields = {name: fields[name] for name in fields if not name.startswith("_")}
+        self._fields[modified_field] = _QUOTED_TIMESTAMP
+        self._is_open = is_open
+
+    def filters(self) -> Iterator[dict[str, str]]:
+        """Return the parameters that choose records."""
+        yield from (self._shared(parameter) for parameter in _time_limits())
+        found = {name: _filter(name, "equal to this", schema) for name, schema in self._plain()}
+        for name, schema in self._plain():
+            for prefix, comparison in PREFIXES.items():
+                full, meaning = f"{prefix}_{name}", _MEANINGS[comparison]
+                found[full] = _filter(full, meaning, schema, comparison in _LISTS)
+        yield from (self._own(parameter) for parameter in found.values())
+        if self._is_open:
+            yield self._shared(_OTHERS)
+
+    def paging(self, settings: Any) -> Iterator[dict[str, str]]:
+        """Return the parameters that order records, and say which page of them is wanted."""
+        yield self._own(self._sort())
+        paginate_by = integer_or_none(settings["paginate_by"])
+        default = {"default": paginate_by} if paginate_by else {}
+        at_most = f"; {paginate_by} at most" if paginate_by else ""
+        limit = {
+            "name": "_limit",
+            "in": "query",
+            "description": f"The size of the page{at_most}; 0 for no other limit.",
+            "schema": {"type": "integer", "minimum": 0, **default},
+        }
+        yield self._shared(limit)
+        yield self._shared(_TOKEN)
+        yield self._shared(FIELDS)
+
+    def _plain(self) -> Iterator[tuple[str, Schema]]:
+        """Return the fields, with the types of their values alone: any text can be compared."""
+        for name, schema in self._fields.items():
+            keys = ("type", "enum", "pattern", "format")
+            yield name, {key: schema[key] for key in keys if key in schema}
+
+    def _sort(self) -> dict[str, Any]:
+        items: Schema = {"type": "string"}
+        if not self._is_open:
+            items["enum"] = [f"{sign}{name}" for name in self._fields for sign in ("", "-")]
+        return {
+            "name": "_sort",
+            "in": "query",
+            "description": "The order, by these fields; descending after `-`.",
+            "schema": {"type": "array", "items": items},
+            "style": "form",
+            "explode": False,
+        }
+
+    def _own(self, parameter: dict[str, Any]) -> dict[str, str]:
+        return self._components.add("parameters", f"{self._name}.{parameter['name']}", parameter)
+
+    def _shared(self, parameter: dict[str, Any]) -> dict[str, str]:
+        return self._components.add("parameters", parameter["name"], parameter)
+
+
+def _filter(name: str, meaning: str, schema: Schema, in_list: bool = False) -> dict[str, Any]:
+    found = {
+        "name": name,
+        "in": "query",
+        "description": f"Only records whose value is {meaning}.",
+        "schema": {"type": "array", "items": schema} if in_list else schema,
+    }
+    return {**found, "style": "form", "explode": False} if in_list else found
+
+
+def _time_limits() -> Iterator[dict[str, Any]]:
+    for name, what, deprecated in (
+        ("_since", "after", False),
+        ("_before", "before", False),
+        ("_to", "before", True),
+    ):
+        yield {
+            "name": name,
+            "in": "query",
+            "description": f"Only what changed {what} this timestamp, deletions included; "
+            "it may be between double quotes, as in an `ETag`.",
+            "schema": _QUOTED_TIMESTAMP,
+            **({"deprecated": True} if deprecated else {}),
+        }
+
+
+_TOKEN = {
+    "name": "_token",
+    "in": "query",
+    "description": "Where the page starts: from the header `Next-Page`, as it is.",
+    "schema": {"type": "string"},
+}
+_OTHERS = {
+    "name": "fields",
+    "in": "query",
+    "description": "Filters on any other fields: their names and values.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "style": "form",
+    "explode": True,
+}

@@ -1,0 +1,332 @@
+"""What is known of the operations of resources, beside what any service tells."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import colander
+
+from cliquet.authorization import DYNAMIC, PRIVATE
+from cliquet.openapi import querystring
+from cliquet.openapi.components import JSON, TIMESTAMP, Components
+from cliquet.openapi.operations import Endpoint, Operation, answer
+from cliquet.openapi.schemas import Schema, accepted, answered, pattern_of
+from cliquet.resource.schema import PermissionsSchema
+
+_ETAG = ("ETag", "Last-Modified")
+
+
+class Resource:
+    """One of the services of a resource.
+
+    :param registry: of the application.
+    """
+
+    def __init__(self, service: Any, components: Components, registry: Any) -> None:
+        self._service = service
+        self._components = components
+        self._settings = registry.settings
+        self._id = {"type": "string", **_id_limit(registry.id_generator)}
+        self._class = service.resource
+        self._mapping = self._class.mapping
+        self._model = self._class.default_model
+        self.name: str = service.viewset.get_name(self._class)
+        self.record_path: str = service.record_path
+
+    @property
+    def description(self) -> str:
+        """What the class of the resource says of itself."""
+        # That of a class which takes no context is the one of its base (register_resource).
+        classes = [class_ for class_ in self._class.__mro__[:2] if not _is_ours(class_)]
+        return inspect.cleandoc(next((vars(each)["__doc__"] or "" for each in classes), ""))
+
+    def path_parameter(self, parameter: dict[str, Any]) -> dict[str, Any]:
+        """Return a parameter of the path, with what is known of it if it is the id of records."""
+        if parameter["name"] != "id":
+            return parameter
+        return {**parameter, "schema": self._id}
+
+    def operation(self, endpoint: Endpoint, operation: Operation) -> Operation:
+        """Return what to add to the operation of a method."""
+        method = "get" if endpoint.method == "HEAD" else endpoint.method.lower()
+        describe = getattr(self, f"_{self._service.type}_{method}", None)
+        found: Operation = {} if describe is None else describe()
+        body = operation.get("requestBody")
+        if body:
+            found["requestBody"] = self._body(endpoint.method, body)
+        description = operation.get("description", "")
+        permission = self._permission(endpoint)
+        found["description"] = "\n\n".join(filter(None, (description, permission)))
+        found["tags"] = [self.name]
+        return found
+
+    def links(self, operations: dict[str, Any]) -> dict[str, Any]:
+        """Return the links from the answer that has a record to the operations on it.
+
+        :param operations: on the path of records, by method, and the parameters of that path.
+        """
+        names = [parameter["name"] for parameter in operations.get("parameters", ())]
+        parameters = {name: f"$request.path.{name}" for name in names}
+        parameters["id"] = f"$response.body#/data/{self._model.id_field}"
+        return {
+            method: {"operationId": operation["operationId"], "parameters": parameters}
+            for method, operation in operations.items()
+            if method in ("get", "put", "patch", "delete")
+        }
+
+    # The endpoints, named as the type of the service and the method.
+
+    def _collection_get(self) -> Operation:
+        filters = self._filters()
+        items = {"anyOf": [self._record(), self._tombstone()]}
+        headers = (*_ETAG, "Total-Records", "Next-Page", *self._cache_headers())
+        return {
+            "parameters": [
+                *filters.paging(self._settings),
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.IF_CHANGED, "if-changed"),
+                *filters.filters(),
+            ],
+            "responses": {
+                "200": self._answer("The records.", {"type": "array", "items": items}, headers),
+                "304": self._not_modified(),
+                "412": self._components.error("412"),
+            },
+        }
+
+    def _collection_post(self) -> Operation:
+        return {
+            "parameters": [
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.IF_NEW, "if-new"),
+            ],
+            "responses": {
+                "200": self._answer(
+                    "The record that exists with that id, or that value of a unique field, as it "
+                    "is.",
+                    self._record(),
+                ),
+                "201": self._answer("The record, which was created.", self._record()),
+                "412": self._components.error("412"),
+            },
+        }
+
+    def _collection_delete(self) -> Operation:
+        items = {"type": "array", "items": self._tombstone()}
+        return {
+            "parameters": [
+                self._parameter(querystring.IF_MATCH),
+                *self._filters().filters(),
+            ],
+            "responses": {
+                "200": self._answer("What is left of the records.", items),
+                "412": self._components.error("412"),
+            },
+        }
+
+    def _record_get(self) -> Operation:
+        headers = (*_ETAG, *self._cache_headers())
+        return {
+            "parameters": [
+                self._parameter(querystring.FIELDS),
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.IF_CHANGED, "if-changed"),
+            ],
+            "responses": {
+                "200": self._answer("The record.", self._record(), headers),
+                "304": self._not_modified(),
+                "412": self._components.error("412"),
+            },
+        }
+
+    def _record_put(self) -> Operation:
+        return {
+            "parameters": [
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.IF_NEW, "if-new"),
+            ],
+            "responses": {
+                "200": self._answer("The record, which was replaced.", self._record(), _ETAG),
+                "201": self._answer("The record, which was created.", self._record(), _ETAG),
+                **self._conflicts(),
+            },
+        }
+
+    def _record_patch(self) -> Operation:
+        light = {"type": "object", "description": "Some fields, if `Response-Behavior` asks so."}
+        record = {"anyOf": [self._record(), light]}
+        return {
+            "parameters": [
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.RESPONSE_BEHAVIOR),
+            ],
+            "responses": {
+                "200": self._answer("The record, as it is now.", record, _ETAG),
+                **self._conflicts(),
+            },
+        }
+
+    def _record_delete(self) -> Operation:
+        return {
+            "parameters": [
+                self._parameter(querystring.IF_MATCH),
+                self._parameter(querystring.DELETION_TIME),
+            ],
+            "responses": {
+                "200": self._answer("What is left of the record.", self._tombstone()),
+                "412": self._components.error("412"),
+            },
+        }
+
+    # What they are made of.
+
+    def _parameter(self, parameter: dict[str, Any], name: str = "") -> dict[str, str]:
+        return self._components.add("parameters", name or parameter["name"].lower(), parameter)
+
+    def _filters(self) -> querystring.Filters:
+        return querystring.Filters(
+            self._components,
+            self.name,
+            self._answered_fields(),
+            self._is_open,
+            self._model.modified_field,
+        )
+
+    @property
+    def _is_open(self) -> bool:
+        return getattr(self._mapping.typ, "unknown", "") == "preserve"
+
+    def _cache_headers(self) -> tuple[str, ...]:
+        expires = self._settings.get(f"{self.name}_cache_expires_seconds")
+        return ("Cache-Control",) if expires in (None, "") else ("Cache-Control", "Expires")
+
+    def _not_modified(self) -> dict[str, Any]:
+        response = {
+            "description": "There was no change.",
+            "headers": self._components.headers(*_ETAG),
+        }
+        return self._components.add("responses", "not-modified", response)
+
+    def _conflicts(self) -> dict[str, Any]:
+        has_unique = bool(_option(self._mapping, "unique_fields"))
+        statuses = ("409", "412") if has_unique else ("412",)
+        return {status: self._components.error(status) for status in statuses}
+
+    def _answer(self, what: str, data: Schema, headers: tuple[str, ...] = ()) -> dict[str, Any]:
+        properties = {"data": data}
+        permissions = getattr(self._class, "permissions", None)
+        if permissions and "$ref" in data:
+            node = PermissionsSchema(permissions=permissions)
+            properties["permissions"] = accepted(node)
+        schema = {"type": "object", "properties": properties, "required": ["data"]}
+        return answer(self._components, what, schema, *headers)
+
+    # Records.
+
+    def _identity(self) -> dict[str, Schema]:
+        return {self._model.id_field: self._id, self._model.modified_field: TIMESTAMP}
+
+    def _answered_fields(self) -> dict[str, Schema]:
+        known: dict[str, Schema] = answered(self._mapping).get("properties", {})
+        return {**self._identity(), **known, self._model.deleted_field: {"type": "boolean"}}
+
+    def _record(self) -> dict[str, str]:
+        """Return the schema of a record: fields may have been left out (``_fields``)."""
+        schema = answered(self._mapping)
+        record = {
+            **schema,
+            "properties": {**self._identity(), **schema.get("properties", {})},
+            "required": list(self._identity()),
+        }
+        return self._components.add("schemas", self.name, record)
+
+    def _tombstone(self) -> dict[str, str]:
+        deleted = {"const": True}
+        tombstone = {
+            "type": "object",
+            "description": "What is left of a record that was deleted.",
+            "properties": {**self._identity(), self._model.deleted_field: deleted},
+            "required": [*self._identity(), self._model.deleted_field],
+        }
+        return self._components.add("schemas", "tombstone", tombstone)
+
+    def _body(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body of a method, with what the resource accepts beside its schema."""
+        payload = body["content"][JSON]["schema"]
+        data = payload["properties"].get("data")
+        if data is None:
+            return body
+        if method == "PATCH":
+            data, name = self._changes(), f"{self.name}-changes"
+        else:
+            data, name = self._with_identity(data), f"{self.name}-new"
+        properties = {**payload["properties"], "data": self._components.add("schemas", name, data)}
+        return {**body, "content": {JSON: {"schema": {**payload, "properties": properties}}}}
+
+    def _with_identity(self, data: Schema) -> Schema:
+        notes = dict.fromkeys(_option(self._mapping, "unique_fields"), "Unique.")
+        properties = {**self._identity(), **data.get("properties", {})}
+        return {**data, "properties": _noted(properties, notes)}
+
+    def _changes(self) -> Schema:
+        data = self._with_identity(accepted(self._mapping))
+        data.pop("required", None)
+        properties = {
+            field: {key: value for key, value in schema.items() if key != "default"}
+            for field, schema in data["properties"].items()
+        }
+        notes = dict.fromkeys(_option(self._mapping, "readonly_fields"), "It can't be modified.")
+        return {**data, "properties": _noted(properties, notes)}
+
+    # Permissions.
+
+    def _permission(self, endpoint: Endpoint) -> str:
+        permission = endpoint.arguments.get("permission")
+        if permission == PRIVATE:
+            return "It needs authentication; each user has records of their own."
+        if permission != DYNAMIC:
+            return f"It needs the permission `{permission}`." if permission else ""
+        if endpoint.method == "PUT":
+            return (
+                "It needs the permission `write` on the record, or, if there is none, `create` on "
+                "the collection."
+            )
+        known = getattr(self._service.viewset.factory, "method_permissions", {})
+        permission = known.get(endpoint.method.lower())
+        if permission is None:
+            return "It needs a permission."
+        needed = f"It needs the permission `{permission}`"
+        if self._service.type == "record":
+            return f"{needed} on the record."
+        if endpoint.method == "POST":
+            return f"{needed} on the collection."
+        return f"{needed} on the collection, or concerns the records alone on which it is given."
+
+
+def _is_ours(class_: type) -> bool:
+    return class_.__module__.startswith("cliquet.resource")
+
+
+def _id_limit(generator: Any) -> Schema:
+    regexp = getattr(generator, "regexp", None)
+    return pattern_of(regexp) if isinstance(regexp, str) else {}
+
+
+def _option(mapping: colander.SchemaNode, name: str) -> Any:
+    get_option: Callable[[str], Any] = getattr(mapping, "get_option", lambda name: ())
+    return get_option(name)
+
+
+def _noted(properties: dict[str, Schema], notes: dict[str, str]) -> dict[str, Schema]:
+    """Return the schemas of fields with notes in their descriptions."""
+    noted = {
+        field: {
+            **properties[field],
+            "description": f"{properties[field].get('description', '')} {note}".strip(),
+        }
+        for field, note in notes.items()
+        if field in properties
+    }
+    return {**properties, **noted}

@@ -1,0 +1,348 @@
+"""Colander schemas as JSON Schema (draft 2020-12), the one of OpenAPI 3.1.
+
+What a node accepts isn't what is answered of it: ``"12"`` is an integer to Colander, and what is
+stored is 12. So each node has two schemas.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import colander
+
+from cliquet.resource.schema import PermissionsSchema
+
+Schema = dict[str, Any]
+#: :func:`accepted` or :func:`answered`.
+Side = Callable[[Any], Schema]
+
+_JSON_TYPES: dict[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    tuple: "array",
+    dict: "object",
+}
+
+#: To these types, null and all that is empty is nothing.
+_NULLABLE = (colander.String, colander.Number, colander.DateTime, colander.Date, colander.Time)
+
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
+
+# What ECMAScript, whose expressions these are (JSON Schema, 6.4), reads otherwise than Python.
+_OF_PYTHON_ALONE = re.compile(r"\(\?[a-zA-Z#(]|\\[AZ]")
+_DEFAULT_FLAGS = re.compile("").flags
+
+
+def accepted(node: Any) -> Schema:
+    """Return the schema of what a node accepts, in the body of requests.
+
+    Everything that it describes is accepted, unless a validator which it can't tell refuses it.
+    """
+    schema = _shape(node.typ, node, accepted)
+    if node.validator is None:
+        schema.update(_loosely(node.typ))
+    else:
+        schema.update(_limits(node.validator, schema))
+    if is_required(node):
+        _forbid_empty(node, schema)
+    else:
+        if isinstance(node.typ, _NULLABLE):
+            _allow(schema, None)
+        if _is_default(node, schema):
+            schema["default"] = node.missing
+    return {**schema, **_words(node)}
+
+
+def answered(node: Any) -> Schema:
+    """Return the schema of what is answered of a node: types, without the limits of what is given.
+
+    Records may be older than a limit, and defaults needn't respect it.
+    """
+    schema = _shape(node.typ, node, answered)
+    if not is_required(node):
+        _allow(schema, node.missing)
+    return {**schema, **_words(node)}
+
+
+def is_required(node: Any) -> bool:
+    """Tell whether a mapping must have the node."""
+    return bool(node.required) and not getattr(node, "auto_now", False)
+
+
+def pattern_of(source: str, flags: int = _DEFAULT_FLAGS, end: str = "") -> Schema:
+    """Return the limit that an expression is to texts, none if only Python understands it.
+
+    Python looks for it where texts begin, JSON Schema anywhere.
+
+    :param end: what follows it, as ``$``.
+    """
+    if flags != _DEFAULT_FLAGS or _OF_PYTHON_ALONE.search(source):
+        return {}
+    is_anchored = source.startswith("^") and "|" not in source and not end
+    return {"pattern": source if is_anchored else f"^(?:{source}){end}"}
+
+
+def _words(node: Any) -> Schema:
+    """Return the title and the description that somebody wrote, if somebody did."""
+    words = {
+        "title": node.raw_title if isinstance(node.raw_title, str) else "",
+        "description": node.description or _docstring(type(node)),
+    }
+    return {key: str(value) for key, value in words.items() if value}
+
+
+def _docstring(class_: type) -> str:
+    ours = class_.__module__ in ("colander", "cliquet.resource.schema")
+    return "" if ours else inspect.cleandoc(vars(class_).get("__doc__") or "")
+
+
+def _is_default(node: Any, schema: Schema) -> bool:
+    """Tell whether the value of a node that is missing is one that could be given."""
+    value = node.missing
+    if getattr(node, "auto_now", False) or not _has_type(schema, value):
+        return False
+    if value is None:
+        return True
+    try:
+        node.typ.deserialize(node, value)
+        if node.validator is not None:
+            node.validator(node, value)
+    except Exception:  # validators needn't foresee it
+        return False
+    return True
+
+
+def _has_type(schema: Schema, value: Any) -> bool:
+    """Tell whether a JSON value is of a type that a schema describes."""
+    types = schema.get("type", [])
+    types = types if isinstance(types, list) else [types]
+    type_ = _JSON_TYPES.get(type(value))
+    return type_ in types or (type_ == "integer" and "number" in types)
+
+
+def _allow(schema: Schema, value: Any) -> None:
+    """Let a schema describe a value too."""
+    if type(value) not in _JSON_TYPES:
+        return
+    if "type" in schema and not _has_type(schema, value):
+        types = schema["type"]
+        types = types if isinstance(types, list) else [types]
+        schema["type"] = [*types, _JSON_TYPES[type(value)]]
+    if "enum" in schema and value not in schema["enum"]:
+        schema["enum"] = [*schema["enum"], value]
+
+
+def _forbid_empty(node: Any, schema: Schema) -> None:
+    if isinstance(node.typ, colander.String) and not node.typ.allow_empty:
+        schema["minLength"] = max(1, schema.get("minLength", 0))
+
+
+# Types.
+
+
+@functools.singledispatch
+def _shape(typ: Any, node: Any, side: Side) -> Schema:
+    """Return the schema of a type of Colander; any value, if it is another's."""
+    return {}
+
+
+@_shape.register
+def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
+    if isinstance(node, PermissionsSchema):
+        return _permissions(node)
+    schema: Schema = {
+        "type": "object",
+        "properties": {child.name: side(child) for child in node.children},
+    }
+    if side is accepted:
+        required = [child.name for child in node.children if is_required(child)]
+        schema.update({"required": required} if required else {})
+        schema.update({"additionalProperties": False} if typ.unknown == "raise" else {})
+    return schema
+
+
+def _permissions(node: PermissionsSchema) -> Schema:
+    principals = {"type": "array", "items": {"type": "string"}}
+    if not node.known_permissions:
+        return {"type": "object", "additionalProperties": principals}
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(node.known_permissions, principals),
+        "additionalProperties": False,
+    }
+
+
+@_shape.register
+def _(typ: colander.Sequence, node: Any, side: Side) -> Schema:
+    item = side(node.children[0])
+    schema = {"type": "array", "items": item}
+    if side is accepted and typ.accept_scalar:
+        return {"anyOf": [schema, item]}
+    return schema
+
+
+@_shape.register
+def _(typ: colander.Tuple, node: Any, side: Side) -> Schema:
+    items = [side(child) for child in node.children]
+    return {
+        "type": "array",
+        "prefixItems": items,
+        "minItems": len(items),
+        "maxItems": len(items),
+    }
+
+
+@_shape.register(colander.Set)
+@_shape.register(colander.List)
+def _(typ: Any, node: Any, side: Side) -> Schema:
+    return {"type": "array"}
+
+
+@_shape.register
+def _(typ: colander.String, node: Any, side: Side) -> Schema:
+    return {"type": "string"}
+
+
+@_shape.register
+def _(typ: colander.Integer, node: Any, side: Side) -> Schema:
+    return {"type": "integer"}
+
+
+@_shape.register
+def _(typ: colander.Number, node: Any, side: Side) -> Schema:
+    return {"type": "number"}
+
+
+@_shape.register
+def _(typ: colander.Boolean, node: Any, side: Side) -> Schema:
+    return {"type": "boolean"}
+
+
+@_shape.register
+def _(typ: colander.DateTime, node: Any, side: Side) -> Schema:
+    plain = typ.format is None if side is accepted else typ.default_tzinfo is not None
+    return {"type": "string", **({"format": "date-time"} if plain else {})}
+
+
+@_shape.register
+def _(typ: colander.Date, node: Any, side: Side) -> Schema:
+    plain = typ.format is None or side is answered
+    return {"type": "string", **({"format": "date"} if plain else {})}
+
+
+@_shape.register
+def _(typ: colander.Time, node: Any, side: Side) -> Schema:
+    # Not the format "time" of JSON Schema, which requires a time zone.
+    return {"type": "string", "pattern": _TIME_OF_DAY, "examples": ["12:30:00"]}
+
+
+@_shape.register
+def _(typ: colander.Enum, node: Any, side: Side) -> Schema:
+    return {"enum": list(typ.values) if side is accepted else [e.value for e in typ.enum_cls]}
+
+
+@functools.singledispatch
+def _loosely(typ: Any) -> Schema:
+    """Return what else a type accepts, where no validator refuses it."""
+    return {}
+
+
+@_loosely.register
+def _(typ: colander.Integer) -> Schema:
+    return {"type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,300}$"}
+
+
+@_loosely.register
+def _(typ: colander.Number) -> Schema:
+    return {"type": ["number", "string"], "pattern": r"^[-+]?[0-9]{1,300}(\.[0-9]{1,300})?$"}
+
+
+@_loosely.register
+def _(typ: colander.Boolean) -> Schema:
+    if not typ.true_choices:
+        return {"type": ["boolean", "string"]}
+    texts = [*typ.true_choices, *typ.false_choices]
+    values = [value for value in (True, False) if str(value).lower() in texts]
+    return {"type": ["boolean", "string"], "enum": [*values, *texts]}
+
+
+# Validators.
+
+
+@functools.singledispatch
+def _limits(validator: Any, schema: Schema) -> Schema:
+    """Return the keywords that say what a validator does, none if there are no such ones.
+
+    :param schema: of the type of the node.
+    """
+    return {}
+
+
+@_limits.register
+def _(validator: colander.All, schema: Schema) -> Schema:
+    found = [_limits(each, schema) for each in validator.validators]
+    merged = {key: value for limits in found for key, value in limits.items()}
+    if len(merged) == sum(map(len, found)):
+        return merged
+    return {"allOf": [limits for limits in found if limits]}
+
+
+@_limits.register
+def _(validator: colander.Any, schema: Schema) -> Schema:
+    return {"anyOf": [_limits(each, schema) for each in validator.validators]}
+
+
+@_limits.register
+def _(validator: colander.Length, schema: Schema) -> Schema:
+    what = "Items" if schema.get("type") == "array" else "Length"
+    return _present({f"min{what}": validator.min, f"max{what}": validator.max})
+
+
+@_limits.register
+def _(validator: colander.Range, schema: Schema) -> Schema:
+    limits = {"minimum": validator.min, "maximum": validator.max}
+    numbers = {key: value for key, value in limits.items() if isinstance(value, (int, float))}
+    return _present(numbers)
+
+
+@_limits.register
+def _(validator: colander.OneOf, schema: Schema) -> Schema:
+    return {"enum": list(validator.choices)}
+
+
+@_limits.register
+def _(validator: colander.NoneOf, schema: Schema) -> Schema:
+    return {"not": {"enum": list(validator.forbidden)}}
+
+
+@_limits.register
+def _(validator: colander.ContainsOnly, schema: Schema) -> Schema:
+    return {"items": {**schema.get("items", {}), "enum": list(validator.choices)}}
+
+
+@_limits.register
+def _(validator: colander.Regex, schema: Schema) -> Schema:
+    regex = validator.match_object
+    format_ = _FORMATS.get(regex.pattern)
+    return {"format": format_} if format_ else pattern_of(regex.pattern, regex.flags)
+
+
+_FORMATS = {
+    colander.EMAIL_RE: "email",
+    colander.URL_REGEX: "uri",
+    colander.URI_REGEX: "uri",
+    colander.DATA_URL_REGEX: "uri",
+    colander.UUID_REGEX: "uuid",
+}
+
+
+def _present(limits: Schema) -> Schema:
+    return {key: value for key, value in limits.items() if value is not None}

@@ -1,0 +1,58 @@
+"""Who may call an operation, and how they say who they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.interfaces import IDefaultPermission, ISecurityPolicy
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from cliquet.authorization import DYNAMIC, PRIVATE
+
+Requirement = dict[str, list[str]]
+
+
+def schemes(request: Any) -> dict[str, Any]:
+    """Return the security schemes of the authentication policies, by the name of the policy.
+
+    They are those with which each policy challenges who is unknown (RFC 9110, 11.6.1). A policy
+    that does without is for the application to describe.
+    """
+    policy = request.registry.queryUtility(ISecurityPolicy)
+    found = {}
+    for name, each in getattr(policy, "get_policies", list)():
+        for header, value in each.forget(request) or ():
+            if header.lower() == "www-authenticate":
+                scheme = value.partition(" ")[0].lower()
+                found[name] = {"type": "http", "scheme": scheme}
+    return found
+
+
+class Security:
+    """What permissions mean to clients.
+
+    :param names: of the schemes.
+    """
+
+    def __init__(self, registry: Any, names: list[str]) -> None:
+        self._default = registry.queryUtility(IDefaultPermission)
+        self._requirements: list[Requirement] = [{name: []} for name in names]
+
+    def permission(self, arguments: dict[str, Any]) -> str | None:
+        """Return the permission that a view requires, None if it requires none."""
+        permission: str | None = arguments.get("permission")
+        if permission is None:
+            permission = self._default
+        return None if permission == NO_PERMISSION_REQUIRED else permission
+
+    def requirements(self, permission: str | None) -> list[Requirement]:
+        """Return the ways to be allowed: an empty one is that of anybody."""
+        anybody: list[Requirement] = [{}] if permission in (None, DYNAMIC) else []
+        return [*anybody, *self._requirements]
+
+
+def refusals(permission: str | None) -> tuple[str, ...]:
+    """Return the statuses of the answers to who isn't allowed."""
+    if permission is None:
+        return ()
+    return ("401",) if permission == PRIVATE else ("401", "403")

@@ -1,0 +1,151 @@
+"""What is known of the services of the toolkit itself (protocol, "Utility endpoints", "Batch")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cliquet.openapi.components import JSON, Components
+from cliquet.openapi.operations import Operation, answer
+from cliquet.openapi.schemas import Schema
+from cliquet.settings import integer_or_none
+from cliquet.views.batch import METHODS
+
+TAG = "utility"
+
+_TEXT: Schema = {"type": "string"}
+_OBJECT: Schema = {"type": "object"}
+
+_HELLO: Schema = {
+    "type": "object",
+    "properties": {
+        "project_name": _TEXT,
+        "project_version": _TEXT,
+        "http_api_version": {**_TEXT, "description": "`MAJOR.MINOR`."},
+        "project_docs": _TEXT,
+        "cliquet_protocol_version": _TEXT,
+        "url": {**_TEXT, "description": "The root of the API."},
+        "settings": {**_OBJECT, "description": "Those that clients must know."},
+        "capabilities": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"description": _TEXT, "url": _TEXT},
+            },
+        },
+        "eos": {**_TEXT, "description": "The date when the service ends, if it does."},
+        "user": {
+            "type": "object",
+            "description": "The user, if the request is authenticated.",
+            "properties": {"id": _TEXT},
+        },
+    },
+    "required": [
+        *("project_name", "project_version", "http_api_version", "project_docs"),
+        *("cliquet_protocol_version", "url", "settings", "capabilities"),
+    ],
+}
+
+_HEARTBEAT: Schema = {
+    "type": "object",
+    "description": "Whether each backend is fine; null if it isn't known.",
+    "additionalProperties": {"type": ["boolean", "null"]},
+}
+
+_SUB_REQUEST: Schema = {
+    "type": "object",
+    "description": "A request of the batch. What it lacks comes from `defaults`.",
+    "properties": {
+        "method": {"enum": list(METHODS), "default": "GET"},
+        "path": {
+            "type": "string",
+            "pattern": "^/",
+            "description": "With or without the prefix of the version.",
+        },
+        "headers": {
+            "type": "object",
+            "additionalProperties": _TEXT,
+            "description": "Beside those of the batch itself.",
+        },
+        "body": _OBJECT,
+    },
+}
+
+_SUB_RESPONSE: Schema = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "integer"},
+        "path": _TEXT,
+        "headers": {"type": "object", "additionalProperties": _TEXT},
+        "body": {"description": "A JSON value."},
+    },
+    "required": ["status", "path", "headers", "body"],
+}
+
+
+def _hello(components: Components) -> Operation:
+    return {"responses": {"200": answer(components, "What the service is.", _HELLO)}}
+
+
+def _heartbeat(components: Components) -> Operation:
+    return {
+        "responses": {
+            "200": answer(components, "All backends are fine.", _HEARTBEAT),
+            "503": answer(components, "Some backend isn't.", _HEARTBEAT, "Retry-After"),
+        }
+    }
+
+
+def _lbheartbeat(components: Components) -> Operation:
+    return {"responses": {"200": answer(components, "The process is up.", _OBJECT)}}
+
+
+def _version(components: Components) -> Operation:
+    return {
+        "summary": "Tell what is deployed",
+        "responses": {"200": answer(components, "What was deployed.", _OBJECT)},
+    }
+
+
+def _document(components: Components) -> Operation:
+    found = answer(components, "This document.", _OBJECT)
+    return {"responses": {"200": found, "304": {"description": "There was no change."}}}
+
+
+def _batch(components: Components) -> Operation:
+    limit = integer_or_none(components.settings["batch_max_requests"])
+    requests = {"type": "array", "items": _SUB_REQUEST}
+    payload = {
+        "type": "object",
+        "properties": {
+            "defaults": {**_SUB_REQUEST, "description": "Merged under each of the requests."},
+            "requests": {**requests, **({} if limit is None else {"maxItems": limit})},
+        },
+        "required": ["requests"],
+    }
+    responses = {
+        "type": "object",
+        "properties": {"responses": {"type": "array", "items": _SUB_RESPONSE}},
+        "required": ["responses"],
+    }
+    what = "The answers, in the order of the requests."
+    return {
+        "requestBody": {"content": {JSON: {"schema": payload}}},
+        "responses": {"200": answer(components, what, responses)},
+    }
+
+
+_SERVICES: dict[str, Callable[[Components], Operation]] = {
+    "hello": _hello,
+    "heartbeat": _heartbeat,
+    "lbheartbeat": _lbheartbeat,
+    "__version__": _version,
+    "openapi": _document,
+    "batch": _batch,
+}
+
+
+def operation(service: Any, components: Components) -> Operation:
+    """Return what to add to the operation of a service, nothing if it isn't of the toolkit."""
+    describe = _SERVICES.get(service.name)
+    return {} if describe is None else {"tags": [TAG], **describe(components)}

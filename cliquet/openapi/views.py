@@ -1,0 +1,77 @@
+"""The document, for programs, at ``/__api__``, and a page for people at ``/__api__/``.
+
+The page is Swagger UI, with the files of the folder ``static``, which also has its licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.static import static_view
+
+from cliquet.errors import JSON_TYPE
+from cliquet.openapi.document import make
+from cliquet.service import Service
+from cliquet.utils import json
+from cliquet.utils.http import set_header
+
+#: All that the page may do: load what is beside it, and call the service.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_CACHE_SECONDS = 3600
+
+openapi = Service(name="openapi", path="/__api__", description="OpenAPI document")
+_files = static_view("cliquet.openapi:static", cache_max_age=_CACHE_SECONDS, use_subpath=True)
+
+
+class _Made(NamedTuple):
+    body: bytes
+    etag: str
+
+
+def includeme(config: Any) -> None:
+    """Add the document and the page, and tell clients of them."""
+    config.registry.openapi_document = None
+    config.add_api_capability(
+        "openapi",
+        description="This API is described (OpenAPI 3.1), at a URL relative to this one.",
+        url="__api__",
+    )
+    config.add_cornice_service(openapi)
+    config.add_route("openapi-page", "/__api__/*subpath")
+    config.add_view(
+        get_page,
+        route_name="openapi-page",
+        request_method=("GET", "HEAD"),
+        permission=NO_PERMISSION_REQUIRED,
+    )
+
+
+@openapi.get(permission=NO_PERMISSION_REQUIRED)
+def get_document(request: Any) -> Any:
+    """Return the OpenAPI document of this service."""
+    made = request.registry.openapi_document
+    if made is None:
+        # Made at the first request, when all services are there, and kept.
+        body = json.dumps_bytes(make(request))
+        made = _Made(body, hashlib.sha256(body).hexdigest())
+        request.registry.openapi_document = made
+    response = request.response
+    set_header(response, "Content-Type", JSON_TYPE)
+    set_header(response, "Cache-Control", "no-cache")
+    response.body = made.body
+    response.etag = made.etag
+    response.conditional_response = True
+    return response
+
+
+def get_page(context: Any, request: Any) -> Any:
+    """Return the page, or a file that it needs."""
+    response = _files(context, request)
+    set_header(response, "Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    return response

@@ -1,0 +1,48 @@
+"""Applications that describe themselves."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import webtest
+from openapi_spec_validator import validate
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+KINDS = ("storage", "permission", "cache")
+
+
+@pytest.fixture
+def described(serve):
+    """A function of settings and setup, which returns a valid document of the test application."""
+
+    def describe(settings=None, setup=None, **options):
+        client = serve({"openapi_enabled": "true", **(settings or {})}, setup, **options)
+        document = client.get("/__api__").json
+        validate(document)
+        return document
+
+    return describe
+
+
+@pytest.fixture
+def bookmarks(monkeypatch):
+    """The example application, on the memory engines."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import bookmarks
+
+    settings = {
+        "cliquet.project_name": "bookmarks",
+        "cliquet.userid_hmac_secret": "secret",
+        "cliquet.openapi_enabled": "true",
+        "cliquet.paginate_by": "3",
+        "cliquet.article_create_principals": "system.Authenticated",
+        **{f"cliquet.{kind}_backend": f"cliquet.{kind}.memory" for kind in KINDS},
+    }
+    yield bookmarks.main({}, **settings)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bookmarks"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def bookmarks_document(bookmarks):
+    return webtest.TestApp(bookmarks).get("/v1/__api__").json
