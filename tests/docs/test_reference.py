@@ -12,7 +12,7 @@ from cliquet.errors import ERRORS
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_user_headers
 from tests.docs import sources
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, execute_page
 
 #: What Cliquet tells Cornice, in its settings.
 OF_CORNICE = ("available_languages", "handle_exceptions")
@@ -86,6 +86,34 @@ def test_services_of_the_reference_are_those_of_an_application(tmp_path):
     services = {service.name: service.path for service in app.registry.cornice_services.values()}
     shown = rows("reference/metrics", "Services")
     assert services == dict([cell.replace("bookmark", "spore") for cell in row] for row in shown)
+
+
+BOOKMARKS = """
+from cliquet import resource, schema
+
+
+class BookmarkSchema(schema.ResourceSchema):
+    url = schema.URL()
+
+
+@resource.register()
+class Bookmark(resource.UserResource):
+    mapping = BookmarkSchema()
+"""
+
+
+def test_subscriber_of_the_reference_is_called(serve, tmp_path, monkeypatch, capsys):
+    blocks = []
+    execute_page(DOCS / "reference" / "events.rst", lambda *block: blocks.append(block))
+    ((language, _, text),) = blocks
+    assert language == "python"
+    tmp_path.joinpath("subscribers_of_events.py").write_text(text + BOOKMARKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    client = serve("subscribers_of_events")
+    client.post_json("/bookmarks", {"data": {"url": "https://www.python.org"}})
+    assert re.fullmatch(
+        r"basicauth:[0-9a-f]{64} keeps https://www.python.org\n", capsys.readouterr().out
+    )
 
 
 def documented_settings():
