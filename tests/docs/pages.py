@@ -1,5 +1,6 @@
-"""The blocks of code of a page, each given to what executes it."""
+"""Pages: their blocks of code, each given to what executes it, and their tables."""
 
+import re
 from pathlib import Path
 
 from sybil import Document
@@ -37,3 +38,12 @@ def execute_page(path, execute):
     """
     for example in Document.parse(str(path), CodeBlocks(execute)).examples():
         example.evaluate()
+
+
+def rows(page, heading=None):
+    """The rows of the tables of a page, or of one of its sections: a list of texts for each."""
+    text = DOCS.joinpath(f"{page}.rst").read_text()
+    if heading:
+        text = re.search(rf"^{heading}\n-+\n(.*?)(?=^[^\n]+\n---|\Z)", text, re.M | re.S)[1]
+    cells = [re.split(r"^ +- ", row, flags=re.M) for row in re.split(r"^ +\* - ", text, flags=re.M)]
+    return [[" ".join(cell.split()).strip("`") for cell in row] for row in cells[1:]]

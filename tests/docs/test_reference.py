@@ -12,19 +12,10 @@ from cliquet.errors import ERRORS
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_user_headers
 from tests.docs import sources
-from tests.docs.pages import DOCS, execute_page
+from tests.docs.pages import DOCS, execute_page, rows
 
 #: What Cliquet tells Cornice, in its settings.
 OF_CORNICE = ("available_languages", "handle_exceptions")
-
-
-def rows(page, heading=None):
-    """The rows of the tables of a page, or of one of its sections: a list of texts for each."""
-    text = DOCS.joinpath(f"{page}.rst").read_text()
-    if heading:
-        text = re.search(rf"^{heading}\n-+\n(.*?)(?=^[^\n]+\n---|\Z)", text, re.M | re.S)[1]
-    cells = [re.split(r"^ +- ", row, flags=re.M) for row in re.split(r"^ +\* - ", text, flags=re.M)]
-    return [[" ".join(cell.split()).strip("`") for cell in row] for row in cells[1:]]
 
 
 def test_errors_of_the_reference_are_those_of_the_code():
