@@ -33,6 +33,7 @@ EXTRAS = {
         "gunicorn",
         "httpie",
         "hypothesis",
+        "jsonschema",
         "mypy",
         "openapi-spec-validator",
         # These two carry the servers that the tests start.

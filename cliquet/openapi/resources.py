@@ -28,8 +28,8 @@ class Resource:
         self._service = service
         self._components = components
         self._settings = registry.settings
-        self._id = {"type": "string", **_id_limit(registry.id_generator)}
         self._class = service.resource
+        self._id = {"type": "string", **_id_limit(self._class, registry.id_generator)}
         self._mapping = self._class.mapping
         self._model = self._class.default_model
         self.name: str = service.viewset.get_name(self._class)
@@ -309,9 +309,14 @@ def _is_ours(class_: type) -> bool:
     return class_.__module__.startswith("cliquet.resource")
 
 
-def _id_limit(generator: Any) -> Schema:
+def _id_limit(class_: type, generator: Any) -> Schema:
+    """Return what ids look like, if it is known.
+
+    Resources that have generators of their own set them when they are made.
+    """
+    is_simple = all(_is_ours(each) or "__init__" not in vars(each) for each in class_.__mro__[:-1])
     regexp = getattr(generator, "regexp", None)
-    return pattern_of(regexp) if isinstance(regexp, str) else {}
+    return pattern_of(regexp) if is_simple and isinstance(regexp, str) else {}
 
 
 def _option(mapping: colander.SchemaNode, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Applications that describe themselves."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -11,11 +12,24 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 KINDS = ("storage", "permission", "cache")
 
 
+@pytest.fixture(scope="session")
+def documents():
+    """The document of the test application as it is, once it is made: it takes a second."""
+    return []
+
+
 @pytest.fixture
-def described(serve):
+def described(serve, documents):
     """A function of settings and setup, which returns a valid document of the test application."""
 
     def describe(settings=None, setup=None, **options):
+        if settings or setup or options:
+            return make(settings, setup, **options)
+        if not documents:
+            documents.append(make())
+        return copy.deepcopy(documents[0])
+
+    def make(settings=None, setup=None, **options):
         client = serve({"openapi_enabled": "true", **(settings or {})}, setup, **options)
         document = client.get("/__api__").json
         validate(document)

@@ -211,6 +211,15 @@ def test_id_of_a_generator_without_expression_is_any_text(described):
     assert parameter["schema"] == {"type": "string"}
 
 
+def test_id_of_a_resource_that_may_have_a_generator_of_its_own_is_any_text(described):
+    class Country(UserResource):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+
+    (parameter,) = described(setup=with_resource(Country))["paths"]["/countrys/{id}"]["parameters"]
+    assert parameter["schema"] == {"type": "string"}
+
+
 def test_parts_of_a_nested_path_are_parameters(described):
     setup = with_resource(
         Plant, collection_path="/g/{{garden}}/plants", record_path="/g/{{garden}}/plants/{{id}}"
