@@ -50,6 +50,11 @@ def test_service_says_what_it_is_and_that_it_is_well(alice):
     assert alice.get("/v1/__heartbeat__").json == dict.fromkeys(KINDS, True)
 
 
+def test_service_describes_itself(alice):
+    assert "/score/{game}" in alice.get("/v1/__api__").json["paths"]
+    assert "swagger-ui" in alice.get("/v1/__api__/").text
+
+
 def test_bookmark_tells_the_device_it_was_made_with(alice):
     body = {"data": {"url": "https://www.example.com", "title": "An example", "device": "lie"}}
     made = alice.post_json("/v1/bookmarks", body, headers={"User-Agent": "phone"}, status=201)
