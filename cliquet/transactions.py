@@ -35,15 +35,41 @@ class _Served:
     """
 
     def __init__(self, manager: Any, request: Any) -> None:
-        self.manager = manager
+        self._manager = manager
+        self._request = request
+        self._outer = _served()
+        self._begun = self.transaction()
         # By their owners.
         self.parts: dict[Any, Participant] = {}
-        self.repeatable = request is not None and not is_last_attempt(request)
         # By the same: what they asked to lock, in the attempt before and in this.
         environ = {} if request is None else request.environ
         self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
         self.asked: dict[Any, set[Any]] = {}
         environ[_ASKED] = self.asked
+
+    def transaction(self) -> transaction.Transaction | None:
+        """Return the current transaction; None if the application has ended it."""
+        try:
+            return self._manager.get()
+        except NoTransaction:
+            return None
+
+    def was_ended(self) -> bool:
+        """Tell whether the application has ended the transaction: what it saved then stays."""
+        return self.transaction() is not self._begun
+
+    def is_repeatable(self) -> bool:
+        """Tell whether there may be another attempt."""
+        request = self._request
+        return request is not None and not (is_last_attempt(request) or self.was_ended())
+
+    def settle(self) -> None:
+        """Make this attempt the last one, of the request that this one is sent by too."""
+        environ = {} if self._request is None else self._request.environ
+        if "retry.attempt" in environ:
+            environ["retry.attempts"] = environ["retry.attempt"] + 1
+        if self._outer is not None:
+            self._outer.settle()
 
 
 def _served() -> _Served | None:
@@ -53,16 +79,13 @@ def _served() -> _Served | None:
 def current() -> transaction.Transaction | None:
     """Return the transaction of the request that this thread serves, if any."""
     served = _served()
-    try:
-        return None if served is None else served.manager.get()
-    except NoTransaction:  # the application has ended it
-        return None
+    return None if served is None else served.transaction()
 
 
 def is_repeatable() -> bool:
     """Tell whether this thread serves a request that may run again: it leaves nothing behind."""
     served = _served()
-    return served is not None and served.repeatable
+    return served is not None and served.is_repeatable()
 
 
 def retryable(failure: E) -> E:
@@ -76,12 +99,17 @@ def not_repeatable() -> None:
     """Note that what was just written stays, whatever becomes of the request."""
     served = _served()
     if served is not None:
-        served.repeatable = False
+        served.settle()
 
 
 def runs_again(request: Any) -> bool:
-    """Tell whether the request has failed in a way for which there is another attempt."""
+    """Tell whether the request has failed in a way for which there is another attempt.
+
+    The requests of a batch run again with it.
+    """
     error = getattr(request, "exception", None)
+    while hasattr(request, "parent"):
+        request = request.parent
     return error is not None and is_error_retryable(request, error)
 
 
@@ -99,6 +127,8 @@ class serving:
         _serving.request = self._served
 
     def __exit__(self, *failure: Any) -> None:
+        if self._served.was_ended():
+            self._served.settle()
         _serving.request = self._previous
 
 
@@ -168,7 +198,7 @@ class Participant:
 
     def is_repeatable(self) -> bool:
         """Tell whether the request that this is a part of may run again."""
-        return self._served.repeatable
+        return self._served.is_repeatable()
 
     def to_lock_before(self, name: Any) -> Iterable[Any]:
         """Return what to lock, in this order, before something else.
@@ -205,7 +235,7 @@ class Participant:
     def tpc_vote(self, transaction: Any) -> None:
         self.save()
         self._ended = True
-        self._served.repeatable = False
+        self._served.settle()
 
     def tpc_finish(self, transaction: Any) -> None:
         pass

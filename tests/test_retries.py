@@ -6,8 +6,10 @@ from functools import partial
 from threading import Barrier, BrokenBarrierError, Lock, Thread
 
 import pytest
+import transaction
 from pyramid.exceptions import ConfigurationError
 from pyramid.security import NO_PERMISSION_REQUIRED
+from transaction.interfaces import TransientError
 
 import cliquet
 from cliquet import transactions
@@ -209,17 +211,22 @@ def test_a_batch_runs_again_as_a_whole(build):
     assert statuses == {201: 2, 200: 58}
 
 
-def fail_once(request):
-    """Write, then fail as the database does with a deadlock."""
+def write(request):
     request.registry.storage.create("note", "everybody", {})
+
+
+def fail_once(request, write=write, fail=lambda: BackendError(message="deadlock")):
+    """Write, then fail as the database does with a deadlock."""
+    write(request)
     if request.environ["retry.attempt"] == 0:
-        raise transactions.retryable(BackendError(message="deadlock"))
+        raise transactions.retryable(fail())
     return {}
 
 
-def failing(config):
+def failing(config, **how):
     service = cliquet.Service(name="failing", path="/failing")
-    service.add_view("POST", fail_once, permission=NO_PERMISSION_REQUIRED)
+    view = partial(fail_once, **how)
+    service.add_view("POST", view, permission=NO_PERMISSION_REQUIRED)
     config.add_cornice_service(service)
 
 
@@ -234,3 +241,79 @@ def test_nothing_runs_again_when_each_operation_is_saved_by_itself(build):
     client = build(failing, transaction_per_request="false")
     client.post("/failing", status=503)
     assert client.storage.get_all("note", "everybody")[1] == 1
+
+
+def test_nor_does_it_when_the_application_says_that_it_may(build, engine):
+    """Errors of this class are run again without being marked."""
+    status = 500 if engine == "redis" else 200
+    client = build(partial(failing, fail=TransientError))
+    client.post("/failing", status=status)
+    assert client.storage.get_all("note", "everybody")[1] == 1
+
+
+def grant(request):
+    request.registry.permission.add_principal_to_ace("/notes/1", "read", "alice")
+
+
+def test_what_grants_permissions_that_stay_does_not_run_again(build, engine):
+    build(partial(failing, write=grant)).post("/failing", status=503 if engine == "redis" else 200)
+
+
+def write_and_commit(request):
+    write(request)
+    transaction.commit()
+
+
+def commit(request):
+    """Save what the application has written to a database of its own."""
+    transaction.commit()
+
+
+@pytest.mark.parametrize("how", [write_and_commit, commit])
+@pytest.mark.parametrize("fail, status", [(BackendError, 503), (TransientError, 500)])
+def test_what_the_application_has_committed_does_not_run_again(build, how, fail, status):
+    client = build(partial(failing, write=how, fail=fail))
+    client.post("/failing", status=status)
+    assert client.storage.get_all("note", "everybody")[1] == (how is write_and_commit)
+
+
+def send(request, method="PUT", use_tweens=True):
+    """Send another request, which with tweens has a transaction of its own."""
+    path = "/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1a" if method == "PUT" else "/notes"
+    asked = {"method": method, "path": path, "body": {"data": {}}}
+    subrequest = cliquet.utils.build_request(request, asked)
+    request.invoke_subrequest(subrequest, use_tweens=use_tweens)
+
+
+@pytest.mark.parametrize("use_tweens", [True, False])
+def test_what_has_sent_a_request_that_is_saved_does_not_run_again(build, engine, use_tweens):
+    status = 503 if use_tweens or engine == "redis" else 200
+    client = build(partial(failing, write=partial(send, use_tweens=use_tweens))).user("alice")
+    client.post("/failing", status=status)
+
+
+def test_what_has_sent_a_request_that_only_reads_runs_again(build):
+    client = build(partial(failing, write=partial(send, method="GET"))).user("alice")
+    client.post("/failing", status=200)
+
+
+def test_a_batch_that_runs_again_because_of_one_of_its_requests_is_no_failure(build, caplog):
+    def fail_in_the_first_attempt(request):
+        if request.parent.environ["retry.attempt"] == 0:
+            raise transactions.retryable(BackendError(message="deadlock"))
+        return {}
+
+    def setup(config):
+        service = cliquet.Service(name="part", path="/part")
+        service.add_view("POST", fail_in_the_first_attempt, permission=NO_PERMISSION_REQUIRED)
+        config.add_cornice_service(service)
+
+    (answer,) = build(setup).batch({"method": "POST", "path": "/part"})
+    assert answer["status"] == 200
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_an_error_of_the_application_that_is_run_again_is_no_failure(build, caplog):
+    client = build(partial(failing, write=lambda request: None, fail=lambda: KeyError("busy")))
+    client.post("/failing", status=200)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -162,10 +162,7 @@ def _is_utf8(query: str) -> bool:
 @exception_view_config(context=BackendError)
 def backend_failure(error: Any, request: Any) -> Any:
     """Answer 503: the client may try again, unless the service itself does."""
-    if runs_again(request):
-        logger.info("%s %s runs again: %s", request.method, path_text(request), error)
-    else:
-        _log(error, request)
+    _log(error, request)
     return _unavailable(request, httpexceptions.HTTPServiceUnavailable())
 
 
@@ -184,6 +181,9 @@ def failure(error: Any, request: Any) -> Any:
 
 def _log(error: Any, request: Any) -> None:
     """Log what failed, once: the failure of a sub-request is that of its batch too."""
+    if runs_again(request):
+        logger.info("%s %s runs again: %s", request.method, path_text(request), error)
+        return
     bound_data = getattr(request, "bound_data", {})
     if bound_data.get("logged_error") is not error:
         bound_data["logged_error"] = error

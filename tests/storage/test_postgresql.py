@@ -66,8 +66,8 @@ def manager():
     """The transaction of the first attempt at a request."""
     manager = transaction.TransactionManager(explicit=True)
     request = DummyRequest(environ={"retry.attempt": 0, "retry.attempts": 2})
+    manager.begin()
     with transactions.serving(manager, request):
-        manager.begin()
         yield manager
         manager.abort()
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cliquet import transactions
 from cliquet.permission import (
     BoundPermissions,
     PermissionBase,
@@ -146,6 +147,7 @@ class Permission(PermissionBase):
 
     def _change(self, changes: Iterable[_Change]) -> None:
         self._run(_CHANGE, [text for change in changes for text in (*change, "", "")[:4]])
+        transactions.not_repeatable()
 
     def _run_for(
         self, principals: Iterable[str], script: Script, couples: Iterable[tuple[str, str]]
