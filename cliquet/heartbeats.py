@@ -13,6 +13,7 @@ import transaction
 from pyramid.threadlocal import RequestContext
 
 from cliquet import logs
+from cliquet.utils import forget_variables
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class _Run:
 def _call(name: str, check: Check, request: Any) -> bool | None:
     try:
         return check(request)
-    except Exception:
+    except Exception as error:
+        forget_variables(error)
         logger.exception("The heartbeat of %s failed", name)
         return False
 

@@ -56,6 +56,7 @@ class MemoryTransactions:
         finally:
             if alone:
                 part.save()
+                transactions.not_repeatable()
 
     def lock(self) -> None:
         """Keep others from reading and writing until the request's transaction ends.

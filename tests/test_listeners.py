@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+import traceback
 import uuid
 from contextlib import closing
 
@@ -47,6 +48,8 @@ def test_listener_that_fails_harms_neither_the_request_nor_the_others(serve, ali
     (failure,) = [record for record in caplog.records if "listener" in record.message]
     assert failure.message == "The listener deaf failed on <AfterResourceChanged create /spores>"
     assert failure.exc_info[0] is ZeroDivisionError
+    (_, call) = traceback.walk_tb(failure.exc_info[2])
+    assert call[0].f_locals == {}  # nobody is sent what the request brought
 
 
 @pytest.fixture(scope="module")

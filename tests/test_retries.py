@@ -317,3 +317,11 @@ def test_an_error_of_the_application_that_is_run_again_is_no_failure(build, capl
     client = build(partial(failing, write=lambda request: None, fail=lambda: KeyError("busy")))
     client.post("/failing", status=200)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("engine", apps.ENGINES)
+def test_nor_do_other_engines_repeat_what_they_saved(engine, tmp_path):
+    settings = {**apps.backends(engine, tmp_path), "transaction_per_request": "false"}
+    client = apps.build(Note, settings=settings, setup=failing)
+    client.post("/failing", status=503)
+    assert client.storage.get_all("note", "everybody")[1] == 1

@@ -168,6 +168,8 @@ def test_bottom_of_the_deepest_value_is_looked_at():
             "postgresql://host/base?user=a&password=secret&x=1",
             "postgresql://host/base?user=a&password=***&x=1",
         ),
+        ("postgresql://host?PASSWORD=secret", "postgresql://host?PASSWORD=***"),
+        ("host=a password='sec ret' user=b", "host=a password=*** user=b"),
         ("postgresql://alice@host:5432/base", "postgresql://alice@host:5432/base"),
         ("sqlite:////srv/a:b/file.sqlite", "sqlite:////srv/a:b/file.sqlite"),
         ("", ""),

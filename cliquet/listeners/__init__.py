@@ -9,7 +9,7 @@ from typing import Any
 from cliquet import events
 from cliquet.checks import Problems, invalid, load_module
 from cliquet.settings import load_default_settings
-from cliquet.utils import setting_list
+from cliquet.utils import forget_variables, setting_list
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ def _guarded(name: str, listener: Callable[[Any], Any]) -> Callable[[Any], None]
     def hear(event: Any) -> None:
         try:
             listener(event)
-        except Exception:
+        except Exception as error:
+            forget_variables(error)
             logger.exception("The listener %s failed on %s", name, event)
 
     return hear

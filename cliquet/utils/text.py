@@ -25,7 +25,7 @@ def setting_list(value: Any) -> list[str]:
 
 _PASSWORDS = (
     (re.compile(r"//([^:@/]*):.*@"), r"//\1:***@"),
-    (re.compile(r"(password=)[^&\s]+"), r"\1***"),
+    (re.compile(r"(password=)('[^']*'|[^&\s]+)", re.IGNORECASE), r"\1***"),
 )
 
 

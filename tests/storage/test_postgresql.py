@@ -526,12 +526,27 @@ def test_the_backends_of_an_application_share_the_connections():
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:///file", "postgresql+x://localhost", "postgresql://u:secret@h:p:q/%", "host=a"]
+    "url",
+    [
+        "sqlite:///file",
+        "postgresql+x://localhost",
+        "postgresql://u:secret@h:p:q/%",
+        # What must be %40 or %2F: PostgreSQL would take the end of it for the host or the port.
+        "postgresql://u:x@secret@h/base",
+        "postgresql://u:secret/x@h/base",
+        "host=a",
+    ],
 )
 def test_a_url_of_something_else_is_a_mistake(url):
     with pytest.raises(ConfigurationError, match="storage_url = .*expected postgresql:") as caught:
         make(url)
     assert "secret" not in str(caught.value)
+
+
+def test_the_password_is_not_shown_by_what_has_it():
+    url = "postgresql://u:sec%40ret@h/base?application_name=a@b"
+    client = make(url)._client
+    assert not re.search("sec(@|%40)ret", repr([vars(client), vars(client._of_this_process())]))
 
 
 def test_the_size_of_the_pool_is_an_integer():

@@ -9,6 +9,7 @@ Whatever psycopg2 or the pool raise leaves this module as a
 from __future__ import annotations
 
 import os
+import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,13 @@ DEFAULT_PARAMETERS = {
         " -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
     ),
 }
+
+# In others, libpq takes a part of the password for the host or the port, and tells it.
+_URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@?]*(\?.*)?", re.DOTALL)
+
+_EXPECTED = (
+    "postgresql://user:password@host:port/database, with %40 for @ and %2F for / in a password"
+)
 
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
@@ -347,12 +355,11 @@ def create_from_config(config: Any, prefix: str) -> Client:
 def _parse(settings: Any, key: str) -> dict[str, str]:
     url = str(settings.get(key))
     try:
-        if not url.startswith(("postgresql://", "postgres://")):
+        if not _URL.fullmatch(url):
             raise ValueError
         parameters: dict[str, str] = psycopg2.extensions.parse_dsn(url)
     except (ValueError, psycopg2.Error):
-        expected = "postgresql://user:password@host:port/database"
-        raise invalid(settings, key, expected) from None
+        raise invalid(settings, key, _EXPECTED) from None
     return parameters
 
 

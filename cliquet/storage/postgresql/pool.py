@@ -7,7 +7,6 @@ import select
 import threading
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import psycopg2
@@ -65,7 +64,8 @@ def make_pool(
     :param options: for the class.
     :param parameters: of libpq.
     """
-    pool = poolclass(partial(_connect, parameters), reset_on_return=None, **options)
+    # Not a partial, which would show the password.
+    pool = poolclass(lambda: _connect(parameters), reset_on_return=None, **options)
     event.listen(pool, "checkin", _note_the_time)
     event.listen(pool, "checkout", _test)
     return pool

@@ -83,6 +83,7 @@ class Client:
         if part is None or not self._per_request:
             with self._alone(part) as connection:
                 yield connection
+            transactions.not_repeatable()
             return
         work = part.work
         with self.translated:
