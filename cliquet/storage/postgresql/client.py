@@ -33,7 +33,8 @@ from cliquet.utils import forget_variables
 #: What libpq is told unless the URL says otherwise (``?connect_timeout=10&options=…``). Nothing
 #: hangs: neither a connection to a server that is gone (seconds, but for ``tcp_user_timeout``
 #: in milliseconds), nor a statement, nor waiting for a lock, nor others when a process stops
-#: in the middle of a request. A connection pooler that refuses ``options`` needs ``?options=``.
+#: in the middle of a request. A server that can't end a statement in time is given up a bit later
+#: (see ``watchdog``). A connection pooler that refuses ``options`` needs ``?options=``.
 DEFAULT_PARAMETERS = {
     "connect_timeout": "5",
     "keepalives_idle": "30",

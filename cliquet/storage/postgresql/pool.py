@@ -14,6 +14,8 @@ import psycopg2.extensions
 from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool, QueuePool
 
+from cliquet.storage.postgresql.watchdog import Connection, Cursor, Watchdog, statement_timeout
+
 # How long a connection may be idle, in seconds, before it is tested although nothing was
 # heard from the server: whatever is on the way may have forgotten it.
 _TRUSTED_IDLE = 30.0
@@ -64,16 +66,21 @@ def make_pool(
     :param options: for the class.
     :param parameters: of libpq.
     """
+    timeout = statement_timeout(parameters.get("options", ""))
+    watchdog = Watchdog(timeout) if timeout else None
     # Not a partial, which would show the password.
-    pool = poolclass(lambda: _connect(parameters), reset_on_return=None, **options)
+    pool = poolclass(lambda: _connect(parameters, watchdog), reset_on_return=None, **options)
     event.listen(pool, "checkin", _note_the_time)
     event.listen(pool, "checkout", _test)
     return pool
 
 
-def _connect(parameters: Mapping[str, Any]) -> Any:
-    connection = psycopg2.connect(**parameters)
+def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Any:
+    connection: Any = psycopg2.connect(connection_factory=Connection, **parameters)
     connection.autocommit = True
+    if watchdog is not None:
+        connection.watchdog = watchdog
+        connection.cursor_factory = Cursor
     # JSON as bytes: it is read elsewhere, if at all.
     connection.string_types[_JSON_OID] = psycopg2.extensions.BYTES
     return connection
