@@ -13,7 +13,7 @@ from pyramid.settings import asbool
 
 from cliquet.checks import invalid
 from cliquet.metrics import known_method
-from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.settings import DEFAULT_SETTINGS, Names, find
 
 try:
     import newrelic.agent
@@ -25,13 +25,16 @@ except ImportError:  # pragma: no cover (an optional package, which the tests ha
     ProfilerMiddleware = None  # type: ignore[assignment, misc]
 
 
+_KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
+
+
 def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
     """Return the WSGI application within the middlewares of the settings.
 
-    :param settings: those of ``app`` by default.
+    :param settings: those of ``app`` by default; else what the file tells, with prefixes or
+        without: the environment wins, and the rest is as in ``app``.
     """
-    if settings is None:
-        settings = app.registry.settings
+    settings = _completed(app, settings)
     if settings.get("newrelic_config"):
         require(newrelic, "newrelic_config", "newrelic")
         newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
@@ -44,6 +47,15 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         name: Any = _profile_name  # a function too, which the type forgets
         app = ProfilerMiddleware(app, stream=None, profile_dir=folder, filename_format=name)
     return app
+
+
+def _completed(app: Any, told: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the values of the settings that are for middlewares, by their bare keys."""
+    known = {**DEFAULT_SETTINGS, **app.registry.settings}
+    if told is None:
+        return known
+    names = Names(known["project_name"])
+    return {key: find(told, names, key, known[key]) for key in _KEYS}
 
 
 def name_transactions(config: Any) -> None:

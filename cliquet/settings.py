@@ -300,14 +300,23 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
     defaults = {names.bare(key): value for key, value in default_settings.items()}
     declared_settings(config.registry).update(defaults)
     for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
-        forms = list(names.forms(bare))
-        defined = defined_forms(settings, forms)
-        value = settings[defined[0]] if defined else defaults[bare]
-        for form in forms:
-            value = read_env(form, value)
+        value = find(settings, names, bare, defaults.get(bare))
         if value in ("", None) and bare in _NEVER_EMPTY:
             value = DEFAULT_SETTINGS[bare]
         assign(settings, bare, value)
+
+
+def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> Any:
+    """Return the value that a key has in the environment, or else in any of its forms.
+
+    :raises ValueError: when two forms have different values.
+    """
+    forms = list(names.forms(bare))
+    defined = defined_forms(settings, forms)
+    value = settings[defined[0]] if defined else default
+    for form in forms:
+        value = read_env(form, value)
+    return value
 
 
 def declared_settings(registry: Any) -> set[str]:

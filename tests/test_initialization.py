@@ -275,6 +275,24 @@ def test_application_without_middlewares_is_left_alone(serve):
     assert cliquet.install_middlewares(app, {}) is app
 
 
+@pytest.mark.parametrize(
+    "key", ["profiler_enabled", "cliquet.profiler_enabled", "testapp.profiler_enabled"]
+)
+def test_middlewares_are_installed_by_the_settings_of_the_file(serve, tmp_path, key):
+    """They are what PasteDeploy gives: neither completed nor without prefixes."""
+    settings = {key: "true", "cliquet.profiler_dir": str(tmp_path)}
+    app = serve().app
+    webtest.TestApp(cliquet.install_middlewares(app, settings)).get("/v0/")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_middlewares_are_installed_by_the_environment(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLIQUET_PROFILER_ENABLED", "true")
+    app = serve({"profiler_dir": str(tmp_path)}).app
+    webtest.TestApp(cliquet.install_middlewares(app, {"profiler_enabled": "false"})).get("/v0/")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_profiler_writes_a_profile_of_each_request(serve, tmp_path):
     app = serve().app
     settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path)}
