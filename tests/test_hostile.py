@@ -45,8 +45,8 @@ def client(app):
 
 
 @contextlib.contextmanager
-def in_time(seconds=5):
-    """Fail when the block takes much longer than a second, as on a slow computer it may."""
+def in_time(seconds=60):
+    """Fail when the block takes so long that something is wrong: it is done within a second."""
     start = time.perf_counter()
     yield
     assert time.perf_counter() - start < seconds

@@ -67,7 +67,7 @@ def exactly(value):
     return json.dumps(value, sort_keys=True)
 
 
-@examples(150)
+@examples(50)
 @given(first=values, second=values, key=texts)
 @example(first=[10**30, 1e22, 1e-7], second={"n": 2**64, "x": 1e16}, key="é")
 def test_what_is_accepted_comes_back(app, first, second, key):
@@ -97,7 +97,7 @@ def filter_text(value):
     return quote(json.dumps(value), safe="")
 
 
-@examples(200)
+@examples(66)
 @given(value=st.one_of(st.booleans(), numbers, texts), other=scalars)
 @example(value=2**63 + 1, other=1)
 @example(value=123456789012345678901234567890, other=1.2345678901234568e29)
@@ -120,7 +120,7 @@ def test_what_is_accepted_is_found(app, value, other):
     assert int(total) == len(client.send("GET", "/spores", f"a={text}").data)
 
 
-@examples(150)
+@examples(50)
 @given(value=values)
 @example(value={"n": [1e-7]})
 @example(value=0.1 + 0.2)
@@ -148,7 +148,7 @@ sorts = st.lists(
 )
 
 
-@examples(150)
+@examples(50)
 @given(
     records=st.lists(fields, min_size=2, max_size=12),
     deleted=st.sets(st.integers(0, 11)),
@@ -292,7 +292,7 @@ def in_batch(method, path, query, body, headers):
     return {key: value for key, value in item.items() if value is not None}
 
 
-@examples(250)
+@examples(83)
 @given(script=st.lists(requests, min_size=3, max_size=12), together=st.booleans())
 def test_whatever_is_sent_the_answer_is_of_the_protocol(app, script, together):
     """The client checks it; lists are answered afterwards, whatever was stored."""
@@ -312,7 +312,7 @@ def test_whatever_is_sent_the_answer_is_of_the_protocol(app, script, together):
         assert answer.status in (200, 403)
 
 
-@examples(100)
+@examples(33)
 @given(body=wild_values, requests_=wild_values, defaults=wild_values, item=wild_values)
 def test_batches_of_any_shape(app, body, requests_, defaults, item):
     client = Client(app)
@@ -350,7 +350,7 @@ attempts = st.lists(
 )
 
 
-@examples(150)
+@examples(50)
 @given(granted=st.lists(grants, min_size=1, max_size=4), attempts=attempts)
 def test_a_record_that_is_not_shared_is_not_seen(app, granted, attempts):
     """Whatever Eve sends: no answer has what she may neither read nor write."""

@@ -209,6 +209,7 @@ def reader(tmp_path_factory):
         yield Reader(terminal, server, port)
 
 
+@pytest.mark.xdist_group("tutorial")  # each page goes on where the one before ended
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_the_tutorial_shows_what_one_sees(reader, page):
     reader.read(page)
