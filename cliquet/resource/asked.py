@@ -254,11 +254,12 @@ class Asked:
         )
 
     def _storable(self, record: Record) -> Record:
-        """Return the record, or answer 400 when it holds what can't be kept exactly."""
-        reason = json.unstorable(record)
+        """Return the record in values of JSON, or answer 400 when they can't be kept exactly."""
+        stored: Record = json.plain(record)
+        reason = json.unstorable(stored)
         if reason is not None:
             raise_invalid(self.request, name="data", description=f"data can't be kept: {reason}")
-        return record
+        return stored
 
     # Headers of the answer.
 

@@ -207,7 +207,7 @@ class UserResource(Asked):
         existing = self._find_current()
         self._raise_412_if_modified(existing or self._find_tombstone())
         new = self._with_same_id(self.request.validated["data"])
-        record = self._update(self.process_record(new, old=existing))
+        record = self._update(self._storable(self.process_record(new, old=existing)))
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
@@ -224,7 +224,7 @@ class UserResource(Asked):
         self._raise_412_if_modified(existing)
         changes = self.request.validated.get("data", {})
         updated = self._with_same_id(self.apply_changes(existing, changes))
-        record = self.process_record(updated, old=existing)
+        record = self._storable(self.process_record(updated, old=existing))
         changed = [field for field in changes if _differs(field, existing, record)]
         action = ACTIONS.READ
         if changed or self.force_patch_update:
@@ -310,7 +310,6 @@ class UserResource(Asked):
         return new
 
     def _update(self, record: Record) -> Record:
-        record = self._storable(record)
         try:
             updated: Record = self.model.update_record(record, **self._unique_fields())
         except exceptions.UnicityError as conflict:

@@ -6,9 +6,11 @@ write them: these are left to the standard library.
 
 from __future__ import annotations
 
+import datetime
 import json as stdlib_json
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -84,6 +86,31 @@ def _canonical(value: Any) -> str:
     return stdlib_json.dumps(value, sort_keys=True)
 
 
+def plain(value: Any) -> Any:
+    """Return what a schema made of a JSON value as a JSON value again.
+
+    Decimals become numbers, sets arrays, dates and times texts (ISO 8601). A decimal that no
+    number equals stays one: it can't be stored.
+    """
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(plain, value), key=dumps)
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    return _number(value) if isinstance(value, Decimal) else value
+
+
+def _number(value: Decimal) -> int | float | Decimal:
+    """Return the number of JSON that equals a decimal, or the decimal itself if there is none."""
+    if value.as_tuple().exponent == 0:
+        return int(value)
+    number = float(value)
+    return number if Decimal(repr(number)) == value else value
+
+
 def _loads_exactly(raw: bytes) -> Any:
     try:
         value = stdlib_json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
@@ -137,6 +164,8 @@ def _unstorable_scalar(value: Any) -> str | None:
             return "text with a lone surrogate"
     elif isinstance(value, float) and not math.isfinite(value):
         return "a number that is not finite"
+    elif isinstance(value, Decimal):
+        return "a decimal that no number equals"
     return None
 
 

@@ -309,3 +309,50 @@ def test_path_that_is_not_utf8_is_a_400(alice):
 def test_path_below_a_record_is_a_404(alice):
     note = alice.create("/notes")
     assert alice.get(f"/notes/{note['id']}/x", status=404).json["errno"] == 111
+
+
+class PriceSchema(AnyFields):
+    price = colander.SchemaNode(colander.Decimal(), missing=colander.drop)
+    tags = colander.SchemaNode(colander.Set(), missing=colander.drop)
+    day = colander.SchemaNode(colander.Date(), missing=colander.drop)
+    hour = colander.SchemaNode(colander.Time(), missing=colander.drop)
+    prices = colander.SchemaNode(
+        colander.Sequence(), colander.SchemaNode(colander.Decimal()), missing=colander.drop
+    )
+
+
+class Offer(UserResource):
+    mapping = PriceSchema()
+
+
+@pytest.fixture
+def offers(build):
+    return build(Offer).user("alice")
+
+
+def test_what_a_schema_makes_of_values_is_answered_and_stored_as_json(offers):
+    given = {
+        "price": 2.5,
+        "tags": ["b", "a"],
+        "day": "2026-11-21",
+        "hour": "12:30:00",
+        "prices": [3, "4.25"],
+    }
+    wanted = {**given, "tags": ["a", "b"], "prices": [3, 4.25]}
+    created = offers.create("/offers", given)
+    url = f"/offers/{created['id']}"
+    for answer in (
+        created,
+        offers.get(url).json["data"],
+        offers.patch(url, {"price": "2.50"}).json["data"],
+        offers.put(url, given).json["data"],
+    ):
+        assert {key: answer[key] for key in wanted} == wanted
+    assert offers.patch(url, {"price": 3}).json["data"]["price"] == 3
+
+
+@pytest.mark.parametrize("price", ["0.1234567890123456789", "NaN", "Infinity", "1E+999999999"])
+def test_decimals_that_no_number_equals_are_refused(offers, price):
+    response = offers.post("/offers", {"price": price}, status=400)
+    assert "data can't be kept: a " in response.json["message"]
+    assert offers.list("/offers") == []
