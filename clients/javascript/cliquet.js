@@ -1,0 +1,671 @@
+/**
+ * An offline-first client for the resources of any Cliquet service; cliquet.d.ts tells its types.
+ *
+ * Items of the store are written once and never changed: a page may be closed after any of them, and
+ * two pages may write at once. What a record is follows from the items that are there:
+ *
+ *     {server}{path}|{id}|v|{timestamp}  a version that the server told, or its tombstone (d)
+ *     {server}{path}|{id}|c|{number}     a change made here, on the version `base`
+ *     {server}{path}||m|{timestamp}      all versions up to this one are stored
+ *
+ * A version or a change contains those changes whose numbers are in its `done`: these count no more,
+ * and are removed afterwards. `from` are the versions that a version came of by pushes of ours alone.
+ */
+
+const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronisation
+const BATCH_SIZE = 25; // where the server tells no limit
+
+/** An answer that is no success. */
+export class ResponseError extends Error {
+  constructor({ status, body }) {
+    super(`${status} ${body?.message}`);
+    Object.assign(this, { status, body });
+  }
+}
+
+// Records
+
+const isObject = (value) => typeof value === 'object' && value !== null;
+
+/** Whether two JSON values are equal, in whatever order their keys are. */
+function same(a, b) {
+  if (!isObject(a) || !isObject(b)) return a === b;
+  const keys = Object.keys(a);
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => key in b && same(a[key], b[key]))
+  );
+}
+
+/** The fields in which two records differ, null being one without fields. */
+const differing = (a, b) =>
+  Object.keys({ ...a, ...b }).filter((field) => field !== 'last_modified' && !same(a?.[field], b?.[field]));
+
+/** What the server will read of a record. */
+const plain = (record) => JSON.parse(JSON.stringify({ ...record, last_modified: undefined }));
+
+/** What a change makes of a record, of which it may not have known; null stands for none. */
+function apply(record, { before, after }) {
+  if (!record || !before || !after) return after;
+  const result = { ...record };
+  for (const field of differing(before, after)) {
+    if (field in after) result[field] = after[field];
+    else delete result[field];
+  }
+  return result;
+}
+
+/** One change that does what several do. */
+function net(changes) {
+  const before = changes[0]?.before;
+  return { before, after: changes.reduce(apply, before) };
+}
+
+/** Whether the server has made a change; it may have put a default in a field that is removed. */
+function has(server, { before, after }) {
+  const isMade = (field) =>
+    server && (field in after ? same(server[field], after[field]) : !same(server[field], before[field]));
+  return after ? differing(before, after).every(isMade) : !server;
+}
+
+/** Whether the server has what a change was made on, in the fields that it changes. */
+const suits = (server, { before, after }) =>
+  differing(before, after).every((field) => same(server?.[field], before?.[field]));
+
+/**
+ * The changes to send when the server has the first ones already, for their push succeeded and its
+ * answer was lost; undefined if it has none, or if others have changed the record after that.
+ */
+function unsent({ changes, server }) {
+  for (let count = changes.length; count > 0; count--) {
+    const rest = changes.slice(count);
+    if (has(server, net(changes.slice(0, count))) && suits(server, net(rest))) return rest;
+  }
+}
+
+/** What the items of a record say. */
+function entryOf(id, items) {
+  const done = items.flatMap((item) => item.done ?? []);
+  const [latest] = items
+    .filter((item) => item.record)
+    .sort((a, b) => b.record.last_modified - a.record.last_modified);
+  const timestamp = latest?.record.last_modified ?? 0;
+  const server = latest && !latest.record.deleted ? latest.record : null;
+  const changes = items
+    .filter(({ number }) => number && !done.includes(number))
+    .sort((a, b) => (a.number < b.number ? -1 : 1));
+  const local = changes.reduce(apply, server);
+  const conflict = changes.some(({ base }) => base !== timestamp && !latest?.from?.includes(base));
+  const pending = changes.length > 0 && (conflict || !local !== !server || differing(local, server).length > 0);
+  return { id, items, latest, timestamp, server, changes, local, conflict, pending };
+}
+
+const numbersOf = (changes) => changes.map(({ number }) => number);
+
+/** What stands for a record that the server no longer has, until it tells when it was deleted. */
+const tombstoneOf = ({ id, timestamp }) => ({ id, last_modified: timestamp + 1, deleted: true });
+
+/** The request of a batch that makes the server's record what it is here. */
+function requestOf(path, { id, server, local, timestamp }) {
+  const request = {
+    method: 'DELETE',
+    path: `${path}/${encodeURIComponent(id)}`,
+    headers: server ? { 'If-Match': `"${timestamp}"` } : { 'If-None-Match': '*' },
+  };
+  if (!local) return request;
+  const fields = differing(server, local);
+  // Numbers that JavaScript can't keep exactly stay as they are where only other fields are sent.
+  if (!server || fields.some((field) => !(field in local))) {
+    return { ...request, method: 'PUT', body: { data: plain(local) } };
+  }
+  return { ...request, method: 'PATCH', body: { data: Object.fromEntries(fields.map((field) => [field, local[field]])) } };
+}
+
+// Queries
+
+/** Order values of any type: those of one type together, undefined and null last. */
+function order(a, b) {
+  const [x, y] = [typeof (a ?? undefined), typeof (b ?? undefined)];
+  return x === y ? Number(a > b) - Number(a < b) : x < y ? -1 : 1;
+}
+
+const comparable = (a, b) => a != null && typeof a === typeof b;
+const isOneOf = (value, list) => list.some((item) => same(value ?? null, item));
+
+/** Whether a text matches a pattern in whatever case: `%` is any text, `_` any character. */
+function isLike(text, pattern) {
+  const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%/g, '.*').replace(/_/g, '.');
+  return new RegExp(`^${source}$`, 'isu').test(text ?? '');
+}
+
+const OPERATORS = {
+  $eq: (a, b) => isOneOf(a, [b]),
+  $ne: (a, b) => !isOneOf(a, [b]),
+  $lt: (a, b) => comparable(a, b) && a < b,
+  $lte: (a, b) => comparable(a, b) && a <= b,
+  $gt: (a, b) => comparable(a, b) && a > b,
+  $gte: (a, b) => comparable(a, b) && a >= b,
+  $in: isOneOf,
+  $nin: (a, b) => !isOneOf(a, b),
+  $like: isLike,
+};
+
+/** The conditions that records must meet; a bare value stands for `$eq`. */
+function conditionsOf(filters) {
+  return Object.entries(filters).flatMap(([field, filter]) =>
+    Object.entries(isObject(filter) ? filter : { $eq: filter }).map(([name, operand]) => {
+      if (!Object.hasOwn(OPERATORS, name)) throw new TypeError(`Unknown operator ${name} on ${field}`);
+      return (record) => OPERATORS[name](record[field], operand);
+    }),
+  );
+}
+
+/** The comparison of records that is written as in the protocol, `a,-b`. */
+function comparisonOf(sort) {
+  const fields = sort.split(',').map((text) => [text.replace(/^[-+]/, ''), text.startsWith('-') ? -1 : 1]);
+  return (a, b) => fields.reduce((result, [field, sign]) => result || sign * order(a[field], b[field]), 0);
+}
+
+/** The records at one path of a service. */
+export class Resource {
+  #client;
+  #path;
+  #prefix;
+  #store;
+  #clock = 0;
+  #edits = Promise.resolve();
+  #syncs = Promise.resolve();
+  #listeners = new Set();
+
+  constructor(client, path) {
+    this.#client = client;
+    this.#path = path;
+    this.#prefix = `${client.server}${path}|`;
+    this.#store = client.store;
+  }
+
+  // Reading
+
+  /** The record that the server has; the local one if it was changed, or if it can't be asked for. */
+  async get(id, { signal } = {}) {
+    const entry = await this.#entry(id);
+    if (entry.changes.length) return entry.local;
+    try {
+      const path = `${this.#path}/${encodeURIComponent(id)}`;
+      const headers = entry.server ? { 'If-None-Match': `"${entry.timestamp}"` } : {};
+      const { body } = await this.#client.request('GET', path, { headers, signal, patient: false });
+      if (body) await this.#keep([{ record: body.data }]);
+    } catch (error) {
+      if (error.status === 404) await this.#keep(entry.server ? [{ record: tombstoneOf(entry) }] : []);
+      else if (signal?.aborted || (error.status < 500 && !entry.server)) throw error;
+    }
+    return (await this.#entry(id)).local;
+  }
+
+  /** The local records that match. */
+  async list({ filters = {}, sort = '-last_modified', limit } = {}) {
+    const conditions = conditionsOf(filters);
+    return (await this.#entries())
+      .map(({ local }) => local)
+      .filter((record) => record && conditions.every((holds) => holds(record)))
+      .sort(comparisonOf(sort))
+      .slice(0, limit);
+  }
+
+  filter(filters, options) {
+    return this.list({ ...options, filters });
+  }
+
+  /** What the server doesn't have. */
+  async pending() {
+    return (await this.#changed()).filter(({ pending }) => pending);
+  }
+
+  async conflicts() {
+    return (await this.#changed()).filter(({ conflict }) => conflict);
+  }
+
+  /** Call a function after each change, until the function that is returned is called. */
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // Changing
+
+  create({ id, ...data }) {
+    const after = plain({ id: id ?? crypto.randomUUID(), ...data });
+    // Nobody else makes a record with an id that was made here: what the server has came of this one.
+    return this.#edit(after, false, () => after, id ? null : after);
+  }
+
+  update(data) {
+    return this.#edit(data, true, () => plain(data));
+  }
+
+  patch(id, data) {
+    return this.#edit({ ...data, id }, true, (record) => plain({ ...record, ...data, id }));
+  }
+
+  delete(id) {
+    return this.#edit({ id }, true, () => null);
+  }
+
+  /** End a conflict, or give up changes: with what is there, what was here, or another record. */
+  resolve({ id, local, server, timestamp, changes }, choice) {
+    const after = choice === 'server' ? server : choice === 'client' ? local : choice;
+    // What came after that which the caller has seen remains in conflict.
+    return this.#inTurn(async () =>
+      this.#write({ ...(await this.#entry(id)), timestamp }, server, after && plain({ ...after, id }), numbersOf(changes)),
+    );
+  }
+
+  /** Forget the server's records, for all of them to be read again, and the changes that were not sent. */
+  reset({ keepChanges = false } = {}) {
+    return this.#locked({}, async () => {
+      for (const mark of await this.#marks()) await this.#unmark(mark);
+      for (const key of await this.#keys()) {
+        if (!keepChanges || !key.includes('|c|')) await this.#store.removeItem(key);
+      }
+    });
+  }
+
+  // Synchronising
+
+  /** Pull, push, and pull what came of it. */
+  sync(options = {}) {
+    const run = () => this.#locked(options, (exclusive) => this.#sync(options, exclusive));
+    this.#syncs = this.#syncs.then(run, run);
+    return this.#syncs;
+  }
+
+  #locked({ signal }, action) {
+    const { locks } = this.#client;
+    return locks ? locks.request(`cliquet ${this.#prefix}`, signal ? { signal } : {}, () => action(true)) : action(false);
+  }
+
+  async #sync(options, exclusive) {
+    const result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
+    await this.#pull(options, result);
+    for (let round = 0; round < ROUNDS && (await this.#push(options, result)); round++) {
+      await this.#pull(options, result);
+    }
+    const isUntidy = (keys) => keys.length > 1 || !keys[0].includes('|v|');
+    for (const entry of await this.#entries(isUntidy)) await this.#tidy(entry, exclusive);
+    result.conflicts = await this.conflicts();
+    return result;
+  }
+
+  /** Store what has changed since the last mark. */
+  async #pull({ signal }, result) {
+    const since = Math.max(0, ...(await this.#marks()));
+    let headers = since ? { 'If-None-Match': `"${since}"` } : {};
+    let query = since ? `?_sort=last_modified&_since=${since}` : '?_sort=last_modified';
+    while (query) {
+      const page = await this.#client.request('GET', this.#path + query, { headers, signal }).catch((error) => {
+        if (error.status !== 403) throw error;
+        return error; // of shared records there is none, so far, that this user may read
+      });
+      if (page.status === 304) await this.#mark(since); // alone, if that was interrupted
+      if (page.status !== 200) return;
+      const records = page.body.data;
+      result.pulled += await this.#keep(records.map((record) => ({ record })));
+      const next = page.headers.get('Next-Page');
+      await this.#mark(next ? records.at(-1).last_modified : Number(page.headers.get('ETag').slice(1, -1)));
+      this.#progress('pull', result);
+      query = next && new URL(next).search; // whatever host a proxy makes it name
+      headers = {};
+    }
+  }
+
+  /** Send what can be; tell if there was something. */
+  async #push({ signal, conflict = this.#client.conflict }, result) {
+    const refused = result.errors.map(({ id }) => id);
+    const entries = [];
+    for (const entry of await this.#changed()) {
+      const ready = entry.conflict ? await this.#reconcile(entry, conflict) : entry;
+      if (ready.pending && !ready.conflict && !refused.includes(ready.id)) entries.push(ready);
+    }
+    if (!entries.length) return false;
+    const { settings } = await this.#client.hello({ signal });
+    const size = settings.batch_max_requests ?? BATCH_SIZE;
+    for (let start = 0; start < entries.length; start += size) {
+      await this.#send(entries.slice(start, start + size), result, signal);
+      this.#progress('push', result);
+    }
+    return true;
+  }
+
+  async #reconcile(entry, strategy) {
+    const { id, server, changes } = entry;
+    const rest = unsent(entry);
+    if (rest) await this.#write(entry, server, rest.reduce(apply, server), numbersOf(changes));
+    else {
+      const choice = typeof strategy === 'function' ? await strategy(entry) : strategy;
+      if (choice === undefined) return entry;
+      await this.resolve(entry, choice);
+    }
+    return this.#entry(id);
+  }
+
+  async #send(entries, result, signal) {
+    const requests = entries.map((entry) => requestOf(this.#path, entry));
+    const { body } = await this.#client.request('POST', '/batch', { body: { requests }, signal });
+    const unauthorized = body.responses.find(({ status }) => status === 401);
+    if (unauthorized) throw new ResponseError(unauthorized);
+    for (const [index, answer] of body.responses.entries()) await this.#settle(entries[index], answer, result);
+  }
+
+  /** Store the answer to the push of a record. */
+  async #settle(entry, { status, body }, result) {
+    const isGone = status === 404 && entry.server;
+    if (status === 412 || (isGone && entry.local)) {
+      await this.#keep([{ record: body.details?.existing ?? tombstoneOf(entry) }]);
+    } else if (status < 300 || isGone) {
+      result.pushed++;
+      const record = body.data ?? tombstoneOf(entry);
+      const done = numbersOf(entry.changes);
+      const from = [...(entry.latest?.from ?? []), entry.timestamp];
+      if (record.last_modified > entry.timestamp) await this.#keep([{ record, done, from }]);
+      else await this.#write(entry, entry.server, entry.server, done); // what it made of them is no change
+    } else {
+      result.errors.push({ ...entry, status, body });
+    }
+  }
+
+  #progress(step, { pulled, pushed }) {
+    this.#client.emit('progress', { path: this.#path, step, pulled, pushed });
+  }
+
+  // The store
+
+  async #keys() {
+    return (await this.#store.keys()).filter((key) => key.startsWith(this.#prefix));
+  }
+
+  /** The entries of the ids, or of those whose keys are wanted. */
+  async #entries(isWanted = () => true) {
+    for (;;) {
+      const keysOf = new Map();
+      for (const key of await this.#keys()) {
+        const id = decodeURIComponent(key.slice(this.#prefix.length).split('|')[0]);
+        if (id) keysOf.set(id, [...(keysOf.get(id) ?? []), key]);
+      }
+      const load = async (key) => ({ ...(await this.#store.getItem(key)), key });
+      const entries = await Promise.all(
+        [...keysOf]
+          .filter(([id, keys]) => isWanted(keys, id))
+          .map(async ([id, keys]) => entryOf(id, await Promise.all(keys.map(load)))),
+      );
+      // An item that is gone has been removed meanwhile, after another that contains it was written.
+      if (entries.every(({ items }) => items.every(({ record, number }) => record || number))) return entries;
+    }
+  }
+
+  async #entry(id) {
+    const [entry] = await this.#entries((_, other) => other === id);
+    return entry ?? entryOf(id, []);
+  }
+
+  #changed() {
+    return this.#entries((keys) => keys.some((key) => key.includes('|c|')));
+  }
+
+  #key(id, kind, number) {
+    return `${this.#prefix}${encodeURIComponent(id)}|${kind}|${number}`;
+  }
+
+  async #marks() {
+    const start = this.#key('', 'm', '');
+    return (await this.#keys()).filter((key) => key.startsWith(start)).map((key) => Number(key.slice(start.length)));
+  }
+
+  async #mark(timestamp) {
+    const marks = await this.#marks();
+    if (!marks.includes(timestamp)) await this.#store.setItem(this.#key('', 'm', timestamp), true);
+    for (const mark of marks) if (mark < timestamp) await this.#unmark(mark);
+  }
+
+  #unmark(timestamp) {
+    return this.#store.removeItem(this.#key('', 'm', timestamp));
+  }
+
+  /** Store versions; tell how many are news. */
+  async #keep(versions) {
+    const ids = new Set(versions.map(({ record }) => record.id));
+    const entries = new Map((await this.#entries((_, id) => ids.has(id))).map((entry) => [entry.id, entry]));
+    let count = 0;
+    for (const version of versions) {
+      const { id, last_modified, deleted } = version.record;
+      const { items, local } = entries.get(id) ?? entryOf(id, []);
+      const key = this.#key(id, deleted ? 'd' : 'v', last_modified);
+      const others = items.filter((item) => item.key !== key);
+      if (others.length < items.length && !version.done) continue;
+      await this.#store.setItem(key, version);
+      const entry = entryOf(id, [...others, { ...version, key }]);
+      await this.#tidy(entry);
+      this.#notify(local, entry, 'server');
+      count++;
+    }
+    return count;
+  }
+
+  /**
+   * Remove what counts no more: changes before that which contains them.
+   *
+   * Only under the lock may it be forgotten that the server has no record: another page might store,
+   * in the next moment, a version that it was told before.
+   */
+  async #tidy({ items, latest, changes, pending }, exclusive) {
+    const remaining = pending || !(latest || exclusive) ? changes : [];
+    const removed = items
+      .filter((item) => item.number && !remaining.includes(item))
+      .sort((a, b) => (a.number < b.number ? -1 : 1));
+    removed.push(...items.filter((item) => item.record && item !== latest));
+    if (exclusive && !remaining.length && latest?.record.deleted) removed.push(latest);
+    for (const { key } of removed) await this.#store.removeItem(key);
+  }
+
+  /** Do one edit after the other, in the order of the calls. */
+  #inTurn(action) {
+    const result = this.#edits.then(action);
+    this.#edits = result.catch(() => {});
+    return result;
+  }
+
+  /** Change a record that exists, or doesn't; `last_modified` is of the version that was changed. */
+  #edit({ id, last_modified }, exists, make, before) {
+    return this.#inTurn(async () => {
+      const entry = await this.#entry(id);
+      const { local, timestamp } = entry;
+      if (!local === exists) throw new Error(`${this.#path}/${id} ${exists ? "doesn't exist" : 'exists'}`);
+      const after = make(local);
+      const edited = { ...entry, timestamp: last_modified ?? timestamp };
+      if (!after || differing(local, after).length) await this.#write(edited, before ?? local, after);
+      return after && { ...after, ...(timestamp && { last_modified: timestamp }) };
+    });
+  }
+
+  /** Store a change, with a number above all those of the record. */
+  async #write({ id, items, timestamp, local }, before, after, done) {
+    const numbers = items.map(({ number = '0' }) => Number.parseInt(number, 10) + 1);
+    this.#clock = Math.max(Date.now(), this.#clock + 1, ...numbers);
+    const number = `${this.#clock}.${crypto.randomUUID()}`;
+    const change = { number, base: timestamp, before, after, done };
+    await this.#store.setItem(this.#key(id, 'c', number), change);
+    this.#notify(local, entryOf(id, [...items, change]), 'local');
+  }
+
+  #notify(before, { id, local }, origin) {
+    if (!before === !local && !differing(before, local).length) return;
+    for (const listener of this.#listeners) listener({ id, record: local, origin });
+  }
+}
+
+/** A service, and where its records are kept; tells `progress`, `waiting` and `alert`. */
+export class Client extends EventTarget {
+  #hello;
+  #notBefore = 0;
+  #ended;
+
+  constructor({ server, ...options }) {
+    super();
+    this.server = server.replace(/\/+$/, '');
+    Object.assign(this, {
+      store: new MemoryStore(),
+      auth: () => ({}),
+      retries: 4,
+      delay: 1000, // before the first retry, in milliseconds
+      fetch: globalThis.fetch.bind(globalThis),
+      locks: globalThis.navigator?.locks,
+      ...options,
+    });
+  }
+
+  resource(path) {
+    return new Resource(this, path);
+  }
+
+  /** What the service says of itself, asked once. */
+  async hello({ signal, patient } = {}) {
+    this.#hello ??= await this.#request('GET', `${this.server}/`, { signal, patient });
+    return this.#hello.body;
+  }
+
+  /** The answer of a success, or 304; a request that is not patient fails rather than wait. */
+  async request(method, path, options = {}) {
+    await this.hello(options);
+    const headers = { ...options.headers, ...(await this.auth()) };
+    return this.#request(method, this.#hello.url.replace(/\/$/, '') + path, { ...options, headers });
+  }
+
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  async #request(method, url, { patient = true, signal, headers, body }) {
+    for (let attempt = 0; ; attempt++) {
+      await this.#allowed(patient, signal);
+      try {
+        return await this.#fetch(url, { method, signal, headers, body: body && JSON.stringify(body) });
+      } catch (error) {
+        const mayPass = !error.status || error.status === 429 || error.status >= 500;
+        if (!patient || !mayPass || signal?.aborted || attempt >= this.retries) throw error;
+        // Not all clients at the same moment.
+        await sleep(this.delay * 2 ** attempt * (0.5 + Math.random()), signal);
+      }
+    }
+  }
+
+  /** Wait until the server wants requests. */
+  async #allowed(patient, signal) {
+    signal?.throwIfAborted();
+    if (this.#ended) throw this.#ended;
+    const time = this.#notBefore - Date.now();
+    if (time <= 0) return;
+    if (!patient) throw new Error('The server has asked for a pause');
+    this.emit('waiting', { seconds: time / 1000 });
+    await sleep(time, signal);
+  }
+
+  async #fetch(url, options) {
+    const type = options.body ? { 'Content-Type': 'application/json' } : {};
+    const response = await this.fetch(url, { ...options, cache: 'no-store', headers: { ...options.headers, ...type } });
+    const { status, headers } = response;
+    this.#heed(headers);
+    const body = /json/.test(headers.get('Content-Type')) ? JSON.parse((await response.text()) || 'null') : null;
+    if (response.ok || status === 304) return { status, headers, body, url: response.url };
+    const error = new ResponseError({ status, body });
+    if (status === 410) this.#ended = error;
+    throw error;
+  }
+
+  /** Do as the headers of the protocol ask. */
+  #heed(headers) {
+    for (const name of ['Backoff', 'Retry-After']) {
+      const value = headers.get(name);
+      const time = Date.now() + Number(value) * 1000 || Date.parse(value);
+      this.#notBefore = Math.max(this.#notBefore, time || 0);
+    }
+    const alert = headers.get('Alert');
+    if (alert) this.emit('alert', JSON.parse(alert));
+  }
+}
+
+/** Wait for some milliseconds, or fail when a signal aborts it. */
+function sleep(time, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, time);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+/** Keeps items until the page is closed. */
+export class MemoryStore {
+  #items = new Map();
+
+  async getItem(key) {
+    return structuredClone(this.#items.get(key) ?? null);
+  }
+
+  async setItem(key, value) {
+    this.#items.set(key, structuredClone(value));
+  }
+
+  async removeItem(key) {
+    this.#items.delete(key);
+  }
+
+  async keys() {
+    return [...this.#items.keys()];
+  }
+}
+
+/** Keeps items in a database of the browser. */
+export class IndexedDBStore {
+  #name;
+  #opened;
+
+  constructor(name = 'cliquet') {
+    this.#name = name;
+  }
+
+  async getItem(key) {
+    return (await this.#run('get', key)) ?? null;
+  }
+
+  setItem(key, value) {
+    return this.#run('put', value, key);
+  }
+
+  removeItem(key) {
+    return this.#run('delete', key);
+  }
+
+  keys() {
+    return this.#run('getAllKeys');
+  }
+
+  #open() {
+    const request = indexedDB.open(this.#name);
+    request.onupgradeneeded = () => request.result.createObjectStore('items');
+    return new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  }
+
+  async #run(method, ...operands) {
+    this.#opened ??= this.#open();
+    const transaction = (await this.#opened).transaction('items', method.startsWith('get') ? 'readonly' : 'readwrite');
+    return new Promise((resolve, reject) => {
+      const request = transaction.objectStore('items')[method](...operands);
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  }
+}

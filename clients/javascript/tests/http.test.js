@@ -1,0 +1,139 @@
+/** What the headers and statuses of the protocol make the client do, told by a server of few words. */
+
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Client } from '../cliquet.js';
+
+/** A server that answers the hello, and then, one after the other, `[status, headers, body]`. */
+async function serve(t, answers) {
+  const requests = [];
+  const server = createServer((request, response) => {
+    const isHello = request.url === '/';
+    if (!isHello) requests.push({ time: Date.now(), method: request.method, url: request.url, headers: request.headers });
+    const [status, headers, body] = isHello ? [200, {}, { settings: {} }] : (answers.shift() ?? [200, { ETag: '"5"' }, { data: [] }]);
+    response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
+    response.end(status === 304 ? undefined : JSON.stringify(body ?? {}));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const client = new Client({ server: `http://127.0.0.1:${server.address().port}`, delay: 20, locks: null });
+  return { client, requests, articles: client.resource('/articles') };
+}
+
+const BUSY = [503, {}, { code: 503, errno: 201, message: 'busy' }];
+
+test('failures that may pass are tried again, after delays that grow', async (t) => {
+  const { articles, requests } = await serve(t, [BUSY, BUSY, BUSY]);
+  await articles.sync();
+  assert.equal(requests.length, 4);
+  const [first, second, third] = requests.slice(1).map(({ time }, i) => time - requests[i].time);
+  assert.ok(first >= 9 && second >= 19 && third >= 39, `${first} ${second} ${third}`);
+});
+
+test('after the last attempt, the failure is told', async (t) => {
+  const { articles, requests } = await serve(t, Array(9).fill(BUSY));
+  await assert.rejects(articles.sync(), { status: 503, message: '503 busy' });
+  assert.equal(requests.length, 5);
+});
+
+test('Retry-After is waited for, and told', async (t) => {
+  const { client, articles, requests } = await serve(t, [[503, { 'Retry-After': '1' }]]);
+  const waits = [];
+  client.addEventListener('waiting', ({ detail }) => waits.push(detail.seconds));
+  await articles.sync();
+  assert.ok(requests[1].time - requests[0].time >= 990);
+  assert.ok(waits.length === 1 && waits[0] > 0.8 && waits[0] <= 1, `${waits}`);
+});
+
+test('Retry-After may be a date', async (t) => {
+  const date = new Date(Date.now() + 2000);
+  const { articles, requests } = await serve(t, [[503, { 'Retry-After': date.toUTCString() }]]);
+  await articles.sync();
+  assert.ok(requests[1].time >= Math.floor(date / 1000) * 1000 - 10);
+});
+
+test('Backoff delays the next request, and what need not wait is answered locally', async (t) => {
+  const { articles, requests } = await serve(t, [[200, { ETag: '"5"', Backoff: '1' }, { data: [] }]]);
+  await articles.sync();
+  assert.equal(await articles.get('a'), null);
+  assert.equal(requests.length, 1);
+  await articles.sync();
+  assert.ok(requests[1].time - requests[0].time >= 990);
+});
+
+test('a wait is ended by the signal', async (t) => {
+  const { articles, requests } = await serve(t, [[503, { 'Retry-After': '3600' }]]);
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), 50);
+  await assert.rejects(articles.sync({ signal: controller.signal }), { name: 'AbortError' });
+  await assert.rejects(articles.sync({ signal: AbortSignal.abort() }), { name: 'AbortError' });
+  assert.equal(requests.length, 1);
+});
+
+test('Alert is an event', async (t) => {
+  const alert = { code: 'soft-eol', message: 'It ends.', url: 'https://www.example.com' };
+  const { client, articles } = await serve(t, [[304, { ETag: '"5"', Alert: JSON.stringify(alert) }]]);
+  const alerts = [];
+  client.addEventListener('alert', ({ detail }) => alerts.push(detail));
+  await articles.sync();
+  assert.deepEqual(alerts, [alert]);
+});
+
+test('a service that has ended is asked no more, and the records stay', async (t) => {
+  const { articles, requests } = await serve(t, [[410, {}, { code: 410, errno: 202 }]]);
+  const made = await articles.create({ title: 'Hello' });
+  await assert.rejects(articles.sync(), { status: 410 });
+  await assert.rejects(articles.sync(), { status: 410 });
+  assert.equal(requests.length, 1);
+  assert.deepEqual(await articles.list(), [made]);
+});
+
+test('a failure of the credentials is told at once, with the error of the protocol', async (t) => {
+  const { articles, requests } = await serve(t, [[401, {}, { code: 401, errno: 104, message: 'Please' }]]);
+  await assert.rejects(articles.sync(), { name: 'Error', status: 401, body: { code: 401, errno: 104, message: 'Please' } });
+  assert.equal(requests.length, 1);
+});
+
+test('a failure of the credentials within a batch leaves the changes to be sent', async (t) => {
+  const refused = { status: 401, body: { errno: 104 } };
+  const { articles } = await serve(t, [undefined, [200, {}, { responses: [refused] }]]);
+  await articles.create({ title: 'Hello' });
+  await assert.rejects(articles.sync(), { status: 401 });
+  assert.equal((await articles.pending()).length, 1);
+});
+
+test('the headers of the function are those of each request', async (t) => {
+  const { client, articles, requests } = await serve(t, []);
+  let count = 0;
+  client.auth = async () => ({ Authorization: `Bearer ${++count}` });
+  await articles.sync();
+  await articles.sync();
+  assert.deepEqual(requests.map(({ headers }) => headers.authorization), ['Bearer 1', 'Bearer 2']);
+});
+
+test('only what is new is asked for', async (t) => {
+  const { articles, requests } = await serve(t, [[200, { ETag: '"5"' }, { data: [] }], [304, { ETag: '"5"' }]]);
+  await articles.sync();
+  await articles.sync();
+  assert.deepEqual(requests.map(({ url }) => url), ['/articles?_sort=last_modified', '/articles?_sort=last_modified&_since=5']);
+  assert.deepEqual(requests.map(({ headers }) => headers['if-none-match']), [undefined, '"5"']);
+});
+
+test('a walk that was interrupted goes on from the last page', async (t) => {
+  const record = { id: 'a', last_modified: 3, title: 'Hello' };
+  const page = (next) => [200, { ETag: '"9"', ...next }, { data: [record] }];
+  const next = { 'Next-Page': 'http://elsewhere/v1/articles?_sort=last_modified&_token=x' };
+  const { articles, requests } = await serve(t, [page(next), [400, {}, { message: 'no' }], page({})]);
+  await assert.rejects(articles.sync(), { status: 400 });
+  await articles.sync();
+  assert.deepEqual(requests.map(({ url }) => url.replace('/articles?_sort=last_modified', '')), ['', '&_token=x', '&_since=3']);
+  assert.deepEqual(await articles.list(), [record]);
+});
+
+test('shared records of which none may be read are none', async (t) => {
+  const { articles } = await serve(t, [[403, {}, { errno: 121 }]]);
+  assert.deepEqual(await articles.sync(), { pulled: 0, pushed: 0, conflicts: [], errors: [] });
+});

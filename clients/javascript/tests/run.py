@@ -1,0 +1,62 @@
+"""Run the tests of the JavaScript client, against the example application on each SQL engine.
+
+    .venv/bin/python clients/javascript/tests/run.py [ARGUMENT OF node --test ...]
+
+The servers are those that the tests in Python use; they end with this process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import waitress
+from pyramid.paster import get_appsettings
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
+
+import bookmarks  # noqa: E402
+
+from tests import servers  # noqa: E402
+
+KINDS = ("storage", "permission", "cache")
+# Small, for a few records to need several of them.
+SMALL = {"cliquet.paginate_by": 4, "cliquet.batch_max_requests": 3}
+
+
+@contextmanager
+def serving(engine, url):
+    """Give the URL of the example application on a database."""
+    settings = {**get_appsettings(str(ROOT / "config" / "example.ini")), **SMALL}
+    for kind in KINDS:
+        settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
+        settings[f"cliquet.{kind}_url"] = url
+    app = bookmarks.main({}, **settings)
+    for kind in KINDS:
+        getattr(app.registry, kind).initialize_schema()
+    server = waitress.create_server(app, host="127.0.0.1", port=0)
+    threading.Thread(target=server.run, daemon=True).start()
+    yield f"http://127.0.0.1:{server.effective_port}"
+
+
+def main(arguments):
+    """Return the exit code of the tests."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.postgresql() as postgresql_url,
+        serving("sqlite", f"sqlite:///{folder}/bookmarks.sqlite") as on_sqlite,
+        serving("postgresql", postgresql_url) as on_postgresql,
+    ):
+        urls = {"sqlite": on_sqlite, "postgresql": on_postgresql}
+        env = {**os.environ, "CLIQUET_SERVERS": json.dumps(urls)}
+        return subprocess.run(["node", "--test", *arguments], cwd=HERE.parent, env=env).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+/** What the tests share: servers, users, and pages that may be closed at any moment. */
+
+import { randomUUID } from 'node:crypto';
+import { Client, MemoryStore } from '../cliquet.js';
+
+/** The example application by engine, from run.py. */
+export const SERVERS = JSON.parse(process.env.CLIQUET_SERVERS ?? '{}');
+if (!Object.keys(SERVERS).length) throw new Error('Run the tests with run.py, which starts the servers.');
+
+export const newUser = () => basic(randomUUID());
+export const basic = (user) => ({ Authorization: `Basic ${btoa(`${user}:secret`)}` });
+
+/** A client that gives up at once. */
+export function clientOf(server, user, options) {
+  return new Client({ server, auth: () => user, retries: 0, locks: null, store: new MemoryStore(), ...options });
+}
+
+/** All records, by the server. */
+export async function recordsOf(server, user, path) {
+  const response = await fetch(`${server}/v1${path}?_limit=`, { headers: user });
+  const records = (await response.json()).data;
+  for (let next = response.headers.get('Next-Page'); next; ) {
+    const page = await fetch(next, { headers: user });
+    records.push(...(await page.json()).data);
+    next = page.headers.get('Next-Page');
+  }
+  return records;
+}
+
+/** Numbers that a seed determines (mulberry32). */
+export class Random {
+  #state;
+
+  constructor(seed) {
+    this.#state = seed;
+  }
+
+  /** From 0, below 1. */
+  next() {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  chance(probability) {
+    return this.next() < probability;
+  }
+
+  below(limit) {
+    return Math.floor(this.next() * limit);
+  }
+
+  pick(list) {
+    return list[this.below(list.length)];
+  }
+}
+
+/** The locks of a browser, that its pages share; those of a page that is closed are let go. */
+export class Locks {
+  #tail = Promise.resolve();
+
+  of(page) {
+    return {
+      request: async (name, options, action) => {
+        const previous = this.#tail;
+        let release;
+        this.#tail = new Promise((resolve) => (release = resolve));
+        await previous;
+        try {
+          return await Promise.race([action(), page.closed]);
+        } finally {
+          release();
+        }
+      },
+    };
+  }
+}
+
+const NEVER = new Promise(() => {});
+
+/** A page that is closed when it has used the store and the network so many times. */
+export class Page {
+  #left = Infinity;
+  #random;
+  #close;
+  #begun = [];
+  isClosed = false;
+  failureRate = 0; // of requests
+
+  constructor(server, user, { store, locks, random, ...options }) {
+    this.#random = random;
+    this.closed = new Promise((resolve) => (this.#close = resolve));
+    const operations = ['getItem', 'setItem', 'removeItem', 'keys'];
+    this.client = new Client({
+      server: `${server}/v1`,
+      auth: () => user,
+      delay: 1,
+      retries: 1,
+      store: Object.fromEntries(operations.map((name) => [name, (...args) => this.#use(() => store[name](...args))])),
+      fetch: (...args) => this.#use(() => this.#fetch(...args)),
+      locks: locks?.of(this),
+      ...options,
+    });
+    this.bookmarks = this.client.resource('/bookmarks');
+  }
+
+  closeAfter(operations) {
+    this.#left = operations;
+  }
+
+  /** What an action gives; or undefined when the page is closed before, or it fails. */
+  async attempt(action) {
+    return Promise.race([action(this.bookmarks), this.closed]);
+  }
+
+  async #use(operation) {
+    if (this.isClosed) return NEVER;
+    this.#left--;
+    if (this.#left > 0) return this.#begin(operation);
+    this.isClosed = true;
+    if (this.#random.chance(0.5)) this.#begin(operation); // done, and never known to be
+    await Promise.allSettled(this.#begun);
+    this.#close();
+    return NEVER;
+  }
+
+  #begin(operation) {
+    const result = operation();
+    this.#begun.push(result);
+    return result;
+  }
+
+  async #fetch(url, options) {
+    if (this.#random.chance(this.failureRate)) throw new TypeError('the request is lost');
+    const response = await fetch(url, options);
+    if (this.#random.chance(this.failureRate)) {
+      await response.text();
+      throw new TypeError('the answer is lost');
+    }
+    return response;
+  }
+}

@@ -1,0 +1,269 @@
+/** What a resource does, against the example application on each engine. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import * as cliquet from '../cliquet.js';
+import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
+
+const URL_ = 'https://www.example.com/';
+const OFFLINE = { fetch: () => Promise.reject(new TypeError('fetch failed')) };
+
+/** Two browsers of one user; and a third that has no network, on the store of the first. */
+function twoOf(server, user = newUser()) {
+  const store = new cliquet.MemoryStore();
+  const [mine, offline] = [{ store }, { store, ...OFFLINE }].map((options) => clientOf(server, user, options));
+  const [one, away, other] = [mine, offline, clientOf(server, user)].map((client) => client.resource('/bookmarks'));
+  return { user, one, away, other };
+}
+
+/** A record that both have, then changed by each of them. */
+async function conflicting(server) {
+  const { one, other, ...rest } = twoOf(server);
+  const { id } = await one.create({ url: URL_, title: 'first' });
+  await one.sync();
+  await other.sync();
+  await one.patch(id, { title: 'mine' });
+  await other.patch(id, { title: 'theirs' });
+  await other.sync();
+  return { id, one, other, ...rest };
+}
+
+for (const [engine, server] of Object.entries(SERVERS)) {
+  describe(`on ${engine}`, () => {
+    test('the example of the documentation works as written', async () => {
+      const localforage = new cliquet.MemoryStore();
+      var client = new cliquet.Client({ server, store: localforage, auth: newUser });
+      var articles = client.resource('/articles');
+      const result = await articles.create({ title: 'Hello' });
+      assert.equal((await articles.get(result.id)).title, 'Hello');
+      assert.deepEqual(await articles.filter({ title: { '$eq': 'Hello' } }), [result]);
+      assert.equal((await articles.sync()).pushed, 1);
+      assert.equal((await articles.get(result.id)).title, 'Hello');
+    });
+
+    test('what was done offline is sent, in batches, and others get it page by page', async () => {
+      const { user, away, one, other } = twoOf(server);
+      for (let i = 0; i < 10; i++) await away.create({ url: URL_ + i, title: `${i}` });
+      await assert.rejects(away.sync(), /fetch failed/);
+      assert.equal((await one.sync()).pushed, 10);
+      assert.equal((await other.sync()).pulled, 10);
+      assert.deepEqual(await other.list(), await recordsOf(server, user, '/bookmarks'));
+      assert.deepEqual(await other.list(), await one.list());
+    });
+
+    test('deletions reach the others', async () => {
+      const { one, other } = twoOf(server);
+      const { id } = await one.create({ url: URL_ });
+      await one.sync();
+      await other.sync();
+      await other.delete(id);
+      await other.sync();
+      await one.sync();
+      assert.deepEqual(await one.list(), []);
+      assert.equal(await one.get(id), null);
+    });
+
+    test('a replaced record loses the fields that it no longer has', async () => {
+      const { one } = twoOf(server);
+      const made = await one.create({ url: URL_, title: 'first' });
+      await one.sync();
+      const { title, ...without } = await one.get(made.id);
+      await one.update(without);
+      await one.sync();
+      assert.equal((await one.get(made.id)).title, '');
+    });
+
+    test('get asks the server, and answers the local record without it', async () => {
+      const { one, away, other } = twoOf(server);
+      const { id } = await one.create({ url: URL_, title: 'first' });
+      await one.sync();
+      await other.sync();
+      await other.patch(id, { title: 'second' });
+      await other.sync();
+      assert.equal((await away.get(id)).title, 'first');
+      assert.equal((await one.get(id)).title, 'second');
+      assert.equal((await away.get(id)).title, 'second');
+    });
+
+    test('a conflict is left to the caller, with both versions', async () => {
+      const { id, one } = await conflicting(server);
+      const { conflicts, errors } = await one.sync();
+      assert.deepEqual(errors, []);
+      assert.deepEqual(conflicts.map(({ id, local, server }) => [id, local.title, server.title]), [[id, 'mine', 'theirs']]);
+      await one.resolve(conflicts[0], { ...conflicts[0].server, title: 'both' });
+      assert.deepEqual((await one.sync()).conflicts, []);
+      assert.equal((await one.get(id)).title, 'both');
+    });
+
+    for (const [strategy, title] of [
+      ['server', 'theirs'],
+      ['client', 'mine'],
+      [({ local, server }) => ({ ...server, title: `${server.title}, ${local.title}` }), 'theirs, mine'],
+    ]) {
+      test(`a conflict is ended by ${strategy}`, async () => {
+        const { id, one, other } = await conflicting(server);
+        await one.sync({ conflict: strategy });
+        await other.sync();
+        assert.equal((await other.get(id)).title, title);
+        assert.equal((await one.get(id)).title, title);
+      });
+    }
+
+    test('an edit of a version that is no longer the latest is a conflict', async () => {
+      const { one, other } = twoOf(server);
+      const { id } = await one.create({ url: URL_, title: 'first' });
+      await one.sync();
+      const shown = await one.get(id);
+      await other.sync();
+      await other.patch(id, { title: 'theirs' });
+      await other.sync();
+      await one.sync();
+      await one.update({ ...shown, title: 'mine' });
+      assert.equal((await one.conflicts())[0].server.title, 'theirs');
+    });
+
+    test('what the server refuses is told, and stays to be sent until it is given up', async () => {
+      const { one } = twoOf(server);
+      await one.create({ url: 'no URL' });
+      await one.create({ url: URL_ });
+      const { pushed, errors } = await one.sync();
+      assert.deepEqual([pushed, errors.map(({ status, local }) => [status, local.url])], [1, [[400, 'no URL']]]);
+      await one.resolve(errors[0], 'server');
+      assert.deepEqual(await one.pending(), []);
+      assert.deepEqual((await one.list()).map(({ url }) => url), [URL_]);
+    });
+
+    test('a unique value that is taken is told, with the record that has it', async () => {
+      const { one, other } = twoOf(server);
+      await other.create({ url: URL_ });
+      await other.sync();
+      await one.create({ url: URL_ });
+      const { errors } = await one.sync();
+      assert.deepEqual(errors.map(({ status, body }) => [status, body.details.field]), [[409, 'url']]);
+    });
+
+    test('changes that make no difference are sent once, and no more', async () => {
+      const { one } = twoOf(server);
+      const { id } = await one.create({ url: URL_ });
+      await one.sync();
+      await one.patch(id, { unknown: 'dropped by the schema' });
+      assert.equal((await one.sync()).pushed, 1);
+      assert.deepEqual([await one.pending(), (await one.sync()).pushed], [[], 0]);
+    });
+
+    test('a reset reads everything again, and may keep the changes', async () => {
+      const { one } = twoOf(server);
+      await one.create({ url: URL_ });
+      await one.sync();
+      await one.create({ url: `${URL_}new` });
+      await one.reset({ keepChanges: true });
+      assert.equal((await one.list()).length, 1);
+      await one.sync();
+      assert.equal((await one.list()).length, 2);
+      await one.reset();
+      assert.deepEqual(await one.list(), []);
+    });
+
+    test('subscribers are told of changes made here, and elsewhere', async () => {
+      const { one, other } = twoOf(server);
+      const told = [];
+      const end = one.subscribe(({ record, origin }) => told.push([origin, record?.title]));
+      const { id } = await one.create({ url: URL_, title: 'mine', device: 'node' });
+      await one.sync();
+      await other.sync();
+      await other.patch(id, { title: 'theirs' });
+      await other.sync();
+      await one.sync();
+      await one.delete(id);
+      end();
+      await one.sync();
+      await one.create({ url: URL_, title: 'unheard' });
+      assert.deepEqual(told, [['local', 'mine'], ['server', 'theirs'], ['local', undefined]]);
+    });
+
+    test('progress is told', async () => {
+      const client = clientOf(server, newUser());
+      const steps = [];
+      client.addEventListener('progress', ({ detail: { step, pushed } }) => steps.push([step, pushed]));
+      const bookmarks = client.resource('/bookmarks');
+      for (let i = 0; i < 5; i++) await bookmarks.create({ url: URL_ + i });
+      await bookmarks.sync();
+      assert.deepEqual(steps.slice(0, 3), [['pull', 0], ['push', 3], ['push', 5]]);
+    });
+  });
+}
+
+describe('local records', () => {
+  const records = [
+    { id: 'a', n: 1, title: 'Hello world', tags: ['x'] },
+    { id: 'b', n: 2, title: 'hello', tags: [] },
+    { id: 'c', n: 10, title: '100% (a.b)' },
+    { id: 'd', title: null },
+  ];
+  const cases = [
+    [{ n: { $eq: 1 } }, 'a'],
+    [{ n: 2 }, 'b'],
+    [{ tags: { $eq: ['x'] } }, 'a'],
+    [{ title: null }, 'd'],
+    [{ n: { $ne: 1 } }, 'bcd'],
+    [{ n: { $lt: 10 } }, 'ab'],
+    [{ n: { $lte: 2 } }, 'ab'],
+    [{ n: { $gt: 1 } }, 'bc'],
+    [{ n: { $gte: 2, $lt: 10 } }, 'b'],
+    [{ n: { $gt: '1' } }, ''],
+    [{ n: { $in: [1, 10] } }, 'ac'],
+    [{ n: { $nin: [1, 10] } }, 'bd'],
+    [{ title: { $like: 'hello%' } }, 'ab'],
+    [{ title: { $like: 'HELL_' } }, 'b'],
+    [{ title: { $like: '100% (a.b)' } }, 'c'],
+    [{ title: { $like: '100% (axb)' } }, ''],
+  ];
+
+  async function articles() {
+    const resource = new cliquet.Client({ server: 'http://127.0.0.1', ...OFFLINE }).resource('/articles');
+    for (const record of records) await resource.create(record);
+    return resource;
+  }
+
+  for (const [filters, expected] of cases) {
+    test(`are found by ${JSON.stringify(filters)}`, async () => {
+      const found = await (await articles()).filter(filters, { sort: 'id' });
+      assert.equal(found.map(({ id }) => id).join(''), expected);
+    });
+  }
+
+  test('are sorted, nothing last, and limited', async () => {
+    const resource = await articles();
+    const idsOf = async (query) => (await resource.list(query)).map(({ id }) => id).join('');
+    assert.equal(await idsOf({ sort: 'n' }), 'abcd');
+    assert.equal(await idsOf({ sort: '-n,id' }), 'dcba');
+    assert.equal(await idsOf({ sort: 'n', limit: 2 }), 'ab');
+  });
+
+  test('are not found by an operator that nobody knows', async () => {
+    await assert.rejects((await articles()).filter({ n: { $near: 1 } }), /Unknown operator \$near on n/);
+  });
+
+  test('are there or not, for those who change them', async () => {
+    const resource = await articles();
+    await assert.rejects(resource.create({ id: 'a' }), /exists/);
+    for (const change of [resource.update({ id: 'z' }), resource.patch('z', {}), resource.delete('z')]) {
+      await assert.rejects(change, /\/articles\/z doesn't exist/);
+    }
+  });
+
+  test('are changed in the order of the calls', async () => {
+    const resource = await articles();
+    await Promise.all([1, 2, 3].map((n) => resource.patch('a', { n })));
+    const [record] = await resource.filter({ id: 'a' });
+    assert.equal(record.n, 3);
+  });
+});
+
+test('without its comments and indentation, the module is at most 6.5 kB compressed', async () => {
+  const source = await readFile(new URL('../cliquet.js', import.meta.url), 'utf8');
+  const code = source.replace(/\/\*\*.*?\*\//gs, '').replace(/(^|\s)\/\/ .*$/gm, '').replace(/\n\s*/g, '\n');
+  assert.ok(gzipSync(code, { level: 9 }).length <= 6500);
+});
