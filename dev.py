@@ -42,6 +42,8 @@ CHECKS = {
     "Types": ("mypy",),
     "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
 }
+JAVASCRIPT_TESTS = str(Path("clients", "javascript", "tests", "run.py"))
+OLDEST_NODE = 20
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # In two processes, each with databases of its own: most tests wait for something.
 IN_PARALLEL = ("--numprocesses=2", "--dist=loadgroup")
@@ -220,6 +222,7 @@ def test(arguments: list[str]) -> int:
     if not arguments:
         for what, command in CHECKS.items():
             run(what, PYTHON, "-m", *command, env=env)
+        test_javascript(env)
     announce("Tests")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
@@ -231,6 +234,23 @@ def test(arguments: list[str]) -> int:
         announce(f"pytest ended with code {code}, without a failed test: see above.")
     print(f"{passed} passed" + (f", {failed} failed" if failed else ""))
     return code
+
+
+def test_javascript(env: Mapping[str, str]) -> None:
+    """Test the JavaScript client where there is a Node that is recent enough."""
+    if node_version() >= OLDEST_NODE:
+        run("JavaScript client", PYTHON, JAVASCRIPT_TESTS, env=env)
+    else:
+        announce(f"JavaScript client: left out, for there is no Node {OLDEST_NODE} or later")
+
+
+def node_version() -> int:
+    """Return the major version of Node, 0 without it."""
+    node = shutil.which("node")
+    if node is None:
+        return 0
+    told = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True).stdout
+    return int(told.removeprefix("v").partition(".")[0])
 
 
 def count(report: Path) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,45 @@ def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch
     assert "'CLIQUET_TEST_REDIS_URL'" in seen
     assert "READONLY" not in seen
     assert "CLIQUET_STORAGE_URL" not in seen
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A function that puts a Node of some version in the place of others."""
+
+    def node(version):
+        program = tmp_path / "node"
+        program.write_text(f"#!/bin/sh\necho {version}\n")
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return node
+
+
+@pytest.mark.parametrize("version, major", [("v20.0.0", 20), ("v18.20.4", 18)])
+def test_version_of_node_is_asked_for(dev, node, version, major):
+    node(version)
+    assert dev.node_version() == major
+
+
+@pytest.mark.parametrize("version", [None, "v18.20.4"])
+def test_tests_of_the_javascript_client_are_left_out_without_node(dev, node, version, capsys):
+    if version:
+        node(version)
+    dev.test_javascript({})
+    told = "==> JavaScript client: left out, for there is no Node 20 or later\n"
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_tests_of_the_javascript_client_are_run(dev, node, tmp_path, monkeypatch, code):
+    node("v20.0.0")
+    (tmp_path / "run.py").write_text(f"import sys\nsys.exit({code})")
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    monkeypatch.setattr(dev, "JAVASCRIPT_TESTS", "run.py")
+    with pytest.raises(dev.Failure) if code else nullcontext():
+        dev.test_javascript({})
 
 
 def test_busy_port_is_told(dev):
