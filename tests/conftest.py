@@ -5,11 +5,16 @@ import os
 import pytest
 import structlog
 import webtest
+from hypothesis import settings
 
 from cliquet.settings import SETTINGS
 from cliquet.storage.postgresql import client as postgresql_client
 from cliquet.testing import get_request_class, get_user_headers
 from tests import servers, testapp
+
+# The same examples each time, however slow the computer is.
+settings.register_profile("tests", derandomize=True, database=None, deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -331,12 +331,14 @@ def _(validator: colander.ContainsOnly, schema: Schema) -> Schema:
 @_limits.register
 def _(validator: colander.Regex, schema: Schema) -> Schema:
     regex = validator.match_object
+    pattern = pattern_of(regex.pattern, regex.flags)
+    if regex.pattern == colander.EMAIL_RE:  # the format alone says little
+        return {"format": "email", **pattern}
     format_ = _FORMATS.get(regex.pattern)
-    return {"format": format_} if format_ else pattern_of(regex.pattern, regex.flags)
+    return {"format": format_} if format_ else pattern
 
 
 _FORMATS = {
-    colander.EMAIL_RE: "email",
     colander.URL_REGEX: "uri",
     colander.URI_REGEX: "uri",
     colander.DATA_URL_REGEX: "uri",

@@ -190,6 +190,7 @@ def test_schema_of_requests_describes_what_is_usual(name, value):
         ("permissions", {"other": []}),
         ("timestamp that is given", None),
         ("e-mail", "abc"),
+        ("e-mail", "@"),
     ],
 )
 def test_schema_of_requests_does_not_describe_what_is_refused(name, value):
