@@ -119,7 +119,8 @@ function requestOf(path, { id, server, local, timestamp }) {
   if (!server || fields.some((field) => !(field in local))) {
     return { ...request, method: 'PUT', body: { data: plain(local) } };
   }
-  return { ...request, method: 'PATCH', body: { data: Object.fromEntries(fields.map((field) => [field, local[field]])) } };
+  const data = Object.fromEntries(fields.map((field) => [field, local[field]]));
+  return { ...request, method: 'PATCH', body: { data } };
 }
 
 // Queries
@@ -256,9 +257,10 @@ export class Resource {
   resolve({ id, local, server, timestamp, changes }, choice) {
     const after = choice === 'server' ? server : choice === 'client' ? local : choice;
     // What came after that which the caller has seen remains in conflict.
-    return this.#inTurn(async () =>
-      this.#write({ ...(await this.#entry(id)), timestamp }, server, after && plain({ ...after, id }), numbersOf(changes)),
-    );
+    return this.#inTurn(async () => {
+      const entry = { ...(await this.#entry(id)), timestamp };
+      await this.#write(entry, server, after && plain({ ...after, id }), numbersOf(changes));
+    });
   }
 
   /** Forget the server's records, for all of them to be read again, and the changes that were not sent. */
@@ -282,7 +284,8 @@ export class Resource {
 
   #locked({ signal }, action) {
     const { locks } = this.#client;
-    return locks ? locks.request(`cliquet ${this.#prefix}`, signal ? { signal } : {}, () => action(true)) : action(false);
+    if (!locks) return action(false);
+    return locks.request(`cliquet ${this.#prefix}`, signal ? { signal } : {}, () => action(true));
   }
 
   async #sync(options, exclusive) {

@@ -1,0 +1,174 @@
+/** What others do at one moment of a synchronisation: the histories meet these by chance alone. */
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { MemoryStore } from '../cliquet.js';
+import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
+
+const BOOKMARK = { url: 'https://www.example.com/', title: 'first', device: 'told by the server' };
+
+/** Two browsers of one user; what happens `before` and `after` the requests of the first one. */
+function twoOf(server) {
+  const user = newUser();
+  const store = new MemoryStore();
+  const hooks = {};
+  const hooked = async (url, options) => {
+    const kind = options.method === 'POST' ? 'push' : url.includes('_sort') ? 'pull' : 'hello';
+    await hooks.before?.(kind);
+    const response = await fetch(url, options);
+    await hooks.after?.(kind);
+    return response;
+  };
+  const slow = {
+    getItem: (key) => store.getItem(key),
+    setItem: (key, value) => store.setItem(key, value),
+    removeItem: (key) => store.removeItem(key),
+    keys: async () => {
+      const keys = await store.keys();
+      await hooks.after?.('keys');
+      return keys;
+    },
+  };
+  const [one, tab, other] = [{ store: slow, fetch: hooked }, { store }, {}].map((options) =>
+    clientOf(server, user, options).resource('/bookmarks'),
+  );
+  return { user, store, hooks, one, tab, other };
+}
+
+/** A hook that acts once, on the first request of a kind. */
+function once(kind, action) {
+  let isDone = false;
+  return async (each) => {
+    if (each !== kind || isDone) return;
+    isDone = true;
+    await action();
+  };
+}
+
+const lost = () => {
+  throw new TypeError('the answer is lost');
+};
+
+/** A record that both browsers have. */
+async function sharing(server) {
+  const two = twoOf(server);
+  const { id } = await two.one.create(BOOKMARK);
+  await two.one.sync();
+  await two.other.sync();
+  return { id, ...two };
+}
+
+for (const [engine, server] of Object.entries(SERVERS)) {
+  describe(`on ${engine}`, () => {
+    test('what others change between pull and push is not overwritten', async () => {
+      for (const edit of ['patch', 'delete']) {
+        const { id, hooks, one, other } = await sharing(server);
+        await one[edit](id, { title: 'mine' });
+        hooks.before = once('push', async () => {
+          await other.patch(id, { title: 'theirs' });
+          await other.sync();
+        });
+        const { conflicts, pushed } = await one.sync();
+        assert.deepEqual([pushed, conflicts.map(({ server }) => server.title)], [0, ['theirs']]);
+      }
+    });
+
+    test('what others delete between pull and push stays deleted', async () => {
+      const { id, hooks, one, other } = await sharing(server);
+      await one.patch(id, { title: 'mine' });
+      hooks.before = once('push', async () => {
+        await other.delete(id);
+        await other.sync();
+      });
+      const { conflicts, errors } = await one.sync();
+      assert.deepEqual([errors, conflicts.map(({ server }) => server)], [[], [null]]);
+    });
+
+    test('what both delete is no conflict', async () => {
+      const { id, hooks, one, other } = await sharing(server);
+      await one.delete(id);
+      hooks.before = once('push', async () => {
+        await other.delete(id);
+        await other.sync();
+      });
+      const { conflicts, errors } = await one.sync();
+      assert.deepEqual([errors, conflicts, await one.pending()], [[], [], []]);
+    });
+
+    test('a push whose answer is lost is no conflict', async () => {
+      const { user, hooks, one } = twoOf(server);
+      const { id } = await one.create(BOOKMARK);
+      for (const change of [{}, { title: 'second' }, { title: 'third' }]) {
+        if (change.title) await one.patch(id, change);
+        hooks.after = once('push', lost);
+        await assert.rejects(one.sync(), /lost/);
+        assert.deepEqual((await one.sync()).conflicts, []);
+        assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
+      }
+    });
+
+    test('an edit that follows a push whose answer is lost is sent', async () => {
+      const { id, user, hooks, one } = await sharing(server);
+      await one.patch(id, { title: 'second' });
+      hooks.after = once('push', lost);
+      await assert.rejects(one.sync(), /lost/);
+      await one.patch(id, { title: 'third' });
+      assert.deepEqual((await one.sync()).conflicts, []);
+      assert.equal((await recordsOf(server, user, '/bookmarks'))[0].title, 'third');
+    });
+
+    test('an edit that follows a lost answer, and an edit of others, is a conflict', async () => {
+      const { id, hooks, one, other } = await sharing(server);
+      await one.patch(id, { title: 'second' });
+      hooks.after = once('push', lost);
+      await assert.rejects(one.sync(), /lost/);
+      await one.patch(id, { title: 'mine' });
+      await other.sync();
+      await other.patch(id, { title: 'theirs' });
+      await other.sync();
+      assert.deepEqual((await one.sync()).conflicts.map(({ local }) => local.title), ['mine']);
+    });
+
+    test('an edit during a push is sent after it, and is no conflict', async () => {
+      const { id, user, hooks, one } = await sharing(server);
+      await one.patch(id, { title: 'second' });
+      hooks.before = once('push', () => one.patch(id, { title: 'third' }));
+      const { conflicts, pushed } = await one.sync();
+      assert.deepEqual([pushed, conflicts], [2, []]);
+      assert.equal((await recordsOf(server, user, '/bookmarks'))[0].title, 'third');
+    });
+
+    test('a page that was told of a record before its deletion does not bring it back', async () => {
+      const { one, tab, other, hooks } = twoOf(server);
+      const { id } = await other.create(BOOKMARK);
+      await other.sync();
+      await tab.sync();
+      await other.patch(id, { title: 'second' });
+      await other.sync();
+      hooks.after = once('pull', async () => {
+        await other.delete(id);
+        await other.sync();
+        await tab.sync();
+      });
+      await one.sync();
+      assert.deepEqual([await one.list(), await tab.list()], [[], []]);
+    });
+
+    test('what another page removes while it is read is read again', async () => {
+      const { id, hooks, one, tab } = await sharing(server);
+      await tab.patch(id, { title: 'second' });
+      hooks.after = once('keys', () => tab.sync());
+      assert.deepEqual((await one.list()).map(({ title }) => title), ['second']);
+    });
+
+    test('two pages that push the same changes send them once', async () => {
+      const { id, user, hooks, one, tab } = await sharing(server);
+      await one.create({ ...BOOKMARK, url: 'https://www.example.com/2' });
+      await one.patch(id, { title: 'second' });
+      hooks.before = once('push', () => tab.sync());
+      assert.deepEqual((await one.sync()).conflicts, []);
+      assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
+      assert.deepEqual(await tab.pending(), []);
+    });
+  });
+}
