@@ -130,7 +130,24 @@ def shared_url():
     return server.url().rpartition("/")[0]
 
 
+@functools.cache
 def database_url(number):
     """The URL of a database of the tests: each of two processes of pytest has its own eight."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return f"{shared_url()}/{number + 8 * worker}"
+    url = f"{shared_url()}/{number + 8 * worker}"
+    if os.environ.get("CLIQUET_TEST_REDIS_URL"):
+        _claim(url)
+    return url
+
+
+def _claim(url):
+    """Make sure that nobody else uses a database, which is emptied in the end."""
+    with redis.Redis.from_url(url) as client:
+        if client.dbsize():
+            pytest.exit(f"{url} is not empty: the tests would delete what is there", 2)
+    atexit.register(_empty, url)
+
+
+def _empty(url):
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
