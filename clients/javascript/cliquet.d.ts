@@ -24,6 +24,8 @@ export interface Pending<T> {
   timestamp: number;
   /** Whether the server has a version that the changes weren't made on. */
   conflict: boolean;
+  /** What `resolve()` needs of it. */
+  readonly changes: readonly unknown[];
 }
 
 /** A change that the server refuses, with its status and body; it stays pending. */
