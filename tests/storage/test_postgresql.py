@@ -138,6 +138,22 @@ def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, sta
     assert len(statements) == 3
 
 
+def test_a_collection_whose_first_record_is_written_meanwhile_is_not_told_to_be_empty(
+    storage, monkeypatch
+):
+    """Who kept the timestamp of that record with an empty list would never hear of it."""
+    timestamp, records = storage._timestamp, []
+
+    def timestamp_after_a_write(collection):
+        records.append(storage.create(*PLACE, {"title": "first"}))
+        return timestamp(collection)
+
+    monkeypatch.setattr(storage, "_timestamp", timestamp_after_a_write)
+    page = storage.get_page(*PLACE)
+    assert page.records == records
+    assert page.timestamp == records[0]["last_modified"]
+
+
 def plan(client, sql):
     return "\n".join(row[0] for row in client.apart(f"EXPLAIN {sql.text}", sql.parameters))
 

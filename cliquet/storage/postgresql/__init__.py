@@ -244,10 +244,14 @@ class Storage(Engine):
             yield (parent_id, collection_id), count
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
-        names = _names(collection)
-        rows = self._client.read(*conditions.page(names, asked))
+        sql = conditions.page(_names(collection), asked)
+        rows, known = self._client.read(*sql), 0
+        if not rows and timed:
+            # Somebody may write now: the records may not be older than the timestamp.
+            known = self._timestamp(collection)
+            rows = self._client.read(*sql)
         if not rows:
-            return Page([], 0, self._timestamp(collection) if timed else 0)
+            return Page([], 0, known)
         number, timestamp, total = rows[0][3:]
         found = [] if rows[0][0] is None else [row[:3] for row in rows]
         if asked.filters or asked.span != ALWAYS:
