@@ -79,7 +79,7 @@ class Endpoint:
         self._filters = arguments["filters"]
         self._error_handler = arguments["error_handler"]
         self._permission = arguments.get("permission")
-        self._view: Any = view if callable(view) else _method(view, arguments["klass"])
+        self._view: Any = view if callable(view) else _method(view)
         self._class: Any = None if callable(view) else arguments["klass"]
         self._with_context = hasattr(service, "factory")
         self._renderer = RendererHelper(arguments["renderer"], config.package, config.registry)
@@ -172,7 +172,7 @@ def _cancelling(response: Any) -> Any:
     return response
 
 
-def _method(name: Any, class_: Any) -> Callable[[Any], Any]:
+def _method(name: Any) -> Callable[[Any], Any]:
     """Return a function that calls a method of an object; Cornice may have bound it to a class."""
     if isinstance(name, str):
         return methodcaller(name.lower())

@@ -37,7 +37,8 @@ class _Served:
     def __init__(self, manager: Any, request: Any) -> None:
         self._manager = manager
         self._request = request
-        self._outer = _served()
+        #: That of the request which sends this one, if another one does.
+        self.outer = _served()
         self._begun = self.transaction()
         # By their owners.
         self.parts: dict[Any, Participant] = {}
@@ -68,8 +69,8 @@ class _Served:
         environ = {} if self._request is None else self._request.environ
         if "retry.attempt" in environ:
             environ["retry.attempts"] = environ["retry.attempt"] + 1
-        if self._outer is not None:
-            self._outer.settle()
+        if self.outer is not None:
+            self.outer.settle()
 
 
 def _served() -> _Served | None:
@@ -123,13 +124,12 @@ class serving:
         self._served = _Served(manager, request)
 
     def __enter__(self) -> None:
-        self._previous = _served()
         _serving.request = self._served
 
     def __exit__(self, *failure: Any) -> None:
         if self._served.was_ended():
             self._served.settle()
-        _serving.request = self._previous
+        _serving.request = self._served.outer
 
 
 def request_manager(request: Any) -> Any:

@@ -8,13 +8,14 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.servers import free_port
 
 try:
     import redis
@@ -38,12 +39,6 @@ def binary():
     return found and Path(found)
 
 
-def _free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 class Server:
     """A server that ends with this process, and keeps nothing unless the options say so.
 
@@ -62,7 +57,7 @@ class Server:
         if os.getuid() == 0:
             self._as_nobody = {"user": "nobody", "group": "nogroup", "extra_groups": []}
             shutil.chown(self.folder, "nobody", "nogroup")
-        self.port = _free_port()
+        self.port = free_port()
         self._options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
         self._options.update(options)
         self._process = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyramid.settings import asbool
 
+from cliquet.kinds import parse_date
 from cliquet.scripts.terminal import FAILED, MISUSED, Mistake, Progress
 from cliquet.storage import Deleted, StorageBase
 from cliquet.utils import msec_time
@@ -67,8 +68,7 @@ def _timestamp(text: str) -> int:
         return msec_time() - int(age[1]) * _MILLISECONDS[age[2]]
     if _TIMESTAMP.fullmatch(text):
         return int(text)
-    date = datetime.fromisoformat(text)
-    return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(parse_date(text).timestamp() * 1000)
 
 
 def purge_deleted(options: Namespace, registry: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
-from cliquet.storage.matching import Names, Query, query
+from cliquet.storage.matching import ALWAYS, Names, Query, query
 from cliquet.utils import json, msec_time
 from cliquet.utils.json import unstorable
 
@@ -124,14 +124,14 @@ class Engine(StorageBase):
         """Delete the records that match the filters, the oldest first; return the tombstones."""
         raise NotImplementedError
 
-    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
-        """Forget the tombstones older than ``before``, or all; return how many.
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
+        """Forget the tombstones older than ``before``; return how many.
 
         :param limit: how many at most, the oldest first; None: all.
         """
         raise NotImplementedError
 
-    def _count_deleted(self, before: int | None) -> Iterable[tuple[Collection, int]]:
+    def _count_deleted(self, before: int) -> Iterable[tuple[Collection, int]]:
         """Return how many tombstones older than ``before`` collections have, also if none."""
         raise NotImplementedError
 
@@ -241,12 +241,12 @@ class Engine(StorageBase):
         auth: str | None = None,
         limit: int | None = None,
     ) -> int:
-        return self._purge((parent_id, collection_id), before, limit)
+        return self._purge((parent_id, collection_id), _moment(before), limit)
 
     def count_deleted(self, before: int | None = None) -> list[Deleted]:
         return sorted(
             Deleted(collection_id, parent_id, count)
-            for (parent_id, collection_id), count in self._count_deleted(before)
+            for (parent_id, collection_id), count in self._count_deleted(_moment(before))
             if count
         )
 
@@ -286,6 +286,11 @@ class Engine(StorageBase):
         names = Names(id_field, modified_field, deleted_field)
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
         return self._page((parent_id, collection_id), asked, timed=True)
+
+
+def _moment(before: int | None) -> int:
+    """Return what tombstones must be older than: for None, what all of them are."""
+    return ALWAYS.high if before is None else before
 
 
 def _written(

@@ -109,7 +109,7 @@ class Storage(Engine):
             ids = [record[asked.names.id] for record in found]
             return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
 
-    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
         with self._transactions.writing() as log:
             records = self._collections.get(collection)
             if records is None:
@@ -119,7 +119,7 @@ class Storage(Engine):
                 records.forget(log, object_id)
             return len(ids)
 
-    def _count_deleted(self, before: int | None) -> list[tuple[Collection, int]]:
+    def _count_deleted(self, before: int) -> list[tuple[Collection, int]]:
         with self._transactions.reading():
             collections = self._collections.items()
             return [(collection, len(records.dead(before))) for collection, records in collections]
@@ -193,9 +193,9 @@ class _Records:
                 if same(json.loads(data)):
                     raise Conflict((object_id, timestamp, data), field)
 
-    def dead(self, before: int | None) -> list[str]:
+    def dead(self, before: int) -> list[str]:
         """Return the ids of the tombstones older than ``before``, the oldest first."""
-        stop = len(self._times) if before is None else bisect_left(self._times, before)
+        stop = bisect_left(self._times, before)
         return [row[0] for row in self._rows(self._times[:stop]) if row[2] is None]
 
     def live_rows(self, span: Span) -> list[Row]:

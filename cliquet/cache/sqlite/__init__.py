@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import time
 from typing import Any
 
 from cliquet.cache import CacheBase
 from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.storage.sqlite.schema import initialize, pending
 
 READ = "SELECT value FROM cache WHERE key = :key AND (expires IS NULL OR expires > :now)"
 
@@ -52,10 +52,10 @@ class Cache(CacheBase):
         self._client = client
 
     def initialize_schema(self) -> None:
-        self._client.run_script(_schema())
+        initialize(self._client, __name__)
 
     def pending_migrations(self) -> list[str]:
-        return self._client.missing(_schema())
+        return pending(self._client, __name__)
 
     def flush(self) -> None:
         with self._client.write_alone() as connection:
@@ -88,11 +88,6 @@ class Cache(CacheBase):
     def _row(self, query: str, key: bytes, now: float) -> Any:
         with self._client.read() as connection:
             return connection.execute(query, {"key": key, "now": now}).fetchone()
-
-
-def _schema() -> str:
-    schema = importlib.resources.files(__package__).joinpath("schema.sql")
-    return schema.read_text(encoding="utf-8")
 
 
 def load_from_config(config: Any) -> Cache:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from cliquet.permission import (
 )
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.storage.sqlite.schema import initialize, pending
 from cliquet.utils import json
 
 # All text is escaped (see cliquet.permission.text). Lists are given as JSON, in which SQLite
@@ -108,10 +108,10 @@ class Permission(PermissionBase):
         self._client = client
 
     def initialize_schema(self) -> None:
-        self._client.run_script(_schema())
+        initialize(self._client, __name__)
 
     def pending_migrations(self) -> list[str]:
-        return self._client.missing(_schema())
+        return pending(self._client, __name__)
 
     def flush(self) -> None:
         with self._client.write() as connection:
@@ -222,11 +222,6 @@ def _texts(texts: Iterable[str]) -> str:
 
 def _couples(couples: Iterable[tuple[str, str]]) -> str:
     return json.dumps([(escape(first), escape(second)) for first, second in couples])
-
-
-def _schema() -> str:
-    schema = importlib.resources.files(__package__).joinpath("schema.sql")
-    return schema.read_text(encoding="utf-8")
 
 
 def load_from_config(config: Any) -> Permission:

@@ -234,12 +234,12 @@ class Storage(Engine):
         if self._client.lock(_TRY_LOCK, [*names, *names]) != [(True,)]:
             raise transactions.retryable(BackendError(message="others have locked the collection"))
 
-    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
-        parameters = [*_names(collection), _latest(before), limit]
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
+        parameters = [*_names(collection), before, limit]
         return int(self._client.write(_PURGE, parameters)[0][0])
 
-    def _count_deleted(self, before: int | None) -> Iterator[tuple[Collection, int]]:
-        for *names, count in self._client.read(_COUNT_DELETED, [_latest(before)]):
+    def _count_deleted(self, before: int) -> Iterator[tuple[Collection, int]]:
+        for *names, count in self._client.read(_COUNT_DELETED, [before]):
             parent_id, collection_id = map(unescape, names)
             yield (parent_id, collection_id), count
 
@@ -264,10 +264,6 @@ class Storage(Engine):
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)
         return int(self._client.read(*conditions.count(number, asked))[0][0])
-
-
-def _latest(before: int | None) -> int:
-    return ALWAYS.high if before is None else before
 
 
 def _names(collection: Collection) -> Collection:

@@ -134,8 +134,8 @@ class Storage(Engine):
         finally:
             part.save()
 
-    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
-        key, latest = keys(collection)[3], _before(before)
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
+        key, latest = keys(collection)[3], f"({before}"
         if limit is not None:
             window = ("-inf", latest, "WITHSCORES", "LIMIT", limit, 1)
             first_kept = self._client.call("ZRANGEBYSCORE", key, *window)
@@ -143,9 +143,9 @@ class Storage(Engine):
         count: int = self._client.call("ZREMRANGEBYSCORE", key, "-inf", latest)
         return count
 
-    def _count_deleted(self, before: int | None) -> Iterator[tuple[Collection, int]]:
+    def _count_deleted(self, before: int) -> Iterator[tuple[Collection, int]]:
         for key in self._client.keys(TOMBSTONES):
-            count = self._client.call("ZCOUNT", key, "-inf", _before(before))
+            count = self._client.call("ZCOUNT", key, "-inf", f"({before}")
             yield collection_of(key.removeprefix(TOMBSTONES)), count
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
@@ -248,10 +248,6 @@ def _parsed(stored: bytes) -> tuple[int, bytes]:
 def _tombstones(reply: list[Any]) -> list[Row]:
     pairs = zip(reply[::2], reply[1::2], strict=True)
     return [(decode(object_id), timestamp, None) for object_id, timestamp in pairs]
-
-
-def _before(timestamp: int | None) -> str:
-    return "+inf" if timestamp is None else f"({timestamp}"
 
 
 def _asked(timestamp: int | None) -> int | bytes:

@@ -7,7 +7,6 @@ them writes at a time, for as long as its request lasts.
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyramid.settings import asbool
@@ -17,9 +16,8 @@ from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, jo
 from cliquet.storage.matching import ALWAYS, Query
 from cliquet.storage.sqlite import conditions
 from cliquet.storage.sqlite.client import Client, create_from_config
+from cliquet.storage.sqlite.schema import initialize, pending
 from cliquet.utils import msec_time
-
-_SCHEMA = Path(__file__).with_name("schema.sql")
 
 _FIND_COLLECTION = """
 SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
@@ -134,10 +132,10 @@ class Storage(Engine):
         self._started = msec_time()
 
     def initialize_schema(self) -> None:
-        self._client.run_script(_SCHEMA.read_text(encoding="utf-8"))
+        initialize(self._client, __name__)
 
     def pending_migrations(self) -> list[str]:
-        return self._client.missing(_SCHEMA.read_text(encoding="utf-8"))
+        return pending(self._client, __name__)
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.write() as db:
@@ -213,14 +211,14 @@ class Storage(Engine):
             db.execute(_CHANGE_COLLECTION, (rows[-1][1], -len(rows), number))
             return rows
 
-    def _purge(self, collection: Collection, before: int | None, limit: int | None) -> int:
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
         at_most = -1 if limit is None else limit
         with self._client.write() as db:
-            return db.execute(_PURGE, (*collection, _latest(before), at_most)).rowcount
+            return db.execute(_PURGE, (*collection, before, at_most)).rowcount
 
-    def _count_deleted(self, before: int | None) -> list[tuple[Collection, int]]:
+    def _count_deleted(self, before: int) -> list[tuple[Collection, int]]:
         with self._client.read() as db:
-            rows = db.execute(_COUNT_DELETED, [_latest(before)]).fetchall()
+            rows = db.execute(_COUNT_DELETED, [before]).fetchall()
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
@@ -242,10 +240,6 @@ class Storage(Engine):
             if asked.filters or asked.span != ALWAYS:
                 total = _total(db, number, asked, len(rows))
             return Page(joined(rows, asked.names), total, timestamp)
-
-
-def _latest(before: int | None) -> int:
-    return ALWAYS.high if before is None else before
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:

@@ -1,0 +1,21 @@
+"""How what a backend keeps in the file is created: by the ``schema.sql`` of its package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from cliquet.storage.sqlite.client import Client
+
+
+def initialize(client: Client, package: str) -> None:
+    """Create what the backend in ``package`` keeps, where it is missing, beside servers too."""
+    client.run_script(_schema(package))
+
+
+def pending(client: Client, package: str) -> list[str]:
+    """Return the steps that :func:`initialize` would take."""
+    return client.missing(_schema(package))
+
+
+def _schema(package: str) -> str:
+    return files(package).joinpath("schema.sql").read_text(encoding="utf-8")
