@@ -230,8 +230,12 @@ def test(arguments: list[str]) -> int:
         pytest = [PYTHON, "-m", "pytest", *selection, f"--junit-xml={report}"]
         code = subprocess.run(pytest, cwd=ROOT, env=env).returncode
         passed, failed = count(report)
+        names = failures(report)
     if code and not failed:
         announce(f"pytest ended with code {code}, without a failed test: see above.")
+    for name in names:
+        # Once more at the end: what pytest tells of a failure can be longer than a log.
+        print(f"failed: {name}")
     print(f"{passed} passed" + (f", {failed} failed" if failed else ""))
     return code
 
@@ -266,6 +270,17 @@ def count(report: Path) -> tuple[int, int]:
         for name in ("tests", "failures", "errors", "skipped")
     )
     return total - failures - errors - skipped, failures + errors
+
+
+def failures(report: Path) -> list[str]:
+    """Name the tests that failed, according to pytest's report."""
+    if not report.is_file():
+        return []
+    return [
+        f"{case.get('classname')}::{case.get('name')}"
+        for case in ElementTree.parse(report).iter("testcase")
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
 
 
 def bench(arguments: list[str]) -> int:

@@ -197,18 +197,24 @@ def test_count_of_passed_and_failed(dev, tmp_path, numbers, expected):
 
 def test_nothing_is_counted_without_a_report(dev, tmp_path):
     assert dev.count(tmp_path / "report.xml") == (0, 0)
+    assert dev.failures(tmp_path / "report.xml") == []
 
 
 @pytest.mark.parametrize(
-    "body, code, last_line",
-    [("assert True", 0, "1 passed"), ("assert False", 1, "0 passed, 1 failed")],
+    "body, code, last_lines",
+    [
+        ("assert True", 0, ["1 passed"]),
+        ("assert False", 1, ["failed: test_one::test_one", "0 passed, 1 failed"]),
+    ],
 )
-def test_last_line_tells_how_many_passed(dev, tmp_path, monkeypatch, capfd, body, code, last_line):
+def test_last_lines_tell_what_failed_and_how_many_passed(
+    dev, tmp_path, monkeypatch, capfd, body, code, last_lines
+):
     (tmp_path / "test_one.py").write_text(f"def test_one():\n    {body}\n")
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "PYTHON", sys.executable)
     assert dev.test(["-p", "no:cacheprovider"]) == code
-    assert capfd.readouterr().out.splitlines()[-1] == last_line
+    assert capfd.readouterr().out.splitlines()[-len(last_lines) :] == last_lines
 
 
 def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch, capfd):

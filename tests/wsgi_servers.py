@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.attacked import make_app_on
+from tests.gunicorn_hooks import READY
 from tests.servers import PATIENCE, die_with_parent, free_port
 
 _ROOT = Path(__file__).parent.parent
@@ -25,7 +26,8 @@ PROCESSES, THREADS = 2, 4
 COMMANDS = {
     "gunicorn": (
         *("gunicorn", "--preload", f"--workers={PROCESSES}", f"--threads={THREADS}"),
-        *("--bind=127.0.0.1:{port}", "--no-control-socket", "tests.wsgi_servers:make_app()"),
+        *("--bind=127.0.0.1:{port}", "--no-control-socket", "--config=python:tests.gunicorn_hooks"),
+        "tests.wsgi_servers:make_app()",
     ),
     "waitress": (
         *("waitress", f"--threads={THREADS}", "--listen=127.0.0.1:{port}"),
@@ -58,6 +60,7 @@ class Server:
     """
 
     def __init__(self, name, engine, url):
+        self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = tempfile.TemporaryFile("w+", errors="replace")
@@ -78,6 +81,11 @@ class Server:
             assert self.process.poll() is None, f"the server has ended\n{self.output()}"
             assert time.monotonic() < deadline, f"waited for too long\n{self.output()}"
             time.sleep(0.02)
+
+    def is_ready(self):
+        """Whether it answers, and each of its workers would hear a signal to stop."""
+        workers = PROCESSES if self.name == "gunicorn" else 0
+        return self.answers() and self.output().count(READY) >= workers
 
     def answers(self):
         try:
@@ -107,10 +115,10 @@ class Server:
 
 @contextmanager
 def wsgi_server(name, engine, url):
-    """Give a server that answers already."""
+    """Give a server that is ready."""
     server = Server(name, engine, url)
     try:
-        server.wait_until(server.answers)
+        server.wait_until(server.is_ready)
         yield server
     finally:
         server.close()
