@@ -42,8 +42,10 @@ CHECKS = {
     "Types": ("mypy",),
     "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
 }
-JAVASCRIPT_TESTS = str(Path("clients", "javascript", "tests", "run.py"))
+JAVASCRIPT = Path("clients", "javascript")
+JAVASCRIPT_TESTS = str(JAVASCRIPT / "tests" / "run.py")
 OLDEST_NODE = 20
+NPM = ("npm", "ci", "--prefix", str(JAVASCRIPT), "--ignore-scripts", "--no-audit", "--no-fund")
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # In two processes, each with databases of its own: most tests wait for something.
 IN_PARALLEL = ("--numprocesses=2", "--dist=loadgroup")
@@ -119,13 +121,23 @@ def ensure_venv_module() -> None:
     if importlib.util.find_spec("ensurepip"):
         return
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not may_install():
         raise Failure(
             "This Python can't make virtual environments: its module ensurepip is missing.\n"
             f"On Debian and Ubuntu: sudo apt-get install {package}"
         )
+    install("python3-venv", package)
+
+
+def may_install() -> bool:
+    """Tell whether packages of Debian can be installed."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(*packages: str) -> None:
+    """Install packages of Debian."""
     run("Update the list of packages", "apt-get", "update")
-    run(f"Install {package}", "apt-get", "install", "-y", "python3-venv", package)
+    run(f"Install {packages[-1]}", "apt-get", "install", "-y", *packages)
 
 
 def make_environment() -> None:
@@ -241,11 +253,41 @@ def test(arguments: list[str]) -> int:
 
 
 def test_javascript(env: Mapping[str, str]) -> None:
-    """Test the JavaScript client where there is a Node that is recent enough."""
-    if node_version() >= OLDEST_NODE:
-        run("JavaScript client", PYTHON, JAVASCRIPT_TESTS, env=env)
+    """Test the JavaScript client, and its demo page, as far as there are Node and Chromium.
+
+    Continuous integration, which sets ``CI``, leaves nothing out.
+    """
+    if node_version() < OLDEST_NODE or not shutil.which("npm"):
+        leave_out("JavaScript client", f"there is no Node {OLDEST_NODE} or later, with npm")
+        return
+    install_node_modules()
+    ensure_chromium()
+    run("JavaScript client", PYTHON, JAVASCRIPT_TESTS, env=env)
+
+
+def leave_out(what: str, why: str) -> None:
+    """Tell that something isn't tested; on continuous integration, that is a failure."""
+    if os.environ.get("CI"):
+        raise Failure(f"{what}: must be tested where CI is set, but {why}.")
+    announce(f"{what}: left out, for {why}")
+
+
+def install_node_modules() -> None:
+    """Install what the tests in JavaScript need, unless it's there: npm writes its list last."""
+    wanted = ROOT / JAVASCRIPT / "package-lock.json"
+    installed = ROOT / JAVASCRIPT / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
+        run("Install what the tests of the JavaScript client need", *NPM)
+
+
+def ensure_chromium() -> None:
+    """Install Debian's Chromium on continuous integration; elsewhere that is left to people."""
+    if shutil.which("chromium"):
+        return
+    if os.environ.get("CI") and may_install():
+        install("chromium")
     else:
-        announce(f"JavaScript client: left out, for there is no Node {OLDEST_NODE} or later")
+        leave_out("Demo page of the JavaScript client", "there is no chromium")
 
 
 def node_version() -> int:

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -235,42 +234,106 @@ def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch
 
 
 @pytest.fixture
-def node(tmp_path, monkeypatch):
-    """A function that puts a Node of some version in the place of others."""
-
-    def node(version):
-        program = tmp_path / "node"
-        program.write_text(f"#!/bin/sh\necho {version}\n")
-        program.chmod(0o755)
-
+def programs(dev, tmp_path, monkeypatch):
+    """A function that puts a program, which writes its arguments, in the place of others."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    return node
-
-
-@pytest.mark.parametrize("version, major", [("v20.0.0", 20), ("v18.20.4", 18)])
-def test_version_of_node_is_asked_for(dev, node, version, major):
-    node(version)
-    assert dev.node_version() == major
-
-
-@pytest.mark.parametrize("version", [None, "v18.20.4"])
-def test_tests_of_the_javascript_client_are_left_out_without_node(dev, node, version, capsys):
-    if version:
-        node(version)
-    dev.test_javascript({})
-    told = "==> JavaScript client: left out, for there is no Node 20 or later\n"
-    assert capsys.readouterr().out == told
-
-
-@pytest.mark.parametrize("code", [0, 1])
-def test_tests_of_the_javascript_client_are_run(dev, node, tmp_path, monkeypatch, code):
-    node("v20.0.0")
-    (tmp_path / "run.py").write_text(f"import sys\nsys.exit({code})")
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "PYTHON", sys.executable)
     monkeypatch.setattr(dev, "JAVASCRIPT_TESTS", "run.py")
-    with pytest.raises(dev.Failure) if code else nullcontext():
+
+    def program(name, says='"$0" "$@"', code=0):
+        file = tmp_path / name
+        file.write_text(f"#!/bin/sh\necho {says}\nexit {code}\n")
+        file.chmod(0o755)
+
+    return program
+
+
+@pytest.fixture
+def javascript(dev, programs, tmp_path):
+    """A machine that has all that the tests in JavaScript need, and the folder of these."""
+    folder = tmp_path / dev.JAVASCRIPT
+    (folder / "node_modules").mkdir(parents=True)
+    (folder / "package-lock.json").touch()
+    (folder / "node_modules" / ".package-lock.json").touch()
+    (tmp_path / "run.py").write_text("print('tested')")
+    programs("node", "v20.0.0")
+    programs("npm")
+    programs("chromium")
+    return folder
+
+
+@pytest.mark.parametrize("version, major", [("v20.0.0", 20), ("v18.20.4", 18)])
+def test_version_of_node_is_asked_for(dev, programs, version, major):
+    programs("node", version)
+    assert dev.node_version() == major
+
+
+@pytest.mark.parametrize(
+    "version, has_npm", [(None, False), ("v18.20.4", True), ("v20.0.0", False)]
+)
+def test_tests_of_the_javascript_client_are_left_out_without_node(
+    dev, programs, version, has_npm, monkeypatch, capfd
+):
+    if version:
+        programs("node", version)
+    if has_npm:
+        programs("npm")
+    dev.test_javascript({})
+    why = "there is no Node 20 or later, with npm"
+    assert capfd.readouterr().out == f"==> JavaScript client: left out, for {why}\n"
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(dev.Failure, match=f"must be tested where CI is set, but {why}"):
         dev.test_javascript({})
+
+
+def test_tests_of_the_javascript_client_are_run(dev, javascript, capfd):
+    dev.test_javascript({})
+    assert capfd.readouterr().out == "==> JavaScript client\ntested\n"
+
+
+def test_failed_tests_of_the_javascript_client_are_a_failure(dev, javascript, tmp_path):
+    (tmp_path / "run.py").write_text("exit(1)")
+    with pytest.raises(dev.Failure, match="JavaScript client: failed"):
+        dev.test_javascript({})
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_node_modules_are_installed_when_they_are_not_those_of_the_lock(
+    dev, javascript, is_there, capfd
+):
+    installed = javascript / "node_modules" / ".package-lock.json"
+    os.utime(installed, (0, 0)) if is_there else installed.unlink()
+    dev.install_node_modules()
+    assert "/npm ci --prefix clients/javascript " in capfd.readouterr().out
+
+
+def test_demo_page_is_left_out_without_chromium(dev, javascript, tmp_path, capfd):
+    (tmp_path / "chromium").unlink()
+    dev.test_javascript({})
+    assert capfd.readouterr().out.splitlines() == [
+        "==> Demo page of the JavaScript client: left out, for there is no chromium",
+        "==> JavaScript client",
+        "tested",
+    ]
+
+
+def test_chromium_is_installed_on_continuous_integration(
+    dev, javascript, programs, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "chromium").unlink()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(dev.Failure, match="there is no chromium"):
+        dev.ensure_chromium()  # and no apt-get
+    programs("apt-get")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    dev.ensure_chromium()
+    commands = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("==>")]
+    assert [command.partition("apt-get ")[2] for command in commands] == [
+        "update",
+        "install -y chromium",
+    ]
 
 
 def test_busy_port_is_told(dev):

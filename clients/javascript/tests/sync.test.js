@@ -1,9 +1,7 @@
 /** What a resource does, against the example application on each engine. */
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
 import * as cliquet from '../cliquet.js';
 import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
 
@@ -260,11 +258,4 @@ describe('local records', () => {
     const [record] = await resource.filter({ id: 'a' });
     assert.equal(record.n, 3);
   });
-});
-
-test('without its comments and indentation, the module is at most 6.5 kB compressed', async () => {
-  // A minifier, which shortens names too, makes 5 kB of this.
-  const source = await readFile(new URL('../cliquet.js', import.meta.url), 'utf8');
-  const code = source.replace(/\/\*\*.*?\*\//gs, '').replace(/(^|\s)\/\/ .*$/gm, '').replace(/\n\s*/g, '\n');
-  assert.ok(gzipSync(code, { level: 9 }).length <= 6500);
 });
