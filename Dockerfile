@@ -22,6 +22,9 @@ RUN pip install ".[monitoring,postgresql,redis]" waitress "setuptools<80.9"
 
 COPY config config
 COPY examples examples
+# The demo page, at /demo/.
+COPY clients/javascript/cliquet.js clients/javascript/
+COPY clients/javascript/demo clients/javascript/demo
 
 ENV PYTHONPATH=/app/examples \
     CLIQUET_INI=/app/config/postgresql.ini

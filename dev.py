@@ -72,6 +72,8 @@ The example application is at {url}/ -- try it from another terminal:
 -d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'
   curl -u alice:secret {url}/bookmarks
 
+or on a page that works offline: {demo}
+
 Ctrl-C stops it.
 """
 
@@ -189,7 +191,8 @@ def run_server(command: list[str], port: int, env: Mapping[str, str]) -> NoRetur
     server = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
     try:
         wait_until_accepting(server, port)
-        print(WELCOME.format(url=f"http://{HOST}:{port}/v1"), flush=True)
+        origin = f"http://{HOST}:{port}"
+        print(WELCOME.format(url=f"{origin}/v1", demo=f"{origin}/demo/"), flush=True)
         server.wait()
         raise Failure("The server stopped by itself: see above.")
     finally:

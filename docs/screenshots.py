@@ -3,8 +3,8 @@
 
     .venv/bin/python docs/screenshots.py
 
-It serves the example application in memory, takes the page of its API, and its log as a terminal
-shows it.
+It serves the example application in memory, takes the page of its API, its log as a terminal shows
+it, and the demo page of the JavaScript client, whose tests must be ready to run (``npm ci``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import html
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -29,6 +30,8 @@ sys.path.insert(0, str(ROOT / "examples"))
 import bookmarks  # noqa: E402 (it is in the folder that is added above)
 
 PICTURES = ROOT / "docs" / "howto"
+DEMO = ROOT / "clients" / "javascript" / "tests" / "picture.js"
+CHROMIUM = shutil.which("chromium") or sys.exit("chromium is needed")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -93,12 +96,19 @@ def terminal(lines: list[str]) -> str:
 
 def take(url: str, name: str, size: str) -> None:
     """Take a picture of a page."""
-    chromium = shutil.which("chromium") or sys.exit("chromium is needed")
     with tempfile.TemporaryDirectory() as profile:
         picture = PICTURES / name
-        command = (chromium, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size}")
+        command = (CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size}")
         subprocess.run([*command, f"--screenshot={picture}", url], check=True, capture_output=True)
         print(picture.relative_to(ROOT))
+
+
+def take_demo(url: str, name: str) -> None:
+    """Take a picture of the demo page, after some bookmarks were made and changed there."""
+    picture = PICTURES / name
+    env = {**os.environ, "CHROMIUM": CHROMIUM}
+    subprocess.run(["node", DEMO, url, picture], check=True, env=env)
+    print(picture.relative_to(ROOT))
 
 
 def main() -> None:
@@ -108,13 +118,15 @@ def main() -> None:
     log.addHandler(lines := Lines())
     server = create_server(bookmarks.main({}, **SETTINGS), host="127.0.0.1", port=0)
     threading.Thread(target=server.run, daemon=True).start()
-    url = f"http://127.0.0.1:{server.effective_port}/v1"
+    origin = f"http://127.0.0.1:{server.effective_port}"
+    url = f"{origin}/v1"
     send(url)
     with tempfile.NamedTemporaryFile("w", suffix=".html", encoding="utf-8") as page:
         page.write(terminal(lines.lines))
         page.flush()
         take(f"file://{page.name}", "log.png", "1100,370")
     take(f"{url}/__api__/", "api.png", "1100,900")
+    take_demo(origin, "demo.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The example application, and its configuration, as ``dev.py serve`` runs them."""
 
 import importlib.util
+import re
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -106,6 +107,28 @@ def test_scores_of_a_game_are_listed_best_first(alice, bob):
 def test_scores_need_a_user(alice):
     alice.authorization = None
     assert alice.post_json("/v1/score/chess", {"points": 1}, status=401).json["errno"] == 104
+
+
+def test_demo_page_is_served_beside_the_versions_of_the_api(alice):
+    alice.authorization = None
+    assert alice.get("/demo").location == "http://localhost/demo/"
+    page = alice.get("/demo/")
+    assert "<title>Bookmarks</title>" in page
+    files = re.findall(r'(?:src|href)="([^":]+\.\w+)"', page.text)
+    assert len(files) == 2
+    for file in files:
+        assert alice.get(f"/demo/{file}").cache_control.max_age == 0
+    assert "class Client" in alice.get("/cliquet.js").text
+    assert alice.get("/demo/..%2fcliquet.js", status=404).json["errno"] == 116
+
+
+def test_example_works_without_the_demo_page(alice, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr("bookmarks.demo.CLIENT", tmp_path)
+    bare = client_of("alice")
+    assert f"There is no demo page, for there is no folder {tmp_path}/demo" in caplog.messages
+    bare.get("/demo", status=307)
+    bare.get("/cliquet.js", status=307)
+    assert bare.get("/v1/bookmarks").json == {"data": []}
 
 
 @pytest.mark.parametrize("variable", [None, INI])

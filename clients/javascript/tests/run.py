@@ -7,6 +7,7 @@ The servers are those that the tests in Python use; they end with this process.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,11 @@ def main(arguments):
         serving("postgresql", postgresql_url) as on_postgresql,
     ):
         urls = {"sqlite": on_sqlite, "postgresql": on_postgresql}
-        env = {**os.environ, "CLIQUET_SERVERS": json.dumps(urls)}
+        env = {
+            **os.environ,
+            "CLIQUET_SERVERS": json.dumps(urls),
+            "CHROMIUM": shutil.which("chromium") or "",
+        }
         return subprocess.run(["node", "--test", *arguments], cwd=HERE.parent, env=env).returncode
 
 

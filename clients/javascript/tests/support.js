@@ -8,7 +8,7 @@ export const SERVERS = JSON.parse(process.env.CLIQUET_SERVERS ?? '{}');
 if (!Object.keys(SERVERS).length) throw new Error('Run the tests with run.py, which starts the servers.');
 
 export const newUser = () => basic(randomUUID());
-export const basic = (user) => ({ Authorization: `Basic ${btoa(`${user}:secret`)}` });
+export const basic = (user, password = 'secret') => ({ Authorization: `Basic ${btoa(`${user}:${password}`)}` });
 
 /** A client that gives up at once. */
 export function clientOf(server, user, options) {

@@ -1,0 +1,71 @@
+/** Chromium, and what people do on the demo page with it. */
+
+import { chromium } from 'playwright-core';
+
+const TIMEOUT = 15_000; // for what never comes
+
+export function launch(executablePath) {
+  return chromium.launch({ executablePath, args: ['--no-sandbox'] }); // of root, Chromium wants that
+}
+
+/** A window on the demo page. */
+export class Window {
+  constructor(page) {
+    page.setDefaultTimeout(TIMEOUT);
+    this.page = page;
+    this.list = page.locator('#list > li');
+  }
+
+  static async open(context, server) {
+    const window = new Window(await context.newPage());
+    await window.page.goto(`${server}/demo/`);
+    return window;
+  }
+
+  /** Type a name, and wait until the page can be opened without a network too. */
+  async signIn(user) {
+    await this.page.getByLabel('Name').fill(user);
+    await this.press('Open the list');
+    await this.page.waitForFunction(() => navigator.serviceWorker.controller);
+    await this.told('Everything is synchronised.');
+  }
+
+  press(name) {
+    return this.page.getByRole('button', { name, exact: true }).click();
+  }
+
+  /** Wait until the page tells something. */
+  told(text) {
+    return this.page.getByText(text).waitFor();
+  }
+
+  /** Wait until a record has a state. */
+  shows(title, state) {
+    return this.list.and(this.page.locator(`[data-state=${state}]`)).filter({ hasText: title }).waitFor();
+  }
+
+  async workOffline(isOffline) {
+    await this.page.getByText('Work offline').click();
+    if (isOffline) await this.told('Offline.');
+  }
+
+  async add(url, title) {
+    const form = this.page.locator('#add');
+    await form.getByLabel('Address').fill(url);
+    await form.getByLabel('Title').fill(title);
+    await form.getByRole('button').click();
+    await this.list.filter({ hasText: title }).waitFor();
+  }
+
+  async rename(title, newTitle) {
+    await this.press(`Edit: ${title}`);
+    const form = this.list.locator('form');
+    await form.getByLabel('Title').fill(newTitle);
+    await form.getByText('Save').click();
+    await form.waitFor({ state: 'detached' });
+  }
+
+  titles() {
+    return this.list.locator('.title').allTextContents();
+  }
+}

@@ -1,0 +1,215 @@
+/** The demo page of the example application, in Chromium. */
+
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, request as send } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { launch, Window } from './browser.js';
+import { basic, recordsOf, SERVERS } from './support.js';
+
+const { CHROMIUM } = process.env;
+const URL_ = 'https://www.example.com/';
+
+/** The way to a server, which can be shut, or lose the answers of some requests. */
+class Gate {
+  #server;
+  #gate = createServer((request, response) => this.#pass(request, response));
+  losesAnswer = () => false;
+
+  constructor(server) {
+    this.#server = server;
+  }
+
+  async open(port = 0) {
+    this.#gate.listen(port, '127.0.0.1');
+    await once(this.#gate, 'listening');
+    this.port = this.#gate.address().port;
+    this.url = `http://127.0.0.1:${this.port}`;
+  }
+
+  async shut() {
+    const closed = once(this.#gate, 'close');
+    this.#gate.close();
+    this.#gate.closeAllConnections();
+    await closed;
+  }
+
+  #pass(request, response) {
+    const { method, headers, url } = request;
+    const onward = send(this.#server + url, { method, headers }, (answer) => {
+      if (this.losesAnswer(request)) {
+        answer.resume();
+        return;
+      }
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    request.pipe(onward);
+  }
+}
+
+/** Wait until the titles of the server's records are those that are wanted. */
+async function untilServer(server, user, areWanted) {
+  for (;;) {
+    const records = await recordsOf(server, basic(user, 'demo'), '/bookmarks');
+    if (areWanted(records.map(({ title }) => title).sort())) return;
+    await setTimeout(50);
+  }
+}
+
+const untilServerHas = (server, user, expected) =>
+  untilServer(server, user, (titles) => titles.join() === expected.join());
+
+const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', concurrency: 3, timeout: 60_000 };
+
+describe('the demo page', OPTIONS, () => {
+  const server = SERVERS.sqlite;
+  let browser;
+
+  before(async () => {
+    browser = await launch(CHROMIUM);
+  });
+  after(() => browser.close());
+
+  /** A user with some browsers, each with a window on a list of its own. */
+  async function using(t, { browsers = 1 } = {}) {
+    const gate = new Gate(server);
+    await gate.open();
+    const contexts = await Promise.all(Array.from({ length: browsers }, () => browser.newContext()));
+    t.after(async () => {
+      await Promise.all(contexts.map((context) => context.close()));
+      await gate.shut();
+    });
+    const user = randomUUID();
+    const windows = await Promise.all(contexts.map((context) => Window.open(context, gate.url)));
+    await Promise.all(windows.map((window) => window.signIn(user)));
+    return { gate, user, contexts, windows };
+  }
+
+  test('opens without the server, keeps what is changed, and sends it later', async (t) => {
+    const { gate, user, windows: [window] } = await using(t);
+    await window.add(URL_, 'first');
+    await window.shows('first', 'synced');
+    const names = await window.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
+    assert.deepEqual(names, [`cliquet-demo ${user} 1`]);
+
+    await gate.shut();
+    await window.page.reload();
+    await window.told('The server can’t be reached.');
+    await window.shows('first', 'synced');
+    await window.rename('first', 'second');
+    await window.add(`${URL_}2`, 'third');
+    await window.page.reload();
+    await window.shows('second', 'pending');
+    await window.shows('third', 'pending');
+
+    await gate.open(gate.port);
+    await window.told('Everything is synchronised.');
+    await untilServerHas(server, user, ['second', 'third']);
+  });
+
+  test('shows what is done on another device', async (t) => {
+    const { windows: [one, other] } = await using(t, { browsers: 2 });
+    await one.add(URL_, 'first');
+    await other.shows('first', 'synced');
+    await other.rename('first', 'second');
+    await one.shows('second', 'synced');
+    await one.press('Delete: second');
+    await other.told('Nothing is here yet.');
+  });
+
+  test('stays offline until it is asked not to, in this window alone', async (t) => {
+    const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+    await one.workOffline(true);
+    await one.add(URL_, 'mine');
+    await other.add(`${URL_}2`, 'theirs');
+    await other.shows('theirs', 'synced');
+    await one.page.reload();
+    await one.told('Offline. 1 change to be sent.');
+    assert.deepEqual(await one.titles(), ['mine']);
+    await one.workOffline(false);
+    await one.shows('theirs', 'synced');
+    await other.shows('mine', 'synced');
+    await untilServerHas(server, user, ['mine', 'theirs']);
+  });
+
+  test('has windows on one list that show the same, and send it once', async (t) => {
+    const { gate, user, contexts: [context], windows: [one] } = await using(t);
+    const other = await Window.open(context, gate.url);
+    await one.workOffline(true);
+    await other.workOffline(true);
+    for (let i = 0; i < 3; i++) {
+      await Promise.all([one.add(`${URL_}a${i}`, `a${i}`), other.add(`${URL_}b${i}`, `b${i}`)]);
+    }
+    const titles = ['a0', 'a1', 'a2', 'b0', 'b1', 'b2'];
+    for (const window of [one, other]) await window.told('6 changes to be sent.');
+    await Promise.all([one.workOffline(false), other.workOffline(false)]);
+    for (const window of [one, other]) {
+      await window.told('Everything is synchronised.');
+      assert.deepEqual(await window.titles(), titles);
+    }
+    await untilServerHas(server, user, titles);
+  });
+
+  for (const [choice, button] of [['mine', 'Keep this one: mine'], ['theirs', 'Keep that one: theirs']]) {
+    test(`shows both versions of a conflict, and keeps the one that is chosen: ${choice}`, async (t) => {
+      const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+      await one.add(URL_, 'first');
+      await other.shows('first', 'synced');
+      await one.workOffline(true);
+      await one.rename('first', 'mine');
+      await other.rename('first', 'theirs');
+      await other.shows('theirs', 'synced');
+      await one.workOffline(false);
+      await one.told('1 conflict to be decided.');
+      await one.shows('theirs', 'conflict');
+      await one.press(button);
+      for (const window of [one, other]) await window.shows(choice, 'synced');
+      await untilServerHas(server, user, [choice]);
+    });
+  }
+
+  test('shows a record that others changed and that was deleted here, to choose from', async (t) => {
+    const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+    await one.add(URL_, 'first');
+    await other.shows('first', 'synced');
+    await one.workOffline(true);
+    await one.press('Delete: first');
+    await other.rename('first', 'theirs');
+    await other.shows('theirs', 'synced');
+    await one.workOffline(false);
+    await one.shows('Deleted', 'conflict');
+    await one.press('Keep this one: Deleted');
+    await other.told('Nothing is here yet.');
+    await untilServerHas(server, user, []);
+  });
+
+  test('tells what the server refuses, and gives it up when asked to', async (t) => {
+    const { windows: [window] } = await using(t);
+    await window.add(URL_, 'first');
+    await window.shows('first', 'synced');
+    await window.add(URL_, 'again');
+    await window.shows('again', 'refused');
+    await window.told('The address is in the list already.');
+    await window.press('Discard the change: again');
+    await window.told('Everything is synchronised.');
+    assert.deepEqual(await window.titles(), ['first']);
+  });
+
+  test('loses nothing when it is loaded again in the middle of a synchronisation', async (t) => {
+    const { gate, user, windows: [window] } = await using(t);
+    await window.workOffline(true);
+    const titles = ['0', '1', '2', '3', '4'];
+    for (const title of titles) await window.add(URL_ + title, title);
+    gate.losesAnswer = ({ method }) => method === 'POST';
+    await window.workOffline(false);
+    await untilServer(server, user, ({ length }) => length === 3); // the requests of a batch
+    gate.losesAnswer = () => false;
+    await window.page.reload();
+    await window.told('Everything is synchronised.');
+    assert.deepEqual(await window.titles(), titles);
+    await untilServerHas(server, user, titles);
+  });
+});
