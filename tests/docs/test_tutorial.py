@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests import servers
-from tests.docs.correspondence import Correspondence, Mismatch
+from tests.docs.console import Console, commands
+from tests.docs.correspondence import Mismatch
 from tests.docs.pages import DOCS, execute_page
 from tests.docs.terminal import ServerTerminal, Terminal
 
@@ -30,7 +31,7 @@ ROOT = DOCS.parent
 PAGES = sorted(path.name for path in DOCS.glob("tutorial/[0-9]*.rst"))
 SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE")
 
-PORT = "8888"
+PORT = ":8888"
 IN_SERVER = "In the terminal of the server"
 SOON = 5  # seconds
 SERVERS = ("pserve", "gunicorn")
@@ -46,21 +47,6 @@ PROGRAMS = {
 CAPTION = re.compile(r"(?P<name>\S+?)(?:, (?:(?P<end>at the end)|after ``(?P<after>.+)``))?")
 
 
-def commands(text):
-    """Yield the commands of a block, and what is shown below each."""
-    command, shown = None, []
-    for line in text.splitlines():
-        if command is not None and command.endswith("\\"):
-            command += f"\n{line}"
-        elif line.startswith("$ ") or line == "^C":
-            if command is not None:
-                yield command, "\n".join(shown)
-            command, shown = line.removeprefix("$ "), []
-        else:
-            shown.append(line)
-    yield command, "\n".join(shown)
-
-
 def completed(text, addition, after=None):
     """Return the text of a file with something added after one of its lines, or at the end."""
     if after is None:
@@ -72,18 +58,15 @@ def completed(text, addition, after=None):
 class Reader:
     """Somebody who follows the tutorial, page by page.
 
-    :param terminal: with the environment for it.
+    :param console: in which commands are run.
     :param server: the terminal for servers.
-    :param port: what 8888 is.
     """
 
-    def __init__(self, terminal, server, port):
-        self._terminal = terminal
+    def __init__(self, console, server):
+        self._console = console
         self._server = server
-        self._port = str(port)
         self._read = []
         self._broken = None
-        self._correspondence = Correspondence()
 
     def read(self, name):
         """Follow a page, and first those before it, unless that was done."""
@@ -117,26 +100,20 @@ class Reader:
                 self._serve(command)
                 self._compare_with_log(shown)
             else:
-                output = self._terminal.run(self._meant(command))
-                self._compare(shown, output)
+                self._console.run(command, shown)
 
     def _serve(self, command):
-        for path in self._terminal.folder.glob("*.ini"):
-            path.write_text(self._meant(path.read_text()))
-        self._server.start(self._meant(command), self._terminal.state())
-
-    def _meant(self, text):
-        return self._correspondence.meant(text.replace(f":{PORT}", f":{self._port}"))
-
-    def _compare(self, shown, actual):
-        self._correspondence.compare(shown, actual.replace(f":{self._port}", f":{PORT}"))
+        terminal = self._console.terminal
+        for path in terminal.folder.glob("*.ini"):
+            path.write_text(self._console.meant(path.read_text()))
+        self._server.start(self._console.meant(command), terminal.state())
 
     def _compare_with_log(self, shown):
         """Compare with what the server has written, or writes soon."""
         deadline = time.monotonic() + SOON
         while True:
             try:
-                return self._compare(shown, self._server.output())
+                return self._console.compare(shown, self._server.output())
             except Mismatch:
                 if time.monotonic() > deadline:
                     raise
@@ -144,10 +121,10 @@ class Reader:
 
     def _write(self, caption, text):
         name, _, after = CAPTION.fullmatch(caption).groups()
-        path = self._terminal.folder / name
+        path = self._console.terminal.folder / name
         if name != caption:
             text = completed(path.read_text(), text, after)
-        path.write_text(self._meant(text))
+        path.write_text(self._console.meant(text))
 
 
 def borrow(folder):
@@ -206,7 +183,7 @@ def reader(tmp_path_factory):
         running.callback(terminal.close)
         server = ServerTerminal(folder / "server.log", port)
         running.callback(server.kill)
-        yield Reader(terminal, server, port)
+        yield Reader(Console(terminal, {PORT: f":{port}"}), server)
 
 
 @pytest.mark.xdist_group("tutorial")  # each page goes on where the one before ended

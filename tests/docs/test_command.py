@@ -1,0 +1,61 @@
+"""The examples of the command, run in their order in an empty folder.
+
+The service that they make is in the folder ``/srv`` of the page.
+"""
+
+import os
+import sysconfig
+
+import pytest
+from pyramid.config import Configurator
+
+from cliquet.storage import sqlite
+from tests.docs.console import Console
+from tests.docs.correspondence import Mismatch
+from tests.docs.pages import DOCS, execute_page
+from tests.docs.terminal import Terminal
+
+OLD = 1_500_000_000_000  # milliseconds
+#: What was deleted: of each resource, how many tombstones, and of how many parents.
+BURIED = {"note": (5, 2), "task": (31, 12)}
+
+
+def bury(folder):
+    """Let the storage of the service have the tombstones that the page purges."""
+    url = f"sqlite:///{folder}/myservice.sqlite"
+    storage = sqlite.load_from_config(Configurator(settings={"storage_url": url}))
+    for resource, (tombstones, parents) in BURIED.items():
+        for number in range(tombstones):
+            place = (resource, f"user{number % parents}", str(number))
+            storage.create(*place[:2], {"id": place[2], "last_modified": OLD + number})
+            storage.delete(*place, last_modified=OLD + tombstones + number)
+
+
+@pytest.fixture
+def console(tmp_path):
+    terminal = Terminal(
+        tmp_path,
+        {
+            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
+            "PYTHONPATH": os.pathsep.join([str(DOCS.parent), "."]),
+            "LC_ALL": "C.UTF-8",
+        },
+    )
+    yield Console(terminal, {"/srv": str(tmp_path)})
+    terminal.close()
+
+
+def test_examples_of_the_command_are_what_it_prints(console):
+    executed = []
+
+    def execute(language, caption, text):
+        executed.append(text)
+        if "purge-deleted" in text:
+            bury(console.terminal.folder)
+        try:
+            console.execute(text)
+        except Mismatch as mismatch:
+            return str(mismatch)
+
+    execute_page(DOCS / "reference" / "command.rst", execute)
+    assert executed
