@@ -228,7 +228,7 @@ def preflight(endpoint: Endpoint, components: Components) -> Operation:
     """Return the operation OPTIONS of a service, which is for browsers."""
     methods = sorted(endpoint.service.cors_supported_methods)
     headers = {
-        "Origin": ("Where the page comes from.", True, {"type": "string"}),
+        "Origin": ("Where the page comes from.", True, {"type": "string", "minLength": 1}),
         "Access-Control-Request-Method": ("What it will call.", True, {"enum": methods}),
         "Access-Control-Request-Headers": ("With which headers.", False, {"type": "string"}),
     }

@@ -1,17 +1,25 @@
 """What the examples of the documentation need around them: their folder, and an application."""
 
 import configparser
+import os
 import sys
-from pathlib import Path
+import sysconfig
+import threading
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from pyramid.config import Configurator
+from waitress.server import create_server
 from webtest import TestApp
 
 import cliquet
 from cliquet.testing import get_request_class, get_user_headers
+from tests.docs.pages import DOCS
+from tests.docs.terminal import ServerTerminal, Terminal
+from tests.servers import free_port
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "howto" / "examples"
+ROOT = DOCS.parent
+EXAMPLES = DOCS / "howto" / "examples"
 
 SETTINGS = {
     "cliquet.project_name": "myproject",
@@ -84,3 +92,49 @@ def become():
         return client
 
     return become
+
+
+@contextmanager
+def listening(app):
+    """Serve an application from a thread; give the port."""
+    server = create_server(app, listen="127.0.0.1:0")
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.close()
+        thread.join()
+        server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def listen():
+    """A function of an application, which serves it and returns the port."""
+    with ExitStack() as running:
+        yield lambda app: running.enter_context(listening(app))
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """One that begins in an empty folder; Python finds the modules there, and the examples."""
+    tmp_path.joinpath(".curlrc").write_text("silent")
+    path = [sysconfig.get_path("scripts"), os.environ["PATH"]]
+    python_path = [str(ROOT), str(EXAMPLES), "."]
+    environment = {
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": os.pathsep.join(python_path),
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+    }
+    terminal = Terminal(tmp_path, environment)
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A terminal for servers, which listen on its ``port``."""
+    server = ServerTerminal(tmp_path / "server.log", free_port())
+    yield server
+    server.kill()

@@ -1,6 +1,6 @@
 """Blocks of commands, executed as a reader does, and what they print compared."""
 
-from tests.docs.correspondence import Correspondence
+from tests.docs.correspondence import Correspondence, Mismatch
 
 
 def commands(text):
@@ -30,16 +30,19 @@ class Console:
         self._places = places
         self._correspondence = Correspondence()
 
-    def execute(self, text):
-        """Run the commands of a block.
-
-        :raises Mismatch: at the first that prints something else.
-        """
-        for command, shown in commands(text):
-            self.run(command, shown)
+    def problem(self, text):
+        """Run the commands of a block; return what is wrong, or None."""
+        try:
+            for command, shown in commands(text):
+                self.run(command, shown)
+        except Mismatch as mismatch:
+            return str(mismatch)
 
     def run(self, command, shown):
-        """Run one command; compare what it prints with what is shown."""
+        """Run one command, and compare what it prints with what is shown.
+
+        :raises Mismatch: if it is something else.
+        """
         self.compare(shown, self.terminal.run(self.meant(command)))
 
     def meant(self, text):

@@ -40,6 +40,24 @@ def execute_page(path, execute):
         example.evaluate()
 
 
+def blocks(page):
+    """Return the language, the caption and the text of each block of a page, without executing it.
+
+    :param page: its path below the folder of the documentation, without suffix.
+    """
+    found = []
+    execute_page(DOCS / f"{page}.rst", lambda *block: found.append(block))
+    return found
+
+
+def block(page, language, beginning=""):
+    """Return the text of the one block of a page that is in a language and begins so."""
+    (text,) = (
+        text for found, _, text in blocks(page) if found == language and text.startswith(beginning)
+    )
+    return text
+
+
 def rows(page, heading=None):
     """The rows of the tables of a page, or of one of its sections: a list of texts for each."""
     text = DOCS.joinpath(f"{page}.rst").read_text()

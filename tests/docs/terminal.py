@@ -73,7 +73,7 @@ class ServerTerminal:
 
     def __init__(self, log, port):
         self._log = log
-        self._port = port
+        self.port = port
         self._process = None
 
     def start(self, command, state):
@@ -110,7 +110,7 @@ class ServerTerminal:
 
     def _listens(self):
         try:
-            socket.create_connection(("127.0.0.1", self._port)).close()
+            socket.create_connection(("127.0.0.1", self.port)).close()
         except ConnectionRefusedError:
             return False
         return True

@@ -3,17 +3,12 @@
 The service that they make is in the folder ``/srv`` of the page.
 """
 
-import os
-import sysconfig
-
 import pytest
 from pyramid.config import Configurator
 
 from cliquet.storage import sqlite
 from tests.docs.console import Console
-from tests.docs.correspondence import Mismatch
 from tests.docs.pages import DOCS, execute_page
-from tests.docs.terminal import Terminal
 
 OLD = 1_500_000_000_000  # milliseconds
 #: What was deleted: of each resource, how many tombstones, and of how many parents.
@@ -32,17 +27,8 @@ def bury(folder):
 
 
 @pytest.fixture
-def console(tmp_path):
-    terminal = Terminal(
-        tmp_path,
-        {
-            "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
-            "PYTHONPATH": os.pathsep.join([str(DOCS.parent), "."]),
-            "LC_ALL": "C.UTF-8",
-        },
-    )
-    yield Console(terminal, {"/srv": str(tmp_path)})
-    terminal.close()
+def console(terminal):
+    return Console(terminal, {"/srv": str(terminal.folder)})
 
 
 def test_examples_of_the_command_are_what_it_prints(console):
@@ -52,10 +38,7 @@ def test_examples_of_the_command_are_what_it_prints(console):
         executed.append(text)
         if "purge-deleted" in text:
             bury(console.terminal.folder)
-        try:
-            console.execute(text)
-        except Mismatch as mismatch:
-            return str(mismatch)
+        return console.problem(text)
 
     execute_page(DOCS / "reference" / "command.rst", execute)
     assert executed

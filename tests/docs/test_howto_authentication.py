@@ -9,8 +9,13 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from tests.docs.console import Console
+from tests.docs.pages import block
+
 CLIENT = ("app", "s3cret")
+TOKEN_OF_THE_GUIDE = "gho_16C7e42F292c6912E7710c838347Ae178B4a"
 TOKENS = {
+    TOKEN_OF_THE_GUIDE: {"id": 583231},
     "token-of-alice": {"id": 1, "login": "alice", "scope": "bookmarks profile"},
     "token-of-bob": {"id": 2, "login": "bob", "scope": "profile"},
 }
@@ -196,3 +201,10 @@ def test_state_of_somebody_else_is_refused(serve, github, state):
     client.get(f"/github/token?code=code-of-alice{state}", status=400)
     client.get("/github/login")
     client.get(f"/github/token?code=code-of-alice{state}", status=400)
+
+
+def test_command_of_the_guide_prints_the_user(serve, github, listen, terminal):
+    port = listen(serve(settings=github, user=None).app)
+    shown = block("howto/authentication", "console")
+    assert TOKEN_OF_THE_GUIDE in shown
+    assert Console(terminal, {":8888": f":{port}"}).problem(shown) is None

@@ -1,25 +1,27 @@
 """The cache of the guide does all that the tests of the engines ask for."""
 
-import importlib
+import os
+import re
+import subprocess
+import sys
 
-import pytest
-from pyramid.config import Configurator
-
-from tests.cache.test_contract import *  # noqa: F403 (the contract, on one more engine)
-
-
-@pytest.fixture
-def make_cache():
-    def make(**settings):
-        module = importlib.import_module("cachetools_cache")
-        return module.load_from_config(Configurator(settings=settings))
-
-    return make
+from tests.docs.pages import DOCS, block
 
 
-@pytest.fixture
-def cache(make_cache):
-    return make_cache()
+def test_module_of_tests_of_the_guide_passes(examples, tmp_path):
+    tests = tmp_path / "test_cachetools_cache.py"
+    tests.write_text(block("howto/custom-backend", "python"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(DOCS.parent), str(examples)])}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 20
 
 
 def test_settings_choose_the_cache_and_its_size(serve, settings_of):

@@ -1,7 +1,24 @@
 """The description of a service, as the guide has applications and plugins complete it."""
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 from openapi_spec_validator import validate
+
+from tests.docs.pages import DOCS, block
+
+APPLICATION = """
+import bookmarks
+from pyramid.paster import get_appsettings
+
+settings = get_appsettings({ini!r})
+for kind in ("storage", "permission", "cache"):
+    settings[f"cliquet.{{kind}}_backend"] = f"cliquet.{{kind}}.memory"
+app = bookmarks.main({{}}, **settings)
+"""
 
 
 @pytest.fixture
@@ -33,3 +50,23 @@ def test_plugin_changes_the_rest(document):
     assert "externalDocs" not in document
     assert document["components"]["securitySchemes"]["token"]["name"] == "Token"
     assert not {"/batch", "/bookmarks/{id}"} & set(document["paths"])
+
+
+def test_tests_of_the_guide_pass_on_the_example(tmp_path):
+    root = DOCS.parent
+    application = APPLICATION.format(ini=str(root / "config" / "example.ini"))
+    code = application + block("howto/document-your-api", "python")
+    tmp_path.joinpath("test_described.py").write_text(code)
+    checks = block("howto/document-your-api", "toml")
+    quick = "[generation]\nmax-examples = 3\n\n[phases]\ncoverage.enabled = false\n"
+    tmp_path.joinpath("schemathesis.toml").write_text(f"{checks}\n{quick}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_described.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "examples")])},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\d+ passed", done.stdout)

@@ -2,41 +2,24 @@
 
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 
 import pytest
-from waitress.server import create_server
 
 
 @pytest.fixture
-def run(serve, examples):
+def run(serve, listen, examples):
     """A function of arguments, which runs the program on a service with bookmarks."""
 
     def run(*arguments):
-        app = serve("bookmarks_resource").app
-        with serving(app) as url:
-            return subprocess.run(
-                [sys.executable, str(examples / "load_test.py"), url, *arguments],
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
+        url = f"http://127.0.0.1:{listen(serve('bookmarks_resource').app)}/v1"
+        return subprocess.run(
+            [sys.executable, str(examples / "load_test.py"), url, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     return run
-
-
-@contextmanager
-def serving(app):
-    server = create_server(app, listen="127.0.0.1:0")
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}/v1"
-    finally:
-        server.close()
-        thread.join()
-        server.task_dispatcher.shutdown()
 
 
 SHORT = ("--clients=2", "--seconds=0.5")

@@ -1,6 +1,10 @@
 """Permissions on a wiki are those on its pages, and there is one more permission."""
 
+import types
+
 import pytest
+
+from tests.docs.pages import block
 
 
 @pytest.fixture
@@ -72,4 +76,13 @@ def test_group_has_the_permissions_that_it_was_granted(alice, bob, become):
     become(alice, "bob")
     alice.get(wiki, status=403)
     alice.registry.permission.add_user_principal(bob, "group:editors")
+    alice.get(wiki)
+
+
+def test_group_of_the_guide_gives_its_permissions_from_the_next_request_on(alice, bob, become):
+    wiki = create(alice, "/wikis", read=["group:editors"])
+    become(alice, "bob")
+    alice.get(wiki, status=403)
+    request = types.SimpleNamespace(registry=alice.registry)
+    exec(block("howto/permissions", "python"), {"request": request, "user_id": bob})
     alice.get(wiki)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import block
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -47,3 +49,8 @@ def test_plugin_can_be_published(plugin):
 def test_plugin_is_switched_on_by_the_settings(serve, settings_of):
     client = serve("bookmarks_resource", settings=settings_of("plugin.ini"))
     assert client.get("/quotas/bookmark").json == {"used": 0, "max_records": 1000}
+
+
+def test_tree_of_the_guide_is_that_of_the_plugin(plugin):
+    shown = {name for name in block("howto/plugin", "text").split() if not name.endswith("/")}
+    assert shown == {path.name for path in plugin.rglob("*") if path.is_file()}

@@ -6,22 +6,27 @@ import pytest
 
 from cliquet.checks import unknown_keys, wrong_values
 from cliquet.settings import SETTINGS, Names
-from tests.docs.pages import DOCS, execute_page
+from tests.docs.pages import DOCS, blocks, execute_page
 
 NAMES = Names("")
 KNOWN = {setting.key for setting in SETTINGS}
-PAGES = sorted(DOCS.glob("howto/*.rst"))
+PAGES = sorted(DOCS.glob("howto/**/*.rst"))
+#: What a page has already told to set when it comes to its own lines.
+BEFORE = {"authentication": "github.ini"}
 FILES = sorted(DOCS.glob("howto/examples/*.ini"))
+
+
+def settings_of_text(text):
+    """Return the settings of an .ini file, or of some lines of one."""
+    parser = configparser.ConfigParser(delimiters="=", strict=False)
+    parser.optionxform = str
+    parser.read_string(text if text.startswith("[") else f"[app:main]\n{text}")
+    return dict(parser["app:main"]) if "app:main" in parser else {}
 
 
 def problems(text):
     """Return what is wrong with the settings of an .ini file, or of some lines of one."""
-    parser = configparser.ConfigParser(delimiters="=", strict=False)
-    parser.optionxform = str
-    parser.read_string(text if text.startswith("[") else f"[app:main]\n{text}")
-    if "app:main" not in parser:
-        return None
-    settings = dict(parser["app:main"])
+    settings = settings_of_text(text)
     unknown = [key for key, _ in unknown_keys(settings, KNOWN)]
     bare = {NAMES.bare(key): value for key, value in settings.items()}
     return [*unknown, *wrong_values(bare)] or None
@@ -40,3 +45,11 @@ def test_settings_of_an_example_are_known(path):
 def test_wrong_settings_would_be_told():
     assert problems("cliquet.storge_backend = x") == ["cliquet.storge_backend"]
     assert len(problems("cliquet.paginate_by = many")) == 1
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_settings_of_a_page_make_an_application(path, serve, settings_of):
+    before = settings_of(BEFORE[path.stem]) if path.stem in BEFORE else {}
+    for language, _, text in blocks(path.relative_to(DOCS).with_suffix("")):
+        if language == "ini" and not text.startswith("["):
+            serve(settings={**before, **settings_of_text(text)})

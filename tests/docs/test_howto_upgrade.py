@@ -2,12 +2,16 @@
 
 import importlib
 import json
+import shutil
 import sys
 
 import pytest
 from pyramid.paster import bootstrap
 
 from tests import servers
+from tests.docs import service
+from tests.docs.console import commands
+from tests.docs.pages import blocks
 
 ALICE = "basicauth:3f2a"
 IDS = [f"4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a1{digit}" for digit in range(4)]
@@ -26,27 +30,6 @@ LINES = [
     {"user_id": ALICE, "principals": ["group:editors", "group:authors"]},
 ]
 
-INI = """
-[app:main]
-use = call:service_of_the_test:main
-cliquet.project_name = service
-cliquet.userid_hmac_secret = secret
-cliquet.storage_backend = cliquet.storage.{engine}
-cliquet.storage_url = {url}
-cliquet.permission_backend = cliquet.permission.{engine}
-cliquet.permission_url = {url}
-"""
-
-APPLICATION = """
-import cliquet
-from pyramid.config import Configurator
-
-def main(global_config, **settings):
-    config = Configurator(settings=settings)
-    cliquet.initialize(config, version="1.0")
-    return config.make_wsgi_app()
-"""
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path):
@@ -61,10 +44,8 @@ def url(request, tmp_path):
 def ini(url, tmp_path, monkeypatch):
     """A configuration whose backends are ready, and a service that is imported for it."""
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "service_of_the_test", raising=False)
-    tmp_path.joinpath("service_of_the_test.py").write_text(APPLICATION)
-    path = tmp_path / "service.ini"
-    path.write_text(INI.format(engine=url[0], url=url[1]))
+    monkeypatch.delitem(sys.modules, service.MODULE, raising=False)
+    path = service.write(tmp_path, "service.ini", *url)
     with bootstrap(str(path)) as environment:
         environment["registry"].storage.initialize_schema()
         environment["registry"].permission.initialize_schema()
@@ -112,3 +93,18 @@ def test_permissions_and_principals_are_imported(import_lines, registry):
 @pytest.mark.parametrize("wrong", [{}, LINES[0], {"record": {}}])
 def test_line_that_cannot_be_stored_is_named(import_lines, wrong):
     assert import_lines([LINES[0], wrong]).startswith("line 2: ")
+
+
+def test_commands_of_the_guide_check_and_import(terminal, examples, tmp_path):
+    for name in ("production", "new"):
+        url = f"sqlite:///{tmp_path}/{name}.sqlite"
+        service.write(tmp_path, f"{name}.ini", url=url)
+    shutil.copy(examples / "import_dump.py", tmp_path)
+    tmp_path.joinpath("dump.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    terminal.run("cliquet --ini production.ini migrate")
+    for language, _, text in blocks("howto/upgrade"):
+        assert language == "console"
+        for command, _ in commands(text):
+            terminal.run(command)
+    left = terminal.run("cliquet --ini new.ini purge-deleted --before 1d --dry-run")
+    assert "article: 2, of 1 parent" in left

@@ -12,7 +12,7 @@ from cliquet.errors import ERRORS
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_user_headers
 from tests.docs import sources
-from tests.docs.pages import DOCS, execute_page, rows
+from tests.docs.pages import DOCS, block, rows
 
 #: What Cliquet tells Cornice, in its settings.
 OF_CORNICE = ("available_languages", "handle_exceptions")
@@ -94,10 +94,7 @@ class Bookmark(resource.UserResource):
 
 
 def test_subscriber_of_the_reference_is_called(serve, tmp_path, monkeypatch, capsys):
-    blocks = []
-    execute_page(DOCS / "reference" / "events.rst", lambda *block: blocks.append(block))
-    ((language, _, text),) = blocks
-    assert language == "python"
+    text = block("reference/events", "python")
     tmp_path.joinpath("subscribers_of_events.py").write_text(text + BOOKMARKS)
     monkeypatch.syspath_prepend(tmp_path)
     client = serve("subscribers_of_events")
@@ -125,3 +122,30 @@ def test_each_setting_that_is_read_is_documented():
     }
     assert unknown == set()
     assert len(read) > 40
+
+
+#: Be a process that has no driver for PostgreSQL.
+START = """
+import sys
+sys.modules["psycopg2"] = None
+import cliquet
+from pyramid.config import Configurator
+
+settings = {
+    "cliquet.project_name": "service",
+    "cliquet.userid_hmac_secret": "secret",
+    "cliquet.batch_max_requests": "lots",
+    "cliquet.storage_backend": "cliquet.storage.postgresql",
+}
+try:
+    cliquet.initialize(Configurator(settings=settings), version="1.0")
+except Exception as error:
+    print(error)
+"""
+
+
+def test_wrong_settings_are_told_as_the_reference_shows(terminal):
+    terminal.folder.joinpath("start.py").write_text(START)
+    told = terminal.run("CLIQUET_EOS=never python -W ignore start.py")
+    shown = block("reference/settings", "text")
+    assert told.split() == shown.split()

@@ -1,0 +1,47 @@
+"""A service in a folder, as readers have theirs: a module, and its configuration."""
+
+MODULE = "service_of_the_test"
+
+_APPLICATION = """
+import cliquet
+from cliquet import resource, schema
+from pyramid.config import Configurator
+
+
+class BookmarkSchema(schema.ResourceSchema):
+    url = schema.URL()
+
+
+@resource.register()
+class Bookmark(resource.UserResource):
+    mapping = BookmarkSchema()
+
+
+def main(global_config, **settings):
+    config = Configurator(settings=settings)
+    cliquet.initialize(config, version="1.0")
+    config.scan(__name__)
+    return cliquet.install_middlewares(config.make_wsgi_app(), settings)
+"""
+
+_SETTINGS = """
+[app:main]
+use = call:{module}:main
+cliquet.project_name = bookmarks
+cliquet.userid_hmac_secret = secret
+"""
+
+
+def write(folder, name, engine="sqlite", url="sqlite:///%(here)s/service.sqlite", more=""):
+    """Write the module, and a file of settings; return the path of the latter.
+
+    :param more: settings, and then sections, to add to the file.
+    """
+    folder.joinpath(f"{MODULE}.py").write_text(_APPLICATION)
+    settings = [_SETTINGS.format(module=MODULE)]
+    for kind in ("storage", "permission", "cache"):
+        settings.append(f"cliquet.{kind}_backend = cliquet.{kind}.{engine}\n")
+        settings.append(f"cliquet.{kind}_url = {url}\n")
+    path = folder / name
+    path.write_text("".join([*settings, more]))
+    return path

@@ -1,0 +1,141 @@
+"""Each block of code of the documentation is executed by a test, or told here why it isn't."""
+
+import os
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DOCS, blocks
+
+ROOT = DOCS.parent
+FILES = (*DOCS.glob("**/*.rst"), *ROOT.glob("*.rst"), *ROOT.glob("clients/**/README.rst"))
+PAGES = sorted(os.path.relpath(path, DOCS).removesuffix(".rst") for path in FILES)
+
+GUIDES = "docs/test_guides.py"
+SETTINGS = "docs/test_howto_settings.py"
+DEPLOY = "docs/test_howto_deploy.py"
+MONITOR = "docs/test_howto_monitor.py"
+
+#: Of a page, the blocks in a language that begin so; and what executes them.
+EXECUTED = {
+    ("tutorial/*", "*", ""): "docs/test_tutorial.py",
+    ("reference/protocol", "*", ""): "docs/test_protocol.py",
+    ("reference/command", "console", ""): "docs/test_command.py",
+    ("reference/events", "python", ""): "docs/test_reference.py",
+    ("reference/settings", "text", ""): "docs/test_reference.py",
+    ("../README", "python", ""): "docs/test_readme.py",
+    ("../README", "ini", ""): "docs/test_readme.py",
+    ("index", "python", ""): "docs/test_readme.py",
+    ("howto/*", "ini", "cliquet."): SETTINGS,
+    ("howto/*", "ini", "multiauth."): SETTINGS,
+    ("howto/*", "ini", "# Clients are asked"): SETTINGS,
+    ("howto/authentication", "console", ""): "docs/test_howto_authentication.py",
+    ("howto/backends", "console", ""): "storage/test_postgresql.py",
+    ("howto/backends", "sql", ""): "storage/test_postgresql.py",
+    ("howto/custom-backend", "console", ""): GUIDES,
+    ("howto/custom-backend", "python", ""): "docs/test_howto_custom_backend.py",
+    ("howto/deploy", "python", "# service.py"): DEPLOY,
+    ("howto/deploy", "ini", "[server:main]"): DEPLOY,
+    ("howto/deploy", "console", "$ cliquet"): DEPLOY,
+    ("howto/deploy", "console", "$ pserve"): DEPLOY,
+    ("howto/deploy", "console", "$ gunicorn"): DEPLOY,
+    ("howto/document-your-api", "python", ""): "docs/test_howto_document_your_api.py",
+    ("howto/document-your-api", "toml", ""): "docs/test_howto_document_your_api.py",
+    ("howto/id-generator", "console", ""): GUIDES,
+    ("howto/index-a-field", "sql", ""): "storage/test_postgresql_indexes.py",
+    ("howto/listeners", "json", ""): "docs/test_howto_listeners.py",
+    ("howto/listeners", "python", ""): "docs/test_howto_listeners.py",
+    ("howto/monitor", "python", ""): MONITOR,
+    ("howto/monitor", "ini", "["): MONITOR,
+    ("howto/monitor", "console", "$ rm"): MONITOR,
+    ("howto/nested", "console", ""): GUIDES,
+    ("howto/outages", "python", ""): "docs/test_howto_outages.py",
+    ("howto/permissions", "console", ""): GUIDES,
+    ("howto/permissions", "python", ""): "docs/test_howto_permissions.py",
+    ("howto/plugin", "text", ""): "docs/test_howto_plugin.py",
+    ("howto/profile", "console", "$ python -c"): "docs/test_howto_profile.py",
+    ("howto/relations", "console", ""): GUIDES,
+    ("howto/search", "console", ""): GUIDES,
+    ("howto/upgrade", "console", ""): "docs/test_howto_upgrade.py",
+}
+
+#: Of a page, the blocks in a language that begin so; and why no test executes them.
+NOT_EXECUTED = {
+    ("../README", "console", "$ python3 dev.py"): "they run the tests; tests/test_dev.py",
+    ("../README", "console", "$ pip install ."): "the tutorial begins with the same commands",
+    ("../CONTRIBUTING", "console", ""): "as in the README",
+    ("../clients/javascript/README", "javascript", ""): "not Python; the client has its own tests",
+    ("explanation/scaling", "ini", ""): "settings that there could be one day",
+    ("howto/deploy", "ini", "[Service]"): "the tests run without systemd",
+    ("howto/deploy", "ini", "[uwsgi]"): "the tests do without uWSGI",
+    ("howto/deploy", "console", "$ granian"): "the tests do without granian",
+    (
+        "howto/deploy",
+        "console",
+        "$ docker",
+    ): "the tests do without it; tests/test_deployment.py",
+    ("howto/deploy", "nginx", ""): "the tests do without nginx; tests/test_serving.py is the proxy",
+    ("howto/load-test", "console", ""): "figures of one run; tests/docs/test_howto_load_test.py",
+    ("howto/logging", "console", ""): "one line, shortened; tests/docs/test_howto_logging.py",
+    ("howto/monitor", "nginx", ""): "the tests do without nginx",
+    ("howto/monitor", "yaml", ""): "the tests do without a server of Prometheus",
+    (
+        "howto/monitor",
+        "console",
+        "$ NEW_RELIC",
+    ): "it wants a network; tests/test_newrelic.py",
+    ("howto/plugin", "console", ""): "they reach PyPI; tests/docs/test_howto_plugin.py does not",
+    ("howto/profile", "console", "$ pip install gprof2dot"): "the tests do without gprof2dot",
+    ("howto/profile", "console", "$ gprof2dot"): "the tests do without gprof2dot",
+    ("howto/synchronise-javascript", "javascript", ""): "not Python; the client has its own tests",
+}
+
+
+#: What a test of the plugin runs as a whole.
+OF_THE_PLUGIN = {"test_quotas"}
+
+
+def entries(page, language, text):
+    """The entries of the tables that a block has."""
+    return [
+        entry
+        for entry in (*EXECUTED, *NOT_EXECUTED)
+        if fnmatch(page, entry[0]) and fnmatch(language, entry[1]) and text.startswith(entry[2])
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_block_is_executed_or_told_why_not(page):
+    found = {text: entries(page, language, text) for language, _, text in blocks(page)}
+    assert {text: told for text, told in found.items() if len(told) != 1} == {}
+
+
+def test_each_entry_has_its_block():
+    found = {
+        entry
+        for page in PAGES
+        for language, _, text in blocks(page)
+        for entry in entries(page, language, text)
+    }
+    assert {*EXECUTED, *NOT_EXECUTED} - found == set()
+
+
+@pytest.mark.parametrize("page, test", sorted({(key[0], test) for key, test in EXECUTED.items()}))
+def test_what_executes_a_page_names_it(page, test):
+    folder, _, name = page.rpartition("/")
+    assert (folder if name == "*" else name) in ROOT.joinpath("tests", test).read_text()
+
+
+def test_each_included_file_is_used_by_a_test():
+    """Tests import the modules, load the settings, or load settings that name the modules."""
+    shown = "\n".join(path.read_text() for path in FILES)
+    names = {
+        name.removesuffix(".py") for name in re.findall(r"literalinclude:: (?:.*/)?(.+)", shown)
+    }
+    tests = {*ROOT.glob("tests/**/*.py"), *DOCS.glob("howto/examples/*.ini")} - {Path(__file__)}
+    words = {word for path in tests for word in re.findall(r"[\w.-]+", path.read_text())}
+    words |= {part for word in words for part in word.split(".")}
+    assert names - words == OF_THE_PLUGIN
+    assert len(names) > 20
