@@ -31,7 +31,7 @@ STAMP = VENV / "complete"  # written last: an environment without it is half-mad
 PYTHON = str(VENV / "bin" / "python")
 
 REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py")
-EXTRAS = "docs,monitoring,postgresql,redis,testing"
+EXTRAS = "client,docs,monitoring,postgresql,redis,testing"
 # From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
 SETUPTOOLS = "setuptools>=77,<80.9"
 

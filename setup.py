@@ -23,6 +23,7 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    "client": ["requests"],
     "postgresql": ["psycopg2-binary", "SQLAlchemy>=2.0"],
     "redis": ["redis"],
     "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=3.0"],

@@ -26,6 +26,9 @@ LEAVES = {
     "cliquet.resource.schema": {"cliquet.utils"},
 }
 
+#: The client is at the other end of HTTP: it has nothing of the service.
+CLIENT = "cliquet.client"
+
 #: Rooms, and those above them, which they know nothing of.
 BELOW = {
     "cliquet.storage": {"cliquet.resource", "cliquet.views", "cliquet.initialization"},
@@ -95,6 +98,13 @@ def test_module_does_not_know_those_above(name):
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if is_in(name, WITHOUT_HTTP)))
 def test_records_and_backends_know_no_http(name):
     assert {found for found in imported_by(name) if is_in(found, HTTP)} == set()
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_client_and_service_know_nothing_of_one_another(name):
+    is_client = is_in(name, {CLIENT})
+    found = of_package(imported_by(name))
+    assert {other for other in found if is_in(other, {CLIENT}) != is_client} == set()
 
 
 def inner_imports(tree):

@@ -1,0 +1,70 @@
+"""The querystring of a collection (protocol, "Querystring")."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+#: What isn't a field of the records.
+OPTIONS = ("_sort", "_limit", "_token", "_since", "_before", "_fields")
+
+# Texts that the server would read as something else: booleans, numbers, texts in quotes.
+_AMBIGUOUS = re.compile(r'true|yes|on|false|no|off|[-0-9].*|".*', re.IGNORECASE | re.DOTALL)
+
+
+def querystring(params: Mapping[str, Any]) -> str:
+    """Return the querystring of filters and options, with its question mark; empty if it has none.
+
+    Options that are None are left out.
+
+    :raises TypeError: for an option that there isn't, or a value that the protocol can't tell.
+    :raises ValueError: for a number that isn't finite, or an empty list.
+    """
+    pairs = []
+    for name, value in params.items():
+        if not name.startswith("_"):
+            pairs.append((name, _filter(name, value)))
+        elif name not in OPTIONS:
+            raise TypeError(f"There is no option {name}: expected one of {', '.join(OPTIONS)}")
+        elif value is not None:
+            pairs.append((name, _option(value)))
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def _option(value: Any) -> str:
+    return str(value) if isinstance(value, (str, int)) else ",".join(value)
+
+
+def _filter(name: str, value: Any) -> str:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        return _value(name, value)
+    if not value:
+        raise ValueError(f"{name} is empty: expected one value or more")
+    return ",".join(_items(name, value))
+
+
+def _items(name: str, values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        text = _value(name, value)
+        # The server splits at commas, and reads what it has split as JSON.
+        yield _quoted(value).replace(",", r"\u002c") if "," in text else text
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return _quoted(value) if _AMBIGUOUS.fullmatch(value) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: expected a finite number")
+        return repr(value)
+    raise TypeError(f"{name} is {value!r}: expected a text, a number, a boolean or a list of these")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

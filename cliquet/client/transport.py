@@ -1,0 +1,152 @@
+"""How requests reach the server: again when that helps, and only when the server wants them."""
+
+from __future__ import annotations
+
+import json
+import random
+import warnings
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from cliquet.client.errors import AlertWarning, ClientError, NoAnswer, Paused, error_of
+from cliquet.client.messages import Answer, Request
+
+
+class Transport:
+    """The way to one server; the parameters are those of :class:`cliquet.client.Client`."""
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        auth: Any,
+        timeout: float,
+        retries: int,
+        delay: float,
+        patience: float,
+        session: requests.Session,
+        sleep: Callable[[float], object],
+        clock: Callable[[], float],
+    ) -> None:
+        parts = urlsplit(server)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{server!r} is no server: expected https://api.example.com/v1")
+        self._server = server.rstrip("/")
+        self._auth = auth
+        self._timeout = timeout
+        self._retries = retries
+        self._delay = delay
+        self._patience = patience
+        self._session = session
+        self._sleep = sleep
+        self._clock = clock
+        self._not_before = clock()
+        self._alerts: set[str] = set()
+
+    def send(self, request: Request) -> Answer:
+        """Send a request, several times if need be, and return the answer: a success, or 304.
+
+        :raises ClientError: that of the last time.
+        """
+        attempt = 0
+        while True:
+            self._wait()
+            try:
+                return self._exchange(request)
+            except ClientError as error:
+                if attempt:
+                    error.add_note(f"Sent {attempt + 1} times: it may have had its effect before.")
+                if not (error.may_pass and request.repeatable and attempt < self._retries):
+                    raise
+                # Not all clients at the same moment.
+                self._postpone(self._delay * 2**attempt * random.uniform(0.5, 1.5))
+                if self._pause() > self._patience:
+                    raise
+            attempt += 1
+
+    def _exchange(self, request: Request) -> Answer:
+        """Send a request once."""
+        content = None if request.body is None else json.dumps(request.body, allow_nan=False)
+        headers = {"Accept": "application/json", **request.headers}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            response = self._session.request(
+                request.method,
+                self._server + request.path,
+                data=content,
+                headers=headers,
+                auth=self._auth,
+                timeout=self._timeout,
+            )
+        except requests.RequestException as error:
+            raise NoAnswer(f"{request.method} {request.path}: {error}") from error
+        self._heed(response.headers)
+        body = _json(response.content)
+        answer = Answer(response.status_code, response.headers, body)
+        if not answer.ok:
+            raise error_of(request, answer)
+        if body is None and response.content:
+            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON")
+        return answer
+
+    # What the server asks for (protocol, "Errors").
+
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        for name in ("Backoff", "Retry-After"):
+            self._postpone(_seconds(headers.get(name), headers.get("Date")))
+        alert = headers.get("Alert")
+        if alert and alert not in self._alerts:
+            self._alerts.add(alert)
+            warnings.warn(f"{self._server}: {_sentence(alert)}", AlertWarning, stacklevel=2)
+
+    def _postpone(self, seconds: float) -> None:
+        """Send nothing for as long."""
+        self._not_before = max(self._not_before, self._clock() + seconds)
+
+    def _pause(self) -> float:
+        """How long nothing should be sent, in seconds."""
+        return max(0, self._not_before - self._clock())
+
+    def _wait(self) -> None:
+        pause = self._pause()
+        if pause > self._patience:
+            raise Paused(pause)
+        if pause:
+            self._sleep(pause)
+
+
+def _json(content: bytes) -> Any:
+    """The value of a body; None if it is empty, or no JSON."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _seconds(text: str | None, date: str | None) -> float:
+    """How long a header asks to wait: in seconds, or until a time (RFC 9110, 10.2.3).
+
+    :param date: when the answer was made, for the clocks needn't agree.
+    """
+    if text is None:
+        return 0
+    if text.strip().isdecimal():
+        return int(text)
+    try:
+        return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0
+
+
+def _sentence(alert: str) -> str:
+    """What an ``Alert`` says."""
+    value = _json(alert.encode())
+    if not isinstance(value, dict):
+        return alert
+    parts = (str(value[key]) for key in ("code", "message", "url") if value.get(key))
+    return ", ".join(parts)

@@ -1,0 +1,92 @@
+"""Each kind of error is an exception, with what the protocol tells of it."""
+
+import pickle
+
+import pytest
+
+from cliquet import client as module
+from cliquet.errors import ERRORS
+from tests.client.between import Answer, error
+
+
+def failure(client, *step, between):
+    between.will(*step)
+    with pytest.raises(module.ClientError) as caught:
+        client.request("POST", "/spores")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, module.InvalidParameters),
+        (401, module.Unauthenticated),
+        (403, module.Forbidden),
+        (404, module.NotFound),
+        (405, module.MethodNotAllowed),
+        (409, module.Conflict),
+        (410, module.Gone),
+        (412, module.PreconditionFailed),
+        (413, module.ResponseError),
+        (418, module.ResponseError),
+        (429, module.TooManyRequests),
+        (500, module.ServerError),
+        (503, module.ServiceUnavailable),
+        (507, module.ServerError),
+    ],
+)
+def test_status_is_a_class(client, between, status, kind):
+    found = failure(client, error(status, 999), between=between)
+    assert type(found) is kind
+    assert isinstance(found, module.ResponseError)
+    assert (found.code, found.errno) == (status, 999)
+
+
+@pytest.mark.parametrize("status", [400, 406, 415])
+def test_invalid_parameters_are_told_by_their_number(client, between, status):
+    found = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), between=between)
+    assert type(found) is module.InvalidParameters
+
+
+def test_error_of_the_service_tells_all_of_it(client):
+    with pytest.raises(module.InvalidParameters) as caught:
+        client.resource("/mushrooms").create({"size": 1})
+    found = caught.value
+    assert str(found) == (
+        "POST /mushrooms: 400 Invalid parameters (errno 107): data.name in body: Required"
+    )
+    assert found.errno == ERRORS.INVALID_PARAMETERS.value
+    assert [detail["name"] for detail in found.details] == ["data.name"]
+    assert found.info is None
+    assert found.existing is None
+    assert found.request.method == "POST"
+    assert found.answer.headers["content-type"].startswith("application/json")
+
+
+def test_conflict_has_the_record_that_is_in_the_way(client):
+    bookmarks = client.resource("/bookmarks")
+    first = bookmarks.create({"url": "https://example.com"}).data
+    with pytest.raises(module.Conflict) as caught:
+        bookmarks.update(module.new_id(), {"url": "https://example.com"})
+    assert caught.value.existing == first
+    assert caught.value.details["field"] == "url"
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>no</h1>", b"[]", b'"text"'])
+def test_error_that_is_not_of_the_protocol_is_told_by_its_status(client, between, body):
+    found = failure(client, Answer(500, {}, body), between=between)
+    assert str(found) == "POST /spores: 500 Internal Server Error"
+    assert (found.errno, found.message, found.details) == (None, None, None)
+    found = failure(client, Answer(599, {}, body), between=between)
+    assert str(found) == "POST /spores: 599 Unknown"
+
+
+def test_credentials_that_are_missing_are_told(connect, between):
+    with pytest.raises(module.Unauthenticated) as caught:
+        connect(between.url, auth=None).resource("/spores").list()
+    assert caught.value.errno == ERRORS.MISSING_AUTH_TOKEN.value
+
+
+def test_errors_can_be_sent_to_other_processes(client, between):
+    found = failure(client, error(404, 111, message="none"), between=between)
+    assert str(pickle.loads(pickle.dumps(found))) == str(found)

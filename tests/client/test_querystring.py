@@ -1,0 +1,99 @@
+"""Filters reach the server as the values that they are."""
+
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cliquet.client.querystring import querystring
+from cliquet.resource.querystring import PREFIXES, extract_filters
+from cliquet.storage import Filter
+from cliquet.utils import COMPARISON, json
+
+#: What the server may be asked for.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+AMBIGUOUS = st.sampled_from(
+    [
+        "true",
+        "No",
+        "3",
+        "-1.5e3",
+        "007",
+        '"',
+        '""',
+        '"a"',
+        ",",
+        'a","b',
+        "",
+        " ",
+        "\\u002c",
+        "+",
+        "&=#",
+    ]
+)
+NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = TEXTS | AMBIGUOUS | NUMBERS | st.booleans()
+LISTS = ("in", "exclude")
+
+
+def read(query):
+    """The filters that the server reads."""
+    params = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True)
+    return extract_filters(params, {"title", "last_modified"}.__contains__, "id", "last_modified")
+
+
+def same(found, *expected):
+    return [(f.field, f.operator) for f in found] == [
+        (f.field, f.operator) for f in expected
+    ] and json.same([f.value for f in found], [f.value for f in expected])
+
+
+@given(VALUES, st.sampled_from(sorted(set(PREFIXES) - set(LISTS))))
+def test_value_is_read_as_it_is(value, prefix):
+    found = read(querystring({"title": value, f"{prefix}_title": value}))
+    equal = Filter("title", value, COMPARISON.EQ)
+    assert same(found, equal, Filter("title", value, PREFIXES[prefix]))
+
+
+@given(st.lists(VALUES, min_size=1), st.sampled_from(LISTS))
+def test_values_of_a_list_are_read_as_they_are(values, prefix):
+    found = read(querystring({f"{prefix}_title": values}))
+    assert same(found, Filter("title", values, PREFIXES[prefix]))
+
+
+def test_texts_are_quoted_only_where_they_must_be():
+    assert querystring({"title": "Hello world", "not_title": "3"}) == (
+        "?title=Hello+world&not_title=%223%22"
+    )
+
+
+def test_options_are_texts_numbers_or_lists():
+    params = {"_sort": ["-a", "b"], "_fields": "a,b.c", "_limit": 3, "_since": '"5"'}
+    assert parse_qsl(querystring(params)[1:]) == [
+        ("_sort", "-a,b"),
+        ("_fields", "a,b.c"),
+        ("_limit", "3"),
+        ("_since", '"5"'),
+    ]
+
+
+def test_options_that_are_none_are_left_out():
+    assert querystring({"_limit": None, "_since": None}) == ""
+
+
+@pytest.mark.parametrize("value", [None, b"x", {"a": 1}, [None], [["a"]]])
+def test_value_that_no_filter_can_tell_is_refused(value):
+    with pytest.raises(TypeError, match="title is .*: expected"):
+        querystring({"title": value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], []])
+def test_value_that_nothing_equals_is_refused(value):
+    with pytest.raises(ValueError, match="in_title is .*: expected"):
+        querystring({"in_title": value})
+
+
+def test_option_that_there_is_not_is_refused():
+    with pytest.raises(TypeError, match="no option _order: expected one of _sort, _limit"):
+        querystring({"_order": "title"})

@@ -1,0 +1,244 @@
+"""Records are made, read, listed, changed and deleted through the client."""
+
+import importlib
+import sys
+from itertools import islice
+from urllib.parse import unquote
+
+import pytest
+import requests
+
+from cliquet import client as module
+from tests.client.between import answer_of
+from tests.client.conftest import BATCH, PAGE
+
+
+@pytest.fixture
+def spores(client):
+    return client.resource("/spores")
+
+
+def test_service_tells_of_itself(client):
+    assert client.server_info()["settings"]["batch_max_requests"] == BATCH
+
+
+def test_what_was_created_can_be_read_changed_and_deleted(spores):
+    created = spores.create({"name": "x", "size": 10**40})
+    id_ = created.data["id"]
+    assert created.status == 201
+    assert created.timestamp == created.data["last_modified"]
+    assert created.permissions is None
+    assert spores.get(id_).data == created.data
+    assert spores.patch(id_, {"name": "y"}).data["size"] == 10**40
+    assert "size" not in spores.update(id_, {"name": "z"}).data
+    assert spores.delete(id_).data["deleted"] is True
+    with pytest.raises(module.NotFound):
+        spores.get(id_)
+
+
+def test_permissions_are_sent_and_told(client):
+    articles = client.resource("/articles")
+    created = articles.create({"title": "x"}, permissions={"read": ["system.Everyone"]})
+    id_ = created.data["id"]
+    assert created.permissions["read"] == ["system.Everyone"]
+    changed = articles.patch(id_, permissions={"read": ["basicauth:bob"]})
+    assert changed.permissions["read"] == ["basicauth:bob"]
+    assert changed.data["title"] == "x"
+    replaced = articles.update(id_, {}, permissions={"read": ["basicauth:eve"]})
+    assert replaced.permissions["read"] == ["basicauth:eve"]
+
+
+def test_id_is_the_clients_the_callers_or_the_servers(client, between):
+    id_ = module.new_id()
+    assert client.resource("/spores").create({"id": id_}).data["id"] == id_
+    mine = client.resource("/spores", new_id=lambda: id_).create({})
+    assert (mine.status, mine.data["id"]) == (200, id_)
+    client.resource("/spores", new_id=None).create({})
+    assert b"id" not in between.seen[-1][3]
+
+
+def test_value_of_a_unique_field_answers_the_record_that_has_it(client):
+    bookmarks = client.resource("/bookmarks")
+    first, second = (bookmarks.create({"url": "https://example.com"}) for _ in range(2))
+    assert (first.status, second.status) == (201, 200)
+    assert first.data == second.data
+
+
+# Lists
+
+
+def test_list_is_read_page_by_page_as_it_is_iterated(spores, between):
+    created = [spores.create({"n": n}).data for n in range(5)]
+    between.will()
+    found = spores.list(_sort="n", _limit=2)
+    assert found.total == 5
+    assert [record["n"] for record in islice(found, 3)] == [0, 1, 2]
+    assert len(between.seen) == 2
+    assert list(found) == created
+    assert [len(page.data) for page in found.pages()] == [2, 2, 1]
+
+
+def test_list_that_the_server_cuts_is_read_to_its_end(client, spores):
+    ids = {spores.create({}).data["id"] for _ in range(PAGE + 1)}
+    assert {record["id"] for record in spores.list()} == ids
+
+
+def test_next_page_is_asked_of_the_same_server_whatever_the_proxy_makes_of_it(connect, between):
+    client = connect(between.url, auth=None)
+    between.will(
+        answer_of([{"id": "a"}], {"Next-Page": "https://elsewhere.example/other?_token=x%3D"}),
+        answer_of([{"id": "b"}]),
+    )
+    assert [record["id"] for record in client.resource("/spores").list()] == ["a", "b"]
+    assert between.seen[1][1] == "/v1/spores?_token=x%3D"
+
+
+def test_list_tells_what_has_changed_since_with_tombstones(spores):
+    kept, deleted = (spores.create({}).data["id"] for _ in range(2))
+    known = spores.list()
+    assert list(spores.list(_since=known.timestamp)) == []
+    spores.delete(deleted)
+    news = spores.list(_since=known.timestamp)
+    assert [(record["id"], record["deleted"]) for record in news] == [(deleted, True)]
+    assert news.timestamp > known.timestamp
+    assert [record["id"] for record in spores.list(_before=known.timestamp)] == [kept]
+
+
+def test_filters_and_options_are_those_of_the_protocol(spores):
+    for n, name in enumerate(["a", "b", "c"]):
+        spores.create({"name": name, "n": n, "even": n % 2 == 0})
+
+    def names(**params):
+        return [record["name"] for record in spores.list(_sort="name", **params)]
+
+    assert names(name="b") == ["b"]
+    assert names(not_name="b", max_n=1.5) == ["a"]
+    assert names(min_n=1, lt_n=2) == ["b"]
+    assert names(gt_n=1) == ["c"]
+    assert names(in_name=["a", "c"]) == ["a", "c"]
+    assert names(exclude_n=(0, 1)) == ["c"]
+    assert names(even=True) == ["a", "c"]
+    assert [record["n"] for record in spores.list(_sort=["even", "-name"])] == [1, 2, 0]
+    assert set(next(iter(spores.list(_fields=["n"])))) == {"id", "last_modified", "n"}
+
+
+def test_head_tells_the_timestamp_and_how_many_match(spores):
+    created = spores.create({"name": "x"})
+    answer = spores.head(name="y")
+    assert (answer.timestamp, answer.total, answer.data) == (created.timestamp, 0, None)
+
+
+def test_filters_tell_which_records_are_deleted(spores):
+    for name in "abc":
+        spores.create({"name": name})
+    assert len(spores.delete_all(in_name=["a", "b"]).data) == 2
+    assert [record["name"] for record in spores.list()] == ["c"]
+    spores.delete_all()
+    assert list(spores.list()) == []
+
+
+# Preconditions
+
+
+def test_what_others_have_changed_is_not_overwritten(spores):
+    seen = spores.create({"name": "x"})
+    id_ = seen.data["id"]
+    changed = spores.patch(id_, {"name": "y"}, if_match=seen.timestamp)
+    calls = [
+        lambda: spores.get(id_, if_match=seen.timestamp),
+        lambda: spores.patch(id_, {"name": "z"}, if_match=seen.timestamp),
+        lambda: spores.update(id_, {"name": "z"}, if_match=seen.timestamp),
+        lambda: spores.delete(id_, if_match=seen.timestamp),
+    ]
+    for call in calls:
+        with pytest.raises(module.PreconditionFailed) as caught:
+            call()
+        assert caught.value.existing == changed.data
+    for call in (spores.delete_all, lambda **kw: spores.create({}, **kw)):
+        with pytest.raises(module.PreconditionFailed) as caught:
+            call(if_match=seen.timestamp)
+        assert caught.value.existing is None
+
+
+def test_record_that_has_not_changed_is_not_sent(spores):
+    created = spores.create({"name": "x"})
+    answer = spores.get(created.data["id"], if_none_match=created.timestamp)
+    assert (answer.status, answer.data, answer.timestamp) == (304, None, created.timestamp)
+    assert spores.get(created.data["id"], if_none_match=created.timestamp - 1).data == created.data
+
+
+def test_record_is_only_created_if_there_is_none(spores):
+    id_ = module.new_id()
+    assert spores.update(id_, {"name": "x"}, if_none_match="*").status == 201
+    with pytest.raises(module.PreconditionFailed):
+        spores.update(id_, {"name": "y"}, if_none_match="*")
+
+
+# What is refused before anything is sent
+
+
+@pytest.mark.parametrize("id_", ["", ".", "..", None, 3])
+def test_id_that_would_be_another_url_is_refused(spores, between, id_):
+    spores.create({})
+    between.will()
+    for call in (spores.delete, spores.get, lambda id_: spores.update(id_, {})):
+        with pytest.raises(ValueError, match="no id of a record"):
+            call(id_)
+    assert between.seen == []
+
+
+@pytest.mark.parametrize("id_", ["a/b", "é", "a?b#c", "100%", "../mushrooms", "%2e%2e"])
+def test_id_stays_one_part_of_the_url(spores, between, id_):
+    between.will(answer_of(None))
+    spores.get(id_)
+    ((_, path, *_),) = between.seen
+    assert path.startswith("/v1/spores/")
+    assert unquote(path.removeprefix("/v1/spores/")) == id_
+    assert path.count("/") == 3
+
+
+@pytest.mark.parametrize("path", ["spores", "/", "/spores/", "/spores?a=b", "/spores#a"])
+def test_path_that_is_not_of_a_collection_is_refused(client, path):
+    with pytest.raises(ValueError, match="no path of a collection"):
+        client.resource(path)
+
+
+@pytest.mark.parametrize("server", ["", "api.example.com", "ftp://example.com/v1", "http:///v1"])
+def test_server_that_is_none_is_refused(server):
+    with pytest.raises(ValueError, match="is no server"):
+        module.Client(server)
+
+
+def test_value_that_is_not_json_is_refused(spores, between):
+    between.will()
+    for value, kind in ((float("nan"), ValueError), (object(), TypeError)):
+        with pytest.raises(kind):
+            spores.create({"x": value})
+    assert between.seen == []
+
+
+# The client
+
+
+def test_any_request_can_be_sent(client):
+    body = {"requests": [{"path": "/spores"}]}
+    answer = client.request("POST", "/batch", body)
+    assert answer.body["responses"][0]["status"] == 200
+    tag = client.request("GET", "/spores").headers["etag"]
+    assert client.request("GET", "/spores", headers={"If-None-Match": tag}).status == 304
+
+
+def test_session_of_the_caller_is_used_and_the_client_can_be_closed(between):
+    session = requests.Session()
+    session.headers["X-Mine"] = "yes"
+    with module.Client(between.url, session=session) as client:
+        client.server_info()
+    assert between.seen[0][2]["X-Mine"] == "yes"
+
+
+def test_module_tells_what_to_install_without_requests(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("cliquet.client")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "requests", None)
+    with pytest.raises(ImportError, match=r"pip install cliquet\[client\]"):
+        importlib.import_module("cliquet.client")

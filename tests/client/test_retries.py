@@ -1,0 +1,195 @@
+"""The client waits as it is asked to, and sends again what does no harm twice."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from cliquet.client import (
+    AlertWarning,
+    NoAnswer,
+    NotFound,
+    Paused,
+    PreconditionFailed,
+    ServerError,
+    ServiceUnavailable,
+    TooManyRequests,
+    new_id,
+)
+from tests.client.between import LOSE, Answer, answer_of, error
+from tests.servers import free_port
+
+DONE = answer_of(None)
+
+
+@pytest.fixture
+def spores(client):
+    return client.resource("/spores")
+
+
+# Answers that are lost
+
+
+def test_creation_whose_answer_is_lost_creates_once(spores, between):
+    between.will(LOSE, LOSE)
+    created = spores.create({"name": "x"})
+    assert between.methods == ["POST"] * 3
+    assert list(spores.list()) == [created.data]
+
+
+def test_creation_whose_id_the_server_makes_is_sent_once(client, spores, between):
+    between.will(LOSE)
+    with pytest.raises(NoAnswer, match="POST /spores: "):
+        client.resource("/spores", new_id=None).create({})
+    assert between.methods == ["POST"]
+    assert spores.list().total == 1
+
+
+def test_request_of_ones_own_is_sent_again_unless_it_is_a_post(client, between):
+    between.will(LOSE)
+    client.request("PUT", f"/spores/{new_id()}", {"data": {}})
+    assert between.methods == ["PUT"] * 2
+    between.will(LOSE)
+    with pytest.raises(NoAnswer):
+        client.request("post", "/spores", {"data": {}})
+    assert len(between.seen) == 1
+    between.will(LOSE)
+    client.request("POST", "/batch", {"requests": []}, repeatable=True)
+    assert len(between.seen) == 2
+
+
+def test_error_tells_that_an_earlier_attempt_may_have_had_its_effect(spores, between):
+    record = spores.create({"name": "x"})
+    id_ = record.data["id"]
+    between.will(LOSE)
+    with pytest.raises(PreconditionFailed) as caught:
+        spores.patch(id_, {"name": "y"}, if_match=record.timestamp)
+    assert caught.value.existing["name"] == "y"
+    assert caught.value.__notes__ == ["Sent 2 times: it may have had its effect before."]
+    with pytest.raises(NotFound) as caught:
+        spores.get(new_id())
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_answer_that_is_no_json_is_as_none_at_all(spores, between, clock):
+    between.will(Answer(200, {"Content-Type": "text/html"}, b"<h1>Please log in</h1>"))
+    assert list(spores.list()) == []
+    between.will(*[Answer(200, {}, b"<")] * 5)
+    with pytest.raises(NoAnswer, match="GET /spores: the body is no JSON"):
+        spores.list()
+
+
+def test_server_that_is_not_there_is_no_answer(connect, clock):
+    client = connect(f"http://127.0.0.1:{free_port()}/v1", retries=2)
+    with pytest.raises(NoAnswer) as caught:
+        client.server_info()
+    assert caught.value.__cause__ is not None
+    assert len(clock.slept) == 2
+
+
+# Delays
+
+
+def test_delays_grow_and_differ_and_end(connect, between, clock):
+    client = connect(between.url, retries=3, delay=2)
+    between.will(*[error(503, 201)] * 10)
+    with pytest.raises(ServiceUnavailable):
+        client.server_info()
+    assert len(between.seen) == 4
+    assert all(2 * 2**n * 0.5 <= slept <= 2 * 2**n * 1.5 for n, slept in enumerate(clock.slept))
+    assert len({slept / 2**n for n, slept in enumerate(clock.slept)}) > 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_status_that_may_pass_is_tried_again(client, between, status):
+    between.will(error(status), DONE)
+    client.request("GET", "/spores")
+    assert len(between.seen) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 501])
+def test_other_status_is_not_tried_again(client, between, clock, status):
+    between.will(error(status))
+    with pytest.raises(Exception, match=f"GET /spores: {status} Error"):
+        client.request("GET", "/spores")
+    assert len(between.seen) == 1
+    assert clock.slept == []
+
+
+# Retry-After and Backoff
+
+
+def test_retry_after_is_waited_for(client, between, clock):
+    between.will(error(503, 201, {"Retry-After": "30"}), DONE)
+    client.request("GET", "/spores")
+    assert clock.slept == [30]
+
+
+def test_retry_after_can_be_a_date(client, between, clock):
+    now = datetime.now(UTC) - timedelta(days=3)  # the server's clock needn't be right
+    dates = [format_datetime(time, usegmt=True) for time in (now, now + timedelta(seconds=40))]
+    headers = dict(zip(("Date", "Retry-After"), dates, strict=True))
+    between.will(error(503, 201, headers), DONE)
+    client.request("GET", "/spores")
+    assert clock.slept == [40]
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "", "Sat, 21 Nov 2026 12:00:00 GMT"])
+def test_retry_after_that_tells_no_time_is_as_none(client, between, clock, value):
+    between.will(error(503, 201, {"Retry-After": value}), DONE)
+    client.request("GET", "/spores")
+    assert len(clock.slept) == 1
+    assert 0.5 <= clock.slept[0] <= 1.5
+
+
+def test_server_that_asks_for_too_long_a_pause_is_not_waited_for(connect, between, clock):
+    client = connect(between.url, patience=10)
+    between.will(error(429, 117, {"Retry-After": "3600"}))
+    with pytest.raises(TooManyRequests):
+        client.request("GET", "/spores")
+    with pytest.raises(Paused, match="a pause, of 3600 more seconds") as caught:
+        client.request("GET", "/spores")
+    assert caught.value.seconds == 3600
+    assert len(between.seen) == 1
+    assert clock.slept == []
+    clock.now += 3590
+    client.request("GET", "/spores")
+    assert clock.slept == [10]
+
+
+def test_backoff_is_waited_for_before_the_next_request(client, between, clock):
+    between.will(DONE._replace(headers={"Backoff": "20"}), DONE, DONE)
+    client.request("GET", "/spores")
+    assert clock.slept == []
+    clock.now += 5
+    client.request("GET", "/spores")
+    assert clock.slept == [15]
+    client.request("GET", "/spores")
+    assert clock.slept == [15]
+
+
+def test_backoff_of_a_failure_counts_for_what_is_sent_once(client, between, clock):
+    between.will(error(500, 999, {"Backoff": "20"}))
+    with pytest.raises(ServerError):
+        client.request("GET", "/spores")
+    client.request("POST", "/batch", {"requests": []})
+    assert clock.slept == [20]
+
+
+# Alert
+
+
+def test_alert_is_a_warning_once(client, between):
+    alert = '{"code": "soft-eol", "message": "It ends.", "url": "https://example.com"}'
+    answer = DONE._replace(headers={"Alert": alert})
+    between.will(answer, answer, DONE._replace(headers={"Alert": "watch out"}))
+    with pytest.warns(AlertWarning, match="/v1: soft-eol, It ends., https://example.com"):
+        client.request("GET", "/spores")
+    client.request("GET", "/spores")
+    with pytest.warns(AlertWarning, match="/v1: watch out"):
+        client.request("GET", "/spores")
+
+
+def test_nothing_is_waited_for_where_nothing_is_wrong(spores, between, clock):
+    spores.create({})
+    assert clock.slept == []
