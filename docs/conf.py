@@ -14,8 +14,8 @@ version = release = version_of("cliquet")
 extensions = ["sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "howto/examples"]
 nitpicky = True
-# Names of others, in signatures: there is nothing here to link them to.
-nitpick_ignore_regex = [("py:.*", r"(?!cliquet\b).*")]
+# Names of others, and of a type variable, in signatures: there is nothing here to link them to.
+nitpick_ignore_regex = [("py:.*", r"(?!cliquet\b).*|cliquet\.client\.resources\.Result")]
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"

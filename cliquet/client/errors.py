@@ -76,47 +76,47 @@ class ResponseError(ClientError):
 
 
 class InvalidParameters(ResponseError):
-    """400, or 406 and 415 with the same ``errno``: ``details`` lists what is wrong."""
+    """Status 400, or 406 and 415 with the same ``errno``: ``details`` lists what is wrong."""
 
 
 class Unauthenticated(ResponseError):
-    """401: there are no credentials, or wrong ones."""
+    """Status 401: there are no credentials, or wrong ones."""
 
 
 class Forbidden(ResponseError):
-    """403: the user may not."""
+    """Status 403: the user may not."""
 
 
 class NotFound(ResponseError):
-    """404: there is no such record, or no such URL."""
+    """Status 404: there is no such record, or no such URL."""
 
 
 class MethodNotAllowed(ResponseError):
-    """405: also what writes to a service that is read-only."""
+    """Status 405: also what writes to a service that is read-only."""
 
 
 class Conflict(ResponseError):
-    """409: another record, ``existing``, has the value of a unique field."""
+    """Status 409: another record, ``existing``, has the value of a unique field."""
 
 
 class Gone(ResponseError):
-    """410: the service has ended."""
+    """Status 410: the service has ended."""
 
 
 class PreconditionFailed(ResponseError):
-    """412: others have changed the record, which is ``existing``, or the collection."""
+    """Status 412: others have changed the record, which is ``existing``, or the collection."""
 
 
 class TooManyRequests(ResponseError):
-    """429: the client has sent too much."""
+    """Status 429: the client has sent too much."""
 
 
 class ServerError(ResponseError):
-    """5XX: the server has failed."""
+    """Status 5XX: the server has failed."""
 
 
 class ServiceUnavailable(ServerError):
-    """503: a backend has failed, or is overloaded."""
+    """Status 503: a backend has failed, or is overloaded."""
 
 
 class BatchError(ClientError, ExceptionGroup[ResponseError]):

@@ -45,6 +45,12 @@ PUBLIC = {
         build_response encode_header decode_header strip_uri_prefix json_serializer
     """,
     "cliquet.utils.json": "loads dumps",
+    "cliquet.client": """
+        Client Resource Records Batch Operations Answer Request new_id ClientError NoAnswer Paused
+        ResponseError InvalidParameters Unauthenticated Forbidden NotFound MethodNotAllowed
+        Conflict Gone PreconditionFailed TooManyRequests ServerError ServiceUnavailable BatchError
+        AlertWarning
+    """,
     "cliquet.testing": """
         DummyRequest get_request_class FormattedErrorMixin get_user_headers
     """,
