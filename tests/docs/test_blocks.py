@@ -16,6 +16,7 @@ PAGES = sorted(os.path.relpath(path, DOCS).removesuffix(".rst") for path in FILE
 GUIDES = "docs/test_guides.py"
 SETTINGS = "docs/test_howto_settings.py"
 DEPLOY = "docs/test_howto_deploy.py"
+JAVASCRIPT = "../clients/javascript/tests/guide.test.js"
 MONITOR = "docs/test_howto_monitor.py"
 
 #: Of a page, the blocks in a language that begin so; and what executes them.
@@ -27,6 +28,7 @@ EXECUTED = {
     ("reference/settings", "text", ""): "docs/test_reference.py",
     ("../README", "python", ""): "docs/test_readme.py",
     ("../README", "ini", ""): "docs/test_readme.py",
+    ("../clients/javascript/README", "javascript", ""): JAVASCRIPT,
     ("index", "python", ""): "docs/test_readme.py",
     ("howto/*", "ini", "cliquet."): SETTINGS,
     ("howto/*", "ini", "multiauth."): SETTINGS,
@@ -58,6 +60,7 @@ EXECUTED = {
     ("howto/profile", "console", "$ python -c"): "docs/test_howto_profile.py",
     ("howto/relations", "console", ""): GUIDES,
     ("howto/search", "console", ""): GUIDES,
+    ("howto/synchronise-javascript", "javascript", ""): JAVASCRIPT,
     ("howto/upgrade", "console", ""): "docs/test_howto_upgrade.py",
 }
 
@@ -66,7 +69,6 @@ NOT_EXECUTED = {
     ("../README", "console", "$ python3 dev.py"): "they run the tests; tests/test_dev.py",
     ("../README", "console", "$ pip install ."): "the tutorial begins with the same commands",
     ("../CONTRIBUTING", "console", ""): "as in the README",
-    ("../clients/javascript/README", "javascript", ""): "not Python; the client has its own tests",
     ("explanation/scaling", "ini", ""): "settings that there could be one day",
     ("howto/deploy", "ini", "[Service]"): "the tests run without systemd",
     ("howto/deploy", "ini", "[uwsgi]"): "the tests do without uWSGI",
@@ -89,7 +91,6 @@ NOT_EXECUTED = {
     ("howto/plugin", "console", ""): "they reach PyPI; tests/docs/test_howto_plugin.py does not",
     ("howto/profile", "console", "$ pip install gprof2dot"): "the tests do without gprof2dot",
     ("howto/profile", "console", "$ gprof2dot"): "the tests do without gprof2dot",
-    ("howto/synchronise-javascript", "javascript", ""): "not Python; the client has its own tests",
 }
 
 
