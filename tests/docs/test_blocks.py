@@ -36,6 +36,7 @@ EXECUTED = {
     ("howto/authentication", "console", ""): "docs/test_howto_authentication.py",
     ("howto/backends", "console", ""): "storage/test_postgresql.py",
     ("howto/backends", "sql", ""): "storage/test_postgresql.py",
+    ("howto/client-python", "python", ""): "docs/test_howto_client_python.py",
     ("howto/custom-backend", "console", ""): GUIDES,
     ("howto/custom-backend", "python", ""): "docs/test_howto_custom_backend.py",
     ("howto/deploy", "python", "# service.py"): DEPLOY,
