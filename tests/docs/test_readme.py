@@ -10,8 +10,10 @@ from webtest import TestApp
 from cliquet.testing import get_user_headers
 from tests.docs.pages import DOCS, block, rows
 from tests.docs.test_howto_settings import settings_of_text
+from tests.scenarios import SCENARIOS
 
 PAGE = "../README"
+TEXTS = sorted(DOCS.parent.glob("*.rst"))
 SCAN = "    config.scan('myproject.views')\n"
 
 
@@ -60,3 +62,17 @@ def test_figures_of_the_readme_are_the_last_results():
         milliseconds = [int(row[column]) / 1000 for row in results]
         assert figures == pytest.approx(milliseconds, abs=0.0051)  # they have two digits
     assert told[4][3:] == [float(row[4]) for row in results]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_links_of_the_texts_beside_the_readme_lead_to_files(path):
+    """Sphinx checks the others."""
+    text = path.read_text()
+    links = re.findall(r"`[^`<]+ <([^>]+)>`_", text) + re.findall(r"\.\. image:: (.+)", text)
+    files = [link for link in links if "://" not in link]
+    assert [link for link in files if not path.parent.joinpath(link).exists()] == []
+
+
+def test_races_of_the_readme_are_those_of_the_benchmark():
+    (told,) = (row[0] for row in rows(PAGE) if "races" in row[0])
+    assert int(told.split()[0]) == len(SCENARIOS)
