@@ -169,8 +169,6 @@ def copy_checkout(folder):
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    if not (shutil.which("bash") and shutil.which("curl")):
-        pytest.skip("the tutorial takes bash and curl")
     folder = tmp_path_factory.mktemp("tutorial")
     port = servers.free_port()
     borrow(folder / "programs")
