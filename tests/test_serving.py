@@ -1,18 +1,15 @@
 """The service behind the servers of production: several processes, and stops that lose nothing."""
 
-import http.client
-import json
 import signal
 import threading
 import uuid
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from cliquet.testing import get_user_headers
+from cliquet.client import Client, NoAnswer
 from tests import redis_server, servers
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
@@ -39,37 +36,28 @@ def url(engine, tmp_path):
 
 
 @pytest.fixture
-def headers():
-    """Those of a user whom no other test knows."""
-    return get_user_headers(f"user-{uuid.uuid4()}") | {"Content-Type": "application/json"}
+def user():
+    """Somebody whom no other test knows."""
+    return f"user-{uuid.uuid4()}"
 
 
-class Client:
-    """A connection to a server, which it keeps as long as the server does."""
-
-    def __init__(self, server, headers):
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-        self._headers = headers
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self._connection.close()
-
-    def send(self, method, path, data=None, **headers):
-        """Return the status and the body of the answer."""
-        body = None if data is None else json.dumps({"data": data})
-        self._connection.request(method, f"/v1{path}", body, {**self._headers, **headers})
-        with self._connection.getresponse() as response:
-            return response.status, json.loads(response.read())
+def connect(server, user):
+    """A client that tries once."""
+    return Client(f"{server.url}/v1", auth=(user, "secret"), timeout=PATIENCE, retries=0)
 
 
-def ids(server, headers):
+def create(client, data, **headers):
+    """Create a record on a connection of its own, for all workers to have some; return it."""
+    headers = {"Connection": "close", **headers}
+    answer = client.request("POST", "/spores", {"data": data}, headers)
+    assert answer.status == 201
+    return answer.data
+
+
+def ids(server, user):
     """The ids of the records that are there."""
-    with Client(server, headers) as client:
-        _, body = client.send("GET", "/spores")
-    return {record["id"] for record in body["data"]}
+    with connect(server, user) as client:
+        return {record["id"] for record in client.resource("/spores").list()}
 
 
 @contextmanager
@@ -100,27 +88,24 @@ def connections(pid, port):
     return {name for name in sockets(pid) if peers.get(name) == port}
 
 
-def work(server, headers):
-    """Create records and read them, one after the other; return how each was answered."""
-    answers = Counter()
-    with Client(server, headers) as client:
+def work(server, user):
+    """Create records and read them, one after the other; return their ids."""
+    created = set()
+    with connect(server, user) as client:
         for number in range(ROUNDS):
-            # New connections, for all workers to have some.
-            status, created = client.send("POST", "/spores", {"number": number}, Connection="close")
-            answers[status] += 1
-            status, read = client.send("GET", f"/spores/{created['data']['id']}")
-            answers[status] += 1
-            assert read == created
-    return answers
+            record = create(client, {"number": number})
+            assert client.resource("/spores").get(record["id"]).data == record
+            created.add(record["id"])
+    return created
 
 
-def test_workers_of_gunicorn_share_the_database_and_no_connection(engine, url, headers):
+def test_workers_of_gunicorn_share_the_database_and_no_connection(engine, url, user):
     with wsgi_server("gunicorn", engine, url) as server:
         server.wait_until(lambda: len(server.pids()) == PROCESSES)
-        with clients(lambda: work(server, headers)) as answers:
+        with clients(lambda: work(server, user)) as created:
             pass
-        assert sum(answers, Counter()) == {201: CLIENTS * ROUNDS, 200: CLIENTS * ROUNDS}
-        assert len(ids(server, headers)) == CLIENTS * ROUNDS
+        assert ids(server, user) == set().union(*created)
+        assert len(ids(server, user)) == CLIENTS * ROUNDS
         assert "ERROR" not in server.output()
         if engine == "sqlite":
             return
@@ -133,33 +118,30 @@ def test_workers_of_gunicorn_share_the_database_and_no_connection(engine, url, h
 
 
 @pytest.mark.parametrize(("name", "how"), [("gunicorn", "SIGTERM"), ("waitress", "SIGINT")])
-def test_stop_lets_requests_that_have_begun_be_answered(engine, url, headers, name, how):
+def test_stop_lets_requests_that_have_begun_be_answered(engine, url, user, name, how):
     def post():
-        with Client(server, headers) as client:
-            return client.send("POST", "/spores", {}, **{"X-Seconds": "1", "Connection": "close"})
+        with connect(server, user) as client:
+            return create(client, {}, **{"X-Seconds": "1"})
 
     with wsgi_server(name, engine, url) as server:
-        with clients(post) as answers:
+        with clients(post) as created:
             server.wait_until(lambda: server.begun() == CLIENTS)
             server.process.send_signal(getattr(signal, how))
-        assert [status for status, _ in answers] == [201] * CLIENTS
         assert server.process.wait(PATIENCE) == 0
     with wsgi_server(name, engine, url) as server:
-        assert ids(server, headers) == {body["data"]["id"] for _, body in answers}
+        assert ids(server, user) == {record["id"] for record in created}
 
 
-def test_stop_under_load_loses_nothing_that_was_answered(engine, url, headers):
+def test_stop_under_load_loses_nothing_that_was_answered(engine, url, user):
     def insist():
         """Create records until the server has gone; return the ids of those that it answered."""
         acknowledged = set()
         while True:
             try:
-                with Client(server, headers) as client:
-                    status, body = client.send("POST", "/spores", {}, Connection="close")
-            except (OSError, http.client.HTTPException):
+                with connect(server, user) as client:
+                    acknowledged.add(create(client, {})["id"])
+            except NoAnswer:
                 return acknowledged
-            assert status == 201
-            acknowledged.add(body["data"]["id"])
             begun.set()
 
     begun = threading.Event()
@@ -170,15 +152,15 @@ def test_stop_under_load_loses_nothing_that_was_answered(engine, url, headers):
         assert server.process.wait(PATIENCE) == 0
         assert "Traceback" not in server.output()
     with wsgi_server("gunicorn", engine, url) as server:
-        assert set().union(*acknowledged) <= ids(server, headers)
+        assert set().union(*acknowledged) <= ids(server, user)
 
 
 @pytest.mark.parametrize("name", ["gunicorn", "waitress"])
-def test_urls_are_those_that_the_proxy_tells_of(tmp_path, headers, name):
+def test_urls_are_those_that_the_proxy_tells_of(tmp_path, user, name):
     forwarded = {"Host": "api.example.com", "X-Forwarded-Proto": "https"}
     with (
         wsgi_server(name, "sqlite", ENGINES["sqlite"](tmp_path)) as server,
-        Client(server, headers) as client,
+        connect(server, user) as client,
     ):
-        _, hello = client.send("GET", "/", **forwarded)
-        assert hello["url"] == "https://api.example.com/v1/"
+        hello = client.request("GET", "/", headers=forwarded)
+        assert hello.body["url"] == "https://api.example.com/v1/"
