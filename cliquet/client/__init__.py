@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 try:
@@ -100,8 +101,6 @@ class Client:
             sleep=sleep,
             clock=clock,
         )
-        self._batch_size: int | None = None
-        self._knows_batch_size = False
 
     def __enter__(self) -> Client:
         return self
@@ -135,7 +134,7 @@ class Client:
 
         :param check: raise :class:`BatchError` in the end if requests of it are refused.
         """
-        return Batch(self._transport.send, self._limit_of_batches, check)
+        return Batch(self._transport.send, lambda: self._batch_size, check)
 
     def request(
         self,
@@ -152,17 +151,19 @@ class Client:
         :param repeatable: whether it may be sent again if no answer comes; unless it is a POST, by
             default (RFC 9110, 9.2.2).
         :raises ClientError: when there is no answer, or one of an error.
+        :raises ValueError: when the path doesn't begin with a slash.
         """
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is no path: expected /bookmarks")
         if repeatable is None:
             repeatable = method.upper() != "POST"
         return self._transport.send(Request(method, path, body, headers or {}, repeatable))
 
-    def _limit_of_batches(self) -> int | None:
-        """How many requests the server allows in a batch, asked once; None: any number."""
-        if not self._knows_batch_size:
-            self._batch_size = self.server_info()["settings"].get("batch_max_requests")
-            self._knows_batch_size = True
-        return self._batch_size
+    @cached_property
+    def _batch_size(self) -> int | None:
+        """How many requests the server allows in a batch; None: any number."""
+        size: int | None = self.server_info()["settings"].get("batch_max_requests")
+        return size
 
 
 __all__ = [

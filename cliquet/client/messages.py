@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+# Proxies that compress answers make tags weak (RFC 9110, 8.8.1).
+_TAG = re.compile(r'(?:W/)?"([0-9]+)"')
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Answer:
 
         It is that of the record, or of the whole collection.
         """
-        tag = self.headers.get("ETag")
-        if tag is not None:
-            return int(tag.strip('"'))
+        tag = _TAG.fullmatch(self.headers.get("ETag", ""))
+        if tag:
+            return int(tag[1])
         data = self.data
         return data.get("last_modified") if isinstance(data, dict) else None
 

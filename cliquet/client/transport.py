@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,12 @@ import requests
 
 from cliquet.client.errors import AlertWarning, ClientError, NoAnswer, Paused, error_of
 from cliquet.client.messages import Answer, Request
+
+# What fails later, too: certificates, redirections without end, headers that are none.
+_LASTING = (requests.exceptions.SSLError, requests.TooManyRedirects, ValueError)
+
+# More seconds are as good as none: they can't be meant.
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 class Transport:
@@ -33,9 +40,11 @@ class Transport:
         clock: Callable[[], float],
     ) -> None:
         parts = urlsplit(server)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        is_http = parts.scheme in ("http", "https") and parts.hostname
+        if not is_http or parts.query or parts.fragment:
             raise ValueError(f"{server!r} is no server: expected https://api.example.com/v1")
         self._server = server.rstrip("/")
+        self._name = parts.hostname
         self._auth = auth
         self._timeout = timeout
         self._retries = retries
@@ -70,6 +79,17 @@ class Transport:
 
     def _exchange(self, request: Request) -> Answer:
         """Send a request once."""
+        response = self._response(request)
+        self._heed(response.headers)
+        body = _json(response.content)
+        answer = Answer(response.status_code, response.headers, body)
+        if not answer.ok:
+            raise error_of(request, answer)
+        if body is None and response.content:
+            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON")
+        return answer
+
+    def _response(self, request: Request) -> requests.Response:
         content = None if request.body is None else json.dumps(request.body, allow_nan=False)
         headers = {"Accept": "application/json", **request.headers}
         if content is not None:
@@ -84,15 +104,12 @@ class Transport:
                 timeout=self._timeout,
             )
         except requests.RequestException as error:
-            raise NoAnswer(f"{request.method} {request.path}: {error}") from error
-        self._heed(response.headers)
-        body = _json(response.content)
-        answer = Answer(response.status_code, response.headers, body)
-        if not answer.ok:
-            raise error_of(request, answer)
-        if body is None and response.content:
-            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON")
-        return answer
+            failure = NoAnswer(f"{request.method} {request.path}: {error}")
+            failure.may_pass = not isinstance(error, _LASTING)
+            raise failure from error
+        # As browsers do, requests follows some redirections of a POST by a GET: it wrote nothing.
+        is_other = response.request.method != request.method.upper()
+        return response.history[0] if is_other else response
 
     # What the server asks for (protocol, "Errors").
 
@@ -102,7 +119,7 @@ class Transport:
         alert = headers.get("Alert")
         if alert and alert not in self._alerts:
             self._alerts.add(alert)
-            warnings.warn(f"{self._server}: {_sentence(alert)}", AlertWarning, stacklevel=2)
+            warnings.warn(f"{self._name}: {_sentence(alert)}", AlertWarning, stacklevel=2)
 
     def _postpone(self, seconds: float) -> None:
         """Send nothing for as long."""
@@ -135,7 +152,7 @@ def _seconds(text: str | None, date: str | None) -> float:
     """
     if text is None:
         return 0
-    if text.strip().isdecimal():
+    if _SECONDS.fullmatch(text):
         return int(text)
     try:
         return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()  # type: ignore[arg-type]

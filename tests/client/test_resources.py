@@ -7,9 +7,11 @@ from urllib.parse import unquote
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cliquet import client as module
-from tests.client.between import answer_of
+from tests.client.between import Answer, answer_of
 from tests.client.conftest import BATCH, PAGE
 
 
@@ -187,14 +189,18 @@ def test_id_that_would_be_another_url_is_refused(spores, between, id_):
     assert between.seen == []
 
 
-@pytest.mark.parametrize("id_", ["a/b", "é", "a?b#c", "100%", "../mushrooms", "%2e%2e"])
-def test_id_stays_one_part_of_the_url(spores, between, id_):
-    between.will(answer_of(None))
-    spores.get(id_)
-    ((_, path, *_),) = between.seen
-    assert path.startswith("/v1/spores/")
-    assert unquote(path.removeprefix("/v1/spores/")) == id_
-    assert path.count("/") == 3
+IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
+    ["a/b", "../mushrooms", "%2e%2e", "100%", "a?b#c", "...", "~", "/"]
+)
+
+
+@given(IDS.filter(lambda id_: id_ not in (".", "..")))
+def test_id_stays_one_part_of_the_url(id_):
+    sent = module.Operations(lambda request: request, "/spores", None).get(id_)
+    url = requests.Request("GET", "http://localhost/v1" + sent.path).prepare().url
+    head, _, last = url.rpartition("/")
+    assert head == "http://localhost/v1/spores"
+    assert unquote(last, errors="strict") == id_
 
 
 @pytest.mark.parametrize("path", ["spores", "/", "/spores/", "/spores?a=b", "/spores#a"])
@@ -203,7 +209,10 @@ def test_path_that_is_not_of_a_collection_is_refused(client, path):
         client.resource(path)
 
 
-@pytest.mark.parametrize("server", ["", "api.example.com", "ftp://example.com/v1", "http:///v1"])
+@pytest.mark.parametrize(
+    "server",
+    ["", "api.example.com", "ftp://example.com/v1", "http:///v1", "http://a/?b", "http://a/#b"],
+)
 def test_server_that_is_none_is_refused(server):
     with pytest.raises(ValueError, match="is no server"):
         module.Client(server)
@@ -218,6 +227,28 @@ def test_value_that_is_not_json_is_refused(spores, between):
 
 
 # The client
+
+
+def test_server_can_be_given_without_its_version(connect, between):
+    spores = connect(between.url.removesuffix("/v1") + "/").resource("/spores")
+    created = spores.create({"name": "x"})
+    assert (created.status, list(spores.list())) == (201, [created.data])
+
+
+def test_write_that_is_redirected_to_a_read_is_an_error(client, spores, between):
+    between.will(Answer(301, {"Location": f"{between.url}/spores"}, b""))
+    with pytest.raises(module.ResponseError, match="POST /spores: 301 Moved Permanently"):
+        spores.create({})
+    with pytest.raises(ValueError, match="'spores' is no path: expected /bookmarks"):
+        client.request("GET", "spores")
+
+
+@pytest.mark.parametrize(
+    ("tag", "timestamp"), [('"12"', 12), ('W/"12"', 12), ('"abc"', 7), ("", 7)]
+)
+def test_timestamp_is_the_tags_or_the_records(spores, between, tag, timestamp):
+    between.will(answer_of({"last_modified": 7}, {"ETag": tag}))
+    assert spores.get("x").timestamp == timestamp
 
 
 def test_any_request_can_be_sent(client):
