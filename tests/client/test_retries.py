@@ -1,5 +1,6 @@
 """The client waits as it is asked to, and sends again what does no harm twice."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -87,6 +88,13 @@ def test_server_that_is_not_there_is_no_answer(connect, clock):
         client.server_info()
     assert caught.value.__cause__ is not None
     assert len(clock.slept) == 2
+
+
+def test_server_that_does_not_answer_in_time_is_no_answer(connect):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = connect(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.05, retries=0)
+        with pytest.raises(NoAnswer, match="GET /: .*timed out"):
+            client.server_info()
 
 
 def test_failure_that_lasts_is_not_tried_again(connect, between, clock):
