@@ -32,12 +32,14 @@ class Change(NamedTuple):
     :param forced: the timestamp that it asks for, if any.
     :param data: its other fields, as JSON.
     :param unique: the values that no other record may have, by field.
+    :param fresh: whether no other record can have the id.
     """
 
     id: str
     forced: int | None
     data: bytes
     unique: Mapping[str, Any]
+    fresh: bool = False
 
 
 class Conflict(Exception):
@@ -158,12 +160,13 @@ class Engine(StorageBase):
         modified_field: str = "last_modified",
         auth: str | None = None,
     ) -> Record:
-        object_id = record.get(id_field)
+        object_id, fresh = record.get(id_field), False
         if object_id is None:
-            object_id = (id_generator or self.id_generator)()
+            generator = id_generator or self.id_generator
+            object_id, fresh = generator(), type(generator) is generators.UUID4
         names = Names(id_field, modified_field, "")
-        write = self._create
-        return _written(write, (parent_id, collection_id), object_id, record, unique_fields, names)
+        change = _change(object_id, record, unique_fields, names, fresh)
+        return _written(self._create, (parent_id, collection_id), change, record, names)
 
     def update(
         self,
@@ -177,8 +180,8 @@ class Engine(StorageBase):
         auth: str | None = None,
     ) -> Record:
         names = Names(id_field, modified_field, "")
-        write = self._update
-        return _written(write, (parent_id, collection_id), object_id, record, unique_fields, names)
+        change = _change(object_id, record, unique_fields, names)
+        return _written(self._update, (parent_id, collection_id), change, record, names)
 
     def get(
         self,
@@ -293,33 +296,35 @@ def _moment(before: int | None) -> int:
     return ALWAYS.high if before is None else before
 
 
-def _written(
-    write: Callable[[Collection, Change], int],
-    collection: Collection,
+def _change(
     object_id: str,
     record: Record,
     unique_fields: Iterable[str] | None,
     names: Names,
-) -> Record:
-    """Have a record written, and return it with its id and timestamp."""
+    fresh: bool = False,
+) -> Change:
     fields = dict(record)
     fields.pop(names.id, None)
     forced = _milliseconds(names.modified, fields.pop(names.modified, None))
-    change = Change(
-        _text(names.id, object_id),
-        forced,
-        _serialized(fields),
-        _unique(fields, unique_fields) if unique_fields else {},
-    )
+    unique = _unique(fields, unique_fields) if unique_fields else {}
+    return Change(_text(names.id, object_id), forced, _serialized(fields), unique, fresh)
+
+
+def _written(
+    write: Callable[[Collection, Change], int],
+    collection: Collection,
+    change: Change,
+    record: Record,
+    names: Names,
+) -> Record:
+    """Have a record written, and return it with its id and timestamp."""
     try:
         timestamp = write(collection, change)
     except Conflict as conflict:
         existing = joined([conflict.row], names)[0]
         field = names.id if conflict.field is None else conflict.field
         raise UnicityError(field, existing) from None
-    fields[names.id] = object_id
-    fields[names.modified] = timestamp
-    return fields
+    return {**record, names.id: change.id, names.modified: timestamp}
 
 
 def _milliseconds(field: str, value: Any) -> int | None:

@@ -23,7 +23,8 @@ MEANINGS = {
     "cliquet_write": "write",
     "INSERT INTO cliquet_access_control_entries": "grant",
     "SELECT cliquet_delete": "delete",
-    "cliquet_lock(%s, %s, %s);": "lock, delete all",
+    "FROM cliquet_lock": "lock",
+    "DELETE FROM cliquet_records": "delete all",
     "DELETE FROM cliquet_access_control_entries": "revoke",
     "COMMIT": "commit",
 }
@@ -63,32 +64,32 @@ REQUESTS = {
     "post": (
         ("POST", "", DATA, {}),
         ["write", "commit"],
-        ["groups", "write", "grant", "its permissions", "commit"],
+        ["groups", "write", "grant + its permissions", "commit"],
     ),
     "post, with an id": (
         ("POST", "", {**DATA, "id": NEW}, {}),
-        ["lock, record", "write", "commit"],
-        ["groups", "lock, record", "write", "grant", "its permissions", "commit"],
+        ["lock, record", "write + commit"],
+        ["groups", "lock, record", "write + grant + its permissions", "commit"],
     ),
     "put": (
         ("PUT", "/{id}", DATA, {"If-Match": '"9999999999999"'}),
-        ["lock, record", "write", "commit"],
+        ["lock, record", "write + commit"],
         [
             *("groups", "lock, record", "its permissions", "check"),
-            *("write", "grant", "its permissions", "commit"),
+            *("write + grant + its permissions", "commit"),
         ],
     ),
     "put, of a new one": (
         ("PUT", f"/{NEW}", DATA, {"If-None-Match": "*"}),
-        ["lock, record", "write", "commit"],
-        ["groups", "lock, record", "write", "grant", "its permissions", "commit"],
+        ["lock, record", "write + commit"],
+        ["groups", "lock, record", "write + grant + its permissions", "commit"],
     ),
     "patch": (
         ("PATCH", "/{id}", {"title": "Another"}, {"If-Match": '"9999999999999"'}),
-        ["lock, record", "write", "commit"],
+        ["lock, record", "write + commit"],
         [
             *("groups", "check", "lock, record", "its permissions"),
-            *("write", "grant", "its permissions", "commit"),
+            *("write + grant + its permissions", "commit"),
         ],
     ),
     "poll, with more to come": (
@@ -98,13 +99,13 @@ REQUESTS = {
     ),
     "delete": (
         ("DELETE", "/{id}", None, {}),
-        ["lock, record", "delete", "commit"],
-        ["groups", "check", "lock, record", "its permissions", "delete", "revoke", "commit"],
+        ["lock, record", "delete + commit"],
+        ["groups", "check", "lock, record", "its permissions", "delete + revoke + commit"],
     ),
     "delete all": (
         ("DELETE", "", None, {}),
-        ["lock, delete all", "commit"],
-        ["groups", "check", "shared ids", "lock, delete all", "revoke", "commit"],
+        ["lock + delete all", "commit"],
+        ["groups", "check", "shared ids", "lock + delete all", "revoke + commit"],
     ),
 }
 
@@ -133,15 +134,28 @@ def asked(build_once, statements):
     return asked
 
 
-def meaning(statement):
-    (found,) = {name for part, name in MEANINGS.items() if part in " ".join(statement.split())}
-    return found
+def meaning(sent):
+    statements = " ".join(sent.removeprefix("BEGIN;").split()).split(";")
+    return " + ".join(
+        name for text in statements for part, name in MEANINGS.items() if part in text
+    )
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_records_of_a_user_cost_no_more_than_needed(asked, name):
     request, expected, _ = REQUESTS[name]
     assert asked("/books", request) == expected
+
+
+def test_a_batch_of_creations_costs_two_round_trips(build_once, statements):
+    alice = build_once(Book).user("alice")
+    posts = [{"method": "POST", "path": "/books", "body": {"data": DATA}}] * 5
+    statements.clear()
+    assert alice.batch(*posts)
+    assert [meaning(sent) for sent in statements] == [
+        "write",
+        " + ".join(["write"] * 4 + ["commit"]),
+    ]
 
 
 @pytest.mark.parametrize("name", REQUESTS)

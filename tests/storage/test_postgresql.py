@@ -127,6 +127,48 @@ def test_a_request_that_writes_begins_with_its_first_statement(storage, statemen
     assert statements[-1] == "COMMIT"
 
 
+def test_what_is_known_to_succeed_is_sent_along_with_what_follows(storage, statements, manager):
+    storage.create(*PLACE, {"id": "a"})
+    statements.clear()
+    for _ in range(3):
+        manager.savepoint()
+        storage.create(*PLACE, {})
+    storage.get_for_update(*PLACE, "a")
+    assert len(statements) == 1
+    storage.update(*PLACE, "a", {"n": 1})
+    storage.delete(*PLACE, "a")
+    manager.commit()
+    manager.begin()
+    assert [statement.count(";") for statement in statements] == [6, 2]
+    assert storage.get_page(*PLACE).total == 3
+
+
+def test_a_savepoint_that_was_not_sent_yet_serves_again_and_again(storage, statements, manager):
+    storage.create(*PLACE, {"id": "a"})
+    manager.savepoint()
+    savepoint = manager.savepoint()
+    statements.clear()
+    for _ in range(3):
+        storage.create(*PLACE, {})
+        savepoint.rollback()
+    assert sum("SAVEPOINT" in statement for statement in statements) == 1
+    manager.commit()
+    manager.begin()
+    assert found(storage) == {"a"}
+
+
+def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
+    work = client_module.Work(client._of_this_process())
+    work.run("SELECT 1")
+    work.run_later("SELECT 1/0")
+    work.notes["timestamp"] = 1
+    work.rollback()
+    work.run("SELECT 1")
+    assert work.run("SELECT 2") == [(2,)]
+    assert work.notes == {}
+    work.rollback()
+
+
 def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, statements):
     for n in range(3):
         storage.create(*PLACE, {"n": n})
@@ -430,7 +472,21 @@ def test_a_connection_that_the_server_ended_is_replaced(storage, manager):
     storage.update(*PLACE, "a", {})
     end_connections(servers.postgresql_url())
     with pytest.raises(BackendError):
-        storage.update(*PLACE, "a", {"lost": True})
+        storage.get(*PLACE, "a")
+    manager.abort()
+    manager.begin()
+    assert storage.get(*PLACE, "a") == created
+
+
+def test_what_was_to_be_sent_with_the_commit_fails_with_it(storage, manager):
+    created = storage.create(*PLACE, {"id": "a"})
+    manager.commit()
+    manager.begin()
+    storage.update(*PLACE, "a", {"n": 1})
+    storage.update(*PLACE, "a", {"n": 2})
+    end_connections(servers.postgresql_url())
+    with pytest.raises(BackendError):
+        manager.commit()
     manager.abort()
     manager.begin()
     assert storage.get(*PLACE, "a") == created

@@ -1,8 +1,11 @@
 """How storages take part in the transaction of a request."""
 
 import threading
+from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from cliquet.storage import Filter
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
@@ -144,6 +147,96 @@ def test_the_timestamp_that_was_told_stays_when_the_transaction_is_aborted(stora
     told = storage.collection_timestamp("never", "written")
     manager.abort()
     assert storage.collection_timestamp("never", "written") == told
+
+
+IDS = st.sampled_from(["0", "1", "new"])
+TIMES = st.sampled_from([None, None, None, None, 5, 1 << 50])
+# Whether a record is read under lock before, as resources do; the timestamp that is asked for.
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["create", "create with id", "create unique", "update", "delete", "delete all"]
+        ),
+        IDS,
+        st.booleans(),
+        TIMES,
+    )
+    | st.sampled_from(["mark", "undo", "read", "flush"]),
+    max_size=16,
+)
+
+
+def take(storage, action, object_id, locks, asked):
+    """Do something; return the records and tombstones that it tells of, by id."""
+    record = {} if asked is None else {"last_modified": asked}
+    told = []
+    if locks:
+        with suppress(RecordNotFoundError):
+            storage.get_for_update(*PLACE, object_id)
+    with suppress(RecordNotFoundError, UnicityError):
+        if action == "create":
+            told = [storage.create(*PLACE, record)]
+        elif action == "create with id":
+            told = [storage.create(*PLACE, {"id": object_id, **record})]
+        elif action == "create unique":
+            unique = {"id": object_id, "n": object_id, **record}
+            told = [storage.create(*PLACE, unique, unique_fields=["n"])]
+        elif action == "update":
+            told = [storage.update(*PLACE, object_id, record)]
+        elif action == "delete":
+            told = [storage.delete(*PLACE, object_id, last_modified=asked)]
+        else:
+            told = storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
+    return {each["id"]: each for each in told}
+
+
+LOCKED = ("update", "0", True, None)
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=STEPS)
+@example(steps=[LOCKED, ("delete", "0", True, None), ("delete", "0", False, None)])
+@example(steps=[LOCKED, ("delete all", "0", True, None), ("update", "0", False, None)])
+@example(steps=[LOCKED, ("create", "", False, 1 << 50), ("create", "", False, None)])
+@example(steps=[("create unique", "new", True, None), ("create with id", "new", False, None)])
+@example(steps=[LOCKED, "flush", ("delete", "0", False, None)])
+@example(steps=[LOCKED, "mark", LOCKED, "undo", LOCKED, "undo", LOCKED])
+@example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
+def test_what_was_told_is_what_is_there_in_the_end(storage, manager, monkeypatch, steps):
+    # The clock stands still: each timestamp comes of the one before.
+    monkeypatch.setattr("cliquet.storage.engine.msec_time", lambda: 10)
+    manager.abort()
+    storage.flush()
+    known = {id_: storage.update(*PLACE, id_, {}) for id_ in ("0", "1")}
+    manager.commit()
+    marks = []
+    for step in steps:
+        if step == "mark":
+            marks.append((manager.savepoint(), dict(known)))
+        elif step == "undo" and marks:
+            savepoint, known = marks[-1][0], dict(marks[-1][1])
+            savepoint.rollback()
+        elif step == "flush":
+            storage.flush()
+            known = {}
+        elif step == "read":
+            there = [each for each in known.values() if "deleted" not in each]
+            assert storage.get_all(*PLACE)[1] == len(there)
+        elif step != "undo":
+            known |= take(storage, *step)
+    manager.commit()
+    records = in_another_thread(lambda: content(storage)[0].records)
+    assert {record["id"]: record for record in records} == known
+
+
+def test_an_id_that_is_generated_twice_is_taken_the_second_time(storage, manager):
+    storage.lock(*PLACE)
+    first = storage.create(*PLACE, {"n": 1}, id_generator=lambda: "same")
+    with pytest.raises(UnicityError) as conflict:
+        storage.create(*PLACE, {"n": 2}, id_generator=lambda: "same")
+    assert conflict.value.record == first
 
 
 def test_reading_takes_no_lock(storage, manager):

@@ -121,13 +121,13 @@ class Permission(PermissionBase):
     # Users
 
     def add_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.write(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+        self._client.write_later(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
 
     def remove_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.write(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+        self._client.write_later(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
 
     def remove_principal(self, principal: str) -> None:
-        self._client.write(REMOVE_PRINCIPAL, [escape(principal)])
+        self._client.write_later(REMOVE_PRINCIPAL, [escape(principal)])
 
     def user_principals(self, user_id: str) -> set[str]:
         rows = self._client.read(USER_PRINCIPALS, [escape(user_id)])
@@ -136,10 +136,14 @@ class Permission(PermissionBase):
     # Access control entries
 
     def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.write(ADD_ENTRY, [escape(object_id), escape(permission), escape(principal)])
+        self._client.write_later(
+            ADD_ENTRY, [escape(object_id), escape(permission), escape(principal)]
+        )
 
     def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.write(REMOVE_ENTRY, [escape(object_id), escape(permission), escape(principal)])
+        self._client.write_later(
+            REMOVE_ENTRY, [escape(object_id), escape(permission), escape(principal)]
+        )
 
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
@@ -150,10 +154,10 @@ class Permission(PermissionBase):
             for principal in principals
         )
         parameters = [escape(object_id), _texts(permissions), *entries]
-        self._client.write(REPLACE_PERMISSIONS, parameters)
+        self._client.write_later(REPLACE_PERMISSIONS, parameters)
 
     def delete_object_permissions(self, *object_ids: str) -> None:
-        self._client.write(DELETE_OBJECTS, [_texts(object_ids)])
+        self._client.write_later(DELETE_OBJECTS, [_texts(object_ids)])
 
     # Who may do what
 

@@ -6,7 +6,7 @@ then are timestamps computed: they grow in the order in which changes become vis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyramid.settings import asbool
@@ -20,6 +20,7 @@ from cliquet.storage.matching import ALWAYS, Names, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
+from cliquet.storage.postgresql.locked import Locked
 from cliquet.storage.postgresql.schema import initialize, pending
 from cliquet.utils import msec_time
 
@@ -46,7 +47,8 @@ WITH locked AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM locked) OR NOT EXISTS (
  SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s)"""
 
-_GET_FOR_UPDATE = "SELECT last_modified, data FROM cliquet_get_for_update(%s, %s, %s, %s)"
+_GET_FOR_UPDATE = """
+SELECT latest, last_modified, data FROM cliquet_get_for_update(%s, %s, %s, %s)"""
 
 _WRITE = """
 SELECT own, place, id, last_modified, data
@@ -120,6 +122,7 @@ class Storage(Engine):
         with self._client.writing_several() as run:
             for statement in _FLUSH:
                 run(statement)
+        (self._client.notes() or {}).clear()
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
         self._client.lock(_LOCK, [*self._to_lock((parent_id, collection_id)), next_time(0)])
@@ -136,8 +139,8 @@ class Storage(Engine):
         # One statement, where there is a transaction to keep the lock.
         found = None
         if storable(object_id):
-            parameters = [*self._to_lock((parent_id, collection_id)), next_time(0), object_id]
-            found = self._client.lock(_GET_FOR_UPDATE, parameters)
+            names = self._to_lock((parent_id, collection_id))
+            found = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
         if found is None:
             return self.get(
                 collection_id,
@@ -147,7 +150,8 @@ class Storage(Engine):
                 modified_field=modified_field,
                 auth=auth,
             )
-        ((timestamp, data),) = found
+        ((latest, timestamp, data),) = found
+        self._locked(names).note(latest, object_id, data is not None)
         if data is None:
             raise RecordNotFoundError(object_id)
         return joined([(object_id, timestamp, data)], Names(id_field, modified_field, ""))[0]
@@ -177,39 +181,59 @@ class Storage(Engine):
         return self._write(collection, change, replace=True)
 
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
+        names = self._to_lock(collection)
+        locked = self._locked(names)
+        id_, forced, data, unique, fresh = change
+        own = locked.next_time()
+        parameters: list[Any] = [*names, own, replace, id_, forced, data.decode()]
+        is_free = replace or fresh or locked.has(id_) is False
+        if locked.foresees(forced) and is_free and not unique and storable(id_):
+            self._client.write_later(_WRITE, parameters)
+        else:
+            own = self._write_now(parameters, unique)
+        locked.note(own if forced is None else None, id_, True)
+        return own
+
+    def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
         statement = _WRITE
-        id_, forced, data, unique = change
-        parameters: list[Any] = [
-            *self._to_lock(collection),
-            next_time(0),
-            replace,
-            id_,
-            forced,
-            data.decode(),
-        ]
         if unique:
             keys = [conditions.key(value) for value in unique.values()]
             statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
             parameters += [list(unique), *(part for key in keys for part in key)]
         ((own, place, *row),) = self._client.write(statement, parameters)
-        if place is None:
-            return int(own)
-        raise Conflict(tuple(row), [None, *unique][place])
+        if place is not None:
+            raise Conflict(tuple(row), [None, *unique][place])
+        return int(own)
 
     def _delete(
         self, collection: Collection, object_id: str, forced: int | None, keep: bool
     ) -> int | None:
         if not storable(object_id):
             return None
-        parameters = [*self._to_lock(collection), next_time(0), object_id, forced, keep]
-        own: int | None = self._client.write(_DELETE, parameters)[0][0]
+        names = self._to_lock(collection)
+        locked = self._locked(names)
+        own: int | None = locked.next_time()
+        parameters = [*names, own, object_id, forced, keep]
+        if locked.foresees(forced) and locked.has(object_id):
+            self._client.write_later(_DELETE, parameters)
+        else:
+            own = self._client.write(_DELETE, parameters)[0][0]
+        locked.note(own if forced is None else None, object_id, False)
         return own
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
         names, moment = self._to_lock(collection), next_time(0)
         text, parameters = conditions.delete_all(names, asked, moment, keep)
         # Sent together, and yet the deletion sees what was written before the lock was had.
-        return self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
+        rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
+        self._locked(names).forget()
+        return rows
+
+    def _locked(self, names: Collection) -> Locked:
+        """Return what the request's transaction knows of a collection; nothing without one."""
+        notes = self._client.notes()
+        locked: Locked = Locked() if notes is None else notes.setdefault(names, Locked())
+        return locked
 
     def _to_lock(self, collection: Collection) -> Collection:
         """Return the names of a collection, for a statement that locks it.

@@ -1,7 +1,8 @@
 """How the backends of an application, together, read and write one PostgreSQL database.
 
 Reads, and what commits itself, are single statements without a transaction. What a request
-writes is one transaction, on one connection; it begins along with its first statement.
+writes is one transaction, on one connection; it begins along with its first statement. What is
+written of which the outcome is known is sent along with the next one, the ``COMMIT`` at last.
 Whatever psycopg2 or the pool raise leaves this module as a
 :class:`~cliquet.storage.exceptions.BackendError`.
 """
@@ -59,6 +60,8 @@ _EXPECTED = (
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
+_SAVEPOINT = "SAVEPOINT "
+
 _MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT)
 _RETRYABLE = (errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE)
 
@@ -104,6 +107,27 @@ class Client:
             return rows
         with self._work(part) as run:
             return run(statement, parameters)
+
+    def write_later(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Run a statement, as :meth:`write` does, of which nobody waits for the outcome.
+
+        Once the request's transaction has begun it is sent along with what that does next.
+        """
+        part: _Part | None = transactions.joined(self)
+        if part is not None and self._per_request and part.work.began:
+            part.work.run_later(statement, parameters)
+        else:
+            self.write(statement, parameters)
+
+    def notes(self) -> dict[Any, Any] | None:
+        """Return what is known of what the request's transaction has locked.
+
+        It is forgotten when that is undone, even in part.
+
+        :returns: None where nothing stays locked: no request, or each operation commits itself.
+        """
+        part: _Part | None = transactions.joined(self)
+        return part.work.notes if part is not None and self._per_request else None
 
     @contextmanager
     def writing_several(self) -> Iterator[Run]:
@@ -194,6 +218,9 @@ class Work:
         self._pool = pool
         self._borrowed: Any = None
         self._marks = 0
+        self._later: list[tuple[str, Sequence[Any]]] = []
+        #: What the users of the transaction know of it; empty once it is undone, even in part.
+        self.notes: dict[Any, Any] = {}
 
     @property
     def began(self) -> bool:
@@ -202,7 +229,7 @@ class Work:
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement of the transaction."""
         if self._borrowed is not None:
-            return _run(self._borrowed.dbapi_connection, statement, parameters)
+            return self._run(statement, parameters)
         borrowed = self._pool.connect()
         try:
             # Both in one round trip.
@@ -213,6 +240,10 @@ class Work:
         self._borrowed = borrowed
         return rows
 
+    def run_later(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement in one round trip with the next one, or never if nothing is saved."""
+        self._later.append((statement, parameters))
+
     def commit(self) -> None:
         """Make it durable and visible. If that fails it is still to be rolled back."""
         if self._borrowed is None:
@@ -221,26 +252,44 @@ class Work:
         # What PostgreSQL has undone, after a failure, it seems to commit.
         if connection.get_transaction_status() != _IN_TRANSACTION:
             raise psycopg2.OperationalError("the transaction was undone by a failure")
-        _run(connection, "COMMIT")
+        self._run("COMMIT", ())
         borrowed, self._borrowed = self._borrowed, None
         _give_back(borrowed)
 
     def rollback(self) -> None:
         """Undo it all."""
+        self._later.clear()
+        self.notes.clear()
         borrowed, self._borrowed = self._borrowed, None
         if borrowed is not None:
             _end(borrowed)
 
     def mark(self) -> str:
         """Make a savepoint, and return its name."""
+        if self._later and self._later[-1][0].startswith(_SAVEPOINT):
+            return self._later[-1][0].removeprefix(_SAVEPOINT)
         self._marks += 1
         name = f"mark{self._marks}"
-        self.run(f"SAVEPOINT {name}")
+        self.run_later(_SAVEPOINT + name)
         return name
 
     def rewind(self, name: str) -> None:
         """Undo what was done since the savepoint."""
+        self.notes.clear()
+        waiting = [statement for statement, _ in self._later]
+        if _SAVEPOINT + name in waiting:
+            del self._later[waiting.index(_SAVEPOINT + name) + 1 :]
+            return
+        self._later.clear()
         self.run(f"ROLLBACK TO {name}")
+
+    def _run(self, statement: str, parameters: Sequence[Any]) -> Rows:
+        if self._later:
+            later = [*self._later, (statement, parameters)]
+            self._later.clear()
+            statement = ";".join(each for each, _ in later)
+            parameters = [value for _, values in later for value in values]
+        return _run(self._borrowed.dbapi_connection, statement, parameters)
 
 
 def _run(connection: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:

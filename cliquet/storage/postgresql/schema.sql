@@ -107,14 +107,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- Locks the collection, if there is one, then reads a record of it.
+-- Locks the collection, then reads a record of it; ``latest`` is the collection's timestamp.
 CREATE FUNCTION cliquet_get_for_update(
     of_parent text, of_collection text, moment bigint, of_id text,
-    OUT last_modified bigint, OUT data json)
+    OUT latest bigint, OUT last_modified bigint, OUT data json)
 LANGUAGE plpgsql AS $$
 DECLARE
     locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
 BEGIN
+    latest := locked.last_modified;
     SELECT found.last_modified, found.data INTO last_modified, data
         FROM cliquet_records AS found
         WHERE found.collection = locked.collection AND found.id = of_id;
