@@ -199,6 +199,12 @@ LOCKED = ("update", "0", True, None)
 @given(steps=STEPS)
 @example(steps=[LOCKED, ("delete", "0", True, None), ("delete", "0", False, None)])
 @example(steps=[LOCKED, ("delete all", "0", True, None), ("update", "0", False, None)])
+@example(
+    steps=[
+        *(LOCKED, ("delete all", "0", True, None)),
+        *(("update", "1", False, None), ("delete", "0", False, None)),
+    ]
+)
 @example(steps=[LOCKED, ("create", "", False, 1 << 50), ("create", "", False, None)])
 @example(steps=[("create unique", "new", True, None), ("create with id", "new", False, None)])
 @example(steps=[LOCKED, "flush", ("delete", "0", False, None)])
