@@ -21,6 +21,8 @@ def escape(text: str) -> str:
 
 def unescape(text: str) -> str:
     """Return the text that was escaped."""
+    if "\x1a" not in text:
+        return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
@@ -39,10 +41,14 @@ class Pattern:
         """Tell whether the whole of the id is as the pattern wants."""
         if not self._parts:
             return object_id == self.prefix
+        if not object_id.startswith(self.prefix):
+            return False
+        if self._parts == [""]:
+            return True
         *middle, last = self._parts
         end = len(object_id) - len(last)
         position = len(self.prefix)
-        if not (object_id.startswith(self.prefix) and object_id.endswith(last)):
+        if not object_id.endswith(last):
             return False
         for part in middle:
             found = object_id.find(part, position, end)

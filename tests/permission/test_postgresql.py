@@ -23,7 +23,7 @@ def backend():
 
 LISTS = {
     "AUTHORIZED_PRINCIPALS": [["/1"], ["read"]],
-    "CHECK_PERMISSION": [["/1"], ["read"], ["user1", "user2"]],
+    "CHECK_PERMISSION": [(("/1", "read"), ("/2", "read")), ["user1", "user2"]],
     "ACCESSIBLE_OBJECTS": [["/1", ""], [after_prefix("/1"), None], ["read"] * 2, ["user1"]],
     "OBJECT_PERMISSIONS": ["/1"],
     "USER_PRINCIPALS": ["user1"],

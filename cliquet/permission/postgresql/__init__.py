@@ -52,12 +52,11 @@ AUTHORIZED_PRINCIPALS = """
     JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
 """
 
+# Planned in half of the time that a join with unnest() takes.
 CHECK_PERMISSION = """
     SELECT EXISTS (
-        SELECT
-        FROM unnest(%s::text[], %s::text[]) AS bound (object_id, permission)
-        JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
-        WHERE entry.principal = ANY(%s::text[])
+        SELECT FROM cliquet_access_control_entries
+        WHERE (object_id, permission) IN %s AND principal = ANY(%s::text[])
     )
 """
 
@@ -190,8 +189,10 @@ class Permission(PermissionBase):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> bool:
         bound = bound_permissions(object_id, permission, get_bound_permissions)
-        parameters = [*_columns(bound), _texts(principals)]
-        ((found,),) = self._client.read(CHECK_PERMISSION, parameters)
+        if not bound:
+            return False
+        couples = tuple((escape(bound_id), escape(name)) for bound_id, name in bound)
+        ((found,),) = self._client.read(CHECK_PERMISSION, [couples, _texts(principals)])
         return bool(found)
 
     def principals_accessible_objects(
