@@ -290,7 +290,7 @@ def ensure_chromium() -> None:
     if os.environ.get("CI") and may_install():
         install("chromium")
     else:
-        leave_out("Demo page of the JavaScript client", "there is no chromium")
+        leave_out("Demo page and page of the API", "there is no chromium")
 
 
 def node_version() -> int:

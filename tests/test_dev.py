@@ -313,7 +313,7 @@ def test_demo_page_is_left_out_without_chromium(dev, javascript, tmp_path, capfd
     (tmp_path / "chromium").unlink()
     dev.test_javascript({})
     assert capfd.readouterr().out.splitlines() == [
-        "==> Demo page of the JavaScript client: left out, for there is no chromium",
+        "==> Demo page and page of the API: left out, for there is no chromium",
         "==> JavaScript client",
         "tested",
     ]
