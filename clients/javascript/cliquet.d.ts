@@ -102,7 +102,11 @@ export class Resource<T = any> {
   conflicts(): Promise<Pending<T>[]>;
   /** End a conflict, or give up changes that are refused (`'server'`). Nothing is sent before `sync()`. */
   resolve(conflict: Pending<T>, choice: Choice<T>): Promise<void>;
-  /** @returns what ends it */
+  /**
+   * Be told of each change, after it; what the listener throws is reported as uncaught.
+   *
+   * @returns what ends it
+   */
   subscribe(listener: (change: Change<T>) => void): () => void;
   /** @throws {ResponseError} when the server refuses all of it; the next one goes on from there */
   sync(options?: SyncOptions<T>): Promise<Result<T>>;
@@ -139,7 +143,11 @@ export class Client extends EventTarget {
   resource<T = any>(path: string): Resource<T>;
   /** What the service says of itself. */
   hello(options?: { signal?: AbortSignal }): Promise<any>;
-  /** Send a request of one's own, with the same retries and waits. */
+  /**
+   * Send a request of one's own, with the same retries and waits.
+   *
+   * @throws {ResponseError} when its answer is no success, or no JSON: those of services are
+   */
   request(
     method: string,
     path: string,

@@ -42,6 +42,9 @@ function same(a, b) {
 const differing = (a, b) =>
   Object.keys({ ...a, ...b }).filter((field) => field !== 'last_modified' && !same(a?.[field], b?.[field]));
 
+/** Whether two records differ, or one of them is none. */
+const differ = (a, b) => !a !== !b || differing(a, b).length > 0;
+
 /** What the server will read of a record. */
 const plain = (record) => JSON.parse(JSON.stringify({ ...record, last_modified: undefined }));
 
@@ -84,6 +87,8 @@ function unsent({ changes, server }) {
   }
 }
 
+const byNumber = (a, b) => (a.number < b.number ? -1 : 1);
+
 /** What the items of a record say. */
 function entryOf(id, items) {
   const done = items.flatMap((item) => item.done ?? []);
@@ -92,12 +97,10 @@ function entryOf(id, items) {
     .sort((a, b) => b.record.last_modified - a.record.last_modified);
   const timestamp = latest?.record.last_modified ?? 0;
   const server = latest && !latest.record.deleted ? latest.record : null;
-  const changes = items
-    .filter(({ number }) => number && !done.includes(number))
-    .sort((a, b) => (a.number < b.number ? -1 : 1));
+  const changes = items.filter(({ number }) => number && !done.includes(number)).sort(byNumber);
   const local = changes.reduce(apply, server);
   const conflict = changes.some(({ base }) => base !== timestamp && !latest?.from?.includes(base));
-  const pending = changes.length > 0 && (conflict || !local !== !server || differing(local, server).length > 0);
+  const pending = changes.length > 0 && (conflict || differ(local, server));
   return { id, items, latest, timestamp, server, changes, local, conflict, pending };
 }
 
@@ -194,7 +197,7 @@ export class Resource {
     if (entry.changes.length) return entry.local;
     try {
       const path = `${this.#path}/${encodeURIComponent(id)}`;
-      const headers = entry.server ? { 'If-None-Match': `"${entry.timestamp}"` } : {};
+      const headers = entry.server && { 'If-None-Match': `"${entry.timestamp}"` };
       const { body } = await this.#client.request('GET', path, { headers, signal, patient: false });
       if (body) await this.#keep([{ record: body.data }]);
     } catch (error) {
@@ -265,27 +268,30 @@ export class Resource {
 
   /** Forget the server's records, for all of them to be read again, and the changes that were not sent. */
   reset({ keepChanges = false } = {}) {
-    return this.#locked({}, async () => {
-      for (const mark of await this.#marks()) await this.#unmark(mark);
-      for (const key of await this.#keys()) {
-        if (!keepChanges || !key.includes('|c|')) await this.#store.removeItem(key);
-      }
-    });
+    return this.#alone({}, () => this.#forget(keepChanges));
+  }
+
+  async #forget(keepChanges) {
+    await this.#unmark(Infinity);
+    for (const key of await this.#keys()) {
+      if (!keepChanges || !key.includes('|c|')) await this.#store.removeItem(key);
+    }
   }
 
   // Synchronising
 
   /** Pull, push, and pull what came of it. */
   sync(options = {}) {
-    const run = () => this.#locked(options, (exclusive) => this.#sync(options, exclusive));
-    this.#syncs = this.#syncs.then(run, run);
-    return this.#syncs;
+    return this.#alone(options, (exclusive) => this.#sync(options, exclusive));
   }
 
-  #locked({ signal }, action) {
+  /** Act while no other action runs, here or, where there are locks, in other pages. */
+  #alone({ signal }, action) {
     const { locks } = this.#client;
-    if (!locks) return action(false);
-    return locks.request(`cliquet ${this.#prefix}`, signal ? { signal } : {}, () => action(true));
+    const run = () =>
+      locks ? locks.request(`cliquet ${this.#prefix}`, { signal }, () => action(true)) : action(false);
+    this.#syncs = this.#syncs.then(run, run);
+    return this.#syncs;
   }
 
   async #sync(options, exclusive) {
@@ -301,24 +307,32 @@ export class Resource {
   }
 
   /** Store what has changed since the last mark. */
-  async #pull({ signal }, result) {
+  async #pull(options, result) {
+    const { signal } = options;
     const since = Math.max(0, ...(await this.#marks()));
-    let headers = since ? { 'If-None-Match': `"${since}"` } : {};
-    let query = since ? `?_sort=last_modified&_since=${since}` : '?_sort=last_modified';
+    let headers = since && { 'If-None-Match': `"${since}"` };
+    let query = '?_sort=last_modified';
+    if (since) query += `&_since=${since}`;
     while (query) {
       const page = await this.#client.request('GET', this.#path + query, { headers, signal }).catch((error) => {
         if (error.status !== 403) throw error;
         return error; // of shared records there is none, so far, that this user may read
       });
-      if (page.status === 304) await this.#mark(since); // alone, if that was interrupted
-      if (page.status !== 200) return;
+      if (page.status === 403) return;
+      const timestamp = Number(/\d+/.exec(page.headers.get('ETag'))); // which proxies may have made weak
+      if (timestamp && timestamp < since) {
+        // The server was put back to an older state.
+        await this.#forget(true);
+        return this.#pull(options, result);
+      }
+      if (page.status === 304) return this.#mark(since); // alone, if that was interrupted
       const records = page.body.data;
       result.pulled += await this.#keep(records.map((record) => ({ record })));
       const next = page.headers.get('Next-Page');
-      await this.#mark(next ? records.at(-1).last_modified : Number(page.headers.get('ETag').slice(1, -1)));
+      await this.#mark(next ? records.at(-1).last_modified : timestamp);
       this.#progress('pull', result);
       query = next && new URL(next).search; // whatever host a proxy makes it name
-      headers = {};
+      headers = null;
     }
   }
 
@@ -425,13 +439,15 @@ export class Resource {
   }
 
   async #mark(timestamp) {
-    const marks = await this.#marks();
-    if (!marks.includes(timestamp)) await this.#store.setItem(this.#key('', 'm', timestamp), true);
-    for (const mark of marks) if (mark < timestamp) await this.#unmark(mark);
+    if (!(await this.#marks()).includes(timestamp)) await this.#store.setItem(this.#key('', 'm', timestamp), true);
+    await this.#unmark(timestamp);
   }
 
-  #unmark(timestamp) {
-    return this.#store.removeItem(this.#key('', 'm', timestamp));
+  /** Forget the marks before one. */
+  async #unmark(timestamp) {
+    for (const mark of await this.#marks()) {
+      if (mark < timestamp) await this.#store.removeItem(this.#key('', 'm', mark));
+    }
   }
 
   /** Store versions; tell how many are news. */
@@ -462,9 +478,7 @@ export class Resource {
    */
   async #tidy({ items, latest, changes, pending }, exclusive) {
     const remaining = pending || !(latest || exclusive) ? changes : [];
-    const removed = items
-      .filter((item) => item.number && !remaining.includes(item))
-      .sort((a, b) => (a.number < b.number ? -1 : 1));
+    const removed = items.filter((item) => item.number && !remaining.includes(item)).sort(byNumber);
     removed.push(...items.filter((item) => item.record && item !== latest));
     if (exclusive && !remaining.length && latest?.record.deleted) removed.push(latest);
     for (const { key } of removed) await this.#store.removeItem(key);
@@ -472,9 +486,8 @@ export class Resource {
 
   /** Do one edit after the other, in the order of the calls. */
   #inTurn(action) {
-    const result = this.#edits.then(action);
-    this.#edits = result.catch(() => {});
-    return result;
+    this.#edits = this.#edits.then(action, action);
+    return this.#edits;
   }
 
   /** Change a record that exists, or doesn't; `last_modified` is of the version that was changed. */
@@ -485,7 +498,7 @@ export class Resource {
       if (!local === exists) throw new Error(`${this.#path}/${id} ${exists ? "doesn't exist" : 'exists'}`);
       const after = make(local);
       const edited = { ...entry, timestamp: last_modified ?? timestamp };
-      if (!after || differing(local, after).length) await this.#write(edited, before ?? local, after);
+      if (differ(local, after)) await this.#write(edited, before ?? local, after);
       return after && { ...after, ...(timestamp && { last_modified: timestamp }) };
     });
   }
@@ -501,8 +514,9 @@ export class Resource {
   }
 
   #notify(before, { id, local }, origin) {
-    if (!before === !local && !differing(before, local).length) return;
-    for (const listener of this.#listeners) listener({ id, record: local, origin });
+    if (!differ(before, local)) return;
+    // Those that fail keep nothing from being done.
+    for (const listener of this.#listeners) queueMicrotask(() => listener({ id, record: local, origin }));
   }
 }
 
@@ -520,7 +534,7 @@ export class Client extends EventTarget {
       auth: () => ({}),
       retries: 4,
       delay: 1000, // before the first retry, in milliseconds
-      fetch: globalThis.fetch.bind(globalThis),
+      fetch: (...request) => fetch(...request),
       locks: globalThis.navigator?.locks,
       ...options,
     });
@@ -532,26 +546,32 @@ export class Client extends EventTarget {
 
   /** What the service says of itself, asked once. */
   async hello({ signal, patient } = {}) {
-    this.#hello ??= await this.#request('GET', `${this.server}/`, { signal, patient });
+    this.#hello ??= await this.#request(`${this.server}/`, { signal, patient });
     return this.#hello.body;
   }
 
   /** The answer of a success, or 304; a request that is not patient fails rather than wait. */
-  async request(method, path, options = {}) {
+  async request(method, path, { headers, body, ...options } = {}) {
     await this.hello(options);
-    const headers = { ...options.headers, ...(await this.auth()) };
-    return this.#request(method, this.#hello.url.replace(/\/$/, '') + path, { ...options, headers });
+    const type = body && { 'Content-Type': 'application/json' };
+    return this.#request(this.#hello.url.replace(/\/$/, '') + path, {
+      ...options,
+      method,
+      headers: { ...headers, ...type, ...(await this.auth()) },
+      body: JSON.stringify(body),
+    });
   }
 
   emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  async #request(method, url, { patient = true, signal, headers, body }) {
+  async #request(url, { patient = true, ...options }) {
+    const { signal } = options;
     for (let attempt = 0; ; attempt++) {
       await this.#allowed(patient, signal);
       try {
-        return await this.#fetch(url, { method, signal, headers, body: body && JSON.stringify(body) });
+        return await this.#fetch(url, options);
       } catch (error) {
         const mayPass = !error.status || error.status === 429 || error.status >= 500;
         if (!patient || !mayPass || signal?.aborted || attempt >= this.retries) throw error;
@@ -573,12 +593,12 @@ export class Client extends EventTarget {
   }
 
   async #fetch(url, options) {
-    const type = options.body ? { 'Content-Type': 'application/json' } : {};
-    const response = await this.fetch(url, { ...options, cache: 'no-store', headers: { ...options.headers, ...type } });
+    const response = await this.fetch(url, { ...options, cache: 'no-store' });
     const { status, headers } = response;
     this.#heed(headers);
     const body = /json/.test(headers.get('Content-Type')) ? JSON.parse((await response.text()) || 'null') : null;
-    if (response.ok || status === 304) return { status, headers, body, url: response.url };
+    // What isn't JSON comes from somebody else, such as the page to log in of a network.
+    if (status === 304 || (response.ok && body)) return { status, headers, body, url: response.url };
     const error = new ResponseError({ status, body });
     if (status === 410) this.#ended = error;
     throw error;
@@ -599,11 +619,14 @@ export class Client extends EventTarget {
 /** Wait for some milliseconds, or fail when a signal aborts it. */
 function sleep(time, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, time);
-    signal?.addEventListener('abort', () => {
+    const end = () => {
       clearTimeout(timer);
-      reject(signal.reason);
-    });
+      signal?.removeEventListener('abort', end);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve();
+    };
+    const timer = setTimeout(end, time);
+    signal?.addEventListener('abort', end);
   });
 }
 
@@ -657,8 +680,15 @@ export class IndexedDBStore {
     const request = indexedDB.open(this.#name);
     request.onupgradeneeded = () => request.result.createObjectStore('items');
     return new Promise((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
+      const close = () => (this.#opened = null); // to be opened again
+      request.onsuccess = () => {
+        request.result.onclose = close; // the user has had the data of the site removed
+        resolve(request.result);
+      };
+      request.onerror = () => {
+        close();
+        reject(request.error);
+      };
     });
   }
 

@@ -198,6 +198,17 @@ describe('the demo page', OPTIONS, () => {
     assert.deepEqual(await window.titles(), ['first']);
   });
 
+  test('reads everything again when its data were removed from the browser', async (t) => {
+    const { gate, user, contexts: [context], windows: [window] } = await using(t);
+    await window.add(URL_, 'first');
+    await window.shows('first', 'synced');
+    const session = await context.newCDPSession(window.page);
+    await session.send('Storage.clearDataForOrigin', { origin: gate.url, storageTypes: 'indexeddb' });
+    await window.add(`${URL_}2`, 'second');
+    for (const title of ['first', 'second']) await window.shows(title, 'synced');
+    await untilServerHas(server, user, ['first', 'second']);
+  });
+
   test('loses nothing when it is loaded again in the middle of a synchronisation', async (t) => {
     const { gate, user, windows: [window] } = await using(t);
     await window.workOffline(true);

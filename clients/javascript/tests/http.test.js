@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { test } from 'node:test';
 import { Client } from '../cliquet.js';
 
@@ -68,9 +68,9 @@ test('Backoff delays the next request, and what need not wait is answered locall
 });
 
 test('a wait is ended by the signal', async (t) => {
-  const { articles, requests } = await serve(t, [[503, { 'Retry-After': '3600' }]]);
+  const { client, articles, requests } = await serve(t, [[503, { 'Retry-After': '3600' }]]);
   const controller = new AbortController();
-  setTimeout(() => controller.abort(), 50);
+  client.addEventListener('waiting', () => setTimeout(() => controller.abort()));
   await assert.rejects(articles.sync({ signal: controller.signal }), { name: 'AbortError' });
   await assert.rejects(articles.sync({ signal: AbortSignal.abort() }), { name: 'AbortError' });
   assert.equal(requests.length, 1);
@@ -137,6 +137,45 @@ test('a walk that was interrupted goes on from the last page', async (t) => {
   const queries = requests.map(({ url }) => url.replace('/articles?_sort=last_modified', ''));
   assert.deepEqual(queries, ['', '&_token=x', '&_since=3']);
   assert.deepEqual(await articles.list(), [record]);
+});
+
+test('the timestamp of a list may be told weakly, as by proxies that compress', async (t) => {
+  const { articles, requests } = await serve(t, [[200, { ETag: 'W/"5"' }, { data: [] }]]);
+  await articles.sync();
+  await articles.sync();
+  assert.match(requests[1].url, /_since=5$/);
+});
+
+test('an answer that is no JSON is no answer of the service, which is asked again', async (t) => {
+  const { articles, client } = await serve(t, [[200, { 'Content-Type': 'text/html' }, 'Log in here']]);
+  const { fetch } = client;
+  client.fetch = async () => new Response('<p>Log in here</p>', { headers: { 'Content-Type': 'text/html' } });
+  await assert.rejects(articles.sync(), { status: 200, body: null }); // in place of the hello
+  client.fetch = fetch;
+  await assert.rejects(articles.sync(), { status: 200 }); // in place of the list
+  assert.deepEqual((await articles.sync()).errors, []);
+});
+
+for (const status of [200, 304]) {
+  test(`a server that was put back to an older state is read again, after a ${status}`, async (t) => {
+    const [a, b, older] = [['a', 7], ['b', 8], ['a', 3]].map(([id, last_modified]) => ({ id, last_modified }));
+    const list = (data, timestamp) => [200, { ETag: `"${timestamp}"` }, { data }];
+    const answers = [list([a, b], 8), [status, { ETag: '"4"' }, { data: [] }], list([older], 4)];
+    const { articles, requests } = await serve(t, answers);
+    await articles.sync();
+    assert.equal((await articles.sync()).pulled, 1);
+    assert.deepEqual(await articles.list(), [older]);
+    await articles.sync();
+    assert.deepEqual(requests.map(({ url }) => url.split('_since=')[1]), [undefined, '8', undefined, '4']);
+  });
+}
+
+test('a signal that lives on is not listened to for ever', async (t) => {
+  const { client, articles } = await serve(t, [BUSY, BUSY]);
+  client.fetch = (url, { signal, ...options }) => fetch(url, options); // which listens to it for longer
+  const { signal } = new AbortController();
+  await articles.sync({ signal });
+  assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
 test('shared records of which none may be read are none', async (t) => {
