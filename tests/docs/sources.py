@@ -88,3 +88,16 @@ def settings_read():
             case ast.Call(args=[value, key, *_]) if _is_settings(value) or _loads(node):
                 found.add((module, pattern_of(key)))
     return {(module, pattern) for module, pattern in found if pattern is not None}
+
+
+def settings_defaults():
+    """The defaults that are told where a setting is read: each with its module and the key."""
+    found = set()
+    for module, node in nodes(ast.Call):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=value, attr="get"),
+                args=[ast.Constant(value=key), ast.Constant(value=default)],
+            ) if _is_settings(value):
+                found.add((module, key, default))
+    return found

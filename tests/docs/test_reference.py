@@ -1,6 +1,7 @@
 """The reference names what the code has: nothing is missing, and nothing is made up."""
 
 import re
+import runpy
 
 import pytest
 from pyramid.config import Configurator
@@ -122,6 +123,33 @@ def test_each_setting_that_is_read_is_documented():
     }
     assert unknown == set()
     assert len(read) > 40
+
+
+def test_defaults_told_where_settings_are_read_are_those_of_the_table():
+    table = {setting.key: setting.default for setting in SETTINGS}
+    told = sources.settings_defaults()
+    assert {each for each in told if table[each[1]] != each[2]} == set()
+    assert len(told) > 10
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
+def test_setting_is_described_with_its_type_and_default(setting):
+    text = runpy.run_path(str(DOCS / "conf.py"))["described"](setting)
+    options = dict(re.findall(r"^    :(\w+): (.+)$", text, re.M))
+    assert text.startswith(f".. confval:: {setting.key}\n")
+    assert options.pop("type") == setting.kind.expected
+    words = options.pop("default", "````").strip("`").split()
+    assert words == shown_words(setting.default)
+    assert options == {}
+
+
+def shown_words(default):
+    """A default as people write it in a configuration, word by word; None as nothing."""
+    if default is None:
+        return []
+    if isinstance(default, tuple | list):
+        return list(default)
+    return (str(default).lower() if isinstance(default, bool) else str(default)).split()
 
 
 #: Be a process that has no driver for PostgreSQL.
