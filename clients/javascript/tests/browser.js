@@ -2,7 +2,7 @@
 
 import { chromium } from 'playwright-core';
 
-const TIMEOUT = 15_000; // for what never comes
+const TIMEOUT = 30_000; // for what never comes
 
 export function launch(executablePath) {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] }); // of root, Chromium wants that

@@ -62,7 +62,7 @@ async function untilServer(server, user, areWanted) {
 const untilServerHas = (server, user, expected) =>
   untilServer(server, user, (titles) => titles.join() === expected.join());
 
-const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', concurrency: 3, timeout: 60_000 };
+const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', concurrency: 3, timeout: 120_000 };
 
 describe('the demo page', OPTIONS, () => {
   const server = SERVERS.sqlite;
