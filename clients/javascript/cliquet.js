@@ -199,7 +199,9 @@ export class Resource {
       const path = `${this.#path}/${encodeURIComponent(id)}`;
       const headers = entry.server && { 'If-None-Match': `"${entry.timestamp}"` };
       const { body } = await this.#client.request('GET', path, { headers, signal, patient: false });
-      if (body) await this.#keep([{ record: body.data }]);
+      // What isn't above the mark has been synchronised: without a trace here, it may be deleted since.
+      if (body?.data.last_modified > (await this.#since())) await this.#keep([{ record: body.data }]);
+      else if (body) return (await this.#entry(id)).local ?? body.data;
     } catch (error) {
       if (error.status === 404) await this.#keep(entry.server ? [{ record: tombstoneOf(entry) }] : []);
       else if (signal?.aborted || (error.status < 500 && !entry.server)) throw error;
@@ -309,7 +311,7 @@ export class Resource {
   /** Store what has changed since the last mark. */
   async #pull(options, result) {
     const { signal } = options;
-    const since = Math.max(0, ...(await this.#marks()));
+    const since = await this.#since();
     let headers = since && { 'If-None-Match': `"${since}"` };
     let query = '?_sort=last_modified';
     if (since) query += `&_since=${since}`;
@@ -436,6 +438,11 @@ export class Resource {
   async #marks() {
     const start = this.#key('', 'm', '');
     return (await this.#keys()).filter((key) => key.startsWith(start)).map((key) => Number(key.slice(start.length)));
+  }
+
+  /** All versions up to this one are stored. */
+  async #since() {
+    return Math.max(0, ...(await this.#marks()));
   }
 
   async #mark(timestamp) {

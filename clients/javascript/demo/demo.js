@@ -49,13 +49,16 @@ async function render() {
   isStale = true;
   if (isRendering) return;
   isRendering = true;
-  while (isStale) {
-    isStale = false;
-    const shown = session;
-    const content = await shown.read();
-    if (shown === session && !find('#session').hidden) show(content);
+  try {
+    while (isStale) {
+      isStale = false;
+      const shown = session;
+      const content = await shown.read();
+      if (shown === session && !find('#session').hidden) show(content);
+    }
+  } finally {
+    isRendering = false;
   }
-  isRendering = false;
 }
 
 function show(content) {

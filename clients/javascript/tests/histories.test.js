@@ -84,6 +84,11 @@ class History {
     }
   }
 
+  async look(page) {
+    const records = await page.bookmarks.list();
+    if (records.length) await page.bookmarks.get(this.random.pick(records).id);
+  }
+
   /** What may fail here: the network; and an edit of what another page has just deleted. */
   async attempt(page, action) {
     try {
@@ -100,6 +105,7 @@ class History {
     page.failureRate = this.random.chance(0.2) ? 0.2 : 0;
     const together = [this.attempt(page, this.random.chance(0.55) ? this.edit : this.sync)];
     if (this.random.chance(0.3)) together.push(this.attempt(replica.page(), this.sync));
+    if (this.random.chance(0.2)) together.push(this.attempt(replica.page(), this.look));
     if (this.random.chance(0.2)) together.push(this.attempt(this.random.pick(this.replicas).page(), this.sync));
     await Promise.all(together);
   }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
-import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
+import { clientOf, Locks, NEVER, newUser, recordsOf, SERVERS } from './support.js';
 
 const BOOKMARK = { url: 'https://www.example.com/', title: 'first', device: 'told by the server' };
 
@@ -13,7 +13,7 @@ function twoOf(server) {
   const store = new MemoryStore();
   const hooks = {};
   const hooked = async (url, options) => {
-    const kind = options.method === 'POST' ? 'push' : url.includes('_sort') ? 'pull' : 'hello';
+    const kind = options.method === 'POST' ? 'push' : url.includes('_sort') ? 'pull' : 'get';
     await hooks.before?.(kind);
     const response = await fetch(url, options);
     await hooks.after?.(kind);
@@ -152,6 +152,20 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       });
       await one.sync();
       assert.deepEqual([await one.list(), await tab.list()], [[], []]);
+    });
+
+    test('an answer to get that comes after the deletion was synchronised does not bring the record back', async () => {
+      const { id, user, store, hooks, one, other } = await sharing(server);
+      const tab = clientOf(server, user, { store, locks: new Locks().of({ closed: NEVER }) }).resource('/bookmarks');
+      await other.patch(id, { title: 'second' });
+      await other.sync();
+      hooks.after = once('get', async () => {
+        await other.delete(id);
+        await other.sync();
+        await tab.sync();
+      });
+      assert.equal((await one.get(id)).title, 'second');
+      assert.deepEqual(await tab.list(), []);
     });
 
     test('what another page removes while it is read is read again', async () => {

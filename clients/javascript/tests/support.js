@@ -77,7 +77,7 @@ export class Locks {
   }
 }
 
-const NEVER = new Promise(() => {});
+export const NEVER = new Promise(() => {});
 
 /** A page that is closed when it has used the store and the network so many times. */
 export class Page {
