@@ -311,7 +311,7 @@ export class Resource {
   /** Store what has changed since the last mark. */
   async #pull(options, result) {
     const { signal } = options;
-    const since = await this.#since();
+    let since = await this.#since();
     let headers = since && { 'If-None-Match': `"${since}"` };
     let query = '?_sort=last_modified';
     if (since) query += `&_since=${since}`;
@@ -327,11 +327,14 @@ export class Resource {
         await this.#forget(true);
         return this.#pull(options, result);
       }
-      if (page.status === 304) return this.#mark(since); // alone, if that was interrupted
+      if (page.status === 304) return this.#unmark(since); // if that was interrupted
       const records = page.body.data;
       result.pulled += await this.#keep(records.map((record) => ({ record })));
       const next = page.headers.get('Next-Page');
-      await this.#mark(next ? records.at(-1).last_modified : timestamp);
+      // A mark would hide that the records before are gone.
+      if ((await this.#since()) < since) throw new Error('The store was emptied');
+      since = next ? records.at(-1).last_modified : timestamp;
+      await this.#mark(since);
       this.#progress('pull', result);
       query = next && new URL(next).search; // whatever host a proxy makes it name
       headers = null;
@@ -552,8 +555,8 @@ export class Client extends EventTarget {
   }
 
   /** What the service says of itself, asked once. */
-  async hello({ signal, patient } = {}) {
-    this.#hello ??= await this.#request(`${this.server}/`, { signal, patient });
+  async hello(options = {}) {
+    this.#hello ??= await this.#request(`${this.server}/`, options);
     return this.#hello.body;
   }
 
@@ -687,21 +690,22 @@ export class IndexedDBStore {
     const request = indexedDB.open(this.#name);
     request.onupgradeneeded = () => request.result.createObjectStore('items');
     return new Promise((resolve, reject) => {
-      const close = () => (this.#opened = null); // to be opened again
-      request.onsuccess = () => {
-        request.result.onclose = close; // the user has had the data of the site removed
-        resolve(request.result);
-      };
-      request.onerror = () => {
-        close();
-        reject(request.error);
-      };
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
     });
   }
 
-  async #run(method, ...operands) {
+  async #begin(mode) {
     this.#opened ??= this.#open();
-    const transaction = (await this.#opened).transaction('items', method.startsWith('get') ? 'readonly' : 'readwrite');
+    return (await this.#opened).transaction('items', mode);
+  }
+
+  async #run(method, ...operands) {
+    const mode = method.startsWith('get') ? 'readonly' : 'readwrite';
+    const transaction = await this.#begin(mode).catch(() => {
+      this.#opened = null; // the browser closes it when the user has the data of the site removed
+      return this.#begin(mode);
+    });
     return new Promise((resolve, reject) => {
       const request = transaction.objectStore('items')[method](...operands);
       transaction.oncomplete = () => resolve(request.result);

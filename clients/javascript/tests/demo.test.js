@@ -198,15 +198,24 @@ describe('the demo page', OPTIONS, () => {
     assert.deepEqual(await window.titles(), ['first']);
   });
 
-  test('reads everything again when its data were removed from the browser', async (t) => {
-    const { gate, user, contexts: [context], windows: [window] } = await using(t);
-    await window.add(URL_, 'first');
-    await window.shows('first', 'synced');
-    const session = await context.newCDPSession(window.page);
+  test('has a store that opens its database again when the browser has closed it', async (t) => {
+    const { gate, contexts: [context], windows: [{ page }] } = await using(t);
+    await page.evaluate(async () => {
+      const { IndexedDBStore } = await import('/cliquet.js');
+      globalThis.store = new IndexedDBStore('tested');
+      await store.setItem('before', 1);
+      const request = indexedDB.open('tested');
+      await new Promise((resolve) => (request.onsuccess = resolve));
+      globalThis.closed = new Promise((resolve) => (request.result.onclose = resolve));
+    });
+    const session = await context.newCDPSession(page);
     await session.send('Storage.clearDataForOrigin', { origin: gate.url, storageTypes: 'indexeddb' });
-    await window.add(`${URL_}2`, 'second');
-    for (const title of ['first', 'second']) await window.shows(title, 'synced');
-    await untilServerHas(server, user, ['first', 'second']);
+    const keys = await page.evaluate(async () => {
+      await closed;
+      await store.setItem('after', 2);
+      return store.keys();
+    });
+    assert.deepEqual(keys, ['after']);
   });
 
   test('loses nothing when it is loaded again in the middle of a synchronisation', async (t) => {

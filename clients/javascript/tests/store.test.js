@@ -111,6 +111,34 @@ test('a reset waits for the synchronisation that runs, which leaves nothing out 
   assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
 });
 
+for (const answer of ['nothing', 'a record', 'pages']) {
+  test(`a store that is emptied during a synchronisation is filled by the next one, after ${answer}`, async () => {
+    const [user, { sqlite: server }] = [newUser(), SERVERS];
+    const store = new MemoryStore();
+    const removeAll = async () => {
+      for (const key of await store.keys()) await store.removeItem(key);
+    };
+    let isEmptied = false;
+    const emptying = async (url, options) => {
+      const response = await fetch(url, options);
+      if (isEmptied && !url.includes('_token')) await removeAll();
+      return response;
+    };
+    const one = clientOf(server, user, { store, fetch: emptying }).resource('/bookmarks');
+    const other = clientOf(server, user).resource('/bookmarks');
+    await other.create(bookmark(0, 'first'));
+    await other.sync();
+    await one.sync();
+    for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[answer]; i++) await other.create(bookmark(i, 'second'));
+    await other.sync();
+    isEmptied = true;
+    await one.sync().catch(({ message }) => assert.equal(message, 'The store was emptied'));
+    isEmptied = false;
+    await one.sync();
+    assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
+  });
+}
+
 test('what others delete while it is changed here can be kept', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const one = clientOf(server, user).resource('/bookmarks');
