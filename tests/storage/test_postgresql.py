@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -734,6 +735,19 @@ def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, packag
 def test_many_may_initialize_the_schema_at_once(database, together):
     results = together(*[lambda: make(database).initialize_schema()] * 6)
     assert results == [None] * 6
+
+
+def test_what_is_up_to_date_may_be_asked_for_by_who_may_not_change_it(database):
+    make(database).initialize_schema()
+    reader, mark = f"cliquet_test_{uuid4().hex}", "&" if "?" in database else "?"
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"CREATE ROLE {reader} LOGIN PASSWORD 'secret'")
+        try:
+            cursor.execute(f"GRANT SELECT ON cliquet_metadata TO {reader}")
+            make(f"{database}{mark}user={reader}&password=secret").initialize_schema()
+        finally:
+            cursor.execute(f"DROP OWNED BY {reader}; DROP ROLE {reader}")
 
 
 def test_a_database_that_keeps_not_every_text_is_refused():
