@@ -200,6 +200,10 @@ class Participant:
         """Tell whether the request that this is a part of may run again."""
         return self._served.is_repeatable()
 
+    def is_alone(self) -> bool:
+        """Tell whether no other engine takes part in the request."""
+        return len(self._served.parts) == 1
+
     def to_lock_before(self, name: Any) -> Iterable[Any]:
         """Return what to lock, in this order, before something else.
 

@@ -66,9 +66,9 @@ def statements(monkeypatch):
     """The texts that are sent to PostgreSQL, each in one round trip."""
     found, run = [], postgresql_client._run
 
-    def recorded(connection, statement, *parameters):
+    def recorded(cursor, statement, *parameters):
         found.append(statement)
-        return run(connection, statement, *parameters)
+        return run(cursor, statement, *parameters)
 
     monkeypatch.setattr(postgresql_client, "_run", recorded)
     return found

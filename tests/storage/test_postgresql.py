@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -168,6 +168,50 @@ def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
     assert work.run("SELECT 2") == [(2,)]
     assert work.notes == {}
     work.rollback()
+
+
+@pytest.mark.parametrize(
+    "refused, failure",
+    [
+        (lambda storage: storage.create(*PLACE, {"id": "\ud800"}), UnicodeEncodeError),
+        (lambda storage: storage.get_all(*PLACE, limit=object()), BackendError),
+    ],
+)
+def test_what_waits_to_be_sent_survives_parameters_that_can_not_be(
+    storage, manager, refused, failure
+):
+    """They are refused before the server hears of them: the transaction goes on."""
+    storage.create(*PLACE, {"id": "a"})
+    storage.update(*PLACE, "a", {"n": 1})
+    with pytest.raises(failure):
+        refused(storage)
+    manager.commit()
+    manager.begin()
+    assert storage.get(*PLACE, "a")["n"] == 1
+
+
+def test_what_is_long_or_may_not_fit_is_sent_at_once(storage, statements, manager):
+    storage.create(*PLACE, {"id": "a"})
+    statements.clear()
+    storage.update(*PLACE, "a", {"text": "x" * 70_000})
+    assert len(statements) == 1
+    with pytest.raises(BackendError, match="exceeds btree"):
+        storage.update(*PLACE, "".join(map(chr, range(300, 3000))), {})
+
+
+def test_only_so_many_statements_wait_to_be_sent(storage, statements, manager):
+    storage.create(*PLACE, {"id": "a"})
+    statements.clear()
+    for n in range(250):
+        storage.update(*PLACE, "a", {"n": n})
+    savepoint = manager.savepoint()
+    for n in range(150):
+        storage.update(*PLACE, "a", {"n": -n})
+    savepoint.rollback()
+    manager.commit()
+    manager.begin()
+    assert max(statement.count(";") for statement in statements) == 99
+    assert storage.get(*PLACE, "a")["n"] == 249
 
 
 def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, statements):
@@ -491,6 +535,35 @@ def test_what_was_to_be_sent_with_the_commit_fails_with_it(storage, manager):
     manager.abort()
     manager.begin()
     assert storage.get(*PLACE, "a") == created
+
+
+@pytest.fixture
+def failing(database):
+    """A storage that refuses records with a field ``n``, in another database."""
+    failing = make(database)
+    failing.initialize_schema()
+    failing._client.apart("ALTER TABLE cliquet_records ADD CHECK (data ->> 'n' IS NULL)")
+    yield failing
+    failing._client.close()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_what_fails_before_the_commit_leaves_nothing_in_another_database(
+    storage, failing, manager, order, is_sent
+):
+    for each in (storage, failing)[::order]:
+        each.create(*PLACE, {"id": "a"})
+    for each in (storage, failing):
+        each.update(*PLACE, "a", {"n": 1})
+    with pytest.raises(BackendError, match="CheckViolation|undone by a failure"):
+        if is_sent:
+            with suppress(BackendError):
+                failing.get(*PLACE, "a")
+        manager.commit()
+    manager.abort()
+    manager.begin()
+    assert found(storage) == found(failing) == set()
 
 
 def test_a_connection_that_was_long_idle_is_tested(storage, monkeypatch):

@@ -85,6 +85,11 @@ SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
   WHERE last_modified < %s::bigint GROUP BY collection
 ) AS tombstones USING (collection)"""
 
+# What is longer is sent at once: an id (in characters) that is too long for an index, or a document
+# (in bytes) beside which a round trip is short.
+_LONGEST_ID = 500
+_LONGEST_DOCUMENT = 1 << 16
+
 # Others go on reading.
 _FLUSH = (
     "LOCK TABLE cliquet_collections IN EXCLUSIVE MODE",
@@ -187,7 +192,7 @@ class Storage(Engine):
         own = locked.next_time()
         parameters: list[Any] = [*names, own, replace, id_, forced, data.decode()]
         is_free = replace or fresh or locked.has(id_) is False
-        if locked.foresees(forced) and is_free and not unique and storable(id_):
+        if locked.foresees(forced) and is_free and not unique and _is_short(change):
             self._client.write_later(_WRITE, parameters)
         else:
             own = self._write_now(parameters, unique)
@@ -288,6 +293,12 @@ class Storage(Engine):
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)
         return int(self._client.read(*conditions.count(number, asked))[0][0])
+
+
+def _is_short(change: Change) -> bool:
+    """Tell whether a change fits, whatever there is, and doesn't take long to be sent."""
+    fits = len(change.id) <= _LONGEST_ID and storable(change.id)
+    return fits and len(change.data) <= _LONGEST_DOCUMENT
 
 
 def _names(collection: Collection) -> Collection:

@@ -62,6 +62,9 @@ _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
 _SAVEPOINT = "SAVEPOINT "
 
+# How many statements are sent together at most: neither side keeps more of them in memory.
+_MOST_TOGETHER = 100
+
 _MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT)
 _RETRYABLE = (errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE)
 
@@ -115,7 +118,8 @@ class Client:
         """
         part: _Part | None = transactions.joined(self)
         if part is not None and self._per_request and part.work.began:
-            part.work.run_later(statement, parameters)
+            with self.translated:
+                part.work.run_later(statement, parameters)
         else:
             self.write(statement, parameters)
 
@@ -138,9 +142,9 @@ class Client:
     def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement that commits itself, whatever becomes of the request's transaction."""
         with self.translated:
-            borrowed = self._of_this_process().connect()
+            borrowed: Any = self._of_this_process().connect()
             try:
-                return _run(borrowed.dbapi_connection, statement, parameters)
+                return _run(borrowed.dbapi_connection.cursor(), statement, parameters)
             finally:
                 _give_back(borrowed)
 
@@ -230,10 +234,10 @@ class Work:
         """Run a statement of the transaction."""
         if self._borrowed is not None:
             return self._run(statement, parameters)
-        borrowed = self._pool.connect()
+        borrowed: Any = self._pool.connect()
         try:
             # Both in one round trip.
-            rows = _run(borrowed.dbapi_connection, "BEGIN;" + statement, parameters)
+            rows = _run(borrowed.dbapi_connection.cursor(), "BEGIN;" + statement, parameters)
         except BaseException:
             _end(borrowed)
             raise
@@ -243,15 +247,20 @@ class Work:
     def run_later(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement in one round trip with the next one, or never if nothing is saved."""
         self._later.append((statement, parameters))
+        if len(self._later) == _MOST_TOGETHER:
+            self.send()
+
+    def send(self) -> None:
+        """Run what waits to be run, and fail if there is nothing that can be committed."""
+        if self._later:
+            self._run(*self._later.pop())
+        self._check()
 
     def commit(self) -> None:
         """Make it durable and visible. If that fails it is still to be rolled back."""
         if self._borrowed is None:
             return
-        connection = self._borrowed.dbapi_connection
-        # What PostgreSQL has undone, after a failure, it seems to commit.
-        if connection.get_transaction_status() != _IN_TRANSACTION:
-            raise psycopg2.OperationalError("the transaction was undone by a failure")
+        self._check()
         self._run("COMMIT", ())
         borrowed, self._borrowed = self._borrowed, None
         _give_back(borrowed)
@@ -283,17 +292,28 @@ class Work:
         self._later.clear()
         self.run(f"ROLLBACK TO {name}")
 
+    def _check(self) -> None:
+        connection = self._borrowed.dbapi_connection
+        # What PostgreSQL has undone, after a failure, it seems to commit.
+        if connection.get_transaction_status() != _IN_TRANSACTION:
+            raise psycopg2.OperationalError("the transaction was undone by a failure")
+
     def _run(self, statement: str, parameters: Sequence[Any]) -> Rows:
         if self._later:
             later = [*self._later, (statement, parameters)]
-            self._later.clear()
             statement = ";".join(each for each, _ in later)
             parameters = [value for _, values in later for value in values]
-        return _run(self._borrowed.dbapi_connection, statement, parameters)
+        cursor = self._borrowed.dbapi_connection.cursor()
+        try:
+            return _run(cursor, statement, parameters)
+        finally:
+            # Parameters that can't be bound keep all of it from being sent: the rest waits on.
+            if cursor.query is not None:
+                self._later.clear()
 
 
-def _run(connection: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:
-    with connection.cursor() as cursor:
+def _run(cursor: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:
+    with cursor:
         cursor.execute(statement, parameters)
         rows: Rows = cursor.fetchall() if cursor.description else []
         return rows
@@ -302,7 +322,7 @@ def _run(connection: Any, statement: str, parameters: Sequence[Any] | None = Non
 def _end(borrowed: Any) -> None:
     """Undo what a connection did, if it still can be heard, and give it back."""
     try:
-        _run(borrowed.dbapi_connection, "ROLLBACK")
+        _run(borrowed.dbapi_connection.cursor(), "ROLLBACK")
     except psycopg2.Error:
         pass  # without the connection it is undone as well
     finally:
@@ -354,6 +374,12 @@ class _Part(transactions.Participant):
         super().__init__()
         self.work = work
         self._client = client
+
+    def commit(self, transaction: Any) -> None:
+        # Before any other database commits, whose work would stay if this one's failed.
+        if self.work.began and not self.is_alone():
+            with _Translated(self.is_repeatable):
+                self.work.send()
 
     def save(self) -> None:
         with _Translated(self.is_repeatable):
