@@ -24,7 +24,7 @@ def backend():
 LISTS = {
     "AUTHORIZED_PRINCIPALS": [["/1"], ["read"]],
     "CHECK_PERMISSION": [(("/1", "read"), ("/2", "read")), ["user1", "user2"]],
-    "ACCESSIBLE_OBJECTS": [["/1", ""], [after_prefix("/1"), None], ["read"] * 2, ["user1"]],
+    "ACCESSIBLE_OBJECTS": [0, ["user1", "user2"], "read", "/1", *[after_prefix("/1")] * 2],
     "OBJECT_PERMISSIONS": ["/1"],
     "USER_PRINCIPALS": ["user1"],
     "REMOVE_PRINCIPAL": ["group1"],

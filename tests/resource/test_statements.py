@@ -13,7 +13,7 @@ DATA = {"title": "A title", "n": 1}
 MEANINGS = {
     "FROM cliquet_user_principals": "groups",
     "SELECT EXISTS": "check",
-    "SELECT DISTINCT": "shared ids",
+    "SELECT %s, object_id FROM": "shared ids",
     "SELECT records.last_modified": "record",
     "FROM cliquet_access_control_entries WHERE object_id = %s": "its permissions",
     "LEFT JOIN LATERAL": "page",

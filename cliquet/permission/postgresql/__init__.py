@@ -60,22 +60,12 @@ CHECK_PERMISSION = """
     )
 """
 
-# The first three parameters are lists of first texts, of texts after the last (NULL where
-# there is no end), and of permissions.
+# For one range of ids: its number, the principals, the permission, the first text and, twice, the
+# text after the last (NULL where there is no end).
 ACCESSIBLE_OBJECTS = """
-    SELECT DISTINCT span.number, entry.object_id
-    FROM unnest(%s::text[], %s::text[], %s::text[])
-        WITH ORDINALITY AS span (first, after, permission, number)
-    CROSS JOIN unnest(%s::text[]) AS wanted (principal)
-    CROSS JOIN LATERAL (
-        SELECT object_id FROM cliquet_access_control_entries AS entry
-        WHERE entry.principal = wanted.principal AND entry.permission = span.permission
-            AND entry.object_id >= span.first AND span.after IS NULL
-        UNION ALL
-        SELECT object_id FROM cliquet_access_control_entries AS entry
-        WHERE entry.principal = wanted.principal AND entry.permission = span.permission
-            AND entry.object_id >= span.first AND entry.object_id < span.after
-    ) AS entry
+    SELECT %s, object_id FROM cliquet_access_control_entries
+    WHERE principal = ANY(%s::text[]) AND permission = %s
+        AND object_id >= %s AND (%s::text IS NULL OR object_id < %s)
 """
 
 # The last two parameters are the lists of permissions and principals.
@@ -203,12 +193,14 @@ class Permission(PermissionBase):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
         patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        first = [escape(pattern.prefix) for pattern, _ in patterns]
-        after = [after_prefix(prefix) for prefix in first]
-        permissions = _texts(bound for _, bound in patterns)
-        parameters = [first, after, permissions, _texts(principals)]
-        rows = self._client.read(ACCESSIBLE_OBJECTS, parameters)
-        candidates = ((patterns[number - 1][0], unescape(object_id)) for number, object_id in rows)
+        texts, parameters = _texts(principals), []
+        for number, (pattern, bound) in enumerate(patterns):
+            first = escape(pattern.prefix)
+            after = after_prefix(first)
+            parameters += [number, texts, escape(bound), first, after, after]
+        statement = "UNION ALL".join([ACCESSIBLE_OBJECTS] * len(patterns))
+        rows = self._client.read(statement, parameters) if patterns else []
+        candidates = ((patterns[number][0], unescape(object_id)) for number, object_id in rows)
         return {object_id for pattern, object_id in candidates if pattern.matches(object_id)}
 
 
