@@ -18,6 +18,7 @@ from cliquet.settings import integer_or_none
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.http import set_header
+from cliquet.utils.text import is_long_id
 
 _TO_IS_DEPRECATED = {
     "message": "_to is now deprecated, you should use _before instead",
@@ -230,7 +231,8 @@ class Asked:
     def _raise_400_if_invalid_id(self, record_id: Any) -> None:
         """Answer 400 unless the id could come from the generator."""
         match = self.model.id_generator.match
-        if not isinstance(record_id, str) or "\0" in record_id or not match(record_id):
+        is_text = isinstance(record_id, str) and "\0" not in record_id
+        if not is_text or is_long_id(record_id) or not match(record_id):
             raise_invalid(self.request, "path", description="Invalid record id")
 
     def _raise_400_if_invalid_timestamp(self, data: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, exceptions
 from cliquet.utils import classname, dict_subset, json
 from cliquet.utils.http import set_header
+from cliquet.utils.text import is_long_id
 
 
 def _differs(field: str, old: Record, new: Record) -> bool:
@@ -42,12 +43,15 @@ class UserResource(Asked):
         #: Whether PATCH writes even if nothing changes.
         self.force_patch_update = False
         self._timestamp: int | None = None
+        parent_id = self.get_parent_id(request) or ""
+        if is_long_id(parent_id):
+            raise_invalid(request, "path", description="Invalid parent id")
         registry = request.registry
         self.model = self.default_model(
             storage=registry.storage,
             id_generator=registry.id_generator,
             collection_id=classname(self),
-            parent_id=self.get_parent_id(request) or "",
+            parent_id=parent_id,
             auth=request.headers.get("Authorization"),
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import colander
 
 from cliquet.utils import msec_time, strip_whitespace
+from cliquet.utils.text import MAX_ID_LENGTH, is_long_id
 
 
 class ResourceSchema(colander.MappingSchema):
@@ -66,7 +67,7 @@ class PermissionsSchema(colander.SchemaNode):
         """Return the principals of each permission.
 
         :raises colander.Invalid: for an unknown permission, or principals that
-            are not a list of texts.
+            are not a list of texts, or too long for a database.
         """
         permissions = super().deserialize(cstruct)
         if not isinstance(permissions, dict):  # they are missing
@@ -88,6 +89,8 @@ def _principals(parent: colander.SchemaNode, permission: str, value: Any) -> lis
         problem = f'"{value}" is not iterable'
     elif not all(isinstance(item, str) for item in value):
         problem = "principals should be texts"
+    elif any(map(is_long_id, value)):
+        problem = f"principals should not be longer than {MAX_ID_LENGTH} bytes"
     if problem is None:
         return list(value)
     invalid = colander.Invalid(parent)

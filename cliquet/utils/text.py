@@ -1,4 +1,4 @@
-"""Texts of headers and settings."""
+"""Texts of headers, settings and ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import re
 from typing import Any
 
 from pyramid.settings import aslist
+
+#: Longest id of a record, of what records are isolated by, or of a principal, in bytes of UTF-8:
+#: a database has to have them in an index, with one another (PostgreSQL: 2704 bytes).
+MAX_ID_LENGTH = 1024
+
+
+def is_long_id(text: str) -> bool:
+    """Tell whether an id is longer than :data:`MAX_ID_LENGTH`."""
+    return len(text.encode("utf-8", "surrogatepass")) > MAX_ID_LENGTH
 
 
 def encode_header(value: str | bytes, encoding: str = "utf-8") -> str:

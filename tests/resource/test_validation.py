@@ -1,13 +1,15 @@
 """What is refused: bodies, ids, values that can't be kept."""
 
 import json
+import random
 import uuid
+from string import ascii_lowercase
 
 import colander
 import pytest
 
 from cliquet.storage.generators import Generator
-from tests.resource.apps import ENGINES, AnyFields, Book, Note, Page, UserResource
+from tests.resource.apps import ENGINES, SERVED, AnyFields, Book, Note, Page, UserResource
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -300,6 +302,36 @@ def test_other_generator_makes_and_checks_the_ids(build):
     for bad in ("ABC", str(uuid.uuid4()), "abc%0A", "abc%00", "a%0Ab%00"):
         alice.put(f"/notes/{bad}", {}, status=400)
     assert len(alice.list("/notes")) == 3
+
+
+class Barrel(UserResource):
+    """Records that the URL isolates."""
+
+    mapping = AnyFields()
+
+    def get_parent_id(self, request):
+        return request.matchdict["cellar"]
+
+
+IN_CELLARS = {
+    "collection_path": "/cellars/{{cellar}}/barrels",
+    "record_path": "/cellars/{{cellar}}/barrels/{{id}}",
+}
+TOO_LONG = "".join(random.Random(1).choices(ascii_lowercase, k=1025))
+LONGEST = TOO_LONG[1:]
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
+def test_ids_and_principals_that_are_too_long_for_an_index_are_400(build):
+    settings = {"id_generator": f"{__name__}.Words"}
+    alice = build(Note, Page, (Barrel, IN_CELLARS), settings=settings).user("alice")
+    for text, status in ((LONGEST, 201), (TOO_LONG, 400)):
+        alice.put(f"/notes/{text}", {}, status=status)
+        alice.post("/notes", {"id": text[::-1]}, status=status)
+        alice.post(f"/cellars/{text}/barrels", {}, status=status)
+        alice.put(f"/pages/{text}", {}, status=status, permissions={"read": [LONGEST]})
+        alice.post("/pages", {}, status=status, permissions={"read": [text]})
+        alice.post("/pages", {}, status=status, permissions={"read": ["\x1a" * len(text)]})
 
 
 def test_path_that_is_not_utf8_is_a_400(alice):
