@@ -87,16 +87,14 @@ def range_bound(filter_: Filter) -> Key | None:
 
 def accepted_keys(filter_: Filter) -> set[Key]:
     """Return the keys of the values that ``filter_`` names: to be equal to, or not."""
-    if filter_.operator in (COMPARISON.IN, COMPARISON.EXCLUDE):
-        return set().union(*map(_equal_keys, filter_.value))
-    return _equal_keys(filter_.value)
-
-
-def _equal_keys(value: Any) -> set[Key]:
-    key = order_key(value)
-    if key[0] == BOOLEAN or (key[0] == NUMBER and math.isfinite(key[1])):
-        return {key, (TEXT, json.dumps(value))}
-    return {key}
+    several = filter_.operator in (COMPARISON.IN, COMPARISON.EXCLUDE)
+    keys = set()
+    for value in filter_.value if several else [filter_.value]:
+        key = order_key(value)
+        keys.add(key)
+        if key[0] == BOOLEAN or (key[0] == NUMBER and math.isfinite(key[1])):
+            keys.add((TEXT, json.dumps(value)))
+    return keys
 
 
 #: Whether a filter names what is found, or what is not.
