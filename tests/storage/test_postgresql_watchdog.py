@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
+from psycopg2 import OperationalError
 from pyramid.config import Configurator
 
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.postgresql import watchdog
-from cliquet.storage.postgresql.client import create_from_config
+from cliquet.storage.postgresql.client import Work, create_from_config
 from tests import servers
 
 
@@ -69,6 +70,23 @@ def test_statements_have_the_time_that_the_server_grants_each(connect):
     with pytest.raises(BackendError, match="statement timeout"):
         client.apart("SELECT pg_sleep(2)")
     assert client.connections() == (0, 1)
+
+
+def test_what_is_sent_together_later_has_the_time_of_one_statement(connect):
+    client = connect("-c statement_timeout=200ms")
+    work = Work(client._of_this_process())
+    ((pid,),) = work.run("SELECT pg_backend_pid()")
+    for _ in range(90):
+        work.run_later("SELECT 1")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        before = time.monotonic()
+        with pytest.raises(OperationalError, match="closed the connection"):
+            work.commit()
+        assert time.monotonic() - before < 5
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        work.rollback()
 
 
 def test_a_server_that_grants_any_time_is_waited_for(connect):

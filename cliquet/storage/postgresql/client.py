@@ -29,6 +29,7 @@ from cliquet.checks import invalid
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.postgresql.pool import QueuePoolWithMaxBacklog, make_pool
+from cliquet.storage.postgresql.watchdog import TOGETHER
 from cliquet.utils import forget_variables
 
 #: What libpq is told unless the URL says otherwise (``?connect_timeout=10&options=…``). Nothing
@@ -301,7 +302,7 @@ class Work:
     def _run(self, statement: str, parameters: Sequence[Any]) -> Rows:
         if self._later:
             later = [*self._later, (statement, parameters)]
-            statement = ";".join(each for each, _ in later)
+            statement = TOGETHER.join(each for each, _ in later)
             parameters = [value for _, values in later for value in values]
         cursor = self._borrowed.dbapi_connection.cursor()
         try:

@@ -22,6 +22,9 @@ import psycopg2.extensions
 MARGIN = 5.0
 PERIOD = 1.0
 
+#: What separates short statements, which wait for nobody: all together have the time of one.
+TOGETHER = ";/* together */"
+
 _TIMEOUT = re.compile(r"statement[-_]timeout=(\d+)(us|ms|s|min|h|d)?(?!\w)")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -52,7 +55,8 @@ class Watchdog:
     def watch(self, connection: Any, statements: str) -> None:
         """Note that the connection begins to wait for statements, each with its own time-out."""
         # Those within a function or a literal count too: it is a bound.
-        seconds = self._timeout * (statements.count(";") + 1) + MARGIN
+        number = statements.count(";") - statements.count(TOGETHER) + 1
+        seconds = self._timeout * number + MARGIN
         self._deadlines[connection] = time.monotonic() + seconds
         if not self._awake:
             self._wake()
