@@ -158,6 +158,19 @@ def test_a_savepoint_that_was_not_sent_yet_serves_again_and_again(storage, state
     assert found(storage) == {"a"}
 
 
+def test_a_savepoint_that_was_not_sent_yet_serves_again_after_later_ones(storage, manager):
+    storage.create(*PLACE, {"id": "a"})
+    first = manager.savepoint()
+    storage.create(*PLACE, {})
+    manager.savepoint()
+    first.rollback()
+    again = manager.savepoint()
+    storage.get_all(*PLACE)
+    storage.create(*PLACE, {})
+    again.rollback()
+    assert found(storage) == {"a"}
+
+
 def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
     work = client_module.Work(client._of_this_process())
     work.run("SELECT 1")
@@ -493,6 +506,19 @@ def test_a_savepoint_outlives_what_was_committed_after_it(storage, manager):
     storage.create(*PLACE, {"id": "a"})
     savepoint.rollback()
     assert found(storage) == {"a"}
+
+
+def test_a_savepoint_undoes_a_lock_that_was_taken_after_the_next_commit(storage, manager):
+    each = make(transaction_per_request="false")
+    each.lock(*PLACE)
+    savepoint = manager.savepoint()
+    each.create(*PLACE, {"id": "a"})
+    each.lock(*PLACE)
+    for _ in range(2):
+        savepoint.rollback()
+        assert in_a_thread(lambda: storage.create(*PLACE, {}))["id"]
+    each.create(*PLACE, {"id": "b"})
+    assert found(storage) > {"a", "b"}
 
 
 def test_reading_a_new_timestamp_keeps_the_lock_where_each_operation_commits(storage, manager):

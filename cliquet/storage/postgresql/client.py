@@ -61,7 +61,7 @@ _EXPECTED = (
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
-_SAVEPOINT = "SAVEPOINT "
+_SAVEPOINT = "SAVEPOINT mark"
 
 # How many statements are sent together at most: neither side keeps more of them in memory.
 _MOST_TOGETHER = 100
@@ -223,6 +223,8 @@ class Work:
         self._pool = pool
         self._borrowed: Any = None
         self._marks = 0
+        # How many of the savepoints were of transactions that are over.
+        self._gone = 0
         self._later: list[tuple[str, Sequence[Any]]] = []
         #: What the users of the transaction know of it; empty once it is undone, even in part.
         self.notes: dict[Any, Any] = {}
@@ -263,6 +265,7 @@ class Work:
             return
         self._check()
         self._run("COMMIT", ())
+        self._gone = self._marks
         borrowed, self._borrowed = self._borrowed, None
         _give_back(borrowed)
 
@@ -274,24 +277,27 @@ class Work:
         if borrowed is not None:
             _end(borrowed)
 
-    def mark(self) -> str:
-        """Make a savepoint, and return its name."""
+    def mark(self) -> int:
+        """Make a savepoint, and return its number."""
         if self._later and self._later[-1][0].startswith(_SAVEPOINT):
-            return self._later[-1][0].removeprefix(_SAVEPOINT)
+            return int(self._later[-1][0].removeprefix(_SAVEPOINT))
         self._marks += 1
-        name = f"mark{self._marks}"
-        self.run_later(_SAVEPOINT + name)
-        return name
+        self.run_later(f"{_SAVEPOINT}{self._marks}")
+        return self._marks
 
-    def rewind(self, name: str) -> None:
-        """Undo what was done since the savepoint."""
+    def rewind(self, number: int) -> None:
+        """Undo what was done since the savepoint, but for what was committed."""
+        if number <= self._gone:
+            self.rollback()
+            return
         self.notes.clear()
         waiting = [statement for statement, _ in self._later]
-        if _SAVEPOINT + name in waiting:
-            del self._later[waiting.index(_SAVEPOINT + name) + 1 :]
+        savepoint = f"{_SAVEPOINT}{number}"
+        if savepoint in waiting:
+            del self._later[waiting.index(savepoint) + 1 :]
             return
         self._later.clear()
-        self.run(f"ROLLBACK TO {name}")
+        self.run(f"ROLLBACK TO mark{number}")
 
     def _check(self) -> None:
         connection = self._borrowed.dbapi_connection
@@ -393,15 +399,15 @@ class _Part(transactions.Participant):
         if not self.work.began:
             return self.work.rollback
         with self._client.translated:
-            name = self.work.mark()
+            number = self.work.mark()
         held = frozenset(self.held)
-        return lambda: self._rewind(name, held)
+        return lambda: self._rewind(number, held)
 
-    def _rewind(self, name: str, held: Iterable[Any]) -> None:
+    def _rewind(self, number: int, held: Iterable[Any]) -> None:
         self.held = set(held)
         if self.work.began:
             with self._client.translated:
-                self.work.rewind(name)
+                self.work.rewind(number)
 
 
 def create_from_config(config: Any, prefix: str) -> Client:
