@@ -8,7 +8,7 @@ import webtest
 from hypothesis import settings
 
 from cliquet.settings import SETTINGS
-from cliquet.storage.postgresql import client as postgresql_client
+from cliquet.storage.postgresql import work
 from cliquet.testing import get_request_class, get_user_headers
 from tests import servers, testapp
 
@@ -64,13 +64,13 @@ def serve():
 @pytest.fixture
 def statements(monkeypatch):
     """The texts that are sent to PostgreSQL, each in one round trip."""
-    found, run = [], postgresql_client._run
+    found, execute = [], work._execute
 
     def recorded(cursor, statement, *parameters):
         found.append(statement)
-        return run(cursor, statement, *parameters)
+        return execute(cursor, statement, *parameters)
 
-    monkeypatch.setattr(postgresql_client, "_run", recorded)
+    monkeypatch.setattr(work, "_execute", recorded)
     return found
 
 

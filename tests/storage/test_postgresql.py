@@ -28,6 +28,7 @@ from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import Names, query
 from cliquet.storage.postgresql import client as client_module
 from cliquet.storage.postgresql import conditions, pool, schema
+from cliquet.storage.postgresql.work import Work
 from cliquet.utils import COMPARISON
 from tests import servers
 
@@ -172,7 +173,7 @@ def test_a_savepoint_that_was_not_sent_yet_serves_again_after_later_ones(storage
 
 
 def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
-    work = client_module.Work(client._of_this_process())
+    work = Work(client._of_this_process())
     work.run("SELECT 1")
     work.run_later("SELECT 1/0")
     work.notes["timestamp"] = 1
