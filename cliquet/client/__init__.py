@@ -74,6 +74,7 @@ class Client:
     :param sleep: called with the seconds to wait.
     :param clock: the time, in seconds, that never goes back.
     :raises ValueError: when ``server`` isn't the URL of a server.
+    :raises TypeError: when ``auth`` is none of those.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class Client:
 
         :raises ClientError: as any request.
         """
-        body: dict[str, Any] = self._transport.send(Request("GET", "/")).body
+        body: dict[str, Any] = self._transport.send(Request("GET", "/", member="settings")).body
         return body
 
     def resource(self, path: str, new_id: Callable[[], str] | None = new_id) -> Resource:

@@ -89,7 +89,7 @@ class Batch:
         body = {"requests": [_item(request) for request, _ in entries]}
         repeatable = all(request.repeatable for request, _ in entries)
         try:
-            answer = self._send(Request("POST", "/batch", body, repeatable=repeatable))
+            answer = self._send(Request("POST", "/batch", body, {}, repeatable, "responses"))
         except ClientError as error:
             for _, future in entries:
                 future.set_exception(error)

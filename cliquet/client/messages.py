@@ -18,6 +18,8 @@ class Request:
     :param path: without the version prefix, with the querystring, quoted.
     :param body: a JSON value; None: no body.
     :param repeatable: whether it does no harm when the server gets it twice.
+    :param member: what the body of each success has, unless HTTP forbids it a body; None: it has
+        whatever it has.
     """
 
     method: str
@@ -25,6 +27,7 @@ class Request:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
+    member: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,14 @@ class Operations(Generic[Result]):
 
         :param params: as those of :meth:`Resource.list`.
         """
-        return self._send(Request("HEAD", self._path + querystring(params)))
+        return self._ask("HEAD", self._path + querystring(params))
 
     def get(
         self, id: str, *, if_match: int | str | None = None, if_none_match: int | str | None = None
     ) -> Result:
         """Ask for a record; ``if_none_match``: unless it hasn't changed since (304, no data)."""
         headers = _preconditions(if_match, if_none_match)
-        return self._send(Request("GET", self._path_of(id), headers=headers))
+        return self._ask("GET", self._path_of(id), headers=headers)
 
     def create(
         self,
@@ -74,7 +74,7 @@ class Operations(Generic[Result]):
             data = {"id": self._new_id(), **data}
         headers = _preconditions(if_match)
         body = _body(data, permissions)
-        return self._send(Request("POST", self._path, body, headers, repeatable="id" in data))
+        return self._ask("POST", self._path, body, headers, repeatable="id" in data)
 
     def update(
         self,
@@ -90,7 +90,7 @@ class Operations(Generic[Result]):
         :param permissions: replace those that there are.
         """
         headers = _preconditions(if_match, if_none_match)
-        return self._send(Request("PUT", self._path_of(id), _body(data, permissions), headers))
+        return self._ask("PUT", self._path_of(id), _body(data, permissions), headers)
 
     def patch(
         self,
@@ -105,11 +105,11 @@ class Operations(Generic[Result]):
         :param permissions: replace those that they name.
         """
         headers = _preconditions(if_match)
-        return self._send(Request("PATCH", self._path_of(id), _body(data, permissions), headers))
+        return self._ask("PATCH", self._path_of(id), _body(data, permissions), headers)
 
     def delete(self, id: str, *, if_match: int | str | None = None) -> Result:
         """Delete a record: the answer has its tombstone."""
-        return self._send(Request("DELETE", self._path_of(id), headers=_preconditions(if_match)))
+        return self._ask("DELETE", self._path_of(id), headers=_preconditions(if_match))
 
     def delete_all(self, /, *, if_match: int | str | None = None, **filters: Any) -> Result:
         """Delete the records that match, all of them without a filter: the answer has tombstones.
@@ -117,7 +117,17 @@ class Operations(Generic[Result]):
         :param filters: as those of :meth:`Resource.list`.
         """
         path = self._path + querystring(filters)
-        return self._send(Request("DELETE", path, headers=_preconditions(if_match)))
+        return self._ask("DELETE", path, headers=_preconditions(if_match))
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> Result:
+        return self._send(Request(method, path, body, headers or {}, repeatable, "data"))
 
     def _path_of(self, id: str) -> str:
         # Without these URLs would be those of the collection, or of what is above it.
@@ -146,7 +156,7 @@ class Resource(Operations[Answer]):
         return Records(self._page, querystring(params))
 
     def _page(self, query: str) -> Answer:
-        return self._send(Request("GET", self._path + query))
+        return self._ask("GET", self._path + query)
 
 
 class Records:

@@ -45,6 +45,8 @@ class Transport:
             raise ValueError(f"{server!r} is no server: expected https://api.example.com/v1")
         self._server = server.rstrip("/")
         self._name = parts.hostname
+        if not (auth is None or callable(auth) or (isinstance(auth, tuple) and len(auth) == 2)):
+            raise TypeError("auth: expected a user and a password, (user, password), or a function")
         self._auth = auth
         self._timeout = timeout
         self._retries = retries
@@ -68,7 +70,7 @@ class Transport:
                 return self._exchange(request)
             except ClientError as error:
                 if attempt:
-                    error.add_note(f"Sent {attempt + 1} times: it may have had its effect before.")
+                    error.add_note(_note(request, attempt + 1))
                 if not (error.may_pass and request.repeatable and attempt < self._retries):
                     raise
                 # Not all clients at the same moment.
@@ -86,7 +88,15 @@ class Transport:
         if not answer.ok:
             raise error_of(request, answer)
         if body is None and response.content:
-            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON")
+            kind = response.headers.get("Content-Type", "of no type")
+            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON, but {kind}")
+        if not _is_expected(request, answer):
+            failure = NoAnswer(
+                f"{request.method} {request.path}: the body has no {request.member!r}:"
+                " is something else at the client's URL?"
+            )
+            failure.may_pass = False
+            raise failure
         return answer
 
     def _response(self, request: Request) -> requests.Response:
@@ -104,7 +114,7 @@ class Transport:
                 timeout=self._timeout,
             )
         except requests.RequestException as error:
-            failure = NoAnswer(f"{request.method} {request.path}: {error}")
+            failure = NoAnswer(f"{request.method} {request.path}: {_reason(error)}")
             failure.may_pass = not isinstance(error, _LASTING)
             raise failure from error
         # As browsers do, requests follows some redirections of a POST by a GET: it wrote nothing.
@@ -135,6 +145,25 @@ class Transport:
             raise Paused(pause)
         if pause:
             self._sleep(pause)
+
+
+def _note(request: Request, times: int) -> str:
+    """What there is to know of a request that was sent several times."""
+    is_safe = request.method.upper() in ("GET", "HEAD")
+    return f"Sent {times} times" + ("." if is_safe else ": it may have had its effect before.")
+
+
+def _reason(error: Exception) -> object:
+    """What an error of requests is about, without the attempts that it counts: they aren't ours."""
+    return getattr(error.args[0] if error.args else None, "reason", None) or error
+
+
+def _is_expected(request: Request, answer: Answer) -> bool:
+    """Whether an answer of success has the member that its request expects."""
+    is_bodiless = request.method == "HEAD" or answer.status in (204, 304)
+    if is_bodiless or request.member is None:
+        return True
+    return isinstance(answer.body, dict) and request.member in answer.body
 
 
 def _json(content: bytes) -> Any:

@@ -87,6 +87,12 @@ def test_credentials_that_are_missing_are_told(connect, between):
     assert caught.value.errno == ERRORS.MISSING_AUTH_TOKEN.value
 
 
+@pytest.mark.parametrize("auth", ["alice:secret", ("alice",), ["alice", "secret"], {}])
+def test_credentials_that_requests_does_not_know_are_told_without_them(connect, auth):
+    with pytest.raises(TypeError, match=r"^auth: expected .*, or a function$"):
+        connect("http://localhost", auth=auth)
+
+
 def test_errors_can_be_sent_to_other_processes(client, between):
     found = failure(client, error(404, 111, message="none"), between=between)
     assert str(pickle.loads(pickle.dumps(found))) == str(found)

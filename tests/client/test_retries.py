@@ -17,7 +17,7 @@ from cliquet.client import (
     TooManyRequests,
     new_id,
 )
-from tests.client.between import LOSE, Answer, answer_of, error
+from tests.client.between import LOSE, PASS, Answer, answer_of, error
 from tests.servers import free_port
 
 DONE = answer_of(None)
@@ -77,14 +77,42 @@ def test_error_tells_that_an_earlier_attempt_may_have_had_its_effect(spores, bet
 def test_answer_that_is_no_json_is_as_none_at_all(spores, between, clock):
     between.will(Answer(200, {"Content-Type": "text/html"}, b"<h1>Please log in</h1>"))
     assert list(spores.list()) == []
-    between.will(*[Answer(200, {}, b"<")] * 5)
-    with pytest.raises(NoAnswer, match="GET /spores: the body is no JSON"):
+    between.will(*[Answer(200, {"Content-Type": "text/html"}, b"<")] * 5)
+    with pytest.raises(NoAnswer, match="GET /spores: the body is no JSON, but text/html") as caught:
         spores.list()
+    assert caught.value.__notes__ == ["Sent 5 times."]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"text"', b"{}"])
+def test_answer_of_another_service_is_none(client, spores, between, clock, body):
+    asked = {
+        "GET /: the body has no 'settings'": client.server_info,
+        "GET /spores: the body has no 'data'": spores.list,
+        "POST /spores: the body has no 'data'": lambda: spores.create({"name": "x"}),
+        "DELETE /spores: the body has no 'data'": spores.delete_all,
+    }
+    for message, ask in asked.items():
+        between.will(Answer(200, {}, body))
+        with pytest.raises(NoAnswer, match=message):
+            ask()
+    client.server_info()
+    between.will(PASS, Answer(200, {}, body))
+    with pytest.raises(NoAnswer, match="POST /batch: the body has no 'responses'"):
+        with client.batch() as batch:
+            batch.resource("/spores").delete_all()
+    assert clock.slept == []
+
+
+def test_answer_that_may_have_no_body_has_no_data(spores, between):
+    between.will(Answer(204, {}, b""))
+    assert spores.delete_all().data is None
 
 
 def test_server_that_is_not_there_is_no_answer(connect, clock):
     client = connect(f"http://127.0.0.1:{free_port()}/v1", retries=2)
-    with pytest.raises(NoAnswer) as caught:
+    with pytest.raises(
+        NoAnswer, match="^GET /: HTTPConnection.* refused\nSent 3 times.$"
+    ) as caught:
         client.server_info()
     assert caught.value.__cause__ is not None
     assert len(clock.slept) == 2
