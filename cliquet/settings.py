@@ -16,7 +16,9 @@ from cliquet.kinds import (
     NAME,
     NAMES,
     NATURAL,
+    ORIGINS,
     POSITIVE,
+    SCHEME,
     TEXT,
     VERSION,
     WORDS,
@@ -141,7 +143,7 @@ SETTINGS = (
     Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
     Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
-    Setting("cors_origins", "*", WORDS, "Origins whose pages may call the service."),
+    Setting("cors_origins", "*", ORIGINS, "Origins whose pages may call the service."),
     Setting(
         "cors_max_age_seconds",
         3600,
@@ -163,7 +165,7 @@ SETTINGS = (
         TEXT,
         "``info`` of 500 answers.",
     ),
-    Setting("http_scheme", None, TEXT, "The scheme of URLs, instead of what the server says."),
+    Setting("http_scheme", None, SCHEME, "The scheme of URLs, instead of what the server says."),
     Setting("http_host", None, TEXT, "The host of URLs, instead of what the request says."),
     Setting(
         "version_prefix_redirect_enabled",
