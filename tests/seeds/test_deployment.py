@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from tests import redis_server, servers
+
 MYPROJECT = """
     import cliquet
     from pyramid.config import Configurator
@@ -36,15 +38,24 @@ def main(write_modules):
     return importlib.import_module("myproject").main
 
 
-def test_environment_configures_the_backends(main, serve, monkeypatch, tmp_path):
-    url = f"sqlite:///{tmp_path}/service.sqlite"
-    monkeypatch.setenv("CLIQUET_CACHE_BACKEND", "cliquet.cache.sqlite")
+@pytest.mark.parametrize(
+    ("engine", "url_in"),
+    [
+        ("sqlite", lambda folder: f"sqlite:///{folder}/service.sqlite"),
+        ("redis", lambda folder: redis_server.database_url(4)),
+        # As the talk writes it: SQLAlchemy knows this scheme no longer.
+        ("postgresql", lambda folder: servers.postgresql_url().replace("postgresql:", "postgres:")),
+    ],
+)
+def test_environment_configures_the_backends(main, serve, monkeypatch, tmp_path, engine, url_in):
+    url = url_in(tmp_path)
+    monkeypatch.setenv("CLIQUET_CACHE_BACKEND", f"cliquet.cache.{engine}")
     monkeypatch.setenv("CLIQUET_CACHE_URL", url)
-    monkeypatch.setenv("CLIQUET_STORAGE_BACKEND", "cliquet.storage.sqlite")
+    monkeypatch.setenv("CLIQUET_STORAGE_BACKEND", f"cliquet.storage.{engine}")
     monkeypatch.setenv("CLIQUET_STORAGE_URL", url)
     client = serve(main, {"cliquet.storage_backend": "cliquet.storage.memory"})
     assert client.get("/v1/__heartbeat__").json == {"cache": True, "storage": True}
-    assert tmp_path.joinpath("service.sqlite").exists()
+    assert client.app.registry.storage.__module__ == f"cliquet.storage.{engine}"
 
 
 def test_log_lines_are_written_by_the_renderer_of_the_settings(main, serve, caplog):
