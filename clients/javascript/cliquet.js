@@ -18,7 +18,7 @@ const BATCH_SIZE = 25; // where the server tells no limit
 /** An answer that is no success. */
 export class ResponseError extends Error {
   constructor({ status, body }) {
-    super(`${status} ${body?.message ?? ''}`.trim());
+    super(`${status} ${body ? (body.message ?? '') : 'without JSON'}`.trim());
     Object.assign(this, { status, body });
   }
 }
