@@ -188,6 +188,9 @@ def load(ini: str | None) -> dict[str, Any]:
         raise Mistake(f"{explained(error.evalue)} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
+    except ModuleNotFoundError as error:
+        told = f"{path}: {explained(error)}; is it installed in this environment? {_HINT}"
+        raise Mistake(told, MISUSED) from error
     except _LOADING_ERRORS as error:
         raise Mistake(f"{path}: {explained(error)} {_HINT}", MISUSED) from error
     return env

@@ -162,7 +162,10 @@ def test_missing_file_is_told(explanation):
     [
         ("nonsense", "File contains no section headers"),
         ("", "No section 'main'"),
-        ("[app:main]\nuse = call:nothing_like_it:main", "No module named 'nothing_like_it'"),
+        (
+            "[app:main]\nuse = call:nothing_like_it:main",
+            "No module named 'nothing_like_it'; is it installed",
+        ),
         ("[app:main]\nuse = call:cliquet:mian", "module 'cliquet' has no attribute 'mian'"),
         ("[app:main]\nuse = call:cliquet:mian\na = %(b)s", "Bad value substitution"),
         ("[app:main]\nuse = egg:nothing-like-it#main", "nothing-like-it"),
