@@ -91,17 +91,6 @@ def _names(value: Any) -> list[Any]:
     return [_resolve(name) for name in setting_list(value)]
 
 
-# What a browser sends has a scheme and no path; Cornice compares it to patterns of shells.
-_ORIGIN = re.compile(r"null|[^,]*\*[^,]*|[a-z][a-z0-9+.-]*://[^/#,]+")
-
-
-def _origins(value: Any) -> list[str]:
-    origins = setting_list(value)
-    if not all(map(_ORIGIN.fullmatch, origins)):
-        raise ValueError
-    return origins
-
-
 def _scheme(value: Any) -> str:
     if value not in ("http", "https"):
         raise ValueError
@@ -118,7 +107,6 @@ INTEGER = Kind("an integer", int)
 BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", parse_date)
 WORDS = Kind("a list of words", setting_list)
-ORIGINS = Kind("a list of origins, each with its scheme and without a path", _origins)
 SCHEME = Kind("http or https", _scheme)
 VERSION = Kind("a version, as 1.0", _version)
 DURATION = Kind("a number of seconds, above 0", _duration)

@@ -16,7 +16,6 @@ from cliquet.kinds import (
     NAME,
     NAMES,
     NATURAL,
-    ORIGINS,
     POSITIVE,
     SCHEME,
     TEXT,
@@ -143,7 +142,7 @@ SETTINGS = (
     Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
     Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
-    Setting("cors_origins", "*", ORIGINS, "Origins whose pages may call the service."),
+    Setting("cors_origins", "*", WORDS, "Origins whose pages may call the service."),
     Setting(
         "cors_max_age_seconds",
         3600,
