@@ -133,8 +133,8 @@ export interface ClientOptions {
 }
 
 /**
- * Events, each with a `detail`: `progress` (`{path, step, pulled, pushed}`), `waiting` (`{seconds}`, as
- * the server asks) and `alert` (`{code, message, url}`).
+ * Events, each with a `detail`: `progress` (`{path, step, pulled, pushed}`, and what else the result has
+ * so far), `waiting` (`{seconds}`, as the server asks) and `alert` (`{code, message, url}`).
  */
 export class Client extends EventTarget {
   constructor(options: ClientOptions);

@@ -87,7 +87,7 @@ function unsent({ changes, server }) {
   }
 }
 
-const byNumber = (a, b) => (a.number < b.number ? -1 : 1);
+const byNumber = (a, b) => compare(a.number, b.number);
 
 /** What the items of a record say. */
 function entryOf(id, items) {
@@ -119,23 +119,19 @@ function requestOf(path, { id, server, local, timestamp }) {
   if (!local) return request;
   const fields = differing(server, local);
   // Numbers that JavaScript can't keep exactly stay as they are where only other fields are sent.
-  if (!server || fields.some((field) => !(field in local))) {
-    return { ...request, method: 'PUT', body: { data: plain(local) } };
-  }
-  const data = Object.fromEntries(fields.map((field) => [field, local[field]]));
-  return { ...request, method: 'PATCH', body: { data } };
+  const isWhole = !server || fields.some((field) => !(field in local));
+  const data = isWhole ? plain(local) : Object.fromEntries(fields.map((field) => [field, local[field]]));
+  return { ...request, method: isWhole ? 'PUT' : 'PATCH', body: { data } };
 }
 
 // Queries
 
+const compare = (a, b) => Number(a > b) - Number(a < b);
+
 /** Order values of any type: those of one type together, undefined and null last. */
-function order(a, b) {
-  const [x, y] = [typeof (a ?? undefined), typeof (b ?? undefined)];
-  return x === y ? Number(a > b) - Number(a < b) : x < y ? -1 : 1;
-}
+const order = (a, b) => compare(typeof (a ?? undefined), typeof (b ?? undefined)) || compare(a, b);
 
 const comparable = (a, b) => a != null && typeof a === typeof b;
-const isOneOf = (value, list) => list.some((item) => same(value ?? null, item));
 
 /** Whether a text matches a pattern in whatever case: `%` is any text, `_` any character. */
 function isLike(text, pattern) {
@@ -144,14 +140,14 @@ function isLike(text, pattern) {
 }
 
 const OPERATORS = {
-  $eq: (a, b) => isOneOf(a, [b]),
-  $ne: (a, b) => !isOneOf(a, [b]),
+  $eq: same,
+  $ne: (a, b) => !same(a, b),
   $lt: (a, b) => comparable(a, b) && a < b,
   $lte: (a, b) => comparable(a, b) && a <= b,
   $gt: (a, b) => comparable(a, b) && a > b,
   $gte: (a, b) => comparable(a, b) && a >= b,
-  $in: isOneOf,
-  $nin: (a, b) => !isOneOf(a, b),
+  $in: (a, b) => b.some((item) => same(a, item)),
+  $nin: (a, b) => !b.some((item) => same(a, item)),
   $like: isLike,
 };
 
@@ -167,7 +163,7 @@ function conditionsOf(filters) {
 
 /** The comparison of records that is written as in the protocol, `a,-b`. */
 function comparisonOf(sort) {
-  const fields = sort.split(',').map((text) => [text.replace(/^[-+]/, ''), text.startsWith('-') ? -1 : 1]);
+  const fields = sort.split(',').map((text) => [text.replace(/^[-+]/, ''), text[0] === '-' ? -1 : 1]);
   return (a, b) => fields.reduce((result, [field, sign]) => result || sign * order(a[field], b[field]), 0);
 }
 
@@ -176,7 +172,6 @@ export class Resource {
   #client;
   #path;
   #prefix;
-  #store;
   #clock = 0;
   #edits = Promise.resolve();
   #syncs = Promise.resolve();
@@ -186,7 +181,6 @@ export class Resource {
     this.#client = client;
     this.#path = path;
     this.#prefix = `${client.server}${path}|`;
-    this.#store = client.store;
   }
 
   // Reading
@@ -241,7 +235,7 @@ export class Resource {
   // Changing
 
   create({ id, ...data }) {
-    const after = plain({ id: id ?? crypto.randomUUID(), ...data });
+    const after = plain({ id: id || crypto.randomUUID(), ...data });
     // Nobody else makes a record with an id that was made here: what the server has came of this one.
     return this.#edit(after, false, () => after, id ? null : after);
   }
@@ -269,14 +263,14 @@ export class Resource {
   }
 
   /** Forget the server's records, for all of them to be read again, and the changes that were not sent. */
-  reset({ keepChanges = false } = {}) {
+  reset({ keepChanges } = {}) {
     return this.#alone({}, () => this.#forget(keepChanges));
   }
 
   async #forget(keepChanges) {
     await this.#unmark(Infinity);
     for (const key of await this.#keys()) {
-      if (!keepChanges || !key.includes('|c|')) await this.#store.removeItem(key);
+      if (!keepChanges || !key.includes('|c|')) await this.#client.store.removeItem(key);
     }
   }
 
@@ -292,8 +286,7 @@ export class Resource {
     const { locks } = this.#client;
     const run = () =>
       locks ? locks.request(`cliquet ${this.#prefix}`, { signal }, () => action(true)) : action(false);
-    this.#syncs = this.#syncs.then(run, run);
-    return this.#syncs;
+    return (this.#syncs = this.#syncs.then(run, run));
   }
 
   async #sync(options, exclusive) {
@@ -302,42 +295,46 @@ export class Resource {
     for (let round = 0; round < ROUNDS && (await this.#push(options, result)); round++) {
       await this.#pull(options, result);
     }
-    const isUntidy = (keys) => keys.length > 1 || !keys[0].includes('|v|');
+    const isUntidy = (keys) => keys[1] || !keys[0].includes('|v|');
     for (const entry of await this.#entries(isUntidy)) await this.#tidy(entry, exclusive);
     result.conflicts = await this.conflicts();
     return result;
   }
 
-  /** Store what has changed since the last mark. */
-  async #pull(options, result) {
+  /** Store what has changed, unless there is nothing that this user may read, of shared records, so far. */
+  #pull(options, result) {
+    return this.#walk(options, result).catch((error) => {
+      if (error.status !== 403) throw error;
+    });
+  }
+
+  async #walk(options, result) {
     const { signal } = options;
     let since = await this.#since();
     let headers = since && { 'If-None-Match': `"${since}"` };
-    let query = '?_sort=last_modified';
-    if (since) query += `&_since=${since}`;
+    let query = `?_sort=last_modified${since ? `&_since=${since}` : ''}`;
+    let end; // the first page's: the others of a first walk don't tell what is deleted after that
     while (query) {
-      const page = await this.#client.request('GET', this.#path + query, { headers, signal }).catch((error) => {
-        if (error.status !== 403) throw error;
-        return error; // of shared records there is none, so far, that this user may read
-      });
-      if (page.status === 403) return;
+      const page = await this.#client.request('GET', this.#path + query, { headers, signal });
       const timestamp = Number(/\d+/.exec(page.headers.get('ETag'))); // which proxies may have made weak
+      end ??= timestamp;
       if (timestamp && timestamp < since) {
         // The server was put back to an older state.
         await this.#forget(true);
-        return this.#pull(options, result);
+        return this.#walk(options, result);
       }
       if (page.status === 304) return this.#unmark(since); // if that was interrupted
       const records = page.body.data;
       result.pulled += await this.#keep(records.map((record) => ({ record })));
       const next = page.headers.get('Next-Page');
       // A mark would hide that the records before are gone.
-      if ((await this.#since()) < since) throw new Error('The store was emptied');
-      since = next ? records.at(-1).last_modified : timestamp;
-      await this.#mark(since);
-      this.#progress('pull', result);
+      if ((await this.#since()) < since) throw new Error('Store emptied');
+      since = next ? Math.min(end, records.at(-1).last_modified) : end;
+      await this.#client.store.setItem(this.#key('', 'm', since), true);
+      await this.#unmark(since);
+      this.#client.emit('progress', { path: this.#path, step: 'pull', ...result });
       query = next && new URL(next).search; // whatever host a proxy makes it name
-      headers = null;
+      headers = {};
     }
   }
 
@@ -350,11 +347,12 @@ export class Resource {
       if (ready.pending && !ready.conflict && !refused.includes(ready.id)) entries.push(ready);
     }
     if (!entries.length) return false;
+    entries.sort((a, b) => byNumber(a.changes.at(-1), b.changes.at(-1)));
     const { settings } = await this.#client.hello({ signal });
     const size = settings.batch_max_requests ?? BATCH_SIZE;
     for (let start = 0; start < entries.length; start += size) {
       await this.#send(entries.slice(start, start + size), result, signal);
-      this.#progress('push', result);
+      this.#client.emit('progress', { path: this.#path, step: 'push', ...result });
     }
     return true;
   }
@@ -371,12 +369,18 @@ export class Resource {
     return this.#entry(id);
   }
 
+  /** Send a batch; if it fails as a whole, of which any record may be the reason, send them one by one. */
   async #send(entries, result, signal) {
     const requests = entries.map((entry) => requestOf(this.#path, entry));
-    const { body } = await this.#client.request('POST', '/batch', { body: { requests }, signal });
-    const unauthorized = body.responses.find(({ status }) => status === 401);
-    if (unauthorized) throw new ResponseError(unauthorized);
-    for (const [index, answer] of body.responses.entries()) await this.#settle(entries[index], answer, result);
+    try {
+      const { body } = await this.#client.request('POST', '/batch', { body: { requests }, signal });
+      for (const [index, answer] of body.responses.entries()) await this.#settle(entries[index], answer, result);
+    } catch (error) {
+      if (![400, 413, 500].includes(error.status)) throw error;
+      if (entries.length === 1) return this.#settle(entries[0], error, result);
+      for (const entry of entries) await this.#send([entry], result, signal);
+      if (!result.pushed) throw error; // the reason is none of them
+    }
   }
 
   /** Store the answer to the push of a record. */
@@ -391,19 +395,17 @@ export class Resource {
       const from = [...(entry.latest?.from ?? []), entry.timestamp];
       if (record.last_modified > entry.timestamp) await this.#keep([{ record, done, from }]);
       else await this.#write(entry, entry.server, entry.server, done); // what it made of them is no change
+    } else if (status === 401) {
+      throw new ResponseError({ status, body }); // all of them would be refused
     } else {
       result.errors.push({ ...entry, status, body });
     }
   }
 
-  #progress(step, { pulled, pushed }) {
-    this.#client.emit('progress', { path: this.#path, step, pulled, pushed });
-  }
-
   // The store
 
   async #keys() {
-    return (await this.#store.keys()).filter((key) => key.startsWith(this.#prefix));
+    return (await this.#client.store.keys()).filter((key) => key.startsWith(this.#prefix));
   }
 
   /** The entries of the ids, or of those whose keys are wanted. */
@@ -414,7 +416,7 @@ export class Resource {
         const id = decodeURIComponent(key.slice(this.#prefix.length).split('|')[0]);
         if (id) keysOf.set(id, [...(keysOf.get(id) ?? []), key]);
       }
-      const load = async (key) => ({ ...(await this.#store.getItem(key)), key });
+      const load = async (key) => ({ ...(await this.#client.store.getItem(key)), key });
       const entries = await Promise.all(
         [...keysOf]
           .filter(([id, keys]) => isWanted(keys, id))
@@ -426,8 +428,8 @@ export class Resource {
   }
 
   async #entry(id) {
-    const [entry] = await this.#entries((_, other) => other === id);
-    return entry ?? entryOf(id, []);
+    const [entry = entryOf(id, [])] = await this.#entries((_, other) => other === id);
+    return entry;
   }
 
   #changed() {
@@ -439,8 +441,7 @@ export class Resource {
   }
 
   async #marks() {
-    const start = this.#key('', 'm', '');
-    return (await this.#keys()).filter((key) => key.startsWith(start)).map((key) => Number(key.slice(start.length)));
+    return (await this.#keys()).filter((key) => key.includes('||m|')).map((key) => Number(key.split('|').at(-1)));
   }
 
   /** All versions up to this one are stored. */
@@ -448,15 +449,10 @@ export class Resource {
     return Math.max(0, ...(await this.#marks()));
   }
 
-  async #mark(timestamp) {
-    if (!(await this.#marks()).includes(timestamp)) await this.#store.setItem(this.#key('', 'm', timestamp), true);
-    await this.#unmark(timestamp);
-  }
-
   /** Forget the marks before one. */
   async #unmark(timestamp) {
     for (const mark of await this.#marks()) {
-      if (mark < timestamp) await this.#store.removeItem(this.#key('', 'm', mark));
+      if (mark < timestamp) await this.#client.store.removeItem(this.#key('', 'm', mark));
     }
   }
 
@@ -471,7 +467,7 @@ export class Resource {
       const key = this.#key(id, deleted ? 'd' : 'v', last_modified);
       const others = items.filter((item) => item.key !== key);
       if (others.length < items.length && !version.done) continue;
-      await this.#store.setItem(key, version);
+      await this.#client.store.setItem(key, version);
       const entry = entryOf(id, [...others, { ...version, key }]);
       await this.#tidy(entry);
       this.#notify(local, entry, 'server');
@@ -491,13 +487,12 @@ export class Resource {
     const removed = items.filter((item) => item.number && !remaining.includes(item)).sort(byNumber);
     removed.push(...items.filter((item) => item.record && item !== latest));
     if (exclusive && !remaining.length && latest?.record.deleted) removed.push(latest);
-    for (const { key } of removed) await this.#store.removeItem(key);
+    for (const { key } of removed) await this.#client.store.removeItem(key);
   }
 
   /** Do one edit after the other, in the order of the calls. */
   #inTurn(action) {
-    this.#edits = this.#edits.then(action, action);
-    return this.#edits;
+    return (this.#edits = this.#edits.then(action, action));
   }
 
   /** Change a record that exists, or doesn't; `last_modified` is of the version that was changed. */
@@ -515,11 +510,11 @@ export class Resource {
 
   /** Store a change, with a number above all those of the record. */
   async #write({ id, items, timestamp, local }, before, after, done) {
-    const numbers = items.map(({ number = '0' }) => Number.parseInt(number, 10) + 1);
+    const numbers = items.map(({ number }) => Number.parseInt(number, 10) + 1 || 0);
     this.#clock = Math.max(Date.now(), this.#clock + 1, ...numbers);
     const number = `${this.#clock}.${crypto.randomUUID()}`;
     const change = { number, base: timestamp, before, after, done };
-    await this.#store.setItem(this.#key(id, 'c', number), change);
+    await this.#client.store.setItem(this.#key(id, 'c', number), change);
     this.#notify(local, entryOf(id, [...items, change]), 'local');
   }
 
@@ -538,8 +533,8 @@ export class Client extends EventTarget {
 
   constructor({ server, ...options }) {
     super();
-    this.server = server.replace(/\/+$/, '');
     Object.assign(this, {
+      server: server.replace(/\/+$/, ''),
       store: new MemoryStore(),
       auth: () => ({}),
       retries: 4,
@@ -564,7 +559,7 @@ export class Client extends EventTarget {
   async request(method, path, { headers, body, ...options } = {}) {
     await this.hello(options);
     const type = body && { 'Content-Type': 'application/json' };
-    return this.#request(this.#hello.url.replace(/\/$/, '') + path, {
+    return this.#request(this.#hello.url.replace(/\/+$/, '') + path, {
       ...options,
       method,
       headers: { ...headers, ...type, ...(await this.auth()) },
@@ -583,7 +578,7 @@ export class Client extends EventTarget {
       try {
         return await this.#fetch(url, options);
       } catch (error) {
-        const mayPass = !error.status || error.status === 429 || error.status >= 500;
+        const mayPass = !error.status || error.status === 429 || error.status > 500;
         if (!patient || !mayPass || signal?.aborted || attempt >= this.retries) throw error;
         // Not all clients at the same moment.
         await sleep(this.delay * 2 ** attempt * (0.5 + Math.random()), signal);
@@ -597,7 +592,7 @@ export class Client extends EventTarget {
     if (this.#ended) throw this.#ended;
     const time = this.#notBefore - Date.now();
     if (time <= 0) return;
-    if (!patient) throw new Error('The server has asked for a pause');
+    if (!patient) throw new Error('The server is busy');
     this.emit('waiting', { seconds: time / 1000 });
     await sleep(time, signal);
   }
@@ -628,12 +623,11 @@ export class Client extends EventTarget {
 
 /** Wait for some milliseconds, or fail when a signal aborts it. */
 function sleep(time, signal) {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      if (signal?.aborted) reject(signal.reason);
-      else resolve();
+      resolve();
     };
     const timer = setTimeout(end, time);
     signal?.addEventListener('abort', end);
@@ -695,21 +689,22 @@ export class IndexedDBStore {
     });
   }
 
-  async #begin(mode) {
-    this.#opened ??= this.#open();
-    return (await this.#opened).transaction('items', mode);
-  }
-
   async #run(method, ...operands) {
     const mode = method.startsWith('get') ? 'readonly' : 'readwrite';
-    const transaction = await this.#begin(mode).catch(() => {
+    const begin = async () => (await (this.#opened ??= this.#open())).transaction('items', mode);
+    const transaction = await begin().catch(() => {
       this.#opened = null; // the browser closes it when the user has the data of the site removed
-      return this.#begin(mode);
+      return begin();
     });
     return new Promise((resolve, reject) => {
       const request = transaction.objectStore('items')[method](...operands);
-      transaction.oncomplete = () => resolve(request.result);
-      transaction.onabort = () => reject(transaction.error);
+        const fail = () => reject(transaction.error ?? new Error('Store closed'));
+      transaction.db.addEventListener('close', fail); // of what began just before it, Chromium tells no end
+      transaction.onabort = fail;
+      transaction.oncomplete = () => {
+        transaction.db.removeEventListener('close', fail);
+        resolve(request.result);
+      };
     });
   }
 }

@@ -109,6 +109,49 @@ test('a failure of the credentials within a batch leaves the changes to be sent'
   assert.equal((await articles.pending()).length, 1);
 });
 
+/** A server that fails or refuses each batch with some record, as a whole. */
+async function refusing(t, [status, title]) {
+  const { client, articles, requests } = await serve(t, []);
+  Object.assign(client, { retries: 1, delay: 1 });
+  const { fetch } = client;
+  client.fetch = (url, { body, ...options }) => {
+    if (!body) return fetch(url, options);
+    const batch = JSON.parse(body).requests;
+    requests.push(batch);
+    const isWrong = batch.some(({ body }) => body.data.title.startsWith(title));
+    const responses = batch.map(({ body: { data } }) => ({ status: 201, body: { data: { ...data, last_modified: 4 } } }));
+    const [answered, content] = isWrong ? [status, { message: 'no' }] : [200, { responses }];
+    return Response.json(content, { status: answered });
+  };
+  for (const made of ['one', 'wrong', 'two']) await articles.create({ title: made });
+  return { articles, requests };
+}
+
+for (const status of [400, 413, 500]) {
+  test(`a record for which the server answers a batch by ${status} keeps no other from being sent`, async (t) => {
+    const { articles } = await refusing(t, [status, 'wrong']);
+    const { pushed, errors } = await articles.sync();
+    assert.deepEqual([pushed, errors.map(({ local, status }) => [local.title, status])], [2, [['wrong', status]]]);
+    assert.deepEqual((await articles.pending()).map(({ local }) => local.title), ['wrong']);
+  });
+}
+
+test('a server that fails whatever is sent is not asked to read all that there is', async (t) => {
+  const { articles, requests } = await refusing(t, [500, '']);
+  for (let i = 0; i < 60; i++) await articles.create({ title: `${i}` });
+  await assert.rejects(articles.sync(), { status: 500 });
+  assert.deepEqual(requests.filter(Array.isArray).map(({ length }) => length), [25, ...Array(25).fill(1)]);
+});
+
+test('changes are sent in the order in which they were made', async (t) => {
+  const { articles, requests } = await refusing(t, [400, 'wrong']);
+  for (const id of ['d', 'a', 'c', 'b']) await articles.create({ id, title: id });
+  await articles.patch('a', { title: 'last' });
+  await articles.sync();
+  const [first] = requests.filter(Array.isArray);
+  assert.deepEqual(first.map(({ body }) => body.data.title), ['one', 'wrong', 'two', 'd', 'c', 'b', 'last']);
+});
+
 test('the headers of the function are those of each request', async (t) => {
   const { client, articles, requests } = await serve(t, []);
   let count = 0;

@@ -154,6 +154,23 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([await one.list(), await tab.list()], [[], []]);
     });
 
+    test('what others delete between two pages of the first synchronisation is not kept', async () => {
+      const { user, hooks, one, other } = twoOf(server);
+      const urls = Array.from({ length: 9 }, (_, number) => `https://www.example.com/${number}`);
+      const made = [];
+      for (const url of urls) made.push(await other.create({ ...BOOKMARK, url }));
+      await other.sync();
+      const [first] = (await other.list({ sort: 'last_modified' })).map(({ id }) => id);
+      hooks.after = once('pull', async () => {
+        await other.delete(first);
+        await other.patch(made.find(({ id }) => id !== first).id, { title: 'later' });
+        await other.sync();
+      });
+      await one.sync();
+      await one.sync();
+      assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
+    });
+
     test('an answer to get that comes after the deletion was synchronised does not bring the record back', async () => {
       const { id, user, store, hooks, one, other } = await sharing(server);
       const tab = clientOf(server, user, { store, locks: new Locks().of({ closed: NEVER }) }).resource('/bookmarks');

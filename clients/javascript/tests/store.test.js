@@ -132,7 +132,7 @@ for (const answer of ['nothing', 'a record', 'pages']) {
     for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[answer]; i++) await other.create(bookmark(i, 'second'));
     await other.sync();
     isEmptied = true;
-    await one.sync().catch(({ message }) => assert.equal(message, 'The store was emptied'));
+    await one.sync().catch(({ message }) => assert.equal(message, 'Store emptied'));
     isEmptied = false;
     await one.sync();
     assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
