@@ -18,14 +18,14 @@ const BATCH_SIZE = 25; // where the server tells no limit
 /** An answer that is no success. */
 export class ResponseError extends Error {
   constructor({ status, body }) {
-    super(`${status} ${body ? (body.message ?? '') : 'without JSON'}`.trim());
+    super(`${status} ${body?.message ?? 'without a message'}`);
     Object.assign(this, { status, body });
   }
 }
 
 // Records
 
-const isObject = (value) => typeof value === 'object' && value !== null;
+const isObject = (value) => value && typeof value === 'object';
 
 /** Whether two JSON values are equal, in whatever order their keys are. */
 function same(a, b) {
@@ -126,12 +126,13 @@ function requestOf(path, { id, server, local, timestamp }) {
 
 // Queries
 
-const compare = (a, b) => Number(a > b) - Number(a < b);
+const compare = (a, b) => (a > b) - (a < b);
 
 /** Order values of any type: those of one type together, undefined and null last. */
 const order = (a, b) => compare(typeof (a ?? undefined), typeof (b ?? undefined)) || compare(a, b);
 
-const comparable = (a, b) => a != null && typeof a === typeof b;
+/** Whether values of one type are in some order. */
+const inOrder = (holds) => (a, b) => a != null && typeof a === typeof b && holds(compare(a, b));
 
 /** Whether a text matches a pattern in whatever case: `%` is any text, `_` any character. */
 function isLike(text, pattern) {
@@ -142,12 +143,12 @@ function isLike(text, pattern) {
 const OPERATORS = {
   $eq: same,
   $ne: (a, b) => !same(a, b),
-  $lt: (a, b) => comparable(a, b) && a < b,
-  $lte: (a, b) => comparable(a, b) && a <= b,
-  $gt: (a, b) => comparable(a, b) && a > b,
-  $gte: (a, b) => comparable(a, b) && a >= b,
+  $lt: inOrder((sign) => sign < 0),
+  $lte: inOrder((sign) => sign <= 0),
+  $gt: inOrder((sign) => sign > 0),
+  $gte: inOrder((sign) => sign >= 0),
   $in: (a, b) => b.some((item) => same(a, item)),
-  $nin: (a, b) => !b.some((item) => same(a, item)),
+  $nin: (a, b) => !OPERATORS.$in(a, b),
   $like: isLike,
 };
 
@@ -510,7 +511,7 @@ export class Resource {
 
   /** Store a change, with a number above all those of the record. */
   async #write({ id, items, timestamp, local }, before, after, done) {
-    const numbers = items.map(({ number }) => Number.parseInt(number, 10) + 1 || 0);
+    const numbers = items.map(({ number }) => parseInt(number) + 1 || 0);
     this.#clock = Math.max(Date.now(), this.#clock + 1, ...numbers);
     const number = `${this.#clock}.${crypto.randomUUID()}`;
     const change = { number, base: timestamp, before, after, done };
@@ -578,8 +579,8 @@ export class Client extends EventTarget {
       try {
         return await this.#fetch(url, options);
       } catch (error) {
-        const mayPass = !error.status || error.status === 429 || error.status > 500;
-        if (!patient || !mayPass || signal?.aborted || attempt >= this.retries) throw error;
+        const isFinal = error.status <= 500 && error.status !== 429; // without a status, nothing was answered
+        if (!patient || isFinal || signal?.aborted || attempt >= this.retries) throw error;
         // Not all clients at the same moment.
         await sleep(this.delay * 2 ** attempt * (0.5 + Math.random()), signal);
       }
@@ -698,7 +699,7 @@ export class IndexedDBStore {
     });
     return new Promise((resolve, reject) => {
       const request = transaction.objectStore('items')[method](...operands);
-        const fail = () => reject(transaction.error ?? new Error('Store closed'));
+      const fail = () => reject(transaction.error ?? new Error('Store closed'));
       transaction.db.addEventListener('close', fail); // of what began just before it, Chromium tells no end
       transaction.onabort = fail;
       transaction.oncomplete = () => {

@@ -193,7 +193,7 @@ test('an answer that is no JSON is no answer of the service, which is asked agai
   const { articles, client } = await serve(t, [[200, { 'Content-Type': 'text/html' }, 'Log in here']]);
   const { fetch } = client;
   client.fetch = async () => new Response('<p>Log in here</p>', { headers: { 'Content-Type': 'text/html' } });
-  const told = { status: 200, body: null, message: '200 without JSON' };
+  const told = { status: 200, body: null, message: '200 without a message' };
   await assert.rejects(articles.sync(), told); // in place of the hello
   client.fetch = fetch;
   await assert.rejects(articles.sync(), { status: 200 }); // in place of the list
