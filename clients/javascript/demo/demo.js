@@ -113,7 +113,9 @@ function edit(element, { id, record }) {
   form.addEventListener('keydown', ({ key }) => key === 'Escape' && close());
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    attempt(() => session.save({ ...record, ...Object.fromEntries(new FormData(event.target)) })).then(close);
+    const changed = { ...record, ...Object.fromEntries(new FormData(event.target)) };
+    // What was sent, and changed by others, since the form was opened is not what was edited.
+    attempt(() => session.save({ last_modified: 0, ...changed })).then(close);
   });
 }
 

@@ -135,6 +135,22 @@ describe('the demo page', OPTIONS, () => {
     await untilServerHas(server, user, ['mine', 'theirs']);
   });
 
+  test('tells a conflict with what was typed since before the record was sent', async (t) => {
+    const { windows: [one, other] } = await using(t, { browsers: 2 });
+    await one.workOffline(true);
+    await one.add(URL_, 'first');
+    await one.press('Edit: first');
+    await one.workOffline(false);
+    await other.shows('first', 'synced');
+    await other.rename('first', 'theirs');
+    await other.add(`${URL_}2`, 'later');
+    await one.shows('later', 'synced');
+    const form = one.list.locator('form');
+    await form.getByLabel('Title').fill('mine');
+    await form.getByText('Save').click();
+    await one.told('1 conflict to be decided.');
+  });
+
   test('has windows on one list that show the same, and send it once', async (t) => {
     const { gate, user, contexts: [context], windows: [one] } = await using(t);
     const other = await Window.open(context, gate.url);
