@@ -144,7 +144,7 @@ class History {
 
 describe('replicas and server agree after any history', { concurrency: true }, () => {
   for (const [engine, server] of Object.entries(SERVERS)) {
-    test(`on ${engine}`, { timeout: 120_000 }, async () => {
+    test(`on ${engine}`, { timeout: 300_000 }, async () => {
       for (let seed = FIRST; seed < FIRST + HISTORIES; seed++) {
         await new History(server, seed).run().catch((error) => {
           error.message = `SEED=${seed} HISTORIES=1, on ${engine}: ${error.message}`;

@@ -56,7 +56,7 @@ const titlesOf = (records) => records.map(({ url, title }) => `${url.at(-1)}: ${
 describe('a store that fails', () => {
   const server = SERVERS.sqlite;
 
-  test('at any moment of a synchronisation loses nothing', { timeout: 60_000 }, async () => {
+  test('at any moment of a synchronisation loses nothing', { timeout: 300_000 }, async () => {
     let count = 0;
     for (let hasFailed = true; hasFailed; count++) {
       const { user, store, one } = await prepared(server);
