@@ -103,9 +103,9 @@ def listening(app):
     try:
         yield server.effective_port
     finally:
-        server.close()
-        thread.join()
         server.task_dispatcher.shutdown()
+        server.trigger.pull_trigger(server.close)  # by its own thread, which waits for the sockets
+        thread.join()
 
 
 @pytest.fixture
