@@ -618,7 +618,9 @@ export class Client extends EventTarget {
       this.#notBefore = Math.max(this.#notBefore, time || 0);
     }
     const alert = headers.get('Alert');
-    if (alert) this.emit('alert', JSON.parse(alert));
+    try {
+      if (alert) this.emit('alert', JSON.parse(alert));
+    } catch {} // somebody else's
   }
 }
 

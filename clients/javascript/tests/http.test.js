@@ -85,6 +85,13 @@ test('Alert is an event', async (t) => {
   assert.deepEqual(alerts, [alert]);
 });
 
+test('an Alert that is none of the protocol is passed over', async (t) => {
+  const { client, articles, requests } = await serve(t, [[304, { ETag: '"5"', Alert: 'Disk full' }]]);
+  client.addEventListener('alert', () => assert.fail());
+  await articles.sync();
+  assert.equal(requests.length, 1);
+});
+
 test('a service that has ended is asked no more, and the records stay', async (t) => {
   const { articles, requests } = await serve(t, [[410, {}, { code: 410, errno: 202 }]]);
   const made = await articles.create({ title: 'Hello' });
