@@ -9,11 +9,12 @@
  *     {server}{path}||m|{timestamp}      all versions up to this one are stored
  *
  * A version or a change contains those changes whose numbers are in its `done`: these count no more,
- * and are removed afterwards. `from` are the versions that a version came of by pushes of ours alone.
+ * and are removed afterwards. `from` are the last versions that a version came of by pushes of ours alone.
  */
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronisation
 const BATCH_SIZE = 25; // where the server tells no limit
+const REMEMBERED = 50; // pushes of a record: a change of what was there before them is a conflict
 
 /** An answer that is no success. */
 export class ResponseError extends Error {
@@ -393,7 +394,7 @@ export class Resource {
       result.pushed++;
       const record = body.data ?? tombstoneOf(entry);
       const done = numbersOf(entry.changes);
-      const from = [...(entry.latest?.from ?? []), entry.timestamp];
+      const from = [...(entry.latest?.from ?? []), entry.timestamp].slice(-REMEMBERED);
       if (record.last_modified > entry.timestamp) await this.#keep([{ record, done, from }]);
       else await this.#write(entry, entry.server, entry.server, done); // what it made of them is no change
     } else if (status === 401) {

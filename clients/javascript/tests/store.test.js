@@ -150,6 +150,21 @@ test('what others delete while it is changed here can be kept', async () => {
   assert.deepEqual(titlesOf(await recordsOf(server, user, '/bookmarks')), ['1: second']);
 });
 
+test('a record that is changed here again and again takes no more and more room', async () => {
+  const [user, { sqlite: server }] = [newUser(), SERVERS];
+  const store = new MemoryStore();
+  const one = clientOf(server, user, { store }).resource('/bookmarks');
+  const { id } = await one.create(bookmark(1, 'first'));
+  const sizes = [];
+  for (let i = 10; i < 80; i++) {
+    await one.patch(id, { title: `title ${i}` });
+    await one.sync();
+    const items = await Promise.all((await store.keys()).map((key) => store.getItem(key)));
+    sizes.push(JSON.stringify(items).length);
+  }
+  assert.equal(sizes.at(-1), sizes.at(-10));
+});
+
 test('a subscriber that fails keeps nothing from being stored, nor others from being told', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const one = clientOf(server, user).resource('/bookmarks');
