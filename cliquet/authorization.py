@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from pyramid.authorization import Authenticated, Everyone
 from pyramid.decorator import reify
 from pyramid.interfaces import IAuthorizationPolicy, IRoutesMapper, ISecurityPolicy
-from pyramid_multiauth import MultiAuthSecurityPolicy
+from pyramid_multiauth import MultiAuthIdentity, MultiAuthSecurityPolicy
 from zope.interface import implementer
 
 from cliquet.storage import exceptions
@@ -55,9 +55,26 @@ class SecurityPolicy(MultiAuthSecurityPolicy):
     def __init__(self, policies: Any, find_groups: Any, authz_policy: Any) -> None:
         # Ours refuses nobody: it can wait until the principals are asked for.
         self._lazy = find_groups is groupfinder
-        super().__init__(policies, None if self._lazy else find_groups, authz_policy)
+        self._find_groups = find_groups
+        asked = None if self._lazy or find_groups is None else self._groups
+        super().__init__(policies, asked, authz_policy)
         plain = getattr(type(authz_policy), "permits", None) is AuthorizationPolicy.permits
         self._private_is_authenticated = self._lazy and plain
+
+    def _groups(self, userid: str, request: Any) -> Any:
+        """Ask a groupfinder of the application, which may ask in turn who the user is."""
+        request.identity_in_question = MultiAuthIdentity(userid, [])
+        try:
+            groups = self._find_groups(userid, request)
+        finally:
+            del request.identity_in_question
+        if groups is None:
+            request.__dict__.pop("prefixed_userid", None)
+        return groups
+
+    def identity(self, request: Any) -> MultiAuthIdentity | None:
+        in_question: MultiAuthIdentity | None = request.__dict__.get("identity_in_question")
+        return in_question or super().identity(request)
 
     def permits(self, request: Any, context: Any, permission: str) -> Any:
         if permission == PRIVATE and self._private_is_authenticated:

@@ -4,7 +4,7 @@ import pytest
 from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.authorization import Everyone
 
-from cliquet.authorization import AuthorizationPolicy
+from cliquet.authorization import AuthorizationPolicy, groupfinder
 
 
 class HeaderPolicy(CallbackAuthenticationPolicy):
@@ -26,6 +26,12 @@ class HeaderPolicy(CallbackAuthenticationPolicy):
 
 def groups_of(userid, request):
     return None if userid == "banned" else ["group:" + userid]
+
+
+def groups_of_prefixed(userid, request):
+    assert request.authenticated_userid == userid
+    groups = ["group:" + request.prefixed_userid, *groupfinder(userid, request)]
+    return None if userid == "banned" else groups
 
 
 class OnlyBosses(AuthorizationPolicy):
@@ -146,6 +152,17 @@ def test_groupfinder_of_the_settings_may_refuse_a_user(serve):
     echoed = client.get("/echo", headers={"X-User": "mat"}).json
     assert "group:mat" in echoed["principals"]
     client.get("/mushrooms", headers={"X-User": "mat"})
+    client.get("/mushrooms", headers={"X-User": "banned"}, status=401)
+
+
+def test_groupfinder_of_the_settings_may_ask_who_the_user_is(serve):
+    settings = {**HEADER, "multiauth.groupfinder": "tests.test_authentication.groups_of_prefixed"}
+    client = serve(settings)
+    client.registry.permission.add_user_principal("token:mat", "/teams/1")
+    echoed = client.get("/echo", headers={"X-User": "mat"}).json
+    assert {"group:token:mat", "/teams/1"} <= set(echoed["principals"])
+    refused = client.get("/echo", headers={"X-User": "banned"}).json
+    assert refused["prefixed_userid"] is None
     client.get("/mushrooms", headers={"X-User": "banned"}, status=401)
 
 
