@@ -77,17 +77,20 @@ class AfterResourceChanged(_Changed):
 
 
 class _Notification(NamedTuple):
-    """A part of an event to come, whose payload is made if somebody listens to it."""
+    """A part of an event to come, whose payload is made if somebody listens to it.
+
+    :param matchdict: the parts of the URL, which views may change for a moment.
+    """
 
     request: Any
+    matchdict: dict[str, Any]
     resource_name: str
     timestamp: int
     action: ACTIONS
     records: list[Any]
 
     def payload(self) -> dict[str, Any]:
-        request = self.request
-        matchdict = dict(request.matchdict or {})
+        request, matchdict = self.request, dict(self.matchdict)
         if "id" in matchdict:
             matchdict[f"{self.resource_name}_id"] = matchdict.pop("id")
         return {
@@ -128,8 +131,10 @@ def notify_resource_event(
     records = data if isinstance(data, list) else [data]
     if action is not ACTIONS.READ:
         records = [_impact(action, record, old) for record in records]
+    matchdict = dict(request.matchdict or {})
+    name = request.current_resource_name
     _notifications(request).append(
-        _Notification(request, request.current_resource_name, timestamp, action, list(records))
+        _Notification(request, matchdict, name, timestamp, action, list(records))
     )
 
 

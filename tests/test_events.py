@@ -193,6 +193,19 @@ def test_payload_has_the_parts_of_the_url(alice, heard):
     assert "/blogs/{blog}/{post_id}".format(**heard[0].payload) == f"/blogs/b/{post['id']}"
 
 
+def test_parts_of_the_url_are_those_of_the_moment(build, heard):
+    def view(request):
+        parts, request.matchdict = request.matchdict, {"blog": "b", "id": "x"}
+        request.current_resource_name = "post"
+        request.notify_resource_event(timestamp=1, data={"id": "x"}, action=ACTIONS.CREATE)
+        request.matchdict = parts
+        return {}
+
+    build(setup=service("default", view)).send("POST", "/default", {})
+    payload = heard[0].payload
+    assert (payload["blog"], payload["post_id"], payload["uri"]) == ("b", "x", "/default")
+
+
 def test_records_are_told_without_their_permissions(alice, heard):
     given = {"read": [alice.id]}
     page = alice.create("/pages", {"n": 1}, permissions=given)
