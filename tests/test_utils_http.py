@@ -71,6 +71,18 @@ def test_request_is_built_on_behalf_of_another(within, alice):
     assert built.content_length == len('{"é":1}'.encode())
 
 
+@pytest.mark.parametrize("body", [b'{"a": 1', '{"a": 1', b"\xff", b"", ""])
+def test_body_that_is_text_or_bytes_is_sent_as_it_is(within, body):
+    def build(request):
+        request.content_type = "application/vnd.x+json"
+        return build_request(request, {"path": "/echo", "method": "POST", "body": body})
+
+    built = within(build)
+    assert built.body == (body if isinstance(body, bytes) else body.encode())
+    assert built.content_length == len(body)
+    assert built.content_type == "application/vnd.x+json"
+
+
 def test_request_is_a_get_without_body_by_default(within):
     built = within(lambda request: build_request(request, {"path": "/v0/echo"}))
     assert (built.method, built.path, built.body) == ("GET", "/v0/echo", b"")
@@ -96,6 +108,7 @@ def test_request_may_be_built_of_a_dummy_one():
     built = build_request(DummyRequest(headers={"X-Mine": "1"}), {"path": "/a"})
     assert isinstance(built, Request)
     assert built.path == "/v0/a"
+    assert built.url == "http://localhost/v0/a"
     bare = DummyRequest()
     del bare.bound_data
     assert not hasattr(build_request(bare, {"path": "/a"}), "bound_data")

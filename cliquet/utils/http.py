@@ -23,6 +23,8 @@ EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 MAX_REDIRECTIONS = 5
 
 _SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
+#: What dummy requests lack.
+_LOCAL = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
 _BODY_HEADERS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
 _PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
 
@@ -109,36 +111,44 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
 
     :param dict_obj: ``path`` (with or without the version prefix), and
         optionally ``method`` (GET), ``headers`` (added to those of
-        ``original``) and ``body`` (a JSON value).
+        ``original``) and ``body``: a JSON value, or bytes or text that
+        are sent as they are, with the type that ``original`` has.
     """
     path, _, query = with_version_prefix(original.registry, dict_obj["path"]).partition("?")
-    body = dict_obj.get("body")
-    payload = b"" if body is None else json.dumps_bytes(body)
-    environ = {
-        key: value
+    payload, content_type = _payload(dict_obj.get("body"))
+    environ: dict[str, Any] = dict(_LOCAL)
+    environ.update(
+        (key, value)
         for key, value in original.environ.items()
         if key in _SERVER_KEYS or key.startswith(("HTTP_", "wsgi."))
-    }
+    )
     environ.update(
         {
             "REQUEST_METHOD": str(dict_obj.get("method") or "GET").upper(),
             "SCRIPT_NAME": original.environ.get("SCRIPT_NAME", ""),
             "PATH_INFO": unquote(path, "latin-1") if path.isascii() else _wsgi_path(path),
             "QUERY_STRING": quote(query, safe=_PATH_SAFE),
-            "CONTENT_TYPE": original.environ.get("CONTENT_TYPE", ""),
+            "CONTENT_TYPE": content_type or original.environ.get("CONTENT_TYPE", ""),
             "CONTENT_LENGTH": str(len(payload)),
             "wsgi.input": io.BytesIO(payload),
             "webob.is_body_seekable": True,  # or it is copied, to a file if it is large
         }
     )
-    if body is not None:
-        environ["CONTENT_TYPE"] = "application/json"
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
         # As WebOb does: other letters have the capitals of these too.
         if name.upper() not in _BODY_HEADERS:
             request.headers[name] = value
     return adopt(original, request)
+
+
+def _payload(body: Any) -> tuple[bytes, str | None]:
+    """Return the bytes of a body, and its type if it isn't that of the original request."""
+    if body is None:
+        return b"", None
+    if isinstance(body, (bytes, str)):
+        return body if isinstance(body, bytes) else body.encode(), None
+    return json.dumps_bytes(body), "application/json"
 
 
 def _wsgi_path(path: str) -> str:
