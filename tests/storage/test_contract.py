@@ -1,5 +1,7 @@
 """Creating, reading, replacing records: what every engine does."""
 
+import copy
+
 import pytest
 from pyramid.config import Configurator
 
@@ -244,6 +246,25 @@ def test_a_backend_without_locks_reads_for_update_all_the_same(storage):
 
     created = storage.create(*PLACE, {"n": 1})
     assert Minimal().get_for_update(*PLACE, created["id"]) == created
+
+
+def test_reading_that_is_overridden_is_overridden_wherever_it_is_read(storage, monkeypatch):
+    class Mine(type(storage)):
+        def get(self, *args, **kwargs):
+            return {**super().get(*args, **kwargs), "got": True}
+
+        def get_all(self, *args, **kwargs):
+            records, total = super().get_all(*args, **kwargs)
+            return [{**record, "got": True} for record in records], total
+
+    created = storage.create(*PLACE, {"n": 1})
+    seen = {**created, "got": True}
+    mine = copy.copy(storage)
+    mine.__class__ = Mine
+    assert mine.get_for_update(*PLACE, created["id"]) == seen
+    assert mine.get_page(*PLACE) == Page([seen], 1, created["last_modified"])
+    monkeypatch.setattr(storage, "collection_timestamp", lambda *args, **kwargs: 5)
+    assert storage.get_page(*PLACE) == Page([created], 1, 5)
 
 
 def test_applications_do_not_share_what_is_in_memory():

@@ -14,7 +14,16 @@ from pyramid.settings import asbool
 from cliquet import transactions
 from cliquet.permission.text import escape, unescape
 from cliquet.storage import Page, Record
-from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
+from cliquet.storage.engine import (
+    Change,
+    Collection,
+    Conflict,
+    Engine,
+    Row,
+    is_own,
+    joined,
+    next_time,
+)
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import ALWAYS, Names, Query
 from cliquet.storage.postgresql import conditions
@@ -143,7 +152,9 @@ class Storage(Engine):
     ) -> Record:
         # One statement, where there is a transaction to keep the lock.
         found = None
-        if storable(object_id):
+        if not is_own(self.get):
+            self.lock(collection_id, parent_id, auth=auth)
+        elif storable(object_id):
             names = self._to_lock((parent_id, collection_id))
             found = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
         if found is None:

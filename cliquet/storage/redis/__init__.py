@@ -21,7 +21,16 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet.storage import Page, Record
-from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, next_time
+from cliquet.storage.engine import (
+    Change,
+    Collection,
+    Conflict,
+    Engine,
+    Row,
+    is_own,
+    joined,
+    next_time,
+)
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
@@ -82,6 +91,10 @@ class Storage(Engine):
         modified_field: str = "last_modified",
         auth: str | None = None,
     ) -> Record:
+        if not is_own(self.get):
+            return super().get_for_update(
+                collection_id, parent_id, object_id, id_field, modified_field, auth
+            )
         collection = (parent_id, collection_id)
         part = self._locks.part()
         if part is None:
