@@ -115,6 +115,9 @@ def test_json_refuses_what_cannot_be_kept(text):
 def test_json_writes_what_orjson_cannot():
     assert json.dumps([2**80, "é", "\ud800"]) == f'[{2**80},"é","\\ud800"]'
     assert json.dumps({1: {1, 2}}, default=sorted) == '{"1":[1,2]}'
+    assert json.dumps({"b": {1}, "a": "é"}, default=sorted, sort_keys=True, ensure_ascii=True) == (
+        '{"a": "\\u00e9", "b": [1]}'
+    )
 
 
 def test_same_json_is_of_the_same_types():

@@ -73,7 +73,9 @@ def _with_fragments(value: Any) -> Any:
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
-    """Return ``value`` as compact JSON; other options are not looked at."""
+    """Return ``value`` as compact JSON; as ``json.dumps`` does where it has further options."""
+    if kw:
+        return stdlib_json.dumps(value, default=default, **kw)
     return dumps_bytes(value, default).decode("utf-8")
 
 
