@@ -10,11 +10,10 @@ import venusian
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.resource.base import UserResource
-from cliquet.resource.deprecated import ProtectedModel, ProtectedResource, ProtectedViewSet
-from cliquet.resource.model import Model, ShareableModel
+from cliquet.resource.model import Model, ProtectedModel, ShareableModel
 from cliquet.resource.schema import ResourceSchema
-from cliquet.resource.shareable import ShareableResource
-from cliquet.resource.viewset import ShareableViewSet, ViewSet
+from cliquet.resource.shareable import ProtectedResource, ShareableResource
+from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
 from cliquet.service import Service
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON

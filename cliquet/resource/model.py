@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cliquet.storage import Filter, Record, Sort, StorageBase
+from cliquet.utils import warn_deprecated
 
 
 class Model:
@@ -257,3 +258,11 @@ class ShareableModel(Model):
         tombstones = super().delete_records(filters, parent_id)
         self.permission.delete_object_permissions(*map(self._object_id, tombstones))
         return tombstones
+
+
+class ProtectedModel(ShareableModel):
+    """The deprecated name of :class:`ShareableModel`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warn_deprecated("ProtectedModel", "ShareableModel")
+        super().__init__(*args, **kwargs)

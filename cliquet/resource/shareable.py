@@ -16,7 +16,7 @@ from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
 from cliquet.resource.viewset import ShareableViewSet
 from cliquet.storage import Filter, Record
-from cliquet.utils import COMPARISON
+from cliquet.utils import COMPARISON, warn_deprecated
 
 
 class ShareableResource(UserResource):
@@ -88,3 +88,11 @@ class ShareableResource(UserResource):
                 errno=ERRORS.FORBIDDEN,
                 message="This user cannot access this resource.",
             )
+
+
+class ProtectedResource(ShareableResource):
+    """The deprecated name of :class:`ShareableResource`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warn_deprecated("ProtectedResource", "ShareableResource")
+        super().__init__(*args, **kwargs)

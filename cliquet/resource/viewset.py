@@ -9,6 +9,7 @@ from pyramid.settings import asbool
 
 from cliquet import authorization
 from cliquet.resource.schema import PermissionsSchema
+from cliquet.utils import warn_deprecated
 from cliquet.utils.http import EXPOSED_HEADERS
 
 _RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
@@ -159,6 +160,14 @@ class ShareableViewSet(ViewSet):
             data.missing = colander.drop
             payload.validator = _data_or_permissions
         return payload
+
+
+class ProtectedViewSet(ShareableViewSet):
+    """The deprecated name of :class:`ShareableViewSet`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warn_deprecated("ProtectedViewSet", "ShareableViewSet")
+        super().__init__(*args, **kwargs)
 
 
 def _data_or_permissions(node: colander.SchemaNode, payload: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import time
 import traceback
+import warnings
 from base64 import b64decode, b64encode
 from binascii import hexlify
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,11 @@ _FALSE = frozenset(("false", "no", "off"))
 def strip_whitespace(value: Any) -> Any:
     """Return ``value`` without white space around it, if it is a string."""
     return value.strip() if isinstance(value, str) else value
+
+
+def warn_deprecated(old: str, new: str) -> None:
+    """Warn who makes an object of a class by its old name; for the constructor of that."""
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
 
 
 def msec_time() -> int:

@@ -8,7 +8,7 @@ from cliquet import resource, schema
 from pyramid.config import Configurator
 
 
-class BookmarkSchema(schema.ResourceSchema):
+class BookmarkSchema(resource.ResourceSchema):
     url = schema.URL()
 
 

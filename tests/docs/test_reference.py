@@ -84,7 +84,7 @@ BOOKMARKS = """
 from cliquet import resource, schema
 
 
-class BookmarkSchema(schema.ResourceSchema):
+class BookmarkSchema(resource.ResourceSchema):
     url = schema.URL()
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from cliquet import schema
 from cliquet.permission import PermissionBase
-from cliquet.resource import Filter, Model, ShareableModel, Sort
-from cliquet.resource.deprecated import ProtectedModel, ProtectedResource, ProtectedViewSet
+from cliquet.resource import Filter, Model, ProtectedResource, ResourceSchema, ShareableModel, Sort
+from cliquet.resource.model import ProtectedModel
+from cliquet.resource.viewset import ProtectedViewSet
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.utils import COMPARISON
 from tests.resource.apps import ENGINES, AnyFields, Note
@@ -161,6 +163,17 @@ class TestDeprecatedNames:
     def test_viewset_warns(self):
         with pytest.warns(DeprecationWarning, match="ShareableViewSet"):
             assert ProtectedViewSet(name="x").name == "x"
+
+    def test_schema_warns_under_its_old_name(self):
+        class Old(schema.ResourceSchema):
+            url = schema.URL()
+
+        with pytest.warns(DeprecationWarning, match="cliquet.resource"):
+            old = Old()
+        assert isinstance(old, ResourceSchema)
+        assert old.deserialize({"url": " http://www.example.com "}) == {
+            "url": "http://www.example.com"
+        }
 
     @pytest.mark.filterwarnings("ignore:ProtectedResource")
     def test_resource_works_and_warns(self, build):

@@ -150,7 +150,7 @@ class TestPermissionsSchema:
         assert schema.PermissionsSchema(missing=None).deserialize() is None
 
 
-@pytest.mark.parametrize("name", ["ResourceSchema", "PermissionsSchema", "TimeStamp", "URL"])
+@pytest.mark.parametrize("name", ["PermissionsSchema", "TimeStamp", "URL"])
 def test_old_module_has_the_same_names(name):
     assert getattr(old_name, name) is getattr(schema, name)
     assert name in old_name.__all__

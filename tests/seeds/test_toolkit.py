@@ -7,6 +7,9 @@ import importlib
 
 import pytest
 
+# What the talk shows, and 3.1 had deprecated already.
+pytestmark = pytest.mark.filterwarnings("ignore:cliquet.schema.ResourceSchema is deprecated")
+
 MYPROJECT = """
     import cliquet
     from pyramid.config import Configurator

@@ -3,7 +3,7 @@
 from cliquet import resource, schema
 
 
-class BookmarkSchema(schema.ResourceSchema):
+class BookmarkSchema(resource.ResourceSchema):
     url = schema.URL()
 
 
