@@ -16,7 +16,20 @@ from cliquet.utils import current_resource_name, current_service, follow_subrequ
 
 
 def _json_body(request: Any) -> Any:
-    return json.loads(request.body)
+    """Return the value of the JSON body, which is parsed once as long as it is the same."""
+    known = request.__dict__.get("_json_body")
+    if known is None or known[0] is not request.environ["wsgi.input"]:
+        remember_json(request, json.loads(request.body))
+    return request._json_body[1]
+
+
+def _set_json_body(request: Any, value: Any) -> None:
+    request.body = json.dumps_bytes(value)
+
+
+def remember_json(request: Any, value: Any) -> None:
+    """Note the value of the JSON body, which has just been read."""
+    request._json_body = request.environ["wsgi.input"], value
 
 
 def add_request_attributes(config: Any) -> None:
@@ -33,7 +46,7 @@ def add_request_attributes(config: Any) -> None:
     for name, function in properties.items():
         config.add_request_method(function, name=name, property=True)
     for name in ("json_body", "json"):
-        config.add_request_method(_json_body, name=name, reify=True)
+        config.add_request_method(property(_json_body, _set_json_body), name=name, property=True)
     config.add_request_method(logs.request_id, name="request_id", reify=True)
     methods: dict[str, Any] = {
         "get_user_info": authentication.user_info,

@@ -27,6 +27,7 @@ from pyramid.settings import asbool
 
 from cliquet.endpoints import ServiceView, is_understood
 from cliquet.errors import add_error, has_errors, json_error_handler
+from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, set_header
@@ -59,9 +60,11 @@ class Service(CorniceService):
             bound.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
         for _, _, arguments in bound.definitions:
             validators = arguments["validators"]
+            validators[:] = map(_of_request, validators)
             if arguments.get("schema") is not None and not validators:
-                arguments["schema"] = _instance(arguments["schema"])
-                validators.append(body_validator)
+                arguments["schema"] = schema = _instance(arguments["schema"])
+                depends = _depends_on_request(schema)
+                validators.append(binding_body_validator if depends else body_validator)
             validators[:0] = _negotiation(arguments)
         _guard_writes(bound)
         return bound
@@ -171,6 +174,29 @@ def _instance(schema: Any) -> Any:
     return schema() if inspect.isclass(schema) else schema
 
 
+def _of_request(validator: Any) -> Any:
+    """Return a validator that takes the arguments of the view too, as those of Cornice 1 didn't."""
+    try:
+        parameters = inspect.signature(validator).parameters.values()
+    except (TypeError, ValueError):  # the name of a method, or what nobody can look into
+        return validator
+    if len(parameters) > 1 or any(each.kind in _MANY for each in parameters):
+        return validator
+    return lambda request, **kwargs: validator(request)
+
+
+_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _depends_on_request(schema: Any) -> bool:
+    """Tell whether a schema has something to be found out when it is bound."""
+    return (
+        getattr(schema, "after_bind", None) is not None
+        or any(isinstance(getattr(schema, name), colander.deferred) for name in dir(schema))
+        or any(map(_depends_on_request, schema.children))
+    )
+
+
 def _guard_writes(service: Any) -> None:
     """Make the endpoints of a resource that write refuse to, while ``readonly`` is on.
 
@@ -240,6 +266,11 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
         validate(request, schema, body)
 
 
+def binding_body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+    """Do as :func:`body_validator`, with a schema that depends on the ``request``."""
+    body_validator(request, schema.bind(request=request))
+
+
 def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
     """Validate a body, and the values of nodes elsewhere, or note what is wrong with them."""
     values = {**body, **_located(request, schema)}
@@ -276,7 +307,7 @@ def json_object(request: Any) -> dict[str, Any]:
     elif not isinstance(body, dict):
         add_error(request, "body", None, "Invalid JSON: Should be a JSON object")
     else:
-        request.json_body = request.json = body
+        remember_json(request, body)
         return body
     return {}
 

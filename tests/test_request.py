@@ -150,3 +150,18 @@ def test_body_is_read_exactly(serve):
     client = serve()
     response = client.post("/echo", text, headers={"Content-Type": "application/json"})
     assert response.json == {"a": number}
+
+
+def test_json_is_that_of_the_body_as_it_is(serve):
+    def view(request):
+        told = [request.json, request.json is request.json_body]
+        request.body = b'{"n": 2}'
+        told.append(request.json_body)
+        request.json = {"n": 3}
+        told += [request.json_body, request.text]
+        request.json_body = {"n": 4}
+        return [*told, request.json, request.text]
+
+    client = serve(setup=lambda config: tell(config, view))
+    told = client.post_json("/tell", {"n": 1}).json
+    assert told == [{"n": 1}, True, {"n": 2}, {"n": 3}, '{"n":3}', {"n": 4}, '{"n":4}']

@@ -110,6 +110,71 @@ def test_validators_that_the_view_brings_are_left_alone():
     assert details(client.post_json("/s", {}, status=400)) == [("body", "town", "Required")]
 
 
+def test_validator_may_take_the_request_alone():
+    def needs_x(request):
+        if "x" not in request.GET:
+            request.errors.add("querystring", "x", "x is needed")
+
+    class Needing:
+        def __call__(self, request):
+            request.validated["y"] = request.GET["x"]
+
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("get", lambda request: request.validated, validators=(needs_x, Needing()))
+    client = served(service)
+    assert client.get("/s?x=1").json == {"y": "1"}
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("get", lambda request: {}, validators=needs_x)
+    assert details(served(service).get("/s", status=400)) == [("querystring", "x", "x is needed")]
+
+
+@colander.deferred
+def of_request(node, kw):
+    return colander.OneOf([kw["request"].matchdict["kind"]])
+
+
+class Inner(colander.MappingSchema):
+    kind = colander.SchemaNode(colander.String(), validator=of_request)
+
+
+class Outer(colander.MappingSchema):
+    inner = Inner()
+
+
+class Kind(colander.SchemaNode):
+    schema_type = colander.String
+    validator = of_request
+
+
+class OfClass(colander.MappingSchema):
+    kind = Kind()
+
+
+class Bound(colander.MappingSchema):
+    def after_bind(self, node, kw):
+        self["kind"].validator = of_request(node, kw)
+
+    kind = colander.SchemaNode(colander.String())
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "name"),
+    [
+        (Inner, {"kind": "a"}, "kind"),
+        (Outer(), {"inner": {"kind": "a"}}, "inner.kind"),
+        (OfClass, {"kind": "a"}, "kind"),
+        (Bound, {"kind": "a"}, "kind"),
+    ],
+)
+def test_schema_may_depend_on_the_request(schema, body, name):
+    service = cliquet.Service(name="s", path="/s/{kind}")
+    service.add_view("post", lambda request: request.validated, schema=schema)
+    client = served(service)
+    assert client.post_json("/s/a", body).json == body
+    refused = client.post_json("/s/b", body, status=400)
+    assert details(refused) == [("body", name, '"a" is not one of b')]
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
