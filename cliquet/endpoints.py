@@ -79,8 +79,8 @@ class Endpoint:
         self._filters = arguments["filters"]
         self._error_handler = arguments["error_handler"]
         self._permission = arguments.get("permission")
-        self._view: Any = view if callable(view) else _method(view)
         self._class: Any = None if callable(view) else arguments["klass"]
+        self._view: Any = view if callable(view) else _method(view, self._class)
         self._with_context = hasattr(service, "factory")
         self._renderer = RendererHelper(arguments["renderer"], config.package, config.registry)
         self._has_cors = service.cors_enabled
@@ -172,8 +172,13 @@ def _cancelling(response: Any) -> Any:
     return response
 
 
-def _method(name: Any) -> Callable[[Any], Any]:
-    """Return a function that calls a method of an object; Cornice may have bound it to a class."""
-    if isinstance(name, str):
-        return methodcaller(name.lower())
-    return name.unbound_view
+def _method(view: Any, class_: Any) -> Callable[[Any], Any]:
+    """Return a function that calls a method of an object, which may have one of its own.
+
+    :param view: the name of the method, or what Cornice makes of it.
+    """
+    if isinstance(view, str):
+        return methodcaller(view.lower())
+    function: Callable[[Any], Any] = view.unbound_view
+    name = function.__name__
+    return methodcaller(name) if getattr(class_, name, None) is function else function

@@ -99,6 +99,13 @@ class Asked:
         )
         return limit
 
+    def _page_size(self) -> int:
+        """Return the limit that is extracted, or that of the storage for none."""
+        limit: int | None = self._extract_limit()
+        if limit is None:
+            limit = int(self.request.registry.settings["storage_max_fetch_size"])
+        return limit
+
     def _extract_sorting(self, limit: int | None) -> list[Sort]:
         """Return the order of the records, which is total."""
         sorting: list[Sort] = self._understand(

@@ -140,11 +140,11 @@ class UserResource(Asked):
         """List the records."""
         self._raise_304_if_not_modified()
         self._raise_412_if_modified()
-        limit = self._extract_limit()
+        limit = self._page_size()
         sorting = self._extract_sorting(limit)
         filters = self._extract_filters()
         fields = self._extract_partial_fields()
-        if not self.model.pages_with_timestamp:
+        if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records, not to miss a change)
         records, total = self.model.get_records(
             filters=filters,
@@ -293,7 +293,7 @@ class UserResource(Asked):
     def _find_current(self) -> Record | None:
         """Return the record that a PUT replaces, None if it creates one."""
         known: Record | None = getattr(self.context, "current_record", None)
-        if known is not None or getattr(self.context, "record_is_new", False):
+        if known is not None or getattr(self.context, "record_is_new", False) is True:
             return known
         try:
             found: Record = self.model.get_record(self.record_id)

@@ -326,6 +326,61 @@ def test_answers_may_be_changed_where_they_are_made(stranger):
     assert stranger.patch(path, {"n": 2}).json["data"]["old"] == 1
 
 
+class Computed:
+    """A model that has nothing of ours, as of plugins that compute their records."""
+
+    id_field, modified_field, deleted_field = "id", "last_modified", "deleted"
+    collection_id = "changes"
+
+    def timestamp(self, parent_id=None):
+        return 7
+
+    def get_records(self, **kwargs):
+        return [{"id": "a", "last_modified": 5}], 1
+
+
+def test_model_may_be_of_any_class(build):
+    class Log(UserResource):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.model = Computed()
+
+    response = build(Log).user("alice").get("/logs")
+    assert response.json["data"] == [{"id": "a", "last_modified": 5}]
+    assert response.headers["ETag"] == '"7"'
+
+
+def test_no_limit_is_that_of_the_storage(build):
+    class Endless(UserResource):
+        mapping = AnyFields()
+
+        def _extract_limit(self):
+            return None
+
+    alice = build(Endless, settings={"storage_max_fetch_size": 2}).user("alice")
+    for n in range(3):
+        alice.create("/endlesss", {"n": n})
+    response = alice.get("/endlesss?_sort=n")
+    assert [record["n"] for record in response.json["data"]] == [0, 1]
+    assert alice.values(response.headers["Next-Page"]) == [2]
+
+
+def test_endpoint_may_be_replaced_while_the_application_serves(build, monkeypatch):
+    class Own(UserResource):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.collection_get = lambda: {"own": True}
+
+    alice = build(Own, Note).user("alice")
+    assert alice.get("/owns").json == {"own": True}
+
+    def fail(self):
+        raise HTTPConflict()
+
+    monkeypatch.setattr(Note, "collection_get", fail)
+    alice.get("/notes", status=409)
+
+
 def test_collection_is_the_deprecated_name_of_the_model(build):
     class Old(UserResource):
         mapping = AnyFields()
