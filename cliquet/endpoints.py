@@ -21,6 +21,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
 from cliquet import transactions
+from cliquet.cornice1 import adapted_validator
 from cliquet.errors import has_errors
 from cliquet.renderers import JSONRenderer
 from cliquet.utils.http import set_header
@@ -34,10 +35,15 @@ _UNDERSTOOD = {
 }
 
 
+def has_one_view_each(service: Any) -> bool:
+    """Tell whether no method of a service has several views, to be chosen by predicates."""
+    methods = [method for method, _, _ in service.definitions]
+    return len(set(methods)) == len(methods)
+
+
 def is_understood(service: Any) -> bool:
     """Tell whether a service can be served by a :class:`ServiceView`."""
-    methods = [method for method, _, _ in service.definitions]
-    return len(set(methods)) == len(methods) and all(
+    return has_one_view_each(service) and all(
         _UNDERSTOOD.issuperset(key for key, value in arguments.items() if value is not None)
         for _, _, arguments in service.definitions
     )
@@ -95,7 +101,7 @@ class Endpoint:
         owner = None if self._class is None else self._make_owner(context, request)
         for validator in self._validators:
             if isinstance(validator, str):
-                validator = getattr(owner, validator)
+                validator = adapted_validator(getattr(owner, validator))
             validator(request, **self._arguments)
         response = None if has_errors(request) else self._answer(context, request, owner)
         if has_errors(request):

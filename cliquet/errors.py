@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NoReturn
 
-from cornice.errors import Errors
+from cornice.errors import Errors as CorniceErrors
 from pyramid import httpexceptions
 from pyramid.response import Response
 
@@ -113,10 +113,21 @@ def _text(description: Any) -> str:
     return description.decode("utf-8") if isinstance(description, bytes) else str(description)
 
 
+class Errors(CorniceErrors):
+    """The errors of a request, in any location: Cornice 6 knows only some."""
+
+    def add(
+        self, location: str, name: str | None = None, description: Any = None, **kw: Any
+    ) -> None:
+        """Note an error; the description may be translated."""
+        super().add("", name, description, **kw)
+        self[-1]["location"] = location
+
+
 def add_error(
     request: Any, location: str, name: str | None = None, description: Any = None, **kw: Any
 ) -> None:
-    """Note an error of the request, in any location (Cornice 6 knows only some)."""
+    """Note an error of the request, in any location."""
     if not hasattr(request, "errors"):
         request.errors = Errors()
     request.errors.append({"location": location, "name": name, "description": description, **kw})

@@ -16,7 +16,6 @@ from typing import Any
 import colander
 from cornice import Service as CorniceService
 from cornice.cors import get_cors_preflight_view
-from cornice.errors import Errors
 from cornice.pyramidhook import register_service_views, wrap_request
 from cornice.util import to_list
 from pyramid.events import NewRequest, NewResponse
@@ -25,8 +24,9 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 
-from cliquet.endpoints import ServiceView, is_understood
-from cliquet.errors import add_error, has_errors, json_error_handler
+from cliquet import cornice1
+from cliquet.endpoints import ServiceView, has_one_view_each, is_understood
+from cliquet.errors import Errors, add_error, has_errors, json_error_handler
 from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
@@ -58,14 +58,16 @@ class Service(CorniceService):
             bound.cors_origins = setting_list(settings["cors_origins"])
         if getattr(bound, "cors_max_age", None) is None:
             bound.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
+        is_resource = hasattr(bound, "viewset")
+        one_each = has_one_view_each(bound)
         for _, _, arguments in bound.definitions:
             validators = arguments["validators"]
-            validators[:] = map(_of_request, validators)
-            if arguments.get("schema") is not None and not validators:
+            if arguments.get("schema") is not None and (is_resource or not validators):
                 arguments["schema"] = schema = _instance(arguments["schema"])
                 depends = _depends_on_request(schema)
-                validators.append(binding_body_validator if depends else body_validator)
-            validators[:0] = _negotiation(arguments)
+                validators.insert(0, binding_body_validator if depends else body_validator)
+            if one_each:
+                validators[:0] = _negotiation(arguments)
         _guard_writes(bound)
         return bound
 
@@ -159,7 +161,7 @@ def _copy(service: Any) -> Any:
     twin = copy.copy(service)
     twin.defined_methods = list(service.defined_methods)
     twin.definitions = [
-        (method, view, {**arguments, "validators": list(arguments["validators"])})
+        (method, view, cornice1.adapted(arguments))
         for method, view, arguments in service.definitions
     ]
     # It is for cliquet.openapi: neither Cornice nor Pyramid would understand it.
@@ -172,20 +174,6 @@ def _copy(service: Any) -> Any:
 
 def _instance(schema: Any) -> Any:
     return schema() if inspect.isclass(schema) else schema
-
-
-def _of_request(validator: Any) -> Any:
-    """Return a validator that takes the arguments of the view too, as those of Cornice 1 didn't."""
-    try:
-        parameters = inspect.signature(validator).parameters.values()
-    except (TypeError, ValueError):  # the name of a method, or what nobody can look into
-        return validator
-    if len(parameters) > 1 or any(each.kind in _MANY for each in parameters):
-        return validator
-    return lambda request, **kwargs: validator(request)
-
-
-_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _depends_on_request(schema: Any) -> bool:
@@ -242,7 +230,7 @@ def check_accept(types: list[str], request: Any, **kwargs: Any) -> None:
 def check_content_type(types: list[str], request: Any, **kwargs: Any) -> None:
     """Refuse a body of another type (415)."""
     header = request.environ.get("CONTENT_TYPE")
-    if header and header not in types and request.content_type not in types:
+    if header and header not in types and request.content_type.lower() not in types:
         _refuse_type(request, "Content-Type", types, 415)
 
 
@@ -291,7 +279,7 @@ def json_object(request: Any) -> dict[str, Any]:
     raw = request.body
     if not (raw and request.environ.get("CONTENT_TYPE")):
         return {}
-    if request.content_type != JSON_TYPE:
+    if request.content_type.lower() != JSON_TYPE:
         _refuse_type(request, "Content-Type", [JSON_TYPE], 415)
         return {}
     try:

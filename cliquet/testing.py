@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cornice.errors import Errors
 from pyramid.interfaces import IRoutesMapper
 from pyramid.registry import Registry
 from pyramid.response import Response
@@ -12,7 +11,7 @@ from pyramid.testing import DummyRequest as PyramidDummyRequest
 from webob.headers import EnvironHeaders
 
 from cliquet.authentication import user_info
-from cliquet.errors import ERRORS, JSON_TYPE
+from cliquet.errors import ERRORS, JSON_TYPE, Errors
 from cliquet.events import ACTIONS
 from cliquet.heartbeats import Heartbeats
 from cliquet.settings import DEFAULT_SETTINGS
@@ -65,8 +64,6 @@ class DummyRequest(PyramidDummyRequest):
             "errors": Errors(),
             "info": {},
             "validated": {},
-            "json": {},
-            "json_body": {},
             "bound_data": {},
             "matched_route": None,
             "response": Response(content_type="application/json", charset="UTF-8"),
@@ -75,6 +72,7 @@ class DummyRequest(PyramidDummyRequest):
             "request_id": "0" * 32,
         }
         registry = kwargs.pop("registry", None) or DummyRegistry()
+        self._json = kwargs.pop("json_body", None) or kwargs.pop("json", None) or {}
         super().__init__(*args, **{**attributes, **kwargs})
         self.registry = registry
         # As those of real requests, their names may be in any case.
@@ -83,6 +81,17 @@ class DummyRequest(PyramidDummyRequest):
         self.headers = headers
         #: What was given to :meth:`notify_resource_event`.
         self.notified: list[dict[str, Any]] = []
+
+    @property
+    def json_body(self) -> Any:
+        """The value of the JSON body, ``json`` for short."""
+        return self._json
+
+    @json_body.setter
+    def json_body(self, value: Any) -> None:
+        self._json = value
+
+    json = json_body
 
     def route_url(self, route_name: str, *elements: Any, **kw: Any) -> str:
         """Return the URL of a route; if the registry knows none, one that has its name."""

@@ -128,6 +128,52 @@ def test_validator_may_take_the_request_alone():
     assert details(served(service).get("/s", status=400)) == [("querystring", "x", "x is needed")]
 
 
+def test_validator_may_be_a_method_that_takes_the_request_alone():
+    class Views:
+        def __init__(self, request, context=None):
+            self.request = request
+
+        def check(self, request):
+            request.errors.add("headers", "x", "x is needed")
+
+        def get(self):
+            return {}
+
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("get", "get", klass=Views, validators=("check",))
+    assert details(served(service).get("/s", status=400)) == [("headers", "x", "x is needed")]
+
+
+@pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
+def test_error_handler_may_take_the_errors(class_):
+    def needs_x(request):
+        request.errors.add("anywhere", "x", "x is needed")
+
+    def tell(errors):
+        body = [errors.status, errors.request.method, *errors]
+        return Response(json_body=body, status=418)
+
+    service = class_(name="s", path="/s", error_handler=tell)
+    service.add_view("get", lambda request: {}, validators=needs_x)
+    error = {"location": "anywhere", "name": "x", "description": "x is needed"}
+    assert served(service).get("/s", status=418).json == [400, "GET", error]
+
+
+def test_views_of_one_method_may_differ_by_what_is_accepted():
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("get", lambda request: {"is": "json"}, accept="application/json")
+    service.add_view("get", lambda request: Response("csv"), accept="text/csv")
+    client = served(service)
+    assert client.get("/s", headers={"Accept": "application/json"}).json == {"is": "json"}
+    assert client.get("/s", headers={"Accept": "text/csv"}).text == "csv"
+
+
+def test_types_are_the_same_in_any_case(client):
+    headers = {"Content-Type": "Application/JSON"}
+    assert client.post("/s", b'{"name": "n"}', headers=headers).json["name"] == "n"
+    client.delete("/s", headers={"Content-Type": "Text/CSV"})
+
+
 @colander.deferred
 def of_request(node, kw):
     return colander.OneOf([kw["request"].matchdict["kind"]])

@@ -110,3 +110,12 @@ def test_check_of_errors_fails_on_another_error(expected):
 
 def test_user_headers_are_basic_auth():
     assert testing.get_user_headers("bob") == {"Authorization": "Basic Ym9iOnNlY3JldA=="}
+
+
+def test_json_of_a_dummy_request_is_that_of_its_body():
+    request = testing.DummyRequest(json={"n": 1})
+    assert request.json_body == {"n": 1}
+    request.json_body = {"n": 2}
+    assert request.json == {"n": 2}
+    request.json = {}
+    assert request.json_body == {}
