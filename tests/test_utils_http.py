@@ -153,7 +153,34 @@ def test_redirections_to_the_service_are_followed(within):
 
 
 @pytest.mark.parametrize(
-    "location", ["http://elsewhere.example/v0/echo", "//elsewhere.example/", ""]
+    ("host", "location"),
+    [
+        ("localhost:80", "http://localhost/v0/echo"),
+        ("localhost", "http://localhost:80/v0/echo"),
+        ("localhost:80", "//localhost/v0/echo"),
+        ("localhost:8888", "http://localhost:8888/v0/echo"),
+    ],
+)
+def test_redirection_to_the_port_of_the_scheme_is_followed(within, host, location):
+    def follow(request):
+        return request.follow_subrequest(build_request(request, {"path": "/go"}))
+
+    response, _ = within(follow, setup=go_to(location), headers={"Host": host})
+    assert response.json["service"] == "echo"
+
+
+def test_redirection_is_followed_below_where_the_application_is(within):
+    def follow(request):
+        return request.follow_subrequest(build_request(request, {"path": "/go"}))
+
+    environ = {"SCRIPT_NAME": "/mnt"}
+    _, followed = within(follow, setup=go_to("/mnt/v0/echo"), extra_environ=environ)
+    assert (followed.script_name, followed.path_info) == ("/mnt", "/v0/echo")
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://elsewhere.example/v0/echo", "//elsewhere.example/", "http://localhost:8888/", ""],
 )
 def test_redirection_elsewhere_is_the_answer(within, location):
     def follow(request):
@@ -220,7 +247,7 @@ def test_name_of_the_resource_can_be_set(within):
 @pytest.mark.parametrize(
     ("origins", "allowed"),
     [("*", "http://page.example"), ("http://page.example http://b", "http://page.example")]
-    + [("http://b", None), ("", None)],
+    + [("http://*.example", "http://page.example"), ("http://b", None), ("", None)],
 )
 def test_cors_headers_are_put_on_answers_made_anew(within, origins, allowed):
     def apply(request):

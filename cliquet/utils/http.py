@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from cornice import cors
 from cornice.util import current_service as cornice_service
@@ -56,7 +57,7 @@ def reapply_cors(request: Any, response: Any) -> Any:
     origin = request.headers.get("Origin")
     if origin:
         allowed = setting_list(request.registry.settings["cors_origins"])
-        if "*" in allowed or decode_header(origin) in allowed:
+        if any(fnmatchcase(decode_header(origin), pattern) for pattern in allowed):  # as Cornice
             response.headers["Access-Control-Allow-Origin"] = encode_header(origin)
     response.headers["Access-Control-Expose-Headers"] = ",".join(EXPOSED_HEADERS)
     return response
@@ -219,9 +220,17 @@ def _redirection(subrequest: Any, response: Any) -> Any:
     if not (300 <= response.status_code < 400 and location):
         return None
     target = urlsplit(location)
-    if target.netloc not in ("", subrequest.host):
+    if target.netloc and not _is_same_host(target, subrequest):
         return None
     followed = subrequest.copy()
-    followed.environ["PATH_INFO"] = unquote(target.path, "latin-1")
+    path = unquote(target.path, "latin-1")
+    followed.environ["PATH_INFO"] = path.removeprefix(followed.environ["SCRIPT_NAME"])
     followed.environ["QUERY_STRING"] = target.query
     return adopt(subrequest, followed)
+
+
+def _is_same_host(target: SplitResult, request: Any) -> bool:
+    """Tell whether a URL names the host of a request; the port of the scheme may be left out."""
+    default = {"http": ":80", "https": ":443"}.get(target.scheme or request.scheme, "")
+    host: str = request.host
+    return target.netloc.removesuffix(default) == host.removesuffix(default)
