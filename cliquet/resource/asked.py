@@ -33,6 +33,8 @@ class Asked:
     context: Any
     model: Any
     record_id: str | None
+    #: What is left of the record of the URL, once it was looked for.
+    _tombstone: Record | None = None
 
     @property
     def timestamp(self) -> int:
@@ -194,7 +196,7 @@ class Asked:
             "If-Match", ". The value should be integer between double quotes."
         )
         never = self._condition("If-None-Match") == "*" and self.request.method in ("PUT", "POST")
-        exists = record is not None and not record.get(self.model.deleted_field)
+        exists = record is not None and record is not self._tombstone
         if expected is None and not (never and exists):
             return
         current = self.timestamp if record is None else record[self.model.modified_field]
@@ -215,7 +217,8 @@ class Asked:
             return None
         same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
         records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
-        return records[0] if records else None
+        self._tombstone = records[0] if records else None
+        return self._tombstone
 
     # Refusals.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,6 +52,17 @@ class Model:
     def _parent(self, parent_id: str | None) -> str:
         return parent_id or self.parent_id
 
+    def _reading(self, name: str) -> Callable[..., Any]:
+        """Return a method of the storage that 3.1 didn't have, made of those that it had.
+
+        What stands before a storage, and intercepts these, must not be gone round.
+        """
+        storage: Any = self.storage
+        if isinstance(storage, StorageBase):
+            method: Callable[..., Any] = getattr(storage, name)
+            return method
+        return functools.partial(getattr(StorageBase, name), storage)
+
     def timestamp(self, parent_id: str | None = None) -> int:
         """Return the timestamp of the collection, in milliseconds."""
         parent_id = self._parent(parent_id)
@@ -71,7 +83,7 @@ class Model:
 
         See :meth:`cliquet.storage.StorageBase.get_all`.
         """
-        page = self.storage.get_page(
+        page = self._reading("get_page")(
             self.collection_id,
             self._parent(parent_id),
             filters=filters,
@@ -92,8 +104,8 @@ class Model:
 
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
         """
-        get = self.storage.get_for_update if self.locking else self.storage.get
-        return get(
+        get = self._reading("get_for_update") if self.locking else self.storage.get
+        record: Record = get(
             self.collection_id,
             self._parent(parent_id),
             record_id,
@@ -101,6 +113,7 @@ class Model:
             modified_field=self.modified_field,
             auth=self.auth,
         )
+        return record
 
     def create_record(
         self,

@@ -350,6 +350,52 @@ def test_model_may_be_of_any_class(build):
     assert response.headers["ETag"] == '"7"'
 
 
+class Guard:
+    """What stands before a storage, and lets nobody see some records."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    def get_all(self, *args, **kwargs):
+        records, total = self._storage.get_all(*args, **kwargs)
+        return [record for record in records if record["id"] != HIDDEN], total - 1
+
+    def get(self, collection_id, parent_id, object_id, **kwargs):
+        if object_id == HIDDEN:
+            raise RecordNotFoundError(object_id)
+        return self._storage.get(collection_id, parent_id, object_id, **kwargs)
+
+
+HIDDEN = "00000000-0000-4000-8000-000000000000"
+
+
+def test_what_stands_before_the_storage_is_asked_for_all_that_is_read(build):
+    api = build(Note)
+    alice = api.user("alice")
+    alice.create("/notes", {"n": 1})
+    alice.create("/notes", {"n": 2, "id": HIDDEN})
+    api.registry.storage = Guard(api.storage)
+    assert alice.values("/notes") == [1]
+    alice.get(f"/notes/{HIDDEN}", status=404)
+    alice.patch(f"/notes/{HIDDEN}", {"n": 3}, status=404)
+    alice.delete(f"/notes/{HIDDEN}", status=404)
+
+
+def test_validators_of_a_resource_come_after_its_schema(build):
+    def check(request):
+        if request.validated.get("data", {}).get("n", 0) > 9:
+            request.errors.add("body", "n", "too much")
+
+    arguments = {"default_post_arguments": {"validators": [check]}}
+    alice = build((Note, arguments)).user("alice")
+    alice.post("/notes", {"n": 1}, status=201)
+    assert alice.post("/notes", {"n": 10}, status=400).json["message"] == "n in body: too much"
+    alice.send("POST", "/notes", {"data": 1}, status=400)
+
+
 def test_no_limit_is_that_of_the_storage(build):
     class Endless(UserResource):
         mapping = AnyFields()

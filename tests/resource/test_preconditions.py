@@ -123,6 +123,13 @@ def test_tombstone_does_not_count_for_if_none_match_star(alice, note, url):
     alice.post("/notes", {"id": note["id"]}, {"If-None-Match": "*"}, status=201)
 
 
+def test_record_with_a_field_as_of_tombstones_counts_for_if_none_match_star(alice):
+    record = alice.create("/notes", {"deleted": True})
+    headers = {"If-None-Match": "*"}
+    alice.put("/notes/{id}".format(**record), {}, headers=headers, status=412)
+    alice.post("/notes", {"id": record["id"]}, headers=headers, status=412)
+
+
 def test_if_none_match_star_of_a_post_without_id_creates(alice, note):
     alice.post("/notes", {"n": 1}, {"If-None-Match": "*"}, status=201)
 
