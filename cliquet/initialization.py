@@ -12,7 +12,12 @@ from typing import Any
 from pyramid.events import NewRequest, NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPGone
-from pyramid.interfaces import PHASE3_CONFIG, IAuthorizationPolicy, ISecurityPolicy
+from pyramid.interfaces import (
+    PHASE3_CONFIG,
+    IAuthenticationPolicy,
+    IAuthorizationPolicy,
+    ISecurityPolicy,
+)
 from pyramid.settings import asbool
 from pyramid.tweens import INGRESS
 from pyramid_multiauth import MultiAuthPolicySelected, MultiAuthSecurityPolicy
@@ -302,6 +307,13 @@ def _set_security_policy(config: Any) -> None:
         registry.registerUtility(
             SecurityPolicy(policies, find_groups, authz_policy), ISecurityPolicy
         )
+        other = registry.queryUtility(IAuthenticationPolicy)
+        if other is not None and other not in policies:
+            logger.warning(
+                "%s of config.set_authentication_policy() is not asked: "
+                "the setting multiauth.policies tells who is",
+                type(other).__name__,
+            )
 
 
 def setup_backoff(config: Any) -> None:
