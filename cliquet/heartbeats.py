@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import transaction
@@ -29,8 +30,8 @@ class Heartbeats(dict[str, Check]):
     from ending.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, checks: Mapping[str, Check] = MappingProxyType({})) -> None:
+        super().__init__(checks)
         self._mutex = threading.Lock()
         self._runs: dict[str, _Run] = {}
 

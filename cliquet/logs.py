@@ -89,13 +89,13 @@ def _one_line(value: Any) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _on_terminals(logger: logging.Logger | None) -> bool:
+def _on_terminals(logger: Any) -> bool:
     """Tell whether all that the logger writes is read on terminals, and may be coloured.
 
     Lines have one form for all handlers: files, and services, want none.
     """
     streams: list[Any] = []
-    while logger is not None:
+    while isinstance(logger, logging.Logger):
         streams += [getattr(handler, "stream", None) for handler in logger.handlers]
         logger = logger.parent if logger.propagate else None
     are_terminals = streams and all(hasattr(each, "isatty") and each.isatty() for each in streams)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cliquet.errors import JSON_TYPE
@@ -21,7 +22,7 @@ class JSONRenderer:
     def respond(self, request: Any, value: Any) -> Any:
         """Return the response of the request, with the value as its body."""
         response = request.response
-        body = json.dumps_bytes(value, default=_adapt)
+        body = json.dumps_bytes(value, default=_adapter(request))
         set_header(response, "Content-Type", JSON_TYPE)
         response.body = body
         return response
@@ -30,13 +31,15 @@ class JSONRenderer:
         request = system.get("request")
         if request is not None:
             request.response.headers["Content-Type"] = JSON_TYPE
-        return json.dumps_bytes(value, default=_adapt)
+        return json.dumps_bytes(value, default=_adapter(request))
 
 
-def _adapt(value: Any) -> Any:
-    """Return what stands in JSON for a value that it doesn't know."""
-    if hasattr(value, "__json__"):
-        return value.__json__(None)
+def _adapter(request: Any) -> Callable[[Any], Any]:
+    """Return the function that tells what stands in JSON for a value that it doesn't know."""
+    return lambda value: value.__json__(request) if hasattr(value, "__json__") else _plain(value)
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset, range)):
         return list(value)
     if isinstance(value, bytes):

@@ -5,8 +5,10 @@ import os
 import re
 import threading
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import structlog
 from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.request import Request
 
@@ -332,6 +334,11 @@ def test_classic_line_of_another_event_is_its_name_and_its_values():
     render = ClassicLogRenderer({})
     assert render(None, "info", {"event": "hello", "n": 1}) == "hello n=1"
     assert render(None, "info", {"path": "/"}) == '"?      /" ? (? ms)'
+
+
+@pytest.mark.parametrize("logger", [structlog.PrintLogger(), mock.MagicMock()])
+def test_loggers_may_be_of_any_class(logger):
+    assert ClassicLogRenderer({})(logger, "info", {"event": "hello"}) == "hello"
 
 
 def test_classic_line_is_one_line_whatever_clients_send():

@@ -34,3 +34,15 @@ def test_values_that_json_does_not_know_are_rendered(value, text):
 def test_what_is_no_json_is_refused():
     with pytest.raises(TypeError):
         JSONRenderer(None)(object(), {})
+
+
+def test_values_are_asked_for_their_json_with_the_request(serve):
+    class Method:
+        def __json__(self, request):
+            return request.method
+
+    def setup(config):
+        config.add_route("tell", "/tell")
+        config.add_view(lambda request: [Method()], route_name="tell", renderer="json")
+
+    assert serve(setup=setup).get("/tell").json == ["GET"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from cliquet.heartbeats import Heartbeats
 from cliquet.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
 
@@ -18,6 +19,8 @@ lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="
 def get_heartbeat(request: Any) -> dict[str, bool | None]:
     """Return whether each backend works; 503 if one doesn't, or doesn't tell in time."""
     registry = request.registry
+    if not isinstance(registry.heartbeats, Heartbeats):  # the application put others in their place
+        registry.heartbeats = Heartbeats(registry.heartbeats)
     if hasattr(request, "parent"):
         # Elsewhere, the checks would wait for what the batch before them has locked.
         status = registry.heartbeats.ask_in_turn(request)

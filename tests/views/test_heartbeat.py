@@ -89,6 +89,14 @@ def test_process_is_up_whatever_the_backends_say(serve):
     assert client.get("/__lbheartbeat__").json == {}
 
 
+def test_checks_may_be_replaced(serve):
+    client = serve()
+    client.registry.heartbeats = {"plugin": lambda request: False}
+    assert client.get("/__heartbeat__", status=503).json == {"plugin": False}
+    client.registry.heartbeats["other"] = lambda request: True
+    assert client.get("/__heartbeat__", status=503).json == {"plugin": False, "other": True}
+
+
 def test_checks_run_side_by_side(serve):
     client = serve()
     meeting = threading.Barrier(2)
