@@ -247,6 +247,9 @@ def setup_transaction_hook(config: Any) -> None:
     config.include("pyramid_retry")
     config.include("pyramid_tm")
     config.add_tween(
+        "cliquet.transactions.committing_tween_factory", over="pyramid_tm.tm_tween_factory"
+    )
+    config.add_tween(
         "cliquet.transactions.serving_tween_factory",
         under="pyramid_tm.tm_tween_factory",
         over=EXCVIEW,

@@ -26,6 +26,10 @@ E = TypeVar("E", bound=Exception)
 _serving = threading.local()
 
 _ASKED = "cliquet.asked_to_lock"
+_AWAITED = "cliquet.awaits_commit"
+
+#: The status of a transaction that is neither committed nor doomed.
+_ACTIVE = "Active"
 
 
 class _Served:
@@ -39,7 +43,8 @@ class _Served:
         self._request = request
         #: That of the request which sends this one, if another one does.
         self.outer = _served()
-        self._begun = self.transaction()
+        self.begun: Any = self.transaction()
+        self._is_committing = False
         # By their owners.
         self.parts: dict[Any, Participant] = {}
         # By the same: what they asked to lock, in the attempt before and in this.
@@ -57,7 +62,24 @@ class _Served:
 
     def was_ended(self) -> bool:
         """Tell whether the application has ended the transaction: what it saved then stays."""
-        return self.transaction() is not self._begun
+        return self.transaction() is not self.begun
+
+    def begin_commit(self) -> None:
+        """Serve the request once more, which was answered: for the hooks before its commit."""
+        if _served() is not self:  # or else the application commits, in a view
+            self._is_committing = True
+            _serving.request = self
+
+    def is_over(self) -> bool:
+        """Tell whether the hooks before the commit have run: nothing can join it any more."""
+        return self._is_committing and self.begun.status != _ACTIVE
+
+    def end(self) -> None:
+        """Let go of all: where such a hook has failed, ``pyramid_tm`` leaves it as it is."""
+        if self._is_committing:
+            _serving.request = self.outer
+            if self.begun.status == _ACTIVE:
+                self.begun.abort()
 
     def is_repeatable(self) -> bool:
         """Tell whether there may be another attempt."""
@@ -74,7 +96,9 @@ class _Served:
 
 
 def _served() -> _Served | None:
-    return getattr(_serving, "request", None)
+    served: _Served | None = getattr(_serving, "request", None)
+    # What happens after the commit is no part of it.
+    return served.outer if served is not None and served.is_over() else served
 
 
 def current() -> transaction.Transaction | None:
@@ -131,6 +155,11 @@ class serving:
             self._served.settle()
         _serving.request = self._served.outer
 
+    def await_commit(self, environ: dict[str, Any]) -> None:
+        """Have what hooks before the commit write belong to the transaction too."""
+        environ[_AWAITED] = self._served
+        self._served.begun.addBeforeCommitHook(self._served.begin_commit)
+
 
 def request_manager(request: Any) -> Any:
     """Return the transaction manager for ``request`` (``tm.manager_hook``).
@@ -150,10 +179,26 @@ def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
     def serving_tween(request: Any) -> Any:
         if "tm.active" not in request.environ:  # the application's ``tm.activate_hook`` said no
             return handler(request)
-        with serving(request.tm, request):
+        context = serving(request.tm, request)
+        with context:
+            context.await_commit(request.environ)
             return handler(request)
 
     return serving_tween
+
+
+def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+    """Let go of the transaction of a request, which ``pyramid_tm`` has ended, or should have."""
+
+    def committing_tween(request: Any) -> Any:
+        try:
+            return handler(request)
+        finally:
+            served = request.environ.pop(_AWAITED, None)
+            if served is not None:
+                served.end()
+
+    return committing_tween
 
 
 @implementer(IDataManager, ISavepointDataManager)

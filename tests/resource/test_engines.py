@@ -1,8 +1,12 @@
 """Lists of more records than a query brings, on every engine."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.resource.apps import ENGINES, SERVED, Note
+
+PATIENCE = 10
 
 pytestmark = pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
 
@@ -34,3 +38,63 @@ def test_tombstones_beyond_what_a_query_brings_are_on_the_next_pages(alice):
     assert [len(page) for page in pages] == [4, 4, 2]
     assert [change.get("n", "deleted") for change in changes] == [6, 7, 8, 9, *["deleted"] * 6]
     assert {change["id"] for change in changes} == {record["id"] for record in records}
+
+
+@pytest.fixture
+def hooked(build):
+    """A function of a hook, which a request adds before its commit, after it has written."""
+
+    def hooked(hook):
+        def view(request):
+            storage = request.registry.storage
+            storage.create("word", "", {"n": 1})
+            request.tm.get().addBeforeCommitHook(hook, args=(storage,))
+            return {}
+
+        def setup(config):
+            config.add_route("hooked", "/hooked")
+            config.add_view(view, route_name="hooked", renderer="json")
+
+        return build(Note, setup=setup)
+
+    return hooked
+
+
+def test_what_a_hook_before_the_commit_writes_belongs_to_the_request(hooked):
+    api = hooked(lambda storage: storage.create("word", "", {"n": 2}))
+    api.get("/hooked", status=200)
+    assert sorted(word["n"] for word in api.storage.get_all("word", "")[0]) == [1, 2]
+
+
+def test_hook_before_the_commit_that_fails_undoes_all_and_lets_others_write(hooked, engine):
+    def fail(storage):
+        storage.create("word", "", {"n": 2})
+        raise ValueError("no")
+
+    api = hooked(fail)
+    api.get("/hooked", status=500)
+    with ThreadPoolExecutor() as other:
+        other.submit(api.storage.create, "word", "", {"n": 3}).result(PATIENCE)
+    words = [word["n"] for word in api.storage.get_all("word", "")[0]]
+    assert words == [3] or engine == "redis"
+
+
+def test_what_a_hook_after_the_commit_writes_is_saved_by_itself(build):
+    def write(success, storage):
+        storage.create("word", "", {"n": 2})
+
+    def view(request):
+        storage = request.registry.storage
+        storage.create("word", "", {"n": 1})
+        request.tm.get().addAfterCommitHook(write, args=(storage,))
+        return {}
+
+    def setup(config):
+        config.add_route("hooked", "/hooked")
+        config.add_view(view, route_name="hooked", renderer="json")
+
+    api = build(Note, setup=setup)
+    api.get("/hooked", status=200)
+    with ThreadPoolExecutor() as other:
+        words = other.submit(api.storage.get_all, "word", "").result(PATIENCE)[0]
+    assert sorted(word["n"] for word in words) == [1, 2]
