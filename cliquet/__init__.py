@@ -46,8 +46,8 @@ def includeme(config: Any) -> None:
     include_cornice(config)
     config.add_directive("add_api_capability", add_api_capability)
     config.include("cliquet.openapi")
-    config.add_subscriber_predicate("for_actions", events.ForActions)
-    config.add_subscriber_predicate("for_resources", events.ForResources)
+    config.add_subscriber_predicate("for_actions", events.EventActionFilter)
+    config.add_subscriber_predicate("for_resources", events.EventResourceFilter)
 
     for step in aslist(settings["initialization_sequence"]):
         with problems.noted():

@@ -1,4 +1,4 @@
-"""What happens to the records of resources, told to subscribers (python-api, "events")."""
+"""Events about the records of resources."""
 
 from __future__ import annotations
 
@@ -25,59 +25,116 @@ class ACTIONS(Enum):
     UPDATE = "update"
 
     @staticmethod
-    def from_string_list(elements: Iterable[str]) -> tuple[ACTIONS, ...]:
+    def from_string_list(elements: Iterable[ACTIONS | str]) -> tuple[ACTIONS, ...]:
         """Return the actions of these names."""
         return tuple(ACTIONS(element) for element in elements)
 
 
 class _ResourceEvent:
-    """Base of the events.
+    """Base class of the events.
 
-    :param payload: ``timestamp`` (of the collection, in milliseconds),
-        ``action``, ``uri``, ``user_id``, ``resource_name``, the parts of the URL.
+    :param timestamp: timestamp of the collection, in milliseconds.
+    :param payload: computed from the request unless given: ``timestamp``, ``action``, ``uri``,
+        ``user_id``, ``resource_name`` and the parts of the URL.
     """
 
-    def __init__(self, payload: dict[str, Any], records: list[Any], request: Any) -> None:
-        self.payload = payload
+    def __init__(
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        request: Any,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
         self.request = request
-        self._records = records
+        if payload is None:
+            name, matchdict = request.current_resource_name, request.matchdict or {}
+            payload = _payload(action, timestamp, request, name, matchdict)
+        self.payload = payload
 
     def __str__(self) -> str:
         return f"<{type(self).__name__} {self.payload['action']} {self.payload['uri']}>"
 
 
-class _Read(_ResourceEvent):
-    @property
-    def read_records(self) -> list[Any]:
-        """The records that were read."""
-        return self._records
+def _payload(
+    action: ACTIONS, timestamp: int, request: Any, resource_name: str, matchdict: dict[str, Any]
+) -> dict[str, Any]:
+    parts = dict(matchdict)
+    if "id" in parts:
+        parts[f"{resource_name}_id"] = parts.pop("id")
+    return {
+        "timestamp": timestamp,
+        "action": action.value,
+        "uri": strip_uri_prefix(request.path),
+        "user_id": request.prefixed_userid,
+        "resource_name": resource_name,
+        **parts,
+    }
 
 
-class _Changed(_ResourceEvent):
-    @property
-    def impacted_records(self) -> list[dict[str, Any]]:
-        """For each of the records ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``."""
-        return self._records
+class ResourceRead(_ResourceEvent):
+    """Records were read; fired inside the transaction.
+
+    :param read_records: the list of records.
+    """
+
+    def __init__(
+        self, action: ACTIONS, timestamp: int, read_records: list[Any], request: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(action, timestamp, request, **kwargs)
+        self.read_records = read_records
 
 
-class ResourceRead(_Read):
-    """Records were read; inside of the transaction."""
+class ResourceChanged(_ResourceEvent):
+    """Records were changed; fired before the commit, which an exception of a subscriber cancels.
+
+    :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
+    """
+
+    def __init__(
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        impacted_records: list[Any],
+        request: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(action, timestamp, request, **kwargs)
+        self.impacted_records = impacted_records
 
 
-class ResourceChanged(_Changed):
-    """Records were changed, which is about to be committed; what a subscriber raises cancels it."""
+class AfterResourceRead(_ResourceEvent):
+    """Records were read; fired once the transaction is over.
+
+    :param read_records: the list of records.
+    """
+
+    def __init__(
+        self, action: ACTIONS, timestamp: int, read_records: list[Any], request: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(action, timestamp, request, **kwargs)
+        self.read_records = read_records
 
 
-class AfterResourceRead(_Read):
-    """Records were read, and the transaction is over."""
+class AfterResourceChanged(_ResourceEvent):
+    """Records were changed; fired after the commit. Exceptions of subscribers are only logged.
 
+    :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
+    """
 
-class AfterResourceChanged(_Changed):
-    """Records were changed, and it is committed; what a subscriber raises is only logged."""
+    def __init__(
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        impacted_records: list[Any],
+        request: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(action, timestamp, request, **kwargs)
+        self.impacted_records = impacted_records
 
 
 class _Notification(NamedTuple):
-    """A part of an event to come, whose payload is made if somebody listens to it.
+    """A part of a future event, whose payload is computed only if there is a subscriber.
 
     :param matchdict: the parts of the URL, which views may change for a moment.
     """
@@ -89,18 +146,20 @@ class _Notification(NamedTuple):
     action: ACTIONS
     records: list[Any]
 
-    def payload(self) -> dict[str, Any]:
-        request, matchdict = self.request, dict(self.matchdict)
-        if "id" in matchdict:
-            matchdict[f"{self.resource_name}_id"] = matchdict.pop("id")
-        return {
-            "timestamp": self.timestamp,
-            "action": self.action.value,
-            "uri": strip_uri_prefix(request.path),
-            "user_id": request.prefixed_userid,
-            "resource_name": self.resource_name,
-            **matchdict,
-        }
+    def key(self) -> tuple[Any, ...]:
+        """Return the key of the event: resource, parent, user and action.
+
+        The parent of the records depends on the URL, without the id, and on the user.
+        """
+        parent = tuple(sorted((k, str(v)) for k, v in self.matchdict.items() if k != "id"))
+        return self.resource_name, parent, self.request.prefixed_userid, self.action
+
+    def event(self, records: list[Any], after_commit: bool) -> Any:
+        """Create the event that begins with this notification."""
+        request, timestamp, action = self.request, self.timestamp, self.action
+        payload = _payload(action, timestamp, request, self.resource_name, self.matchdict)
+        class_ = _class_of(action, after_commit)
+        return class_(action, timestamp, records, request, payload=payload)
 
 
 def _notifications(request: Any) -> list[_Notification]:
@@ -147,7 +206,7 @@ def _impact(action: ACTIONS, record: Any, old: Any) -> dict[str, Any]:
 
 
 def get_resource_events(request: Any, after_commit: bool = False) -> list[Any]:
-    """Return the events of the request: one per resource and action.
+    """Return the events of the request: one per resource, parent, user and action.
 
     :param after_commit: whether to return those that fire after the commit.
     """
@@ -160,17 +219,11 @@ def _class_of(action: ACTIONS, after_commit: bool) -> type[Any]:
     return AfterResourceChanged if after_commit else ResourceChanged
 
 
-def _merge(notified: Iterable[_Notification], after_commit: bool) -> list[Any]:
-    events: dict[tuple[str, ACTIONS], Any] = {}
-    for item in notified:
-        key = item.resource_name, item.action
-        event = events.get(key)
-        if event is None:
-            class_ = _class_of(item.action, after_commit)
-            events[key] = class_(item.payload(), list(item.records), item.request)
-        else:
-            event._records.extend(item.records)
-    return list(events.values())
+def _merge(notifications: Iterable[_Notification], after_commit: bool) -> list[Any]:
+    merged: dict[tuple[Any, ...], tuple[_Notification, list[Any]]] = {}
+    for item in notifications:
+        merged.setdefault(item.key(), (item, []))[1].extend(item.records)
+    return [item.event(records, after_commit) for item, records in merged.values()]
 
 
 def _heard(
@@ -257,34 +310,42 @@ def setup_transaction_hook(config: Any) -> None:
     config.add_tween("cliquet.events.resource_events_tween_factory", under=EXCVIEW)
 
 
-class _PayloadPredicate:
-    """A subscriber predicate that looks at a value of the payload of events."""
+class EventActionFilter:
+    """``for_actions=(ACTIONS.CREATE, …)``: only events of these actions, none if it is empty.
 
-    name = ""
-    key = ""
+    :param actions: actions or their names.
+    :raises ValueError: for an unknown action.
+    """
 
-    def __init__(self, val: Any, config: Any) -> None:
-        values = val if isinstance(val, (list, tuple, set, frozenset)) else (val,)
-        self.values = frozenset(str(getattr(value, "value", value)) for value in values)
+    def __init__(self, actions: Any, config: Any) -> None:
+        self.actions = ACTIONS.from_string_list(_listed(actions))
 
-    def text(self) -> str:
-        return f"{self.name} = {sorted(self.values)}"
+    def phash(self) -> str:
+        return f"for_actions = {sorted(action.value for action in self.actions)}"
 
-    phash = text
+    text = phash
 
     def __call__(self, event: Any) -> bool:
-        return not self.values or event.payload.get(self.key) in self.values
+        return any(event.payload.get("action") == action.value for action in self.actions)
 
 
-class ForActions(_PayloadPredicate):
-    """``for_actions=(ACTIONS.CREATE, …)``: only events of these actions; empty: all."""
+class EventResourceFilter:
+    """``for_resources=("article", …)``: only events of these resources; all if it is empty.
 
-    name = "for_actions"
-    key = "action"
+    :param resources: names of resources.
+    """
+
+    def __init__(self, resources: Any, config: Any) -> None:
+        self.resources = _listed(resources)
+
+    def phash(self) -> str:
+        return f"for_resources = {sorted(self.resources)}"
+
+    text = phash
+
+    def __call__(self, event: Any) -> bool:
+        return not self.resources or event.payload.get("resource_name") in self.resources
 
 
-class ForResources(_PayloadPredicate):
-    """``for_resources=("article", …)``: only events of these resources; empty: all."""
-
-    name = "for_resources"
-    key = "resource_name"
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)

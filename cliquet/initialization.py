@@ -42,6 +42,10 @@ from cliquet.checks import (
     unknown_keys,
     wrong_values,
 )
+from cliquet.events import (  # noqa: F401 (public here since 3.1)
+    EventActionFilter,
+    EventResourceFilter,
+)
 from cliquet.kinds import parse_date
 from cliquet.settings import (
     DEFAULT_SETTINGS,

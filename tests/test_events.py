@@ -2,11 +2,12 @@
 
 import pytest
 import transaction
+from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPForbidden, HTTPInsufficientStorage
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
-from cliquet import events
+from cliquet import initialization
 from cliquet.events import (
     ACTIONS,
     AfterResourceChanged,
@@ -15,6 +16,7 @@ from cliquet.events import (
     ResourceRead,
 )
 from cliquet.storage.exceptions import BackendError
+from cliquet.testing import DummyRequest, get_user_headers
 from tests.resource import apps
 from tests.resource.apps import ENGINES, AnyFields, Note, Page, UserResource
 
@@ -218,7 +220,7 @@ def test_records_are_told_without_their_permissions(alice, heard):
     alice.delete("/pages", status=403)
     assert len(heard) == 12
     for event in heard:
-        records = event._records
+        records = getattr(event, "read_records", None) or event.impacted_records
         assert "__permissions__" not in repr(records)
         assert alice.id not in repr(records)
 
@@ -226,6 +228,45 @@ def test_records_are_told_without_their_permissions(alice, heard):
 def test_events_tell_what_they_are(alice, heard):
     alice.create("/notes")
     assert str(heard[0]) == "<ResourceChanged create /notes>"
+
+
+# Events that applications create.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_application_may_create_events(engine, kind, by_name):
+    request = DummyRequest(path="/v1/blogs/b/posts/x", matchdict={"blog": "b", "id": "x"})
+    records = (
+        "impacted_records" if kind in (ResourceChanged, AfterResourceChanged) else "read_records"
+    )
+    values = {"action": ACTIONS.UPDATE, "timestamp": 12, records: [{"id": "x"}], "request": request}
+    event = kind(**values) if by_name else kind(*values.values())
+    assert event.payload == {
+        "timestamp": 12,
+        "action": "update",
+        "uri": "/blogs/b/posts/x",
+        "user_id": request.prefixed_userid,
+        "resource_name": "record",
+        "blog": "b",
+        "record_id": "x",
+    }
+    assert getattr(event, records) == [{"id": "x"}]
+    assert event.request is request
+    setattr(event, records, [])
+    assert getattr(event, records) == []
+
+
+def test_application_may_fire_events_that_it_creates(build, heard):
+    def view(request):
+        request.current_resource_name = "note"
+        event = ResourceChanged(ACTIONS.CREATE, 1, [{"new": {"id": "x"}}], request)
+        request.registry.notify(event)
+        return {}
+
+    build(setup=service("fire", view)).send("POST", "/fire", {})
+    (event,) = heard
+    assert (event.payload["uri"], event.payload["user_id"]) == ("/fire", None)
 
 
 # In a batch.
@@ -259,6 +300,35 @@ def test_batch_is_one_event_per_resource_and_action(alice, heard):
     told = [(event.payload["resource_name"], event.payload["action"]) for event in before]
     assert told == [("note", "create"), ("page", "create"), ("note", "read"), ("note", "delete")]
     assert [item["new"]["n"] for item in before[0].impacted_records] == [1, 2, 4]
+
+
+def test_batch_has_an_event_for_each_parent(alice, heard):
+    paths = ["/blogs/a/posts", "/blogs/b/posts", "/blogs/a/posts"]
+    alice.batch(*(note(n, path=path) for n, path in enumerate(paths)))
+    before = changes(heard)
+    assert [event.payload["blog"] for event in before] == ["a", "b"]
+    assert [event.payload["uri"] for event in before] == paths[:2]
+    found = [[item["new"]["n"] for item in event.impacted_records] for event in before]
+    assert found == [[0, 2], [1]]
+    assert len(changes(heard, AfterResourceChanged)) == 2
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_batch_has_an_event_for_each_user(build, heard, method):
+    api = build()
+    names = ["alice", "bob", "alice"]
+    users = [api.user(name) for name in names[:2]]
+    requests = [
+        {**note(n, method), "headers": get_user_headers(name)} for n, name in enumerate(names)
+    ]
+    users[0].batch(*requests)
+    first, second = (event for event in heard if type(event) in (ResourceChanged, ResourceRead))
+    assert [first.payload["user_id"], second.payload["user_id"]] == [user.id for user in users]
+    times = {event.payload["user_id"]: event.payload["timestamp"] for event in (first, second)}
+    if method == "POST":
+        assert [item["new"]["n"] for item in first.impacted_records] == [0, 2]
+        (record,) = users[1].list("/notes")
+        assert times[users[1].id] == record["last_modified"]
 
 
 def test_events_of_refused_requests_of_a_batch_are_forgotten(build, heard):
@@ -506,7 +576,7 @@ def test_subscriber_may_change_other_records_by_resources(build, heard):
         ({"for_actions": (ACTIONS.DELETE,)}, ["note delete"]),
         ({"for_actions": ACTIONS.CREATE}, ["note create", "page create"]),
         ({"for_actions": ("create", "delete")}, ["note create", "page create", "note delete"]),
-        ({"for_actions": ()}, ["note create", "page create", "note delete"]),
+        ({"for_actions": ()}, []),
         ({"for_resources": ("page",)}, ["page create"]),
         ({"for_resources": "note"}, ["note create", "note delete"]),
         ({"for_resources": {"note", "page"}}, ["note create", "page create", "note delete"]),
@@ -529,10 +599,17 @@ def test_predicates_choose_events(build, predicates, expected):
     assert found == expected
 
 
-def test_predicates_tell_what_they_are(engine):
-    predicate = events.ForActions((ACTIONS.DELETE, ACTIONS.CREATE), None)
+@pytest.mark.parametrize("actions", [("creation",), "creation", (ACTIONS.READ, "CREATE"), (None,)])
+def test_subscriber_of_an_unknown_action_is_refused_at_start(build, actions):
+    with pytest.raises(ConfigurationError, match="is not a valid ACTIONS"):
+        build((print, ResourceChanged, {"for_actions": actions}))
+
+
+def test_predicates_describe_themselves(engine):
+    predicate = initialization.EventActionFilter((ACTIONS.DELETE, ACTIONS.CREATE), None)
     assert predicate.text() == predicate.phash() == "for_actions = ['create', 'delete']"
-    assert events.ForResources("note", None).text() == "for_resources = ['note']"
+    predicate = initialization.EventResourceFilter("note", None)
+    assert predicate.text() == predicate.phash() == "for_resources = ['note']"
 
 
 def test_actions_are_read_from_their_names(engine):

@@ -1,5 +1,6 @@
-"""Listeners: what the settings have called once a change is committed."""
+"""Listeners that the settings subscribe to events."""
 
+import functools
 import json
 import socket
 import time
@@ -10,46 +11,154 @@ from contextlib import closing
 import pytest
 import redis
 from pyramid.exceptions import ConfigurationError
+from pyramid.httpexceptions import HTTPForbidden
 
-from cliquet.events import ACTIONS
+from cliquet.events import (
+    ACTIONS,
+    AfterResourceChanged,
+    AfterResourceRead,
+    ResourceChanged,
+    ResourceRead,
+)
 from cliquet.listeners import ListenerBase
 from tests import redis_server
 
+MODULE = "tests.test_listeners"
 HEARD = []
 
 
-class Deaf(ListenerBase):
+class Failing(ListenerBase):
+    after_commit = True
+
     def __call__(self, event):
         raise ZeroDivisionError("this listener fails")
 
 
-class Ear(ListenerBase):
+class Recorder(ListenerBase):
     def __call__(self, event):
-        HEARD.append(event.payload["action"])
+        HEARD.append(event)
+
+
+class LateRecorder(Recorder):
+    after_commit = True
+
+
+def refuse(event):
+    HEARD.append(event)
+    raise HTTPForbidden()
+
+
+def fail(event):
+    raise ZeroDivisionError("this listener fails")
+
+
+def write(event):
+    """A function, which is a listener too."""
+    HEARD.append(event)
+    event.request.registry.storage.create("log", "", {"of": event.payload["uri"]})
+
+
+LISTENERS = {
+    "failing": Failing(),
+    "recorder": Recorder(),
+    "late": LateRecorder(),
+    "refuse": refuse,
+    "fail": fail,
+    "write": write,
+    "partial": functools.partial(write),
+    "method": HEARD.append,
+}
 
 
 def load_from_config(config, prefix):
-    """Be the module of both."""
-    return Deaf() if prefix == "event_listeners.deaf." else Ear()
+    """Return the listener whose name is in the prefix of its settings."""
+    name = prefix.split(".")[-2]
+    return LISTENERS.get(name) or Recorder()
 
 
-def test_listener_must_say_what_it_does():
-    with pytest.raises(NotImplementedError):
-        ListenerBase()(None)
+def settings_of(*names, **settings):
+    """Return the settings of listeners of this module."""
+    uses = {f"event_listeners.{name}.use": MODULE for name in names}
+    return {"event_listeners": " ".join(names), **uses, **settings}
 
 
-@pytest.mark.parametrize("names", ["deaf ear", "ear deaf"])
-def test_listener_that_fails_harms_neither_the_request_nor_the_others(serve, alice, caplog, names):
+@pytest.fixture(autouse=True)
+def forget():
     HEARD.clear()
-    uses = {f"event_listeners.{name}.use": "tests.test_listeners" for name in ("deaf", "ear")}
-    client = serve({"event_listeners": names, **uses})
+
+
+def test_base_class_requires_a_call_method():
+    with pytest.raises(NotImplementedError):
+        ListenerBase("any", argument=1)(None)
+
+
+@pytest.mark.parametrize("statsd", [False, True])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("recorder", ResourceChanged),
+        ("write", ResourceChanged),
+        ("partial", ResourceChanged),
+        ("method", ResourceChanged),
+        ("late", AfterResourceChanged),
+    ],
+)
+def test_any_callable_is_a_listener(serve, alice, name, expected, statsd):
+    settings = {"statsd_url": "udp://127.0.0.1:9"} if statsd else {}
+    client = serve(settings_of(name, **settings))
     client.post_json("/spores", {"data": {}}, headers=alice, status=201)
-    assert HEARD == ["create"]
+    assert [type(event) for event in HEARD] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("recorder", ResourceRead), ("late", AfterResourceRead)]
+)
+def test_listener_of_reads_gets_the_read_event(serve, alice, name, expected):
+    client = serve(settings_of(name, **{f"event_listeners.{name}.actions": "read"}))
+    client.post_json("/spores", {"data": {}}, headers=alice, status=201)
+    client.get("/spores", headers=alice)
+    assert [type(event) for event in HEARD] == [expected]
+
+
+@pytest.mark.parametrize(("name", "status"), [("refuse", 403), ("fail", 500)])
+def test_listener_that_raises_before_the_commit_cancels_the_change(serve, alice, name, status):
+    client = serve(settings_of("write", name))
+    client.post_json("/spores", {"data": {}}, headers=alice, status=status)
+    requests = [{"method": "POST", "path": "/spores", "body": {"data": {}}}]
+    client.post_json("/batch", {"requests": requests}, headers=alice, status=status)
+    assert len(HEARD) == (4 if name == "refuse" else 2)
+    assert client.get("/spores", headers=alice).json["data"] == []
+    assert client.registry.storage.get_all("log", "") == ([], 0)
+
+
+def test_listener_writes_in_the_same_transaction(serve, alice):
+    client = serve(settings_of("write"))
+    client.post_json("/spores", {"data": {}}, headers=alice, status=201)
+    (record,), _ = client.registry.storage.get_all("log", "")
+    assert record["of"] == "/spores"
+
+
+@pytest.mark.parametrize("prefix", ["event_listeners.test_listeners", f"event_listeners.{MODULE}"])
+def test_listener_named_by_its_module_has_settings_of_the_last_part(serve, alice, prefix):
+    settings = {"event_listeners": MODULE, "event_listeners.test_listeners.actions": "delete"}
+    if prefix.endswith(MODULE):  # with ``use``, the prefix is the whole name
+        settings.update({f"{prefix}.use": MODULE, f"{prefix}.actions": "delete"})
+    client = serve(settings)
+    client.post_json("/spores", {"data": {}}, headers=alice, status=201)
+    client.delete("/spores", headers=alice)
+    assert [event.payload["action"] for event in HEARD] == ["delete"]
+
+
+@pytest.mark.parametrize("names", ["failing late", "late failing"])
+def test_listener_that_fails_after_the_commit_is_only_logged(serve, alice, caplog, names):
+    client = serve(settings_of(*names.split()))
+    client.post_json("/spores", {"data": {}}, headers=alice, status=201)
+    assert [event.payload["action"] for event in HEARD] == ["create"]
     (failure,) = [record for record in caplog.records if "listener" in record.message]
-    assert failure.message == "The listener deaf failed on <AfterResourceChanged create /spores>"
+    assert failure.message == "The listener failing failed on <AfterResourceChanged create /spores>"
     assert failure.exc_info[0] is ZeroDivisionError
     (_, call) = traceback.walk_tb(failure.exc_info[2])
-    assert call[0].f_locals == {}  # nobody is sent what the request brought
+    assert call[0].f_locals == {}  # the values of the request aren't sent to anyone
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +196,33 @@ def pushed(server, listname):
     return pushed
 
 
-def test_changes_are_pushed_with_their_records(serve, settings, pushed, alice):
+@pytest.mark.parametrize("include_records", [None, "false", "true"])
+def test_payload_of_changes_is_pushed(serve, settings, pushed, alice, include_records):
+    if include_records is not None:
+        settings["event_listeners.queue.include_records"] = include_records
     client = serve(settings)
     created = client.post_json("/spores", {"data": {"size": 1}}, headers=alice).json["data"]
     url = f"/spores/{created['id']}"
     updated = client.patch_json(url, {"data": {"size": 2}}, headers=alice).json["data"]
     client.delete(url, headers=alice)
     user = client.get("/", headers=alice).json["user"]["id"]
-    creation, update, deletion = pushed()
+    messages = pushed()
+    records = [message.pop("impacted_records", None) for message in messages]
+    creation, update, deletion = messages
     assert creation == {
         "timestamp": created["last_modified"],
         "action": "create",
         "uri": "/spores",
         "user_id": user,
         "resource_name": "spore",
-        "impacted_records": [{"new": created}],
     }
-    assert update["action"] == "update"
-    assert update["spore_id"] == created["id"]
-    assert update["impacted_records"] == [{"new": updated, "old": created}]
+    assert (update["action"], update["spore_id"]) == ("update", created["id"])
     assert deletion["action"] == "delete"
-    assert deletion["impacted_records"][0]["old"]["size"] == 2
+    if include_records != "true":
+        assert records == [None] * 3
+        return
+    assert records[:2] == [[{"new": created}], [{"new": updated, "old": created}]]
+    assert records[2][0]["old"]["size"] == 2
 
 
 def test_batch_is_one_message_of_each_resource_and_action(serve, settings, pushed, alice):
@@ -115,6 +230,7 @@ def test_batch_is_one_message_of_each_resource_and_action(serve, settings, pushe
         {"method": "POST", "path": f"/{name}s", "body": {"data": {"name": "x"}}}
         for name in ("spore", "mushroom", "spore")
     ]
+    settings["event_listeners.queue.include_records"] = True
     serve(settings).post_json("/batch", {"requests": requests}, headers=alice)
     messages = {message["resource_name"]: message for message in pushed()}
     assert len(messages["spore"]["impacted_records"]) == 2
@@ -229,6 +345,7 @@ def test_server_that_is_down_at_start_is_told(serve, settings, server, caplog):
         ("url", "sqlite:///file", "redis://host:port/database"),
         ("pool_size", "lots", "an integer, 1 or more"),
         ("pool_size", "0", "an integer, 1 or more"),
+        ("include_records", "maybe", "true or false"),
     ],
 )
 def test_wrong_setting_is_told(serve, settings, key, value, expected):
@@ -252,6 +369,7 @@ def test_event_of_the_application_with_something_else_than_json_is_only_logged(
         request.notify_resource_event(1, {"odd": object()}, ACTIONS.CREATE)
         return {}
 
+    settings["event_listeners.queue.include_records"] = True
     assert serve(settings, setup=setup).get("/odd", headers=alice).json == {}
     assert "The listener queue failed" in caplog.text
     assert pushed() == []

@@ -1,4 +1,4 @@
-"""Listeners: what the settings have called after changes (setting ``event_listeners``)."""
+"""Listeners: callables that the setting ``event_listeners`` subscribes to events."""
 
 from __future__ import annotations
 
@@ -15,20 +15,30 @@ logger = logging.getLogger(__name__)
 
 
 class ListenerBase:
-    """What a listener must do; its module has ``load_from_config(config, prefix)``."""
+    """Base class of listeners; their module has ``load_from_config(config, prefix)``.
+
+    A listener may be any callable. By default it is called inside the transaction, before the
+    commit, with :class:`~cliquet.events.ResourceChanged` and
+    :class:`~cliquet.events.ResourceRead`: what it raises cancels the change.
+    """
+
+    #: If True, the listener is called once the change is committed, with
+    #: :class:`~cliquet.events.AfterResourceChanged` and
+    #: :class:`~cliquet.events.AfterResourceRead`: what it raises is only logged.
+    after_commit = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
 
     def __call__(self, event: Any) -> None:
-        """Be told of an event.
-
-        :param event: of :mod:`cliquet.events`, once the change is committed.
-        """
+        """Process an event of :mod:`cliquet.events`."""
         raise NotImplementedError
 
 
 def setup_listeners(config: Any) -> None:
     """Subscribe the listeners of the setting ``event_listeners``.
 
-    :raises pyramid.exceptions.ConfigurationError: tells all that is wrong with their settings.
+    :raises pyramid.exceptions.ConfigurationError: lists all that is wrong with their settings.
     """
     problems = Problems()
     for name in setting_list(config.get_settings()["event_listeners"]):
@@ -38,26 +48,39 @@ def setup_listeners(config: Any) -> None:
 
 
 def _subscribe(config: Any, name: str) -> None:
-    settings, registry = config.get_settings(), config.registry
-    prefix = f"event_listeners.{name}."
-    keys = ("use", "actions", "resources")
-    load_default_settings(config, {f"{prefix}{key}": "" for key in keys})
+    prefix = _prefix(config, name)
+    settings, statsd = config.get_settings(), config.registry.statsd
     listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
-    if not isinstance(listener, ListenerBase):
-        expected = (
-            "a module whose load_from_config returns an instance of cliquet.listeners.ListenerBase"
-        )
+    if not callable(listener):
+        expected = "a module whose load_from_config() returns a callable"
         raise invalid(settings, f"{prefix}use", expected)
     actions, resources = _filters(settings, prefix)
-    if registry.statsd is not None:
-        listener = registry.statsd.timer(f"listeners.{name}")(listener.__call__)
-    listener = _guarded(name, listener)
-    for event in (events.AfterResourceRead, events.AfterResourceChanged):
-        config.add_subscriber(listener, event, for_actions=actions, for_resources=resources)
+    after_commit = getattr(listener, "after_commit", False)
+    if statsd is not None:
+        listener = statsd.timer(f"listeners.{name}")(listener.__call__)
+    classes: tuple[type, type] = (events.ResourceRead, events.ResourceChanged)
+    if after_commit:
+        listener = _guarded(name, listener)
+        classes = (events.AfterResourceRead, events.AfterResourceChanged)
+    for class_ in classes:
+        config.add_subscriber(listener, class_, for_actions=actions, for_resources=resources)
+
+
+def _prefix(config: Any, name: str) -> str:
+    """Return the prefix of the settings of a listener, and load their defaults.
+
+    A listener that is named by its module ``a.b.c``, without ``use``, has ``event_listeners.c.*``.
+    """
+    keys = ("use", "actions", "resources")
+    for prefix in (f"event_listeners.{name}.", f"event_listeners.{name.rpartition('.')[2]}."):
+        load_default_settings(config, {f"{prefix}{key}": "" for key in keys})
+        if config.get_settings()[f"{prefix}use"]:
+            break
+    return prefix
 
 
 def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
-    """Return the actions and the resources that a listener hears; no resource means all."""
+    """Return the actions and the resources of a listener's events; no resource means all."""
     names = setting_list(settings[f"{prefix}actions"]) or ("create", "update", "delete")
     try:
         actions = events.ACTIONS.from_string_list(names)
@@ -68,13 +91,13 @@ def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
 
 
 def _guarded(name: str, listener: Callable[[Any], Any]) -> Callable[[Any], None]:
-    """Return a subscriber that calls a listener: its failure is logged, and hurts no other one."""
+    """Return a subscriber that calls a listener after the commit and logs its failure."""
 
-    def hear(event: Any) -> None:
+    def on_event(event: Any) -> None:
         try:
             listener(event)
         except Exception as error:
             forget_variables(error)
             logger.exception("The listener %s failed on %s", name, event)
 
-    return hear
+    return on_event

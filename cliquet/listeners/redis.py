@@ -1,4 +1,4 @@
-"""A listener that pushes events on a list of a Redis server, for other programs to take.
+"""A listener that pushes events on a list of a Redis server, where other programs take them.
 
 Enable it with::
 
@@ -7,8 +7,8 @@ Enable it with::
     cliquet.event_listeners.queue.server_url = redis://localhost:6379/0
     cliquet.event_listeners.queue.listname = articles
 
-Further settings of it are ``pool_size`` (25 connections at most), and ``actions`` and
-``resources`` as of any listener.
+It also has the settings ``pool_size`` (25 connections at most), ``include_records`` (false), and
+``actions`` and ``resources`` as any listener.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ import logging
 from typing import Any
 
 from cliquet.checks import invalid
-from cliquet.kinds import POSITIVE
+from cliquet.kinds import BOOLEAN, POSITIVE, Kind
 from cliquet.listeners import ListenerBase
 from cliquet.settings import load_default_settings
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.redis.client import DEFAULT_POOL_SIZE, EXPECTED, Client
+from cliquet.storage.redis.client import (
+    DEFAULT_POOL_SIZE,
+    EXPECTED,
+    Client,
+    create_from_config,
+)
 from cliquet.utils import json
 
 logger = logging.getLogger(__name__)
@@ -36,25 +41,36 @@ _DEFAULTS = {
     "url": "",
     "pool_size": DEFAULT_POOL_SIZE,
     "listname": "cliquet.events",
+    "include_records": False,
 }
 
 
 class Listener(ListenerBase):
-    """Pushes each event, as a JSON object, on the left of a list.
+    """Pushes the payload of each event, as a JSON object, on the left of a list.
 
-    It is the payload of the event; of changes there is the list ``impacted_records`` too.
-
-    :param client: the way to the server.
+    :param client: the connections to the server.
     :param listname: the key of the list.
+    :param include_records: whether to add the list ``impacted_records`` of changes.
     """
 
-    def __init__(self, client: Client, listname: str) -> None:
+    after_commit = True
+
+    def __init__(
+        self,
+        client: Client,
+        listname: str,
+        *args: Any,
+        include_records: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
         self._client = client
         self._listname = listname
+        self._include_records = include_records
 
     def __call__(self, event: Any) -> None:
         message = dict(event.payload)
-        if hasattr(event, "impacted_records"):
+        if self._include_records and hasattr(event, "impacted_records"):
             message["impacted_records"] = event.impacted_records
         try:
             self._client.call("LPUSH", self._listname, json.dumps_bytes(message))
@@ -67,19 +83,26 @@ def load_from_config(config: Any, prefix: str) -> Listener:
 
     The URL may be in ``server_url``, or ``url``.
 
-    :raises pyramid.exceptions.ConfigurationError: when it is no URL of a Redis server, or the
-        size of the pool no integer.
+    :raises pyramid.exceptions.ConfigurationError: if one of them is wrong.
     """
     load_default_settings(config, {prefix + key: value for key, value in _DEFAULTS.items()})
     settings = config.get_settings()
-    try:
-        pool_size = POSITIVE.parse(settings[f"{prefix}pool_size"])
-    except ValueError:
-        raise invalid(settings, f"{prefix}pool_size", POSITIVE.expected) from None
+    pool_size = _parse(settings, f"{prefix}pool_size", POSITIVE)
+    include_records = _parse(settings, f"{prefix}include_records", BOOLEAN)
     key = f"{prefix}url" if settings[f"{prefix}url"] else f"{prefix}server_url"
     try:
         client = Client(str(settings[key]), pool_size, TIMEOUT)
     except (TypeError, ValueError):
         raise invalid(settings, key, EXPECTED) from None
     servers.note(config.registry, key, client)
-    return Listener(client, str(settings[f"{prefix}listname"]))
+    return Listener(client, str(settings[f"{prefix}listname"]), include_records=include_records)
+
+
+def _parse(settings: Any, key: str, kind: Kind) -> Any:
+    try:
+        return kind.parse(settings[key])
+    except (LookupError, ValueError):
+        raise invalid(settings, key, kind.expected) from None
+
+
+__all__ = ["Listener", "ListenerBase", "create_from_config", "load_from_config"]
