@@ -1,4 +1,6 @@
 import base64
+import importlib
+import sys
 import traceback
 
 import pytest
@@ -74,15 +76,45 @@ def test_small_helpers():
 def test_hmac_is_sha_256_in_hexadecimal():
     expected = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
     phrase = "The quick brown fox jumps over the lazy dog"
-    assert utils.hmac_digest("key", phrase) == expected
+    assert utils.hmac_digest("key", phrase) == utils.hmac_digest(b"key", phrase) == expected
 
 
 @pytest.mark.parametrize(
     ("path", "stripped"),
-    [("/v1/a/b/", "/a/b"), ("/v10", ""), ("/a", "/a"), ("/v2things", "/v2things"), ("/", "")],
+    [
+        ("/v1/a/b/", "/a/b/"),
+        ("/v10", ""),
+        ("/v1/", "/"),
+        ("/v1//a", "//a"),
+        ("/a", "/a"),
+        ("/v2things", "/v2things"),
+        ("/", "/"),
+        (None, "None"),
+    ],
 )
 def test_version_prefix_is_stripped(path, stripped):
     assert utils.strip_uri_prefix(path) == stripped
+
+
+def test_comparisons_have_the_operators_of_sql_and_python_as_values():
+    assert {comparison.name: comparison.value for comparison in utils.COMPARISON} == {
+        "LT": "<",
+        "MIN": ">=",
+        "MAX": "<=",
+        "NOT": "!=",
+        "EQ": "==",
+        "GT": ">",
+        "IN": "in",
+        "EXCLUDE": "exclude",
+    }
+
+
+def test_sqlalchemy_is_an_attribute_that_is_none_when_it_is_not_installed(monkeypatch):
+    assert utils.sqlalchemy is importlib.import_module("sqlalchemy")
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert utils.sqlalchemy is None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        utils.nothing  # noqa: B018
 
 
 JSON_VALUES = st.recursive(

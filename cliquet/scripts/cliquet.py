@@ -128,7 +128,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Example: cliquet --ini config/example.ini migrate",
     )
     parser.add_argument(
-        "--version", action="version", version=cliquet.__version__, help="print it, and exit"
+        "-v", "--version", action="version", version=cliquet.__version__, help="print it, and exit"
     )
     _add_options(parser, os.environ.get(INI_VARIABLE), False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

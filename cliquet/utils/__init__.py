@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import importlib
 import math
 import os
 import re
@@ -26,8 +27,19 @@ from cliquet.utils.http import (
 )
 from cliquet.utils.text import decode_header, encode_header, setting_list, without_password
 
-#: Comparisons that a :class:`cliquet.storage.Filter` can make.
-COMPARISON = Enum("COMPARISON", "LT MIN MAX NOT EQ GT IN EXCLUDE")
+
+class COMPARISON(Enum):
+    """Comparisons that a :class:`cliquet.storage.Filter` can make."""
+
+    LT = "<"
+    MIN = ">="
+    MAX = "<="
+    NOT = "!="
+    EQ = "=="
+    GT = ">"
+    IN = "in"
+    EXCLUDE = "exclude"
+
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _TRUE = frozenset(("true", "yes", "on"))
@@ -130,9 +142,10 @@ def decode64(encoded_content: str, encoding: str = "utf-8") -> str:
     return b64decode(encoded_content.encode(encoding)).decode(encoding)
 
 
-def hmac_digest(secret: str, message: str, encoding: str = "utf-8") -> str:
+def hmac_digest(secret: str | bytes, message: str, encoding: str = "utf-8") -> str:
     """Return the hexadecimal HMAC-SHA256 of ``message`` with the key ``secret``."""
-    return hmac.digest(secret.encode(encoding), message.encode(encoding), "sha256").hex()
+    key = secret.encode(encoding) if isinstance(secret, str) else secret
+    return hmac.digest(key, message.encode(encoding), "sha256").hex()
 
 
 def dict_subset(d: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
@@ -161,8 +174,8 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: str) -> 
 
 
 def strip_uri_prefix(path: str) -> str:
-    """Return ``path`` without its version prefix and trailing slash."""
-    return re.sub(r"^/v\d+(?=/|$)", "", str(path)).rstrip("/")
+    """Return ``path`` without its version prefix."""
+    return re.sub(r"^/v\d+(?=/|$)", "", str(path))
 
 
 def forget_variables(error: BaseException | None) -> None:
@@ -181,6 +194,19 @@ def forget_variables(error: BaseException | None) -> None:
 def json_serializer(value: Any, **kw: Any) -> str:
     """Return ``value`` as JSON, for Pyramid's renderers."""
     return json.dumps(value, kw.get("default"))
+
+
+def __getattr__(name: str) -> Any:
+    """Return the module ``sqlalchemy``, or None where it is not installed.
+
+    It is imported when it is asked for, because it is optional and slow to load.
+    """
+    if name != "sqlalchemy":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 __all__ = [

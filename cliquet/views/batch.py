@@ -117,7 +117,7 @@ def _failed(request: Any, response: Any) -> Any:
 
 
 def _is_batch(path: str) -> bool:
-    return strip_uri_prefix(unquote(path.partition("?")[0])) == batch.path
+    return strip_uri_prefix(unquote(path.partition("?")[0])).rstrip("/") == batch.path
 
 
 def _answer(request: Any, subrequest: Any) -> tuple[Any, Any]:

@@ -112,9 +112,10 @@ def test_version_needs_no_configuration(arguments, capsys):
     assert capsys.readouterr().out == f"{cliquet.__version__}\n"
 
 
-def test_version_is_an_option_too(capsys):
+@pytest.mark.parametrize("option", ["--version", "-v"])
+def test_version_is_an_option_too(capsys, option):
     with pytest.raises(SystemExit) as raised:
-        main(["--version"])
+        main([option])
     assert raised.value.code == 0
     assert capsys.readouterr().out == f"{cliquet.__version__}\n"
 
