@@ -1,4 +1,4 @@
-"""What the storage, permission and cache backends raise."""
+"""Exceptions of the storage, permission and cache backends."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ class BackendError(Exception):
     :param original: the driver's exception.
     """
 
-    def __init__(self, original: BaseException | None = None, message: str | None = None) -> None:
+    def __init__(
+        self, original: BaseException | None = None, message: str | None = None, *args: Any
+    ) -> None:
         self.original = original
         if message is None:
             message = f"{type(original).__name__}: {original}"
-        super().__init__(message)
+        super().__init__(message, *args)
 
 
 class RecordNotFoundError(Exception):
     """There is no such record."""
 
 
-class IntegrityError(BackendError):
+class IntegrityError(Exception):
     """A constraint of the data would be violated."""
 
 
@@ -31,9 +33,11 @@ class UnicityError(IntegrityError):
 
     :param field: the name of the field.
     :param record: the record that has it.
+    :param args: arguments of the exception, instead of the message :attr:`msg`.
     """
 
-    def __init__(self, field: str, record: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, field: str, record: dict[str, Any], *args: Any) -> None:
         self.field = field
         self.record = record
-        super().__init__(message=f"{field} is not unique: record {record!r}")
+        self.msg = f"{field} is not unique: {record}"
+        super().__init__(*(args or (self.msg,)))

@@ -8,7 +8,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 import cliquet
 from cliquet import resource
 from cliquet.resource.schema import URL, ResourceSchema
-from cliquet.storage.exceptions import BackendError
+from cliquet.storage.exceptions import BackendError, IntegrityError, UnicityError
 
 SETTINGS = {
     "cliquet.project_name": "testapp",
@@ -65,6 +65,8 @@ class Toadstool(resource.UserResource):
 ERRORS = {
     "bug": lambda: ValueError("bug"),
     "backend": lambda: BackendError(original=OSError("down")),
+    "integrity": lambda: IntegrityError("broken"),
+    "unicity": lambda: UnicityError("title", {"id": "a"}),
     "full": lambda: httpexceptions.HTTPInsufficientStorage(),
     "busy": lambda: httpexceptions.HTTPServiceUnavailable(),
     "detail": lambda: httpexceptions.HTTPForbidden("not you"),

@@ -54,6 +54,8 @@ TABLE = [
     ("PUT", OTHER, {}, URL, 409, 122, "Conflict", "Conflict of field url on record"),
     ("GET", "/fail/backend", {}, None, 503, 201, "Service Unavailable", BUSY),
     ("GET", "/fail/bug", {}, None, 500, 999, "Internal Server Error", BUG),
+    ("GET", "/fail/integrity", {}, None, 500, 999, "Internal Server Error", BUG),
+    ("GET", "/fail/unicity", {}, None, 500, 999, "Internal Server Error", BUG),
 ]
 
 
