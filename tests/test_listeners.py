@@ -340,7 +340,6 @@ def test_server_that_is_down_at_start_is_told(serve, settings, server, caplog):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("server_url", "", "redis://host:port/database"),
         ("server_url", "postgresql://me:secret@localhost", "redis://host:port/database"),
         ("url", "sqlite:///file", "redis://host:port/database"),
         ("pool_size", "lots", "an integer, 1 or more"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from cliquet.cache import CacheBase
 from cliquet.storage.redis.client import Client, create_from_config
+from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
 #: What every key begins with, before the prefix of the application.
 PREFIX = b"cliquet.cache."

@@ -68,7 +68,9 @@ class Model:
         parent_id = self._parent(parent_id)
         if self.locking:
             self.storage.lock(self.collection_id, parent_id, auth=self.auth)
-        return self.storage.collection_timestamp(self.collection_id, parent_id, auth=self.auth)
+        return self.storage.collection_timestamp(
+            collection_id=self.collection_id, parent_id=parent_id, auth=self.auth
+        )
 
     def get_records(
         self,
@@ -84,8 +86,8 @@ class Model:
         See :meth:`cliquet.storage.StorageBase.get_all`.
         """
         page = self._reading("get_page")(
-            self.collection_id,
-            self._parent(parent_id),
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
             filters=filters,
             sorting=sorting,
             pagination_rules=pagination_rules,
@@ -106,9 +108,9 @@ class Model:
         """
         get = self._reading("get_for_update") if self.locking else self.storage.get
         record: Record = get(
-            self.collection_id,
-            self._parent(parent_id),
-            record_id,
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
+            object_id=record_id,
             id_field=self.id_field,
             modified_field=self.modified_field,
             auth=self.auth,
@@ -127,9 +129,9 @@ class Model:
             value of a unique field, is taken.
         """
         return self.storage.create(
-            self.collection_id,
-            self._parent(parent_id),
-            record,
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
+            record=record,
             id_generator=self.id_generator,
             unique_fields=unique_fields,
             id_field=self.id_field,
@@ -149,10 +151,10 @@ class Model:
             unique field is taken.
         """
         return self.storage.update(
-            self.collection_id,
-            self._parent(parent_id),
-            record[self.id_field],
-            record,
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
+            object_id=record[self.id_field],
+            record=record,
             unique_fields=unique_fields,
             id_field=self.id_field,
             modified_field=self.modified_field,
@@ -168,9 +170,9 @@ class Model:
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
         """
         return self.storage.delete(
-            self.collection_id,
-            self._parent(parent_id),
-            record[self.id_field],
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
+            object_id=record[self.id_field],
             id_field=self.id_field,
             modified_field=self.modified_field,
             deleted_field=self.deleted_field,
@@ -183,8 +185,8 @@ class Model:
     ) -> list[Record]:
         """Delete the records that match, and return their tombstones."""
         return self.storage.delete_all(
-            self.collection_id,
-            self._parent(parent_id),
+            collection_id=self.collection_id,
+            parent_id=self._parent(parent_id),
             filters=filters,
             id_field=self.id_field,
             modified_field=self.modified_field,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pyramid.settings import asbool
 
 from cliquet.migrations import Migrated
-from cliquet.storage import exceptions
+from cliquet.storage import exceptions, generators
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +66,9 @@ class Deleted(NamedTuple):
     number: int
 
 
-_DEFAULT_ID_FIELD = "id"
-_DEFAULT_MODIFIED_FIELD = "last_modified"
-_DEFAULT_DELETED_FIELD = "deleted"
+DEFAULT_ID_FIELD = "id"
+DEFAULT_MODIFIED_FIELD = "last_modified"
+DEFAULT_DELETED_FIELD = "deleted"
 
 
 class StorageBase(Migrated):
@@ -87,6 +87,9 @@ class StorageBase(Migrated):
     Each method either takes place as a whole or not at all. Methods raise
     :class:`~cliquet.storage.exceptions.BackendError` when the backend fails.
     """
+
+    #: Creates the id of a record that has none, unless the caller passes a generator.
+    id_generator: Callable[[], str] = generators.UUID4()
 
     def flush(self, auth: str | None = None) -> None:
         """Delete every record, tombstone and timestamp."""
@@ -116,8 +119,8 @@ class StorageBase(Migrated):
         record: Record,
         id_generator: Callable[[], str] | None = None,
         unique_fields: Sequence[str] | None = None,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
         """Add a record, and return it with its id and timestamp.
@@ -136,8 +139,8 @@ class StorageBase(Migrated):
         collection_id: str,
         parent_id: str,
         object_id: str,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
         """Return the record.
@@ -152,16 +155,16 @@ class StorageBase(Migrated):
         collection_id: str,
         parent_id: str,
         object_id: str,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
         """Take the :meth:`lock` of the collection, then :meth:`get` the record."""
         self.lock(collection_id, parent_id, auth=auth)
         return self.get(
-            collection_id,
-            parent_id,
-            object_id,
+            collection_id=collection_id,
+            parent_id=parent_id,
+            object_id=object_id,
             id_field=id_field,
             modified_field=modified_field,
             auth=auth,
@@ -174,8 +177,8 @@ class StorageBase(Migrated):
         object_id: str,
         record: Record,
         unique_fields: Sequence[str] | None = None,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
         """Replace the record, or create it if it is missing; return it with its timestamp.
@@ -192,10 +195,10 @@ class StorageBase(Migrated):
         collection_id: str,
         parent_id: str,
         object_id: str,
-        id_field: str = _DEFAULT_ID_FIELD,
         with_deleted: bool = True,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
-        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
         last_modified: int | None = None,
     ) -> Record:
@@ -214,10 +217,10 @@ class StorageBase(Migrated):
         collection_id: str,
         parent_id: str,
         filters: Sequence[Filter] | None = None,
-        id_field: str = _DEFAULT_ID_FIELD,
         with_deleted: bool = True,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
-        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
     ) -> list[Record]:
         """Delete the records that match all ``filters``, and return their tombstones.
@@ -233,8 +236,8 @@ class StorageBase(Migrated):
         collection_id: str,
         parent_id: str,
         before: int | None = None,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
         limit: int | None = None,
     ) -> int:
@@ -268,9 +271,9 @@ class StorageBase(Migrated):
         pagination_rules: Sequence[Sequence[Filter]] | None = None,
         limit: int | None = None,
         include_deleted: bool = False,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
-        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
     ) -> tuple[list[Record], int]:
         """Return the records that match all ``filters``, and how many there are in all.
@@ -295,9 +298,9 @@ class StorageBase(Migrated):
         pagination_rules: Sequence[Sequence[Filter]] | None = None,
         limit: int | None = None,
         include_deleted: bool = False,
-        id_field: str = _DEFAULT_ID_FIELD,
-        modified_field: str = _DEFAULT_MODIFIED_FIELD,
-        deleted_field: str = _DEFAULT_DELETED_FIELD,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
+        deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
     ) -> Page:
         """Do as :meth:`get_all`, and tell the timestamp of the collection too.
@@ -305,10 +308,12 @@ class StorageBase(Migrated):
         The timestamp is read first, so that who asks later for what changed
         since then misses nothing.
         """
-        timestamp = self.collection_timestamp(collection_id, parent_id, auth=auth)
+        timestamp = self.collection_timestamp(
+            collection_id=collection_id, parent_id=parent_id, auth=auth
+        )
         records, total = self.get_all(
-            collection_id,
-            parent_id,
+            collection_id=collection_id,
+            parent_id=parent_id,
             filters=filters,
             sorting=sorting,
             pagination_rules=pagination_rules,
@@ -355,6 +360,9 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
 
 
 __all__ = [
+    "DEFAULT_DELETED_FIELD",
+    "DEFAULT_ID_FIELD",
+    "DEFAULT_MODIFIED_FIELD",
     "MISSING",
     "Deleted",
     "Filter",

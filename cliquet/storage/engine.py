@@ -89,9 +89,6 @@ class Engine(StorageBase):
     place as a whole or not at all.
     """
 
-    #: Makes the id of the records that have none, unless the caller says what does.
-    id_generator: Callable[[], str] = generators.UUID4()
-
     def _timestamp(self, collection: Collection) -> int:
         """Return the timestamp of the collection, and keep the one that is made for it."""
         raise NotImplementedError
@@ -207,13 +204,14 @@ class Engine(StorageBase):
         collection_id: str,
         parent_id: str,
         object_id: str,
-        id_field: str = "id",
         with_deleted: bool = True,
+        id_field: str = "id",
         modified_field: str = "last_modified",
         deleted_field: str = "deleted",
         auth: str | None = None,
         last_modified: int | None = None,
     ) -> Record:
+        with_deleted, id_field = _in_order(with_deleted, id_field)
         forced = _milliseconds(modified_field, last_modified)
         timestamp = self._delete((parent_id, collection_id), object_id, forced, with_deleted)
         if timestamp is None:
@@ -225,12 +223,13 @@ class Engine(StorageBase):
         collection_id: str,
         parent_id: str,
         filters: Sequence[Filter] | None = None,
-        id_field: str = "id",
         with_deleted: bool = True,
+        id_field: str = "id",
         modified_field: str = "last_modified",
         deleted_field: str = "deleted",
         auth: str | None = None,
     ) -> list[Record]:
+        with_deleted, id_field = _in_order(with_deleted, id_field)
         asked = query(Names(id_field, modified_field, deleted_field), filters)
         rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
         return joined(rows, asked.names)
@@ -313,6 +312,16 @@ def is_own(method: Any) -> bool:
     """
     function = getattr(inspect.unwrap(method), "__func__", None)  # it may be timed
     return function is not None and getattr(Engine, function.__name__, None) is function
+
+
+def _in_order(with_deleted: Any, id_field: Any) -> tuple[bool, str]:
+    """Return the flag and the field name, in whichever order the caller passed them.
+
+    The contract of 3.1 had the flag first, its engines the name.
+    """
+    if isinstance(with_deleted, str):
+        return (True if isinstance(id_field, str) else id_field), with_deleted
+    return with_deleted, id_field
 
 
 def _moment(before: int | None) -> int:

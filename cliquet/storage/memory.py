@@ -14,7 +14,11 @@ from pyramid.settings import asbool
 
 from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.storage import Filter, Page, Record
+from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, times
+from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
+from cliquet.storage.in_memory import apply_sorting as apply_sorting
+from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.matching import Query, Span, matcher, on_page, select
 from cliquet.utils import COMPARISON, json, msec_time
 

@@ -39,5 +39,5 @@ def tell_those_down(registry: Any) -> None:
             client.ping()
         except BackendError as error:
             reason = " ".join(str(error).split())
-            url = without_password(str(registry.settings[keys[0]]))
+            url = without_password(str(registry.settings.get(keys[0]) or "the default server"))
             logger.error("%s: %s doesn't answer: %s", ", ".join(keys), url, reason)

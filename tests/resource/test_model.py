@@ -7,6 +7,7 @@ from cliquet.permission import PermissionBase
 from cliquet.resource import Filter, Model, ProtectedResource, ResourceSchema, ShareableModel, Sort
 from cliquet.resource.model import ProtectedModel
 from cliquet.resource.viewset import ProtectedViewSet
+from cliquet.storage import StorageBase
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.utils import COMPARISON
 from tests.resource.apps import ENGINES, AnyFields, Note
@@ -193,3 +194,42 @@ def test_backend_of_somebody_else_needs_only_the_principals_of_a_permission():
 
     assert Backend().check_permission("/x", "read", ["a"])
     assert not Backend().check_permission("/x", "read", ["b"])
+
+
+@pytest.mark.parametrize("locking", [False, True])
+def test_storages_are_called_by_keywords(locking):
+    calls = []
+
+    class Recorder(StorageBase):
+        """A storage that records the calls of the methods that 3.1 had."""
+
+        def __getattribute__(self, name):
+            def method(**parameters):
+                calls.append((name, parameters))
+                return ([], 0) if name == "get_all" else {"id": "a"}
+
+            return method if name in expected else super().__getattribute__(name)
+
+    place = {"collection_id": "note", "parent_id": "alice"}
+    one = {**place, "object_id": "a"}
+    expected = {
+        "collection_timestamp": place,
+        "get": one,
+        "get_all": place,
+        "create": {**place, "record": {"id": "a"}},
+        "update": {**one, "record": {"id": "a"}},
+        "delete": one,
+        "delete_all": place,
+    }
+    model = Model(Recorder(), collection_id="note", parent_id="alice")
+    model.locking = locking
+    model.timestamp()
+    model.get_record("a")
+    model.get_records()
+    model.create_record({"id": "a"})
+    model.update_record({"id": "a"})
+    model.delete_record({"id": "a"})
+    model.delete_records()
+    assert {name for name, _ in calls} == set(expected)
+    for name, parameters in calls:
+        assert parameters.items() >= expected[name].items()

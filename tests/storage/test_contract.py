@@ -6,7 +6,12 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet.storage import Filter, Page, Sort, StorageBase
-from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
+from cliquet.storage.exceptions import (
+    BackendError,
+    IntegrityError,
+    RecordNotFoundError,
+    UnicityError,
+)
 from cliquet.storage.generators import UUID4
 from cliquet.utils import COMPARISON
 
@@ -279,3 +284,22 @@ def test_a_failure_of_a_backend_tells_what_its_driver_said():
     assert str(BackendError(original)) == "OSError: no route"
     assert BackendError(original).original is original
     assert str(BackendError(original, "down")) == str(BackendError(message="down")) == "down"
+
+
+@pytest.mark.parametrize(
+    ("error", "field", "message"),
+    [
+        (UnicityError("title", {"id": "a"}), "title", "title is not unique: {'id': 'a'}"),
+        (UnicityError("id", {}, "other"), "id", "id is not unique: {}"),
+    ],
+)
+def test_a_conflict_is_no_failure_of_the_backend(error, field, message):
+    assert isinstance(error, IntegrityError)
+    assert not isinstance(error, BackendError)
+    assert (error.field, error.msg) == (field, message)
+    assert str(error) in (message, "other")
+
+
+def test_a_failure_has_the_arguments_it_was_raised_with():
+    assert BackendError(ValueError("x"), "m", "more").args == ("m", "more")
+    assert IntegrityError("a", "b").args == ("a", "b")

@@ -42,6 +42,29 @@ def test_a_record_may_be_deleted_without_a_trace(storage):
     assert everything(storage) == {}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field", "kept"),
+    [
+        ((), "id", True),
+        ((True,), "id", True),
+        ((False,), "id", False),
+        ((True, "uid"), "uid", True),
+        ((False, "uid"), "uid", False),
+        (("uid",), "uid", True),
+        (("uid", True), "uid", True),
+        (("uid", False), "uid", False),
+    ],
+)
+def test_the_flag_and_the_id_field_of_a_deletion_may_be_positional_in_either_order(
+    storage, arguments, field, kept
+):
+    fill(storage, 2)
+    deleted = storage.delete(*PLACE, "0", *arguments)
+    (also_deleted,) = storage.delete_all(*PLACE, None, *arguments)
+    assert (deleted[field], also_deleted[field]) == ("0", "1")
+    assert sorted(everything(storage)) == (["0", "1"] if kept else [])
+
+
 @pytest.mark.parametrize("again", ["create", "update"])
 def test_a_record_replaces_its_tombstone(storage, again):
     fill(storage, 1)

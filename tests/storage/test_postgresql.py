@@ -688,7 +688,7 @@ def test_the_backends_of_an_application_share_the_connections():
         settings={
             "storage_url": url,
             "permission_url": url.replace("postgresql://", "postgres://"),
-            "cache_url": url,
+            "cache_url": url.replace("postgresql://", "postgresql+psycopg2://"),
         }
     )
     clients = {

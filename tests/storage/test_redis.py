@@ -14,7 +14,7 @@ from pyramid.exceptions import ConfigurationError
 from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
-from cliquet.storage.redis.client import Client, create_from_config
+from cliquet.storage.redis.client import Client, create_from_config, wrap_redis_error
 from cliquet.utils import COMPARISON
 from tests import redis_server
 
@@ -351,8 +351,9 @@ def test_a_full_pool_makes_others_wait(server):
 @pytest.mark.parametrize(
     "url",
     [
-        "",
         "http://localhost",
+        "localhost:port",
+        "localhost:6379/0?unknown_option=1",
         "redis:/localhost",
         "redis://localhost:port/0",
         "redis://localhost/0?unknown_option=1",
@@ -361,7 +362,7 @@ def test_a_full_pool_makes_others_wait(server):
 )
 def test_a_bad_url_is_told_without_its_password(url):
     with pytest.raises(ConfigurationError, match="storage_url = ") as caught:
-        make(url or " ")
+        make(url)
     assert "secret" not in str(caught.value)
     assert "expected redis://" in str(caught.value)
 
@@ -372,11 +373,48 @@ def test_a_bad_url_is_told_without_its_password(url):
         ("redis://user:secret@localhost:6380/2", "Connection"),
         ("rediss://localhost/0", "SSLConnection"),
         ("unix:///run/redis.sock?db=1", "UnixDomainSocketConnection"),
+        ("localhost:6380/2", "Connection"),
     ],
 )
 def test_every_kind_of_url_is_known(url, kind):
     connection = Client(url)._pool.make_connection()
     assert kind in [base.__name__ for base in type(connection).__mro__]
+
+
+@pytest.mark.parametrize(
+    "url, server",
+    [
+        ("", ("localhost", 6379, 0)),
+        (" ", ("localhost", 6379, 0)),
+        ("localhost:6380", ("localhost", 6380, 0)),
+        ("redis.example:6380/2", ("redis.example", 6380, 2)),
+        ("10.0.0.1:6380", ("10.0.0.1", 6380, 0)),
+        ("redis://redis.example", ("redis.example", 6379, 0)),
+    ],
+)
+def test_a_url_may_lack_the_scheme_and_has_defaults(url, server):
+    connection = Client(url)._pool.make_connection()
+    assert (connection.host, connection.port, connection.db) == server
+
+
+@pytest.mark.parametrize("settings", [{}, {"storage_url": ""}, {"storage_url": None}])
+def test_without_a_url_the_server_is_the_local_one(settings):
+    connection = create_from_config(Configurator(settings=settings), "storage_")
+    assert connection._pool.make_connection().host == "localhost"
+
+
+def test_errors_of_the_driver_in_a_decorated_function_are_backend_errors():
+    @wrap_redis_error
+    def double(number, fails=False):
+        """Return the double."""
+        if fails:
+            raise redis.TimeoutError("too slow")
+        return 2 * number
+
+    assert (double(2), double.__name__, double.__doc__) == (4, "double", "Return the double.")
+    with pytest.raises(BackendError, match="too slow") as raised:
+        double(2, fails=True)
+    assert isinstance(raised.value.original, redis.TimeoutError)
 
 
 def test_backends_of_an_application_share_the_connections_to_a_url():

@@ -13,6 +13,7 @@ from pyramid.settings import asbool
 
 from cliquet import transactions
 from cliquet.permission.text import escape, unescape
+from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import (
     Change,
@@ -31,6 +32,7 @@ from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
 from cliquet.storage.postgresql.locked import Locked
 from cliquet.storage.postgresql.schema import initialize, pending
+from cliquet.utils import COMPARISON as COMPARISON
 from cliquet.utils import msec_time
 
 _TIMESTAMP = """

@@ -52,7 +52,7 @@ DEFAULT_PARAMETERS = {
 }
 
 # In others, libpq takes a part of the password for the host or the port, and tells it.
-_URL = re.compile(r"postgres(ql)?://([^@/?]*@)?[^@?]*(\?.*)?", re.DOTALL)
+_URL = re.compile(r"postgres(?:ql)?(?:\+psycopg2)?(://([^@/?]*@)?[^@?]*(\?.*)?)", re.DOTALL)
 
 _EXPECTED = (
     "postgresql://user:password@host:port/database, with %40 for @ and %2F for / in a password"
@@ -269,7 +269,7 @@ class _Part(transactions.Participant):
                 self.work.rewind(number)
 
 
-def create_from_config(config: Any, prefix: str) -> Client:
+def create_from_config(config: Any, prefix: str = "") -> Client:
     """Return the client for the setting ``{prefix}url``, shared by those of the same database.
 
     The first of them tells the size of the pool.
@@ -297,9 +297,11 @@ def create_from_config(config: Any, prefix: str) -> Client:
 def _parse(settings: Any, key: str) -> dict[str, str]:
     url = str(settings.get(key))
     try:
-        if not _URL.fullmatch(url):
+        found = _URL.fullmatch(url)
+        if found is None:
             raise ValueError
-        parameters: dict[str, str] = psycopg2.extensions.parse_dsn(url)
+        # libpq does not know the schemes of SQLAlchemy, which name a driver.
+        parameters: dict[str, str] = psycopg2.extensions.parse_dsn(f"postgresql{found[1]}")
     except (ValueError, psycopg2.Error):
         raise invalid(settings, key, _EXPECTED) from None
     return parameters

@@ -33,7 +33,14 @@ from cliquet.storage.engine import (
 )
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
-from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.storage.redis.client import (
+    Client,
+    Script,
+    create_from_config,
+    decode,
+    encode,
+)
+from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.storage.redis.keys import LOCKS, PREFIX, TOMBSTONES, collection_of, digest, keys
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import json

@@ -6,9 +6,10 @@ Whatever the driver raises leaves this module as a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,17 @@ HEALTH_CHECK_INTERVAL = 30
 
 DEFAULT_POOL_SIZE = 25
 
+#: The server of an empty URL.
+DEFAULT_URL = "redis://localhost:6379/0"
+
 #: What a URL must be.
 EXPECTED = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 _CHUNK = 1000
+
+# A host and a port without a scheme, and maybe the number of a database.
+_SERVER = re.compile(r"[\w.-]+:\d+(/\d+)?")
 
 _SPECIAL_IN_PATTERNS = re.compile(rb"([*?\[\]\\^-])")
 
@@ -89,7 +96,8 @@ class Client:
     """The way to one Redis server.
 
     :param url: ``redis://``, ``rediss://`` or ``unix://``; its query may have the options of
-        the driver's connections.
+        the driver's connections. ``host:port`` means ``redis://host:port``, and an empty URL
+        means :data:`DEFAULT_URL`.
     :param pool_size: how many connections there are at most.
     :param timeout: seconds, instead of each of those above.
     :raises ValueError: when it is no such URL.
@@ -98,6 +106,9 @@ class Client:
     def __init__(
         self, url: str, pool_size: int = DEFAULT_POOL_SIZE, timeout: float | None = None
     ) -> None:
+        url = url.strip() or DEFAULT_URL
+        if _SERVER.fullmatch(url):
+            url = f"redis://{url}"
         if not url.startswith(_SCHEMES):
             raise ValueError(url)
         # A command is never sent twice: the first may have been run.
@@ -178,7 +189,18 @@ class _Translated:
             raise BackendError(original=error) from error
 
 
-def create_from_config(config: Any, prefix: str) -> Client:
+def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function so that errors of the driver are raised as a BackendError."""
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with _Translated():
+            return func(*args, **kwargs)
+
+    return wrapped
+
+
+def create_from_config(config: Any, prefix: str = "") -> Client:
     """Return the client for the setting ``{prefix}url``, shared by those of the same URL.
 
     The pool has the size that the first one of them asks for.

@@ -224,7 +224,7 @@ class _Part(transactions.Participant):
                 self.work.rewind(name)
 
 
-def create_from_config(config: Any, prefix: str) -> Client:
+def create_from_config(config: Any, prefix: str = "") -> Client:
     """Return the client for the setting ``{prefix}url``, shared by those of the same file.
 
     :param prefix: ``storage_``, ``permission_`` or ``cache_``.

@@ -1,0 +1,134 @@
+"""Base class for storage backends that filter and sort in memory, as 3.1 provided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cliquet.storage import MISSING, Filter, Record, Sort, StorageBase
+from cliquet.storage.exceptions import UnicityError
+from cliquet.storage.matching import key_test, order_key, sort_records
+from cliquet.utils import COMPARISON
+
+
+def apply_sorting(records: Iterable[Record], sorting: Sequence[Sort]) -> list[Record]:
+    """Return the records in the order of ``sorting``."""
+    result = list(records)
+    sort_records(result, sorting)
+    return result
+
+
+def get_unicity_rules(
+    collection_id: str,
+    parent_id: str,
+    record: Record,
+    unique_fields: Iterable[str],
+    id_field: str,
+    for_creation: bool,
+) -> list[list[Filter]]:
+    """Return the filters, a list for each unique field, that find conflicting records."""
+    fields = [*unique_fields, id_field] if for_creation else unique_fields
+    others = [] if for_creation else [Filter(id_field, record[id_field], COMPARISON.NOT)]
+    return [
+        [Filter(field, record[field], COMPARISON.EQ), *others]
+        for field in dict.fromkeys(fields)
+        if record.get(field) is not None
+    ]
+
+
+class MemoryBasedStorage(StorageBase):
+    """Base class for backends of other packages that filter and sort in memory.
+
+    A subclass implements the contract, and ``_bump_timestamp(collection_id, parent_id,
+    record, modified_field, last_modified=None)``, which returns the timestamp of a change.
+    """
+
+    _bump_timestamp: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def initialize_schema(self) -> None:
+        """Do nothing: there is no schema."""
+
+    def strip_deleted_record(
+        self,
+        resource: str,
+        parent_id: str,
+        record: Record,
+        id_field: str = "id",
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+    ) -> Record:
+        """Return the tombstone of a record."""
+        return {
+            id_field: record[id_field],
+            modified_field: record[modified_field],
+            deleted_field: True,
+        }
+
+    def set_record_timestamp(
+        self,
+        collection_id: str,
+        parent_id: str,
+        record: Record,
+        modified_field: str = "last_modified",
+        last_modified: int | None = None,
+    ) -> Record:
+        """Give the record the timestamp of a change, and return it."""
+        record[modified_field] = self._bump_timestamp(
+            collection_id, parent_id, record, modified_field, last_modified=last_modified
+        )
+        return record
+
+    def check_unicity(
+        self,
+        collection_id: str,
+        parent_id: str,
+        record: Record,
+        unique_fields: Iterable[str],
+        id_field: str,
+        for_creation: bool = False,
+    ) -> None:
+        """Raise UnicityError if another record has the value of a unique field."""
+        rules = get_unicity_rules(
+            collection_id, parent_id, record, unique_fields, id_field, for_creation
+        )
+        for filters in rules:
+            found, _ = self.get_all(collection_id, parent_id, filters=filters, id_field=id_field)
+            if found:
+                raise UnicityError(filters[0].field, found[0])
+
+    def apply_filters(
+        self, records: Iterable[Record], filters: Iterable[Filter]
+    ) -> Iterable[Record]:
+        """Return the records that match all filters."""
+        tests = [(filter_.field, key_test(filter_)) for filter_ in filters]
+        return [
+            record
+            for record in records
+            if all(test(order_key(record.get(field, MISSING))) for field, test in tests)
+        ]
+
+    def apply_sorting(self, records: Iterable[Record], sorting: Sequence[Sort]) -> list[Record]:
+        """Return the records in the order of ``sorting``."""
+        return apply_sorting(records, sorting)
+
+    def extract_record_set(
+        self,
+        collection_id: str,
+        records: Iterable[Record],
+        filters: Sequence[Filter] | None,
+        sorting: Sequence[Sort] | None,
+        id_field: str,
+        deleted_field: str,
+        pagination_rules: Sequence[Sequence[Filter]] | None = None,
+        limit: int | None = None,
+    ) -> tuple[list[Record], int]:
+        """Return the page of the records that match, and how many of these are no tombstones."""
+        found = list(self.apply_filters(records, filters or []))
+        total = sum(record.get(deleted_field) is not True for record in found)
+        if pagination_rules:
+            on_page = (self.apply_filters(found, rule) for rule in pagination_rules)
+            found = list({record[id_field]: record for part in on_page for record in part}.values())
+        return self.apply_sorting(found, sorting or [])[: limit or None], total
