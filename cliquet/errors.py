@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NoReturn
 
+import structlog
 from cornice.errors import Errors as CorniceErrors
 from pyramid import httpexceptions
 from pyramid.response import Response
 
+from cliquet.utils import encode_header as encode_header
 from cliquet.utils import json
+from cliquet.utils import reapply_cors as reapply_cors
+
+logger = structlog.get_logger(__name__)
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -106,7 +111,9 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _detail(error: Mapping[str, Any]) -> dict[str, Any]:
-    return {**error, "name": error["name"] or None, "description": _text(error["description"])}
+    description = error["description"]
+    text = None if description is None else _text(description)
+    return {**error, "name": error["name"] or None, "description": text}
 
 
 def _text(description: Any) -> str:
@@ -143,7 +150,7 @@ def raise_invalid(
     location: str = "body",
     name: str | None = None,
     description: Any = None,
-    **kw: Any,
+    **kwargs: Any,
 ) -> NoReturn:
     """Refuse the request with a 400 that tells what is wrong.
 
@@ -151,7 +158,7 @@ def raise_invalid(
     :param name: the field or parameter.
     :raises pyramid.httpexceptions.HTTPBadRequest: always.
     """
-    add_error(request, location, name, description, **kw)
+    add_error(request, location, name, description, **kwargs)
     raise json_error_handler(request)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from configparser import Error as IniError
 from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
 from pyramid.paster import bootstrap
+from pyramid.settings import asbool
 
 import cliquet
 from cliquet.scripts import check, new, purge, schema
@@ -194,3 +196,27 @@ def load(ini: str | None) -> dict[str, Any]:
     except _LOADING_ERRORS as error:
         raise Mistake(f"{path}: {explained(error)} {_HINT}", MISUSED) from error
     return env
+
+
+def init_schema(env: Mapping[str, Any]) -> None:
+    """Initialize the schema of each backend; in read-only mode, of the cache only.
+
+    :param env: the result of ``pyramid.paster.bootstrap()``.
+    """
+    registry = env["registry"]
+    readonly = asbool(registry.settings.get("readonly"))
+    for kind in ("cache", "storage", "permission"):
+        if not hasattr(registry, kind):
+            continue
+        if readonly and kind != "cache":
+            message = f"Cannot migrate the {kind} backend while in readonly mode."
+            warnings.warn(message, stacklevel=2)
+        else:
+            getattr(registry, kind).initialize_schema()
+
+
+def deprecated_init(env: Mapping[str, Any]) -> None:
+    """Run :func:`init_schema`, of which this is the deprecated name."""
+    message = "'init' command is deprecated, use 'migrate' instead."
+    warnings.warn(message, stacklevel=2)
+    init_schema(env)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -20,7 +22,7 @@ from cliquet.utils.http import is_json, path_text
 
 logger = logging.getLogger(__name__)
 
-_VERSION = re.compile(r"/v\d+(/|$)")
+_VERSION = re.compile(r"/v[0-9]")
 
 _DEFAULTS = {
     401: (ERRORS.MISSING_AUTH_TOKEN, "Please authenticate yourself to use this endpoint."),
@@ -32,80 +34,107 @@ _DEFAULTS = {
 }
 
 
+def cors(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the CORS headers to the responses of a view (decorator)."""
+
+    @functools.wraps(view)
+    def wrapped_view(request: Any, *args: Any, **kwargs: Any) -> Any:
+        return reapply_cors(request, view(request, *args, **kwargs))
+
+    return wrapped_view
+
+
 @forbidden_view_config()
-def authorization_required(error: Any, request: Any) -> Any:
-    """Answer 401 to who is unknown, 403 to who may not."""
-    if is_json(error):
-        return reapply_cors(request, error)
+@cors
+def authorization_required(request: Any) -> Any:
+    """Return a 401 for unknown users, a 403 for the others."""
+    error = getattr(request, "exception", None)
+    if error is not None and is_json(error):
+        return error
     response = httpexceptions.HTTPForbidden()
     if request.authenticated_userid is None:
         response = httpexceptions.HTTPUnauthorized()
         response.headers.extend(forget(request))
-    return _formatted(request, response)
+    return _formatted(response)
 
 
 @notfound_view_config()
-def page_not_found(error: Any, request: Any) -> Any:
-    """Answer 404, or redirect to the URL that was meant."""
-    if is_json(error):
-        return reapply_cors(request, error)
-    if request.matched_route is None:
-        location = _meant(request)
-        if location is not None:
-            query = f"?{request.query_string}" if request.query_string else ""
-            redirection = httpexceptions.HTTPTemporaryRedirect(location + query)
-            return reapply_cors(request, redirection)
+@cors
+def page_not_found(request: Any) -> Any:
+    """Return a 404, or redirect to the URL that was meant."""
+    location = _redirect_target(request)
+    if location is not None:
+        query = f"?{request.query_string}" if request.query_string else ""
+        return httpexceptions.HTTPTemporaryRedirect(location + query)
+    error = getattr(request, "exception", None)
+    if error is not None and is_json(error):
+        return error
     response = httpexceptions.HTTPNotFound()
-    if not _has_version(request):
-        http_error(
-            response,
-            errno=ERRORS.VERSION_NOT_AVAILABLE,
-            message="The requested protocol version is not available on this server.",
-        )
-        return reapply_cors(request, response)
-    return _formatted(request, response)
+    if request.path_info.startswith(f"/{request.registry.route_prefix}"):
+        return _formatted(response)
+    return http_error(
+        response,
+        errno=ERRORS.VERSION_NOT_AVAILABLE,
+        message="The requested protocol version is not available on this server.",
+    )
 
 
-def _has_version(request: Any) -> bool:
-    prefix = f"/{request.registry.route_prefix}"
-    return prefix == "/" or f"{request.path_info}/".startswith(f"{prefix}/")
+def _redirect_target(request: Any) -> str | None:
+    """Return the path meant by a URL without version, or with a trailing slash.
 
-
-def _meant(request: Any) -> str | None:
-    """Return the path that a URL without version, or with one slash too many, stands for."""
-    registry, path = request.registry, request.path_info
-    if not _has_version(request):
+    What isn't a path (``*``, or without a slash) never becomes part of a ``Location``.
+    """
+    registry, path = request.registry, request.path_info or "/"
+    root = f"/{registry.route_prefix}"
+    if not path.startswith("/"):
+        return None
+    if root != "/" and not f"{path}/".startswith(f"{root}/"):
         if not getattr(registry, "redirect_to_version", False) or _VERSION.match(path):
             return None
-        return f"{request.script_name}/{registry.route_prefix}{quote(path)}"
+        return f"{request.script_name}{root}{quote(path)}"
     if not getattr(registry, "redirect_slash", False):
         return None
-    root = f"/{registry.route_prefix}"
-    if path == root:
+    if path == root and root != "/":
         return f"{request.path}/"
-    if path.endswith("/") and path.rstrip("/") not in ("", root):
-        return str(request.path).rstrip("/")
-    return None
+    # Without a version, slashes at the start would make a host of the first segment.
+    target = quote(f"/{path.strip('/')}")
+    is_redirected = path.endswith("/") and path not in ("/", f"{root}/")
+    return f"{request.script_name}{target}" if is_redirected else None
 
 
 @exception_view_config(context=httpexceptions.HTTPException)
-def http_exception(error: Any, request: Any) -> Any:
-    """Give a response that was raised the body of an error; redirections stay as they are."""
-    if is_json(error) or error.status_code < 400:
-        return reapply_cors(request, error)
-    return _formatted(request, error)
+def http_exception(context: Any, request: Any) -> Any:
+    """Give a response that was raised an error body; redirections are kept as they are."""
+    if context.status_code == 503:
+        return service_unavailable(context, request)
+    if is_json(context) or context.status_code < 400:
+        return reapply_cors(request, context)
+    return reapply_cors(request, _formatted(context))
 
 
-def _formatted(request: Any, response: Any) -> Any:
-    if response.status_code == 503:
-        return _unavailable(request, response)
+def method_not_allowed(context: Any, request: Any) -> Any:
+    """Return a 405; the ``Allow`` header of the exception is kept."""
+    return http_exception(context, request)
+
+
+def service_unavailable(response: Any, request: Any) -> Any:
+    """Return a 503 with ``Retry-After``; a JSON body is kept."""
+    if not is_json(response):
+        http_error(
+            response,
+            errno=ERRORS.BACKEND,
+            message="Service temporary unavailable due to overloading or maintenance, "
+            "please retry later.",
+        )
+    seconds = request.registry.settings["retry_after_seconds"]
+    response.headers.setdefault("Retry-After", str(seconds))
+    return _with_cors(request, response)
+
+
+def _formatted(response: Any) -> Any:
     errno, message = _DEFAULTS.get(response.status_code, (ERRORS.UNDEFINED, None))
-    http_error(
-        response,
-        errno=errno,
-        message=message or response.detail or response.explanation or None,
-    )
-    return reapply_cors(request, response)
+    message = message or response.detail or response.explanation or None
+    return http_error(response, errno=errno, message=message)
 
 
 def _with_cors(request: Any, response: Any) -> Any:
@@ -124,27 +153,15 @@ def _with_cors(request: Any, response: Any) -> Any:
     return reapply_cors(request, response)
 
 
-def _unavailable(request: Any, response: Any) -> Any:
-    seconds = request.registry.settings["retry_after_seconds"]
-    response.headers.setdefault("Retry-After", str(seconds))
-    http_error(
-        response,
-        errno=ERRORS.BACKEND,
-        message="Service temporary unavailable due to overloading or maintenance, "
-        "please retry later.",
-    )
-    return _with_cors(request, response)
-
-
 @exception_view_config(context=UnicodeDecodeError)
-def not_utf8(error: UnicodeDecodeError, request: Any) -> Any:
-    """Answer 400 when it is the URL that isn't encoded in UTF-8."""
-    if isinstance(error, URLDecodeError):
+def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
+    """Return a 400 when the URL isn't encoded in UTF-8."""
+    if isinstance(context, URLDecodeError):
         location = "path"
     elif not _is_utf8(request.query_string):
         location = "querystring"
     else:
-        return failure(error, request)
+        return error(context, request)
     try:
         raise_invalid(request, location, description="Should be encoded in UTF-8")
     except httpexceptions.HTTPBadRequest as response:
@@ -159,17 +176,17 @@ def _is_utf8(query: str) -> bool:
     return True
 
 
-@exception_view_config(context=BackendError)
-def backend_failure(error: Any, request: Any) -> Any:
-    """Answer 503: the client may try again, unless the service itself does."""
-    _log(error, request)
-    return _unavailable(request, httpexceptions.HTTPServiceUnavailable())
-
-
 @exception_view_config(context=Exception)
-def failure(error: Any, request: Any) -> Any:
-    """Answer 500: a bug, whose traceback goes to the log and not to the client."""
-    _log(error, request)
+def error(context: Any, request: Any) -> Any:
+    """Return a 503 when a backend failed, a 500 for a bug.
+
+    The traceback goes to the log, not to the client.
+    """
+    if isinstance(context, httpexceptions.HTTPException):
+        return http_exception(context, request)
+    _log(context, request)
+    if isinstance(context, BackendError):
+        return service_unavailable(httpexceptions.HTTPServiceUnavailable(), request)
     response = http_error(
         httpexceptions.HTTPInternalServerError(),
         errno=ERRORS.UNDEFINED,

@@ -33,8 +33,14 @@ def get_hello(request: Any) -> dict[str, Any]:
         for key in registry.public_settings
     }
     data["capabilities"] = registry.api_capabilities
-    if settings["eos"]:
-        data["eos"] = settings["eos"]
+    eos = get_eos(request)
+    if eos:
+        data["eos"] = eos
     if request.prefixed_userid is not None:
         data["user"] = request.get_user_info()
     return data
+
+
+def get_eos(request: Any) -> Any:
+    """Return the date of the end of service, None or an empty string without one."""
+    return request.registry.settings["eos"]

@@ -2,9 +2,23 @@ import json
 import logging
 
 import pytest
+import webob
+import webtest
+from pyramid.config import Configurator
+from pyramid.httpexceptions import (
+    HTTPForbidden,
+    HTTPMethodNotAllowed,
+    HTTPNotFound,
+    HTTPPaymentRequired,
+    HTTPServiceUnavailable,
+)
+from pyramid.response import Response
 
-from cliquet.errors import ERRORS
-from cliquet.testing import FormattedErrorMixin
+from cliquet.errors import ERRORS, http_error
+from cliquet.storage.exceptions import BackendError
+from cliquet.testing import DummyRequest, FormattedErrorMixin
+from cliquet.views import errors
+from tests import testapp
 
 ORIGIN = {"Origin": "http://page.example"}
 check = FormattedErrorMixin().assertFormattedError
@@ -106,6 +120,46 @@ def test_unavailability_that_the_application_raises_is_like_a_backend_s(serve):
     assert response.headers["Retry-After"] == "30"
 
 
+def test_unavailability_keeps_its_json_body_and_has_the_time_to_wait():
+    request = DummyRequest()
+    own = HTTPServiceUnavailable(json_body={"own": 1}, content_type="application/json")
+    response = errors.service_unavailable(own, request)
+    assert response.json == {"own": 1}
+    assert response.headers["Retry-After"] == "30"
+    waiting = HTTPServiceUnavailable(headers={"Retry-After": "5"})
+    assert errors.service_unavailable(waiting, request).headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("context", "status", "number"),
+    [
+        (ValueError("bug"), 500, 999),
+        (BackendError(), 503, 201),
+        (HTTPServiceUnavailable(), 503, 201),
+        (HTTPMethodNotAllowed(), 405, 115),
+    ],
+)
+def test_application_may_call_the_error_view_itself(context, status, number):
+    response = errors.error(context, DummyRequest())
+    assert (response.status_code, response.json["errno"]) == (status, number)
+
+
+def test_application_may_call_the_view_of_each_error_itself():
+    assert errors.method_not_allowed(HTTPMethodNotAllowed(), DummyRequest()).json["errno"] == 115
+    assert errors.authorization_required(DummyRequest()).json["errno"] == 121
+    assert errors.page_not_found(DummyRequest(path="/v0/nothing")).json["errno"] == 111
+
+
+def test_view_of_the_application_may_have_the_cors_headers_of_the_toolkit():
+    @errors.cors
+    def view(request, status):
+        return Response(status=status)
+
+    response = view(DummyRequest(headers={"Origin": "http://page.example"}), status=418)
+    assert response.status_code == 418
+    assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
+
+
 def test_any_http_exception_becomes_json(serve):
     response = serve().get("/fail/full", status=507)
     check(response, 507, ERRORS.UNDEFINED, "Insufficient Storage", "not enough space")
@@ -121,10 +175,6 @@ def test_forbidden_tells_anonymous_users_to_authenticate(serve, alice):
 
 
 def test_errors_that_the_application_has_formatted_are_left_as_they_are(serve, alice):
-    from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound, HTTPPaymentRequired
-
-    from cliquet.errors import http_error
-
     raised = {
         "402": http_error(HTTPPaymentRequired(), errno=1000, message="Pay"),
         "403": http_error(HTTPForbidden(), errno=1001, message="No", code=499),
@@ -146,18 +196,19 @@ def test_errors_that_the_application_has_formatted_are_left_as_they_are(serve, a
     assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
 
 
-def test_not_found_that_a_view_raises_is_no_redirection(serve):
-    from pyramid.httpexceptions import HTTPNotFound
-
+@pytest.mark.parametrize("make", [HTTPNotFound, lambda: http_error(HTTPNotFound(), errno=1)])
+def test_not_found_at_a_url_with_trailing_slash_redirects(serve, make):
     def view(request):
-        raise HTTPNotFound()
+        raise make()
 
     def setup(config):
         config.add_route("slash", "/slash/")
         config.add_view(view, route_name="slash")
 
-    response = serve(setup=setup).get("/slash/", status=404)
-    check(response, 404, ERRORS.MISSING_RESOURCE, "Not Found", "could not be found")
+    response = serve(setup=setup).get("/slash/?a=1", status=307)
+    assert response.headers["Location"] == "http://localhost/v0/slash?a=1"
+    settings = {"trailing_slash_redirect_enabled": "false"}
+    assert serve(settings, setup=setup).get("/slash/", status=404).json["error"] == "Not Found"
 
 
 def test_redirection_that_the_application_raises_keeps_its_location(serve):
@@ -198,7 +249,9 @@ def test_wrong_version_and_unknown_pages_differ(serve):
         ("/echo?a=1&b=%C3%A9", "/v0/echo?a=1&b=%C3%A9"),
         ("/v0", "/v0/"),
         ("/v0/echo/?a=1", "/v0/echo?a=1"),
-        ("/v0x", "/v0/v0x"),
+        ("/v0//", "/v0"),
+        ("/v0//echo//", "/v0//echo"),
+        ("/vx/echo", "/v0/vx/echo"),
         ("/%0D%0Ax", "/v0/%0D%0Ax"),
         ("//evil.example/", "/v0//evil.example/"),
     ],
@@ -207,6 +260,40 @@ def test_url_without_version_or_with_a_slash_redirects(serve, url, location):
     response = serve(prefix="").get(url, headers=ORIGIN, status=307)
     assert response.headers["Location"] == "http://localhost" + location
     assert response.headers["Access-Control-Allow-Origin"] == "http://page.example"
+
+
+@pytest.mark.parametrize(
+    ("url", "number"),
+    [
+        ("/v0a/echo", 111),
+        ("/v00/echo", 111),
+        ("/v0.1/echo", 111),
+        ("/v0;a=b", 111),
+        ("/v1/echo", 116),
+        ("/v1a", 116),
+    ],
+)
+def test_url_that_begins_like_a_version_is_not_redirected(serve, url, number):
+    assert serve(prefix="").get(url, status=404).json["errno"] == number
+
+
+@pytest.mark.parametrize("target", ["*", "evil.example/", "@evil.example/", "v0/echo/", ""])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+def test_request_target_without_slash_is_not_part_of_a_location(serve, method, target):
+    request = webob.Request.blank("/", method=method, environ={"PATH_INFO": target})
+    response = request.get_response(serve(prefix="").app)
+    location = response.headers.get("Location")
+    assert location == "http://localhost/v0/" if target == "" else location is None
+    assert response.status_code == 307 if target == "" else response.status_code in (400, 404)
+
+
+def test_trailing_slash_never_makes_a_host_of_a_segment():
+    config = Configurator(settings=dict(testapp.SETTINGS))
+    config.include("cliquet")
+    client = webtest.TestApp(config.make_wsgi_app())
+    for url in ("//evil.example/", "///evil.example//"):
+        response = client.get(url, status=307)
+        assert response.headers["Location"] == "http://localhost/evil.example"
 
 
 @pytest.mark.parametrize("url", ["/v0//", "/v0/echo/"])
