@@ -171,9 +171,12 @@ class RouteFactory:
 
         PUT needs ``write`` on the record if it exists, else ``create`` on the
         collection. The record is locked, for that to be true until the end.
+        None elsewhere than on a resource, unless a subclass sets it.
         """
         method = self._request.method.lower()
-        if not self._is_on_resource or method != "put":
+        if not self._is_on_resource:
+            return None
+        if method != "put":
             return self.method_permissions.get(method)
         resource = self._service.resource(request=self._request, context=self)
         resource.model.locking = True
@@ -186,8 +189,10 @@ class RouteFactory:
         return "write"
 
     @reify
-    def allowed_principals(self) -> list[str]:
+    def allowed_principals(self) -> list[str] | None:
         """The principals that the settings give the permission to; empty: ask the backend."""
+        if not self._is_on_resource:
+            return None
         return self._principals_of_settings(str(self.required_permission))
 
     def _principals_of_settings(self, permission: str) -> list[str]:
@@ -212,9 +217,9 @@ class RouteFactory:
         )
 
     @reify
-    def permission_object_id(self) -> str:
-        """The id of the object that the permission is asked on."""
-        return self.get_permission_object_id(self._request)
+    def permission_object_id(self) -> str | None:
+        """The id of the object that the permission is asked on, None elsewhere."""
+        return self.get_permission_object_id(self._request) if self._is_on_resource else None
 
     def get_prefixed_userid(self) -> str | None:
         """Return the user id that permissions know."""
@@ -242,10 +247,11 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> bool:
-        """Tell whether one of the principals has the permission."""
-        return bool(
+        """Return True if one of the principals has the permission."""
+        object_id = self.permission_object_id
+        return object_id is not None and bool(
             self._request.registry.permission.check_permission(
-                self.permission_object_id, permission, principals, get_bound_permissions
+                object_id, permission, principals, get_bound_permissions
             )
         )
 

@@ -35,9 +35,11 @@ def build(tmp_path, seen):
         )
         return {}
 
-    def build(*resources, settings=None, setup=None, permission=None, **options):
+    def build(
+        *resources, settings=None, setup=None, permission=None, factory=RouteFactory, **options
+    ):
         def set_up(config):
-            service = cliquet.Service(name="look", path="/look", factory=RouteFactory)
+            service = cliquet.Service(name="look", path="/look", factory=factory)
             service.get(permission=permission or NO_PERMISSION_REQUIRED)(look)
             config.add_cornice_service(service)
             if setup is not None:
@@ -342,24 +344,44 @@ class TestRouteFactory:
         context = seen["context"]
         assert context.resource_name is None
         assert context.on_collection is False
-        assert context.required_permission == "read"
-        assert context.allowed_principals == []
-        assert context.permission_object_id == "/look"
+        assert context.required_permission is None
+        assert context.allowed_principals is None
+        assert context.permission_object_id is None
         assert context.get_permission_object_id(context._request, "x") == "/look"
 
-    def test_service_that_is_no_resource_may_require_a_permission(self, build):
-        api = build(permission=DYNAMIC)
+    @pytest.mark.parametrize("permission", [DYNAMIC, "read", "administer", "create"])
+    def test_service_grants_nothing_without_an_object(self, build, permission):
+        api = build(permission=permission, settings={"none_read_principals": "system.Everyone"})
+        alice = api.user("alice")
+        for name in ("read", "None:create", permission):
+            api.permission.add_principal_to_ace("/look", name, alice.id)
+        alice.get("/look", status=403)
+
+    @pytest.mark.parametrize(
+        ("permission", "needed"),
+        [(DYNAMIC, "write"), ("administer", "administer"), ("create", "shelf:create")],
+    )
+    def test_subclass_says_what_a_service_requires(self, build, permission, needed):
+        class Shelf(RouteFactory):
+            def __init__(self, request):
+                super().__init__(request)
+                self.resource_name = "shelf"
+                self.required_permission = "write"
+                self.permission_object_id = "/shelf"
+
+        settings = {"shelf_write_principals": "system.Authenticated"}
+        api = build(permission=permission, factory=Shelf, settings=settings)
         alice = api.user("alice")
         alice.get("/look", status=403)
-        api.permission.add_principal_to_ace("/look", "read", alice.id)
+        api.permission.add_principal_to_ace("/shelf", needed, alice.id)
         alice.get("/look", status=200)
 
-    def test_permission_may_have_any_name(self, build):
-        api = build(permission="administer")
-        alice = api.user("alice")
-        alice.get("/look", status=403)
-        api.permission.add_principal_to_ace("/look", "administer", alice.id)
-        alice.get("/look", status=200)
+    def test_subclass_may_say_who_is_allowed(self, build):
+        class Shelf(RouteFactory):
+            allowed_principals = ("system.Authenticated",)
+
+        api = build(permission=DYNAMIC, factory=Shelf)
+        api.user("alice").get("/look", status=200)
 
     def test_request_without_route_has_a_context(self, build):
         request = Request.blank("/v1/unknown")
@@ -376,7 +398,7 @@ class TestRouteFactory:
         context.required_permission = "create"
         context.permission_object_id = "/x"
         context.get_permission_object_id = lambda request, record_id: "/y"
-        assert context.allowed_principals == ["system.Authenticated"]
+        assert context.allowed_principals is None
         assert context.check_permission("read", ["a"]) is False
         request.registry.permission.add_principal_to_ace("/x", "read", "a")
         assert context.check_permission("read", ["a"]) is True
