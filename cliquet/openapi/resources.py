@@ -12,7 +12,7 @@ from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.openapi import querystring
 from cliquet.openapi.components import JSON, TIMESTAMP, Components
 from cliquet.openapi.operations import Endpoint, Operation, answer
-from cliquet.openapi.schemas import Schema, accepted, answered, pattern_of
+from cliquet.openapi.schemas import Schema, accepted, answered, is_required, pattern_of
 from cliquet.resource.schema import PermissionsSchema
 
 _ETAG = ("ETag", "Last-Modified")
@@ -254,7 +254,8 @@ class Resource:
 
     def _body(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body of a method, with what the resource accepts beside its schema."""
-        payload = body["content"][JSON]["schema"]
+        schema = body["content"][JSON]["schema"]
+        payload = {**schema, "properties": {**schema["properties"]}}
         data = payload["properties"].get("data")
         if data is None:
             return body
@@ -262,8 +263,10 @@ class Resource:
             data, name = self._changes(), f"{self.name}-changes"
         else:
             data, name = self._with_identity(data), f"{self.name}-new"
-        properties = {**payload["properties"], "data": self._components.add("schemas", name, data)}
-        return {**body, "content": {JSON: {"schema": {**payload, "properties": properties}}}}
+        payload["properties"]["data"] = self._components.add("schemas", name, data)
+        if method != "PATCH" and not any(map(is_required, self._mapping.children)):
+            payload.pop("required", None)
+        return {"required": "required" in payload, "content": {JSON: {"schema": payload}}}
 
     def _with_identity(self, data: Schema) -> Schema:
         notes = dict.fromkeys(_option(self._mapping, "unique_fields"), "Unique.")

@@ -265,8 +265,9 @@ class UserResource(Asked):
 
     def _find_posted(self, new: Record) -> Record | None:
         """Return the record that exists with the id that is posted, if one is."""
+        self._raise_400_if_invalid_timestamp(new)
         id_field = self.model.id_field
-        posted = self._with_given_time(new)
+        posted = self._posted_data()
         if id_field not in posted:
             return None
         new[id_field] = posted[id_field]
@@ -278,17 +279,13 @@ class UserResource(Asked):
         self._raise_403_if_hidden(existing)
         return existing
 
-    def _with_given_time(self, new: Record) -> Record:
-        """Put the time of the body, which few schemas know, in ``new``; return its data.
-
-        It is there for replication (protocol, "Timestamps").
-        """
-        posted: Record = self.request.json_body.get("data") or {}
-        self._raise_400_if_invalid_timestamp(posted)
-        modified_field = self.model.modified_field
-        if modified_field in posted:
-            new.setdefault(modified_field, posted[modified_field])
-        return posted
+    def _posted_data(self) -> Record:
+        """Return the ``data`` of the body before validation, empty if there are none."""
+        try:
+            posted = self.request.json_body["data"]
+        except (ValueError, LookupError, TypeError):
+            return {}
+        return posted if isinstance(posted, dict) else {}
 
     def _find_current(self) -> Record | None:
         """Return the record that a PUT replaces, None if it creates one."""
@@ -304,7 +301,7 @@ class UserResource(Asked):
     def _with_same_id(self, new: Record) -> Record:
         """Return ``new`` with the id of the URL; the body may not tell another one."""
         id_field = self.model.id_field
-        self._with_given_time(new)
+        self._raise_400_if_invalid_timestamp(new)
         if new.setdefault(id_field, self.record_id) != self.record_id:
             raise_invalid(
                 self.request,

@@ -50,6 +50,44 @@ class ResourceSchema(colander.MappingSchema):
         return colander.Mapping(unknown=unknown)
 
 
+class PayloadSchema(colander.SchemaNode):
+    """The body of a request to a resource: ``data``, and ``permissions`` if records have them.
+
+    A null is the same as a missing value.
+
+    :param fills_data: whether missing ``data`` stands for an empty record, if that is valid.
+    """
+
+    def __init__(self, *args: Any, fills_data: bool = False, **kwargs: Any) -> None:
+        self.fills_data = fills_data
+        super().__init__(*args, **kwargs)
+
+    def schema_type(self, **kw: Any) -> colander.Mapping:
+        return colander.Mapping(unknown="raise")
+
+    def deserialize(self, cstruct: Any = colander.null) -> Any:
+        """Return the validated body.
+
+        :raises colander.Invalid: when it is not valid.
+        """
+        if isinstance(cstruct, dict):
+            cstruct = {
+                name: value
+                for name, value in cstruct.items()
+                if value is not None or name not in self
+            }
+            if self.fills_data and "data" not in cstruct and self._accepts_no_data():
+                cstruct["data"] = {}
+        return super().deserialize(cstruct)
+
+    def _accepts_no_data(self) -> bool:
+        try:
+            self["data"].deserialize({})
+        except colander.Invalid:
+            return False
+        return True
+
+
 class PermissionsSchema(colander.SchemaNode):
     """Lists of principals by permission.
 

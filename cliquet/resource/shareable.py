@@ -10,7 +10,7 @@ from pyramid.authorization import Everyone
 from pyramid.interfaces import IAuthorizationPolicy
 
 from cliquet.authorization import RouteFactory
-from cliquet.errors import ERRORS, http_error
+from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
@@ -62,6 +62,16 @@ class ShareableResource(UserResource):
         if permissions is not None:
             body["permissions"] = permissions
         return body
+
+    def patch(self) -> Any:
+        """Modify some fields or permissions of a record; refuse a request without a body."""
+        if not self.request.validated and not self.request.body:
+            raise_invalid(
+                self.request,
+                name="data",
+                description="Provide at least one of data or permissions",
+            )
+        return super().patch()
 
     def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
         filters = super()._extract_filters(queryparams)

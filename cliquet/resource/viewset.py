@@ -8,7 +8,7 @@ import colander
 from pyramid.settings import asbool
 
 from cliquet import authorization
-from cliquet.resource.schema import PermissionsSchema
+from cliquet.resource.schema import PayloadSchema, PermissionsSchema
 from cliquet.utils import warn_deprecated
 from cliquet.utils.http import EXPOSED_HEADERS
 
@@ -88,20 +88,20 @@ class ViewSet:
 
         PATCH's data are validated by the resource, once they are merged with the record.
         """
-        return self._payload(self._data_schema(resource_cls, method))
+        is_validated = self._is_validated(method)
+        return PayloadSchema(self._data_schema(resource_cls, method), fills_data=is_validated)
+
+    def _is_validated(self, method: str) -> bool:
+        return method.upper() in map(str.upper, self.validate_schema_for)
 
     def _data_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
-        if method.upper() in map(str.upper, self.validate_schema_for):
+        if self._is_validated(method):
             node = resource_cls.mapping.clone()
         else:
             node = colander.SchemaNode(colander.Mapping(unknown="preserve"))
         node.name = "data"
         node.missing = colander.required
         return node
-
-    @staticmethod
-    def _payload(*nodes: colander.SchemaNode) -> colander.SchemaNode:
-        return colander.SchemaNode(colander.Mapping(unknown="raise"), *nodes)
 
     def get_view(self, endpoint_type: str, method: str) -> str:
         """Return the name of the resource's method for an HTTP method."""
@@ -150,16 +150,15 @@ class ShareableViewSet(ViewSet):
     }
 
     def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
-        """Return the schema of a body: ``data`` and ``permissions``; PATCH needs one of them."""
+        """Return the schema of a body: ``data`` and ``permissions``."""
         data = self._data_schema(resource_cls, method)
         permissions = PermissionsSchema(
             name="permissions", missing=colander.drop, permissions=resource_cls.permissions
         )
-        payload = self._payload(data, permissions)
         if method.upper() == "PATCH":
             data.missing = colander.drop
-            payload.validator = _data_or_permissions
-        return payload
+            return PayloadSchema(data, permissions)
+        return PayloadSchema(data, permissions, fills_data=self._is_validated(method))
 
 
 class ProtectedViewSet(ShareableViewSet):
@@ -168,10 +167,3 @@ class ProtectedViewSet(ShareableViewSet):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warn_deprecated("ProtectedViewSet", "ShareableViewSet")
         super().__init__(*args, **kwargs)
-
-
-def _data_or_permissions(node: colander.SchemaNode, payload: dict[str, Any]) -> None:
-    if not payload:
-        invalid = colander.Invalid(node)
-        invalid.add(colander.Invalid(node["data"], "Provide at least one of data or permissions"))
-        raise invalid

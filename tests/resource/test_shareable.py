@@ -281,14 +281,39 @@ def test_patch_of_permissions_alone_keeps_the_data_and_is_a_change(alice, page, 
     assert data["last_modified"] > page["last_modified"]
 
 
-def test_patch_needs_data_or_permissions(alice, url):
-    response = alice.send("PATCH", url, {}, status=400)
+@pytest.mark.parametrize("body", [{}, {"data": None}, {"permissions": None}])
+def test_patch_with_an_empty_object_keeps_data_and_permissions(alice, page, url, body):
+    after = alice.send("PATCH", url, body, status=200).json
+    assert after["data"] == {**page, "last_modified": after["data"]["last_modified"]}
+    assert after["permissions"] == {"write": [alice.id]}
+
+
+def test_patch_without_a_body_is_refused(alice, url):
+    response = alice.raw("PATCH", url, b"", status=400)
     assert "Provide at least one of data or permissions" in response.json["message"]
+
+
+def test_permissions_alone_create_an_empty_record(alice, bob):
+    body = {"permissions": {"read": [bob.id]}}
+    created = alice.send("POST", "/pages", body, status=201).json
+    put = alice.send("PUT", f"/pages/{NEW}", body, status=201).json
+    for answer in (created, put):
+        assert set(answer["data"]) == {"id", "last_modified"}
+        assert answer["permissions"] == {"read": [bob.id], "write": [alice.id]}
+
+
+def test_null_permissions_are_the_same_as_none(alice, bob):
+    body = {"data": {"n": 1}, "permissions": {"read": [bob.id]}}
+    alice.send("PUT", f"/pages/{NEW}", body, status=201)
+    for method, path in [("POST", "/pages"), ("PUT", f"/pages/{NEW}"), ("PATCH", f"/pages/{NEW}")]:
+        answer = alice.send(method, path, {"data": {"n": 2}, "permissions": None}).json
+        assert answer["data"]["n"] == 2
+        assert answer["permissions"].get("read") == (None if method == "POST" else [bob.id])
 
 
 @pytest.mark.parametrize(
     "permissions",
-    [{"reed": []}, {"create": []}, {"read": "a"}, {"read": [1]}, {"read": None}, [], "read", None],
+    [{"reed": []}, {"create": []}, {"read": "a"}, {"read": [1]}, {"read": None}, [], "read"],
 )
 def test_permissions_of_another_form_are_refused(alice, page, url, permissions):
     for method, path in [("POST", "/pages"), ("PUT", url), ("PATCH", url)]:

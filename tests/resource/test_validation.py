@@ -9,7 +9,16 @@ import colander
 import pytest
 
 from cliquet.storage.generators import Generator
-from tests.resource.apps import ENGINES, SERVED, AnyFields, Book, Note, Page, UserResource
+from tests.resource.apps import (
+    ENGINES,
+    SERVED,
+    AnyFields,
+    Book,
+    Note,
+    Page,
+    ResourceSchema,
+    UserResource,
+)
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -31,9 +40,30 @@ class Sound(UserResource):
     mapping = SoundSchema()
 
 
+class DraftSchema(ResourceSchema):
+    title = colander.SchemaNode(colander.String(), missing="Untitled")
+
+
+class Draft(UserResource):
+    mapping = DraftSchema()
+
+
+class LimitSchema(ResourceSchema):
+    least = colander.SchemaNode(colander.Integer(), missing=1)
+    most = colander.SchemaNode(colander.Integer(), missing=0)
+
+    def validator(self, node, record):
+        if record["most"] < record["least"]:
+            raise colander.Invalid(node, "Should not be less than least")
+
+
+class Limit(UserResource):
+    mapping = LimitSchema()
+
+
 @pytest.fixture
 def api(build_once):
-    return build_once(Book, Note, Page, Sound)
+    return build_once(Book, Note, Page, Sound, Draft, Limit)
 
 
 @pytest.fixture
@@ -97,20 +127,59 @@ def test_patch_that_makes_the_record_invalid_is_refused(alice):
     assert alice.get(path).json["data"] == sound
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"title": "A"},
-        {"data": None},
-        {"data": []},
-        {"data": "x"},
-        {"data": 1},
-        {"permissions": {}},
-    ],
-)
+@pytest.mark.parametrize("body", [{}, {"title": "A"}, {"data": None}, {"permissions": {}}])
+def test_body_without_data_is_refused_if_the_schema_requires_a_field(alice, body):
+    record = alice.create("/books", {"title": "A"})
+    url = f"/books/{record['id']}"
+    for method, path in [("POST", "/books"), ("PUT", url), ("PATCH", url)]:
+        assert details(alice.send(method, path, body, status=400))
+    assert alice.list("/books") == [record]
+
+
+BODIES_WITHOUT_DATA = [b"", b"{}", b'{"data": null}', b'{"data": {}}']
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
+@pytest.mark.parametrize("path", ["/drafts", "/notes", "/pages"])
+@pytest.mark.parametrize("body", BODIES_WITHOUT_DATA)
+def test_data_is_optional_where_the_schema_accepts_an_empty_record(alice, path, body):
+    default = {"title": "Untitled"} if path == "/drafts" else {}
+    created = alice.raw("POST", path, body, status=201, **JSON).json["data"]
+    url = f"{path}/{uuid.uuid4()}"
+    put = alice.raw("PUT", url, body, status=201, **JSON).json["data"]
+    for record in (created, put):
+        assert record == {**default, "id": record["id"], "last_modified": record["last_modified"]}
+    replaced = alice.raw("PUT", url, body, status=200, **JSON).json["data"]
+    assert replaced == {**put, "last_modified": replaced["last_modified"]}
+
+
+def test_records_without_data_share_no_default(alice):
+    first = alice.send("POST", "/drafts", {}, status=201).json["data"]
+    second = alice.send("POST", "/drafts", {}, status=201).json["data"]
+    assert first["id"] != second["id"]
+
+
+def test_data_is_required_if_only_a_validator_of_the_schema_refuses_an_empty_record(alice):
+    response = alice.send("POST", "/limits", {}, status=400)
+    assert details(response) == [("body", "data", "data is missing")]
+    alice.create("/limits", {"most": 1})
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'{"data": "x"}', b"{"])
+def test_body_without_type_is_ignored(alice, body):
+    alice.raw("POST", "/notes", body, status=201, **{"Content-Type": ""})
+
+
+@pytest.mark.parametrize("body", [{}, {"data": None}, {"permissions": {}}])
+def test_patch_of_a_record_without_permissions_requires_data(alice, body):
+    note = alice.create("/notes")
+    assert details(alice.send("PATCH", f"/notes/{note['id']}", body, status=400))
+
+
+@pytest.mark.parametrize("data", [[], "x", 1])
 @pytest.mark.parametrize("path", ["/books", "/notes"])
-def test_body_without_data_is_refused(alice, path, body):
+def test_data_of_another_type_are_refused(alice, path, data):
+    body = {"data": data}
     record = alice.create(path, {"title": "A"})
     for method, url in [("POST", path), ("PUT", f"{path}/{record['id']}")]:
         assert details(alice.send(method, url, body, status=400))
@@ -136,7 +205,6 @@ def test_permissions_are_for_shareable_resources_alone(alice):
 # Bodies.
 
 NOT_JSON = [
-    b"",
     b"{",
     b"null",
     b"[]",
