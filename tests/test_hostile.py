@@ -566,10 +566,8 @@ def test_headers(client, name):
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
-@pytest.mark.parametrize(
-    "value", ['"0"', "1", '"-1"', '"1', "", "a", '"1", "2"', 'W/"1"', f'"{LATEST + 1}"']
-)
-def test_preconditions_that_are_none(client, header, value):
+@pytest.mark.parametrize("value", ["1", '"1', "a", '""', '"1" "2"', '*, "1"', 'w/"1"'])
+def test_malformed_preconditions_return_400(client, header, value):
     record = client.create("/spores", {})
     for path in ("/spores", f"/spores/{record['id']}"):
         for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):

@@ -11,8 +11,8 @@ from cliquet.resource.querystring import PREFIXES
 from cliquet.settings import integer_or_none
 from cliquet.utils import COMPARISON
 
-_ETAG: Schema = {"type": "string", "pattern": '^"[0-9]+"$'}
-_ETAG_OR_ANY: Schema = {"type": "string", "pattern": r'^("[0-9]+"|\*)$'}
+_TAG = '(W/)?"[0-9]{1,20}"'
+_TAGS: Schema = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
 _QUOTED_TIMESTAMP: Schema = {"type": "string", "pattern": '^("[0-9]+"|[0-9]+)$'}
 
 _MEANINGS = {
@@ -29,20 +29,21 @@ _LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "description": "Fail with 412 if there was a change after this timestamp, an `ETag`.",
-    "schema": _ETAG,
+    "description": "Fail with 412 if there was a change after these timestamps, each an `ETag`; "
+    "`*`: if the record doesn't exist.",
+    "schema": _TAGS,
 }
 IF_CHANGED = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "Answer 304 unless there was a change after this timestamp, an `ETag`.",
-    "schema": _ETAG_OR_ANY,
+    "description": "Answer 304 unless there was a change after these timestamps, each an `ETag`.",
+    "schema": _TAGS,
 }
 IF_NEW = {
     "name": "If-None-Match",
     "in": "header",
     "description": "`*`: fail with 412 if a record with this id exists.",
-    "schema": _ETAG_OR_ANY,
+    "schema": _TAGS,
 }
 RESPONSE_BEHAVIOR = {
     "name": "Response-Behavior",

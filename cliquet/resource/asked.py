@@ -6,7 +6,7 @@ The rules themselves are plain functions, in the modules beside this one.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -35,6 +35,7 @@ class Asked:
     record_id: str | None
     #: What is left of the record of the URL, once it was looked for.
     _tombstone: Record | None = None
+    _parsed_conditions: preconditions.Conditions | None = None
 
     @property
     def timestamp(self) -> int:
@@ -162,58 +163,79 @@ class Asked:
 
     # Preconditions.
 
-    def _condition(self, header: str, explanation: str = "") -> int | str | None:
-        """Return the timestamp of a conditional header, ``*``, or None without it."""
-        headers = self.request.headers
-        if header not in headers:  # three times as fast as headers.get()
-            return None
-        value = headers[header]
-        if value == "*" and header == "If-None-Match":
-            return value
-        timestamp = preconditions.parse_etag(value)
-        if timestamp is None or not self._is_timestamp(timestamp):
+    @property
+    def _conditions(self) -> preconditions.Conditions:
+        """The conditional headers of the request, parsed once."""
+        if self._parsed_conditions is None:
+            headers = self.request.headers
+            if "If-Match" in headers or "If-None-Match" in headers:
+                self._parsed_conditions = preconditions.Conditions(
+                    self._tags("If-Match", ". The value should be integer between double quotes."),
+                    self._tags("If-None-Match"),
+                )
+            else:
+                self._parsed_conditions = preconditions.ALWAYS
+        return self._parsed_conditions
+
+    def _tags(self, header: str, explanation: str = "") -> Collection[preconditions.Tag] | None:
+        """Return the entity tags of a header; respond with 400 if they can't be read."""
+        try:
+            return preconditions.parse_tags(self.request.headers.get(header, ""))
+        except ValueError:
             raise_invalid(
                 self.request,
                 "headers",
                 description=f"Invalid value for {header}{explanation}",
             )
-        return timestamp
+
+    def _state(self, record: Record | None) -> preconditions.State:
+        """Return the state of a record or tombstone, or of the collection for None."""
+        kind = preconditions.Kind
+        if record is None:
+            return preconditions.State(kind.COLLECTION, self.timestamp)
+        is_tombstone = record is self._tombstone
+        return preconditions.State(
+            kind.TOMBSTONE if is_tombstone else kind.RECORD, record[self.model.modified_field]
+        )
 
     def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
-        """Answer 304 when ``If-None-Match`` has the timestamp of the record or collection."""
-        seen = self._condition("If-None-Match")
-        if not isinstance(seen, int):
+        """Respond with 304 if the client has seen this state of the record or collection."""
+        if self._conditions is preconditions.ALWAYS:
             return
-        current = self.timestamp if record is None else record[self.model.modified_field]
-        if current <= seen:
+        state = self._state(record)
+        if preconditions.check(self._conditions, self.request.method, state) == 304:
             response = httpexceptions.HTTPNotModified()
-            self._add_timestamp_header(response, timestamp=current)
+            self._add_timestamp_header(response, timestamp=state.timestamp)
+            self._add_cache_header(response)
             raise response
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
-        """Answer 412 when the record, or the collection, isn't what the headers expect."""
-        expected = self._condition(
-            "If-Match", ". The value should be integer between double quotes."
-        )
-        never = self._condition("If-None-Match") == "*" and self.request.method in ("PUT", "POST")
-        exists = record is not None and record is not self._tombstone
-        if expected is None and not (never and exists):
+        """Respond with 412 if the record or collection isn't in the state the client expects."""
+        if self._conditions is preconditions.ALWAYS:
             return
-        current = self.timestamp if record is None else record[self.model.modified_field]
-        if not (never and exists) and isinstance(expected, int) and current <= expected:
-            return
-        response = http_error(
+        state = self._state(record)
+        if preconditions.check(self._conditions, self.request.method, state) == 412:
+            response = self._precondition_failed(record)
+            self._add_timestamp_header(response, timestamp=state.timestamp)
+            raise response
+
+    def _raise_412_if_required(self) -> None:
+        """Respond with 412 if the client expects a record where there isn't even a tombstone."""
+        nothing = preconditions.State(preconditions.Kind.NOTHING)
+        if preconditions.check(self._conditions, self.request.method, nothing) == 412:
+            raise self._precondition_failed(None)
+
+    def _precondition_failed(self, existing: Record | None) -> Any:
+        return http_error(
             httpexceptions.HTTPPreconditionFailed(),
             errno=ERRORS.MODIFIED_MEANWHILE,
             message="Resource was modified meanwhile",
-            details={} if record is None else {"existing": self._shown(record)},
+            details={} if existing is None else {"existing": self._shown(existing)},
         )
-        self._add_timestamp_header(response, timestamp=current)
-        raise response
 
     def _find_tombstone(self) -> Record | None:
         """Return the tombstone of the record of the URL, when ``If-Match`` needs it."""
-        if "If-Match" not in self.request.headers:
+        if self._conditions.if_match is None:
             return None
         same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
         records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
@@ -286,7 +308,7 @@ class Asked:
         """Tell how long the client may keep the answer; only anonymous ones may be kept."""
         name = f"{self.request.current_resource_name}_cache_expires_seconds"
         seconds = integer_or_none(self.request.registry.settings.get(name))
-        if seconds is None or self.request.prefixed_userid is not None:
+        if not seconds or self.request.prefixed_userid is not None:
             set_header(response, "Cache-Control", "no-cache")
             return
         set_header(response, "Cache-Control", f"max-age={seconds}")

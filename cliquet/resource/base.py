@@ -209,7 +209,11 @@ class UserResource(Asked):
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
         existing = self._find_current()
-        self._raise_412_if_modified(existing or self._find_tombstone())
+        current = existing or self._find_tombstone()
+        if current is None:
+            self._raise_412_if_required()
+        else:
+            self._raise_412_if_modified(current)
         new = self._with_same_id(self.request.validated["data"])
         record = self._update(self._storable(self.process_record(new, old=existing)))
         self._add_timestamp_header(

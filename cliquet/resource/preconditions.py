@@ -1,26 +1,123 @@
-"""Conditional requests (RFC 9110, section 13), as the protocol limits them."""
+"""Conditional requests (RFC 9110, section 13) on timestamps.
+
+The entity tag of a record or collection is its timestamp between quotes. Conditions compare
+timestamps instead of testing equality: a client that gives a later one has seen everything.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from collections.abc import Collection
+from enum import Enum
+from typing import Any, NamedTuple
 
 #: The last millisecond of the year 9999.
 MAX_TIMESTAMP = 253402300799999
 
-_ETAG = re.compile(r'"([0-9]{1,20})"')
+_TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]+)"'
+_TAGS = re.compile(rf"{_TAG}(?:[ \t]*(?:,[ \t]*)+{_TAG})*")
+_TIMESTAMP = re.compile(r"-?[0-9]{1,4000}")
+
+
+class Tag(NamedTuple):
+    """An entity tag.
+
+    ``timestamp`` is None if the tag is foreign: another server or a proxy made it.
+    """
+
+    timestamp: int | None
+    is_weak: bool = False
+
+
+class Conditions(NamedTuple):
+    """The tags of ``If-Match`` and ``If-None-Match``: :data:`ANY`, or None without the header."""
+
+    if_match: Collection[Tag] | None = None
+    if_none_match: Collection[Tag] | None = None
+
+
+#: The tags of a header that is ``*``.
+ANY: Collection[Tag] = frozenset()
+ALWAYS = Conditions()
+
+
+class Kind(Enum):
+    """The targets of conditions."""
+
+    RECORD = "record"
+    TOMBSTONE = "tombstone"
+    NOTHING = "nothing"
+    COLLECTION = "collection"
+
+
+class State(NamedTuple):
+    """The current state of the target; it has no timestamp where nothing exists."""
+
+    kind: Kind
+    timestamp: int | None = None
+
+
+def parse_tags(header: str) -> Collection[Tag] | None:
+    """Return the entity tags of a header, None if it is empty.
+
+    :raises ValueError: unless it is ``*`` or a list of entity tags (RFC 9110, 13.1), none empty.
+    """
+    header = header.strip(" \t,")
+    if not header:
+        return None
+    if header == "*":
+        return ANY
+    if not _TAGS.fullmatch(header):
+        raise ValueError("not a list of entity tags")
+    return [
+        Tag(int(opaque) if _TIMESTAMP.fullmatch(opaque) else None, bool(weak))
+        for weak, opaque in re.findall(_TAG, header)
+    ]
+
+
+def check(conditions: Conditions, method: str, state: State) -> int | None:
+    """Return the status to respond with, 304 or 412, or None if the conditions hold.
+
+    ``If-Match`` is evaluated first (RFC 9110, 13.2.2). Tags in ``If-None-Match`` only matter
+    to ``GET`` and ``HEAD``, and ``*`` to ``PUT`` and ``POST``.
+    """
+    if conditions.if_match is not None and not _matches(conditions.if_match, state):
+        return 412
+    seen = conditions.if_none_match
+    if seen is None:
+        return None
+    if seen is ANY:
+        creates = method in ("PUT", "POST")
+        return 412 if creates and state.kind is Kind.RECORD else None
+    if method in ("GET", "HEAD") and _is_reached(state, seen):
+        return 304
+    return None
+
+
+def _matches(tags: Collection[Tag], state: State) -> bool:
+    """Return whether ``If-Match`` holds: by strong comparison."""
+    if tags is ANY:
+        return state.kind in (Kind.RECORD, Kind.COLLECTION)
+    strong = [tag for tag in tags if not tag.is_weak and tag.timestamp is not None]
+    if state.kind is Kind.NOTHING:
+        return bool(strong)  # there is no timestamp that could be later
+    return _is_reached(state, strong)
+
+
+def _is_reached(state: State, tags: Collection[Tag]) -> bool:
+    """Return whether a timestamp of ``tags`` is at least that of the state."""
+    current = state.timestamp
+    return any(
+        current <= tag.timestamp
+        for tag in tags
+        if tag.timestamp is not None and current is not None
+    )
 
 
 def is_timestamp(value: Any) -> bool:
-    """Tell whether a value is a timestamp that a client may give (protocol, "Limits")."""
+    """Return whether a client may store a value as timestamp (protocol, "Limits")."""
     return type(value) is int and 1 <= value <= MAX_TIMESTAMP
-
-
-def parse_etag(header: str) -> int | None:
-    """Return the timestamp of ``"T"``, with its quotes; None for anything else."""
-    match = _ETAG.fullmatch(header)
-    return int(match.group(1)) if match else None
 
 
 def etag(timestamp: int) -> str:

@@ -34,9 +34,12 @@ class Generator:
 
 
 class UUID4(Generator):
-    """Random UUIDs, of 36 lower-case characters (RFC 9562, version 4)."""
+    """Random UUIDs (RFC 9562, version 4); clients can choose those of any version.
 
-    regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+    Ids have 36 lower-case characters.
+    """
+
+    regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
     def __call__(self) -> str:
         # As str(uuid.uuid4()), in a third of the time.

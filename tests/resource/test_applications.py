@@ -525,9 +525,29 @@ class TestCache:
         assert response.headers["Cache-Control"] == "no-cache"
         assert "Expires" not in response.headers
 
-    def test_no_time_at_all_may_be_told(self, build, common):
-        api = build(common, settings={"common_cache_expires_seconds": "0"})
-        assert api.get("/commons").headers["Cache-Control"] == "max-age=0"
+    @pytest.mark.parametrize("seconds", ["0", 0, ""])
+    def test_zero_seconds_mean_no_cache(self, build, common, seconds):
+        api = build(common, settings={"common_cache_expires_seconds": seconds})
+        record = api.create("/commons")
+        for path in ("/commons", f"/commons/{record['id']}"):
+            response = api.get(path)
+            assert response.headers["Cache-Control"] == "no-cache"
+            assert "Expires" not in response.headers
+
+    @pytest.mark.parametrize("user", ["anonymous", "alice"])
+    @pytest.mark.parametrize("settings", [{}, PUBLIC])
+    @pytest.mark.parametrize("path", ["/commons", "/commons/{id}"])
+    def test_a_304_has_the_caching_headers_of_the_200(self, build, common, path, settings, user):
+        api = build(common, settings=settings)
+        record = api.create("/commons")
+        client = api if user == "anonymous" else api.user(user)
+        for method in ("GET", "HEAD"):
+            whole = client.send(method, path.format(**record))
+            same = {"If-None-Match": whole.headers["ETag"]}
+            not_modified = client.send(method, path.format(**record), None, same, status=304)
+            for name in ("Cache-Control", "ETag", "Last-Modified", "Vary"):
+                assert not_modified.headers[name] == whole.headers[name]
+            assert ("Expires" in not_modified.headers) == ("Expires" in whole.headers)
 
     def test_without_the_setting_answers_may_not_be_kept(self, build, common):
         assert build(common).get("/commons").headers["Cache-Control"] == "no-cache"

@@ -323,7 +323,6 @@ def test_client_that_accepts_no_json_gets_a_406(alice):
 BAD_IDS = [
     "abc",
     "E0E4F2D4-1F5E-4A1A-9B6A-0C1A6D3B7F10",
-    "e0e4f2d4-1f5e-1a1a-9b6a-0c1a6d3b7f10",
     "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10%0A",
     "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10%00",
     "%00",
@@ -342,6 +341,22 @@ def test_id_that_the_generator_does_not_make_is_a_400(alice, bad):
         assert details(response) == [("path", None, "Invalid record id")]
         assert response.json["message"] == "path: Invalid record id"
     assert alice.list("/notes") == []
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        *(f"e0e4f2d4-1f5e-{version}a1a-9b6a-0c1a6d3b7f10" for version in "12345678"),
+        "e0e4f2d4-1f5e-4a1a-0b6a-0c1a6d3b7f10",
+    ],
+)
+def test_ids_are_uuids_of_any_version(alice, good):
+    alice.put(f"/notes/{good}", {"n": 1}, status=201)
+    assert alice.get(f"/notes/{good}").json["data"]["id"] == good
+    alice.delete(f"/notes/{good}", status=200)
+    alice.post("/notes", {"id": good}, status=201)
 
 
 @pytest.mark.parametrize("bad", ["abc", "", 1, None, True, [], {}, 1.5, f"{ID}\n"])
