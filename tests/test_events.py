@@ -351,12 +351,13 @@ def service(name, view):
     return lambda config: config.add_cornice_service(made)
 
 
-def test_events_of_a_batch_that_fails_are_forgotten(build, heard):
+@pytest.mark.parametrize("error, status", [(ValueError("bug"), 500), (BackendError(), 503)])
+def test_events_of_a_batch_that_fails_are_forgotten(build, heard, error, status):
     def view(request):
-        raise HTTPInsufficientStorage()
+        raise error
 
     alice = build(setup=service("fail", view)).user("alice")
-    alice.batch(note(1), {"method": "POST", "path": "/fail"}, status=507)
+    alice.batch(note(1), {"method": "POST", "path": "/fail"}, status=status)
     assert heard == []
     assert alice.storage.get_all("note", alice.id) == ([], 0)
 

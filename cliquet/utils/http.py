@@ -112,8 +112,9 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
 
     :param dict_obj: ``path`` (with or without the version prefix), and
         optionally ``method`` (GET), ``headers`` (added to those of
-        ``original``) and ``body``: a JSON value, or bytes or text that
-        are sent as they are, with the type that ``original`` has.
+        ``original``) and ``body``: a JSON value, which is sent as
+        ``application/json`` whatever the headers; or bytes or a string,
+        sent unchanged with the type of the headers or of ``original``.
     """
     path, _, query = with_version_prefix(original.registry, dict_obj["path"]).partition("?")
     payload, content_type = _payload(dict_obj.get("body"))
@@ -138,7 +139,8 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
         # As WebOb does: other letters have the capitals of these too.
-        if name.upper() not in _BODY_HEADERS:
+        is_type_of_json = content_type is not None and name.upper() == "CONTENT-TYPE"
+        if name.upper() not in _BODY_HEADERS and not is_type_of_json:
             request.headers[name] = value
     return adopt(original, request)
 
@@ -190,8 +192,9 @@ def follow_subrequest(request: Any, subrequest: Any, **kwargs: Any) -> tuple[Any
 
     :param kwargs: for ``request.invoke_subrequest``.
     :returns: the answer, and the request that it answers.
-    :raises pyramid.httpexceptions.HTTPException: an error of the client, as
-        this service formats it. What fails otherwise is raised as it is.
+    :raises pyramid.httpexceptions.HTTPException: an HTTP error that a view raises or returns,
+        with the body that this service gives it.
+    :raises Exception: an unexpected failure, unchanged.
     """
     for _ in range(MAX_REDIRECTIONS):
         response = _invoke(request, subrequest, **kwargs)
@@ -209,7 +212,7 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
         return request.invoke_subrequest(subrequest, **kwargs)
     except Exception as error:
         response = subrequest.invoke_exception_view(request=subrequest)
-        if response.status_code >= 500:
+        if response.status_code >= 500 and not isinstance(error, HTTPException):
             raise error
         return response
 

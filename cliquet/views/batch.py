@@ -1,4 +1,4 @@
-"""Several requests in one: ``POST /batch`` (protocol, "Batch")."""
+"""Batch endpoint: several requests in one ``POST /batch`` (protocol, "Batch")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyramid import httpexceptions
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
-from cliquet.errors import add_error, has_errors, raise_invalid
+from cliquet.errors import add_error, has_errors, http_error, raise_invalid
 from cliquet.service import Service, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, build_response, merge_dicts, strip_uri_prefix
@@ -23,9 +23,16 @@ _SAFE_METHODS = ("GET", "HEAD", "TRACE")
 MAX_PATH_LENGTH = 8192
 
 
-def _string_values(node: colander.SchemaNode, value: Mapping[str, Any]) -> None:
-    if not all(isinstance(item, str) for item in value.values()):
-        raise colander.Invalid(node, f"{value} contains non string value")
+valid_http_method = colander.OneOf(METHODS)
+
+
+def string_values(node: colander.SchemaNode, cstruct: Mapping[str, Any]) -> None:
+    """Validate that the values of a mapping are strings.
+
+    :raises colander.Invalid: if one of them is not.
+    """
+    if not all(isinstance(item, str) for item in cstruct.values()):
+        raise colander.Invalid(node, f"{cstruct} contains non string value")
 
 
 def _short(node: colander.SchemaNode, value: str) -> None:
@@ -33,31 +40,40 @@ def _short(node: colander.SchemaNode, value: str) -> None:
         raise colander.Invalid(node, f"Longer than {MAX_PATH_LENGTH} bytes")
 
 
+_valid_path = colander.All(colander.Regex("^/"), _short)
+
+
 class BatchRequestSchema(colander.MappingSchema):
     """One of the requests."""
 
     method = colander.SchemaNode(
-        colander.String(), validator=colander.OneOf(METHODS), missing=colander.drop
+        colander.String(), validator=valid_http_method, missing=colander.drop
     )
-    path = colander.SchemaNode(
-        colander.String(), validator=colander.All(colander.Regex("^/"), _short)
-    )
+    path = colander.SchemaNode(colander.String(), validator=_valid_path)
     headers = colander.SchemaNode(
-        colander.Mapping(unknown="preserve"), validator=_string_values, missing=colander.drop
+        colander.Mapping(unknown="preserve"), validator=string_values, missing=colander.drop
     )
     body = colander.SchemaNode(colander.Mapping(unknown="preserve"), missing=colander.drop)
 
 
-class BatchPayloadSchema(colander.MappingSchema):
-    """The body of a batch: ``defaults`` are merged under every request."""
+class _DefaultsSchema(BatchRequestSchema):
+    """The values of every request that lacks them."""
 
-    defaults = colander.SchemaNode(colander.Mapping(unknown="preserve"), missing=colander.drop)
+    path = colander.SchemaNode(colander.String(), validator=_valid_path, missing=colander.drop)
+
+
+class BatchPayloadSchema(colander.MappingSchema):
+    """The body of a batch: ``defaults`` are merged into every request."""
+
+    defaults = _DefaultsSchema(missing=colander.drop)
     requests = colander.SchemaNode(colander.Sequence(), BatchRequestSchema())
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         defaults = cstruct.get("defaults")
         requests = cstruct.get("requests")
-        if isinstance(defaults, dict) and isinstance(requests, list):
+        if defaults is None:
+            cstruct = {key: value for key, value in cstruct.items() if key != "defaults"}
+        elif isinstance(defaults, dict) and isinstance(requests, list):
             merged = [_merged(request, defaults) for request in requests]
             cstruct = {**cstruct, "requests": merged}
         return super().deserialize(cstruct)
@@ -96,34 +112,25 @@ def post_batch(request: Any) -> Any:
             name="requests",
             description=f"Recursive call on {batch.path} endpoint is forbidden.",
         )
-    logs.bind_summary(batch_size=len(requests))
     responses = []
-    for item in requests:
-        response, subrequest = _answer(request, build_request(request, item))
-        logs.log_subrequest(subrequest, response)
-        if response.status_code >= 500:
-            return _failed(request, response)
-        responses.append(build_response(response, subrequest))
+    try:
+        for item in requests:
+            response, subrequest = _send(request, build_request(request, item))
+            logs.log_subrequest(subrequest, response)
+            responses.append(build_response(response, subrequest))
+    finally:
+        logs.bind_summary(batch_size=len(requests))
     return {"responses": responses}
-
-
-def _failed(request: Any, response: Any) -> Any:
-    """Return the failure of a sub-request, which is that of the batch: nothing is written."""
-    events.forget_notifications(request, 0)
-    txn = transactions.current()
-    if txn is not None:
-        txn.doom()
-    return response
 
 
 def _is_batch(path: str) -> bool:
     return strip_uri_prefix(unquote(path.partition("?")[0])).rstrip("/") == batch.path
 
 
-def _answer(request: Any, subrequest: Any) -> tuple[Any, Any]:
-    """Return the answer to a sub-request; what is refused leaves nothing behind.
+def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
+    """Return the response to a sub-request, and the request; an error leaves no changes behind.
 
-    :raises Exception: what fails: it fails the batch.
+    :raises Exception: an unexpected failure, which fails the whole batch.
     """
     txn = None if subrequest.method in _SAFE_METHODS else transactions.current()
     savepoint = None if txn is None else txn.savepoint(optimistic=True)
@@ -131,11 +138,17 @@ def _answer(request: Any, subrequest: Any) -> tuple[Any, Any]:
     try:
         response, subrequest = request.follow_subrequest(subrequest, use_tweens=False)
     except httpexceptions.HTTPException as error:
-        if error.status_code >= 500:
-            raise
         response = error
     if response.status_code >= 400:
         events.forget_notifications(request, notifications)
         if savepoint is not None:
             savepoint.rollback()
-    return response, subrequest
+    return _with_body(response), subrequest
+
+
+def _with_body(response: Any) -> Any:
+    """Return a response; an HTTP exception without a body gets that of an error."""
+    is_exception = isinstance(response, httpexceptions.HTTPException)
+    if not is_exception or response.empty_body or response.body:
+        return response
+    return http_error(response, message=response.detail)

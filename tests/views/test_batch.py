@@ -25,8 +25,31 @@ def write_note(request, **record):
     return request.registry.storage.create("note", request.prefixed_userid, record)
 
 
+def redirects():
+    """Services that redirect."""
+    redirect = cliquet.Service(name="redirect", path="/redirect")
+
+    @redirect.get(permission=NO_PERMISSION_REQUIRED)
+    @redirect.post(permission=NO_PERMISSION_REQUIRED)
+    def redirect_view(request):
+        if "returned" in request.GET:
+            return httpexceptions.HTTPTemporaryRedirect(request.GET["to"])
+        raise httpexceptions.HTTPTemporaryRedirect(request.GET["to"])
+
+    loop = cliquet.Service(name="loop", path="/loop")
+
+    @loop.get(permission=NO_PERMISSION_REQUIRED)
+    def get_loop(request):
+        redirection = httpexceptions.HTTPTemporaryRedirect(request.path_qs)
+        if "returned" in request.GET:
+            return redirection
+        raise redirection
+
+    return redirect, loop
+
+
 def services():
-    """Services that write, then answer in all ways, and that redirect."""
+    """Services that write, then respond in several ways."""
     fail = cliquet.Service(name="fail", path="/fail/{how}/{status}")
 
     @fail.post(permission=NO_PERMISSION_REQUIRED)
@@ -61,22 +84,13 @@ def services():
             "host": request.host,
         }
 
-    redirect = cliquet.Service(name="redirect", path="/redirect")
-
-    @redirect.get(permission=NO_PERMISSION_REQUIRED)
-    @redirect.post(permission=NO_PERMISSION_REQUIRED)
-    def redirect_view(request):
-        if "returned" in request.GET:
-            return httpexceptions.HTTPTemporaryRedirect(request.GET["to"])
-        raise httpexceptions.HTTPTemporaryRedirect(request.GET["to"])
-
     text = cliquet.Service(name="text", path="/text")
 
     @text.get(permission=NO_PERMISSION_REQUIRED)
     def get_text(request):
         return Response(b"caf\xe9", content_type="text/plain", charset="latin-1")
 
-    return fail, bug, echo, redirect, text
+    return fail, bug, echo, text
 
 
 @pytest.fixture
@@ -92,7 +106,7 @@ def events():
 @pytest.fixture
 def build(engine, tmp_path, events):
     def setup(config):
-        for service in services():
+        for service in (*services(), *redirects()):
             config.add_cornice_service(service)
         config.add_subscriber(events.append, ResourceChanged)
 
@@ -182,6 +196,32 @@ def test_defaults_are_merged_deeply_under_every_request(alice):
     assert (headers["X-A"], headers["X-B"]) == ("own", "default")
 
 
+@pytest.mark.parametrize("requests", [[], [{"path": "/"}]])
+def test_defaults_may_be_null(alice, requests):
+    assert len(alice.batch(*requests, defaults=None)) == len(requests)
+
+
+@pytest.mark.parametrize(
+    "defaults, description",
+    [
+        ({"method": "FOO"}, '"FOO" is not one of GET, HEAD'),
+        ({"path": "echo"}, "String does not match expected pattern"),
+        ({"path": "/" + "a" * MAX_PATH_LENGTH}, "Longer than 8192 bytes"),
+        ({"headers": {"X": 1}}, "{'X': 1} contains non string value"),
+        ({"headers": "x"}, '"x" is not a mapping type'),
+        ({"body": 3}, '"3" is not a mapping type'),
+    ],
+)
+@pytest.mark.parametrize("others", [{"requests": []}, {"requests": [{"path": "/"}]}, {}])
+def test_wrong_defaults_are_refused_whatever_the_requests(alice, defaults, description, others):
+    (key,) = defaults
+    response = alice.send("POST", "/batch", {"defaults": defaults, **others}, status=400)
+    found = details(response)
+    assert found[f"defaults.{key}"].startswith(description)
+    assert ("requests" in found) is (not others)
+    assert f"defaults.{key} in body: " in response.json["message"]
+
+
 def test_headers_default_to_those_of_the_batch(alice):
     (response,) = alice.batch(
         {"path": "/echo/"}, headers={"X-Seen": "yes", "Accept-Language": "fr"}
@@ -217,9 +257,17 @@ def test_headers_that_frame_the_body_are_not_taken(alice, name, value):
     assert responses[1]["status"] == 201
 
 
-def test_type_of_the_body_may_be_another(alice):
-    (response,) = alice.batch(put(1, headers={"Content-Type": "text/plain"}))
-    assert response["status"] == 415
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+@pytest.mark.parametrize("value", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
+def test_body_is_sent_as_json_whatever_the_content_type(alice, name, value):
+    responses = alice.batch(
+        put(1, headers={name: value}),
+        {"method": "POST", "path": "/echo/", "body": {"a": 1}, "headers": {name: value}},
+        {"method": "POST", "path": "/echo/", "headers": {name: value}},
+    )
+    assert responses[0]["status"] == 201
+    types = [item["body"]["headers"].get("Content-Type", "") for item in responses[1:]]
+    assert types == ["application/json", value]
 
 
 def test_body_of_the_batch_is_not_that_of_its_requests(alice):
@@ -509,19 +557,31 @@ def test_refusals_are_formatted_as_everywhere(alice):
     assert (response["status"], response["body"]["errno"]) == (405, 115)
 
 
-FAILURES = ["/fail/raised/503", "/fail/returned/503", "/fail/response/500", "/fail/raised/500"]
-
-
 @every_engine
-@pytest.mark.parametrize("path", FAILURES)
-def test_failure_fails_the_whole_batch(alice, events, path):
-    status = int(path.rsplit("/", 1)[1])
-    response = alice.batch(put(1), {"method": "POST", "path": path}, put(2), status=status)
-    assert response.status_code == status
-    assert "responses" not in response.json
-    assert written(alice) == []
+@pytest.mark.parametrize("how", ["raised", "returned", "response"])
+@pytest.mark.parametrize("status", [500, 501, 503, 507])
+def test_server_error_of_a_view_is_one_response_among_others(alice, events, how, status):
+    path = f"/fail/{how}/{status}"
+    responses = alice.batch(put(1), {"method": "POST", "path": path}, put(2), status=200)
+    assert [item["status"] for item in responses] == [201, status, 201]
+    assert responses[1]["body"] == {"own": True} or responses[1]["body"]["code"] == status
+    if (how, status) == ("raised", 503):
+        assert responses[1]["body"]["errno"] == 201
+        assert responses[1]["headers"]["Retry-After"] == "30"
+    assert written(alice) == ["1", "2"]
     assert alice.permission.object_permissions("/fail") == {}
-    assert events == []
+    (event,) = events
+    assert [change["new"]["n"] for change in event.impacted_records] == [1, 2]
+
+
+@pytest.mark.parametrize("returned", ["", "&returned=1"])
+@pytest.mark.parametrize("path", ["/redirect?to=http://elsewhere.example/", "/loop?a=1"])
+def test_redirect_that_is_not_followed_is_json(alice, path, returned):
+    (response,) = alice.batch({"path": path + returned})
+    assert response["status"] == 307
+    assert response["headers"]["Location"]
+    assert response["headers"]["Content-Type"].startswith("application/json")
+    assert response["body"] == {"code": 307, "errno": 999, "error": "Temporary Redirect"}
 
 
 @every_engine
@@ -538,7 +598,7 @@ def test_bug_fails_the_whole_batch(alice, events, caplog, path, status):
 
 
 @every_engine
-@pytest.mark.parametrize("path", ["/fail/raised/503", "/fail/response/500", "/bug"])
+@pytest.mark.parametrize("path", ["/bug", "/bug?backend=1"])
 def test_failure_without_transactions_fails_the_batch_too(build, path):
     alice = build(transaction_per_request="false").user("alice")
     response = alice.batch(put(1), {"method": "POST", "path": path}, put(2), status="5*")
@@ -547,7 +607,7 @@ def test_failure_without_transactions_fails_the_batch_too(build, path):
     assert "2" not in written(alice)
 
 
-@pytest.mark.parametrize("path", ["/fail/raised/503", "/fail/response/500", "/bug"])
+@pytest.mark.parametrize("path", ["/bug", "/bug?backend=1"])
 def test_failure_without_a_transaction_manager_fails_the_batch_too(build, path):
     sequence = [
         step
