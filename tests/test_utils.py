@@ -10,39 +10,74 @@ from pyramid.httpexceptions import HTTPNotFound
 
 from cliquet import utils
 from cliquet.utils import json, without_password
+from cliquet.utils.text import query_value
+
+SAME_IN_SETTINGS_AND_QUERY_STRINGS = [
+    ("true", True),
+    ("Yes", True),
+    ("ON", True),
+    ("false", False),
+    ("no", False),
+    ("off", False),
+    ("12", 12),
+    ("-3", -3),
+    ("1.5", 1.5),
+    ("1e3", 1000.0),
+    ("01", "01"),
+    ("9" * 4000, int("9" * 4000)),
+    ("9" * 5000, "9" * 5000),
+    ('"12"', "12"),
+    ('"a"b"', '"a"b"'),
+    ('"', '"'),
+    ("null", "null"),
+    ("", ""),
+    ("text", "text"),
+    ("http://a.b/c", "http://a.b/c"),
+]
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("true", True),
-        ("Yes", True),
-        ("ON", True),
-        ("false", False),
-        ("no", False),
-        ("off", False),
-        ("12", 12),
-        ("-3", -3),
-        ("1.5", 1.5),
-        ("1e3", 1000.0),
-        ("01", "01"),
-        ("1e999", "1e999"),
-        ("9" * 4000, int("9" * 4000)),
-        ("9" * 5000, "9" * 5000),
-        ('"12"', "12"),
-        ('"a"b"', '"a"b"'),
-        ('"', '"'),
-        ("null", "null"),
-        ("[1]", "[1]"),
-        ("", ""),
-        ("text", "text"),
+        *SAME_IN_SETTINGS_AND_QUERY_STRINGS,
+        ("None", None),
+        ("['a', 1]", ["a", 1]),
+        ("{'a': (1,)}", {"a": (1,)}),
+        ("'12'", "12"),
+        ("1e999", float("inf")),
+        ("{[]}", "{[]}"),
+        ("[1", "[1"),
+        ("[" * 100_000, "[" * 100_000),
+        ("\0", "\0"),
+        ("__import__('os')", "__import__('os')"),
         (None, None),
         (4, 4),
     ],
 )
-def test_native_value_reads_booleans_numbers_and_quoted_texts(text, value):
+def test_native_value_evaluates_booleans_and_literals(text, value):
     assert utils.native_value(text) == value
     assert type(utils.native_value(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *SAME_IN_SETTINGS_AND_QUERY_STRINGS,
+        *((text, text) for text in ("None", "[1]", "{'a': 1}", "'12'", "1e999", "1_0", "...")),
+    ],
+)
+def test_query_value_is_a_boolean_a_json_number_or_a_string(text, value):
+    assert query_value(text) == value
+    assert type(query_value(text)) is type(value)
+
+
+def test_read_env_converts_the_variable_or_else_the_value(monkeypatch):
+    monkeypatch.setenv("A_B_C", "5")
+    monkeypatch.setenv("EMPTY", "")
+    assert utils.read_env("a.b-c", "1") == 5
+    assert utils.read_env("empty", "x") == ""
+    assert utils.read_env("zork", "on") is True
+    assert utils.read_env("zork", None) is None
 
 
 def test_merge_adds_deeply_what_is_missing_and_keeps_the_rest():

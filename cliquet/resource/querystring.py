@@ -11,7 +11,8 @@ from typing import Any
 
 from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Filter, Sort
-from cliquet.utils import COMPARISON, json, native_value
+from cliquet.utils import COMPARISON, json
+from cliquet.utils.text import query_value
 
 #: More of them in one request are refused: databases limit the size of statements.
 MAX_FILTERS = 100
@@ -60,7 +61,7 @@ def extract_filters(
     for name, value in params:
         name = name.strip()
         if name in _TIME_LIMITS:
-            found = Filter(modified_field, native_value(value.strip('"')), _TIME_LIMITS[name])
+            found = Filter(modified_field, query_value(value.strip('"')), _TIME_LIMITS[name])
         elif not name.startswith("_"):
             found = _filter(name, value, is_known_field, modified_field)
         else:
@@ -79,8 +80,8 @@ def _filter(
     if field == modified_field:
         text = text.replace('"', "")
     if operator in _LISTS:
-        return Filter(field, [native_value(item) for item in text.split(",")], operator)
-    return Filter(field, native_value(text), operator)
+        return Filter(field, [query_value(item) for item in text.split(",")], operator)
+    return Filter(field, query_value(text), operator)
 
 
 def _check_value(
@@ -118,7 +119,7 @@ def extract_timestamp(
     :param is_timestamp: tells whether a value is one that it may have.
     :raises Invalid: when it is none.
     """
-    value = None if text is None else native_value(text.strip('"'))
+    value = None if text is None else query_value(text.strip('"'))
     if value is not None and not is_timestamp(value):
         raise Invalid(f"Invalid value for {text}", name)
     return value

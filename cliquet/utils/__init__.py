@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hmac
 import importlib
-import math
 import os
 import re
 import time
@@ -41,7 +41,6 @@ class COMPARISON(Enum):
     EXCLUDE = "exclude"
 
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _TRUE = frozenset(("true", "yes", "on"))
 _FALSE = frozenset(("false", "no", "off"))
 
@@ -83,11 +82,10 @@ def random_bytes_hex(bytes_length: int) -> str:
 
 
 def native_value(value: Any) -> Any:
-    """Return the boolean, number or text that the text ``value`` stands for.
+    """Return the Python value that the string ``value`` stands for.
 
-    The protocol reads querystrings so ("Querystring"), and settings from the
-    environment are read alike: ``true/yes/on`` and ``false/no/off``, JSON
-    numbers, quoted strings, else the text itself.
+    ``true/yes/on`` and ``false/no/off`` in any case are booleans. Python literals (numbers,
+    quoted strings, lists, ``None``...) are evaluated. Any other string is returned as it is.
     """
     if not isinstance(value, str):
         return value
@@ -96,22 +94,10 @@ def native_value(value: Any) -> Any:
         return True
     if lowered in _FALSE:
         return False
-    if _NUMBER.fullmatch(value):
-        return _number(value)
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _number(text: str) -> int | float | str:
     try:
-        number: int | float = int(text) if text.lstrip("-").isdigit() else float(text)
-    except ValueError:  # more digits than Python agrees to convert
-        return text
-    return number if isinstance(number, int) or math.isfinite(number) else text
+        return ast.literal_eval(value)
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
+        return value
 
 
 def env_name(key: str) -> str:
@@ -120,13 +106,12 @@ def env_name(key: str) -> str:
 
 
 def read_env(key: str, value: Any) -> Any:
-    """Return the environment variable for the setting ``key``, or ``value``.
+    """Return the environment variable for the setting ``key``, or else ``value``.
 
-    Dots and dashes of ``key`` become underscores. What the environment holds
-    is read like a querystring value.
+    Dots and dashes of ``key`` become underscores. Strings are converted by
+    :func:`native_value`, wherever they come from.
     """
-    name = env_name(key)
-    return native_value(os.environ[name]) if name in os.environ else value
+    return native_value(os.environ.get(env_name(key), value))
 
 
 def encode64(content: str, encoding: str = "utf-8") -> str:

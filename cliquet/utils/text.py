@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 from pyramid.settings import aslist
 
+from cliquet.utils import json
+
 #: Longest id of a record, of what records are isolated by, or of a principal, in bytes of UTF-8:
 #: a database has to have them in an index, with one another (PostgreSQL: 2704 bytes).
 MAX_ID_LENGTH = 1024
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
+}
 
 
 def is_long_id(text: str) -> bool:
@@ -43,3 +52,29 @@ def without_password(url: str) -> str:
     for pattern, replacement in _PASSWORDS:
         url = pattern.sub(replacement, url)
     return url
+
+
+def query_value(text: str) -> Any:
+    """Return the boolean, number or string that a value in a query string stands for.
+
+    Booleans are ``true/yes/on`` and ``false/no/off``. Numbers and quoted strings are JSON.
+    """
+    lowered = text.lower()
+    if lowered in _BOOLEANS:
+        return _BOOLEANS[lowered]
+    if _NUMBER.fullmatch(text):
+        return _number(text)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _number(text: str) -> int | float | str:
+    try:
+        number: int | float = int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:  # Python limits the number of digits that it converts.
+        return text
+    return number if isinstance(number, int) or math.isfinite(number) else text
