@@ -10,8 +10,7 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.kinds import Kind
-from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, Names, family
+from cliquet.settings import DEFAULT_SETTINGS, Names, family, kind_of
 from cliquet.utils import env_name, without_password
 
 #: Which extra of the distribution brings an optional package.
@@ -87,12 +86,13 @@ def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
 
 
 def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSettings]]:
-    """Return the bare keys whose values are none of their kind, and the errors that tell so.
+    """Return the bare keys whose values are not of their type, and the errors.
 
     Empty values and the defaults are right.
     """
-    for key, kind in _kinds(settings):
-        value = settings.get(key)
+    names = Names(settings.get("project_name") or "")
+    for key in dict.fromkeys([*DEFAULT_SETTINGS, *map(names.bare, settings)]):
+        kind, value = kind_of(key), settings.get(key)
         if value in (None, "", DEFAULT_SETTINGS.get(key)):
             continue
         try:
@@ -101,15 +101,6 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
             yield key, invalid(settings, key, f"{kind.expected}: {_reason(error)}")
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
             yield key, invalid(settings, key, kind.expected)
-
-
-def _kinds(settings: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
-    table = {setting.key: setting.kind for setting in SETTINGS}
-    yield from table.items()
-    for key in settings:
-        kind = family(key)
-        if kind is not None and key not in table:
-            yield key, kind
 
 
 def _reason(error: Exception) -> str:

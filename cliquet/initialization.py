@@ -53,7 +53,7 @@ from cliquet.settings import (
     Names,
     assign,
     declared_settings,
-    defined_forms,
+    find,
     load_default_settings,
 )
 from cliquet.transactions import runs_again
@@ -80,7 +80,7 @@ def initialize(
         no version is told.
     """
     settings = config.get_settings()
-    _settle_name(settings, project_name)
+    _set_project_name(settings, project_name)
     if not settings["project_name"]:
         warnings.warn("No value specified for `project_name`", stacklevel=2)
     problems = complete_settings(config, default_settings or {})
@@ -98,14 +98,13 @@ def initialize(
     config.route_prefix = prefix
 
 
-def _settle_name(settings: Any, default: str) -> None:
-    """Settle the name of the project, which the forms of the other keys depend on."""
-    forms = list(Names("").forms("project_name"))
-    defined = defined_forms(settings, [form for form in forms if settings.get(form)])
-    value = settings[defined[0]] if defined else default
-    for form in forms:
-        value = utils.read_env(form, value)
-    assign(settings, "project_name", value)
+def _set_project_name(settings: Any, default: str) -> None:
+    """Set the name of the project, on which the forms of the other keys depend."""
+    names = Names("")
+    given = {form: settings[form] for form in names.forms("project_name") if settings.get(form)}
+    name = find(given, names, "project_name", default)
+    settings.pop(f"{PREFIX}.project_name", None)
+    settings["project_name"] = name
 
 
 def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Problems:

@@ -11,31 +11,65 @@ from typing import Any, NamedTuple
 
 from pyramid.path import DottedNameResolver
 
-from cliquet.utils import json, setting_list
+from cliquet.utils import json, native_value, setting_list
 
 
 class Kind(NamedTuple):
-    """A type of settings: what is expected, and a function that refuses the rest."""
+    """A type of settings.
+
+    :param expected: a description of valid values, for error messages.
+    :param parse: the function that returns the value, or raises an exception if it is invalid.
+    :param read: the function that converts the value as it was written, and accepts any.
+    :param empty_is_default: whether an empty value means the default one.
+    """
 
     expected: str
     parse: Callable[[Any], Any]
+    read: Callable[[Any], Any] = native_value
+    empty_is_default: bool = False
 
 
 def _text(value: Any) -> Any:
-    return value
+    return str(value) if isinstance(value, (int, float)) else value
 
 
-def _natural(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, (bool, float)) or number < 0:
-        raise ValueError
-    return number
+def _name(value: Any) -> Any:
+    return None if value == "None" else value
 
 
-def _positive(value: Any) -> int:
-    if (number := _natural(value)) == 0:
-        raise ValueError
-    return number
+def _words(value: Any) -> Any:
+    native = native_value(value)
+    return native if native is None or isinstance(native, (list, tuple)) else value
+
+
+def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool = True) -> Kind:
+    """Return a type whose values are numbers, once they are valid."""
+
+    def read(value: Any) -> Any:
+        if native_value(value) in (None, ""):
+            return None
+        try:
+            return parse(value)
+        except (TypeError, ValueError):
+            return value
+
+    return Kind(expected, parse, read, empty_is_default)
+
+
+def _integer(minimum: int) -> Callable[[Any], int]:
+    """Return the function that accepts integers not below ``minimum``."""
+
+    def parse(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, (bool, float)) or number < minimum:
+            raise ValueError(value)
+        return number
+
+    return parse
+
+
+def _limit(value: Any) -> int | None:
+    return _integer(0)(value) or None
 
 
 _BOOLEANS = {
@@ -97,17 +131,22 @@ def _scheme(value: Any) -> str:
     return str(value)
 
 
-TEXT = Kind("a text", _text)
-NAME = Kind("the dotted name of what can be imported", _resolve)
-NAMES = Kind("a list of dotted names of what can be imported", _names)
-MODULE = Kind("a module with load_from_config", _module)
-NATURAL = Kind("an integer, 0 or more", _natural)
-POSITIVE = Kind("an integer, 1 or more", _positive)
-INTEGER = Kind("an integer", int)
+TEXT = Kind("a string", _text, _text)
+VERSION = Kind("a version such as 1.0", _version, _text)
+NAME = Kind("the dotted name of an importable object", _resolve, _name, empty_is_default=True)
+NAMES = Kind("a list of dotted names of importable objects", _names, _words)
+MODULE = Kind("a module with load_from_config", _module, _name)
+NATURAL = _numeric("an integer, 0 or more", _integer(0))
+POSITIVE = _numeric("an integer, 1 or more", _integer(1))
+#: The value -1 means that there is no limit.
+FROM_MINUS_ONE = _numeric("an integer, -1 or more", _integer(-1))
+#: Empty and 0 mean that there is no limit.
+LIMIT = _numeric("an integer, 0 or more", _limit, empty_is_default=False)
+DURATION = _numeric("a number of seconds above 0", _duration)
 BOOLEAN = Kind("true or false", _boolean)
-DATE = Kind("a date (ISO 8601)", parse_date)
-WORDS = Kind("a list of words", setting_list)
-SCHEME = Kind("http or https", _scheme)
-VERSION = Kind("a version, as 1.0", _version)
-DURATION = Kind("a number of seconds, above 0", _duration)
-JSON_FILE = Kind("a file that holds a JSON object", _json_object)
+DATE = Kind("a date (ISO 8601)", parse_date, _name)
+WORDS = Kind("a list of words", setting_list, _words)
+SCHEME = Kind("http or https", _scheme, _name)
+JSON_FILE = Kind("a file that contains a JSON object", _json_object, _name)
+#: What the table doesn't list: settings of applications and plugins.
+ANY = Kind("any value", native_value)

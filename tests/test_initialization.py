@@ -87,7 +87,7 @@ def test_settings_added_before_count_and_defaults_of_the_application_win_over_ou
     defaults = {"x.paginate_by": 5, "cliquet.backoff": 7, "who": "system.Everyone"}
     cliquet.initialize(config, version="1.0", default_settings=defaults)
     settings = config.get_settings()
-    assert (settings["paginate_by"], settings["backoff"]) == (5, "3")
+    assert (settings["paginate_by"], settings["backoff"]) == (5, 3)
     assert settings["who"] == "system.Everyone"
 
 

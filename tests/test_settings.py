@@ -1,17 +1,44 @@
 import datetime
+import os
+from types import SimpleNamespace
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyramid.config import Configurator
 
 import cliquet
-from cliquet.kinds import parse_date
-from cliquet.settings import SETTINGS, integer_or_none, load_default_settings
+from cliquet.kinds import (
+    ANY,
+    BOOLEAN,
+    DATE,
+    JSON_FILE,
+    MODULE,
+    NAME,
+    NAMES,
+    SCHEME,
+    TEXT,
+    VERSION,
+    WORDS,
+    parse_date,
+)
+from cliquet.settings import (
+    DEFAULT_SETTINGS,
+    SETTINGS,
+    integer_or_none,
+    kind_of,
+    load_default_settings,
+)
+from cliquet.utils import env_name, native_value
 
 
-def loaded(settings, defaults=None, project="myapp"):
-    config = Configurator(settings={"project_name": project, **settings})
-    load_default_settings(config, defaults or {})
-    return config.get_settings()
+def loaded(settings, defaults=None, *again, project="myapp"):
+    settings = {"project_name": project, **settings}
+    config = SimpleNamespace(registry=SimpleNamespace(), get_settings=lambda: settings)
+    for default_settings in (defaults or {}, *again):
+        load_default_settings(config, default_settings)
+    return settings
 
 
 def test_default_applies_when_no_form_of_the_key_is_set():
@@ -20,7 +47,7 @@ def test_default_applies_when_no_form_of_the_key_is_set():
 
 @pytest.mark.parametrize("form", ["paginate_by", "cliquet.paginate_by", "myapp.paginate_by"])
 def test_any_form_of_a_key_sets_the_bare_one(form):
-    assert loaded({form: "7"}, {"cliquet.paginate_by": 5})["paginate_by"] == "7"
+    assert loaded({form: "7"}, {"cliquet.paginate_by": 5})["paginate_by"] == 7
 
 
 def test_default_may_be_prefixed_with_the_project():
@@ -46,13 +73,13 @@ def test_empty_version_of_the_file_is_no_conflict_with_that_of_the_application(s
 
 def test_name_of_the_project_may_have_dots_and_dashes(monkeypatch):
     settings = {"my.own-app.backoff": "1"}
-    assert loaded(dict(settings), project="my.own-app")["backoff"] == "1"
+    assert loaded(dict(settings), project="my.own-app")["backoff"] == 1
     monkeypatch.setenv("MY_OWN_APP_BACKOFF", "2")
     assert loaded(dict(settings), project="my.own-app")["backoff"] == 2
 
 
 def test_forms_with_the_same_value_are_no_conflict():
-    assert loaded({"backoff": "1", "cliquet.backoff": 1})["backoff"] == "1"
+    assert loaded({"backoff": "1", "cliquet.backoff": 1})["backoff"] == 1
 
 
 def test_environment_wins_and_the_toolkits_prefix_wins_over_the_others(monkeypatch):
@@ -61,8 +88,8 @@ def test_environment_wins_and_the_toolkits_prefix_wins_over_the_others(monkeypat
     assert loaded(dict(settings))["backoff"] == 2
     monkeypatch.setenv("MYAPP_BACKOFF", "3")
     assert loaded(dict(settings))["backoff"] == 3
-    monkeypatch.setenv("CLIQUET_BACKOFF", "yes")
-    assert loaded(dict(settings))["backoff"] is True
+    monkeypatch.setenv("CLIQUET_BACKOFF", "4")
+    assert loaded(dict(settings))["backoff"] == 4
 
 
 def test_dots_and_dashes_become_underscores_in_the_environment(monkeypatch):
@@ -81,8 +108,8 @@ def test_loading_twice_is_no_conflict_with_the_environment(monkeypatch):
 
 
 def test_project_named_as_the_toolkit_or_not_at_all_has_two_forms():
-    assert loaded({"cliquet.backoff": "1"}, project="cliquet")["backoff"] == "1"
-    assert loaded({"cliquet.backoff": "1"}, project="")["backoff"] == "1"
+    assert loaded({"cliquet.backoff": "1"}, project="cliquet")["backoff"] == 1
+    assert loaded({"cliquet.backoff": "1"}, project="")["backoff"] == 1
 
 
 def test_every_setting_has_a_meaning_and_a_key_of_its_own():
@@ -98,3 +125,143 @@ def test_date_without_zone_is_utc():
 
 def test_empty_integer_is_none():
     assert [integer_or_none(value) for value in ("", None, "3", 0)] == [None, None, 3, 0]
+
+
+# Values mean the same wherever they come from.
+
+WRITTEN = [
+    "1.10",
+    "off",
+    "123",
+    "None",
+    "['a', 'b']",
+    "'quoted'",
+    "",
+    "7",
+    "-1",
+    "0",
+    "a text",
+    "true",
+]
+OWN_KEYS = ["flag", "own.count", "own-list"]
+FAMILY_KEYS = [
+    "collection_mushroom_post_enabled",
+    "mushroom_cache_expires_seconds",
+    "mushroom_read_principals",
+    "multiauth.policy.basicauth.realm",
+    "event_listeners.mine.count",
+]
+#: The name of the project comes first: the forms of the other keys depend on it.
+KEYS = [setting.key for setting in SETTINGS] + OWN_KEYS + FAMILY_KEYS
+NEVER_CONVERTED = (TEXT, VERSION)
+CONVERTED_IF_NONE = (NAME, MODULE, DATE, SCHEME, JSON_FILE)
+CONVERTED_IF_LISTS = (NAMES, WORDS)
+
+
+def values_from_all_sources(key, text):
+    """Return the value that ``text`` is in the file, in the defaults and in the environment."""
+    defaults = {**DEFAULT_SETTINGS, "event_listeners": "mine", **dict.fromkeys(OWN_KEYS, "x")}
+    for form in (key, f"myapp.{key}", f"cliquet.{key}"):
+        yield loaded({form: text}, defaults)[key]
+        yield loaded({}, {**defaults, form: text})[key]
+        with mock.patch.dict(os.environ, {env_name(form): text}):
+            yield loaded({}, defaults)[key]
+            yield loaded({f"cliquet.{key}": "other"}, defaults)[key]
+
+
+def assert_same_from_all_sources(key, text):
+    first, *others = values_from_all_sources(key, text)
+    assert [(type(other), other) for other in others] == [(type(first), first)] * len(others)
+    return first
+
+
+@pytest.mark.parametrize("key", KEYS[1:])
+@pytest.mark.parametrize("text", WRITTEN)
+def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(key, text):
+    value = assert_same_from_all_sources(key, text)
+    kind = kind_of(key)
+    if kind in NEVER_CONVERTED:
+        assert value == text
+    elif kind in CONVERTED_IF_NONE and text not in ("", "None"):
+        assert value == text
+    elif kind in CONVERTED_IF_LISTS and text[:1] not in ("[", "N"):
+        assert value == text
+    elif kind in (ANY, BOOLEAN):
+        assert value == native_value(text)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(KEYS[1:]))
+def test_any_text_means_the_same_from_all_sources(text, key):
+    assert_same_from_all_sources(key, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("own.count", "3", 3),
+        ("flag", "off", False),
+        ("own-list", "['a', 'b']", ["a", "b"]),
+        ("flag", "None", None),
+        ("own-list", "'1.10'", "1.10"),
+        ("batch_max_requests", "0", None),
+        ("batch_max_requests", "", None),
+        ("paginate_by", "0", None),
+        ("paginate_by", "07", 7),
+        ("storage_max_fetch_size", "", 10000),
+        ("storage_pool_size", "", 25),
+        ("cors_max_age_seconds", "0", None),
+        ("heartbeat_timeout_seconds", "1.5", 1.5),
+        ("cors_origins", "['http://a', 'http://b']", ["http://a", "http://b"]),
+        ("project_version", "1.10", "1.10"),
+        ("userid_hmac_secret", "off", "off"),
+        ("cache_prefix", "1", "1"),
+        ("storage_url", "123", "123"),
+        ("storage_backend", "None", None),
+        ("id_generator", "", "cliquet.storage.generators.UUID4"),
+        ("event_listeners.mine.url", "1", "1"),
+        ("multiauth.policy.basicauth.client_secret", "0", "0"),
+        ("multiauth.policy.basicauth.debug", "true", True),
+        ("collection_mushroom_post_enabled", "no", False),
+        ("mushroom_read_principals", "1", "1"),
+    ],
+)
+def test_strings_are_converted_by_the_type_of_the_setting(key, text, value):
+    found = assert_same_from_all_sources(key, text)
+    assert (type(found), found) == (type(value), value)
+
+
+def test_numbers_given_for_text_settings_become_strings():
+    settings = loaded({"project_version": 1.5, "cache_prefix": 7})
+    assert (settings["project_version"], settings["cache_prefix"]) == ("1.5", "7")
+
+
+@pytest.mark.parametrize("source", ["file", "environment", "argument"])
+def test_name_secret_and_version_of_the_application_remain_strings(monkeypatch, source):
+    texts = {"project_name": "123", "project_version": "1.10", "userid_hmac_secret": "off"}
+    if source == "environment":
+        for key, text in texts.items():
+            monkeypatch.setenv(env_name(f"cliquet.{key}"), text)
+    prefixed = {f"cliquet.{key}": text for key, text in texts.items()}
+    config = Configurator(settings=prefixed if source == "file" else {})
+    secret = {"userid_hmac_secret": "off"} if source == "argument" else {}
+    cliquet.initialize(config, "1.10", "123", default_settings=secret)
+    settings = config.get_settings()
+    assert {key: settings[key] for key in texts} == texts
+    assert settings["http_api_version"] == "1.10"
+
+
+def test_prefixed_key_remains_as_it_was_written_unless_its_value_is_another(monkeypatch):
+    written = {"cliquet.backoff": "1", "myapp.flag": "off"}
+    settings = loaded(dict(written))
+    assert {key: settings[key] for key in written} == written
+    monkeypatch.setenv("BACKOFF", "2")
+    assert loaded(dict(written))["cliquet.backoff"] == 2
+
+
+@pytest.mark.parametrize("key", KEYS[1:])
+def test_loading_converted_values_again_is_no_conflict(key):
+    for text in ("", "off", "3", "None"):
+        written = {f"cliquet.{key}": text}
+        once = loaded(dict(written), DEFAULT_SETTINGS)
+        twice = loaded(dict(written), DEFAULT_SETTINGS, {"plugin.colour": "red"})
+        assert twice == {**once, "plugin.colour": "red"}

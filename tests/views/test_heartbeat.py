@@ -227,7 +227,7 @@ def test_in_a_batch_one_that_raises_is_false_and_its_response_503(serve):
 
 @pytest.mark.parametrize("value", ["soon", "0", -1, True, "nan", "inf"])
 def test_time_out_is_a_number_of_seconds(serve, value):
-    with pytest.raises(ConfigurationError, match="expected a number of seconds, above 0"):
+    with pytest.raises(ConfigurationError, match="expected a number of seconds above 0"):
         serve({"cliquet.heartbeat_timeout_seconds": value})
 
 

@@ -1,17 +1,18 @@
-"""The settings: their names, defaults, types and meanings, and where values come from."""
+"""Table of the settings: keys, defaults, types and descriptions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cliquet.kinds import (
+    ANY,
     BOOLEAN,
     DATE,
     DURATION,
-    INTEGER,
+    FROM_MINUS_ONE,
     JSON_FILE,
+    LIMIT,
     MODULE,
     NAME,
     NAMES,
@@ -23,9 +24,6 @@ from cliquet.kinds import (
     WORDS,
     Kind,
 )
-from cliquet.utils import env_name, read_env
-
-PREFIX = "cliquet"
 
 INITIALIZATION_SEQUENCE = (
     "cliquet.initialization.setup_request_bound_data",
@@ -58,13 +56,26 @@ class Setting(NamedTuple):
 
 # The keys begin with the kind of backend.
 _POOL = (
-    Setting("pool_size", 25, NATURAL, "Connections of the {}, per process."),
-    Setting("max_overflow", None, INTEGER, "Connections of the {} beyond these, for a while."),
-    Setting("pool_timeout", None, INTEGER, "Seconds to wait for a connection of the {}."),
+    Setting("pool_size", 25, POSITIVE, "Connections of the {}, per process."),
     Setting(
-        "pool_recycle", None, INTEGER, "Seconds after which a connection of the {} is renewed."
+        "max_overflow",
+        None,
+        FROM_MINUS_ONE,
+        "Connections of the {} beyond these, for a while; -1: any number.",
     ),
-    Setting("max_backlog", -1, INTEGER, "Threads that may wait for a connection; -1: any number."),
+    Setting("pool_timeout", None, NATURAL, "Seconds to wait for a connection of the {}."),
+    Setting(
+        "pool_recycle",
+        None,
+        FROM_MINUS_ONE,
+        "Seconds after which a connection of the {} is renewed; -1: never.",
+    ),
+    Setting(
+        "max_backlog",
+        -1,
+        FROM_MINUS_ONE,
+        "Threads that may wait for a connection; -1: any number.",
+    ),
     Setting(
         "poolclass",
         "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
@@ -116,10 +127,15 @@ SETTINGS = (
     Setting(
         "batch_max_requests",
         25,
-        NATURAL,
-        "How many requests a batch may have; empty: no limit.",
+        LIMIT,
+        "How many requests a batch may have; empty or 0: no limit.",
     ),
-    Setting("paginate_by", None, NATURAL, "Default and greatest number of records of a page."),
+    Setting(
+        "paginate_by",
+        None,
+        LIMIT,
+        "Default and greatest number of records of a page; empty or 0: no limit.",
+    ),
     Setting(
         "id_generator",
         "cliquet.storage.generators.UUID4",
@@ -138,7 +154,7 @@ SETTINGS = (
     Setting("cache_backend", "", MODULE, "The module of the cache; empty: none."),
     Setting("cache_url", "", TEXT, "Where the cache is."),
     *_POOL_SETTINGS,
-    Setting("storage_max_fetch_size", 10000, NATURAL, "Most records that one query brings."),
+    Setting("storage_max_fetch_size", 10000, POSITIVE, "Most records that one query brings."),
     Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
     Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
@@ -146,7 +162,7 @@ SETTINGS = (
     Setting(
         "cors_max_age_seconds",
         3600,
-        NATURAL,
+        LIMIT,
         "How long browsers may keep a preflight answer; empty or 0: not told.",
     ),
     Setting(
@@ -178,7 +194,13 @@ SETTINGS = (
         BOOLEAN,
         "Whether an unknown URL that ends with a slash redirects to the one without.",
     ),
-    Setting("vary", "Authorization", TEXT, "The ``Vary`` header of every answer."),
+    Setting(
+        "vary",
+        "Authorization",
+        TEXT,
+        "Names of request headers for the ``Vary`` header of every response, separated by spaces "
+        "or commas.",
+    ),
     Setting("userid_hmac_secret", "", TEXT, "The key of the user ids of Basic auth."),
     Setting("multiauth.policies", "basicauth", WORDS, "Authentication policies, in order."),
     Setting(
@@ -214,7 +236,12 @@ SETTINGS = (
         "The class that writes log lines.",
     ),
     Setting("statsd_url", None, TEXT, "Where metrics are sent, as ``udp://host:port``."),
-    Setting("statsd_prefix", None, TEXT, "What metrics begin with; the project's name by default."),
+    Setting(
+        "statsd_prefix",
+        None,
+        TEXT,
+        "Prefix of the names of metrics; by default the project's name, or ``cliquet``.",
+    ),
     Setting("statsd_backend", "cliquet.statsd", MODULE, "The module of the metrics client."),
     Setting("newrelic_config", None, TEXT, "The configuration file of New Relic."),
     Setting("newrelic_env", "dev", TEXT, "The environment of New Relic."),
@@ -238,19 +265,24 @@ SETTINGS = (
 
 DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
 
-# Without what these name nothing works: when they are empty it is what the default names.
-_NEVER_EMPTY = {setting.key for setting in SETTINGS if setting.kind is NAME}
+_TABLE = {setting.key: setting.kind for setting in SETTINGS}
 
-#: Keys that bear the name of a resource, a policy or a listener, and what they hold. Dots may
-#: be underscores, as they are in the names of variables.
-FAMILIES = (
+#: Keys that contain the name of a resource, and their types.
+RESOURCE_FAMILIES = (
     (
         re.compile(r"(collection|record)_.+_(get|head|options|post|put|patch|delete)_enabled"),
         BOOLEAN,
     ),
     (re.compile(r".+_cache_expires_seconds"), NATURAL),
-    (re.compile(r".+_principals"), WORDS),
-    (re.compile(r"(multiauth|event_listeners)[._].+"), TEXT),
+    (re.compile(r".+_.+_principals"), WORDS),
+)
+
+#: Those, and keys that contain the name of a policy or a listener; the first match counts. Dots
+#: can be underscores, as they are in the names of environment variables.
+FAMILIES = (
+    *RESOURCE_FAMILIES,
+    (re.compile(r"(multiauth|event_listeners)[._].*[._]([a-z_]*(url|secret|password))"), TEXT),
+    (re.compile(r"(multiauth|event_listeners)[._].+"), ANY),
 )
 
 
@@ -259,90 +291,6 @@ def family(bare: str) -> Kind | None:
     return next((kind for pattern, kind in FAMILIES if pattern.fullmatch(bare)), None)
 
 
-class Names(NamedTuple):
-    """The forms that the keys of an application have."""
-
-    project: str
-
-    def bare(self, key: str) -> str:
-        """Return ``key`` without the prefix of the toolkit or of the project."""
-        for prefix in (f"{PREFIX}.", f"{self.project}."):
-            if key.startswith(prefix) and prefix not in (".", key):
-                return key[len(prefix) :]
-        return key
-
-    def bare_variable(self, name: str) -> str:
-        """Return the name of a variable of the environment without those prefixes."""
-        for prefix in (PREFIX, self.project):
-            head = f"{env_name(prefix)}_"
-            if prefix and name.startswith(head) and name != head:
-                return name[len(head) :]
-        return name
-
-    def forms(self, bare: str) -> Iterator[str]:
-        """Return the forms of a key; each one's environment variable wins over those before."""
-        yield bare
-        if self.project and self.project != PREFIX:
-            yield f"{self.project}.{bare}"
-        yield f"{PREFIX}.{bare}"
-
-
-def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
-    """Complete the settings with defaults and with the environment.
-
-    Afterwards ``settings[key]`` holds the value for the bare name of each key. Plugins declare
-    their settings so: prefixed keys that nobody has declared are warned of.
-
-    :param default_settings: bare or prefixed keys, and their values.
-    :raises ValueError: when two forms of a key have different values.
-    """
-    settings = config.get_settings()
-    names = Names(settings.get("project_name") or "")
-    defaults = {names.bare(key): value for key, value in default_settings.items()}
-    declared_settings(config.registry).update(defaults)
-    for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
-        value = find(settings, names, bare, defaults.get(bare))
-        if value in ("", None) and bare in _NEVER_EMPTY:
-            value = DEFAULT_SETTINGS[bare]
-        assign(settings, bare, value)
-
-
-def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> Any:
-    """Return the value that a key has in the environment, or else in any of its forms.
-
-    :raises ValueError: when two forms have different values.
-    """
-    forms = list(names.forms(bare))
-    defined = defined_forms(settings, forms)
-    value = settings[defined[0]] if defined else default
-    for form in forms:
-        value = read_env(form, value)
-    return value
-
-
-def declared_settings(registry: Any) -> set[str]:
-    """Return the bare keys that the application, the toolkit and the plugins have declared."""
-    declared: set[str] | None = getattr(registry, "declared_settings", None)
-    if declared is None:
-        declared = registry.declared_settings = set()
-    return declared
-
-
-def defined_forms(settings: Mapping[str, Any], forms: Iterable[str]) -> list[str]:
-    """Return the forms of a key that have a value, which must be the same."""
-    defined = [form for form in forms if form in settings]
-    if len({str(settings[form]) for form in defined}) > 1:
-        raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
-    return defined
-
-
-def assign(settings: Any, bare: str, value: Any) -> None:
-    """Give a key a value, in all of its forms that are there."""
-    forms = Names(settings.get("project_name") or "").forms(bare)
-    settings.update({form: value for form in forms if form in settings})
-    settings[bare] = value
-
-
-def integer_or_none(value: Any) -> int | None:
-    """Return the integer that a setting holds, None when it is empty."""
-    return None if value in (None, "") else int(value)
+def kind_of(bare: str) -> Kind:
+    """Return the type of the setting ``bare``."""
+    return _TABLE.get(bare) or family(bare) or ANY

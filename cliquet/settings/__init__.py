@@ -1,0 +1,198 @@
+"""Settings of an application: the forms of their keys, and where their values come from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cliquet.kinds import Kind
+from cliquet.settings.table import (
+    DEFAULT_SETTINGS,
+    FAMILIES,
+    INITIALIZATION_SEQUENCE,
+    RESOURCE_FAMILIES,
+    SETTINGS,
+    Setting,
+    family,
+    kind_of,
+)
+from cliquet.utils import env_name, setting_list
+
+PREFIX = "cliquet"
+
+# The lists of names that the keys of such a family contain, and how the keys begin.
+_NAMED = {"multiauth.policies": "multiauth.policy", "event_listeners": "event_listeners"}
+
+
+class Names(NamedTuple):
+    """The forms that the keys of an application have."""
+
+    project: str
+
+    def bare(self, key: str) -> str:
+        """Return ``key`` without the prefix of the toolkit or of the project."""
+        for prefix in (f"{PREFIX}.", f"{self.project}."):
+            if key.startswith(prefix) and prefix not in (".", key):
+                return key[len(prefix) :]
+        return key
+
+    def bare_variable(self, name: str) -> str:
+        """Return the name of a variable of the environment without those prefixes."""
+        for prefix in (PREFIX, self.project):
+            head = f"{env_name(prefix)}_"
+            if prefix and name.startswith(head) and name != head:
+                return name[len(head) :]
+        return name
+
+    def forms(self, bare: str) -> Iterator[str]:
+        """Return the forms of a key; each one's environment variable wins over those before."""
+        yield bare
+        if self.project and self.project != PREFIX:
+            yield f"{self.project}.{bare}"
+        yield f"{PREFIX}.{bare}"
+
+
+def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
+    """Complete the settings with defaults and with the environment, and convert them.
+
+    Afterwards ``settings[key]`` holds the value for the bare name of each key. A value means the
+    same in the file, in the defaults and in the environment. Plugins declare their settings with
+    this function: prefixed keys that are not declared are logged as warnings.
+
+    :param default_settings: bare or prefixed keys, and their values.
+    :raises ValueError: when two forms of a key have different values.
+    """
+    settings = config.get_settings()
+    names = Names(settings.get("project_name") or "")
+    defaults = {names.bare(key): value for key, value in default_settings.items()}
+    declared_settings(config.registry).update(defaults)
+    for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
+        _load(settings, names, bare, defaults.get(bare))
+    for bare in sorted(_keys_of_environment(settings, names)):
+        _load(settings, names, bare, None)
+
+
+def _load(settings: Any, names: Names, bare: str, default: Any) -> None:
+    value = find(settings, names, bare, default)
+    settings[bare] = value
+    # Plugins may read the prefixed forms, which remain as they were written if they are equal.
+    read = kind_of(bare).read
+    settings.update(
+        {
+            form: value
+            for form in names.forms(bare)
+            if form in settings and read(settings[form]) != value
+        }
+    )
+
+
+def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> Any:
+    """Return the value that a key has in the environment, or else in any of its forms.
+
+    :raises ValueError: when two forms have different values.
+    """
+    kind = kind_of(bare)
+    variable = _variable(names, bare)
+    if variable is None:
+        defined = defined_forms(settings, names.forms(bare), kind)
+        value = kind.read(settings[defined[0]] if defined else default)
+    else:
+        value = kind.read(os.environ[variable])
+    if value in ("", None) and kind.empty_is_default:
+        defaults = (kind.read(value) for value in (default, DEFAULT_SETTINGS.get(bare)))
+        value = next((value for value in defaults if value not in ("", None)), None)
+    return value
+
+
+def _variable(names: Names, bare: str) -> str | None:
+    """Return the name of the environment variable that sets a key, None without one."""
+    variables = [env_name(form) for form in names.forms(bare)]
+    return next((name for name in reversed(variables) if name in os.environ), None)
+
+
+def _keys_of_environment(settings: Mapping[str, Any], names: Names) -> Iterator[str]:
+    """Return the keys of the families that only the environment sets."""
+    known = {env_name(key) for key in settings}
+    for variable in os.environ:
+        bare = names.bare_variable(variable)
+        if variable != variable.upper() or {bare, variable} & known:
+            continue
+        named = _named_key(settings, bare)
+        keys = [named] if named else [bare.lower(), variable.lower()]
+        yield from [key for key in keys if named or _is_of_resource(key)][:1]
+
+
+def _is_of_resource(key: str) -> bool:
+    """Return whether a key contains the name of a resource."""
+    return any(pattern.fullmatch(key) for pattern, _ in RESOURCE_FAMILIES)
+
+
+def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
+    """Return the key of a policy or a listener whose variable is ``variable``."""
+    for list_key, prefix in _NAMED.items():
+        listed = [name.rpartition(".")[2] for name in setting_list(settings.get(list_key))]
+        for name in sorted(listed, key=len, reverse=True):
+            head = f"{env_name(f'{prefix}.{name}')}_"
+            if variable.startswith(head) and variable != head:
+                return f"{prefix}.{name}.{variable[len(head) :].lower()}"
+    return None
+
+
+def add_resource_keys(settings: Any, resource_name: str) -> None:
+    """Add the keys of a resource that the environment writes with underscores or in lower case."""
+    written = env_name(resource_name).lower()
+    pattern = re.compile(f"((?:collection_|record_)?){re.escape(written)}(_.+)")
+    for key in list(settings) if written != resource_name else ():
+        match = pattern.fullmatch(key)
+        if match and _is_of_resource(key):
+            settings.setdefault(f"{match[1]}{resource_name}{match[2]}", settings[key])
+
+
+def declared_settings(registry: Any) -> set[str]:
+    """Return the bare keys that the application, the toolkit and the plugins have declared."""
+    declared: set[str] | None = getattr(registry, "declared_settings", None)
+    if declared is None:
+        declared = registry.declared_settings = set()
+    return declared
+
+
+def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind) -> list[str]:
+    """Return the forms of a key that have a value, which must be the same."""
+    defined = [form for form in forms if form in settings]
+    if len({str(kind.read(settings[form])) for form in defined}) > 1:
+        raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
+    return defined
+
+
+def assign(settings: Any, bare: str, value: Any) -> None:
+    """Give a key a value, in all of its forms that are there."""
+    forms = Names(settings.get("project_name") or "").forms(bare)
+    settings.update({form: value for form in forms if form in settings})
+    settings[bare] = value
+
+
+def integer_or_none(value: Any) -> int | None:
+    """Return the integer that a setting holds, None when it is empty."""
+    return None if value in (None, "") else int(value)
+
+
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "FAMILIES",
+    "INITIALIZATION_SEQUENCE",
+    "PREFIX",
+    "SETTINGS",
+    "Names",
+    "Setting",
+    "add_resource_keys",
+    "assign",
+    "declared_settings",
+    "defined_forms",
+    "family",
+    "find",
+    "integer_or_none",
+    "kind_of",
+    "load_default_settings",
+]
