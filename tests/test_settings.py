@@ -26,6 +26,7 @@ from cliquet.kinds import (
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     SETTINGS,
+    add_resource_keys,
     integer_or_none,
     kind_of,
     load_default_settings,
@@ -265,3 +266,67 @@ def test_loading_converted_values_again_is_no_conflict(key):
         once = loaded(dict(written), DEFAULT_SETTINGS)
         twice = loaded(dict(written), DEFAULT_SETTINGS, {"plugin.colour": "red"})
         assert twice == {**once, "plugin.colour": "red"}
+
+
+# Settings that only the environment has.
+
+BOTH_LISTED = {"multiauth.policies": "basicauth fx a.b.fx-a", "event_listeners": "one x.y.my-own"}
+VARIABLES = {
+    "COLLECTION_DOC_POST_ENABLED": ("false", "collection_doc_post_enabled", False),
+    "RECORD_DOC_DELETE_ENABLED": ("0", "record_doc_delete_enabled", 0),
+    "DOC_READ_PRINCIPALS": ("a b", "doc_read_principals", "a b"),
+    "DOC_GROUP:CREATE_PRINCIPALS": ("a", "doc_group:create_principals", "a"),
+    "DOC_CACHE_EXPIRES_SECONDS": ("5", "doc_cache_expires_seconds", 5),
+    "MULTIAUTH_POLICIES": ("x y", "multiauth.policies", "x y"),
+    "MULTIAUTH_POLICY_BASICAUTH_USE": ("x.y", "multiauth.policy.basicauth.use", "x.y"),
+    "MULTIAUTH_POLICY_FX_CACHE_TTL": ("5", "multiauth.policy.fx.cache_ttl", 5),
+    "MULTIAUTH_POLICY_FX_A_CLIENT_SECRET": ("5", "multiauth.policy.fx-a.client_secret", "5"),
+    "EVENT_LISTENERS_ONE_USE": ("x.y", "event_listeners.one.use", "x.y"),
+    "EVENT_LISTENERS_MY_OWN_ACTIONS": ("read", "event_listeners.my-own.actions", "read"),
+    "TM_ANNOTATE_USER": ("yes", "tm.annotate_user", True),
+}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("prefix", ["", "CLIQUET_", "MY_APP_"])
+def test_every_setting_may_come_from_the_environment_alone(monkeypatch, variable, prefix):
+    text, key, value = VARIABLES[variable]
+    without = loaded(dict(BOTH_LISTED), DEFAULT_SETTINGS, project="my-app")
+    monkeypatch.setenv(prefix + variable, text)
+    settings = loaded(dict(BOTH_LISTED), DEFAULT_SETTINGS, {"plugin": 1}, project="my-app")
+    assert settings == {**without, key: value, "plugin": 1}
+
+
+def test_variables_win_over_the_file_for_keys_with_dashes(monkeypatch):
+    monkeypatch.setenv("COLLECTION_MY_DOC_GET_ENABLED", "false")
+    key = "collection_my-doc_get_enabled"
+    settings = loaded({f"cliquet.{key}": "true"})
+    assert settings[key] is False
+    assert "collection_my_doc_get_enabled" not in settings
+
+
+def test_variable_may_begin_with_a_resource_that_is_named_as_the_project(monkeypatch):
+    monkeypatch.setenv("DOC_READ_PRINCIPALS", "a")
+    assert loaded({}, project="doc")["doc_read_principals"] == "a"
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["doc_read_principals", "PRINCIPALS", "MULTIAUTH_POLICY_OTHER_USE", "EVENT_LISTENERS_ONE_"],
+)
+def test_other_variables_are_left_alone(monkeypatch, variable):
+    without = loaded(dict(BOTH_LISTED), DEFAULT_SETTINGS)
+    monkeypatch.setenv(variable, "x")
+    assert loaded(dict(BOTH_LISTED), DEFAULT_SETTINGS) == without
+
+
+@pytest.mark.parametrize("name", ["doc", "my-doc", "my.doc", "MyDoc"])
+def test_keys_of_a_resource_whose_name_no_variable_can_have_are_added(monkeypatch, name):
+    written = env_name(name)
+    for form in (f"COLLECTION_{written}_GET_ENABLED", f"CLIQUET_{written}_READ_PRINCIPALS"):
+        monkeypatch.setenv(form, "no")
+    settings = loaded({f"{name}_write_principals": "x"})
+    add_resource_keys(settings, name)
+    assert settings[f"collection_{name}_get_enabled"] is False
+    assert settings[f"{name}_read_principals"] == "no"
+    assert settings[f"{name}_write_principals"] == "x"

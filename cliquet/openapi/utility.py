@@ -119,7 +119,7 @@ def _batch(components: Components) -> Operation:
         "type": "object",
         "properties": {
             "defaults": {**_SUB_REQUEST, "description": "Merged under each of the requests."},
-            "requests": {**requests, **({} if limit is None else {"maxItems": limit})},
+            "requests": {**requests, **({"maxItems": limit} if limit else {})},
         },
         "required": ["requests"],
     }

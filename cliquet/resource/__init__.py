@@ -15,6 +15,7 @@ from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.shareable import ProtectedResource, ShareableResource
 from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
 from cliquet.service import Service
+from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON
 
@@ -81,6 +82,7 @@ def _service(
     endpoint_type: str, resource_cls: Any, settings: Any, viewset: Any, depth: int
 ) -> Service:
     resource_name = viewset.get_name(resource_cls)
+    add_resource_keys(settings, resource_name)
     resource_cls = _with_context(resource_cls)
     paths = {
         kind: getattr(viewset, f"{kind}_path").format(resource_name=resource_name)

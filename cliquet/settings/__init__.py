@@ -106,6 +106,14 @@ def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> 
     return value
 
 
+def find_project_name(settings: Mapping[str, Any], default: str) -> str:
+    """Return the name of the project, on which the forms of the other keys depend."""
+    names = Names("")
+    given = {form: settings[form] for form in names.forms("project_name") if settings.get(form)}
+    name: str = find(given, names, "project_name", default)
+    return name
+
+
 def _variable(names: Names, bare: str) -> str | None:
     """Return the name of the environment variable that sets a key, None without one."""
     variables = [env_name(form) for form in names.forms(bare)]
@@ -192,6 +200,7 @@ __all__ = [
     "defined_forms",
     "family",
     "find",
+    "find_project_name",
     "integer_or_none",
     "kind_of",
     "load_default_settings",

@@ -94,7 +94,7 @@ def _validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     body = json_object(request)
     requests = body.get("requests")
     limit = integer_or_none(request.registry.settings["batch_max_requests"])
-    if limit is not None and isinstance(requests, list) and len(requests) > limit:
+    if limit and isinstance(requests, list) and len(requests) > limit:
         add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
     if not has_errors(request):
         validate(request, schema, body)

@@ -7,8 +7,7 @@ from typing import Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.service import Service
-from cliquet.settings import Names
-from cliquet.utils import native_value
+from cliquet.settings import Names, kind_of
 
 #: The version of the protocol (protocol.md).
 PROTOCOL_VERSION = "2"
@@ -29,7 +28,7 @@ def get_hello(request: Any) -> dict[str, Any]:
     data["url"] = request.route_url(hello.name)
     names = Names(settings["project_name"])
     data["settings"] = {
-        key: native_value(settings.get(names.bare(key), settings.get(key)))
+        key: kind_of(names.bare(key)).read(settings.get(names.bare(key), settings.get(key)))
         for key in registry.public_settings
     }
     data["capabilities"] = registry.api_capabilities
