@@ -13,7 +13,7 @@ from pyramid.settings import asbool
 
 from cliquet.checks import invalid
 from cliquet.metrics import known_method
-from cliquet.settings import DEFAULT_SETTINGS, Names, find
+from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
 
 try:
     import newrelic.agent
@@ -31,8 +31,9 @@ _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
     """Return the WSGI application within the middlewares of the settings.
 
-    :param settings: those of ``app`` by default; else what the file tells, with prefixes or
-        without: the environment wins, and the rest is as in ``app``.
+    :param app: an application of Pyramid, or one that is wrapped already.
+    :param settings: those of the file, with prefixes or without: the environment wins over them,
+        and the settings of ``app`` are the default.
     """
     settings = _completed(app, settings)
     if settings.get("newrelic_config"):
@@ -49,13 +50,15 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     return app
 
 
-def _completed(app: Any, told: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the values of the settings that are for middlewares, by their bare keys."""
-    known = {**DEFAULT_SETTINGS, **app.registry.settings}
-    if told is None:
+def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the values of the settings of the middlewares, by their bare keys."""
+    registry = getattr(app, "registry", None)
+    known = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
+    if given is None and registry:
         return known
-    names = Names(known["project_name"])
-    return {key: find(told, names, key, known[key]) for key in _KEYS}
+    given = given or {}
+    names = Names(find_project_name(given, known["project_name"]))
+    return {key: find(given, names, key, known[key]) for key in _KEYS}
 
 
 def name_transactions(config: Any) -> None:

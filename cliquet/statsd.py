@@ -11,6 +11,7 @@ import statsd
 
 from cliquet.checks import invalid
 from cliquet.metrics import time_calls
+from cliquet.settings import PREFIX
 from cliquet.utils import classname as class_name
 
 # What separates the parts of a packet.
@@ -69,7 +70,7 @@ def load_from_config(config: Any) -> Client:
         url = urlsplit(settings["statsd_url"])
         if url.scheme != "udp" or not (url.hostname and url.port):
             raise ValueError(url)
-        prefix = settings["statsd_prefix"] or settings["project_name"]
+        prefix = settings["statsd_prefix"] or settings["project_name"] or PREFIX
         return Client(url.hostname, url.port, prefix)
     except ValueError:  # a port that is none, too
         raise invalid(settings, "statsd_url", "udp://host:port") from None
