@@ -14,6 +14,7 @@ from cliquet.initialization import (
     complete_settings,
     initialize,
     initialize_cliquet,
+    warn_of_unknown_keys,
 )
 from cliquet.logs import logger
 from cliquet.middlewares import install_middlewares, name_transactions
@@ -54,13 +55,29 @@ def includeme(config: Any) -> None:
             config.maybe_dotted(step)(config)
     problems.tell()
     servers.tell_those_down(registry)
+    config.scan("cliquet.views.errors")
+    _execute_actions(config)
     for package in aslist(settings["includes"]):
         config.include(package)
     name_transactions(config)
-    config.scan("cliquet.views")
+    config.scan("cliquet.views", ignore="cliquet.views.errors")
     add_version_view(config)
+    # Plugins that are included later declare their settings until then.
+    config.action(None, warn_of_unknown_keys, args=(config,), order=PHASE3_CONFIG)
     # Once everything that adds to requests has done so.
     config.action(None, request.compile_request_class, args=(config,), order=PHASE3_CONFIG + 1)
+
+
+def _execute_actions(config: Any) -> None:
+    """Execute the configuration so far, so that included packages can override any part of it.
+
+    Unlike ``config.commit()``, it remembers the packages that are included already.
+    """
+    config.begin()
+    try:
+        config.action_state.execute_actions(introspector=config.introspector)
+    finally:
+        config.end()
 
 
 def add_api_capability(
@@ -73,7 +90,8 @@ def add_api_capability(
     """
     capabilities = config.registry.api_capabilities
     if identifier in capabilities:
-        raise ValueError(f"The '{identifier}' API capability is already registered")
+        existing = capabilities[identifier]
+        raise ValueError(f"The '{identifier}' API capability was already registered ({existing}).")
     capabilities[identifier] = {"description": description, "url": url, **kw}
 
 

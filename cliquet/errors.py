@@ -178,5 +178,5 @@ def send_alert(
     if url is None:
         url = request.registry.settings["project_docs"]
     # Headers are best kept ASCII (RFC 9110, 5.5): the standard library escapes the rest.
-    alert = stdlib_json.dumps({"code": code, "message": message, "url": url})
+    alert = stdlib_json.dumps({"code": code, "message": message, "url": url}, separators=(",", ":"))
     (request.response if response is None else response).headers["Alert"] = alert

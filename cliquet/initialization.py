@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import re
 import warnings
@@ -47,13 +48,14 @@ from cliquet.events import (  # noqa: F401 (public here since 3.1)
     EventResourceFilter,
 )
 from cliquet.kinds import parse_date
+from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
     Names,
     assign,
     declared_settings,
-    find,
+    find_project_name,
     load_default_settings,
 )
 from cliquet.transactions import runs_again
@@ -100,9 +102,7 @@ def initialize(
 
 def _set_project_name(settings: Any, default: str) -> None:
     """Set the name of the project, on which the forms of the other keys depend."""
-    names = Names("")
-    given = {form: settings[form] for form in names.forms("project_name") if settings.get(form)}
-    name = find(given, names, "project_name", default)
+    name = find_project_name(settings, default)
     settings.pop(f"{PREFIX}.project_name", None)
     settings["project_name"] = name
 
@@ -127,12 +127,11 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Probl
         problems.add(error)
         # The application won't start: this is for the rest to be checked.
         assign(settings, key, DEFAULT_SETTINGS.get(key))
-    # Plugins that are included later declare theirs until then.
-    config.action(None, _warn_of_unknown_keys, args=(config,), order=PHASE3_CONFIG)
     return problems
 
 
-def _warn_of_unknown_keys(config: Any) -> None:
+def warn_of_unknown_keys(config: Any) -> None:
+    """Log the prefixed keys that neither the toolkit, the application nor a plugin declares."""
     declared = declared_settings(config.registry)
     for key, meant in unknown_keys(config.get_settings(), declared):
         hint = f": is {meant} meant?" if meant else ""
@@ -140,9 +139,8 @@ def _warn_of_unknown_keys(config: Any) -> None:
 
 
 def _api_version(project_version: Any) -> str:
-    """Return the version of the API: ``MAJOR.MINOR``."""
-    numbers = re.findall(r"\d+", str(project_version)) or ["0"]
-    return ".".join([*numbers, "0"][:2])
+    """Return the version of the API: the first two numbers of ``project_version``, or one."""
+    return ".".join(re.findall(r"\d+", str(project_version))[:2]) or "0.0"
 
 
 def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
@@ -232,13 +230,14 @@ def setup_requests_scheme(config: Any) -> None:
 
 
 def setup_version_redirection(config: Any) -> None:
-    """Redirect URLs without version prefix."""
+    """Redirect URLs without version prefix, and unknown URLs that end with a slash."""
     settings = config.get_settings()
     config.registry.redirect_to_version = asbool(settings["version_prefix_redirect_enabled"])
+    setup_trailing_slash_redirection(config)
 
 
 def setup_trailing_slash_redirection(config: Any) -> None:
-    """Redirect unknown URLs that end with a slash."""
+    """Redirect unknown URLs that end with a slash (a part of the step before)."""
     settings = config.get_settings()
     config.registry.redirect_slash = asbool(settings["trailing_slash_redirect_enabled"])
 
@@ -330,11 +329,17 @@ def setup_backoff(config: Any) -> None:
     config.add_subscriber(on_new_response, NewResponse)
 
 
+@functools.lru_cache
+def vary_header(setting: str) -> str:
+    """Return the value of the ``Vary`` header for the setting ``vary``."""
+    return ", ".join(setting.replace(",", " ").split())
+
+
 def setup_vary_headers(config: Any) -> None:
     """Tell caches which headers of requests answers depend on."""
 
     def on_new_response(event: Any) -> None:
-        vary = event.request.registry.settings["vary"]
+        vary = vary_header(event.request.registry.settings["vary"] or "")
         if vary:
             known = get_header(event.response, "Vary")
             set_header(

@@ -21,7 +21,7 @@ LEAVES = {
     "cliquet.settings.table": {"cliquet.kinds"},
     "cliquet.checks": {"cliquet.kinds", "cliquet.settings", "cliquet.utils"},
     "cliquet.metrics": set(),
-    "cliquet.statsd": {"cliquet.checks", "cliquet.metrics", "cliquet.utils"},
+    "cliquet.statsd": {"cliquet.checks", "cliquet.metrics", "cliquet.settings", "cliquet.utils"},
     "cliquet.transactions": set(),
     "cliquet.storage.generators": {"cliquet.utils"},
     "cliquet.resource.schema": {"cliquet.utils"},

@@ -6,9 +6,11 @@ import pytest
 import webtest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
+from pyramid.response import Response
 
 import cliquet
 from cliquet.initialization import setup_backoff
+from cliquet.testing import get_user_headers
 from tests import testapp
 
 SEEN = []
@@ -72,6 +74,118 @@ def test_steps_that_are_left_out_do_nothing(serve):
     fewer = [step for step in steps if not step.endswith(("setup_backoff", "setup_deprecation"))]
     settings = {"backoff": "3", "eos": "2015-01-01", "initialization_sequence": " ".join(fewer)}
     assert "Backoff" not in serve(settings).get("/").headers
+
+
+#: The initialization sequence of Cliquet 3.1.
+STEPS = [
+    *(
+        f"cliquet.initialization.setup_{step}"
+        for step in (
+            "request_bound_data json_serializer logging storage permission cache requests_scheme "
+            "vary_headers version_redirection deprecation authentication backoff statsd listeners"
+        ).split()
+    ),
+    "cliquet.events.setup_transaction_hook",
+]
+
+# What requests show when all steps have run, and the step that does it.
+DONE_BY = {
+    "storage": ("setup_storage", lambda client: hasattr(client.registry, "id_generator")),
+    "permission": ("setup_permission", lambda client: hasattr(client.registry, "permission")),
+    "cache": ("setup_cache", lambda client: hasattr(client.registry, "cache")),
+    "host": (
+        "setup_requests_scheme",
+        lambda client: client.get("/").json["url"].startswith("https://host.example/"),
+    ),
+    "vary": ("setup_vary_headers", lambda client: "Vary" in client.get("/").headers),
+    "version": (
+        "setup_version_redirection",
+        lambda client: client.app.get("/echo", status="*").status_code == 307,
+    ),
+    "slash": (
+        "setup_version_redirection",
+        lambda client: client.get("/echo/", status="*").status_code == 307,
+    ),
+    "alert": ("setup_deprecation", lambda client: "Alert" in client.get("/").headers),
+    "user": (
+        "setup_authentication",
+        lambda client: "user" in client.get("/", headers=get_user_headers("alice")).json,
+    ),
+    "backoff": ("setup_backoff", lambda client: "Backoff" in client.get("/").headers),
+}
+
+EVERYTHING = {
+    "backoff": "3",
+    "eos": "2069-01-01",
+    "http_scheme": "https",
+    "http_host": "host.example",
+    "userid_hmac_secret": "x",
+    **{f"{kind}_backend": f"cliquet.{kind}.memory" for kind in ("storage", "permission", "cache")},
+}
+
+
+class Client:
+    """A client of an application with all features, whose sequence lacks one step."""
+
+    def __init__(self, missing=None):
+        steps = [step for step in STEPS if not missing or not step.endswith(missing)]
+        config = Configurator(settings={**EVERYTHING, "initialization_sequence": steps})
+        cliquet.initialize(config, version="1.0", project_name="x")
+        config.add_route("echo", "/echo")
+        config.add_view(lambda request: {}, route_name="echo", renderer="json")
+        self.registry = config.registry
+        self.app = webtest.TestApp(config.make_wsgi_app())
+
+    def get(self, path, **options):
+        return self.app.get(f"/v1{path}", **options)
+
+
+def test_default_sequence_is_that_of_3_1():
+    assert list(cliquet.DEFAULT_SETTINGS["initialization_sequence"]) == STEPS
+
+
+def test_steps_of_3_1_do_everything():
+    client = Client()
+    assert [done for done, (_, shows) in DONE_BY.items() if not shows(client)] == []
+
+
+@pytest.mark.parametrize("step", sorted({step for step, _ in DONE_BY.values()}))
+def test_step_does_what_it_did_in_3_1_and_nothing_else(step):
+    client = Client(missing=step)
+    missing = {done for done, (_, shows) in DONE_BY.items() if not shows(client)}
+    assert missing == {done for done, (by, _) in DONE_BY.items() if by == step}
+
+
+def override(config):
+    """Be a plugin that overrides parts of the toolkit."""
+    config.add_request_method(lambda request: {"id": "overridden"}, "get_user_info")
+    config.add_request_method(lambda request: "overridden", "current_resource_name", reify=True)
+    config.add_directive("add_api_capability", lambda config, name: SEEN.append(name))
+    config.add_notfound_view(lambda request: Response("overridden", status=404))
+    config.add_renderer("json", lambda info: lambda value, system: '{"overridden": true}')
+    config.add_api_capability("overridden")
+    config.include("cornice")
+    config.add_route("mine", "/__lbheartbeat__")
+    config.add_view(lambda request: Response("overridden"), route_name="mine")
+
+
+def test_package_of_the_settings_can_override_any_part_of_the_toolkit(serve):
+    SEEN.clear()
+
+    def setup(config):
+        config.include("cornice")
+        config.add_route("names", "/names")
+        config.add_view(names, route_name="names", renderer="string")
+
+    def names(request):
+        return f"{request.get_user_info()['id']} {request.current_resource_name}"
+
+    client = serve({"includes": "tests.test_includeme.override"}, setup=setup)
+    assert SEEN == ["overridden"]
+    assert client.get("/names").text == "overridden overridden"
+    assert client.get("/nowhere", status=404).text == "overridden"
+    assert client.get("/__lbheartbeat__").text == "overridden"
+    assert client.get("/").text == '{"overridden": true}'
 
 
 def test_one_application_does_not_get_the_plugins_of_another(serve):
