@@ -1,4 +1,7 @@
-"""What was written for Cornice 1, as Cornice 6 wants it."""
+"""Adapt the functions of Cornice 1 style services to Cornice 6.
+
+Their signatures are read once, when the service is added to the application.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,79 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from cliquet.errors import json_error_handler
+from cornice import Service
+from pyramid.interfaces import IRendererFactory
 
-_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+Function = Callable[..., Any]
 
 
 def adapted(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a view, whose validators and error handler may be of Cornice 1."""
+    """Return the arguments of a view, whose functions may be of Cornice 1."""
+    class_ = arguments.get("klass")
     return {
         **arguments,
-        "validators": [adapted_validator(validator) for validator in arguments["validators"]],
+        "validators": [_adapted(each, class_, _lacks_keywords) for each in arguments["validators"]],
+        "filters": [_adapted(each, class_, _lacks_request) for each in arguments["filters"]],
         "error_handler": _adapted_error_handler(arguments["error_handler"]),
     }
 
 
-def adapted_validator(validator: Any) -> Any:
-    """Return a validator that takes the arguments of the view too, or the name of a method."""
-    parameters = _parameters(validator)
-    if len(parameters) != 1 or parameters[0].kind in _MANY:
-        return validator
-    return lambda request, **kwargs: validator(request)
+class Method:
+    """A validator or filter given by the name of a method of the view's object.
+
+    :param class_: the class of the object.
+    :param takes_one: returns True for a function that takes its first argument alone.
+    """
+
+    def __init__(self, name: str, class_: Any, takes_one: Callable[[Function], bool]) -> None:
+        self.name = name
+        attribute = inspect.getattr_static(class_, name, None)
+        bound = attribute.__get__(self, class_) if hasattr(attribute, "__get__") else attribute
+        self._check = takes_one
+        # The class lacks what its constructor adds: that is checked for each object.
+        self._takes_one = None if bound is None else takes_one(bound)
+
+    def of(self, owner: Any) -> Function:
+        """Return the function for an object."""
+        method: Function = getattr(owner, self.name)
+        takes_one = self._check(method) if self._takes_one is None else self._takes_one
+        return _first_argument_only(method) if takes_one else method
 
 
-def _adapted_error_handler(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return an error handler that takes the request; with Cornice 1 it was the ``errors``."""
+def _adapted(function: Any, class_: Any, takes_one: Callable[[Function], bool]) -> Any:
+    if isinstance(function, str):
+        return Method(function, class_, takes_one)
+    return _first_argument_only(function) if takes_one(function) else function
+
+
+def _first_argument_only(function: Function) -> Function:
+    return lambda first, *args, **kwargs: function(first)
+
+
+def _lacks_keywords(validator: Function) -> bool:
+    """Return True for a validator that doesn't take the arguments of the view."""
+    kinds = [parameter.kind for parameter in _parameters(validator)]
+    return bool(kinds) and inspect.Parameter.VAR_KEYWORD not in kinds
+
+
+def _lacks_request(filter_: Function) -> bool:
+    """Return True for a filter that takes the response, and no request after it."""
+    signature = _signature(filter_)
+    if signature is None:
+        return False
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return True
+    return False
+
+
+def _adapted_error_handler(handler: Function) -> Function:
+    """Return an error handler that takes the request; in Cornice 1 it took the ``errors``."""
+    if getattr(handler, "__func__", None) is Service.default_error_handler:
+        return _render_errors
     parameters = _parameters(handler)
-    if handler is json_error_handler or not parameters or parameters[0].name != "errors":
+    if not parameters or parameters[0].name == "request":
         return handler
 
     def handle(request: Any) -> Any:
@@ -41,9 +91,20 @@ def _adapted_error_handler(handler: Callable[[Any], Any]) -> Callable[[Any], Any
     return handle
 
 
-def _parameters(function: Any) -> list[inspect.Parameter]:
-    """Return the parameters of a function, none of what can't be looked into."""
+def _render_errors(request: Any) -> Any:
+    """Return the errors as services of Cornice do, also those with a renderer of Pyramid."""
+    renderer = request.registry.getUtility(IRendererFactory, name=Service.renderer)
+    return renderer.render_errors(request)
+
+
+def _parameters(function: Function) -> list[inspect.Parameter]:
+    signature = _signature(function)
+    return [] if signature is None else list(signature.parameters.values())
+
+
+def _signature(function: Function) -> inspect.Signature | None:
+    """Return the signature of a function, None if it can't be read."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return inspect.signature(function)
     except (TypeError, ValueError):
-        return []
+        return None

@@ -1,72 +1,211 @@
-"""What a service does with a request: its Cornice definitions, as one view of Pyramid.
+"""The dispatcher: the Cornice definitions of a service as one view of Pyramid.
 
 Cornice makes a view of each definition, which Pyramid tries in turn, and finds out for each
-request what never changes. Here that is done once, when the application is made: an answer takes
-half the time. A service that asks for more than is understood here is left to Cornice.
+request what never changes. Here that is done once, at start-up: responses take half the time.
+Where definitions have options of Pyramid's views (predicates, ``decorator``, ``http_cache``…),
+each is a view of Pyramid.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from operator import methodcaller
-from typing import Any
+from typing import Any, NamedTuple
 
 from cornice import cors
-from cornice.pyramidhook import get_fallback_view
 from pyramid.events import BeforeRender
-from pyramid.httpexceptions import HTTPForbidden, HTTPNotModified
+from pyramid.exceptions import ConfigurationError, PredicateMismatch
+from pyramid.httpexceptions import HTTPForbidden, HTTPMethodNotAllowed, HTTPNotModified
 from pyramid.interfaces import IDefaultPermission, IResponse, ISecurityPolicy
 from pyramid.renderers import RendererHelper
 from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
 from cliquet import transactions
-from cliquet.cornice1 import adapted_validator
+from cliquet.cornice1 import Method
 from cliquet.errors import has_errors
+from cliquet.negotiation import (
+    acceptable_types,
+    list_types,
+    media_type,
+    refuse_type,
+    resolve_types,
+)
 from cliquet.renderers import JSONRenderer
 from cliquet.utils.http import set_header
 
 _RENDERING = implementedBy(BeforeRender)
 
-#: The arguments of definitions that mean something here, or to nobody.
-_UNDERSTOOD = {
+#: The arguments of definitions that a service is served by.
+_OWN_ARGUMENTS = {
     *("renderer", "validators", "filters", "error_handler", "schema", "klass", "permission"),
-    *("description", "factory", *cors.CORS_PARAMETERS),
+    *("description", "factory", "accept", "content_type", "deserializer", *cors.CORS_PARAMETERS),
 }
 
 
 def has_one_view_each(service: Any) -> bool:
-    """Tell whether no method of a service has several views, to be chosen by predicates."""
+    """Return True if no method of a service has several views to choose from."""
     methods = [method for method, _, _ in service.definitions]
     return len(set(methods)) == len(methods)
 
 
-def is_understood(service: Any) -> bool:
-    """Tell whether a service can be served by a :class:`ServiceView`."""
-    return has_one_view_each(service) and all(
-        _UNDERSTOOD.issuperset(key for key, value in arguments.items() if value is not None)
-        for _, _, arguments in service.definitions
-    )
+def add_views(config: Any, service: Any) -> None:
+    """Add the views of a service to the application: one, unless Pyramid must choose.
+
+    :raises pyramid.exceptions.ConfigurationError: when two definitions are alike.
+    """
+    groups = _groups(config, service)
+    route_name = service.pyramid_route or service.name
+    views: list[tuple[Any, dict[str, Any]]]
+    if any(group.options for group in groups):
+        methods = [group.method for group in groups]
+        views = [
+            (
+                _negotiating(group.endpoints, is_last=methods.count(group.method) == 1),
+                {"request_method": group.method, **group.options},
+            )
+            for group in groups
+        ]
+        views.append((Mismatch(service, groups), {"require_csrf": False}))
+    else:
+        by_method = {group.method: _negotiating(group.endpoints) for group in groups}
+        views = [(ServiceView(service, by_method), {})]
+    for view, options in views:
+        # Endpoints check the permission of their definition themselves.
+        config.add_view(view, route_name=route_name, permission=NO_PERMISSION_REQUIRED, **options)
+
+
+class Group(NamedTuple):
+    """The endpoints of a method that differ by types alone, and their options of Pyramid."""
+
+    method: str
+    options: dict[str, Any]
+    endpoints: list[Endpoint]
+
+
+def _groups(config: Any, service: Any) -> list[Group]:
+    groups: list[Group] = []
+    for method, view, arguments in service.definitions:
+        options = _view_options(config, arguments)
+        endpoint = Endpoint(config, service, method, view, arguments)
+        for group in groups:
+            if (group.method, group.options) == (method, options):
+                _check_distinct(endpoint, group.endpoints, f"{method} {service.name}")
+                group.endpoints.append(endpoint)
+                break
+        else:
+            groups.append(Group(method, options, [endpoint]))
+    return groups
+
+
+def _view_options(config: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a definition that are for Pyramid's views."""
+    of_routes = set(config.get_predlist("route").sorter.names)
+    of_routes -= set(config.get_predlist("view").sorter.names)
+    return {
+        name: value
+        for name, value in arguments.items()
+        if value is not None and name not in _OWN_ARGUMENTS and name not in of_routes
+    }
+
+
+def _check_distinct(endpoint: Endpoint, others: list[Endpoint], name: str) -> None:
+    for other in others:
+        if (other.accepted_types, other.content_types) == (
+            endpoint.accepted_types,
+            endpoint.content_types,
+        ):
+            raise ConfigurationError(
+                f"{name} has two views for the same requests. "
+                "Give them different values of accept, content_type or a predicate."
+            )
+
+
+def _negotiating(endpoints: list[Endpoint], is_last: bool = True) -> Any:
+    """Return the view that chooses between endpoints, or the only one."""
+    (first, *others) = endpoints
+    if others or first.accepted_types or first.content_types:
+        return Alternatives(endpoints, is_last)
+    return first
 
 
 class ServiceView:
     """The view of a service, for all its methods.
 
-    :param config: of the application that the service belongs to.
+    :param endpoints: the view of each method.
     """
 
-    def __init__(self, config: Any, service: Any) -> None:
-        self._endpoints = {
-            method: Endpoint(config, service, method, view, arguments)
-            for method, view, arguments in service.definitions
-        }
-        self._otherwise = get_fallback_view(service)
+    def __init__(self, service: Any, endpoints: dict[str, Any]) -> None:
+        self._endpoints = endpoints
+        self._methods = service.defined_methods
 
     def __call__(self, context: Any, request: Any) -> Any:
         endpoint = self._endpoints.get(request.environ["REQUEST_METHOD"])
         if endpoint is None:
-            return self._otherwise(request)
+            raise _method_not_allowed(self._methods)
         return endpoint(context, request)
+
+
+def _method_not_allowed(methods: list[str]) -> HTTPMethodNotAllowed:
+    response = HTTPMethodNotAllowed()
+    response.allow = methods
+    return response
+
+
+class Mismatch:
+    """The view of a service for requests that match no definition: it reports why."""
+
+    def __init__(self, service: Any, groups: list[Group]) -> None:
+        self._methods = service.defined_methods
+        self._alternatives = [(group.method, Alternatives(group.endpoints)) for group in groups]
+
+    def __call__(self, context: Any, request: Any) -> Any:
+        if request.method not in self._methods:
+            raise _method_not_allowed(self._methods)
+        for method, alternatives in self._alternatives:
+            if method == request.method:
+                endpoint = alternatives.choose(request)
+                if has_errors(request):
+                    return endpoint(context, request)
+        raise PredicateMismatch()
+
+
+class Alternatives:
+    """The views of one method, which differ by the types that they accept or return.
+
+    :param is_last: whether no other view has the method.
+    """
+
+    def __init__(self, endpoints: list[Endpoint], is_last: bool = True) -> None:
+        self._endpoints = endpoints
+        self._is_last = is_last
+
+    def __call__(self, context: Any, request: Any) -> Any:
+        endpoint = self.choose(request)
+        if has_errors(request) and not self._is_last:
+            request.errors.clear()
+            raise PredicateMismatch()
+        return endpoint(context, request)
+
+    def choose(self, request: Any) -> Endpoint:
+        """Return the endpoint for a request; where none suits, one that reports the error."""
+        candidates = [each for each in self._endpoints if each.reads_type_of(request)]
+        if not candidates:
+            supported = [type_ for each in self._endpoints for type_ in each.content_types]
+            refuse_type(request, "Content-Type", resolve_types(supported, request), 415)
+            return self._endpoints[0]
+        offers = [
+            (type_, each)
+            for each in candidates
+            for type_ in resolve_types(each.accepted_types, request)
+        ]
+        for chosen in acceptable_types(request, (type_ for type_, _ in offers)):
+            return next(each for type_, each in offers if type_ == chosen)
+        for each in candidates:
+            if not each.accepted_types:
+                return each
+        refuse_type(request, "Accept", (type_ for type_, _ in offers), 406)
+        return candidates[0]
 
 
 class Endpoint:
@@ -85,6 +224,8 @@ class Endpoint:
         self._filters = arguments["filters"]
         self._error_handler = arguments["error_handler"]
         self._permission = arguments.get("permission")
+        self.accepted_types = list_types(arguments.get("accept"))
+        self.content_types = list_types(arguments.get("content_type"))
         self._class: Any = None if callable(view) else arguments["klass"]
         self._view: Any = view if callable(view) else _method(view, self._class)
         self._with_context = hasattr(service, "factory")
@@ -93,6 +234,12 @@ class Endpoint:
         exposed = service.cors_supported_headers_for(method) if self._has_cors else ()
         self._exposed = ", ".join(sorted(exposed))
 
+    def reads_type_of(self, request: Any) -> bool:
+        """Return True if the type of the request's body, if any, is one of the definition's."""
+        type_ = media_type(request)
+        types = self.content_types
+        return not (types and type_) or type_ in resolve_types(types, request)
+
     def __call__(self, context: Any, request: Any) -> Any:
         self._authorize(context, request)
         has_origin = self._has_cors and "HTTP_ORIGIN" in request.environ
@@ -100,8 +247,8 @@ class Endpoint:
             cors.ensure_origin(self._service, request)
         owner = None if self._class is None else self._make_owner(context, request)
         for validator in self._validators:
-            if isinstance(validator, str):
-                validator = adapted_validator(getattr(owner, validator))
+            if validator.__class__ is Method:
+                validator = validator.of(owner)
             validator(request, **self._arguments)
         response = None if has_errors(request) else self._answer(context, request, owner)
         if has_errors(request):
@@ -161,12 +308,9 @@ class Endpoint:
 
     def _filtered(self, response: Any, request: Any, owner: Any) -> Any:
         for filter_ in self._filters:
-            if isinstance(filter_, str):
-                filter_ = getattr(owner, filter_)
-            try:
-                response = filter_(response, request)
-            except TypeError:
-                response = filter_(response)
+            if filter_.__class__ is Method:
+                filter_ = filter_.of(owner)
+            response = filter_(response, request)
         return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ def _json_body(request: Any) -> Any:
     """Return the value of the JSON body, which is parsed once as long as it is the same."""
     known = request.__dict__.get("_json_body")
     if known is None or known[0] is not request.environ["wsgi.input"]:
-        remember_json(request, json.loads(request.body))
+        remember_json(request, json.loads(request.body.removeprefix(BOM_UTF8)))
     return request._json_body[1]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,16 +18,23 @@ import colander
 from cornice import Service as CorniceService
 from cornice.cors import get_cors_preflight_view
 from cornice.pyramidhook import register_service_views, wrap_request
-from cornice.util import to_list
-from pyramid.events import NewRequest, NewResponse
+from pyramid.events import NewResponse
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 
 from cliquet import cornice1
-from cliquet.endpoints import ServiceView, has_one_view_each, is_understood
+from cliquet.endpoints import add_views, has_one_view_each
 from cliquet.errors import Errors, add_error, has_errors, json_error_handler
+from cliquet.negotiation import (
+    JSON_TYPE,
+    check_accept,
+    check_content_type,
+    list_types,
+    media_type,
+    refuse_type,
+)
 from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
@@ -35,7 +43,8 @@ from cliquet.utils.http import EXPOSED_HEADERS, set_header
 #: How deep a body may nest: its own object, and the values that it holds.
 _BODY_DEPTH = json.MAX_DEPTH + 1
 
-JSON_TYPE = "application/json"
+#: How much of a body that is not an object is repeated in the error.
+_SHOWN = 100
 
 
 class Service(CorniceService):
@@ -49,27 +58,31 @@ class Service(CorniceService):
 
     renderer = "json"
     default_cors_headers = EXPOSED_HEADERS
-    error_handler = staticmethod(json_error_handler)
+    cors_origins: Any
+    cors_max_age: Any
 
     def bind(self, settings: Any) -> Service:
         """Return the service as it is in the application of these settings."""
-        bound = _copy(self)
+        bound = _prepared(self)
         if not bound.cors_origins:
             bound.cors_origins = setting_list(settings["cors_origins"])
         if getattr(bound, "cors_max_age", None) is None:
             bound.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
-        is_resource = hasattr(bound, "viewset")
-        one_each = has_one_view_each(bound)
-        for _, _, arguments in bound.definitions:
-            validators = arguments["validators"]
-            if arguments.get("schema") is not None and (is_resource or not validators):
-                arguments["schema"] = schema = _instance(arguments["schema"])
-                depends = _depends_on_request(schema)
-                validators.insert(0, binding_body_validator if depends else body_validator)
-            if one_each:
-                validators[:0] = _negotiation(arguments)
         _guard_writes(bound)
         return bound
+
+    @classmethod
+    def init_from_settings(cls, settings: Any) -> None:
+        """Set the CORS origins and maximum age of all services, whatever the application."""
+        cls.cors_origins = tuple(setting_list(settings["cors_origins"]))
+        cls.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
+
+    def error_handler(self, error: Any) -> Any:
+        """Return the response with the errors of a request.
+
+        :param error: the ``errors`` of the request.
+        """
+        return json_error_handler(error)
 
 
 def include_cornice(config: Any) -> None:
@@ -77,7 +90,6 @@ def include_cornice(config: Any) -> None:
 
     What requests bear for views and validators is found when it is first asked for.
     """
-    config.registry.has_cornice_views = config.registry.is_cornice_unsubscribed = False
     config.include("cornice")
     config.add_directive("add_cornice_service", add_service)
     for name, make in _ATTRIBUTES.items():
@@ -107,9 +119,6 @@ def _forbid_sniffing(event: Any) -> None:
 
 def _unsubscribe_cornice(config: Any) -> None:
     registry = config.registry
-    if registry.has_cornice_views:
-        return
-    registry.is_cornice_unsubscribed = True
     for item in config.introspector.get_category("subscribers", []):
         subscription = item["introspectable"]
         if subscription["subscriber"] is wrap_request:
@@ -123,29 +132,13 @@ def add_service(config: Any, service: Any) -> None:
 
     Cornice changes the services that it registers, hence a copy for each application.
     """
-    if isinstance(service, Service):
-        service = service.bind(config.get_settings())
-    else:
-        service = _copy(service)
-    if not is_understood(service):
-        _leave_to_cornice(config, service)
-        return
+    is_ours = isinstance(service, Service)
+    service = service.bind(config.get_settings()) if is_ours else _prepared(service)
     if service.cors_enabled and "OPTIONS" not in service.defined_methods:
         preflight = get_cors_preflight_view(service)
         service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
     _add_route(config, service)
-    route_name = service.pyramid_route or service.name
-    view = ServiceView(config, service)
-    config.add_view(view, route_name=route_name, permission=NO_PERMISSION_REQUIRED)
-
-
-def _leave_to_cornice(config: Any, service: Any) -> None:
-    registry = config.registry
-    registry.has_cornice_views = True
-    if registry.is_cornice_unsubscribed:  # the configuration was committed
-        registry.is_cornice_unsubscribed = False
-        config.add_subscriber(wrap_request, NewRequest)
-    register_service_views(config, service)
+    add_views(config, service)
 
 
 def _add_route(config: Any, service: Any) -> None:
@@ -155,6 +148,30 @@ def _add_route(config: Any, service: Any) -> None:
     register_service_views(config, plain)
     services = config.registry.cornice_services
     services.update((path, service) for path, each in services.items() if each is plain)
+
+
+def _prepared(service: Any) -> Any:
+    """Return a copy of a service, whose validators check the types and the schema first."""
+    prepared = _copy(service)
+    one_each = has_one_view_each(prepared)
+    for _, _, arguments in prepared.definitions:
+        validators = arguments["validators"]
+        schema = _instance(arguments.get("schema"))
+        if _is_to_validate(schema, validators):
+            arguments["schema"] = schema
+            depends = _depends_on_request(schema)
+            validators.insert(0, binding_body_validator if depends else body_validator)
+        if one_each:
+            validators[:0] = _negotiation(arguments)
+    return prepared
+
+
+def _is_to_validate(schema: Any, validators: list[Any]) -> bool:
+    """Return True unless the validators of the view do it, as those of Cornice 6."""
+    if not validators:
+        return schema is not None
+    own = any(str(getattr(each, "__module__", "")).startswith("cornice.") for each in validators)
+    return isinstance(schema, colander.SchemaNode) and not own
 
 
 def _copy(service: Any) -> Any:
@@ -207,36 +224,14 @@ def _refuse_to_write(service: Any, request: Any, **kwargs: Any) -> None:
 
 
 def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
-    """Turn ``accept`` and ``content_type``, where they are plain types, into validators.
+    """Turn ``accept`` and ``content_type`` into validators.
 
     As predicates of views, which Cornice makes of them, they cost four times as much.
     """
     for argument, validator in (("accept", check_accept), ("content_type", check_content_type)):
-        types = to_list(arguments.get(argument))
-        if types and all(isinstance(type_, str) for type_ in types):
-            del arguments[argument]
-            yield functools.partial(validator, list(types))
-
-
-def check_accept(types: list[str], request: Any, **kwargs: Any) -> None:
-    """Refuse a client that accepts none of the types (406)."""
-    header = request.environ.get("HTTP_ACCEPT")
-    if header in (None, "", "*/*") or header in types:
-        return
-    if not request.accept.acceptable_offers(types):
-        _refuse_type(request, "Accept", types, 406)
-
-
-def check_content_type(types: list[str], request: Any, **kwargs: Any) -> None:
-    """Refuse a body of another type (415)."""
-    header = request.environ.get("CONTENT_TYPE")
-    if header and header not in types and request.content_type.lower() not in types:
-        _refuse_type(request, "Content-Type", types, 415)
-
-
-def _refuse_type(request: Any, header: str, types: list[str], status: int) -> None:
-    request.errors.status = status
-    add_error(request, "header", header, f"{header} header should be one of {types}")
+        types = list_types(arguments.pop(argument, None))
+        if types:
+            yield functools.partial(validator, types)
 
 
 def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
@@ -247,11 +242,16 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
 
     :param schema: an instance.
     """
-    if has_errors(request):
+    if _is_type_refused(request):
         return
     body = json_object(request)
-    if not has_errors(request):
+    if not _is_type_refused(request):
         validate(request, schema, body)
+
+
+def _is_type_refused(request: Any) -> bool:
+    """Return True if the body can't be read; other errors are reported with its own."""
+    return has_errors(request) and request.errors.status != 400
 
 
 def binding_body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
@@ -279,11 +279,11 @@ def json_object(request: Any) -> dict[str, Any]:
     raw = request.body
     if not (raw and request.environ.get("CONTENT_TYPE")):
         return {}
-    if request.content_type.lower() != JSON_TYPE:
-        _refuse_type(request, "Content-Type", [JSON_TYPE], 415)
+    if media_type(request) != JSON_TYPE:
+        refuse_type(request, "Content-Type", [JSON_TYPE], 415)
         return {}
     try:
-        body = json.loads(raw)
+        body = json.loads(raw.removeprefix(BOM_UTF8))
     except ValueError as error:
         add_error(request, "body", None, f"Invalid JSON request body: {error}")
         return {}
@@ -293,7 +293,8 @@ def json_object(request: Any) -> dict[str, Any]:
     if reason is not None:
         add_error(request, "body", None, f"Invalid JSON: {reason}")
     elif not isinstance(body, dict):
-        add_error(request, "body", None, "Invalid JSON: Should be a JSON object")
+        shown = str(body)[:_SHOWN]
+        add_error(request, "body", None, f"Invalid JSON: Should be a JSON object, got {shown}")
     else:
         remember_json(request, body)
         return body

@@ -1,16 +1,18 @@
-"""Services do what their Cornice definitions say, whoever serves them: the toolkit or Cornice."""
+"""Services do what their Cornice definitions say, whoever chooses the view."""
+
+import functools
 
 import pytest
 import webob
 import webtest
 from pyramid.config import Configurator
 from pyramid.events import BeforeRender
+from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPNotModified
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED, Allowed, Denied
 
 import cliquet
-from cliquet import endpoints
 from cliquet.events import ACTIONS
 from cliquet.testing import get_user_headers
 from tests import testapp
@@ -31,15 +33,20 @@ def serve(*services, setup=None, **options):
     return client
 
 
-@pytest.fixture(params=["toolkit", "cornice"])
-def service(request, monkeypatch):
-    """A function that makes services, which the toolkit serves, or leaves to Cornice."""
-    if request.param == "cornice":
-        monkeypatch.setattr("cliquet.service.is_understood", lambda service: False)
+def same_view(view):
+    """Return the view: with this decorator, Pyramid calls it and not the service's own view."""
+    return view
+
+
+@pytest.fixture(params=["toolkit", "pyramid"])
+def service(request):
+    """A function that makes services; the toolkit or Pyramid chooses the view."""
+    options = {"decorator": same_view} if request.param == "pyramid" else {}
 
     def make(view, method="GET", **arguments):
         service = cliquet.Service(name="s", path="/s")
-        service.add_view(method, view, **{"permission": NO_PERMISSION_REQUIRED, **arguments})
+        arguments = {"permission": NO_PERMISSION_REQUIRED, **options, **arguments}
+        service.add_view(method, view, **arguments)
         return service
 
     return make
@@ -247,24 +254,44 @@ def test_permission_of_the_definition_is_needed_or_that_of_the_application(permi
     assert client.get("/s", headers={"X-Permissions": needed}).json == {}
 
 
-def test_services_that_ask_for_more_are_left_to_cornice():
+def add_header(view):
+    def decorated(context, request):
+        response = view(context, request)
+        response.headers["X-Decorated"] = request.method
+        return response
+
+    return decorated
+
+
+def test_views_may_have_the_options_of_pyramid():
     service = cliquet.Service(name="s", path="/s")
-    service.add_view("GET", lambda request: {"v": 1}, request_param="v=1")
+    options = {"decorator": add_header, "http_cache": 3600}
+    service.add_view("GET", lambda request: {"v": 1}, request_param="v=1", **options)
     service.add_view("GET", lambda request: {"v": 2}, request_param="v=2", validators=(_note,))
-    assert not endpoints.is_understood(service)
     client = serve(service)
-    assert client.get("/s?v=1").json == {"v": 1}
+    response = client.get("/s?v=1")
+    assert response.json == {"v": 1}
+    assert response.headers["X-Decorated"] == "GET"
+    assert response.headers["Cache-Control"] == "max-age=3600"
     response = client.get("/s?v=2", headers={"Origin": "x"})
     assert response.json == {"v": 2}
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get("/s?v=3", status=404).json["errno"] == 111
+    client.post("/s", status=405)
 
 
 def _note(request, **kwargs):
     request.info["seen"] = True
 
 
-def test_services_that_come_after_the_configuration_was_committed_may_be_cornices_too():
+def test_options_for_routes_are_not_for_views():
+    service = cliquet.Service(name="s", path="/s/{a}", traverse="/", decorator=add_header)
+    service.add_view("GET", lambda request: {}, permission=NO_PERMISSION_REQUIRED)
+    assert serve(service).get("/s/b").headers["X-Decorated"] == "GET"
+
+
+def test_services_that_come_after_the_configuration_was_committed_may_have_these_too():
     first, second = (cliquet.Service(name=name, path=f"/{name}") for name in "ab")
     for service in (first, second):
         service.add_view("GET", lambda request: {}, request_param="x", filters=(label_response,))
@@ -277,6 +304,205 @@ def test_services_that_come_after_the_configuration_was_committed_may_be_cornice
     client = serve(second, setup=setup)
     for name in "ab":
         assert client.get(f"/{name}?x").headers["Label"] == "on it"
+
+
+JSON, CSV, PLAIN = "application/json", "text/csv", "text/plain"
+
+
+def named(name):
+    return lambda request: {"view": name}
+
+
+@pytest.fixture(params=["toolkit", "pyramid"])
+def types(request):
+    """A client of a service with a view for each type accepted, and for each type of body."""
+    service = cliquet.Service(name="s", path="/s", permission=NO_PERMISSION_REQUIRED)
+    service.add_view("GET", named("plain"), accept=PLAIN)
+    service.add_view("GET", named("csv"), accept=[CSV, "text/tab-separated-values"])
+    service.add_view("GET", named("json"), accept=JSON)
+    service.add_view("GET", named("own"), accept=lambda request: request.GET.getall("type"))
+    service.add_view("POST", named("csv"), content_type=CSV)
+    service.add_view("POST", named("json"), content_type=(JSON, "application/merge-patch+json"))
+    service.add_view("PUT", named("any"))
+    service.add_view("PUT", named("csv"), accept=CSV)
+    if request.param == "pyramid":
+        service.add_view("GET", named("param"), request_param="never")
+        service.add_view("DELETE", named("any"), request_param="never")
+    return serve(service)
+
+
+@pytest.mark.parametrize(
+    ("accept", "view"),
+    [
+        (None, "json"),
+        ("*/*", "json"),
+        ("application/*, text/plain;q=0.5", "json"),
+        ("text/*", "plain"),
+        ("text/csv", "csv"),
+        ("application/json;q=0.1, text/csv;q=0.2", "csv"),
+        ("application/json; charset=utf-8", "json"),
+        ("text/csv; header=present; q=0.5, application/json;q=0.1", "csv"),
+        ("application/json;v=2;q=0, text/csv", "csv"),
+        ("application/json;charset=utf-8;q=0.3, text/plain;format=flowed;q=0.2", "json"),
+        ("not a type", "json"),
+        ("text/x-own", "own"),
+    ],
+)
+def test_view_is_chosen_by_the_types_that_the_client_accepts(types, accept, view):
+    headers = {} if accept is None else {"Accept": accept}
+    assert types.get("/s?type=text/x-own", headers=headers).json == {"view": view}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "view"),
+    [
+        ("text/csv", "csv"),
+        ("TEXT/CSV ; header=absent", "csv"),
+        ("application/json ;charset=utf-8", "json"),
+        ("application/merge-patch+json", "json"),
+        ("", "csv"),
+    ],
+)
+def test_view_is_chosen_by_the_type_of_the_body(types, content_type, view):
+    assert types.post("/s", b"", headers={"Content-Type": content_type}).json == {"view": view}
+
+
+def test_view_without_types_takes_what_the_others_do_not(types):
+    assert types.put("/s", headers={"Accept": "text/csv"}).json == {"view": "csv"}
+    assert types.put("/s", headers={"Accept": "text/html"}).json == {"view": "any"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status", "name"),
+    [
+        ("GET", {"Accept": "text/html"}, 406, "Accept"),
+        ("GET", {"Accept": "application/json;q=0"}, 406, "Accept"),
+        ("POST", {"Content-Type": "text/html"}, 415, "Content-Type"),
+    ],
+)
+def test_types_that_no_view_has_are_refused(types, method, headers, status, name):
+    headers = {**headers, "Origin": "http://page.example"}
+    response = types.request("/s", method=method, headers=headers, status=status)
+    assert response.json["details"][0]["name"] == name
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_views_that_nothing_tells_apart_are_refused_at_start():
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("GET", named("one"), accept=JSON)
+    service.add_view("GET", named("other"), accept=[JSON])
+    with pytest.raises(ConfigurationError, match="GET s has two views for the same requests"):
+        serve(service)
+
+
+@pytest.mark.parametrize("header", ["application/json; charset=utf-8", "application/json;v=1;q=.5"])
+def test_parameters_of_accepted_types_are_ignored(header):
+    alice = {**ALICE, "Accept": header}
+    assert serve(setup=with_resources).get("/mushrooms", headers=alice).json == {"data": []}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["application/json ;charset=utf-8", "Application/JSON ; charset=UTF-8", " application/json "],
+)
+def test_type_of_a_body_may_be_written_in_any_way(header):
+    headers = {**ALICE, "Content-Type": header}
+    client = serve(setup=with_resources)
+    body = b'{"data": {"name": "n"}}'
+    assert client.post("/mushrooms", body, headers=headers).json["data"]["name"] == "n"
+
+
+def with_resources(config):
+    config.scan(testapp)
+
+
+class Callbacks:
+    """Validators and filters of every kind, by their names."""
+
+    def __init__(self, request, context=None):
+        self.request = request
+        self.late = lambda response: label_response(response)
+
+    def short(self, request):
+        request.validated["short"] = True
+
+    def optional(self, request, strict=True):
+        request.validated["optional"] = strict
+
+    def long(self, request, **kwargs):
+        request.validated["long"] = "validators" in kwargs
+
+    @staticmethod
+    def static(request):
+        request.validated["static"] = True
+
+    @classmethod
+    def of_class(cls, request):
+        request.validated["of_class"] = cls is Callbacks
+
+    def get(self):
+        return self.request.validated
+
+    def one(self, response):
+        return label_response(response)
+
+    def both(self, response, request):
+        return label_both(response, request)
+
+    @staticmethod
+    def static_filter(response):
+        return label_response(response)
+
+
+def test_every_kind_of_validator_is_called_as_it_is_declared(service):
+    names = ("short", "optional", "long", "static", "of_class")
+    functions = (Callbacks.static, functools.partial(Callbacks.long, None))
+    response = serve(service("get", klass=Callbacks, validators=names + functions)).get("/s")
+    assert response.json == dict.fromkeys(names, True)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "label"),
+    [("one", "on it"), ("both", "GET"), ("static_filter", "on it"), ("late", "on it")],
+)
+def test_every_kind_of_filter_is_called_as_it_is_declared(service, filter_, label):
+    response = serve(service("get", klass=Callbacks, filters=filter_)).get("/s")
+    assert response.headers["Label"] == label
+
+
+def test_function_whose_signature_is_unknown_is_called_with_everything(service):
+    class Unknown:
+        __signature__ = "unknown"
+        calls = []
+
+        def __call__(self, *args, **kwargs):
+            self.calls.append((len(args), sorted(kwargs)[:1]))
+            return args[0]
+
+    unknown = Unknown()
+    serve(service(lambda request: {}, validators=(unknown,), filters=(unknown,))).get("/s")
+    assert unknown.calls == [(1, ["cors_headers"]), (2, [])]
+
+
+@pytest.mark.parametrize("takes_request", [True, False])
+def test_type_error_of_a_filter_is_its_own(service, takes_request, caplog):
+    def with_request(response, request):
+        raise TypeError("mine")
+
+    def without(response):
+        raise TypeError("mine")
+
+    filter_ = with_request if takes_request else without
+    serve(service(lambda request: {}, filters=filter_)).get("/s", status=500)
+    assert "TypeError: mine" in caplog.text
+    assert "missing 1 required" not in caplog.text
+
+
+def test_signatures_are_read_when_the_service_is_added(service, monkeypatch):
+    names = {"validators": ("short",), "filters": ("one",)}
+    client = serve(service("get", klass=Callbacks, **names))
+    monkeypatch.setattr("inspect.signature", lambda function: pytest.fail("too late"))
+    assert client.get("/s").headers["Label"] == "on it"
 
 
 def test_errors_are_translated_where_the_application_has_languages():

@@ -1,3 +1,5 @@
+import codecs
+
 import colander
 import cornice
 import pytest
@@ -108,6 +110,122 @@ def test_validators_that_the_view_brings_are_left_alone():
     client = served(service)
     assert client.post_json("/s", {"town": "t"}).json == {"town": "t"}
     assert details(client.post_json("/s", {}, status=400)) == [("body", "town", "Required")]
+
+
+class Query(colander.MappingSchema):
+    n = colander.SchemaNode(colander.Integer(), location="querystring")
+    x = colander.SchemaNode(colander.String(), location="header", name="X-Own", missing="none")
+
+
+def see(request):
+    request.validated["seen"] = sorted(request.validated)
+
+
+def see_all(request, **kwargs):
+    see(request)
+
+
+class Seeing:
+    def __init__(self, request, context=None):
+        self.request = request
+
+    def see(self, request):
+        see(request)
+
+    def show(self):
+        return self.request.validated
+
+
+@pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
+@pytest.mark.parametrize("schema", [Query, Query()])
+@pytest.mark.parametrize("validators", [see, (see_all,), "see", None])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_schema_is_validated_before_the_validators_of_the_view(class_, schema, validators, method):
+    options = {} if validators is None else {"validators": validators}
+    service = class_(name="s", path="/s", renderer="json", **options)
+    service.add_view(method, "show", klass=Seeing, schema=schema)
+    client = served(service)
+    seen = {} if validators is None else {"seen": ["X-Own", "n"]}
+    assert client.request("/s?n=1", method=method).json == {"n": 1, "X-Own": "none", **seen}
+    for query in ("", "?n=x"):
+        assert client.request(f"/s{query}", method=method, status=400)
+
+
+def test_body_and_validators_report_their_errors_together():
+    def refuse(request):
+        request.errors.add("querystring", "q", "is wrong")
+
+    service = cliquet.Service(name="s", path="/s", cors_origins=("http://friend",))
+    service.add_view("post", lambda request: {}, schema=Address, validators=refuse)
+    headers = {"Origin": "http://other"}
+    refused = served(service).post_json("/s", {}, headers=headers, status=400)
+    assert details(refused) == [
+        ("header", "Origin", "http://other not allowed"),
+        ("body", "town", "town is missing"),
+        ("querystring", "q", "is wrong"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"[1]", "Invalid JSON: Should be a JSON object, got [1]"),
+        (b"null", "Invalid JSON: Should be a JSON object, got None"),
+        (b'"' + b"a" * 200 + b'"', f"Invalid JSON: Should be a JSON object, got {'a' * 100}"),
+    ],
+)
+def test_body_that_is_not_an_object_misses_the_required_fields(body, error):
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=Address)
+    headers = {"Content-Type": "application/json"}
+    refused = served(service).post("/s", body, headers=headers, status=400)
+    assert details(refused) == [("body", None, error), ("body", "town", "town is missing")]
+
+
+@pytest.mark.parametrize("options", [{"schema": Address}, {}])
+def test_byte_order_mark_before_a_body_is_ignored(options):
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: request.json_body, **options)
+    body = codecs.BOM_UTF8 + b'{"town": "t"}'
+    headers = {"Content-Type": "application/json"}
+    assert served(service).post("/s", body, headers=headers).json == {"town": "t"}
+
+
+def test_schema_of_another_library_is_left_to_the_validators():
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=object(), validators=see)
+    served(service).post_json("/s", {})
+
+
+def test_service_may_override_the_error_handler():
+    class Teapots(cliquet.Service):
+        def error_handler(self, error):
+            response = super().error_handler(error)
+            response.headers["X-Status"] = str(error.status)
+            response.status_code = 418
+            return response
+
+    service = Teapots(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=Address)
+    refused = served(service).post_json("/s", {}, status=418)
+    assert refused.json["message"] == "town is missing"
+    assert refused.headers["X-Status"] == "400"
+
+
+def test_origins_and_age_may_be_those_of_a_class():
+    class Open(cliquet.Service):
+        pass
+
+    Open.init_from_settings({"cors_origins": "http://a http://b", "cors_max_age_seconds": "7"})
+    service = Open(name="s", path="/s")
+    service.add_view("get", lambda request: {})
+    headers = {"Origin": "http://b", "Access-Control-Request-Method": "GET"}
+    preflight = served(service).options("/s", headers=headers)
+    assert preflight.headers["Access-Control-Max-Age"] == "7"
+    assert preflight.headers["Access-Control-Allow-Origin"] == "http://b"
+    Open.init_from_settings({"cors_origins": "*", "cors_max_age_seconds": ""})
+    assert (Open.cors_origins, Open.cors_max_age) == (("*",), None)
+    assert not hasattr(cliquet.Service, "cors_max_age")
 
 
 def test_validator_may_take_the_request_alone():

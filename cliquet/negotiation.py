@@ -1,0 +1,80 @@
+"""Content negotiation: the types that a client accepts, and the type of its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from webob.acceptparse import create_accept_header
+
+from cliquet.errors import add_error
+
+#: The type of a view, or a function of the request that returns one or several.
+MediaType = str | Callable[[Any], Any]
+
+JSON_TYPE = "application/json"
+
+
+def list_types(value: Any) -> list[MediaType]:
+    """Return the types of a view from its argument: one, several or None."""
+    types = [value] if isinstance(value, str) or callable(value) else value or []
+    return list(types)
+
+
+def media_type(request: Any) -> str:
+    """Return the type of a body in lower case, without its parameters; "" if it has none."""
+    header: str = request.environ.get("CONTENT_TYPE") or ""
+    return header.partition(";")[0].strip().lower()
+
+
+def resolve_types(types: Iterable[MediaType], request: Any) -> list[str]:
+    """Return the types of a view for a request."""
+    resolved: list[str] = []
+    for type_ in types:
+        value = type_(request) if callable(type_) else type_
+        resolved.extend([value] if isinstance(value, str) else value)
+    return resolved
+
+
+def acceptable_types(request: Any, types: Iterable[str]) -> list[str]:
+    """Return those of the types that the client accepts, in its order of preference.
+
+    JSON comes first where the client prefers none. Parameters of media ranges
+    such as ``charset`` don't exclude a type (RFC 9110 12.5.1).
+    """
+    accept = request.accept
+    if any(parameters for _, _, parameters, _ in accept.parsed or ()):
+        ranges = [
+            f"{range_.partition(';')[0]};q={quality:g}"
+            for range_, quality, parameters, _ in accept.parsed
+            if quality or not parameters
+        ]
+        accept = create_accept_header(", ".join(ranges))
+    offers = sorted(types, key=lambda type_: type_ != JSON_TYPE)
+    return [offer for offer, _ in accept.acceptable_offers(offers)]
+
+
+def check_accept(types: list[MediaType], request: Any, **kwargs: Any) -> None:
+    """Refuse a client that accepts none of the types (406)."""
+    header = request.environ.get("HTTP_ACCEPT")
+    if header in (None, "", "*/*") or header in types:
+        return
+    offers = resolve_types(types, request)
+    if not acceptable_types(request, offers):
+        refuse_type(request, "Accept", offers, 406)
+
+
+def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> None:
+    """Refuse a body of another type (415)."""
+    header = request.environ.get("CONTENT_TYPE")
+    if not header or header in types:
+        return
+    supported = resolve_types(types, request)
+    if media_type(request) not in supported:
+        refuse_type(request, "Content-Type", supported, 415)
+
+
+def refuse_type(request: Any, header: str, types: Iterable[str], status: int) -> None:
+    """Add the error of a request whose ``Accept`` or ``Content-Type`` doesn't suit."""
+    request.errors.status = status
+    add_error(request, "header", header, f"{header} header should be one of {list(types)}")
