@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.settings import aslist
 
-from cliquet import events, request, resource
+from cliquet import events, request, resource, security
 from cliquet.heartbeats import Heartbeats
 from cliquet.initialization import (
     complete_settings,
@@ -57,6 +57,7 @@ def includeme(config: Any) -> None:
     servers.tell_those_down(registry)
     config.scan("cliquet.views.errors")
     _execute_actions(config)
+    security.accept_policies(config)
     for package in aslist(settings["includes"]):
         config.include(package)
     name_transactions(config)

@@ -6,7 +6,6 @@ import binascii
 from typing import Any
 
 from pyramid.authentication import BasicAuthAuthenticationPolicy as PyramidBasicAuth
-from pyramid.authorization import Authenticated, Everyone
 
 from cliquet.utils import hmac_digest
 
@@ -69,8 +68,8 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         return self.unauthenticated_userid(request)
 
     def effective_principals(self, request: Any) -> list[str]:
-        userid = self.unauthenticated_userid(request)
-        return [Everyone] if userid is None else [Everyone, Authenticated, userid]
+        """Return no principal: the stack of policies adds those of the user it has selected."""
+        return []
 
     def _userid(self, request: Any, header: str | None) -> str | None:
         credentials = _credentials(header)

@@ -1,4 +1,4 @@
-"""What the user of a request may do (protocol, "Shared resources")."""
+"""Permissions of the users of requests (protocol, "Shared resources")."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from urllib.parse import unquote
 
 from pyramid.authorization import Authenticated, Everyone
 from pyramid.decorator import reify
-from pyramid.interfaces import IAuthorizationPolicy, IRoutesMapper, ISecurityPolicy
-from pyramid_multiauth import MultiAuthIdentity, MultiAuthSecurityPolicy
+from pyramid.interfaces import (
+    IAuthenticationPolicy,
+    IAuthorizationPolicy,
+    IRoutesMapper,
+    ISecurityPolicy,
+)
+from pyramid.security import LegacySecurityPolicy
 from zope.interface import implementer
 
+from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins import it here
 from cliquet.storage import exceptions
 from cliquet.utils import current_service, setting_list, strip_uri_prefix
 
@@ -24,69 +30,44 @@ BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
 def groupfinder(userid: str, request: Any) -> Collection[str]:
-    """Return the groups of the user, from the permission backend, asked once for a batch."""
+    """Return the groups of the user, read from the permission backend once for a batch."""
     backend = getattr(request.registry, "permission", None)
     if backend is None:
         return []
     userid = request.prefixed_userid or userid
-    known: dict[str, Collection[str]] = request.bound_data.setdefault("groups", {})
-    if userid not in known:
-        known[userid] = backend.user_principals(userid)
-    return known[userid]
+    key = f"{userid}_principals"
+    if key not in request.bound_data:
+        request.bound_data[key] = backend.user_principals(userid)
+    groups: Collection[str] = request.bound_data[key]
+    return groups
 
 
 def effective_principals(request: Any) -> list[str]:
-    """Return the principals of the request, its groups included.
+    """Return the principals of the request, groups included.
 
-    Pyramid's own attribute knows nothing of security policies.
+    Pyramid's own attribute only asks its own security policy.
     """
     policy = request.registry.queryUtility(ISecurityPolicy)
+    if isinstance(policy, LegacySecurityPolicy):
+        policy = request.registry.queryUtility(IAuthenticationPolicy)
     principals = getattr(policy, "effective_principals", None)
     return [Everyone] if principals is None else list(principals(request))
 
 
-class SecurityPolicy(MultiAuthSecurityPolicy):
-    """The stack of policies of the settings, which looks for groups only when they matter.
+def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]:
+    """Return the principals of a request as access control entries name them.
 
-    :param find_groups: ``(userid, request)`` → groups, or None to refuse the user.
-    :param authz_policy: the :class:`AuthorizationPolicy`.
+    Entries name a user by its prefixed id, or by the older form ``policy_id``. The bare id is
+    left out: two policies may authenticate different users with the same one.
+
+    :param principals: the effective principals.
+    :param userid: the prefixed user id, None for anonymous requests.
     """
-
-    def __init__(self, policies: Any, find_groups: Any, authz_policy: Any) -> None:
-        # Ours refuses nobody: it can wait until the principals are asked for.
-        self._lazy = find_groups is groupfinder
-        self._find_groups = find_groups
-        asked = None if self._lazy or find_groups is None else self._groups
-        super().__init__(policies, asked, authz_policy)
-        plain = getattr(type(authz_policy), "permits", None) is AuthorizationPolicy.permits
-        self._private_is_authenticated = self._lazy and plain
-
-    def _groups(self, userid: str, request: Any) -> Any:
-        """Ask a groupfinder of the application, which may ask in turn who the user is."""
-        request.identity_in_question = MultiAuthIdentity(userid, [])
-        try:
-            groups = self._find_groups(userid, request)
-        finally:
-            del request.identity_in_question
-        if groups is None:
-            request.__dict__.pop("prefixed_userid", None)
-        return groups
-
-    def identity(self, request: Any) -> MultiAuthIdentity | None:
-        in_question: MultiAuthIdentity | None = request.__dict__.get("identity_in_question")
-        return in_question or super().identity(request)
-
-    def permits(self, request: Any, context: Any, permission: str) -> Any:
-        if permission == PRIVATE and self._private_is_authenticated:
-            return self.identity(request) is not None
-        return super().permits(request, context, permission)
-
-    def effective_principals(self, request: Any) -> set[str]:
-        principals: set[str] = set(super().effective_principals(request))
-        identity = self.identity(request)
-        if self._lazy and identity is not None:
-            principals.update(groupfinder(identity.userid, request))
-        return principals
+    if userid is None:
+        return list(principals)
+    policy, _, bare = userid.partition(":")
+    others = [principal for principal in principals if principal != bare]
+    return [*others, userid, f"{policy}_{bare}"]
 
 
 @implementer(IAuthorizationPolicy)
@@ -101,25 +82,24 @@ class AuthorizationPolicy:
     get_bound_permissions: BoundPermissions | None = None
 
     def permits(self, context: Any, principals: Iterable[str], permission: str) -> bool:
-        """Tell whether the principals have the permission on the context."""
-        principals = set(principals)
+        """Return whether the principals have the permission on the context."""
+        principals = list(principals)
         if permission == PRIVATE:
             return Authenticated in principals
         if Authenticated in principals:
-            principals.add(context.get_prefixed_userid())
+            principals = entry_principals(principals, context.get_prefixed_userid())
         if permission == DYNAMIC:
             permission = context.required_permission
         if permission == "create":
             permission = f"{context.resource_name}:create"
+        bound = {"get_bound_permissions": self.get_bound_permissions}
         if context.allowed_principals:
-            allowed = not principals.isdisjoint(context.allowed_principals)
+            allowed = not set(principals).isdisjoint(context.allowed_principals)
         else:
-            allowed = context.check_permission(permission, principals, self.get_bound_permissions)
-        if not allowed and context.on_collection:
-            # Nobody shares a collection's "create": this finds records to list or delete.
-            allowed = bool(
-                context.fetch_shared_records(permission, principals, self.get_bound_permissions)
-            )
+            allowed = context.check_permission(permission, principals, **bound)
+        if not allowed and context.on_collection and not permission.endswith("create"):
+            # The user may list or delete the records that are shared with them.
+            allowed = context.fetch_shared_records(permission, principals, **bound)
         return bool(allowed)
 
     def principals_allowed_by_permission(self, context: Any, permission: str) -> Any:
@@ -144,10 +124,6 @@ class RouteFactory:
     }
     #: The ids of the records that are shared with the user, when only these may be seen.
     shared_ids: list[str] | None = None
-    #: The record that a PUT replaces, None if there is none.
-    current_record: dict[str, Any] | None = None
-    #: Whether a PUT is known to replace none.
-    record_is_new = False
     on_collection = False
 
     def __init__(self, request: Any) -> None:
@@ -166,31 +142,49 @@ class RouteFactory:
         return self._request.current_resource_name if self._is_on_resource else None
 
     @reify
-    def required_permission(self) -> str | None:
-        """The permission that the request needs: ``read``, ``write`` or ``create``.
+    def current_record(self) -> dict[str, Any] | None:
+        """The record that a PUT replaces; None if it creates one, and for other methods.
 
-        PUT needs ``write`` on the record if it exists, else ``create`` on the
-        collection. The record is locked, for that to be true until the end.
-        None elsewhere than on a resource, unless a subclass sets it.
+        The record is locked, so that it stays the current one until the end of the request.
         """
-        method = self._request.method.lower()
-        if not self._is_on_resource:
+        if not self._is_put:
             return None
-        if method != "put":
-            return self.method_permissions.get(method)
         resource = self._service.resource(request=self._request, context=self)
         resource.model.locking = True
         try:
-            self.current_record = resource.model.get_record(resource.record_id)
+            record: dict[str, Any] = resource.model.get_record(resource.record_id)
         except exceptions.RecordNotFoundError:
-            self.record_is_new = True
-            self.permission_object_id = self._uri("collection", self._request.matchdict)
-            return "create"
-        return "write"
+            return None
+        return record
+
+    @reify
+    def record_is_new(self) -> bool:
+        """Whether the request is a PUT that creates its record."""
+        return self._is_put and self.current_record is None
+
+    @property
+    def _is_put(self) -> bool:
+        return self._is_on_resource and self._request.method == "PUT"
+
+    @reify
+    def required_permission(self) -> str | None:
+        """The permission that the request needs: ``read``, ``write`` or ``create``.
+
+        PUT needs ``write`` on the record if it exists, else ``create`` on the collection.
+        None for services that are not resources, unless a subclass sets it.
+        """
+        if not self._is_on_resource:
+            return None
+        if self._is_put:
+            return "create" if self.record_is_new else "write"
+        return self.method_permissions.get(self._request.method.lower())
 
     @reify
     def allowed_principals(self) -> list[str] | None:
-        """The principals that the settings give the permission to; empty: ask the backend."""
+        """The principals to which the settings give the permission on a resource.
+
+        None or an empty list: the permission backend decides.
+        """
         if not self._is_on_resource:
             return None
         return self._principals_of_settings(str(self.required_permission))
@@ -218,8 +212,15 @@ class RouteFactory:
 
     @reify
     def permission_object_id(self) -> str | None:
-        """The id of the object that the permission is asked on, None elsewhere."""
-        return self.get_permission_object_id(self._request) if self._is_on_resource else None
+        """The id of the object that the permission is asked on: a collection or a record.
+
+        None for services that are not resources, unless a subclass sets it.
+        """
+        if not self._is_on_resource:
+            return None
+        if self.record_is_new:
+            return self._uri("collection", self._request.matchdict)
+        return self.get_permission_object_id(self._request)
 
     def get_prefixed_userid(self) -> str | None:
         """Return the user id that permissions know."""
@@ -262,15 +263,9 @@ class RouteFactory:
         get_bound_permissions: BoundPermissions | None = None,
     ) -> list[str]:
         """Return the ids of the records of this collection that the principals may see."""
-        pattern = self.get_permission_object_id(self._request, "*")
-        uris = self._request.registry.permission.principals_accessible_objects(
-            principals,
-            permission,
-            object_id_match=pattern,
-            get_bound_permissions=get_bound_permissions,
-        )
+        uris = self._accessible_objects(permission, principals, get_bound_permissions)
         # ``*`` also matches what is nested under a record, and may be in the URL of the collection.
-        before, _, after = pattern.rpartition("*")
+        before, _, after = self.get_permission_object_id(self._request, "*").rpartition("*")
         end = -len(after) or None
         return [
             self.extract_object_id(uri)
@@ -284,9 +279,32 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> list[str]:
-        """Note in :attr:`shared_ids` the records that the user is limited to, and return them."""
+        """Limit the request to the records that are shared with the principals.
+
+        Set :attr:`shared_ids` and return it. If it is empty, return the object ids of what is
+        shared below the records: with any of them, the user may list the collection.
+        """
         self.shared_ids = self.get_shared_ids(perm, principals, get_bound_permissions)
-        return self.shared_ids
+        return self.shared_ids or list(
+            self._accessible_objects(perm, principals, get_bound_permissions)
+        )
+
+    def _accessible_objects(
+        self,
+        permission: str,
+        principals: Collection[str],
+        get_bound_permissions: BoundPermissions | None,
+    ) -> Collection[str]:
+        """Return the object ids, below this collection, that the principals may see."""
+        accessible: Collection[str] = (
+            self._request.registry.permission.principals_accessible_objects(
+                principals,
+                permission,
+                object_id_match=self.get_permission_object_id(self._request, "*"),
+                get_bound_permissions=get_bound_permissions,
+            )
+        )
+        return accessible
 
     def _uri(self, endpoint_type: str, matchdict: dict[str, Any]) -> str:
         service = self._service

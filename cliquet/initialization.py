@@ -13,15 +13,10 @@ from typing import Any
 from pyramid.events import NewRequest, NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPGone
-from pyramid.interfaces import (
-    PHASE3_CONFIG,
-    IAuthenticationPolicy,
-    IAuthorizationPolicy,
-    ISecurityPolicy,
-)
+from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.settings import asbool
 from pyramid.tweens import INGRESS
-from pyramid_multiauth import MultiAuthPolicySelected, MultiAuthSecurityPolicy
+from pyramid_multiauth import MultiAuthPolicySelected
 
 from cliquet import (
     authentication,
@@ -31,10 +26,10 @@ from cliquet import (
     logs,
     metrics,
     permission,
+    security,
     storage,
     utils,
 )
-from cliquet.authorization import SecurityPolicy
 from cliquet.checks import (
     Problems,
     invalid,
@@ -275,10 +270,8 @@ def setup_authentication(config: Any) -> None:
     """Set up the policies of the settings (``multiauth.*``)."""
     settings = config.get_settings()
     _check_policies(config)
-    config.include("pyramid_multiauth")
+    security.include_policies(config)
     config.add_subscriber(authentication.on_policy_selected, MultiAuthPolicySelected)
-    # Between the registration of policies (PHASE2) and the views that use them (PHASE3).
-    config.action(None, _set_security_policy, args=(config,), order=PHASE3_CONFIG - 5)
     if not settings["userid_hmac_secret"]:
         logger.warning("userid_hmac_secret is empty: anybody can compute the user ids")
 
@@ -296,26 +289,6 @@ def _check_policies(config: Any) -> None:
                 expected = f"names of policies, each with its class: there is no {key}"
                 load_named(config, "multiauth.policies", expected, name)
     problems.tell()
-
-
-def _set_security_policy(config: Any) -> None:
-    """Put ours in the place of multiauth's, with the same policies."""
-    registry = config.registry
-    stack = registry.queryUtility(ISecurityPolicy)
-    if type(stack) is MultiAuthSecurityPolicy:
-        find_groups = config.maybe_dotted(registry.settings.get("multiauth.groupfinder"))
-        policies = [policy for _, policy in stack.get_policies()]
-        authz_policy = registry.queryUtility(IAuthorizationPolicy)
-        registry.registerUtility(
-            SecurityPolicy(policies, find_groups, authz_policy), ISecurityPolicy
-        )
-        other = registry.queryUtility(IAuthenticationPolicy)
-        if other is not None and other not in policies:
-            logger.warning(
-                "%s of config.set_authentication_policy() is not asked: "
-                "the setting multiauth.policies tells who is",
-                type(other).__name__,
-            )
 
 
 def setup_backoff(config: Any) -> None:
@@ -361,7 +334,7 @@ def setup_statsd(config: Any) -> None:
         client.watch_execution_time(backend, prefix=kind)
 
     def watch_policies() -> None:
-        for name, policy in registry.queryUtility(ISecurityPolicy).get_policies():
+        for name, policy in security.named_policies(registry):
             client.watch_execution_time(policy, prefix="authentication", classname=name)
 
     def on_new_response(event: Any) -> None:

@@ -40,7 +40,6 @@ def add_request_attributes(config: Any) -> None:
     config.add_subscriber(lambda event: adopt(event.request), NewRequest)
     properties: dict[str, Any] = {
         **_SETTLED,
-        **dict.fromkeys(_UNSET, lambda request: None),
         "current_resource_name": current_resource_name,
         "effective_principals": authorization.effective_principals,
     }
@@ -58,9 +57,6 @@ def add_request_attributes(config: Any) -> None:
     for name, function in methods.items():
         config.add_request_method(function, name=name)
 
-
-#: Attributes that are None until they are set.
-_UNSET = ("authn_type", "selected_userid")
 
 #: Attributes that stay the same once they are known: that is when they are not None.
 _SETTLED: dict[str, Callable[[Any], Any]] = {
@@ -119,10 +115,7 @@ def compile_request_class(config: Any) -> None:
     factory = registry.queryUtility(IRequestFactory, default=Request)
     if extensions is None or not isinstance(factory, type):
         return
-    quick = {
-        **dict.fromkeys(_UNSET),
-        **{name: _Settled(name, find) for name, find in _SETTLED.items()},
-    }
+    quick = {name: _Settled(name, find) for name, find in _SETTLED.items()}
     classes = RequestClasses({**extensions.descriptors, **extensions.methods, **quick})
     registry.registerUtility(classes.complete(factory), IRequestFactory)
     registry.unregisterUtility(extensions, IRequestExtensions)

@@ -2,12 +2,9 @@ import base64
 import warnings
 
 import pytest
-import webtest
 from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.authorization import Everyone
-from pyramid.config import Configurator
 
-import cliquet
 from cliquet.authorization import AuthorizationPolicy, groupfinder
 
 
@@ -187,21 +184,9 @@ def test_own_authorization_policy_decides_on_private_records_too(serve):
     client.get("/mushrooms", headers={"X-User": "boss"}, status=403)
 
 
-@pytest.mark.filterwarnings("ignore:Authentication and authorization policies")
-def test_policy_that_is_not_asked_is_told(caplog):
-    config = Configurator(settings={"project_name": "x"})
-    config.set_authentication_policy(HeaderPolicy())
-    config.set_authorization_policy(AuthorizationPolicy())
-    cliquet.initialize(config, version="1.0")
-    client = webtest.TestApp(config.make_wsgi_app())
-    assert "HeaderPolicy of config.set_authentication_policy() is not asked" in caplog.text
-    assert "user" not in client.get("/v1/", headers={"X-User": "mat"}).json
-
-
-def test_policies_of_modules_are_asked(serve, caplog):
+def test_policies_of_modules_are_asked(serve):
     client = serve({"multiauth.policies": "tests.test_authentication"})
     assert client.get("/", headers={"X-User": "mat"}).json["user"]["id"].endswith(":mat")
-    assert "not asked" not in caplog.text
 
 
 def includeme(config):

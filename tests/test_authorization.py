@@ -216,7 +216,8 @@ class TestPermits:
     def test_prefixed_user_id_is_a_principal_of_who_is_authenticated(self):
         context = self.Context()
         AuthorizationPolicy().permits(context, [Authenticated], "write")
-        assert context.asked == [("write", {Authenticated, "basicauth:alice"}, None)]
+        principals = {Authenticated, "basicauth:alice", "basicauth_alice"}
+        assert context.asked == [("write", principals, None)]
 
     def test_permission_to_create_names_the_resource(self):
         context = self.Context(required_permission="create")

@@ -31,12 +31,23 @@ def test_request_has_what_applications_find(serve, alice):
 
     client = serve(setup=lambda config: tell(config, view))
     assert client.get("/tell", headers=alice).json == ["basicauth", None, {}, True, []]
-    assert {"authn_type", "selected_userid", "follow_subrequest", "tm"} <= set(seen)
+    assert {"prefixed_userid", "current_service", "follow_subrequest", "tm"} <= set(seen)
+
+
+@pytest.mark.parametrize("name", ["authn_type", "selected_userid"])
+def test_attributes_of_the_selected_policy_are_missing_before(serve, alice, name):
+    def view(request):
+        before = hasattr(request, name)
+        return [before, request.authenticated_userid is not None, hasattr(request, name)]
+
+    client = serve(setup=lambda config: tell(config, view))
+    assert client.get("/tell", headers=alice).json == [False, True, True]
+    assert client.get("/tell").json == [False, False, False]
 
 
 def test_class_of_requests_can_be_looked_into(serve):
     def view(request):
-        return [hasattr(type(request), name) for name in ("prefixed_userid", "authn_type")]
+        return [hasattr(type(request), name) for name in ("prefixed_userid", "bound_data")]
 
     assert serve(setup=lambda config: tell(config, view)).get("/tell").json == [True, True]
 

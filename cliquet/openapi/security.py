@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyramid.interfaces import IDefaultPermission, ISecurityPolicy
+from pyramid.interfaces import IDefaultPermission
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.authorization import DYNAMIC, PRIVATE
+from cliquet.security import named_policies
 
 Requirement = dict[str, list[str]]
 
@@ -18,9 +19,8 @@ def schemes(request: Any) -> dict[str, Any]:
     They are those with which each policy challenges who is unknown (RFC 9110, 11.6.1). A policy
     that does without is for the application to describe.
     """
-    policy = request.registry.queryUtility(ISecurityPolicy)
     found = {}
-    for name, each in getattr(policy, "get_policies", list)():
+    for name, each in named_policies(request.registry):
         for header, value in each.forget(request) or ():
             if header.lower() == "www-authenticate":
                 scheme = value.partition(" ")[0].lower()

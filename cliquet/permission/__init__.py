@@ -85,10 +85,11 @@ class PermissionBase(Migrated):
     ) -> set[str]:
         """Return the ids of the objects on which one of the principals has the permission.
 
-        :param object_id_match: which objects to look for; a ``*`` in it stands
+        :param object_id_match: pattern of the object ids to return; a ``*`` in it stands
             for any text, slashes included. None: all of them.
-        :param get_bound_permissions: called with this pattern and the
-            permission; returns couples of a pattern and a permission.
+        :param get_bound_permissions: called with this pattern and the permission; returns
+            couples of a pattern and a permission. Objects on which a couple gives the
+            permission are only returned if they match ``object_id_match`` too.
         """
         raise NotImplementedError
 
@@ -133,7 +134,7 @@ class PermissionBase(Migrated):
         """
         raise NotImplementedError
 
-    def delete_object_permissions(self, *object_ids: str) -> None:
+    def delete_object_permissions(self, *object_id_list: str) -> None:
         """Withdraw every permission on these objects. A ``*`` is no wildcard here."""
         raise NotImplementedError
 
@@ -152,8 +153,10 @@ def bound_patterns(
 ) -> list[tuple[Pattern, str]]:
     """Return the patterns of object ids to look for, each with its permission, for the engines."""
     match = "*" if object_id_match is None else object_id_match
+    if get_bound_permissions is None:
+        return [(Pattern(match), permission)]
     couples = bound_permissions(match, permission, get_bound_permissions)
-    return [(Pattern(pattern), bound) for pattern, bound in couples]
+    return [(Pattern(pattern, within=Pattern(match)), bound) for pattern, bound in couples]
 
 
 def probe(backend: PermissionBase, readonly: bool) -> None:

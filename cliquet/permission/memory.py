@@ -129,9 +129,9 @@ class Permission(PermissionBase):
                 for principal in principals - known:
                     self._grant(object_id, permission, principal, log)
 
-    def delete_object_permissions(self, *object_ids: str) -> None:
+    def delete_object_permissions(self, *object_id_list: str) -> None:
         with self._transactions.writing() as log:
-            for object_id in object_ids:
+            for object_id in object_id_list:
                 for permission in list(self._permissions.get(object_id)):
                     for principal in list(self._principals.get((object_id, permission))):
                         self._withdraw(object_id, permission, principal, log)

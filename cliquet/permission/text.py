@@ -31,14 +31,19 @@ class Pattern:
 
     Nothing else is special, and matching takes no longer than reading the id a
     few times, whatever the number of stars.
+
+    :param within: another pattern, which ids must match too.
     """
 
-    def __init__(self, pattern: str) -> None:
-        #: What the ids begin with.
+    def __init__(self, pattern: str, within: Pattern | None = None) -> None:
+        #: The beginning of all ids that match.
         self.prefix, *self._parts = pattern.split("*")
+        self._within = within
 
     def matches(self, object_id: str) -> bool:
-        """Tell whether the whole of the id is as the pattern wants."""
+        """Return whether the pattern matches the whole id."""
+        if self._within is not None and not self._within.matches(object_id):
+            return False
         if not self._parts:
             return object_id == self.prefix
         if not object_id.startswith(self.prefix):

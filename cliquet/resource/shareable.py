@@ -6,10 +6,9 @@ import functools
 from typing import Any
 
 from pyramid import httpexceptions
-from pyramid.authorization import Everyone
 from pyramid.interfaces import IAuthorizationPolicy
 
-from cliquet.authorization import RouteFactory
+from cliquet.authorization import RouteFactory, entry_principals
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.resource.base import UserResource
@@ -32,7 +31,7 @@ class ShareableResource(UserResource):
         # Who modifies a record is added to those who may write it.
         self.force_patch_update = True
         self.model.permission = request.registry.permission
-        self.model.current_principal = request.prefixed_userid or Everyone
+        self.model.current_principal = request.prefixed_userid
         self.model.get_permission_object_id = functools.partial(
             self.context.get_permission_object_id, request
         )
@@ -86,7 +85,7 @@ class ShareableResource(UserResource):
 
     def _raise_403_if_hidden(self, record: Record) -> None:
         request = self.request
-        principals = {*request.effective_principals, request.prefixed_userid}
+        principals = entry_principals(request.effective_principals, request.prefixed_userid)
         policy = request.registry.queryUtility(IAuthorizationPolicy)
         object_id = self.model.get_permission_object_id(record[self.model.id_field])
         if not any(

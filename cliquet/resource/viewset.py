@@ -34,7 +34,8 @@ class ViewSet:
     validate_schema_for: tuple[str, ...] = ("POST", "PUT")
     readonly_methods: tuple[str, ...] = ("GET", "OPTIONS", "HEAD")
 
-    factory = authorization.RouteFactory
+    #: The class of the contexts of requests; None: the root factory of the application.
+    factory: Any = None
 
     service_arguments: dict[str, Any] = {"description": "Collection of {resource_name}"}
 
@@ -121,6 +122,8 @@ class ViewSet:
 
     def get_service_arguments(self) -> dict[str, Any]:
         """Return the arguments of both services."""
+        if self.factory is None:
+            return dict(self.service_arguments)
         return {"factory": self.factory, **self.service_arguments}
 
     def is_endpoint_enabled(
@@ -143,6 +146,8 @@ class ViewSet:
 
 class ShareableViewSet(ViewSet):
     """The endpoints of a shareable resource: the permission depends on the request."""
+
+    factory = authorization.RouteFactory
 
     default_arguments: dict[str, Any] = {
         **ViewSet.default_arguments,

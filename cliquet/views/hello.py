@@ -35,7 +35,7 @@ def get_hello(request: Any) -> dict[str, Any]:
     eos = get_eos(request)
     if eos:
         data["eos"] = eos
-    if request.prefixed_userid is not None:
+    if request.authenticated_userid is not None:
         data["user"] = request.get_user_info()
     return data
 

@@ -276,7 +276,7 @@ def test_there_may_be_many_bound_permissions_and_principals(backend):
     everybody = [f"user{number}" for number in range(2000)]
     assert backend.check_permission("/a", "read", everybody, bound) is True
     assert backend.object_permission_authorized_principals("/a", "read", bound) == {"user1999"}
-    assert backend.principals_accessible_objects(everybody, "read", "/a", bound) == {"/299"}
+    assert backend.principals_accessible_objects(everybody, "read", "/*", bound) == {"/299"}
 
 
 # What one may
@@ -338,8 +338,27 @@ def test_bound_patterns_are_matched_with_their_own_permission(backend):
         ("/c/1", "write", "alice"),
     )
     bound = bound_to(("/a/*", "read"), ("/*/2", "write"))
-    found = backend.principals_accessible_objects(["alice"], "read", "/a/*", bound)
+    found = backend.principals_accessible_objects(["alice"], "read", "*", bound)
     assert found == {"/a/1", "/a/2", "/b/2"}
+
+
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        (None, {"/a", "/a/1", "/a/1/b", "/b/1"}),
+        ("*", {"/a", "/a/1", "/a/1/b", "/b/1"}),
+        ("/a/*", {"/a/1", "/a/1/b"}),
+        ("/a/*/b", {"/a/1/b"}),
+        ("/a", {"/a"}),
+        ("/c/*", set()),
+    ],
+)
+def test_bound_objects_outside_the_pattern_are_left_out(backend, pattern, expected):
+    grant(backend, *((object_id, "write", "alice") for object_id in ("/a", "/a/1", "/b/1")))
+    grant(backend, ("/a/1/b", "read", "alice"))
+    bound = bound_to(("/a*", "write"), ("/b/1", "write"), ("*", "read"))
+    found = backend.principals_accessible_objects(["alice"], "read", pattern, bound)
+    assert found == expected
 
 
 def matches(pattern, text):

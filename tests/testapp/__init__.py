@@ -92,8 +92,8 @@ echo = cliquet.Service(name="echo", path="/echo")
 def get_echo(request):
     return {
         "prefixed_userid": request.prefixed_userid,
-        "authn_type": request.authn_type,
-        "selected_userid": request.selected_userid,
+        "authn_type": getattr(request, "authn_type", None),
+        "selected_userid": getattr(request, "selected_userid", None),
         "principals": sorted(request.effective_principals),
         "service": request.current_service.name,
         "params": dict(request.params),

@@ -145,8 +145,8 @@ class Permission(PermissionBase):
         parameters = [escape(object_id), _texts(permissions), *entries]
         self._client.write_later(REPLACE_PERMISSIONS, parameters)
 
-    def delete_object_permissions(self, *object_ids: str) -> None:
-        self._client.write_later(DELETE_OBJECTS, [_texts(object_ids)])
+    def delete_object_permissions(self, *object_id_list: str) -> None:
+        self._client.write_later(DELETE_OBJECTS, [_texts(object_id_list)])
 
     # Who may do what
 

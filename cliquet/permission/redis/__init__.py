@@ -94,8 +94,8 @@ class Permission(PermissionBase):
             changes += (("grant", object_id, permission, principal) for principal in principals)
         self._change(changes)
 
-    def delete_object_permissions(self, *object_ids: str) -> None:
-        self._change([("delete", object_id) for object_id in object_ids])
+    def delete_object_permissions(self, *object_id_list: str) -> None:
+        self._change([("delete", object_id) for object_id in object_id_list])
 
     # Who may do what
 

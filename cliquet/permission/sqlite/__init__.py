@@ -154,8 +154,8 @@ class Permission(PermissionBase):
             connection.execute(REMOVE_PERMISSIONS, (object_id, _texts(permissions)))
             connection.execute(ADD_PERMISSIONS, (object_id, entries))
 
-    def delete_object_permissions(self, *object_ids: str) -> None:
-        self._write(DELETE_OBJECTS, _texts(object_ids))
+    def delete_object_permissions(self, *object_id_list: str) -> None:
+        self._write(DELETE_OBJECTS, _texts(object_id_list))
 
     # Who may do what
 

@@ -1,0 +1,145 @@
+"""Security policy of Pyramid, made of the authentication and authorization policies.
+
+As with Pyramid 1, the policies are those of the registry. Applications may replace those of the
+settings, at any time until they start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyramid.interfaces import (
+    PHASE2_CONFIG,
+    PHASE3_CONFIG,
+    IAuthenticationPolicy,
+    IAuthorizationPolicy,
+    ISecurityPolicy,
+)
+from pyramid.security import LegacySecurityPolicy
+from pyramid_multiauth import MultiAuthIdentity, MultiAuthSecurityPolicy
+from zope.interface import implementer
+
+from cliquet.authorization import PRIVATE, AuthorizationPolicy, groupfinder
+
+
+@implementer(IAuthenticationPolicy)
+class PolicyStack(MultiAuthSecurityPolicy):
+    """The authentication policies of the settings, which looks for groups only when needed.
+
+    :param policies: the policies, in the order in which they are asked.
+    :param find_groups: ``(userid, request)`` → groups, or None to refuse the user.
+    """
+
+    def __init__(self, policies: Any, find_groups: Any) -> None:
+        # Ours refuses no user: it can wait until the principals are asked for.
+        self.is_lazy = find_groups is groupfinder
+        self._find_groups = find_groups
+        super().__init__(policies, None if self.is_lazy or find_groups is None else self._groups)
+
+    def _groups(self, userid: str, request: Any) -> Any:
+        """Call the application's groupfinder, which may itself ask for the user id."""
+        request.identity_in_question = MultiAuthIdentity(userid, [])
+        try:
+            groups = self._find_groups(userid, request)
+        finally:
+            del request.identity_in_question
+        if groups is None:
+            request.__dict__.pop("prefixed_userid", None)
+        return groups
+
+    def identity(self, request: Any) -> MultiAuthIdentity | None:
+        in_question: MultiAuthIdentity | None = request.__dict__.get("identity_in_question")
+        return in_question or super().identity(request)
+
+    def unauthenticated_userid(self, request: Any) -> str | None:
+        """Return the user id that the first policy with one reads from the request."""
+        userids = (policy.unauthenticated_userid(request) for policy in self._policies)
+        return next((userid for userid in userids if userid is not None), None)
+
+    def effective_principals(self, request: Any) -> list[str]:
+        principals: set[str] = set(super().effective_principals(request))
+        identity = self.identity(request)
+        if self.is_lazy and identity is not None:
+            principals.update(groupfinder(identity.userid, request))
+        return list(principals)
+
+
+class SecurityPolicy(LegacySecurityPolicy):
+    """The security policy that asks the policies of the registry."""
+
+    def identity(self, request: Any) -> Any:
+        authn = self._get_authn_policy(request)
+        if isinstance(authn, PolicyStack):
+            return authn.identity(request)
+        return authn.authenticated_userid(request)
+
+    def permits(self, request: Any, context: Any, permission: str) -> Any:
+        authn, authz = self._get_authn_policy(request), self._get_authz_policy(request)
+        if permission == PRIVATE and getattr(authn, "is_lazy", False) and _is_plain(authz):
+            # The groups don't matter.
+            return authn.identity(request) is not None
+        principals = list(authn.effective_principals(request))
+        return authz.permits(context, principals, permission)
+
+    def forget(self, request: Any, **kw: Any) -> Any:
+        return self._get_authn_policy(request).forget(request)
+
+
+def _is_plain(policy: Any) -> bool:
+    """Return whether an authorization policy has the permits() of the toolkit."""
+    return getattr(policy.permits, "__func__", None) is AuthorizationPolicy.permits
+
+
+def named_policies(registry: Any) -> list[tuple[str, Any]]:
+    """Return the authentication policies of the settings that are in use, with their names."""
+    policy = registry.queryUtility(IAuthenticationPolicy)
+    policies: list[tuple[str, Any]] = getattr(policy, "get_policies", list)()
+    return policies
+
+
+def include_policies(config: Any) -> None:
+    """Set up the policies of the settings, where the application has none of its own."""
+    registry = config.registry
+    own = {
+        interface: registry.queryUtility(interface)
+        for interface in (IAuthorizationPolicy, ISecurityPolicy)
+    }
+    config.include("pyramid_multiauth")
+    if own[IAuthorizationPolicy] is not None:
+        registry.registerUtility(own[IAuthorizationPolicy], IAuthorizationPolicy)
+    # Between the registration of policies (PHASE2) and the views that use them (PHASE3).
+    config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
+
+
+def accept_policies(config: Any) -> None:
+    """Let the application replace, from now on, the policies that have been set up.
+
+    Pyramid 2 refuses an authentication policy beside a security policy: ours is taken away while
+    the policies are registered.
+    """
+    config.action(None, _withdraw, args=(config.registry,), order=PHASE2_CONFIG - 1)
+    config.action(None, _install, args=(config,), order=PHASE3_CONFIG - 5)
+
+
+def _withdraw(registry: Any) -> None:
+    if isinstance(registry.queryUtility(ISecurityPolicy), SecurityPolicy):
+        registry.unregisterUtility(provided=ISecurityPolicy)
+
+
+def _install(config: Any, own: Any = None) -> None:
+    """Register our security policy, unless the application has one of its own.
+
+    :param own: the security policy that was registered before that of ``pyramid_multiauth``.
+    """
+    registry = config.registry
+    current = registry.queryUtility(ISecurityPolicy)
+    if type(current) is MultiAuthSecurityPolicy:
+        if registry.queryUtility(IAuthenticationPolicy) is None:
+            find_groups = config.maybe_dotted(registry.settings.get("multiauth.groupfinder"))
+            stack = PolicyStack([policy for _, policy in current.get_policies()], find_groups)
+            registry.registerUtility(stack, IAuthenticationPolicy)
+        current = own
+    if current is not None and not isinstance(current, LegacySecurityPolicy):
+        registry.registerUtility(current, ISecurityPolicy)
+    elif registry.queryUtility(IAuthenticationPolicy) is not None:
+        registry.registerUtility(SecurityPolicy(), ISecurityPolicy)
