@@ -225,14 +225,29 @@ def test_who_modifies_a_record_may_write_it(alice, bob, url, method):
     assert response.json["permissions"]["write"] == expected
 
 
-def test_anonymous_creation_lets_everyone_write(build):
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_anonymous_creator_gets_no_permission(build, method):
     api = build(Page, settings={"page_create_principals": "system.Everyone"})
-    response = api.post("/pages", {"n": 1}, status=201)
-    assert response.json["permissions"] == {"write": ["system.Everyone"]}
-    path = "/pages/{id}".format(**response.json["data"])
-    api.patch(path, {"n": 2}, status=200)
-    response = api.user("alice").patch(path, {"n": 3}, status=200)
-    assert "system.Everyone" in response.json["permissions"]["write"]
+    path = "/pages" if method == "POST" else f"/pages/{NEW}"
+    response = api.send(method, path, {"data": {"id": NEW}}, status=201)
+    assert response.json["permissions"] == {}
+    assert api.permission.object_permissions(f"/pages/{NEW}") == {}
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        api.send(method, f"/pages/{NEW}", body_of(method), status=401)
+        api.user("alice").send(method, f"/pages/{NEW}", body_of(method), status=403)
+    api.user("alice").delete("/pages", status=403)
+
+
+def test_anonymous_creator_may_give_permissions(build):
+    api = build(Page, settings={"page_create_principals": "system.Everyone"})
+    granted = {"write": ["system.Everyone"], "read": ["system.Authenticated"]}
+    response = api.put(f"/pages/{NEW}", {"n": 1}, permissions=granted, status=201)
+    assert response.json["permissions"] == granted
+    response = api.patch(f"/pages/{NEW}", {"n": 2}, status=200)
+    assert response.json["permissions"] == granted
+    alice = api.user("alice")
+    response = alice.patch(f"/pages/{NEW}", {"n": 3}, status=200)
+    assert response.json["permissions"]["write"] == sorted([alice.id, "system.Everyone"])
 
 
 def test_permissions_are_told_beside_the_record(alice):
