@@ -24,6 +24,8 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "client": ["requests"],
+    # Version 3.1 required these, and applications import them without requiring them.
+    "legacy": ["python-dateutil", "requests", "six"],
     "postgresql": ["psycopg2-binary", "SQLAlchemy>=2.0"],
     "redis": ["redis"],
     "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=3.0"],

@@ -9,6 +9,7 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.settings import aslist
 
 from cliquet import events, request, resource, security
+from cliquet.checks import include_packages
 from cliquet.heartbeats import Heartbeats
 from cliquet.initialization import (
     complete_settings,
@@ -58,8 +59,7 @@ def includeme(config: Any) -> None:
     config.scan("cliquet.views.errors")
     _execute_actions(config)
     security.accept_policies(config)
-    for package in aslist(settings["includes"]):
-        config.include(package)
+    include_packages(config, "includes")
     name_transactions(config)
     config.scan("cliquet.views", ignore="cliquet.views.errors")
     add_version_view(config)

@@ -11,10 +11,16 @@ from typing import Any
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings import DEFAULT_SETTINGS, Names, family, kind_of
-from cliquet.utils import env_name, without_password
+from cliquet.utils import env_name, setting_list, without_password
 
-#: Which extra of the distribution brings an optional package.
-EXTRAS = {"psycopg2": "postgresql", "sqlalchemy": "postgresql", "redis": "redis"}
+#: The extra of the distribution that installs an optional package. Version 3.1 required those of
+#: the extra ``legacy``, and applications import them without requiring them.
+EXTRAS = {
+    "psycopg2": "postgresql",
+    "sqlalchemy": "postgresql",
+    "redis": "redis",
+    **dict.fromkeys(("dateutil", "requests", "six"), "legacy"),
+}
 
 # How like another a key must be: any key, and a variable, which may be of another program.
 _LIKE, _VERY_LIKE = 0.6, 0.85
@@ -103,12 +109,32 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
             yield key, invalid(settings, key, kind.expected)
 
 
-def _reason(error: Exception) -> str:
-    """Tell why a name can't be imported, and what to install if it is for an optional package."""
+def missing_package(error: BaseException) -> str | None:
+    """Return which extra to install for the package that an import failed for, if any."""
     package = str(getattr(error, "name", None)).partition(".")[0]
-    if package in EXTRAS:
-        return f"the package {package} is missing (pip install cliquet[{EXTRAS[package]}])"
-    return str(error)
+    if not isinstance(error, ImportError) or package not in EXTRAS:
+        return None
+    return f"the package {package} is missing (pip install cliquet[{EXTRAS[package]}])"
+
+
+def _reason(error: Exception) -> str:
+    """Return why a name can't be imported."""
+    return missing_package(error) or str(error)
+
+
+def include_packages(config: Any, key: str) -> None:
+    """Include the packages that the setting ``key`` lists.
+
+    :raises InvalidSettings: when one of them imports an optional package that is missing.
+    """
+    settings = config.get_settings()
+    for package in setting_list(settings[key]):
+        try:
+            config.include(package)
+        except ImportError as error:
+            if reason := missing_package(error):
+                raise invalid(settings, key, f"{kind_of(key).expected}: {reason}") from error
+            raise
 
 
 def unknown_keys(

@@ -15,6 +15,7 @@ from pyramid.paster import bootstrap
 from pyramid.settings import asbool
 
 import cliquet
+from cliquet.checks import missing_package
 from cliquet.scripts import check, new, purge, schema
 from cliquet.scripts.terminal import (
     DONE,
@@ -187,12 +188,14 @@ def load(ini: str | None) -> dict[str, Any]:
     try:
         env: dict[str, Any] = bootstrap(ini)
     except ConfigurationExecutionError as error:  # anything that a deferred action raised
-        raise Mistake(f"{explained(error.evalue)} {_HINT}", FAILED) from error
+        reason = missing_package(error.evalue) or explained(error.evalue)
+        raise Mistake(f"{reason} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
     except ModuleNotFoundError as error:
-        told = f"{path}: {explained(error)}; is it installed in this environment? {_HINT}"
-        raise Mistake(told, MISUSED) from error
+        question = f"{explained(error)}; is it installed in this environment?"
+        reason = missing_package(error) or question
+        raise Mistake(f"{path}: {reason} {_HINT}", MISUSED) from error
     except _LOADING_ERRORS as error:
         raise Mistake(f"{path}: {explained(error)} {_HINT}", MISUSED) from error
     return env

@@ -45,6 +45,16 @@ def broken_application(global_config, **settings):
     raise KeyError(settings["what"])
 
 
+def application_with_six(global_config=None, **settings):
+    raise ModuleNotFoundError("No module named 'six'", name="six")
+
+
+def application_with_deferred_six(global_config, **settings):
+    config = Configurator(settings=settings)
+    config.action(None, application_with_six)
+    return config.make_wsgi_app()
+
+
 def application_with_action(global_config, **settings):
     def fail():
         raise ValueError("no such view")

@@ -181,6 +181,12 @@ def test_file_that_cannot_be_loaded_is_told(tmp_path, explanation, text, expecte
     assert expected in told
 
 
+@pytest.mark.parametrize("factory", ["six", "deferred_six"])
+def test_package_that_3_1_required_is_named_with_its_extra(write_ini, explanation, factory):
+    assert main(["--ini", write_ini(factory=f"application_with_{factory}"), "check"]) != 0
+    assert "the package six is missing (pip install cliquet[legacy])" in explanation()
+
+
 def test_application_that_cannot_be_made_is_told(write_ini, explanation):
     assert main(["--ini", write_ini(factory="broken_application"), "migrate"]) == 2
     assert "KeyError: 'what' (--traceback shows where)" in explanation()
