@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,8 @@ from pyramid.paster import get_app
 
 import cliquet
 from cliquet import checks
-from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
+from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings
+from cliquet.utils import env_name
 from tests import redis_server, servers
 
 
@@ -65,6 +67,62 @@ def test_all_values_that_are_none_of_their_kind_are_told_at_once():
     for key, (value, expected) in WRONG.items():
         start = f"{key} = {value!r} (from the configuration): expected {expected}"
         assert [line for line in told if line.startswith(start)], key
+
+
+def numbers():
+    """Return the settings that are numbers, whether 0 is valid, and a value below the least."""
+    for setting in SETTINGS:
+        expected = setting.kind.expected
+        if expected.startswith(("an integer", "a number")):
+            yield setting.key, "0 or more" in expected or "-1 or more" in expected
+
+
+#: The settings for which 0 makes no sense.
+NEVER_0 = {
+    "heartbeat_timeout_seconds",
+    "storage_max_fetch_size",
+    "retry.attempts",
+    *(f"{kind}_pool_size" for kind in ("storage", "permission", "cache")),
+}
+
+
+def test_numbers_of_the_table_that_must_not_be_0():
+    assert {key for key, accepts_0 in numbers() if not accepts_0} == NEVER_0
+
+
+@pytest.mark.parametrize(
+    ("key", "accepts_0"), [*numbers(), ("mushroom_cache_expires_seconds", True)]
+)
+@pytest.mark.parametrize("source", ["file", "defaults", "environment"])
+def test_every_number_is_checked_at_start(monkeypatch, key, accepts_0, source):
+    def settings_with(value):
+        monkeypatch.setenv(env_name(key), value)
+        if source == "environment":
+            return {}
+        monkeypatch.delenv(env_name(key))
+        return {f"cliquet.{key}": value}
+
+    for wrong in ["many", "-2", "1.5.5", "true", "[1]", *([] if accepts_0 else ["0"])]:
+        given = settings_with(wrong)
+        kinds = {"default_settings": given} if source == "defaults" else {}
+        (line,) = refused({} if kinds else given, **kinds)
+        form = key if source != "file" else f"cliquet.{key}"
+        assert line.startswith(f"{form} = '{wrong}' (from ")
+        assert re.search(
+            r": expected (an integer, -?\d or more|a number of seconds above 0)$", line
+        )
+    for right in ["", "None", "3", *(["0"] if accepts_0 else [])]:
+        given = settings_with(right)
+        if source == "defaults":
+            app = started({}, default_settings=given)
+        else:
+            app = started(given)
+        value = app.registry.settings[key]
+        empty = {"batch_max_requests": None, "cors_max_age_seconds": None}
+        if right == "3" or (right == "0" and key not in empty and key != "paginate_by"):
+            assert value == int(right)
+        else:
+            assert value == empty.get(key, DEFAULT_SETTINGS.get(key))
 
 
 def test_mistakes_of_any_sort_are_told_at_once():
@@ -205,6 +263,51 @@ def test_package_of_an_extra_is_told_wherever_it_is_missing(monkeypatch):
     one, other = refused({**settings, "multiauth.policy.a.use": "riak.policies.Policy"})
     assert "the package riak is missing (pip install cliquet[riaks])" in one
     assert "the package riak is missing (pip install cliquet[riaks])" in other
+
+
+def include_what_is_missing(config):
+    """Be a plugin that imports a package of its own while it is included."""
+    import_what_is_missing()
+
+
+def import_what_is_missing():
+    raise ModuleNotFoundError("No module named 'six'", name="six.moves")
+
+
+def import_another():
+    raise ModuleNotFoundError("No module named 'zork'", name="zork")
+
+
+def include_another(config):
+    """Be a plugin that imports a package that no extra has."""
+    import_another()
+
+
+@pytest.mark.parametrize("package", ["six", "requests", "dateutil"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("storage_backend", "id_generator", "includes", "initialization_sequence"),
+        *("event_listeners.a.use", "multiauth.policy.a.use", "multiauth.groupfinder"),
+    ],
+)
+def test_package_that_3_1_required_is_named_with_its_extra(tmp_path, monkeypatch, key, package):
+    tmp_path.joinpath("old_plugin.py").write_text(f"import {package}.something\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "old_plugin", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    lists = {"event_listeners": "a"} if "listeners" in key else {}
+    lists |= {"multiauth.policies": "a"} if "policy" in key else {}
+    (line,) = refused({key: "old_plugin", **lists})
+    assert line.startswith(f"{key} = 'old_plugin' ")
+    assert line.endswith(f"the package {package} is missing (pip install cliquet[legacy])")
+
+
+def test_plugin_that_misses_a_package_while_it_is_included_names_the_extra():
+    (line,) = refused({"includes": "tests.test_checks.include_what_is_missing"})
+    assert line.endswith("the package six is missing (pip install cliquet[legacy])")
+    with pytest.raises(ModuleNotFoundError, match="zork"):
+        started({"includes": "tests.test_checks.include_another"})
 
 
 # Keys that nobody knows.

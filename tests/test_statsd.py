@@ -90,6 +90,25 @@ def test_prefix_is_the_name_of_the_project(serve, listener, received):
     assert "testapp.view.hello.GET:1|c" in received()
 
 
+@pytest.mark.parametrize(
+    ("settings", "prefix"),
+    [
+        ({}, "cliquet"),
+        ({"project_name": "shop"}, "shop"),
+        ({"project_name": "shop", "statsd_prefix": "till"}, "till"),
+        ({"statsd_prefix": "till"}, "till"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:No value specified for `project_name`")
+def test_prefix_is_the_setting_or_else_the_name_of_the_project(
+    listener, received, settings, prefix
+):
+    config = Configurator(settings={"statsd_url": url_of(listener), **settings})
+    cliquet.initialize(config, version="1.0")
+    webtest.TestApp(config.make_wsgi_app()).get("/v1/")
+    assert f"{prefix}.view.hello.GET:1|c" in received()
+
+
 def test_listeners_are_timed(serve, listener, received, alice):
     settings = {
         "statsd_url": url_of(listener),

@@ -163,7 +163,8 @@ class Client:
     @cached_property
     def _batch_size(self) -> int | None:
         """How many requests the server allows in a batch; None: any number."""
-        size: int | None = self.server_info()["settings"].get("batch_max_requests")
+        # Servers of Cliquet 3.1 show a missing limit as 0 or as an empty string.
+        size: int | None = self.server_info()["settings"].get("batch_max_requests") or None
         return size
 
 

@@ -50,7 +50,9 @@ def test_batch_is_split_as_the_server_limits_it_which_is_asked_once(client, spor
     assert between.methods == ["GET", *["POST"] * 6]
 
 
-@pytest.mark.parametrize("settings", [{}, {"batch_max_requests": None}])
+@pytest.mark.parametrize(
+    "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, ""))]
+)
 def test_batch_is_one_where_there_is_no_limit(connect, between, settings):
     responses = [{"status": 200, "path": "/", "headers": {}, "body": {}}] * 30
     info = answer_of(None)._replace(body=json.dumps({"settings": settings}).encode())

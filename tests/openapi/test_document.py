@@ -509,9 +509,9 @@ def test_service_that_takes_nothing_can_be_asked_nothing_wrong(described):
 def test_batch_tells_its_limit(described):
     schema = body(described(), "/batch", "post", "requests")
     assert schema["maxItems"] == 25
-    assert "maxItems" not in body(
-        described({"batch_max_requests": ""}), "/batch", "post", "requests"
-    )
+    for unlimited in ("", "0"):
+        document = described({"batch_max_requests": unlimited})
+        assert "maxItems" not in body(document, "/batch", "post", "requests")
 
 
 # What applications add.

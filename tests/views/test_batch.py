@@ -348,8 +348,11 @@ def test_requests_are_limited_by_the_setting(build):
     assert details(build().user("alice").batch(*[{"path": "/"}] * 26, status=400))
 
 
-def test_empty_setting_is_no_limit(build):
-    assert len(build(batch_max_requests="").batch(*[{"path": "/"}] * 30)) == 30
+@pytest.mark.parametrize("unlimited", ["", "0", "None", 0])
+def test_empty_setting_or_0_is_no_limit(build, unlimited):
+    app = build(batch_max_requests=unlimited)
+    assert len(app.batch(*[{"path": "/"}] * 30)) == 30
+    assert app.batch({"path": "/"})[0]["body"]["settings"]["batch_max_requests"] is None
 
 
 def test_batch_may_be_empty(alice):
