@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ class Heartbeats(dict[str, Check]):
     from ending.
     """
 
+    #: Seconds for which a result is used again: anybody can ask, and checks write.
+    cache_seconds = 1.0
+
     def __init__(self, checks: Mapping[str, Check] = MappingProxyType({})) -> None:
         super().__init__(checks)
         self._mutex = threading.Lock()
@@ -52,10 +56,10 @@ class Heartbeats(dict[str, Check]):
         return {name: _call(name, check, request) for name, check in self.items()}
 
     def _run(self, name: str, check: Check, request: Any) -> _Run:
-        """Return the run of the check that hasn't ended yet, or else a new one."""
+        """Return the current or recent run of the check, or else a new one."""
         with self._mutex:
             run = self._runs.get(name)
-            if run is None or not run.thread.is_alive():
+            if run is None or not run.is_usable(check, self.cache_seconds):
                 run = self._runs[name] = _Run(name, check, request)
             return run
 
@@ -65,7 +69,9 @@ class _Run:
 
     def __init__(self, name: str, check: Check, request: Any) -> None:
         self.name = name
+        self._check = check
         self._began = time.monotonic()
+        self._ended = math.inf
         self._answer: bool | None = False
         self.thread = threading.Thread(
             target=logs.thread_context().run,
@@ -74,6 +80,12 @@ class _Run:
             daemon=True,
         )
         self.thread.start()
+
+    def is_usable(self, check: Check, cache_seconds: float) -> bool:
+        """Return whether the run goes on, or ran this check less than ``cache_seconds`` ago."""
+        if self.thread.is_alive():
+            return True
+        return self._check is check and time.monotonic() - self._ended < cache_seconds
 
     def answer_within(self, timeout: float) -> bool | None:
         """Return the answer; false when it isn't there after ``timeout`` seconds."""
@@ -85,6 +97,7 @@ class _Run:
 
     def _call(self, check: Check, request: Any) -> None:
         self._answer = _call(self.name, partial(_call_apart, check), request)
+        self._ended = time.monotonic()
 
 
 def _call(name: str, check: Check, request: Any) -> bool | None:

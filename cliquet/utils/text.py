@@ -41,17 +41,17 @@ def setting_list(value: Any) -> list[str]:
     return [] if value in (None, "") else aslist(value)
 
 
-_PASSWORDS = (
-    (re.compile(r"//([^:@/]*):.*@"), r"//\1:***@"),
-    (re.compile(r"(password=)('[^']*'|[^&\s]+)", re.IGNORECASE), r"\1***"),
-)
+# Each pattern looks at a character once: what is searched may come from a client.
+_URL_USER = re.compile(r"//[^:@/]*:")
+_PASSWORD_PARAMETER = re.compile(r"(password=)('[^']*'|[^&\s]+)", re.IGNORECASE)
 
 
 def without_password(url: str) -> str:
-    """Return a URL, or a list of parameters, as it may be shown to those who read logs."""
-    for pattern, replacement in _PASSWORDS:
-        url = pattern.sub(replacement, url)
-    return url
+    """Return a URL, or a list of parameters, with its password replaced by ``***`` for logs."""
+    user, end = _URL_USER.search(url), url.rfind("@")
+    if user is not None and user.end() <= end:
+        url = f"{url[: user.end()]}***{url[end:]}"
+    return _PASSWORD_PARAMETER.sub(r"\1***", url)
 
 
 def query_value(text: str) -> Any:

@@ -11,6 +11,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.threadlocal import get_current_registry, get_current_request
 
 from cliquet import logs, transactions
+from cliquet.heartbeats import Heartbeats
 from tests.attacked import Client, make_app
 
 PATIENCE = 30
@@ -247,3 +248,29 @@ client.get("/v0/__heartbeat__", status=503)
 def test_one_that_hangs_does_not_keep_the_process_from_ending():
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", HANGS], cwd=root, check=True, timeout=PATIENCE)
+
+
+def counting(calls):
+    def check(request):
+        calls.append(request)
+        return True
+
+    return check
+
+
+def test_result_is_used_again_for_a_second_and_no_longer(serve, monkeypatch):
+    client, calls = serve(), []
+    client.registry.heartbeats["plugin"] = counting(calls)
+    for _ in range(3):
+        assert client.get("/__heartbeat__").json["plugin"] is True
+    assert len(calls) == 1
+    monkeypatch.setattr(Heartbeats, "cache_seconds", 0)
+    client.get("/__heartbeat__")
+    assert len(calls) == 2
+
+
+def test_check_that_was_replaced_runs_at_once(serve):
+    client = serve()
+    for answer in (True, False, None):
+        client.registry.heartbeats["plugin"] = lambda request, answer=answer: answer
+        assert client.get("/__heartbeat__", expect_errors=True).json["plugin"] is answer
