@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,19 @@ from pyramid.request import Request
 from pyramid.tweens import INGRESS
 
 from cliquet import authentication, authorization, events, logs
-from cliquet.utils import current_resource_name, current_service, follow_subrequest, json
+from cliquet.errors import add_error, json_error_handler
+from cliquet.utils import (
+    current_resource_name,
+    current_service,
+    follow_subrequest,
+    json,
+    reapply_cors,
+)
+
+# RFC 3986, 3.2.2, without commas: WSGI servers join several headers with one.
+_HOST = re.compile(
+    r"(\[[0-9A-Fa-f:.]+\]|([\w.~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]{0,5})?", re.ASCII
+)
 
 
 def _json_body(request: Any) -> Any:
@@ -129,11 +142,24 @@ def adopt(request: Any) -> None:
         request.__class__ = classes.complete(type(request))
 
 
+@functools.lru_cache(maxsize=64)
+def _is_host(header: str) -> bool:
+    """Return whether a header is one host with an optional port (RFC 9110, 7.2)."""
+    return _HOST.fullmatch(header) is not None
+
+
 def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
-    """Complete it before the other tweens, when it is sent through them."""
+    """Complete it before the other tweens, when it is sent through them.
+
+    A request with an invalid ``Host`` gets no further: URLs are made of it.
+    """
 
     def adopting_tween(request: Any) -> Any:
         adopt(request)
+        host = request.environ.get("HTTP_HOST")
+        if host and not _is_host(host):
+            add_error(request, "header", "Host", "Should be a host name, with or without a port")
+            return reapply_cors(request, json_error_handler(request))
         return handler(request)
 
     return adopting_tween

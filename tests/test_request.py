@@ -176,3 +176,46 @@ def test_json_is_that_of_the_body_as_it_is(serve):
     client = serve(setup=lambda config: tell(config, view))
     told = client.post_json("/tell", {"n": 1}).json
     assert told == [{"n": 1}, True, {"n": 2}, {"n": 3}, '{"n":3}', {"n": 4}, '{"n":4}']
+
+
+HOSTS = {
+    "example.com": True,
+    "example.com:8443": True,
+    "example.com:": True,
+    "my_host": True,
+    "127.0.0.1:8888": True,
+    "[::1]:8888": True,
+    "b%C3%BCcher.example": True,
+    "": True,
+    "evil.example/path": False,
+    "evil.example?a=b": False,
+    "evil.example#fragment": False,
+    "user@evil.example": False,
+    "evil.example\\x": False,
+    "example.com, evil.example": False,
+    "example.com,evil.example": False,
+    "example.com evil.example": False,
+    "example.com:80:80": False,
+    "example.com:port": False,
+    "[::1": False,
+    "%zz": False,
+    "bücher.example": False,
+}
+
+
+@pytest.mark.parametrize(
+    "path", ["v0/", "v0/mushrooms", "v0/mushrooms/", "v0/nothing", "v0", "mushrooms"]
+)
+@pytest.mark.parametrize(("host", "is_valid"), HOSTS.items())
+def test_host_header_of_which_no_url_can_be_made_is_400(serve, host, is_valid, path):
+    response = serve(prefix="").get(
+        f"/{path}",
+        extra_environ={"HTTP_HOST": host.encode().decode("latin-1")},
+        headers={"Origin": "https://page.example"},
+        expect_errors=True,
+    )
+    assert (response.status_int == 400) is not is_valid
+    if not is_valid:
+        assert response.json["details"][0]["name"] == "Host"
+        assert "Access-Control-Allow-Origin" in response.headers
+        assert "Location" not in response.headers
