@@ -183,7 +183,7 @@ class TestConnections:
         """As at the end of a process, whose last connection empties the log."""
         storage.create(*PLACE, {"id": "a"})
         storage._client.close()
-        other = connections.connect(f"file:{path}", 0)
+        other = connections.connect(path, 0)
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
         ending = threading.Timer(0.1, other.close)

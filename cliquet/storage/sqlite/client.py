@@ -15,7 +15,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 from pyramid.settings import asbool
@@ -50,7 +49,6 @@ class Client:
         self.translated = _Translated(self.path)
         self._timeout = timeout
         self._per_request = per_request
-        self._uri = Path(self.path).as_uri()
         self._inherited: list[Connections] = []
         self._open()
 
@@ -121,7 +119,7 @@ class Client:
         """
         with (
             self.translated,
-            closing(connect(self._uri + "?mode=rwc", self._timeout)) as connection,
+            closing(connect(self.path, self._timeout, mode="rwc")) as connection,
         ):
             deadline = time.monotonic() + self._timeout
             insist(connection, "PRAGMA journal_mode = WAL", deadline)
@@ -161,7 +159,7 @@ class Client:
             return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
     def _open(self) -> None:
-        self._connections = Connections(self._uri, self._timeout)
+        self._connections = Connections(self.path, self._timeout)
         self._finalizer = weakref.finalize(self, self._connections.close)
 
     def _of_this_process(self) -> Connections:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 # How long SQLite itself waits for the lock of the file, in seconds, before we ask
 # again. Left alone it sleeps up to 100 ms between two looks, and a process that
@@ -19,29 +20,45 @@ _IDLE_READERS = 25
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
+class Connection(sqlite3.Connection):
+    """A connection that recognises its file: another one may take its place on the disk."""
+
+    #: The device and the inode of the file, None if it was removed at once.
+    file: tuple[int, int] | None
+
+    def is_current(self, path: str) -> bool:
+        """Return whether the file is still the one at ``path``."""
+        return self.file is not None and self.file == _identity(path)
+
+
 class Connections:
     """Idle readers, the one writer, and the lock in front of it.
 
-    :param uri: of the file.
+    :param path: the file.
     :param timeout: how long to wait for other writers, in seconds.
     """
 
-    def __init__(self, uri: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float) -> None:
         self.pid = os.getpid()
         self.mutex = threading.Lock()
         self.timeout = timeout
-        self._uri = uri + "?mode=rw"
-        self._writer: sqlite3.Connection | None = None
-        self._idle: list[sqlite3.Connection] = []
+        self._path = path
+        self._writer: Connection | None = None
+        self._idle: list[Connection] = []
 
-    def borrow(self) -> sqlite3.Connection:
+    def borrow(self) -> Connection:
         """Take a connection to read with."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return connect(self._uri, self.timeout)
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took the last one
+                break
+            if connection.is_current(self._path):
+                return connection
+            connection.close()
+        return connect(self._path, self.timeout)
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
         """Keep it for the next reader."""
         # The last one used is the next one taken: its cache is warm.
         if len(self._idle) < _IDLE_READERS:
@@ -49,16 +66,23 @@ class Connections:
         else:
             connection.close()
 
-    def writer(self) -> sqlite3.Connection:
+    def writer(self) -> Connection:
         """Return the connection of whoever holds the mutex."""
+        if self._writer is not None and not self._writer.is_current(self._path):
+            self.forget_writer()
         if self._writer is None:
-            connection = connect(self._uri, _PATIENCE)
+            connection = connect(self._path, _PATIENCE)
             # What was acknowledged survives a crash of the machine too. This reads the file,
             # which a process that ends may have to itself.
             deadline = time.monotonic() + self.timeout
             insist(connection, "PRAGMA synchronous = FULL", deadline)
             self._writer = connection
         return self._writer
+
+    def check_writer(self) -> None:
+        """Raise OperationalError if the file that was just written to is gone from its place."""
+        if self._writer is None or not self._writer.is_current(self._path):
+            raise sqlite3.OperationalError("the database file was removed or replaced")
 
     def forget_writer(self) -> None:
         """Close the connection of whoever holds the mutex."""
@@ -82,7 +106,7 @@ class Connections:
 class WriteTransaction:
     """A transaction of the writer. Nobody else writes from its beginning to its end."""
 
-    connection: sqlite3.Connection
+    connection: Connection
 
     def __init__(self, connections: Connections) -> None:
         self.began = False
@@ -125,6 +149,8 @@ class WriteTransaction:
         """Make it durable and visible. If that fails it is still to be rolled back."""
         self._check()
         self.connection.execute("COMMIT")
+        # Nobody would find again what was written to a file that is gone.
+        self._connections.check_writer()
         self._end()
 
     def rollback(self) -> None:
@@ -159,11 +185,30 @@ class WriteTransaction:
         self._connections.mutex.release()
 
 
-def connect(uri: str, timeout: float) -> sqlite3.Connection:
-    """Open the file, for any thread; each statement commits itself unless told otherwise."""
-    return sqlite3.connect(
-        uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True
+def connect(path: str, timeout: float, mode: str = "rw") -> Connection:
+    """Open the file, for any thread; statements commit themselves outside of a transaction.
+
+    :param timeout: how long SQLite waits for locks, in seconds.
+    :param mode: ``rw``, or ``rwc`` to create the file if needed.
+    """
+    connection: Connection = sqlite3.connect(
+        f"{Path(path).as_uri()}?mode={mode}",
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+        factory=Connection,
     )
+    connection.file = _identity(path)
+    return connection
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def insist(connection: sqlite3.Connection, statement: str, deadline: float) -> None:
