@@ -18,6 +18,12 @@ class Migrated:
         """
         return None
 
+    def verify(self) -> None:
+        """Look for damage in what is stored, for ``cliquet check``; by default, do nothing.
+
+        :raises ~cliquet.storage.exceptions.BackendError: when some is found.
+        """
+
 
 def pending_migrations(backend: Migrated) -> list[str] | None:
     """Return the steps that ``backend.initialize_schema()`` would take, None if it can't tell.

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from cliquet.migrations import Migrated
+from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
 
@@ -85,7 +86,7 @@ class CacheBase(Migrated):
     def get(self, key: str) -> Any:
         """Return the value that was set, or None if there is none or it expired."""
         raw = self._read(self._key(key))
-        return None if raw is None else json.loads(raw)
+        return None if raw is None else read_document(raw)
 
     def delete(self, key: str) -> None:
         """Delete the entry, if there is one."""

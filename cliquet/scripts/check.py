@@ -45,6 +45,7 @@ def check(options: Namespace, registry: Any) -> None:
     """Load the configuration, and try each backend as the heartbeat of the service does.
 
     It writes, and deletes what it wrote; storage and permission are only read in read-only mode.
+    An SQLite file is read as a whole, to find damage.
     """
     settings = registry.settings
     mode = ", read-only" if asbool(settings.get("readonly")) else ""
@@ -64,7 +65,12 @@ def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
         return kind, "-", "-", "-", "none is configured"
     readonly = asbool(settings.get("readonly"))
     started = time.perf_counter()
-    result = _tried(lambda: _PROBES[kind](backend, readonly), patience)
+
+    def attempt() -> None:
+        _PROBES[kind](backend, readonly)
+        backend.verify()
+
+    result = _tried(attempt, patience)
     taken = f"{(time.perf_counter() - started) * 1000:.1f} ms"
     url = without_password(str(settings.get(f"{kind}_url") or "-"))
     return kind, backend_name(registry, kind), url, taken, result

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
+from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.matching import ALWAYS, Names, Query, query
 from cliquet.utils import json, msec_time
@@ -73,7 +74,7 @@ def joined(rows: Sequence[Row], names: Names) -> list[Record]:
     """Return the records, or the tombstones, that the rows hold."""
     # One document is read faster than many.
     documents = [b"{}" if data is None else data for _, _, data in rows]
-    records: list[Record] = json.loads(b"[" + b",".join(documents) + b"]")
+    records: list[Record] = read_document(b"[" + b",".join(documents) + b"]")
     for record, (object_id, timestamp, data) in zip(records, rows, strict=True):
         record[names.id] = object_id
         record[names.modified] = timestamp
@@ -194,7 +195,7 @@ class Engine(StorageBase):
         if found is None:
             raise RecordNotFoundError(object_id)
         timestamp, data = found
-        record: Record = json.loads(data)
+        record: Record = read_document(data)
         record[id_field] = object_id
         record[modified_field] = timestamp
         return record

@@ -103,3 +103,14 @@ def test_check_refuses_a_time_that_is_none(seconds, capsys):
         main(["check", f"--timeout={seconds}"])
     assert raised.value.code == 2
     assert f"'{seconds}': expected a number of seconds" in capsys.readouterr().err
+
+
+def test_check_looks_for_damage(write_ini, table, monkeypatch):
+    def verify(self):
+        raise BackendError(message="page 3 is damaged")
+
+    monkeypatch.setattr(Storage, "verify", verify)
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check"]) == 1
+    _, rows = table()
+    assert rows["storage"][-1] == "error: page 3 is damaged"
+    assert rows["cache"][-1] == "ok"

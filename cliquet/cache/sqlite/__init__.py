@@ -57,6 +57,9 @@ class Cache(CacheBase):
     def pending_migrations(self) -> list[str]:
         return pending(self._client, __name__)
 
+    def verify(self) -> None:
+        self._client.verify()
+
     def flush(self) -> None:
         with self._client.write_alone() as connection:
             connection.execute(FLUSH)

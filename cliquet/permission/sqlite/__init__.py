@@ -113,6 +113,9 @@ class Permission(PermissionBase):
     def pending_migrations(self) -> list[str]:
         return pending(self._client, __name__)
 
+    def verify(self) -> None:
+        self._client.verify()
+
     def flush(self) -> None:
         with self._client.write() as connection:
             for statement in FLUSH:

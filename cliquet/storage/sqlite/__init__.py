@@ -137,6 +137,9 @@ class Storage(Engine):
     def pending_migrations(self) -> list[str]:
         return pending(self._client, __name__)
 
+    def verify(self) -> None:
+        self._client.verify()
+
     def flush(self, auth: str | None = None) -> None:
         with self._client.write() as db:
             for statement in _FLUSH:

@@ -134,6 +134,16 @@ class Client:
         there = set() if self._is_to_be_made() else self._content()
         return [f"create {kind.lower()} {name}" for kind, name in wanted if name not in there]
 
+    def verify(self) -> None:
+        """Read the whole file.
+
+        :raises ~cliquet.storage.exceptions.BackendError: when it is damaged.
+        """
+        with self.read() as connection:
+            for (result,) in connection.execute("PRAGMA quick_check(1)"):
+                if result != "ok":
+                    raise BackendError(message=f"{self.path} is damaged: {result}")
+
     def close(self) -> None:
         """Close the connections that nobody is using."""
         self._of_this_process().close()

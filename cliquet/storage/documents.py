@@ -1,0 +1,22 @@
+"""JSON documents as backends store them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.storage.exceptions import BackendError
+from cliquet.utils import json
+
+
+def read_document(raw: str | bytes) -> Any:
+    """Return the value of a stored JSON document.
+
+    :raises ~cliquet.storage.exceptions.BackendError: when it is damaged: whatever was stored
+        was JSON.
+    """
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise BackendError(
+            original=error, message=f"damaged JSON in the backend: {error}"
+        ) from error
