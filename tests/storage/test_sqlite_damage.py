@@ -1,7 +1,6 @@
 """SQLite files that are removed, replaced or damaged while the service runs."""
 
 import json
-import os
 import random
 import sqlite3
 

@@ -48,15 +48,14 @@ class Connections:
 
     def borrow(self) -> Connection:
         """Take a connection to read with."""
-        while self._idle:
+        while True:
             try:
                 connection = self._idle.pop()
-            except IndexError:  # another thread took the last one
-                break
+            except IndexError:
+                return connect(self._path, self.timeout)
             if connection.is_current(self._path):
                 return connection
             connection.close()
-        return connect(self._path, self.timeout)
 
     def give_back(self, connection: Connection) -> None:
         """Keep it for the next reader."""
