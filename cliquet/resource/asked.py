@@ -13,7 +13,9 @@ from urllib.parse import urlencode
 from pyramid import httpexceptions
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
+from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions, querystring
+from cliquet.resource.model import Model
 from cliquet.settings import integer_or_none
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import COMPARISON, json
@@ -33,13 +35,19 @@ class Asked:
     context: Any
     model: Any
     record_id: str | None
-    #: What is left of the record of the URL, once it was looked for.
+    #: The timestamp of the collection, once it is known.
+    _timestamp: int | None = None
+    #: The tombstone of the record of the URL, once it was looked for.
     _tombstone: Record | None = None
     _parsed_conditions: preconditions.Conditions | None = None
 
     @property
     def timestamp(self) -> int:
         """The timestamp of the collection, in milliseconds."""
+        raise NotImplementedError
+
+    def process_record(self, new: Record, old: Record | None = None) -> Record:
+        """Return the record that is stored for ``new``."""
         raise NotImplementedError
 
     def is_known_field(self, field: str) -> bool:
@@ -91,23 +99,49 @@ class Asked:
         )
         return filters
 
-    def _extract_limit(self) -> int:
-        """Return the size of the page."""
+    def _extract_limit(self) -> int | None:
+        """Return the size of a page that the client or the settings ask for, None for any."""
         settings = self.request.registry.settings
-        limit: int = self._understand(
+        limit: int | None = self._understand(
             querystring.extract_limit,
             self._query().get("_limit"),
             integer_or_none(settings["paginate_by"]),
-            int(settings["storage_max_fetch_size"]),
         )
         return limit
 
-    def _page_size(self) -> int:
-        """Return the limit that is extracted, or that of the storage for none."""
-        limit: int | None = self._extract_limit()
-        if limit is None:
-            limit = int(self.request.registry.settings["storage_max_fetch_size"])
-        return limit
+    def _read_page(
+        self, filters: list[Filter], sorting: list[Sort], limit: int | None
+    ) -> list[Record]:
+        """Return the records of a page, and add the headers about the list."""
+        max_fetch_size = int(self.request.registry.settings["storage_max_fetch_size"])
+        size = max_fetch_size if limit is None else min(limit, max_fetch_size)
+        rules, offset = self._extract_pagination_rules_from_token(limit, sorting)
+        include_deleted = any(item.field == self.model.modified_field for item in filters)
+        # One record more shows whether there is a next page, whatever is deleted meanwhile.
+        # Models that override get_records() expect the limit of the request.
+        is_plain = getattr(type(self.model), "get_records", None) is Model.get_records
+        records, total = self.model.get_records(
+            filters=filters,
+            sorting=sorting,
+            pagination_rules=rules,
+            limit=size + 1 if is_plain else limit,
+            include_deleted=include_deleted,
+        )
+        if is_plain:
+            if self._timestamp is None:
+                self._timestamp = self.model.known_timestamp
+            has_next = len(records) > size
+            records = records[:size]
+        else:
+            is_last = not include_deleted and offset + len(records) >= total
+            has_next = len(records) == size and not is_last
+        response = self.request.response
+        if has_next:
+            url = self._next_page_url(sorting, size, records[-1], offset + len(records))
+            set_header(response, "Next-Page", url)
+        set_header(response, "Total-Records", str(total))
+        bind_summary(nb_records=len(records), limit=size)
+        return records
 
     def _extract_sorting(self, limit: int | None) -> list[Sort]:
         """Return the order of the records, which is total."""
@@ -128,22 +162,39 @@ class Asked:
         )
         return time_
 
-    def _extract_pagination_rules(self, sorting: list[Sort]) -> list[list[Filter]] | None:
-        """Return the rules for the page of the token, None for the first page."""
+    def _extract_pagination_rules_from_token(
+        self, limit: int | None, sorting: list[Sort]
+    ) -> tuple[list[list[Filter]], int]:
+        """Return the rules for the page of the token, and how many records precede it."""
         token = self._query().get("_token")
         if not token:
-            return None
+            return [], 0
         try:
-            last = pagination.decode_token(token, sorting, self.model.modified_field)
+            last, offset = pagination.decode_token(token, sorting, self.model.modified_field)
         except ValueError:
             raise_invalid(self.request, "querystring", description="_token has invalid content")
-        return pagination.pagination_rules(last, sorting)
+        return self._build_pagination_rules(sorting, last), offset
 
-    def _next_page_url(self, last: Record, sorting: list[Sort], limit: int) -> str:
-        """Return the URL of the page that starts after the record ``last``."""
+    def _build_pagination_rules(
+        self, sorting: list[Sort], last_record: Record, rules: list[list[Filter]] | None = None
+    ) -> list[list[Filter]]:
+        """Return the rules for the page after ``last_record``, added to ``rules``."""
+        return [*(rules or []), *pagination.pagination_rules(last_record, sorting)]
+
+    def _build_pagination_token(self, sorting: list[Sort], last_record: Record, offset: int) -> str:
+        """Return the token of the page after ``last_record``."""
+        return pagination.encode_token(last_record, sorting, offset)
+
+    def _next_page_url(
+        self, sorting: list[Sort], limit: int, last_record: Record, offset: int
+    ) -> str:
+        """Return the URL of the page after ``last_record``.
+
+        :param offset: the number of records on the pages before it.
+        """
         params = self.request.GET.copy()
         params["_limit"] = limit
-        params["_token"] = pagination.encode_token(last, sorting)
+        params["_token"] = self._build_pagination_token(sorting, last_record, offset)
         return f"{self.request.path_url}?{urlencode(list(params.items()))}"
 
     def _extract_partial_fields(self) -> list[str]:
@@ -233,9 +284,15 @@ class Asked:
             details={} if existing is None else {"existing": self._shown(existing)},
         )
 
-    def _find_tombstone(self) -> Record | None:
-        """Return the tombstone of the record of the URL, when ``If-Match`` needs it."""
-        if self._conditions.if_match is None:
+    def _find_tombstone(self, new: Record) -> Record | None:
+        """Return the tombstone that a PUT replaces, if anything depends on it.
+
+        :param new: the record of the body.
+        """
+        is_overridden = not type(self).process_record.__module__.startswith("cliquet.resource.")
+        modified_field = self.model.modified_field
+        if_match = self._conditions.if_match
+        if not (is_overridden or modified_field in new or if_match is not None):
             return None
         same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
         records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
@@ -249,16 +306,40 @@ class Asked:
         return record
 
     def _get_record_or_404(self, record_id: str | None) -> Record:
-        """Return the record, or answer 404."""
+        """Return the record, or answer 404.
+
+        Every method that looks up a record does it here. The authorization of PUT has read the
+        record already, and locked it.
+        """
+        if record_id == self.record_id:
+            known: Record | None = getattr(self.context, "current_record", None)
+            if known is not None:
+                return known
+            if getattr(self.context, "record_is_new", False) is True:
+                raise self._not_found()
         try:
             record: Record = self.model.get_record(record_id)
         except exceptions.RecordNotFoundError:
-            raise http_error(
-                httpexceptions.HTTPNotFound(),
-                errno=ERRORS.MISSING_RESOURCE,
-                message="The resource you are looking for could not be found.",
-            ) from None
+            raise self._not_found() from None
         return record
+
+    @staticmethod
+    def _not_found() -> Exception:
+        error: Exception = http_error(
+            httpexceptions.HTTPNotFound(),
+            errno=ERRORS.MISSING_RESOURCE,
+            message="The resource you are looking for could not be found.",
+        )
+        return error
+
+    def _raise_400_if_id_mismatch(self, new_id: Any, record_id: Any) -> None:
+        """Answer 400 when a body gives another id than the URL."""
+        if new_id != record_id:
+            raise_invalid(
+                self.request,
+                name=self.model.id_field,
+                description="Record id does not match existing record",
+            )
 
     def _raise_400_if_invalid_id(self, record_id: Any) -> None:
         """Answer 400 unless the id could come from the generator."""

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import colander
+from pyramid import httpexceptions
 
 from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
@@ -16,13 +17,7 @@ from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, exceptions
 from cliquet.utils import classname, dict_subset, json
-from cliquet.utils.http import set_header
 from cliquet.utils.text import is_long_id
-
-
-def _differs(field: str, old: Record, new: Record) -> bool:
-    """Tell whether ``new`` gives the field another value; what it lacks isn't given."""
-    return field in new and not (field in old and json.same(old[field], new[field]))
 
 
 class UserResource(Asked):
@@ -42,7 +37,6 @@ class UserResource(Asked):
         self.record_id: str | None = (request.matchdict or {}).get("id")
         #: Whether PATCH writes even if nothing changes.
         self.force_patch_update = False
-        self._timestamp: int | None = None
         parent_id = self.get_parent_id(request) or ""
         if is_long_id(parent_id):
             raise_invalid(request, "path", description="Invalid parent id")
@@ -68,6 +62,10 @@ class UserResource(Asked):
             self._timestamp = self.model.timestamp()
         return self._timestamp
 
+    @timestamp.setter
+    def timestamp(self, value: int) -> None:
+        self._timestamp = value
+
     # What applications override.
 
     def get_parent_id(self, request: Any) -> str:
@@ -76,13 +74,16 @@ class UserResource(Asked):
         return userid
 
     def is_known_field(self, field: str) -> bool:
-        """Tell whether records may be filtered and sorted by a field."""
-        known = (self.model.id_field, self.model.modified_field, self.model.deleted_field)
-        return (
-            field in known
-            or field in self.mapping
-            or bool(self.mapping.get_option("preserve_unknown"))
+        """Return whether records may be filtered and sorted by a field."""
+        return bool(self.mapping.get_option("preserve_unknown")) or (
+            field in self._get_known_fields()
         )
+
+    def _get_known_fields(self) -> list[str]:
+        """Return the names of the fields of the schema, the id, the timestamp and ``deleted``."""
+        model = self.model
+        fields = [node.name for node in self.mapping.children]
+        return [*fields, model.id_field, model.modified_field, model.deleted_field]
 
     def process_record(self, new: Record, old: Record | None = None) -> Record:
         """Return the record that is stored for ``new``, which the schema has validated.
@@ -109,7 +110,8 @@ class UserResource(Asked):
             updated: Record = self.mapping.deserialize({**record, **changes})
         except colander.Invalid as invalid:
             name, description = next(iter(invalid.asdict().items()))
-            raise_invalid(self.request, name=f"data.{name}", description=description)
+            name = f"data.{name}" if name else "data"
+            raise_invalid(self.request, name=name, description=description)
         return updated
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
@@ -140,50 +142,36 @@ class UserResource(Asked):
         """List the records."""
         self._raise_304_if_not_modified()
         self._raise_412_if_modified()
-        limit = self._page_size()
+        limit = self._extract_limit()
         sorting = self._extract_sorting(limit)
         filters = self._extract_filters()
         fields = self._extract_partial_fields()
         if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records, not to miss a change)
-        records, total = self.model.get_records(
-            filters=filters,
-            sorting=sorting,
-            pagination_rules=self._extract_pagination_rules(sorting),
-            limit=limit + 1,
-            include_deleted=any(item.field == self.model.modified_field for item in filters),
-        )
-        if self._timestamp is None:
-            self._timestamp = self.model.known_timestamp
-        response = self.request.response
-        if len(records) > limit:
-            records = records[:limit]
-            set_header(response, "Next-Page", self._next_page_url(records[-1], sorting, limit))
-        set_header(response, "Total-Records", str(total))
-        self._add_timestamp_header(response)
-        self._add_cache_header(response)
-        bind_summary(nb_records=len(records), limit=limit)
+        records = self._read_page(filters, sorting, limit)
+        self._add_timestamp_header(self.request.response)
+        self._add_cache_header(self.request.response)
         if fields:
             records = [dict_subset(record, fields) for record in records]
         return self.postprocess(records)
 
     def collection_post(self) -> Any:
-        """Create a record, or tell the one that has its id or the value of a unique field."""
+        """Create a record, or return the existing one with the same id or unique value."""
         self.model.locking = True
         new = self.request.validated["data"]
         existing = self._find_posted(new)
         self._raise_412_if_modified(record=existing)
-        action = ACTIONS.READ
-        if existing is None:
-            record = self._storable(self.process_record(new))
-            try:
-                existing = self.model.create_record(record, **self._unique_fields())
-                self.request.response.status_code = 201
-                action = ACTIONS.CREATE
-            except exceptions.UnicityError as conflict:
-                existing = self.model.get_record(conflict.record[self.model.id_field])
-                self._raise_403_if_hidden(existing)
-        return self.postprocess(existing, action=action)
+        record = self.process_record(new)
+        if existing is not None:
+            return self.postprocess(self._shown(existing))
+        try:
+            created = self.model.create_record(self._storable(record), **self._unique_fields())
+        except exceptions.UnicityError as conflict:
+            existing = self._get_record_or_404(conflict.record[self.model.id_field])
+            self._raise_403_if_hidden(existing)
+            return self.postprocess(self._shown(existing))
+        self.request.response.status_code = 201
+        return self.postprocess(created, action=ACTIONS.CREATE)
 
     def collection_delete(self) -> Any:
         """Delete the records that the filters match."""
@@ -209,13 +197,14 @@ class UserResource(Asked):
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
         existing = self._find_current()
-        current = existing or self._find_tombstone()
-        if current is None:
+        validated = self.request.validated["data"]
+        replaced = existing or self._find_tombstone(validated)
+        if replaced is None:
             self._raise_412_if_required()
         else:
-            self._raise_412_if_modified(current)
-        new = self._with_same_id(self.request.validated["data"])
-        record = self._update(self._storable(self.process_record(new, old=existing)))
+            self._raise_412_if_modified(replaced)
+        new = self.process_record(self._with_same_id(validated), old=replaced)
+        record = self._save(self._storable(new), is_new=existing is None)
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
@@ -230,13 +219,16 @@ class UserResource(Asked):
         self.model.locking = True
         existing = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(existing)
-        changes = self.request.validated.get("data", {})
+        changes = self._posted_data()
         updated = self._with_same_id(self.apply_changes(existing, changes))
         record = self._storable(self.process_record(updated, old=existing))
-        changed = [field for field in changes if _differs(field, existing, record)]
+        unchanged = {**self._identity(existing), **record}
+        changed = [
+            field for field in changes if not json.same(existing.get(field), unchanged.get(field))
+        ]
         action = ACTIONS.READ
         if changed or self.force_patch_update:
-            record = self._update(record)
+            record = self._save(record)
             action = ACTIONS.UPDATE
         else:
             record = {**record, **self._identity(existing)}
@@ -259,7 +251,7 @@ class UserResource(Asked):
     # The steps of the endpoints.
 
     def _unique_fields(self) -> dict[str, Any]:
-        """Return the argument that tells the model of unique fields, if there are any."""
+        """Return the model's argument for unique fields, empty without such fields."""
         fields = self.mapping.get_option("unique_fields")
         return {"unique_fields": fields} if fields else {}
 
@@ -277,8 +269,8 @@ class UserResource(Asked):
         new[id_field] = posted[id_field]
         self._raise_400_if_invalid_id(posted[id_field])
         try:
-            existing: Record = self.model.get_record(posted[id_field])
-        except exceptions.RecordNotFoundError:
+            existing = self._get_record_or_404(posted[id_field])
+        except httpexceptions.HTTPNotFound:
             return None
         self._raise_403_if_hidden(existing)
         return existing
@@ -293,42 +285,43 @@ class UserResource(Asked):
 
     def _find_current(self) -> Record | None:
         """Return the record that a PUT replaces, None if it creates one."""
-        known: Record | None = getattr(self.context, "current_record", None)
-        if known is not None or getattr(self.context, "record_is_new", False) is True:
-            return known
         try:
-            found: Record = self.model.get_record(self.record_id)
-        except exceptions.RecordNotFoundError:
+            return self._get_record_or_404(self.record_id)
+        except httpexceptions.HTTPNotFound:
             return None
-        return found
 
     def _with_same_id(self, new: Record) -> Record:
-        """Return ``new`` with the id of the URL; the body may not tell another one."""
-        id_field = self.model.id_field
+        """Return ``new`` with the id of the URL, which the body must not contradict."""
         self._raise_400_if_invalid_timestamp(new)
-        if new.setdefault(id_field, self.record_id) != self.record_id:
-            raise_invalid(
-                self.request,
-                name=id_field,
-                description="Record id does not match existing record",
-            )
+        self._raise_400_if_id_mismatch(
+            new.setdefault(self.model.id_field, self.record_id), self.record_id
+        )
         return new
 
-    def _update(self, record: Record) -> Record:
+    def _save(self, record: Record, is_new: bool = False) -> Record:
+        """Create or update a record, or answer 409 when a unique value is taken."""
+        model = self.model
+        if not is_new:
+            record.setdefault(model.id_field, self.record_id)
+        write = model.create_record if is_new else model.update_record
         try:
-            updated: Record = self.model.update_record(record, **self._unique_fields())
+            saved: Record = write(record, **self._unique_fields())
         except exceptions.UnicityError as conflict:
+            if conflict.field == model.id_field:
+                # A storage without locks, or a record that the application hides.
+                self._get_record_or_404(conflict.record[model.id_field])
             self._raise_conflict(conflict)
-        return updated
+        return saved
 
     def _in_response_behavior(
         self, answer: dict[str, Any], changes: dict[str, Any], changed: list[str]
     ) -> dict[str, Any]:
-        """Leave in the answer to a PATCH what the ``Response-Behavior`` header asks for."""
+        """Leave in the response to a PATCH the fields that ``Response-Behavior`` asks for."""
         behavior = self.request.headers.get("Response-Behavior", "").lower()
         data = answer["data"]
         if behavior == "diff":
             changed = [field for field in changed if not json.same(changes[field], data.get(field))]
         if behavior in ("light", "diff"):
             answer["data"] = {field: data[field] for field in changed if field in data}
+            answer.pop("permissions", None)
         return answer

@@ -46,8 +46,9 @@ class Model:
 
     @property
     def pages_with_timestamp(self) -> bool:
-        """Whether :meth:`get_records` tells the timestamp too: unless it is overridden."""
-        return type(self).get_records is Model.get_records
+        """Whether :meth:`get_records` reads the timestamp too: neither is overridden."""
+        own = type(self)
+        return own.get_records is Model.get_records and own.timestamp is Model.timestamp
 
     def _parent(self, parent_id: str | None) -> str:
         return parent_id or self.parent_id
@@ -213,7 +214,7 @@ class ShareableModel(Model):
     def _with_permissions(self, record: Record, object_id: str) -> Record:
         permissions = self.permission.object_permissions(object_id)
         record[self.permissions_field] = {
-            name: sorted(principals) for name, principals in permissions.items()
+            name: set(principals) for name, principals in permissions.items()
         }
         return record
 

@@ -13,14 +13,18 @@ from cliquet.storage import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON, json
 
 
-def encode_token(record: Record, sorting: Sequence[Sort]) -> str:
-    """Return the token of the page that starts after ``record``."""
+def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> str:
+    """Return the token of the page that starts after ``record``.
+
+    :param offset: the number of records on the pages before it.
+    """
     last = {sort.field: record[sort.field] for sort in sorting if sort.field in record}
-    return urlsafe_b64encode(json.dumps_bytes({"last_record": last})).decode("ascii")
+    content = {"last_record": last, "offset": offset}
+    return urlsafe_b64encode(json.dumps_bytes(content)).decode("ascii")
 
 
-def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> Record:
-    """Return what the order compares of the last record of the previous page.
+def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tuple[Record, int]:
+    """Return the sorted fields of the last record of the previous page, and the offset.
 
     :raises ValueError: when the token isn't one for that order.
     """
@@ -33,7 +37,10 @@ def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> Re
         raise ValueError("no record of that order")
     if type(last.get(modified_field)) is not int or json.unstorable(last) is not None:
         raise ValueError("no such record")
-    return last
+    offset = content.get("offset", 0)
+    if type(offset) is not int:
+        raise ValueError("no such offset")
+    return last, offset
 
 
 def pagination_rules(last: Record, sorting: Sequence[Sort]) -> list[list[Filter]]:

@@ -148,22 +148,19 @@ def extract_sorting(
     return [Sort(field, direction) for field, direction in sorting.items()]
 
 
-def extract_limit(text: str | None, paginate_by: int | None, max_fetch_size: int) -> int:
-    """Return the size of a page.
+def extract_limit(text: str | None, paginate_by: int | None) -> int | None:
+    """Return the size of a page, None for no limit.
 
     :param text: ``_limit``; None, empty or 0: no limit of the client's.
-    :param paginate_by: the greatest size that the settings allow, None: any.
-    :param max_fetch_size: the greatest number of records that one query brings.
+    :param paginate_by: the greatest size that the settings allow, None or 0: any.
     :raises Invalid: when it isn't an integer, 0 or more.
     """
-    sizes = [max_fetch_size]
-    if paginate_by:
-        sizes.append(paginate_by)
+    sizes = [paginate_by or 0]
     if text:
         if not re.fullmatch(r"\+?[0-9]{1,4000}", text.strip()):
             raise Invalid("_limit should be an integer")
-        sizes.append(int(text) or max_fetch_size)
-    return min(sizes)
+        sizes.append(int(text))
+    return min(filter(None, sizes), default=None)
 
 
 def extract_partial_fields(text: str | None) -> list[str]:

@@ -59,7 +59,9 @@ class ShareableResource(UserResource):
         old = None if old is None else self._shown(old)
         body = super().postprocess(self._shown(result), action, old)
         if permissions is not None:
-            body["permissions"] = permissions
+            body["permissions"] = {
+                name: sorted(principals) for name, principals in permissions.items()
+            }
         return body
 
     def patch(self) -> Any:

@@ -112,7 +112,7 @@ class TestShareableModel:
 
     def test_records_come_with_their_permissions(self, model):
         record = model.create_record({"__permissions__": {"read": ["c", "b"]}})
-        assert record["__permissions__"] == {"read": ["b", "c"], "write": ["alice"]}
+        assert record["__permissions__"] == {"read": {"b", "c"}, "write": {"alice"}}
         assert model.get_record(record["id"]) == record
         assert "__permissions__" not in model.get_records()[0][0]
 
@@ -124,7 +124,7 @@ class TestShareableModel:
         record = model.create_record({"__permissions__": {"read": ["b"], "list": ["c"]}})
         model.current_principal = "bob"
         updated = model.update_record({"id": record["id"], "__permissions__": {"read": []}})
-        assert updated["__permissions__"] == {"list": ["c"], "write": ["alice", "bob"]}
+        assert updated["__permissions__"] == {"list": {"c"}, "write": {"alice", "bob"}}
 
     def test_nobody_is_added_without_a_principal(self, model):
         model.current_principal = None
@@ -152,7 +152,7 @@ class TestShareableModel:
         model.current_principal = "bob"
         with pytest.raises(UnicityError):
             model.create_record({"n": 1, "id": "x"}, unique_fields=("n",))
-        assert model.get_record(record["id"])["__permissions__"] == {"write": ["alice"]}
+        assert model.get_record(record["id"])["__permissions__"] == {"write": {"alice"}}
         assert model.permission.object_permissions("/notes/x") == {}
 
 

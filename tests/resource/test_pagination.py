@@ -9,9 +9,10 @@ ORDER = [Sort("a", 1), Sort("b", -1), Sort("last_modified", -1)]
 
 def test_token_gives_back_what_the_order_compares():
     record = {"a": [1], "last_modified": 5, "c": 1}
-    text = pagination.encode_token(record, ORDER)
-    last = pagination.decode_token(text, ORDER, "last_modified")
+    text = pagination.encode_token(record, ORDER, 3)
+    last, offset = pagination.decode_token(text, ORDER, "last_modified")
     assert last == {"a": [1], "last_modified": 5}
+    assert offset == 3
 
 
 def test_rules_are_what_comes_after_for_each_field_with_those_before_equal():

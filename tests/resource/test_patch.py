@@ -66,7 +66,6 @@ def test_nothing_is_written_if_nothing_changes(alice, note, url, changes):
         {"n": "1"},
         {"n": None},
         {"o": {"a": 1, "b": 2.0}},
-        {"missing": None},
     ],
 )
 def test_value_that_is_equal_but_not_the_same_is_a_change(alice, note, url, changes):
@@ -173,5 +172,4 @@ def test_shared_record_is_written_by_every_patch(alice):
     response = alice.patch(path, {"n": 1})
     assert response.json["data"]["last_modified"] > page["last_modified"]
     light = alice.patch(path, {"n": 1}, {"Response-Behavior": "light"}).json
-    assert light["data"] == {}
-    assert light["permissions"]["read"] == [alice.id]
+    assert light == {"data": {}}

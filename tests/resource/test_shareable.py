@@ -392,7 +392,7 @@ def test_post_with_the_id_of_a_hidden_record_is_a_403(bob, page):
 def test_post_with_the_id_of_a_shared_record_answers_it(alice, bob, page, url, permission):
     alice.permission.add_principal_to_ace(url, permission, bob.id)
     response = bob.post("/pages", {"id": page["id"]}, status=200)
-    assert response.json["data"] == page
+    assert response.json == {"data": page}
     error = bob.post("/pages", {"id": page["id"]}, {"If-None-Match": "*"}, status=412).json
     assert error["details"] == {"existing": page}
 
