@@ -1,8 +1,13 @@
-"""The renderer of answers."""
+"""JSON renderer of responses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import calendar
+import datetime
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from cliquet.errors import JSON_TYPE
@@ -13,7 +18,11 @@ from cliquet.utils.http import set_header
 class JSONRenderer:
     """Renders JSON in UTF-8, with the protocol's ``Content-Type``.
 
-    :param info: what Pyramid tells of the renderer.
+    Dates are seconds since the epoch. Any iterable is an array; objects may
+    have a method ``toDict()``, ``__json__(request)`` that returns a value, or
+    ``__json__()`` that returns JSON text.
+
+    :param info: Pyramid's description of the renderer.
     """
 
     def __init__(self, info: Any) -> None:
@@ -22,7 +31,7 @@ class JSONRenderer:
     def respond(self, request: Any, value: Any) -> Any:
         """Return the response of the request, with the value as its body."""
         response = request.response
-        body = json.dumps_bytes(value, default=_adapter(request))
+        body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
         set_header(response, "Content-Type", JSON_TYPE)
         response.body = body
         return response
@@ -31,19 +40,50 @@ class JSONRenderer:
         request = system.get("request")
         if request is not None:
             request.response.headers["Content-Type"] = JSON_TYPE
-        return json.dumps_bytes(value, default=_adapter(request))
+        return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
 
 
 def _adapter(request: Any) -> Callable[[Any], Any]:
-    """Return the function that tells what stands in JSON for a value that it doesn't know."""
-    return lambda value: value.__json__(request) if hasattr(value, "__json__") else _plain(value)
+    """Return a function that makes JSON values of others."""
+    # A value may be asked for twice, and an iterator has its items once.
+    lists: dict[int, tuple[Any, list[Any]]] = {}
+
+    def adapt(value: Any) -> Any:
+        if hasattr(value, "toDict"):
+            return value.toDict()
+        if not hasattr(value, "__json__"):
+            if isinstance(value, Iterator):
+                return lists.setdefault(id(value), (value, list(value)))[1]
+            return _plain(value)
+        class_: Any = type(value)
+        if _takes_request(class_):
+            return value.__json__(request)
+        text = value.__json__()
+        return json.fragment(text) if isinstance(text, (str, bytes)) else text
+
+    return adapt
+
+
+@functools.lru_cache(maxsize=256)
+def _takes_request(class_: Any) -> bool:
+    """Return True for ``__json__(request)``, False for ``__json__()``."""
+    attribute = inspect.getattr_static(class_, "__json__")
+    return bool(inspect.signature(attribute.__get__(object(), class_)).parameters)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (set, frozenset, range)):
-        return list(value)
+    if isinstance(value, datetime.datetime):
+        return calendar.timegm(value.utctimetuple())
+    if isinstance(value, datetime.date):
+        return calendar.timegm(value.timetuple())
+    if isinstance(value, datetime.time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if hasattr(value, "keys"):
         return dict(value)
-    raise TypeError(f"{value!r} is not JSON")
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{value!r} is not JSON serializable")

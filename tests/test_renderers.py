@@ -1,11 +1,56 @@
-import pytest
+import collections
+import datetime
+import decimal
+import types
 
+import pytest
+import webtest
+from pyramid.config import Configurator
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
 from cliquet.renderers import JSONRenderer
+from tests import testapp
 
 
 class Own:
     def __json__(self, request):
         return {"own": 1}
+
+
+class Exported:
+    def toDict(self):
+        return {"exported": {1}}
+
+
+class Text:
+    def __json__(self):
+        return '{"raw": 1}'
+
+
+class Bytes:
+    def __json__(self):
+        return b"[0, 1]"
+
+
+class Value:
+    def __json__(self):
+        return {"value": "text"}
+
+
+class Of:
+    @classmethod
+    def __json__(cls, *requests):
+        return cls.__name__
+
+
+class Listed:
+    def __json__(self, request):
+        return [request.path[-1].replace("s", "a")]
+
+
+Point = collections.namedtuple("Point", "x y")
+EAST = datetime.timezone(datetime.timedelta(hours=2))
 
 
 class Row:
@@ -25,10 +70,66 @@ class Row:
         (Own(), '{"own":1}'),
         (Row(), '{"a":1}'),
         (range(2), "[0,1]"),
+        (frozenset({1}), "[1]"),
+        ({"a": 1}.keys(), '["a"]'),
+        ({"a": 1}.values(), "[1]"),
+        ({"a": 1}.items(), '[["a",1]]'),
+        (lambda: (n for n in (1, 2)), "[1,2]"),
+        (lambda: map(str, (1, 2)), '["1","2"]'),
+        (lambda: filter(None, (0, 1)), "[1]"),
+        (lambda: iter([1]), "[1]"),
+        (lambda: reversed([1, 2]), "[2,1]"),
+        (collections.deque([1]), "[1]"),
+        (collections.OrderedDict(a=1), '{"a":1}'),
+        (collections.Counter("a"), '{"a":1}'),
+        (collections.ChainMap({"a": 1}), '{"a":1}'),
+        (types.MappingProxyType({"a": 1}), '{"a":1}'),
+        (Point(1, 2), "[1,2]"),
+        (decimal.Decimal("1.10"), "1.1"),
+        (decimal.Decimal(5), "5.0"),
+        (Exported(), '{"exported":[1]}'),
+        (Text(), '{"raw": 1}'),
+        (Bytes(), "[0, 1]"),
+        (Value(), '{"value":"text"}'),
+        (Of(), '"Of"'),
+        (datetime.datetime(2016, 1, 2, 3, 4, 5, 678), "1451703845"),
+        (datetime.datetime(2016, 1, 2, tzinfo=EAST), "1451685600"),
+        (datetime.date(2016, 1, 2), "1451692800"),
+        (datetime.time(1, 2), '"01:02:00"'),
     ],
 )
-def test_values_that_json_does_not_know_are_rendered(value, text):
-    assert JSONRenderer(None)(value, {}).decode() == text
+@pytest.mark.parametrize(
+    ("wrap", "around"),
+    [
+        (lambda value: value, "{}"),
+        (lambda value: {"a": [value]}, '{{"a":[{}]}}'),
+        (lambda value: [2**70, value], "[1180591620717411303424,{}]"),
+        (lambda value: [value, 2**70], "[{},1180591620717411303424]"),
+    ],
+)
+def test_values_that_json_does_not_know_are_rendered(value, text, wrap, around):
+    value = value() if isinstance(value, types.FunctionType) else value
+    rendered = JSONRenderer(None)(wrap(value), {}).decode()
+    assert rendered == around.format(text)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: {"a": 1}.keys(),
+        lambda: (name for name in "a"),
+        lambda: map(str, "a"),
+        lambda: collections.deque("a"),
+        lambda: Listed(),
+    ],
+)
+def test_views_may_return_any_of_these(make):
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("GET", lambda request: make(), permission=NO_PERMISSION_REQUIRED)
+    config = Configurator(settings=dict(testapp.SETTINGS))
+    cliquet.initialize(config, version="0.1")
+    config.add_cornice_service(service)
+    assert webtest.TestApp(config.make_wsgi_app()).get("/v0/s").json == ["a"]
 
 
 def test_what_is_no_json_is_refused():

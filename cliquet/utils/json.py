@@ -22,6 +22,9 @@ MAX_DEPTH = 100
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("1") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 
+_ISO_DATES = orjson.OPT_NON_STR_KEYS
+_OWN_DATES = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+
 # The integers that orjson writes.
 _LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
 
@@ -37,20 +40,29 @@ def loads(text: str | bytes) -> Any:
     return _loads_exactly(raw) if long_number else orjson.loads(raw)
 
 
-def dumps_bytes(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+def dumps_bytes(
+    value: Any, default: Callable[[Any], Any] | None = None, iso_dates: bool = True
+) -> bytes:
     """Return ``value`` as compact JSON in UTF-8.
 
     :param default: called with what JSON doesn't know, returns what it does.
+    :param iso_dates: whether dates and times are ISO 8601 strings, else ``default`` gets them.
     """
+    options = _ISO_DATES if iso_dates else _OWN_DATES
     try:
-        return orjson.dumps(value, default, orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, default, options)
     except TypeError:  # integers beyond 64 bits, lone surrogates
-        return _dumps_exactly(value, default)
+        return _dumps_exactly(value, default, options)
 
 
-def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None) -> bytes:
+def fragment(text: str | bytes) -> Any:
+    """Return JSON text as a value of :func:`dumps_bytes`, which takes it as it is."""
+    return orjson.Fragment(text)
+
+
+def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None, options: int) -> bytes:
     try:
-        return orjson.dumps(_with_fragments(value), default, orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(_with_fragments(value), default, options)
     except TypeError:
         text = stdlib_json.dumps(value, default=default, ensure_ascii=False, separators=(",", ":"))
         # A surrogate becomes its JSON escape.
