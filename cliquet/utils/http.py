@@ -68,8 +68,12 @@ def get_header(response: Any, name: str) -> str | None:
 
     It takes a fifth of the time of ``response.headers.get(name)``.
     """
+    headers = response.headerlist
+    if headers.__class__ is not list:  # the response of a test may be a mock
+        known: str | None = response.headers.get(name)
+        return known
     lowered = name.lower()
-    for other, value in response.headerlist:
+    for other, value in headers:
         if other == name or other.lower() == lowered:
             text: str = value
             return text
@@ -82,7 +86,7 @@ def set_header(response: Any, name: str, value: str) -> None:
     It takes a fifth of the time of ``response.headers[name] = value``.
     """
     headers = response.headerlist
-    if get_header(response, name) is None:
+    if headers.__class__ is list and get_header(response, name) is None:
         headers.append((name, value))
     else:
         response.headers[name] = value

@@ -1,0 +1,185 @@
+"""The helpers of 3.1 for the tests of applications and plugins, used as these did."""
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPBadRequest, HTTPNotModified, HTTPPreconditionFailed
+
+from cliquet import testing
+from cliquet.errors import raise_invalid
+from cliquet.permission.memory import Permission
+from cliquet.storage.memory import Storage
+from cliquet.tests.support import (
+    USER_PRINCIPAL,
+    AllowAuthorizationPolicy,
+    BaseWebTest,
+    DummyRequest,
+    FormattedErrorMixin,
+    ThreadMixin,
+    authorize,
+    get_request_class,
+    get_user_headers,
+    skip_if_no_postgresql,
+    skip_if_travis,
+    unittest,
+)
+from cliquet.utils.http import get_header, set_header
+from tests.testapp import Psilo, Spore
+
+ID = "3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1"
+
+
+class Mushrooms(ThreadMixin, FormattedErrorMixin, BaseWebTest, unittest.TestCase):
+    def setUp(self):
+        super().setUp()
+        body = {"data": {"name": "Boletus"}}
+        self.record = self.app.post_json(self.collection_url, body, headers=self.headers).json[
+            "data"
+        ]
+
+    def test_client_is_that_of_a_user(self):
+        assert self.app.get("/", headers=self.headers).json["user"]["id"] == self.principal
+        assert self.principal == USER_PRINCIPAL
+        assert self.app.get(self.get_item_url(), headers=self.headers).json["data"] == self.record
+        response = self.app.get(self.get_item_url("x"), headers=self.headers, status=400)
+        self.assertFormattedError(response, 400, 107, "Invalid parameters", "Invalid record id")
+        self.app.get(self.collection_url, status=401)
+
+    @authorize(permits=False)
+    def test_policy_may_refuse(self):
+        self.app.get(self.collection_url, headers=self.headers, status=403)
+
+    @authorize(authz_class=f"{__name__}.Own")
+    def test_policy_may_be_another(self):
+        assert Own().permits(None, [], "read") is True
+
+    @skip_if_travis
+    @skip_if_no_postgresql
+    def test_threads_are_joined(self):
+        thread = self._create_thread(target=lambda: None)
+        thread.start()
+        super().tearDown()
+        assert not thread.is_alive()
+
+
+class Own(AllowAuthorizationPolicy):
+    def permits(self, context, principals, permission):
+        return False
+
+
+class Settings(BaseWebTest, unittest.TestCase):
+    api_prefix = "v3"
+
+    def get_app_settings(self, additional_settings=None):
+        settings = super().get_app_settings({"http_api_version": "3.2"})
+        return {**settings, **(additional_settings or {})}
+
+    def test_settings_and_version_may_be_others(self):
+        assert self.app.get("/").json["http_api_version"] == "3.2"
+        app = self.make_app({"project_docs": "http://docs"})
+        assert app.get("/").json["project_docs"] == "http://docs"
+
+    def test_application_may_be_configured_before(self):
+        config = Configurator(settings=self.get_app_settings())
+        config.add_route("own", "/own")
+        config.add_view(lambda request: {}, route_name="own", renderer="json")
+        config.commit()
+        app = self.make_app(config=config)
+        app.RequestClass = get_request_class("")
+        app.get("/own")
+
+
+def test_client_needs_webtest(monkeypatch):
+    monkeypatch.setattr("cliquet.tests.support.webtest", None)
+    with pytest.raises(ImportError, match="pip install webtest"):
+        Settings("test_settings_and_version_may_be_others")
+
+
+def test_policy_allows_all_but_private_records_of_nobody():
+    policy = AllowAuthorizationPolicy()
+    assert policy.permits(None, ["system.Everyone"], "write")
+    assert not policy.permits(None, ["system.Everyone"], "private")
+    assert policy.permits(None, ["system.Authenticated"], "private")
+
+
+@pytest.fixture(params=["mock", "response only"])
+def make_request(request):
+    """A function that makes requests whose response is a mock."""
+    storage, permission = Storage(), Permission()
+
+    def make(body=None, **matchdict):
+        if request.param == "mock":
+            made = DummyRequest()
+            made.json = made.validated = body or {}
+        else:
+            response = DummyRequest().response
+            made = testing.DummyRequest(response=response, json=body, validated=body or {})
+        made.matchdict = matchdict
+        made.registry.storage, made.registry.permission = storage, permission
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("class_", [Spore, Psilo])
+def test_resource_works_with_the_mock_of_a_response(make_request, class_):
+    request = make_request({"data": {"name": "n"}})
+    record = class_(request=request).collection_post()["data"]
+    etag = f'"{record["last_modified"]}"'
+
+    request = make_request()
+    request.GET = {"_limit": "1"}
+    assert class_(request=request).collection_get()["data"] == [record]
+    assert request.response.headers["Total-Records"] == "1"
+    assert request.response.headers["ETag"] == etag
+    assert request.response.headers["Last-Modified"].endswith("GMT")
+
+    request = make_request(id=record["id"])
+    assert class_(request=request).get()["data"] == record
+    assert request.response.headers["ETag"] == etag
+
+    request = make_request({"data": {"name": "m"}}, id=record["id"])
+    assert class_(request=request).patch()["data"]["name"] == "m"
+    assert class_(request=make_request({"data": {"a": 1}}, id=ID)).put()["data"]["a"] == 1
+    assert class_(request=make_request(id=ID)).delete()["data"]["deleted"] is True
+    assert len(class_(request=make_request()).collection_delete()["data"]) == 1
+
+
+def test_preconditions_and_pages_work_with_mocks(make_request):
+    for _ in range(2):
+        latest = Spore(request=make_request({"data": {}})).collection_post()["data"]
+    request = make_request()
+    request.GET = {"_limit": "1"}
+    Spore(request=request).collection_get()
+    assert "_token=" in request.response.headers["Next-Page"]
+    request = make_request(id=latest["id"])
+    request.method = "GET"
+    request.headers["If-None-Match"] = f'"{latest["last_modified"]}"'
+    with pytest.raises(HTTPNotModified):
+        Spore(request=request).get()
+    request = make_request({"data": {}}, id=latest["id"])
+    request.method = "PUT"
+    request.headers["If-Match"] = '"1234567890123"'
+    with pytest.raises(HTTPPreconditionFailed):
+        Spore(request=request).put()
+
+
+def test_dummy_request_is_a_mock_with_errors():
+    request = DummyRequest(method="PUT")
+    assert request.method == "PUT"
+    assert request.anything.at.all() is not None
+    with pytest.raises(HTTPBadRequest):
+        raise_invalid(request, "body", "n", "wrong")
+    assert request.errors[0]["name"] == "n"
+    assert request.route_url("route", _query={"a": 1}) == "?a=1"
+
+
+def test_headers_of_a_mock_are_set_and_read():
+    response = DummyRequest().response
+    set_header(response, "A", "1")
+    set_header(response, "A", "2")
+    assert response.headers == {"A": "2"}
+    assert (get_header(response, "A"), get_header(response, "B")) == ("2", None)
+
+
+def test_headers_of_users_are_of_basic_auth():
+    assert get_user_headers("mat") == {"Authorization": "Basic bWF0OnNlY3JldA=="}
