@@ -18,6 +18,12 @@ class Migrated:
         """
         return None
 
+    def check_durability(self) -> None:
+        """Check that the server deletes nothing by itself, for heartbeats; by default, do nothing.
+
+        :raises ~cliquet.storage.exceptions.BackendError: when it might.
+        """
+
     def verify(self) -> None:
         """Look for damage in what is stored, for ``cliquet check``; by default, do nothing.
 

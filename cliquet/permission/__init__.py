@@ -161,6 +161,7 @@ def bound_patterns(
 
 def probe(backend: PermissionBase, readonly: bool) -> None:
     """Try whether ``backend`` works, by writing unless ``readonly``: it raises what fails."""
+    backend.check_durability()
     name = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
     if not readonly:
         backend.add_user_principal(name, name)

@@ -335,6 +335,7 @@ def probe(backend: StorageBase, readonly: bool) -> None:
 
     It writes a record and deletes it, in a collection of its own; it only reads if ``readonly``.
     """
+    backend.check_durability()
     if readonly:
         backend.get_all(_HEARTBEAT, _HEARTBEAT, limit=1)
     else:

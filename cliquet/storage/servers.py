@@ -10,6 +10,9 @@ from cliquet.utils import without_password
 
 logger = logging.getLogger("cliquet")
 
+#: What the keys of settings begin with whose servers keep data for good.
+_DURABLE = ("storage_", "permission_")
+
 
 class Client(Protocol):
     """The way to a server."""
@@ -19,6 +22,15 @@ class Client(Protocol):
 
         :raises BackendError: when it doesn't answer.
         """
+
+    def check_durability(self) -> None:
+        """Check that the server deletes nothing by itself.
+
+        :raises BackendError: when it might.
+        """
+
+    def close(self) -> None:
+        """Close the connections that nobody is using."""
 
 
 def note(registry: Any, key: str, client: Client) -> None:
@@ -30,14 +42,28 @@ def note(registry: Any, key: str, client: Client) -> None:
 
 
 def tell_those_down(registry: Any) -> None:
-    """Log a line for each server that doesn't answer: the service starts all the same.
+    """Log a line for each server that is down or may lose data: the service starts all the same.
 
     No connection stays open: processes that are forked afterwards would share it.
     """
     for client, keys in getattr(registry, "servers", {}).items():
-        try:
-            client.ping()
-        except BackendError as error:
-            reason = " ".join(str(error).split())
+        problem = _problem(client, keys)
+        if problem is not None:
             url = without_password(str(registry.settings.get(keys[0]) or "the default server"))
-            logger.error("%s: %s doesn't answer: %s", ", ".join(keys), url, reason)
+            logger.error("%s: %s %s", ", ".join(keys), url, " ".join(problem.split()))
+
+
+def _problem(client: Client, keys: list[str]) -> str | None:
+    """Return the problem of a server, None if it has none."""
+    try:
+        client.ping()
+    except BackendError as error:
+        return f"doesn't answer: {error}"
+    try:
+        if any(key.startswith(_DURABLE) for key in keys):
+            client.check_durability()
+    except BackendError as error:
+        return f"may lose data: {error}"
+    finally:
+        client.close()
+    return None

@@ -60,6 +60,9 @@ class Permission(PermissionBase):
     def pending_migrations(self) -> list[str]:
         return []
 
+    def check_durability(self) -> None:
+        self._client.check_durability()
+
     def flush(self) -> None:
         self._client.delete_keys(PREFIX)
 

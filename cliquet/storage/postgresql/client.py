@@ -167,6 +167,9 @@ class Client:
         finally:
             self.close()
 
+    def check_durability(self) -> None:
+        """Do nothing: PostgreSQL keeps what was committed."""
+
     def close(self) -> None:
         """Close the connections that nobody is using."""
         self._of_this_process().dispose()

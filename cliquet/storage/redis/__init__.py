@@ -81,6 +81,9 @@ class Storage(Engine):
     def pending_migrations(self) -> list[str]:
         return []
 
+    def check_durability(self) -> None:
+        self._client.check_durability()
+
     def flush(self, auth: str | None = None) -> None:
         self._client.delete_keys(PREFIX, kept=LOCKS)
 

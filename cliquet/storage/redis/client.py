@@ -168,6 +168,19 @@ class Client:
             finally:
                 self._probe.disconnect()
 
+    def check_durability(self) -> None:
+        """Check that the server evicts no keys to free memory.
+
+        :raises BackendError: when its ``maxmemory-policy`` lets it evict keys without expiry.
+        """
+        with self._translated:
+            policy = str(self._redis.info("memory").get("maxmemory_policy", ""))
+        if policy.startswith("allkeys"):
+            raise BackendError(
+                message=f"maxmemory-policy is {policy}: Redis deletes records and permissions to "
+                "free memory; set it to noeviction"
+            )
+
     def close(self) -> None:
         """Close the connections."""
         self._pool.disconnect()
