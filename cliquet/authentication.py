@@ -35,9 +35,9 @@ def userid_or_none(request: Any) -> str | None:
 
 
 def on_policy_selected(event: Any) -> None:
-    """Note on the request which policy authenticated it, and whom."""
+    """Set ``request.authn_type`` and ``request.selected_userid``."""
     request = event.request
-    request.authn_type = (event.policy_name or "").lower()
+    request.authn_type = (event.policy_name or type(event.policy).__name__).lower()
     request.selected_userid = event.userid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import unquote
@@ -42,14 +43,23 @@ def groupfinder(userid: str, request: Any) -> Collection[str]:
     return groups
 
 
+def authentication_policy(registry: Any) -> Any:
+    """Return the policy that authenticates users, None without one.
+
+    It is the registered authentication policy, or the security policy of the application.
+    """
+    policy = registry.queryUtility(ISecurityPolicy)
+    if isinstance(policy, LegacySecurityPolicy):
+        return registry.queryUtility(IAuthenticationPolicy)
+    return policy
+
+
 def effective_principals(request: Any) -> list[str]:
     """Return the principals of the request, groups included.
 
     Pyramid's own attribute only asks its own security policy.
     """
-    policy = request.registry.queryUtility(ISecurityPolicy)
-    if isinstance(policy, LegacySecurityPolicy):
-        policy = request.registry.queryUtility(IAuthenticationPolicy)
+    policy = authentication_policy(request.registry)
     principals = getattr(policy, "effective_principals", None)
     return [Everyone] if principals is None else list(principals(request))
 
@@ -68,6 +78,28 @@ def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]
     policy, _, bare = userid.partition(":")
     others = [principal for principal in principals if principal != bare]
     return [*others, userid, f"{policy}_{bare}"]
+
+
+def has_record_permission(request: Any, context: Any, object_id: str, permission: str) -> bool:
+    """Return whether the user has a permission on a record, whatever the request is about.
+
+    :param context: the context of the request, on the resource of the record.
+    :param object_id: the object id of the record.
+    """
+    context = copy.copy(context)
+    context.on_collection = False
+    context.permission_object_id = object_id
+    context.required_permission = permission
+    context.allowed_principals = _settings_principals(request, context.resource_name, permission)
+    return bool(request.has_permission(DYNAMIC, context))
+
+
+def _settings_principals(
+    request: Any, resource_name: str | None, permission: str | None
+) -> list[str]:
+    """Return the principals to which the settings give a permission on a resource."""
+    setting = f"{resource_name}_{permission}_principals"
+    return setting_list(request.registry.settings.get(setting))
 
 
 @implementer(IAuthorizationPolicy)
@@ -187,28 +219,7 @@ class RouteFactory:
         """
         if not self._is_on_resource:
             return None
-        return self._principals_of_settings(str(self.required_permission))
-
-    def _principals_of_settings(self, permission: str) -> list[str]:
-        setting = f"{self.resource_name}_{permission}_principals"
-        return setting_list(self._request.registry.settings.get(setting))
-
-    def is_granted(
-        self,
-        object_id: str,
-        permission: str,
-        principals: Collection[str],
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> bool:
-        """Tell whether one of the principals has the permission on any object of the resource."""
-        allowed = self._principals_of_settings(permission)
-        if allowed:
-            return not set(principals).isdisjoint(allowed)
-        return bool(
-            self._request.registry.permission.check_permission(
-                object_id, permission, principals, get_bound_permissions
-            )
-        )
+        return _settings_principals(self._request, self.resource_name, self.required_permission)
 
     @reify
     def permission_object_id(self) -> str | None:

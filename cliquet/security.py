@@ -16,10 +16,19 @@ from pyramid.interfaces import (
     ISecurityPolicy,
 )
 from pyramid.security import LegacySecurityPolicy
-from pyramid_multiauth import MultiAuthIdentity, MultiAuthSecurityPolicy
+from pyramid_multiauth import (
+    MultiAuthenticationPolicy,
+    MultiAuthIdentity,
+    MultiAuthSecurityPolicy,
+)
 from zope.interface import implementer
 
-from cliquet.authorization import PRIVATE, AuthorizationPolicy, groupfinder
+from cliquet.authorization import (
+    PRIVATE,
+    AuthorizationPolicy,
+    authentication_policy,
+    groupfinder,
+)
 
 
 @implementer(IAuthenticationPolicy)
@@ -91,10 +100,17 @@ def _is_plain(policy: Any) -> bool:
 
 
 def named_policies(registry: Any) -> list[tuple[str, Any]]:
-    """Return the authentication policies of the settings that are in use, with their names."""
-    policy = registry.queryUtility(IAuthenticationPolicy)
-    policies: list[tuple[str, Any]] = getattr(policy, "get_policies", list)()
-    return policies
+    """Return the authentication policies in use, with their names.
+
+    The policy of an application has the name of its class, as in ``request.authn_type``.
+    """
+    policy = authentication_policy(registry)
+    if policy is None:
+        return []
+    if isinstance(policy, MultiAuthSecurityPolicy | MultiAuthenticationPolicy):
+        policies: list[tuple[str, Any]] = policy.get_policies()
+        return policies
+    return [(type(policy).__name__.lower(), policy)]
 
 
 def include_policies(config: Any) -> None:

@@ -9,8 +9,14 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementer
 
 import cliquet
-from cliquet import authorization
-from cliquet.authorization import DYNAMIC, PRIVATE, AuthorizationPolicy, RouteFactory
+from cliquet import authentication, authorization
+from cliquet.authorization import (
+    DYNAMIC,
+    PRIVATE,
+    AuthorizationPolicy,
+    RouteFactory,
+    has_record_permission,
+)
 from tests.resource import apps
 from tests.resource.apps import Note, Page
 
@@ -250,6 +256,10 @@ class TestPermits:
             AuthorizationPolicy().principals_allowed_by_permission(None, "read")
 
 
+def test_prefixed_userid_is_importable_beside_the_policy():
+    assert authorization.prefixed_userid is authentication.prefixed_userid
+
+
 # Contexts.
 
 
@@ -405,15 +415,23 @@ class TestRouteFactory:
         assert context.check_permission("read", ["a"]) is True
         assert context.get_permission_object_id(request, "z") == "/y"
 
-    def test_what_is_granted_depends_on_the_settings_first(self, context_of):
+    def test_permission_on_a_record_depends_on_the_settings_first(self, context_of):
         context = context_of("GET", "/pages")
-        assert context.is_granted("/pages/x", "create", ["system.Authenticated"])
-        assert not context.is_granted("/pages/x", "create", ["a"])
-        context_of.api.permission.add_principal_to_ace("/pages/x", "create", "a")
-        context_of.api.permission.add_principal_to_ace("/pages/x", "read", "a")
-        assert not context.is_granted("/pages/x", "create", ["a"])
-        assert context.is_granted("/pages/x", "read", ["a"])
-        assert not context.is_granted("/pages/x", "read", ["a"], lambda *args: [])
+        request, permissions = context._request, context_of.api.permission
+        alice = context_of.api.user("alice").id
+
+        def is_granted(permission):
+            return has_record_permission(request, context, "/pages/x", permission)
+
+        assert is_granted("create")
+        assert not is_granted("read")
+        permissions.add_principal_to_ace("/pages/x", "read", alice)
+        assert is_granted("read")
+        request.registry.settings["page_read_principals"] = "group:others"
+        assert not is_granted("read")
+        del request.registry.settings["page_read_principals"]
+        # The context of the request is unchanged.
+        assert (context.permission_object_id, context.on_collection) == ("/pages", True)
 
     def test_shared_records_may_be_noted_by_the_application(self, build):
         class Factory(RouteFactory):

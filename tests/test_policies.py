@@ -8,6 +8,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import IAuthorizationPolicy, ISecurityPolicy
 from pyramid.security import NO_PERMISSION_REQUIRED, forget, remember
+from pyramid_multiauth import MultiAuthPolicySelected
 
 import cliquet
 from cliquet import initialization
@@ -39,6 +40,16 @@ class Token(HeaderPolicy):
 
     def forget(self, request):
         return [("WWW-Authenticate", "Token")]
+
+
+class Announced(Token):
+    """Makes users known to the toolkit, as the policies of the settings are."""
+
+    def authenticated_userid(self, request):
+        userid = super().authenticated_userid(request)
+        if userid is not None:
+            request.registry.notify(MultiAuthPolicySelected(self, request, userid))
+        return userid
 
 
 class Strict(AuthorizationPolicy):
@@ -238,6 +249,24 @@ def test_policy_of_the_application_wins_over_that_of_a_package():
     assert_asks_token_only(client_of(config))
 
 
+@from_any_source
+def test_own_policy_may_say_that_it_was_selected(source):
+    client = build(source, Announced())
+    known = client.get("/v1/who", headers=MAT).json
+    assert (known["prefixed"], known["type"]) == ("announced:mat", "announced")
+    created = client.post_json("/v1/pages", {"data": {}}, headers=MAT, status=201)
+    assert created.json["permissions"] == {"write": ["announced:mat"]}
+    client.patch_json(f"/v1/pages/{created.json['data']['id']}", {"data": {}}, headers=MAT)
+
+
+@from_any_source
+def test_own_policy_is_described_and_timed(source):
+    settings = {"statsd_url": "udp://127.0.0.1:9", "openapi_enabled": "true"}
+    client = build(source, Token(), **settings)
+    schemes = client.get("/v1/__api__").json["components"]["securitySchemes"]
+    assert schemes == {"token": {"type": "http", "scheme": "token"}}
+
+
 @from_any_source_or_commit
 def test_own_security_policy_is_not_replaced(source):
     class Closed:
@@ -286,10 +315,12 @@ def test_own_policies_are_used_without_the_step_of_authentication(source):
 
 
 def test_application_without_the_step_of_authentication_knows_nobody():
-    config = Configurator(settings={**SETTINGS, "initialization_sequence": " ".join(SEQUENCE)})
+    settings = {"initialization_sequence": " ".join(SEQUENCE), "openapi_enabled": "true"}
+    config = Configurator(settings={**SETTINGS, **settings})
     cliquet.initialize(config, version="1.0")
     client = webtest.TestApp(config.make_wsgi_app())
     assert "user" not in client.get("/v1/", headers=ALICE).json
+    assert not client.get("/v1/__api__").json["components"].get("securitySchemes")
 
 
 class Acl:

@@ -6,9 +6,8 @@ import functools
 from typing import Any
 
 from pyramid import httpexceptions
-from pyramid.interfaces import IAuthorizationPolicy
 
-from cliquet.authorization import RouteFactory, entry_principals
+from cliquet.authorization import RouteFactory, has_record_permission
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.resource.base import UserResource
@@ -86,12 +85,9 @@ class ShareableResource(UserResource):
         return {key: value for key, value in record.items() if key != field}
 
     def _raise_403_if_hidden(self, record: Record) -> None:
-        request = self.request
-        principals = entry_principals(request.effective_principals, request.prefixed_userid)
-        policy = request.registry.queryUtility(IAuthorizationPolicy)
         object_id = self.model.get_permission_object_id(record[self.model.id_field])
         if not any(
-            self.context.is_granted(object_id, permission, principals, policy.get_bound_permissions)
+            has_record_permission(self.request, self.context, object_id, permission)
             for permission in ("read", "write")
         ):
             raise http_error(

@@ -1,6 +1,9 @@
 """Principals, bound permissions and contexts of shareable resources, on every engine."""
 
 import pytest
+from pyramid.authorization import Authenticated
+from pyramid.interfaces import IAuthorizationPolicy
+from zope.interface import implementer
 
 from cliquet.authorization import AuthorizationPolicy, RouteFactory
 from cliquet.resource import ShareableResource
@@ -183,6 +186,22 @@ def test_policy_may_read_the_object_of_put(build):
     alice.put(f"/pages/{NEW}", {"n": 1}, status=201)
     alice.put(f"/pages/{NEW}", {"n": 2}, status=200)
     assert alice.get(f"/pages/{NEW}", status=403)
+
+
+@implementer(IAuthorizationPolicy)
+class Own:
+    """Permits everything to authenticated users, without access control entries."""
+
+    def permits(self, context, principals, permission):
+        return Authenticated in principals
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-None-Match": "*"}])
+def test_policy_of_any_class_decides_who_may_see_the_record_of_a_posted_id(build, headers):
+    alice = build(Page, settings=dotted(Own)).user("alice")
+    page = alice.create("/pages", {"n": 1})
+    response = alice.user("bob").post("/pages", {"id": page["id"]}, headers, status="*")
+    assert response.status_int == (412 if headers else 200)
 
 
 # Lists of nested objects.
