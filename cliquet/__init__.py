@@ -6,7 +6,6 @@ from importlib.metadata import version as _version
 from typing import Any
 
 from pyramid.interfaces import PHASE3_CONFIG
-from pyramid.settings import aslist
 
 from cliquet import events, request, resource, security
 from cliquet.checks import include_packages
@@ -22,7 +21,12 @@ from cliquet.middlewares import install_middlewares, name_transactions
 from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.storage import servers
-from cliquet.utils import current_resource_name, current_service, follow_subrequest
+from cliquet.utils import (
+    current_resource_name,
+    current_service,
+    follow_subrequest,
+    setting_list,
+)
 from cliquet.views.hello import PROTOCOL_VERSION
 from cliquet.views.version import add_version_view
 
@@ -51,7 +55,7 @@ def includeme(config: Any) -> None:
     config.add_subscriber_predicate("for_actions", events.EventActionFilter)
     config.add_subscriber_predicate("for_resources", events.EventResourceFilter)
 
-    for step in aslist(settings["initialization_sequence"]):
+    for step in setting_list(settings["initialization_sequence"]):
         with problems.noted():
             config.maybe_dotted(step)(config)
     problems.tell()

@@ -39,8 +39,11 @@ from cliquet.checks import (
     wrong_values,
 )
 from cliquet.events import (  # noqa: F401 (public here since 3.1)
+    ACTIONS,
     EventActionFilter,
     EventResourceFilter,
+    ResourceChanged,
+    ResourceRead,
 )
 from cliquet.kinds import parse_date
 from cliquet.middlewares import install_middlewares as install_middlewares
@@ -239,10 +242,12 @@ def setup_trailing_slash_redirection(config: Any) -> None:
 
 def setup_deprecation(config: Any) -> None:
     """Tell the end of the service, and answer 410 after it."""
-    config.add_tween("cliquet.initialization.end_of_life_tween_factory", under=INGRESS)
+    config.add_tween("cliquet.initialization._end_of_life_tween_factory", under=INGRESS)
 
 
-def end_of_life_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+def _end_of_life_tween_factory(
+    handler: Callable[[Any], Any], registry: Any
+) -> Callable[[Any], Any]:
     """Make the tween that looks at the settings ``eos``, ``eos_message`` and ``eos_url``."""
 
     def end_of_life_tween(request: Any) -> Any:

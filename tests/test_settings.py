@@ -220,6 +220,8 @@ def test_any_text_means_the_same_from_all_sources(text, key):
         ("storage_backend", "None", None),
         ("id_generator", "", "cliquet.storage.generators.UUID4"),
         ("event_listeners.mine.url", "1", "1"),
+        ("event_listeners.mine.resources", "1", "1"),
+        ("event_listeners.mine.actions", "['read']", ["read"]),
         ("multiauth.policy.basicauth.client_secret", "0", "0"),
         ("multiauth.policy.basicauth.debug", "true", True),
         ("collection_mushroom_post_enabled", "no", False),

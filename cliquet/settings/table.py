@@ -281,6 +281,7 @@ RESOURCE_FAMILIES = (
 FAMILIES = (
     *RESOURCE_FAMILIES,
     (re.compile(r"(multiauth|event_listeners)[._].*[._]([a-z_]*(url|secret|password))"), TEXT),
+    (re.compile(r"event_listeners[._].*[._](actions|resources)"), WORDS),
     (re.compile(r"(multiauth|event_listeners)[._].+"), ANY),
 )
 
