@@ -5,6 +5,7 @@ import types
 
 import colander
 import pytest
+import webtest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
@@ -67,6 +68,23 @@ def test_arguments_are_attributes_of_the_viewset(module):
 def test_class_may_be_registered_several_times(module):
     declare(module, registered="resource.register()\n@resource.register(name='other')")
     assert {"v1/things", "v1/others"} <= patterns(scanned(module, **MEMORY))
+
+
+@pytest.mark.parametrize("prefix", ["", "CLIQUET_", "LIBRARY_"])
+@pytest.mark.parametrize("name", ["doc", "my-doc", "my.doc"])
+def test_environment_alone_decides_of_a_resource(module, monkeypatch, prefix, name):
+    written = name.replace("-", "_").replace(".", "_").upper()
+    for variable, value in {
+        f"COLLECTION_{written}_POST_ENABLED": "false",
+        f"{written}_READ_PRINCIPALS": "system.Everyone",
+        f"{written}_CACHE_EXPIRES_SECONDS": "7",
+    }.items():
+        monkeypatch.setenv(prefix + variable, value)
+    declare(module, "ShareableResource", f"resource.register(name={name!r})")
+    config = scanned(module, **MEMORY, permission_backend="cliquet.permission.memory")
+    client = webtest.TestApp(config.make_wsgi_app())
+    client.post_json(f"/v1/{name}s", {"data": {}}, status=405)
+    assert client.get(f"/v1/{name}s").headers["Cache-Control"] == "max-age=7"
 
 
 def test_resource_without_storage_is_an_error_that_tells_the_setting(module):
