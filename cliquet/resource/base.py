@@ -245,6 +245,8 @@ class UserResource(Asked):
         record = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(record)
         last_modified = self._extract_deletion_time()
+        if last_modified is not None and last_modified <= record[self.model.modified_field]:
+            last_modified = None
         tombstone = self.model.delete_record(record, last_modified=last_modified)
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 

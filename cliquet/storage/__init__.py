@@ -107,8 +107,9 @@ class StorageBase(Migrated):
     ) -> int:
         """Return the timestamp of the collection, in milliseconds.
 
-        A collection that was never written has one too; it stays until the
-        first write, which is later.
+        A collection that was never written has one too, which is the same for all of
+        them: the time when the schema was created or last flushed. Reading it writes nothing.
+        The first write is later, unless it asks for an earlier time.
         """
         raise NotImplementedError
 
@@ -183,8 +184,8 @@ class StorageBase(Migrated):
     ) -> Record:
         """Replace the record, or create it if it is missing; return it with its timestamp.
 
-        :param record: its timestamp is taken if it is later than that of the
-            record it replaces (or if there is none), else ignored.
+        :param record: its timestamp is taken as it is (or the next free one), unless it is
+            missing, or that of the record it replaces.
         :raises ~cliquet.storage.exceptions.UnicityError: when another record
             has that value of a unique field.
         """
@@ -205,8 +206,8 @@ class StorageBase(Migrated):
         """Delete the record, and return its tombstone: id, timestamp, and the deleted mark.
 
         :param with_deleted: whether to keep the tombstone.
-        :param last_modified: the time of the deletion, taken if it is later
-            than the record's.
+        :param last_modified: the time of the deletion, taken as it is (or the next free
+            one), unless it is the record's.
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is
             no such record.
         """

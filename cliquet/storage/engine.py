@@ -27,6 +27,9 @@ Row = tuple[str, int, bytes | None]
 
 _LATEST = 1 << 62
 
+# How far ahead of the clock, in milliseconds, many changes at once can take a collection.
+_MOST_AHEAD = 60_000
+
 
 class Change(NamedTuple):
     """A record to write.
@@ -61,13 +64,28 @@ def next_time(current: int) -> int:
 def times(current: int, free: int | None) -> tuple[int, int]:
     """Return the timestamp of a change, and that of its collection afterwards.
 
-    :param current: the collection's, before.
+    :param current: the collection's, before; 0 if it was never written.
     :param free: the timestamp that was asked for, if any, or the next free one.
     """
     if free is None:
         now = next_time(current)
         return now, now
     return free, free if free > current else next_time(current)
+
+
+def next_epoch(latest: int = 0) -> int:
+    """Return the timestamp that collections which were never written have from now on.
+
+    It is later than that of any change so far, and earlier than that of the next one.
+
+    :param latest: the latest timestamp below :func:`far_future`, 0 if there is none.
+    """
+    return max(msec_time() - 1, latest + 1)
+
+
+def far_future() -> int:
+    """Return a timestamp that changes only have because a client asked for it."""
+    return msec_time() + _MOST_AHEAD
 
 
 def joined(rows: Sequence[Row], names: Names) -> list[Record]:
@@ -91,7 +109,7 @@ class Engine(StorageBase):
     """
 
     def _timestamp(self, collection: Collection) -> int:
-        """Return the timestamp of the collection, and keep the one that is made for it."""
+        """Return the timestamp of the collection, or the epoch if it was never written."""
         raise NotImplementedError
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:

@@ -10,17 +10,25 @@ from bisect import bisect_left, bisect_right, insort
 from functools import partial
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.storage import Filter, Page, Record
 from cliquet.storage import StorageBase as StorageBase
-from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, times
+from cliquet.storage.engine import (
+    Change,
+    Collection,
+    Conflict,
+    Engine,
+    Row,
+    far_future,
+    joined,
+    next_epoch,
+    times,
+)
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.matching import Query, Span, matcher, on_page, select
-from cliquet.utils import COMPARISON, json, msec_time
+from cliquet.utils import COMPARISON, json
 
 #: A timestamp, and the JSON of the fields: None for a tombstone.
 Entry = tuple[int, bytes | None]
@@ -36,17 +44,12 @@ class Storage(Engine):
         cliquet.storage_backend = cliquet.storage.memory
 
     :param transactions: what it shares with the other memory engines of the application.
-    :param readonly: whether the application writes nothing: the timestamp of a
-        collection that was never written is then not kept.
     """
 
-    def __init__(
-        self, transactions: MemoryTransactions | None = None, readonly: bool = False
-    ) -> None:
+    def __init__(self, transactions: MemoryTransactions | None = None) -> None:
         self._transactions = transactions or MemoryTransactions()
-        self._readonly = readonly
-        self._started = msec_time()
         self._collections: dict[Collection, _Records] = {}
+        self._epoch = next_epoch()
 
     def initialize_schema(self) -> None:
         """There is nothing to create."""
@@ -56,8 +59,14 @@ class Storage(Engine):
 
     def flush(self, auth: str | None = None) -> None:
         with self._transactions.writing() as log:
-            log.append(partial(setattr, self, "_collections", self._collections))
-            self._collections = {}
+            log.append(partial(self._restore, self._collections, self._epoch))
+            far = far_future()
+            times = [records.timestamp for records in self._collections.values()]
+            latest = max(time for time in [0, self._epoch, *times] if time < far)
+            self._restore({}, next_epoch(latest))
+
+    def _restore(self, collections: dict[Collection, _Records], epoch: int) -> None:
+        self._collections, self._epoch = collections, epoch
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
         self._transactions.lock()
@@ -65,12 +74,7 @@ class Storage(Engine):
     def _timestamp(self, collection: Collection) -> int:
         with self._transactions.reading():
             records = self._collections.get(collection)
-            if records is None:
-                if self._readonly:
-                    return self._started
-                # Somebody is told this timestamp: it stays whatever the transaction becomes.
-                records = self._collections[collection] = _Records(msec_time())
-            return records.timestamp
+            return self._epoch if records is None else records.timestamp
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         with self._transactions.reading():
@@ -91,7 +95,7 @@ class Storage(Engine):
         with self._transactions.writing() as log:
             records = self._collections.get(collection) or self._new(log, collection)
             records.check_unique(change)
-            forced = records.later(change.id, change.forced)
+            forced = records.other_time(change.id, change.forced)
             return records.write(log, change.id, _copy(change.data), forced)
 
     def _delete(
@@ -101,7 +105,8 @@ class Storage(Engine):
             records = self._collections.get(collection)
             if records is None or records.get(object_id)[1] is None:
                 return None
-            return records.write(log, object_id, None, records.later(object_id, forced), keep)
+            forced = records.other_time(object_id, forced)
+            return records.write(log, object_id, None, forced, keep)
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
         with self._transactions.writing() as log:
@@ -140,15 +145,19 @@ class Storage(Engine):
 
     def _new(self, log: UndoLog, collection: Collection) -> _Records:
         log.append(partial(self._collections.pop, collection))
-        records = self._collections[collection] = _Records()
+        records = self._collections[collection] = _Records(self._epoch)
         return records
 
 
 class _Records:
-    """One collection: what it holds, and the timestamps of that in order."""
+    """One collection: what it holds, and the timestamps of that in order.
 
-    def __init__(self, timestamp: int = 0) -> None:
-        self.timestamp = timestamp
+    :param epoch: the timestamp that it has before the first write.
+    """
+
+    def __init__(self, epoch: int) -> None:
+        self.timestamp = 0
+        self._epoch = epoch
         self._entries: dict[str, Entry] = {}
         self._ids: dict[int, str] = {}
         # Of records and tombstones, and of records.
@@ -170,7 +179,8 @@ class _Records:
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
         self._put(object_id, None)
         free = None if forced is None else self._next_free(forced)
-        timestamp, self.timestamp = times(self.timestamp, free)
+        current = self.timestamp or (self._epoch if free is None else 0)
+        timestamp, self.timestamp = times(current, free)
         if keep:
             self._put(object_id, (timestamp, data))
         return timestamp
@@ -179,12 +189,10 @@ class _Records:
         log.append(partial(self._restore, object_id, self._entries[object_id], self.timestamp))
         self._put(object_id, None)
 
-    def later(self, object_id: str, forced: int | None) -> int | None:
-        """Return the timestamp that a change asks for, unless the record's is not below."""
+    def other_time(self, object_id: str, forced: int | None) -> int | None:
+        """Return the timestamp that a change asks for, unless it is the record's."""
         timestamp, data = self.get(object_id)
-        if data is None or (forced is not None and forced > timestamp):
-            return forced
-        return None
+        return None if data is not None and forced == timestamp else forced
 
     def check_unique(self, change: Change) -> None:
         for field, value in change.unique.items():
@@ -281,5 +289,4 @@ def _copy(data: bytes) -> bytes:
 
 def load_from_config(config: Any) -> Storage:
     """Return the storage of an application."""
-    readonly = asbool(config.get_settings().get("readonly", False))
-    return Storage(transactions_from_config(config), readonly)
+    return Storage(transactions_from_config(config))

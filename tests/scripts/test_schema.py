@@ -10,6 +10,7 @@ from cliquet.cache.memory import Cache
 from cliquet.migrations import Migrated, pending_migrations
 from cliquet.scripts.cliquet import main
 from cliquet.storage.memory import Storage
+from cliquet.storage.redis.client import Client
 from tests import redis_server, servers
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
@@ -99,12 +100,12 @@ def test_steps_are_told_on_postgresql(run, settings_of):
         assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"
         assert told[:3] == [
             "storage: cliquet.storage.postgresql has to be prepared",
-            "storage: from version 0 to 1",
+            "storage: from version 0 to 2",
             "permission: cliquet.permission.postgresql has to be prepared",
         ]
         assert run(settings, "migrate")[:3] == [
             "storage: preparing cliquet.storage.postgresql",
-            "storage: from version 0 to 1",
+            "storage: from version 0 to 2",
             "storage: ready",
         ]
         assert run(settings, "migrate", "--dry-run") == [
@@ -114,8 +115,18 @@ def test_steps_are_told_on_postgresql(run, settings_of):
         ]
 
 
-def test_there_is_nothing_to_do_on_redis(run, settings_of):
-    assert run(settings_of("redis", redis_server.database_url(5)), "migrate", "--dry-run") == [
+def test_only_the_storage_has_something_to_do_on_redis(run, settings_of):
+    url = redis_server.database_url(5)
+    settings = settings_of("redis", url)
+    Client(url).call("FLUSHDB")
+    assert run(settings, "migrate", "--dry-run") == [
+        "storage: cliquet.storage.redis has to be prepared",
+        "storage: set the timestamp of empty collections",
+        "permission: cliquet.permission.redis is ready",
+        "cache: cliquet.cache.redis is ready",
+    ]
+    run(settings, "migrate")
+    assert run(settings, "migrate", "--dry-run") == [
         "storage: cliquet.storage.redis is ready",
         "permission: cliquet.permission.redis is ready",
         "cache: cliquet.cache.redis is ready",

@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack, closing, suppress
-from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -239,20 +238,48 @@ def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, sta
     assert len(statements) == 3
 
 
-def test_a_collection_whose_first_record_is_written_meanwhile_is_not_told_to_be_empty(
+def test_an_empty_page_has_an_earlier_timestamp_than_a_record_written_meanwhile(
     storage, monkeypatch
 ):
-    """Who kept the timestamp of that record with an empty list would never hear of it."""
-    timestamp, records = storage._timestamp, []
+    """A client that keeps the timestamp must find the record when it polls."""
+    epoch, records = storage._epoch, []
 
-    def timestamp_after_a_write(collection):
+    def epoch_after_a_write():
         records.append(storage.create(*PLACE, {"title": "first"}))
-        return timestamp(collection)
+        return epoch()
 
-    monkeypatch.setattr(storage, "_timestamp", timestamp_after_a_write)
+    monkeypatch.setattr(storage, "_epoch", epoch_after_a_write)
     page = storage.get_page(*PLACE)
-    assert page.records == records
-    assert page.timestamp == records[0]["last_modified"]
+    assert page.records == []
+    assert page.timestamp < records[0]["last_modified"]
+
+
+def test_a_collection_that_was_locked_and_never_written_is_as_if_it_had_no_row(
+    storage, serve, statements
+):
+    before = storage.get_page(*PLACE)
+    with serve():
+        storage.lock(*PLACE)
+    statements.clear()
+    assert storage.get_page(*PLACE) == before == ([], 0, before.timestamp)
+    assert storage.collection_timestamp(*PLACE) == before.timestamp
+    with serve():
+        with pytest.raises(RecordNotFoundError):
+            storage.get_for_update(*PLACE, "a")
+        record = storage.create(*PLACE, {"id": "a"})
+    assert storage.get(*PLACE, "a") == record
+    assert record["last_modified"] > before.timestamp
+
+
+def test_the_timestamp_of_empty_collections_is_read_where_the_table_is_empty(database):
+    storage = make(database)
+    storage.initialize_schema()
+    storage._client.apart("TRUNCATE cliquet_epoch")
+    assert storage.collection_timestamp(*PLACE) == 0
+    with pytest.raises(RecordNotFoundError):
+        storage.get_for_update(*PLACE, "a")
+    assert storage.create(*PLACE, {})["last_modified"] == storage.collection_timestamp(*PLACE)
+    storage._client.close()
 
 
 def plan(client, sql):
@@ -295,7 +322,8 @@ def large_client():
     with servers.postgresql_database(servers.postgresql_url()) as url:
         storage = make(url)
         storage.initialize_schema()
-        storage.collection_timestamp(*PLACE)
+        storage.create(*PLACE, {"id": "first", "last_modified": 5000})
+        storage.delete(*PLACE, "first", with_deleted=False)
         client = storage._client
         client.apart(
             """INSERT INTO cliquet_records (collection, last_modified, id, data)
@@ -522,7 +550,7 @@ def test_a_savepoint_undoes_a_lock_that_was_taken_after_the_next_commit(storage,
     assert found(storage) > {"a", "b"}
 
 
-def test_reading_a_new_timestamp_keeps_the_lock_where_each_operation_commits(storage, manager):
+def test_reading_another_timestamp_keeps_the_lock_where_each_operation_commits(storage, manager):
     each = make(transaction_per_request="false")
     each.lock(*PLACE)
     each.collection_timestamp("other", "alice")
@@ -866,12 +894,3 @@ def test_an_index_survives_being_built_anew(storage, client):
         client.apart("ANALYZE cliquet_records")
     finally:
         client.apart("DROP INDEX by_n")
-
-
-def test_requests_that_ask_for_one_new_collection_meet(storage, serve, together):
-    for n in range(5):
-        place = (f"new{n}", "alice")
-        assert (
-            together(*[partial(storage.collection_timestamp, *place)] * 4)
-            == [storage.collection_timestamp(*place)] * 4
-        )

@@ -36,7 +36,11 @@ def alice():
         }
         alice = apps.build(apps.Note, settings=settings).user("alice")
         client = alice.storage._client
-        alice.get("/notes")
+        client.apart(
+            """INSERT INTO cliquet_collections (parent_id, collection_id, last_modified)
+            VALUES (%s, 'note', %s)""",
+            [alice.id, ROWS],
+        )
         client.apart(
             """INSERT INTO cliquet_records (collection, last_modified, id, data)
             SELECT collection, n, md5(n::text),

@@ -15,6 +15,7 @@ from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
 from cliquet.storage.redis.client import Client, create_from_config, wrap_redis_error
+from cliquet.storage.redis.keys import BEGINNING, EPOCH
 from cliquet.utils import COMPARISON
 from tests import redis_server
 
@@ -31,6 +32,7 @@ def make(url=None, **settings):
 @pytest.fixture
 def storage():
     storage = make()
+    storage.initialize_schema()
     yield storage
     storage.flush()
     storage._client.call("FLUSHDB")
@@ -53,7 +55,7 @@ def test_keys_begin_with_a_prefix_and_flush_removes_only_these(storage):
     keys = storage._client.call("KEYS", "*")
     assert all(key.startswith(b"cliquet.storage.") for key in keys if key != b"another")
     storage.flush()
-    assert storage._client.call("KEYS", "*") == [b"another"]
+    assert set(storage._client.call("KEYS", "*")) == {b"another", EPOCH}
 
 
 def test_flush_leaves_the_locks_of_those_who_write(storage, serve):
@@ -61,7 +63,7 @@ def test_flush_leaves_the_locks_of_those_who_write(storage, serve):
         storage.create(*PLACE, {})
         storage.lock(*PLACE)
         storage.flush()
-        assert len(storage._client.call("KEYS", "*")) == 1
+        assert len(storage._client.call("KEYS", "*")) == 2
         storage.create(*PLACE, {})
     assert storage.get_all(*PLACE)[1] == 1
 
@@ -71,9 +73,23 @@ def test_a_deleted_record_without_a_tombstone_leaves_no_key_but_the_timestamp(st
     storage.delete(*PLACE, "a", with_deleted=False)
     keys = storage._client.call("KEYS", "*")
     assert {key.split(b":")[0] for key in keys} == {
+        b"cliquet.storage.epoch",
         b"cliquet.storage.timestamp",
         b"cliquet.storage.unique.fields",
     }
+
+
+def test_empty_collections_have_a_timestamp_before_the_schema_is_initialized():
+    storage = make()
+    storage._client.call("DEL", EPOCH)
+    assert storage.pending_migrations() == ["set the timestamp of empty collections"]
+    assert storage.collection_timestamp(*PLACE) == BEGINNING
+    assert storage.get_page(*PLACE) == ([], 0, BEGINNING)
+    assert storage.create(*PLACE, {})["last_modified"] > BEGINNING
+    storage.initialize_schema()
+    assert storage.pending_migrations() == []
+    assert storage.collection_timestamp(*OTHER) > BEGINNING
+    storage.flush()
 
 
 # Round trips

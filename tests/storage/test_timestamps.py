@@ -23,41 +23,74 @@ def create(storage, timestamp=None, **fields):
     return storage.create(*PLACE, {"last_modified": timestamp, **fields})
 
 
-def test_a_collection_never_written_has_the_time_of_the_first_read(storage):
-    before = msec_time()
+def test_collections_that_were_never_written_have_one_timestamp(storage):
     first = collection(storage)
-    assert before <= first <= msec_time()
+    assert 1_400_000_000_000 < first <= msec_time()
     time.sleep(0.003)
     assert collection(storage) == first
     assert storage.get_page(*PLACE) == ([], 0, first)
+    assert storage.collection_timestamp("other", "bob") == first
+    assert storage.get_page("other", "bob").timestamp == first
 
 
-def test_a_page_of_a_collection_never_written_makes_its_timestamp(storage):
-    first = storage.get_page(*PLACE).timestamp
+def test_the_timestamp_of_empty_collections_is_the_same_for_all_applications(
+    storage, make_storage, engine
+):
+    first = collection(storage)
     time.sleep(0.003)
-    assert collection(storage) == storage.get_page(*PLACE).timestamp == first
+    storage.initialize_schema()
+    storage.create("other", "bob", {})
+    assert collection(storage) == first
+    if engine != "memory":
+        assert collection(make_storage()) == make_storage().get_page(*PLACE).timestamp == first
+
+
+def test_after_a_flush_the_timestamp_of_empty_collections_is_later_than_all_before(storage):
+    latest = collection(storage)
+    for n in range(3):
+        latest = max(latest, create(storage, id=f"{n}")["last_modified"])
+        storage.flush()
+        assert collection(storage) > latest
+        latest = collection(storage)
+    assert create(storage)["last_modified"] > latest
+
+
+def test_a_flush_does_not_take_empty_collections_to_the_future(storage):
+    create(storage, FUTURE)
+    latest = storage.create("other", "bob", {})["last_modified"]
+    storage.flush()
+    assert latest < collection(storage) <= max(msec_time(), latest + 1)
+
+
+def test_a_flush_that_is_undone_changes_no_timestamp(storage, serve, transactional):
+    created, empty = create(storage), storage.collection_timestamp("other", "bob")
+    with pytest.raises(ZeroDivisionError), serve():
+        storage.flush()
+        assert collection(storage) >= created["last_modified"]
+        raise ZeroDivisionError
+    assert collection(storage) == created["last_modified"]
+    assert storage.collection_timestamp("other", "bob") == empty
+
+
+@pytest.mark.parametrize("write", ["create", "update"])
+def test_the_first_record_of_a_collection_may_be_of_the_past(storage, write, serve):
+    record = {"id": "a", "last_modified": PAST}
+    if write == "create":
+        assert storage.create(*PLACE, record) == record
+    else:
+        assert storage.update(*PLACE, "a", record) == record
+    assert collection(storage) == PAST
+    assert create(storage)["last_modified"] > PAST
+    with serve():
+        storage.lock("other", "bob")
+        storage.create("other", "bob", record)
+    assert storage.collection_timestamp("other", "bob") == PAST
 
 
 def test_the_first_write_is_later_than_the_first_read(storage, monkeypatch):
     first = collection(storage)
-    for module in ("engine", "memory", "sqlite"):
-        monkeypatch.setattr(f"cliquet.storage.{module}.msec_time", lambda: first, raising=False)
+    monkeypatch.setattr("cliquet.storage.engine.msec_time", lambda: first)
     assert create(storage)["last_modified"] == first + 1
-
-
-def test_a_list_alone_writes_nothing(storage):
-    storage.get_all(*PLACE)
-    time.sleep(0.003)
-    later = msec_time()
-    assert collection(storage) >= later
-
-
-def test_in_readonly_mode_nothing_is_kept(make_storage):
-    storage = make_storage(readonly="true")
-    constant = collection(storage)
-    time.sleep(0.003)
-    assert collection(storage) == constant == storage.collection_timestamp("other", "bob")
-    assert storage.get_page(*PLACE) == ([], 0, constant)
 
 
 def test_every_write_is_later_than_the_one_before(storage):
@@ -140,8 +173,24 @@ def test_a_later_timestamp_of_an_update_is_taken(storage):
     assert collection(storage) == FUTURE
 
 
-@pytest.mark.parametrize("timestamp", [PAST, PAST - 1, -5, 0, None])
-def test_a_timestamp_of_an_update_that_is_not_later_is_ignored(storage, timestamp):
+@pytest.mark.parametrize("timestamp", [PAST - 1, PAST - 999, 0, -5])
+def test_an_earlier_timestamp_of_an_update_is_taken(storage, timestamp):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    record = {"id": "a", "n": 1, "last_modified": timestamp}
+    assert storage.update(*PLACE, "a", record) == storage.get(*PLACE, "a") == record
+    assert collection(storage) > before
+
+
+def test_a_record_that_goes_back_may_take_its_own_timestamp(storage):
+    create(storage, PAST, id="a")
+    create(storage, PAST + 1, id="b")
+    assert storage.update(*PLACE, "b", {"last_modified": PAST})["last_modified"] == PAST + 1
+    assert storage.delete(*PLACE, "b", last_modified=PAST)["last_modified"] == PAST + 1
+
+
+@pytest.mark.parametrize("timestamp", [PAST, None])
+def test_an_update_with_the_timestamp_of_the_record_has_a_new_one(storage, timestamp):
     create(storage, PAST, id="a")
     before = collection(storage)
     updated = storage.update(*PLACE, "a", {"last_modified": timestamp})
@@ -159,8 +208,18 @@ def test_a_later_timestamp_of_a_deletion_is_taken(storage):
     assert collection(storage) == FUTURE
 
 
-@pytest.mark.parametrize("timestamp", [PAST, PAST - 1, None])
-def test_a_timestamp_of_a_deletion_that_is_not_later_is_ignored(storage, timestamp):
+@pytest.mark.parametrize("timestamp", [PAST - 1, PAST - 999, 0, -5])
+def test_an_earlier_timestamp_of_a_deletion_is_taken(storage, timestamp):
+    create(storage, PAST, id="a")
+    before = collection(storage)
+    assert storage.delete(*PLACE, "a", last_modified=timestamp)["last_modified"] == timestamp
+    assert collection(storage) > before
+    (tombstone,), _ = storage.get_all(*PLACE, include_deleted=True)
+    assert tombstone == {"id": "a", "last_modified": timestamp, "deleted": True}
+
+
+@pytest.mark.parametrize("timestamp", [PAST, None])
+def test_a_deletion_with_the_timestamp_of_the_record_has_a_new_one(storage, timestamp):
     create(storage, PAST, id="a")
     before = collection(storage)
     deleted = storage.delete(*PLACE, "a", last_modified=timestamp)

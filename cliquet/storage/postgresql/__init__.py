@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet import transactions
 from cliquet.permission.text import escape, unescape
 from cliquet.storage import Filter as Filter
@@ -21,8 +19,10 @@ from cliquet.storage.engine import (
     Conflict,
     Engine,
     Row,
+    far_future,
     is_own,
     joined,
+    next_epoch,
     next_time,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
@@ -33,14 +33,11 @@ from cliquet.storage.postgresql.conditions import storable
 from cliquet.storage.postgresql.locked import Locked
 from cliquet.storage.postgresql.schema import initialize, pending
 from cliquet.utils import COMPARISON as COMPARISON
-from cliquet.utils import msec_time
 
 _TIMESTAMP = """
 SELECT last_modified FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s"""
 
-_ADD_COLLECTION = """
-INSERT INTO cliquet_collections (parent_id, collection_id, last_modified) VALUES (%s, %s, %s)
- ON CONFLICT DO NOTHING"""
+_EPOCH = "SELECT coalesce(max(moment), 0) FROM cliquet_epoch"
 
 _GET = """
 SELECT records.last_modified, data
@@ -102,8 +99,16 @@ _LONGEST_ID = 500
 _LONGEST_DOCUMENT = 1 << 16
 
 # Others go on reading.
+_FLUSH_LOCK = "LOCK TABLE cliquet_collections IN EXCLUSIVE MODE"
+
+_LATEST = """
+SELECT coalesce(max(time), 0) FROM (
+ SELECT moment AS time FROM cliquet_epoch UNION ALL SELECT last_modified FROM cliquet_collections
+) AS times WHERE time < %s"""
+
+_SET_EPOCH = "UPDATE cliquet_epoch SET moment = %s"
+
 _FLUSH = (
-    "LOCK TABLE cliquet_collections IN EXCLUSIVE MODE",
     "DELETE FROM cliquet_records",
     "DELETE FROM cliquet_tombstones",
     "DELETE FROM cliquet_collections",
@@ -119,14 +124,10 @@ class Storage(Engine):
         cliquet.storage_url = postgresql://user:password@host:5432/database
 
     :param client: the way to the database.
-    :param readonly: whether the application writes nothing: the timestamp of a
-        collection that was never written is then not kept.
     """
 
-    def __init__(self, client: Client, readonly: bool = False) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._readonly = readonly
-        self._started = msec_time()
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)
@@ -136,6 +137,9 @@ class Storage(Engine):
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.writing_several() as run:
+            run(_FLUSH_LOCK)
+            ((latest,),) = run(_LATEST, [far_future()])
+            run(_SET_EPOCH, [next_epoch(latest)])
             for statement in _FLUSH:
                 run(statement)
         (self._client.notes() or {}).clear()
@@ -175,16 +179,12 @@ class Storage(Engine):
         return joined([(object_id, timestamp, data)], Names(id_field, modified_field, ""))[0]
 
     def _timestamp(self, collection: Collection) -> int:
-        names = _names(collection)
-        found = self._client.read(_TIMESTAMP, names)
-        if not found and self._readonly:
-            return self._started
-        if not found:
-            # Somebody is told this timestamp: it stays whatever the transaction becomes. Once
-            # that has begun, though, it may hold the collection: then there is no other way.
-            self._client.read(_ADD_COLLECTION, [*names, msec_time()])
-            found = self._client.read(_TIMESTAMP, names)
-        return int(found[0][0])
+        found = self._client.read(_TIMESTAMP, _names(collection))
+        return (found[0][0] if found else 0) or self._epoch()
+
+    def _epoch(self) -> int:
+        """Return the timestamp of collections that were never written."""
+        return int(self._client.read(_EPOCH)[0][0])
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         if not storable(object_id):
@@ -286,15 +286,10 @@ class Storage(Engine):
             yield (parent_id, collection_id), count
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
-        sql = conditions.page(_names(collection), asked)
-        rows, known = self._client.read(*sql), 0
-        if not rows and timed:
-            # Somebody may write now: the records may not be older than the timestamp.
-            known = self._timestamp(collection)
-            rows = self._client.read(*sql)
-        if not rows:
-            return Page([], 0, known)
-        number, timestamp, total = rows[0][3:]
+        rows = self._client.read(*conditions.page(_names(collection), asked))
+        number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
+        if not timestamp:
+            return Page([], 0, self._epoch() if timed else 0)
         found = [] if rows[0][0] is None else [row[:3] for row in rows]
         if asked.filters or asked.span != ALWAYS:
             total = self._total(number, asked, found)
@@ -325,5 +320,4 @@ def load_from_config(config: Any) -> Storage:
 
     :raises pyramid.exceptions.ConfigurationError: when that is no URL of PostgreSQL.
     """
-    readonly = asbool(config.get_settings().get("readonly", False))
-    return Storage(create_from_config(config, "storage_"), readonly)
+    return Storage(create_from_config(config, "storage_"))

@@ -1,9 +1,10 @@
--- What the storage keeps in the database, version 1 (see migrations.py).
+-- What the storage keeps in the database, version 2 (see migrations.py).
 -- Timestamps are milliseconds; no two changes of one collection have the same. Texts
 -- are ordered by code point, whatever the language of the database.
 
 -- The number of records stands beside the timestamp, in the row that every
--- write locks anyway: the total of a list costs nothing.
+-- write locks anyway: the total of a list costs nothing. The timestamp of a row
+-- that was locked and never written is 0.
 CREATE TABLE cliquet_collections (
     collection bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     parent_id text COLLATE "C" NOT NULL,
@@ -12,6 +13,15 @@ CREATE TABLE cliquet_collections (
     count bigint NOT NULL DEFAULT 0,
     UNIQUE (parent_id, collection_id)
 ) WITH (fillfactor = 50);
+
+-- One row: the timestamp of collections that were never written. It is the time when this table
+-- was created, or of the last flush.
+CREATE TABLE cliquet_epoch (
+    moment bigint NOT NULL
+);
+
+INSERT INTO cliquet_epoch (moment)
+    VALUES (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - 1);
 
 -- The data are of type json, which keeps the text as it is. In jsonb 1e30 would
 -- become an integer, and -0.0 would lose its sign.
@@ -88,7 +98,7 @@ BEGIN
 END $$;
 
 -- Locks the row of a collection, until the end of the transaction, and returns it.
--- Where there is none it is made: its timestamp is before ``moment``.
+-- If there is none, it is created.
 CREATE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
 RETURNS cliquet_collections
 LANGUAGE plpgsql AS $$
@@ -102,7 +112,7 @@ BEGIN
             RETURN locked;
         END IF;
         INSERT INTO cliquet_collections (parent_id, collection_id, last_modified)
-            VALUES (of_parent, of_collection, moment - 1)
+            VALUES (of_parent, of_collection, 0)
             ON CONFLICT DO NOTHING;
     END LOOP;
 END $$;
@@ -116,14 +126,17 @@ DECLARE
     locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
 BEGIN
     latest := locked.last_modified;
+    IF latest = 0 THEN
+        latest := (SELECT coalesce(max(epoch.moment), 0) FROM cliquet_epoch AS epoch);
+    END IF;
     SELECT found.last_modified, found.data INTO last_modified, data
         FROM cliquet_records AS found
         WHERE found.collection = locked.collection AND found.id = of_id;
 END $$;
 
--- The timestamp that was asked for, or the next one that nothing else in the
--- collection has.
-CREATE FUNCTION cliquet_free(of_collection bigint, asked bigint) RETURNS bigint
+-- The timestamp that was asked for, or the next one that nothing in the collection has but the
+-- record itself.
+CREATE FUNCTION cliquet_free(of_collection bigint, of_id text, asked bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     free bigint := asked;
@@ -131,7 +144,7 @@ DECLARE
 BEGIN
     FOR taken IN
         SELECT last_modified FROM cliquet_records
-            WHERE collection = of_collection AND last_modified >= asked
+            WHERE collection = of_collection AND last_modified >= asked AND id <> of_id
         UNION ALL
         SELECT last_modified FROM cliquet_tombstones
             WHERE collection = of_collection AND last_modified >= asked
@@ -146,15 +159,20 @@ END $$;
 -- The timestamp of a change of a locked collection, which moves on, and whose
 -- number of records changes.
 CREATE FUNCTION cliquet_move(
-    locked cliquet_collections, asked bigint, moment bigint, change integer)
+    locked cliquet_collections, of_id text, asked bigint, moment bigint, change integer)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     next bigint := greatest(moment, locked.last_modified + 1);
-    own bigint := next;
+    own bigint;
 BEGIN
+    IF locked.last_modified = 0 THEN
+        next := greatest(next,
+            (SELECT max(epoch.moment) + 1 FROM cliquet_epoch AS epoch));
+    END IF;
+    own := next;
     IF asked IS NOT NULL THEN
-        own := cliquet_free(locked.collection, asked);
+        own := cliquet_free(locked.collection, of_id, asked);
         IF own > locked.last_modified THEN
             next := own;
         END IF;
@@ -209,13 +227,13 @@ BEGIN
         END IF;
     END IF;
     IF old_time IS NOT NULL THEN
-        own := cliquet_move(locked, CASE WHEN asked > old_time THEN asked END, moment, 0);
+        own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, 0);
         UPDATE cliquet_records AS found SET last_modified = own, data = document
             WHERE found.collection = locked.collection AND found.id = of_id;
     ELSE
         DELETE FROM cliquet_tombstones AS found
             WHERE found.collection = locked.collection AND found.id = of_id;
-        own := cliquet_move(locked, asked, moment, 1);
+        own := cliquet_move(locked, of_id, asked, moment, 1);
         INSERT INTO cliquet_records (collection, last_modified, id, data)
             VALUES (locked.collection, own, of_id, document);
     END IF;
@@ -238,7 +256,7 @@ BEGIN
     IF old_time IS NULL THEN
         RETURN NULL;
     END IF;
-    own := cliquet_move(locked, CASE WHEN asked > old_time THEN asked END, moment, -1);
+    own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, -1);
     DELETE FROM cliquet_records WHERE collection = locked.collection AND id = of_id;
     IF keep THEN
         INSERT INTO cliquet_tombstones (collection, last_modified, id)

@@ -18,8 +18,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import (
     Change,
@@ -27,21 +25,35 @@ from cliquet.storage.engine import (
     Conflict,
     Engine,
     Row,
+    far_future,
     is_own,
     joined,
+    next_epoch,
     next_time,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.client import (
+    CHUNK,
     Client,
     Script,
     create_from_config,
     decode,
     encode,
+    pattern,
 )
 from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
-from cliquet.storage.redis.keys import LOCKS, PREFIX, TOMBSTONES, collection_of, digest, keys
+from cliquet.storage.redis.keys import (
+    BEGINNING,
+    EPOCH,
+    LOCKS,
+    PREFIX,
+    TIMESTAMPS,
+    TOMBSTONES,
+    collection_of,
+    digest,
+    keys,
+)
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import json
 
@@ -51,6 +63,7 @@ _WRITE = Script(_COLLECTION, _script("write.lua"))
 _DELETE = Script(_COLLECTION, _script("delete.lua"))
 _DELETE_ALL = Script(_COLLECTION, _script("delete_all.lua"))
 _PAGE = Script(_COLLECTION, _script("page.lua"))
+_FLUSH = Script(_script("flush_storage.lua"))
 
 _LATEST = (1 << 53) - 1
 
@@ -64,28 +77,27 @@ class Storage(Engine):
         cliquet.storage_url = redis://localhost:6379/0
 
     :param client: the way to the server.
-    :param readonly: whether the application writes nothing: the timestamp of a
-        collection that was never written is then not kept.
     :param locks: those of the collections, if they differ from the usual.
     """
 
-    def __init__(self, client: Client, readonly: bool = False, locks: Locks | None = None) -> None:
+    def __init__(self, client: Client, locks: Locks | None = None) -> None:
         self._client = client
-        self._readonly = readonly
         self._locks = locks or Locks(client)
-        self._started = next_time(0)
 
     def initialize_schema(self) -> None:
-        """There is nothing to create."""
+        """Set the timestamp of collections that were never written, unless it is set."""
+        self._client.call("SET", EPOCH, next_epoch(), "NX")
 
     def pending_migrations(self) -> list[str]:
-        return []
+        is_set = self._client.call("EXISTS", EPOCH)
+        return [] if is_set else ["set the timestamp of empty collections"]
 
     def check_durability(self) -> None:
         self._client.check_durability()
 
     def flush(self, auth: str | None = None) -> None:
-        self._client.delete_keys(PREFIX, kept=LOCKS)
+        scan = (pattern(PREFIX), LOCKS, CHUNK)
+        self._client.run(_FLUSH, [EPOCH], *scan, TIMESTAMPS, next_epoch(), far_future())
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
         part = self._locks.part()
@@ -116,15 +128,8 @@ class Storage(Engine):
         return joined([(object_id, *_parsed(stored))], Names(id_field, modified_field, ""))[0]
 
     def _timestamp(self, collection: Collection) -> int:
-        key = keys(collection)[0]
-        found = self._client.call("GET", key)
-        if found is None:
-            if self._readonly:
-                return self._started
-            # Of several who come first one gives the timestamp to all.
-            self._client.call("SET", key, next_time(0), "NX")
-            found = self._client.call("GET", key)
-        return int(found)
+        timestamp, epoch = self._client.call("MGET", keys(collection)[0], EPOCH)
+        return int(timestamp or epoch or BEGINNING)
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         stored = self._stored(collection, object_id)
@@ -173,15 +178,15 @@ class Storage(Engine):
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         if not asked.by_time or asked.filters:
-            found = self._found(collection, asked, asked.span, None, timed)
+            found = self._found(collection, asked, asked.span, None)
             live, dead = joined(found.live, asked.names), joined(found.dead, asked.names)
             return Page(*select(asked, live, dead), found.timestamp)
-        found = self._found(collection, asked, asked.page_span, asked.limit, timed)
+        found = self._found(collection, asked, asked.page_span, asked.limit)
         rows = found.in_order(asked)
         records = _on_page(asked, rows)
         if len(records) < len(rows) == asked.limit:
             # There may be more of those that the rules want further on.
-            found = self._found(collection, asked, asked.page_span, None, timed)
+            found = self._found(collection, asked, asked.page_span, None)
             records = _on_page(asked, found.in_order(asked._replace(limit=None)))
         return Page(records[: asked.limit], found.total, found.timestamp)
 
@@ -211,15 +216,13 @@ class Storage(Engine):
         """Delete those that match, of which nobody changes any since they are read."""
         self._locks.lock(part, collection)
         oldest_first = asked._replace(sorting=[asked.sorting[0]._replace(direction=1)])
-        rows = self._found(collection, oldest_first, asked.span, None, timed=False).live
+        rows = self._found(collection, oldest_first, asked.span, None).live
         matching = filter(matcher(asked), joined(rows, asked.names))
         ids = [encode(record[asked.names.id]) for record in matching]
         args = (next_time(0), int(keep), *asked.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
 
-    def _found(
-        self, collection: Collection, asked: Query, span: Span, limit: int | None, timed: bool
-    ) -> _Found:
+    def _found(self, collection: Collection, asked: Query, span: Span, limit: int | None) -> _Found:
         """Return the first records in the span, in the order of their timestamps."""
         reply = self._client.run(
             _PAGE,
@@ -229,17 +232,16 @@ class Storage(Engine):
             -1 if limit is None else limit,
             *asked.span,
             int(asked.include_deleted),
-            next_time(0) if timed and not self._readonly else b"",
         )
-        return _Found(reply, self._started)
+        return _Found(reply)
 
 
 class _Found:
     """What the script of pages has found."""
 
-    def __init__(self, reply: list[Any], started: int) -> None:
+    def __init__(self, reply: list[Any]) -> None:
         timestamp, self.total, ids, records, dead = reply
-        self.timestamp = int(timestamp) if timestamp else started
+        self.timestamp = int(timestamp or BEGINNING)
         parsed = map(_parsed, records.split(b"\0")) if records else ()
         self.live: list[Row] = [
             (object_id, *record)
@@ -295,5 +297,4 @@ def load_from_config(config: Any) -> Storage:
 
     :raises pyramid.exceptions.ConfigurationError: when that is no URL of a Redis server.
     """
-    readonly = asbool(config.get_settings().get("readonly", False))
-    return Storage(create_from_config(config, "storage_"), readonly)
+    return Storage(create_from_config(config, "storage_"))

@@ -41,7 +41,9 @@ DEFAULT_URL = "redis://localhost:6379/0"
 EXPECTED = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
-_CHUNK = 1000
+
+#: How many keys the server looks at in one step of a scan.
+CHUNK = 1000
 
 # A host and a port without a scheme, and maybe the number of a database.
 _SERVER = re.compile(r"[\w.-]+:\d+(/\d+)?")
@@ -146,14 +148,14 @@ class Client:
             except redis.exceptions.NoScriptError:
                 return self._redis.eval(script.text, len(keys), *keys, *args)
 
-    def delete_keys(self, prefix: bytes, kept: bytes = b"") -> None:
-        """Delete the keys that begin with ``prefix``, unless with ``kept``, at one moment."""
-        self.run(_FLUSH, [], _pattern(prefix), kept, _CHUNK)
+    def delete_keys(self, prefix: bytes) -> None:
+        """Delete the keys that begin with ``prefix``, at one moment."""
+        self.run(_FLUSH, [], pattern(prefix), CHUNK)
 
     def keys(self, prefix: bytes) -> set[bytes]:
         """Return the keys that begin with ``prefix``: those that are there all the while."""
         with self._translated:
-            return set(self._redis.scan_iter(_pattern(prefix), _CHUNK, NEVER_DECODE=True))
+            return set(self._redis.scan_iter(pattern(prefix), CHUNK, NEVER_DECODE=True))
 
     def ping(self) -> None:
         """Try the server, for a few seconds at most, by a connection that is closed at once.
@@ -186,7 +188,8 @@ class Client:
         self._pool.disconnect()
 
 
-def _pattern(prefix: bytes) -> bytes:
+def pattern(prefix: bytes) -> bytes:
+    """Return the pattern of the keys that begin with ``prefix``."""
     return _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
 
 

@@ -1,5 +1,6 @@
 -- What the scripts of a collection have in common: they begin with this file.
--- KEYS: timestamp, records, times, tombstones, lock, and those of the unique fields.
+-- KEYS: timestamp, records, times, tombstones, lock, those of the unique fields, and the timestamp
+-- of collections that were never written.
 -- The record of an id is its timestamp, a space, and the JSON of its fields. The sorted sets
 -- of times and tombstones have the ids of the records, and of the deleted ones, by timestamp.
 local TIMESTAMP, RECORDS, TIMES, TOMBSTONES, LOCK = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -7,6 +8,7 @@ local TIMESTAMP, RECORDS, TIMES, TOMBSTONES, LOCK = KEYS[1], KEYS[2], KEYS[3], K
 -- have, for one of them: digests of values by id, ids in the order of these digests, and the
 -- ids of which the digest is not known.
 local FIELDS, DIGESTS, SAME, UNKNOWN = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local EPOCH = KEYS[10]
 
 -- As many values as a call surely takes.
 local CHUNK = 1000
@@ -62,6 +64,7 @@ end
 local function advance(now, forced)
   local current = tonumber(redis.call('GET', TIMESTAMP) or '0')
   local later = math.max(now, current + 1)
+  if current == 0 then later = math.max(now, (redis.call('GET', EPOCH) or 0) + 1) end
   local own = forced and next_free(forced) or later
   redis.call('SET', TIMESTAMP, digits((forced and own > current) and own or later))
   return own

@@ -8,6 +8,6 @@ if obstacle_met then return {obstacle_met} end
 
 local old = redis.call('HGET', RECORDS, id)
 if not old then return {'done', version(), false} end
-if forced and forced <= time_of(old) then forced = nil end
+if forced == time_of(old) then forced = nil end
 local own = bury(id, tonumber(ARGV[4]), forced, ARGV[7])
 return {'done', version(), own}

@@ -12,6 +12,15 @@ from cliquet.storage.redis.client import decode, encode
 #: What every key of the storage begins with.
 PREFIX = b"cliquet.storage."
 
+#: What the keys of the collections' timestamps begin with.
+TIMESTAMPS = PREFIX + b"timestamp:"
+
+#: The key of the timestamp of collections that were never written.
+EPOCH = PREFIX + b"epoch"
+
+#: That timestamp where the key is missing, because ``cliquet migrate`` was not run: May 2014.
+BEGINNING = 1_400_000_000_000
+
 #: What the keys of locks begin with.
 LOCKS = PREFIX + b"lock:"
 
@@ -20,7 +29,7 @@ TOMBSTONES = PREFIX + b"tombstones:"
 
 #: In the order of ``KEYS`` in the scripts.
 _KINDS = (
-    PREFIX + b"timestamp:",
+    TIMESTAMPS,
     PREFIX + b"records:",
     PREFIX + b"times:",
     TOMBSTONES,
@@ -50,7 +59,7 @@ def collection_of(name: bytes) -> Collection:
 def keys(collection: Collection) -> list[bytes]:
     """Return the keys of a collection, for the scripts."""
     name = _name(collection)
-    return [kind + name for kind in _KINDS]
+    return [*(kind + name for kind in _KINDS), EPOCH]
 
 
 def lock_key(collection: Collection) -> bytes:

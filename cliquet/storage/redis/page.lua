@@ -1,7 +1,6 @@
 -- Reads a page.
 -- ARGV: the least and the greatest timestamp on the page; '1' for the oldest first; the limit,
--- -1: none; the least and the greatest timestamp of what is counted; '1' for tombstones too;
--- the timestamp to give to a collection that was never written, '': none.
+-- -1: none; the least and the greatest timestamp of what is counted; '1' for tombstones too.
 -- What is returned are few texts: reading them is faster than reading many. No id and no JSON
 -- has a null character.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
@@ -12,9 +11,6 @@ local function ids_in(key, ...)
   end
   return redis.call('ZREVRANGEBYSCORE', key, high, low, ...)
 end
-
--- A server that can't write now, for lack of memory, is read from all the same.
-if ARGV[8] ~= '' and version() == '' then redis.call('SET', TIMESTAMP, ARGV[8]) end
 
 local ids, records = ids_in(TIMES, 'LIMIT', 0, limit), {}
 for first = 1, #ids, CHUNK do
@@ -28,7 +24,7 @@ if ARGV[7] == '1' then
   dead = ids_in(TOMBSTONES, 'WITHSCORES', 'LIMIT', 0, limit)
 end
 return {
-  version(),
+  redis.call('GET', TIMESTAMP) or redis.call('GET', EPOCH) or '',
   redis.call('ZCOUNT', TIMES, ARGV[5], ARGV[6]),
   table.concat(ids, '\0'),
   table.concat(records, '\0'),

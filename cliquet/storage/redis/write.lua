@@ -56,7 +56,7 @@ for _, field in ipairs(asked) do
   end
 end
 
-if old and forced and forced <= time_of(old) then forced = nil end
+if old and forced == time_of(old) then forced = nil end
 redis.call('ZREM', TIMES, id)
 redis.call('ZREM', TOMBSTONES, id)
 local own = advance(now, forced)

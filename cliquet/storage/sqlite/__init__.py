@@ -9,22 +9,31 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, NamedTuple
 
-from pyramid.settings import asbool
-
 from cliquet.storage import Page
-from cliquet.storage.engine import Change, Collection, Conflict, Engine, Row, joined, times
+from cliquet.storage.engine import (
+    Change,
+    Collection,
+    Conflict,
+    Engine,
+    Row,
+    far_future,
+    joined,
+    next_epoch,
+    next_time,
+    times,
+)
 from cliquet.storage.matching import ALWAYS, Query
 from cliquet.storage.sqlite import conditions
 from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
-from cliquet.utils import msec_time
 
 _FIND_COLLECTION = """
 SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
 
 _ADD_COLLECTION = """
-INSERT INTO collections (parent_id, collection_id, last_modified) VALUES (?, ?, ?)
- ON CONFLICT (parent_id, collection_id) DO NOTHING"""
+INSERT INTO collections (parent_id, collection_id, last_modified) VALUES (?, ?, 0)"""
+
+_EPOCH = "SELECT moment FROM epoch"
 
 _CHANGE_COLLECTION = "UPDATE collections SET last_modified = ?, count = count + ? WHERE id = ?"
 
@@ -71,9 +80,6 @@ SELECT min(free) FROM (
 _ADD_RECORD = """
 INSERT INTO records (collection, last_modified, id, data) VALUES (?, ?, ?, CAST(? AS TEXT))"""
 
-_CHANGE_RECORD = """
-UPDATE records SET last_modified = ?, data = CAST(? AS TEXT) WHERE collection = ? AND id = ?"""
-
 _DELETE_RECORD = "DELETE FROM records WHERE collection = ? AND id = ?"
 
 _ADD_TOMBSTONE = "INSERT INTO tombstones (last_modified, collection, id) VALUES (?, ?, ?)"
@@ -96,7 +102,19 @@ _FIND_SAME = """
 SELECT id, last_modified, CAST(data AS BLOB) FROM records
  WHERE collection = ? AND id <> ? AND"""
 
-_FLUSH = ("DELETE FROM records", "DELETE FROM tombstones", "DELETE FROM collections")
+_LATEST = """
+SELECT max(time) FROM (
+ SELECT moment AS time FROM epoch UNION ALL SELECT last_modified FROM collections)
+ WHERE time < ?"""
+
+_FLUSH = (
+    "DELETE FROM records",
+    "DELETE FROM tombstones",
+    "DELETE FROM collections",
+    "DELETE FROM epoch",
+)
+
+_SET_EPOCH = "INSERT INTO epoch (moment) VALUES (?)"
 
 
 class _State(NamedTuple):
@@ -107,6 +125,7 @@ class _State(NamedTuple):
     record_time: int | None
     data: bytes | None
     tombstone_time: int | None
+    epoch: int = 0
 
 
 class Storage(Engine):
@@ -122,14 +141,10 @@ class Storage(Engine):
     seconds, before the request fails (30 by default).
 
     :param client: the way to the file.
-    :param readonly: whether the application writes nothing: the timestamp of a
-        collection that was never written is then not kept.
     """
 
-    def __init__(self, client: Client, readonly: bool = False) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._readonly = readonly
-        self._started = msec_time()
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)
@@ -142,8 +157,10 @@ class Storage(Engine):
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.write() as db:
+            (latest,) = db.execute(_LATEST, [far_future()]).fetchone()
             for statement in _FLUSH:
                 db.execute(statement)
+            db.execute(_SET_EPOCH, [next_epoch(latest or 0)])
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
         self._client.lock()
@@ -151,14 +168,7 @@ class Storage(Engine):
     def _timestamp(self, collection: Collection) -> int:
         with self._client.read() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
-        if found is not None:
-            return int(found[1])
-        if self._readonly:
-            return self._started
-        # Somebody is told this timestamp: it stays whatever the transaction becomes.
-        with self._client.write_alone() as db:
-            db.execute(_ADD_COLLECTION, (*collection, msec_time()))
-            return int(db.execute(_FIND_COLLECTION, collection).fetchone()[1])
+            return _epoch(db) if found is None else int(found[1])
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         with self._client.read() as db:
@@ -178,8 +188,10 @@ class Storage(Engine):
             if state.record_time is None:
                 return _add(db, state, change)
             _check_unique(db, state, change)
+            # Its own timestamp is free for it.
+            db.execute(_DELETE_RECORD, (state.collection, change.id))
             own, afterwards = _times(db, state, change.forced)
-            db.execute(_CHANGE_RECORD, (own, change.data, state.collection, change.id))
+            db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
             db.execute(_CHANGE_COLLECTION, (afterwards, 0, state.collection))
             return own
 
@@ -190,8 +202,8 @@ class Storage(Engine):
             state = _state(db, collection, object_id)
             if state is None or state.record_time is None:
                 return None
-            own, afterwards = _times(db, state, forced)
             db.execute(_DELETE_RECORD, (state.collection, object_id))
+            own, afterwards = _times(db, state, forced)
             if keep:
                 db.execute(_ADD_TOMBSTONE, (own, state.collection, object_id))
             db.execute(_CHANGE_COLLECTION, (afterwards, -1, state.collection))
@@ -206,7 +218,7 @@ class Storage(Engine):
             old = db.execute(*conditions.oldest_first(number, asked)).fetchall()
             if not old:
                 return []
-            first = times(current, None)[0]
+            first = next_time(current)
             rows: list[Row] = [(row[0], time, None) for time, row in enumerate(old, first)]
             db.executemany(_DELETE_RECORD, ((number, row[0]) for row in rows))
             if keep:
@@ -225,19 +237,10 @@ class Storage(Engine):
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
-        page = self._found(collection, asked)
-        if page is not None or not timed:
-            return page or Page([], 0, 0)
-        # Somebody may write now: the records may not be older than the timestamp.
-        timestamp = self._timestamp(collection)
-        return self._found(collection, asked) or Page([], 0, timestamp)
-
-    def _found(self, collection: Collection, asked: Query) -> Page | None:
-        """Answer the query, unless the collection was never written nor timed."""
         with self._client.read() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
             if found is None:
-                return None
+                return Page([], 0, _epoch(db) if timed else 0)
             number, timestamp, total = found
             rows = db.execute(*conditions.page(number, asked)).fetchall()
             if asked.filters or asked.span != ALWAYS:
@@ -251,9 +254,15 @@ def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _S
 
 
 def _new(db: sqlite3.Connection, collection: Collection) -> _State:
-    number = db.execute(_ADD_COLLECTION, (*collection, 0)).lastrowid
+    number = db.execute(_ADD_COLLECTION, collection).lastrowid
     assert number is not None
-    return _State(number, 0, None, None, None)
+    return _State(number, 0, None, None, None, _epoch(db))
+
+
+def _epoch(db: sqlite3.Connection) -> int:
+    """Return the timestamp of collections that were never written."""
+    (moment,) = db.execute(_EPOCH).fetchone()
+    return int(moment)
 
 
 def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
@@ -269,8 +278,8 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
 
 def _times(db: sqlite3.Connection, state: _State, forced: int | None) -> tuple[int, int]:
     """Return the timestamp of a change, and that of the collection afterwards."""
-    if forced is None or (state.record_time is not None and forced <= state.record_time):
-        return times(state.collection_time, None)
+    if forced is None or forced == state.record_time:
+        return times(state.collection_time or state.epoch, None)
     asked = {"collection": state.collection, "at": forced}
     if db.execute(_TAKEN, asked).fetchone()[0]:
         forced = db.execute(_NEXT_FREE, asked).fetchone()[0]
@@ -301,5 +310,4 @@ def load_from_config(config: Any) -> Storage:
 
     :raises pyramid.exceptions.ConfigurationError: when that is no URL of a file.
     """
-    readonly = asbool(config.get_settings().get("readonly", False))
-    return Storage(create_from_config(config, "storage_"), readonly)
+    return Storage(create_from_config(config, "storage_"))

@@ -20,6 +20,16 @@ CREATE TABLE IF NOT EXISTS collections (
     UNIQUE (parent_id, collection_id)
 );
 
+-- The timestamp of collections that were never written: when the schema was created, or the last
+-- flush took place.
+CREATE TABLE IF NOT EXISTS epoch (
+    moment INTEGER NOT NULL PRIMARY KEY
+);
+
+INSERT INTO epoch (moment)
+    SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) - 1
+    WHERE NOT EXISTS (SELECT 1 FROM epoch);
+
 -- Records lie in the order of their timestamps, as pages ask for them.
 CREATE TABLE IF NOT EXISTS records (
     collection INTEGER NOT NULL,

@@ -1,0 +1,165 @@
+-- Version 2: reading a collection that was never written writes nothing, and changes may have
+-- an earlier timestamp than the record.
+
+-- One row: the timestamp of collections that were never written. It is the time when this table
+-- was created, or of the last flush.
+CREATE TABLE cliquet_epoch (
+    moment bigint NOT NULL
+);
+
+INSERT INTO cliquet_epoch (moment)
+    VALUES (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - 1);
+
+DROP FUNCTION cliquet_free(bigint, bigint);
+DROP FUNCTION cliquet_move(cliquet_collections, bigint, bigint, integer);
+
+-- Locks the row of a collection, until the end of the transaction, and returns it.
+-- If there is none, it is created.
+CREATE OR REPLACE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
+RETURNS cliquet_collections
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections;
+BEGIN
+    LOOP
+        SELECT * INTO locked FROM cliquet_collections
+            WHERE parent_id = of_parent AND collection_id = of_collection FOR UPDATE;
+        IF FOUND THEN
+            RETURN locked;
+        END IF;
+        INSERT INTO cliquet_collections (parent_id, collection_id, last_modified)
+            VALUES (of_parent, of_collection, 0)
+            ON CONFLICT DO NOTHING;
+    END LOOP;
+END $$;
+
+-- Locks the collection, then reads a record of it; ``latest`` is the collection's timestamp.
+CREATE OR REPLACE FUNCTION cliquet_get_for_update(
+    of_parent text, of_collection text, moment bigint, of_id text,
+    OUT latest bigint, OUT last_modified bigint, OUT data json)
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
+BEGIN
+    latest := locked.last_modified;
+    IF latest = 0 THEN
+        latest := (SELECT coalesce(max(epoch.moment), 0) FROM cliquet_epoch AS epoch);
+    END IF;
+    SELECT found.last_modified, found.data INTO last_modified, data
+        FROM cliquet_records AS found
+        WHERE found.collection = locked.collection AND found.id = of_id;
+END $$;
+
+-- The timestamp that was asked for, or the next one that nothing in the collection has but the
+-- record itself.
+CREATE FUNCTION cliquet_free(of_collection bigint, of_id text, asked bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    free bigint := asked;
+    taken bigint;
+BEGIN
+    FOR taken IN
+        SELECT last_modified FROM cliquet_records
+            WHERE collection = of_collection AND last_modified >= asked AND id <> of_id
+        UNION ALL
+        SELECT last_modified FROM cliquet_tombstones
+            WHERE collection = of_collection AND last_modified >= asked
+        ORDER BY last_modified
+    LOOP
+        EXIT WHEN taken > free;
+        free := taken + 1;
+    END LOOP;
+    RETURN free;
+END $$;
+
+-- The timestamp of a change of a locked collection, which moves on, and whose
+-- number of records changes.
+CREATE FUNCTION cliquet_move(
+    locked cliquet_collections, of_id text, asked bigint, moment bigint, change integer)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    next bigint := greatest(moment, locked.last_modified + 1);
+    own bigint;
+BEGIN
+    IF locked.last_modified = 0 THEN
+        next := greatest(next,
+            (SELECT max(epoch.moment) + 1 FROM cliquet_epoch AS epoch));
+    END IF;
+    own := next;
+    IF asked IS NOT NULL THEN
+        own := cliquet_free(locked.collection, of_id, asked);
+        IF own > locked.last_modified THEN
+            next := own;
+        END IF;
+    END IF;
+    UPDATE cliquet_collections SET last_modified = next, count = count + change
+        WHERE collection = locked.collection;
+    RETURN own;
+END $$;
+
+-- Writes a record, unless another one is in its way: then ``own`` is NULL, and the
+-- other one is returned, with the number of the unique field, 0 for the id.
+CREATE OR REPLACE FUNCTION cliquet_write(
+    of_parent text, of_collection text, moment bigint,
+    replace boolean, of_id text, asked bigint, document json, fields text[], keys cliquet_key[],
+    OUT own bigint, OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
+    old_time bigint;
+BEGIN
+    SELECT found.last_modified INTO old_time FROM cliquet_records AS found
+        WHERE found.collection = locked.collection AND found.id = of_id;
+    IF old_time IS NOT NULL AND NOT replace THEN
+        SELECT 0, found.id, found.last_modified, found.data INTO place, id, last_modified, data
+            FROM cliquet_records AS found
+            WHERE found.collection = locked.collection AND found.id = of_id;
+        RETURN;
+    END IF;
+    IF fields IS NOT NULL THEN
+        SELECT same.place, same.id, same.last_modified, same.data
+            INTO place, id, last_modified, data
+            FROM cliquet_same(locked.collection, of_id, fields, keys) AS same;
+        IF place IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END IF;
+    IF old_time IS NOT NULL THEN
+        own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, 0);
+        UPDATE cliquet_records AS found SET last_modified = own, data = document
+            WHERE found.collection = locked.collection AND found.id = of_id;
+    ELSE
+        DELETE FROM cliquet_tombstones AS found
+            WHERE found.collection = locked.collection AND found.id = of_id;
+        own := cliquet_move(locked, of_id, asked, moment, 1);
+        INSERT INTO cliquet_records (collection, last_modified, id, data)
+            VALUES (locked.collection, own, of_id, document);
+    END IF;
+END $$;
+
+-- Deletes a record and returns the time of that; NULL if there is none.
+CREATE OR REPLACE FUNCTION cliquet_delete(
+    of_parent text, of_collection text, moment bigint, of_id text, asked bigint, keep boolean)
+RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked cliquet_collections;
+    old_time bigint;
+    own bigint;
+BEGIN
+    SELECT * INTO locked FROM cliquet_collections
+        WHERE parent_id = of_parent AND collection_id = of_collection FOR UPDATE;
+    SELECT last_modified INTO old_time FROM cliquet_records
+        WHERE collection = locked.collection AND id = of_id;
+    IF old_time IS NULL THEN
+        RETURN NULL;
+    END IF;
+    own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, -1);
+    DELETE FROM cliquet_records WHERE collection = locked.collection AND id = of_id;
+    IF keep THEN
+        INSERT INTO cliquet_tombstones (collection, last_modified, id)
+            VALUES (locked.collection, own, of_id);
+    END IF;
+    RETURN own;
+END $$;
