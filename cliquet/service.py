@@ -39,6 +39,7 @@ from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, set_header
+from cliquet.utils.schemas import deserialize
 
 #: How deep a body may nest: its own object, and the values that it holds.
 _BODY_DEPTH = json.MAX_DEPTH + 1
@@ -263,7 +264,7 @@ def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
     """Validate a body, and the values of nodes elsewhere, or note what is wrong with them."""
     values = {**body, **_located(request, schema)}
     try:
-        request.validated.update(schema.deserialize(values))
+        request.validated.update(deserialize(schema, values))
     except colander.Invalid as invalid:
         locations = {node.name: getattr(node, "location", "body") for node in schema.children}
         for name, description in invalid_fields(invalid):

@@ -13,6 +13,7 @@ LEAVES = {
     "cliquet.utils": {"cliquet.utils"},
     "cliquet.utils.http": {"cliquet.utils"},
     "cliquet.utils.json": {"cliquet.utils"},
+    "cliquet.utils.schemas": set(),
     "cliquet.utils.text": {"cliquet.utils"},
     "cliquet.storage.exceptions": set(),
     "cliquet.errors": {"cliquet.utils"},

@@ -13,7 +13,11 @@ from cliquet.utils import COMPARISON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
 _TAGS: Schema = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
-_QUOTED_TIMESTAMP: Schema = {"type": "string", "pattern": '^("[0-9]+"|[0-9]+)$'}
+_QUOTED_TIMESTAMP: Schema = {"type": "string", "pattern": '^("[0-9]{1,14}"|[0-9]{1,14})$'}
+_ANY_TIMESTAMP: Schema = {
+    "type": "string",
+    "pattern": '^((W/)?"-?[0-9]{1,300}"|-?[0-9]{1,300})$',
+}
 
 _MEANINGS = {
     COMPARISON.MIN: "at least this",
@@ -87,7 +91,7 @@ class Filters:
         self._components = components
         self._name = resource_name
         self._fields = {name: fields[name] for name in fields if not name.startswith("_")}
-        self._fields[modified_field] = _QUOTED_TIMESTAMP
+        self._fields[modified_field] = _ANY_TIMESTAMP
         self._is_open = is_open
 
     def filters(self) -> Iterator[dict[str, str]]:
@@ -102,8 +106,11 @@ class Filters:
         if self._is_open:
             yield self._shared(_OTHERS)
 
-    def paging(self, settings: Any) -> Iterator[dict[str, str]]:
-        """Return the parameters that order records, and say which page of them is wanted."""
+    def paging(self, settings: Any, lists_fields: bool = True) -> Iterator[dict[str, str]]:
+        """Return the parameters that order records and choose a page.
+
+        :param lists_fields: whether the response only includes some fields if asked.
+        """
         yield self._own(self._sort())
         paginate_by = integer_or_none(settings["paginate_by"])
         default = {"default": paginate_by} if paginate_by else {}
@@ -116,7 +123,8 @@ class Filters:
         }
         yield self._shared(limit)
         yield self._shared(_TOKEN)
-        yield self._shared(FIELDS)
+        if lists_fields:
+            yield self._shared(FIELDS)
 
     def _plain(self) -> Iterator[tuple[str, Schema]]:
         """Return the fields, with the types of their values alone: any text can be compared."""
@@ -164,8 +172,8 @@ def _time_limits() -> Iterator[dict[str, Any]]:
             "name": name,
             "in": "query",
             "description": f"Only what changed {what} this timestamp, deletions included; "
-            "it may be between double quotes, as in an `ETag`.",
-            "schema": _QUOTED_TIMESTAMP,
+            "it can be an `ETag`.",
+            "schema": _ANY_TIMESTAMP,
             **({"deprecated": True} if deprecated else {}),
         }
 

@@ -14,6 +14,7 @@ from cliquet.openapi.components import JSON, TIMESTAMP, Components
 from cliquet.openapi.operations import Endpoint, Operation, answer
 from cliquet.openapi.schemas import Schema, accepted, answered, is_required, pattern_of
 from cliquet.resource.schema import PermissionsSchema
+from cliquet.settings import integer_or_none
 
 _ETAG = ("ETag", "Last-Modified")
 
@@ -114,14 +115,18 @@ class Resource:
         }
 
     def _collection_delete(self) -> Operation:
+        filters = self._filters()
         items = {"type": "array", "items": self._tombstone()}
         return {
             "parameters": [
+                *filters.paging(self._settings, lists_fields=False),
                 self._parameter(querystring.IF_MATCH),
-                *self._filters().filters(),
+                *filters.filters(),
             ],
             "responses": {
-                "200": self._answer("What is left of the records.", items),
+                "200": self._answer(
+                    "The tombstones of the deleted records.", items, ("Next-Page",)
+                ),
                 "412": self._components.error("412"),
             },
         }
@@ -199,15 +204,17 @@ class Resource:
         return getattr(self._mapping.typ, "unknown", "") == "preserve"
 
     def _cache_headers(self) -> tuple[str, ...]:
-        expires = self._settings.get(f"{self.name}_cache_expires_seconds")
-        return ("Cache-Control",) if expires in (None, "") else ("Cache-Control", "Expires")
+        seconds = integer_or_none(self._settings.get(f"{self.name}_cache_expires_seconds"))
+        return ("Cache-Control", "Expires") if seconds else ("Cache-Control",)
 
     def _not_modified(self) -> dict[str, Any]:
+        cache_headers = self._cache_headers()
         response = {
             "description": "There was no change.",
-            "headers": self._components.headers(*_ETAG),
+            "headers": self._components.headers(*_ETAG, *cache_headers),
         }
-        return self._components.add("responses", "not-modified", response)
+        name = "not-modified-cached" if "Expires" in cache_headers else "not-modified"
+        return self._components.add("responses", name, response)
 
     def _conflicts(self) -> dict[str, Any]:
         has_unique = bool(_option(self._mapping, "unique_fields"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import colander
 
-from cliquet.resource.schema import PermissionsSchema
+from cliquet.resource.schema import URL_PATTERN, PermissionsSchema, StrictBoolean
 
 Schema = dict[str, Any]
 #: :func:`accepted` or :func:`answered`.
@@ -32,7 +32,14 @@ _JSON_TYPES: dict[type, str] = {
 }
 
 #: To these types, null and all that is empty is nothing.
-_NULLABLE = (colander.String, colander.Number, colander.DateTime, colander.Date, colander.Time)
+_NULLABLE = (
+    colander.String,
+    colander.Number,
+    colander.DateTime,
+    colander.Date,
+    colander.Time,
+    StrictBoolean,
+)
 
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
 
@@ -268,7 +275,9 @@ def _(typ: colander.Number) -> Schema:
 @_loosely.register
 def _(typ: colander.Boolean) -> Schema:
     if not typ.true_choices:
-        return {"type": ["boolean", "string"]}
+        words = [*StrictBoolean.true_words, *StrictBoolean.false_words]
+        limits = {"enum": [True, False, *words]} if isinstance(typ, StrictBoolean) else {}
+        return {"type": ["boolean", "string"], **limits}
     texts = [*typ.true_choices, *typ.false_choices]
     values = [value for value in (True, False) if str(value).lower() in texts]
     return {"type": ["boolean", "string"], "enum": [*values, *texts]}
@@ -339,6 +348,7 @@ def _(validator: colander.Regex, schema: Schema) -> Schema:
 
 
 _FORMATS = {
+    URL_PATTERN.pattern: "uri",
     colander.URL_REGEX: "uri",
     colander.URI_REGEX: "uri",
     colander.DATA_URL_REGEX: "uri",

@@ -34,6 +34,7 @@ class Asked:
     request: Any
     context: Any
     model: Any
+    mapping: Any
     record_id: str | None
     #: The timestamp of the collection, once it is known.
     _timestamp: int | None = None
@@ -95,9 +96,26 @@ class Asked:
             self.is_known_field,
             self.model.id_field,
             self.model.modified_field,
-            self._is_timestamp,
+            self._read_filter,
         )
         return filters
+
+    def _read_filter(self, field: str, text: str) -> list[Any]:
+        """Return the values that the text of a filter could stand for.
+
+        The schema's type reads it, or it is guessed where the schema doesn't know the field.
+        """
+        model = self.model
+        if field == model.id_field:
+            return [querystring.read_id(text, model.id_generator.match)]
+        if field in self.mapping:
+            return [querystring.read_value(self.mapping[field], text)]
+        values = querystring.guesses(field, text)
+        return values[:1] if field == model.deleted_field else values
+
+    def _raise_400_if_unknown_parameter(self) -> None:
+        """Respond with 400 if a parameter that begins with an underscore is unknown."""
+        self._understand(querystring.check_names, self._query())
 
     def _extract_limit(self) -> int | None:
         """Return the size of a page that the client or the settings ask for, None for any."""
@@ -158,7 +176,7 @@ class Asked:
         name = "last_modified"
         text = self._query().get(name)
         time_: int | None = self._understand(
-            querystring.extract_timestamp, text, name, self._is_timestamp
+            querystring.extract_deletion_time, text, name, self._is_timestamp
         )
         return time_
 
@@ -266,23 +284,23 @@ class Asked:
             return
         state = self._state(record)
         if preconditions.check(self._conditions, self.request.method, state) == 412:
-            response = self._precondition_failed(record)
-            self._add_timestamp_header(response, timestamp=state.timestamp)
-            raise response
+            self._raise_412(state.timestamp, {"existing": self._shown(record)} if record else {})
 
     def _raise_412_if_required(self) -> None:
         """Respond with 412 if the client expects a record where there isn't even a tombstone."""
         nothing = preconditions.State(preconditions.Kind.NOTHING)
         if preconditions.check(self._conditions, self.request.method, nothing) == 412:
-            raise self._precondition_failed(None)
+            self._raise_412(self.timestamp, {})
 
-    def _precondition_failed(self, existing: Record | None) -> Any:
-        return http_error(
+    def _raise_412(self, timestamp: int | None, details: dict[str, Any]) -> NoReturn:
+        response = http_error(
             httpexceptions.HTTPPreconditionFailed(),
             errno=ERRORS.MODIFIED_MEANWHILE,
             message="Resource was modified meanwhile",
-            details={} if existing is None else {"existing": self._shown(existing)},
+            details=details,
         )
+        self._add_timestamp_header(response, timestamp=timestamp)
+        raise response
 
     def _find_tombstone(self, new: Record) -> Record | None:
         """Return the tombstone that a PUT replaces, if anything depends on it.

@@ -11,12 +11,14 @@ from pyramid import httpexceptions
 from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.logs import bind_summary
+from cliquet.resource import querystring
 from cliquet.resource.asked import Asked
 from cliquet.resource.model import Model
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
-from cliquet.storage import Record, exceptions
-from cliquet.utils import classname, dict_subset, json
+from cliquet.storage import Filter, Record, exceptions
+from cliquet.utils import COMPARISON, classname, dict_subset, json
+from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
 
@@ -107,7 +109,7 @@ class UserResource(Asked):
             if changed and self.mapping.is_readonly(field):
                 raise_invalid(self.request, name=field, description=f"Cannot modify {field}")
         try:
-            updated: Record = self.mapping.deserialize({**record, **changes})
+            updated: Record = deserialize(self.mapping, {**record, **changes})
         except colander.Invalid as invalid:
             name, description = next(iter(invalid.asdict().items()))
             name = f"data.{name}" if name else "data"
@@ -174,11 +176,17 @@ class UserResource(Asked):
         return self.postprocess(created, action=ACTIONS.CREATE)
 
     def collection_delete(self) -> Any:
-        """Delete the records that the filters match."""
+        """Delete the records that the filters match, or a page of them."""
         self.model.locking = True
+        self._raise_400_if_unknown_parameter()
         filters = self._extract_filters()
         self._raise_412_if_modified()
-        return self.postprocess(self.model.delete_records(filters=filters), action=ACTIONS.DELETE)
+        query = self._query()
+        if any(name in query for name in querystring.PAGING):
+            tombstones = self._delete_page(filters)
+        else:
+            tombstones = self.model.delete_records(filters=filters)
+        return self.postprocess(tombstones, action=ACTIONS.DELETE)
 
     def get(self) -> Any:
         """Return a record."""
@@ -251,6 +259,17 @@ class UserResource(Asked):
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
     # The steps of the endpoints.
+
+    def _delete_page(self, filters: list[Filter]) -> list[Record]:
+        """Delete the page that a GET of the same URL lists, and return its tombstones in order."""
+        limit = self._extract_limit()
+        records = self._read_page(filters, self._extract_sorting(limit), limit)
+        id_field = self.model.id_field
+        ids = [record[id_field] for record in records]
+        on_page = Filter(id_field, ids, COMPARISON.IN)
+        tombstones = self.model.delete_records(filters=[*filters, on_page])
+        places = {record_id: place for place, record_id in enumerate(ids)}
+        return sorted(tombstones, key=lambda tombstone: places[tombstone[id_field]])
 
     def _unique_fields(self) -> dict[str, Any]:
         """Return the model's argument for unique fields, empty without such fields."""

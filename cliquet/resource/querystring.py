@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import colander
+
 from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON, json
@@ -29,7 +31,13 @@ PREFIXES = {
     "exclude": COMPARISON.EXCLUDE,
 }
 _LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
+#: The operators for a value that can be one of several.
+_SEVERAL = {COMPARISON.EQ: COMPARISON.IN, COMPARISON.NOT: COMPARISON.EXCLUDE}
 _TIME_LIMITS = {"_since": COMPARISON.GT, "_to": COMPARISON.LT, "_before": COMPARISON.LT}
+PAGING = frozenset(("_limit", "_sort", "_token"))
+#: The parameters that begin with an underscore.
+RESERVED = frozenset((*_TIME_LIMITS, *PAGING, "_fields"))
+_TIMESTAMP = re.compile(r'(?:W/)?"?(-?[0-9]{1,4000})"?')
 _SORT = re.compile(r"\s*([-+]?)(.*)", re.DOTALL)
 
 
@@ -45,60 +53,105 @@ class Invalid(Exception):
         self.name = name
 
 
+def guesses(field: str, text: str) -> list[Any]:
+    """Return the values that a text could stand for, if no schema knows the field.
+
+    A number or boolean first, in any notation, then the text as it is.
+    """
+    value = query_value(text)
+    return [value] if isinstance(value, str) else [value, text]
+
+
+def read_id(text: str, match: Callable[[str], Any]) -> Any:
+    """Return the id that a text stands for.
+
+    :param match: whether a text could be an id.
+    """
+    value = query_value(text)
+    return text if not isinstance(value, str) and match(text) else value
+
+
+def read_value(node: colander.SchemaNode, text: str) -> Any:
+    """Return the stored value that a text stands for: the type of the schema node reads it.
+
+    A text that the type refuses is guessed: it equals no stored value, but ``min_size=0.5`` finds
+    integers.
+
+    :raises Invalid: if the type fails.
+    """
+    guess = query_value(text)
+    if isinstance(node.typ, colander.Boolean) and isinstance(guess, bool):
+        return guess
+    is_quoted = isinstance(guess, str) and guess != text
+    try:
+        value = json.plain(node.typ.deserialize(node, guess if is_quoted else text))
+        if value is colander.null:
+            return guess
+        if json.unstorable(value) is not None:
+            raise Invalid(f"Invalid value for {node.name}")
+        return json.loads(json.dumps_bytes(value))
+    except colander.Invalid:
+        return guess
+    except Exception as error:  # types needn't foresee every text
+        raise Invalid(f"Invalid value for {node.name}") from error
+
+
 def extract_filters(
     params: Iterable[tuple[str, str]],
     is_known_field: Callable[[str], bool],
     id_field: str,
     modified_field: str,
-    is_timestamp: Callable[[Any], bool] = is_timestamp,
+    read: Callable[[str, str], list[Any]] = guesses,
 ) -> list[Filter]:
     """Return the filters that the parameters are.
 
-    :param is_timestamp: tells whether a value is one that filters may have.
+    :param read: returns the values that the text of a filter on a field could stand for,
+        the likeliest first.
     :raises Invalid: for an unknown field, or a value of the wrong type.
     """
     filters = []
-    for name, value in params:
+    for name, text in params:
         name = name.strip()
         if name in _TIME_LIMITS:
-            found = Filter(modified_field, query_value(value.strip('"')), _TIME_LIMITS[name])
+            is_start = name == "_since" and text.strip('"') == "null"
+            time = 0 if is_start else _timestamp(name, text)
+            filters.append(Filter(modified_field, time, _TIME_LIMITS[name]))
         elif not name.startswith("_"):
-            found = _filter(name, value, is_known_field, modified_field)
-        else:
-            continue
-        _check_value(name, found, id_field, modified_field, is_timestamp)
-        filters.append(found)
+            field, operator = _operator(name, is_known_field)
+            texts = text.split(",") if operator in _LISTS else [text]
+            if field == modified_field:
+                values = [_timestamp(name, item) for item in texts]
+            else:
+                values = _values(name, field, texts, read)
+                _check_values(name, values, field == id_field and operator in _LISTS)
+            filters.append(_filter(field, values, operator))
     if len(filters) > MAX_FILTERS:
         raise Invalid(f"There should be at most {MAX_FILTERS} filters")
     return filters
 
 
-def _filter(
-    name: str, text: str, is_known_field: Callable[[str], bool], modified_field: str
-) -> Filter:
-    field, operator = _operator(name, is_known_field)
-    if field == modified_field:
-        text = text.replace('"', "")
+def _values(
+    name: str, field: str, texts: list[str], read: Callable[[str, str], list[Any]]
+) -> list[Any]:
+    try:
+        return [value for text in texts for value in read(field, text)]
+    except Invalid as invalid:
+        raise Invalid(f"Invalid value for {name}", name) from invalid
+
+
+def _filter(field: str, values: list[Any], operator: Any) -> Filter:
     if operator in _LISTS:
-        return Filter(field, [query_value(item) for item in text.split(",")], operator)
-    return Filter(field, query_value(text), operator)
+        return Filter(field, values, operator)
+    if len(values) > 1 and operator in _SEVERAL:
+        return Filter(field, values, _SEVERAL[operator])
+    return Filter(field, values[0], operator)
 
 
-def _check_value(
-    name: str,
-    filter_: Filter,
-    id_field: str,
-    modified_field: str,
-    is_timestamp: Callable[[Any], bool],
-) -> None:
-    in_list = filter_.operator in _LISTS
-    values = filter_.value if in_list else [filter_.value]
-    valid = json.unstorable(values) is None
-    if filter_.field == modified_field:
-        valid = all(map(is_timestamp, values))
-    elif filter_.field == id_field and in_list:
-        valid = valid and all(isinstance(value, str) for value in values)
-    if not valid:
+def _check_values(name: str, values: list[Any], must_be_text: bool) -> None:
+    is_valid = json.unstorable(values) is None
+    if must_be_text:
+        is_valid = is_valid and all(isinstance(value, str) for value in values)
+    if not is_valid:
         raise Invalid(f"Invalid value for {name}", name)
 
 
@@ -111,18 +164,37 @@ def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, An
     return name, COMPARISON.EQ
 
 
-def extract_timestamp(
+def _timestamp(name: str, text: str) -> int:
+    """Return the timestamp of a parameter: any integer, or an entity tag of one."""
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise Invalid(f"Invalid value for {name}", name)
+    return int(match.group(1))
+
+
+def extract_deletion_time(
     text: str | None, name: str, is_timestamp: Callable[[Any], bool] = is_timestamp
 ) -> int | None:
-    """Return the timestamp of a parameter, which may be quoted; None without it.
+    """Return the timestamp of a deletion, None for now.
 
-    :param is_timestamp: tells whether a value is one that it may have.
-    :raises Invalid: when it is none.
+    :param text: None or empty: now. So are times before 1970, which no record precedes.
+    :param is_timestamp: returns whether a client may store a timestamp.
+    :raises Invalid: if it isn't an integer, or too large.
     """
-    value = None if text is None else query_value(text.strip('"'))
-    if value is not None and not is_timestamp(value):
-        raise Invalid(f"Invalid value for {text}", name)
-    return value
+    value = _timestamp(name, text) if text else 0
+    if value > 0 and not is_timestamp(value):
+        raise Invalid(f"Invalid value for {name}", name)
+    return value if value > 0 else None
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check that the parameters that begin with an underscore are known.
+
+    :raises Invalid: for the first that isn't.
+    """
+    for name in names:
+        if name.strip().startswith("_") and name not in RESERVED:
+            raise Invalid(f"Unknown parameter '{name}'", name)
 
 
 def extract_sorting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,10 @@ class ResourceSchema(colander.MappingSchema):
         readonly_fields: tuple[str, ...] = ()
         #: Whether to keep the fields that the schema doesn't name.
         preserve_unknown = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _use_strict_booleans(self)
 
     @classmethod
     def get_option(cls, attr: str) -> Any:
@@ -86,6 +91,40 @@ class PayloadSchema(colander.SchemaNode):
         except colander.Invalid:
             return False
         return True
+
+
+class StrictBoolean(colander.Boolean):
+    """The type of boolean fields in records: it refuses what isn't a boolean.
+
+    Colander's own reads everything but ``false`` and ``0`` as true unless it has ``true_choices``.
+    Null counts as missing.
+    """
+
+    true_words = ("true", "yes", "on", "1")
+    false_words = ("false", "no", "off", "0")
+
+    def deserialize(self, node: Any, cstruct: Any) -> Any:
+        if cstruct is None or cstruct is colander.null:
+            return colander.null
+        if self.true_choices:
+            return super().deserialize(node, cstruct)
+        word = str(cstruct).lower() if isinstance(cstruct, (str, int)) else None
+        if word in self.false_choices or word in self.false_words:
+            return False
+        if word in self.true_words:
+            return True
+        raise colander.Invalid(node, f'"{cstruct}" is not a boolean')
+
+
+def _use_strict_booleans(node: colander.SchemaNode) -> None:
+    """Replace Colander's booleans in a schema."""
+    for child in node.children:
+        typ = child.typ
+        if type(typ) is colander.Boolean:
+            child.typ = StrictBoolean(
+                typ.false_choices, typ.true_choices, typ.false_val, typ.true_val
+            )
+        _use_strict_booleans(child)
 
 
 class PermissionsSchema(colander.SchemaNode):
@@ -156,11 +195,28 @@ class TimeStamp(colander.SchemaNode):
         return super().deserialize(cstruct)
 
 
+_IN_PARENTHESES = r"\((?:[^\s()<>]|\([^\s()<>]+\))*\)"
+
+#: The beginning of a URL: a scheme, ``www.``, or a host and a slash, then at least two
+#: characters, the last of which is no punctuation.
+URL_PATTERN = re.compile(
+    r"(?:[a-z][\w-]+:(?:/{1,3}|[a-z0-9%])|www\d{0,3}\.|[a-z0-9][a-z0-9.-]*\.[a-z]{2,4}/)"
+    rf"(?:[^\s()<>]|{_IN_PARENTHESES})+?"
+    rf"(?:[^\s()<>`!\[\]{{}};:'\".,?«»“”‘’]|{_IN_PARENTHESES})",
+    re.IGNORECASE,
+)
+
+
 class URL(colander.SchemaNode):
-    """A URL of at most 2048 characters; white space around it is dropped."""
+    """A URL of at most 2048 characters; white space around it is dropped.
+
+    Any scheme is accepted, with hosts that aren't on the Internet. A bare host name is refused.
+    """
 
     schema_type = colander.String
-    validator = colander.All(colander.url, colander.Length(min=1, max=2048))
+    validator = colander.All(
+        colander.Regex(URL_PATTERN, colander.url.msg), colander.Length(min=1, max=2048)
+    )
 
     def preparer(self, appstruct: Any) -> Any:
         return strip_whitespace(appstruct)

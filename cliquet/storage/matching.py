@@ -8,9 +8,8 @@ point), numbers, booleans, arrays, objects, and last what is missing. Integers b
 bits compare as floats; arrays and objects compare as their compact JSON text. Sorting
 and pagination rules follow this order.
 
-*Filters* compare within a type. What comes from a querystring was guessed,
-though: a number or a boolean also equals the text that is its JSON. Nothing but
-``None`` equals null, nothing equals what is missing, and neither is in a range.
+*Filters* compare within a type. Nothing but ``None`` equals null, nothing equals
+what is missing, and neither is in a range.
 """
 
 from __future__ import annotations
@@ -88,13 +87,7 @@ def range_bound(filter_: Filter) -> Key | None:
 def accepted_keys(filter_: Filter) -> set[Key]:
     """Return the keys of the values that ``filter_`` names: to be equal to, or not."""
     several = filter_.operator in (COMPARISON.IN, COMPARISON.EXCLUDE)
-    keys = set()
-    for value in filter_.value if several else [filter_.value]:
-        key = order_key(value)
-        keys.add(key)
-        if key[0] == BOOLEAN or (key[0] == NUMBER and math.isfinite(key[1])):
-            keys.add((TEXT, json.dumps(value)))
-    return keys
+    return set(map(order_key, filter_.value if several else [filter_.value]))
 
 
 #: Whether a filter names what is found, or what is not.

@@ -25,6 +25,9 @@ _LONG_NUMBER = b"0" * 19
 _ISO_DATES = orjson.OPT_NON_STR_KEYS
 _OWN_DATES = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
+# The longest integers that Python converts from and to text by default.
+_MAX_DIGITS = 4300
+
 # The integers that orjson writes.
 _LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
 
@@ -119,7 +122,10 @@ def plain(value: Any) -> Any:
 
 def _number(value: Decimal) -> int | float | Decimal:
     """Return the number of JSON that equals a decimal, or the decimal itself if there is none."""
-    if value.as_tuple().exponent == 0:
+    if not value.is_finite():
+        return value
+    _, digits, exponent = value.as_tuple()
+    if exponent == 0 and len(digits) <= _MAX_DIGITS:
         return int(value)
     number = float(value)
     return number if Decimal(repr(number)) == value else value

@@ -12,7 +12,13 @@ from jsonschema import Draft202012Validator
 
 from cliquet.openapi.schemas import accepted, answered, pattern_of
 from cliquet.renderers import JSONRenderer
-from cliquet.resource.schema import URL, PermissionsSchema, ResourceSchema, TimeStamp
+from cliquet.resource.schema import (
+    URL,
+    PermissionsSchema,
+    ResourceSchema,
+    StrictBoolean,
+    TimeStamp,
+)
 from cliquet.utils.json import unstorable
 
 
@@ -66,6 +72,9 @@ NODES = {
     "boolean": node(colander.Boolean()),
     "boolean that may be missing": optional(colander.Boolean(), missing=True),
     "boolean or nothing": optional(colander.Boolean(), missing=None),
+    "strict boolean": node(StrictBoolean()),
+    "strict boolean or nothing": optional(StrictBoolean(), missing=None),
+    "strict boolean in words": node(StrictBoolean(true_choices=("true", "yes"))),
     "boolean in words": node(colander.Boolean(true_choices=("true", "yes"))),
     "boolean in other words": node(colander.Boolean(("no",), ("yes",))),
     "date": node(colander.Date()),

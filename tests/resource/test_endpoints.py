@@ -133,6 +133,82 @@ def test_delete_of_a_list_deletes_what_the_filters_match(alice):
     assert alice.values("/books", "pages") == [1]
 
 
+@pytest.fixture
+def books(alice):
+    return [alice.create("/books", {"title": "A", "pages": n}) for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    "query, deleted",
+    [
+        ("_limit=2", [4, 3]),
+        ("_limit=2&_sort=pages", [0, 1]),
+        ("_limit=1&min_pages=3&_sort=pages", [3]),
+        ("_sort=-pages", [4, 3, 2, 1, 0]),
+        ("_limit=0&_sort=pages", [0, 1, 2, 3, 4]),
+        ("_limit=", [4, 3, 2, 1, 0]),
+        ("_limit=9", [4, 3, 2, 1, 0]),
+        ("_limit=2&min_pages=9", []),
+    ],
+)
+def test_delete_deletes_the_page_that_get_lists(alice, books, query, deleted):
+    listed = alice.get(f"/books?{query}")
+    tombstones = alice.delete(f"/books?{query}").json["data"]
+    ids = [books[n]["id"] for n in deleted]
+    assert [record["id"] for record in listed.json["data"]] == ids
+    assert [tombstone["id"] for tombstone in tombstones] == ids
+    assert len(alice.list("/books")) == 5 - len(deleted)
+
+
+def test_delete_walks_the_pages_of_a_list(alice, books):
+    path, pages = "/books?_limit=2&_sort=pages", []
+    while path:
+        response = alice.delete(path)
+        pages.append([tombstone["id"] for tombstone in response.json["data"]])
+        path = response.headers.get("Next-Page", "")
+    ids = [book["id"] for book in books]
+    assert pages == [ids[:2], ids[2:4], ids[4:]]
+    assert alice.list("/books") == []
+
+
+def test_delete_from_a_token_deletes_what_follows(alice, books):
+    page = alice.get("/books?_limit=3&_sort=pages").headers["Next-Page"]
+    assert len(alice.delete(page).json["data"]) == 2
+    assert sorted(alice.values("/books", "pages")) == [0, 1, 2]
+
+
+def test_delete_without_a_limit_is_not_cut_by_the_settings(build, engine):
+    alice = build(Book, settings={"paginate_by": 2}).user("alice")
+    alice.delete("/books")
+    for n in range(5):
+        alice.create("/books", {"title": "A", "pages": n})
+    assert len(alice.delete("/books?_sort=pages").json["data"]) == 2
+    assert len(alice.delete("/books").json["data"]) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "_sinse=1",
+        "_limits=2",
+        "_Limit=2",
+        "_=1",
+        "%20_limit=2",
+        "pages=1&_filter=x",
+        "_limit=x",
+        "_limit=-1",
+        "_sort=unknown",
+        "_token=x",
+        "_since=x",
+    ],
+)
+def test_delete_with_an_unknown_or_invalid_parameter_deletes_nothing(alice, books, query):
+    error = alice.delete(f"/books?{query}", status=400).json
+    assert error["errno"] == 107
+    assert error["details"][0]["location"] == "querystring"
+    assert len(alice.list("/books")) == 5
+
+
 def test_delete_of_an_empty_list_changes_no_timestamp(alice):
     before = alice.get("/books").headers["ETag"]
     assert alice.delete("/books").json == {"data": []}

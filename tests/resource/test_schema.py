@@ -7,6 +7,7 @@ import pytest
 
 from cliquet import schema as old_name
 from cliquet.resource import schema
+from cliquet.utils.schemas import deserialize
 from tests.resource.apps import BookSchema
 
 
@@ -90,20 +91,146 @@ class TestTimeStamp:
         assert schema.TimeStamp().title == "Epoch timestamp"
 
 
+class TestBooleans:
+    class Switches(schema.ResourceSchema):
+        on = colander.SchemaNode(colander.Boolean())
+        off = colander.SchemaNode(colander.Boolean(), missing=colander.drop)
+        own = colander.SchemaNode(colander.Boolean(("nope",), ("yep",)), missing=colander.drop)
+        no = colander.SchemaNode(colander.Boolean(("nope",)), missing=colander.drop)
+        many = colander.SchemaNode(
+            colander.Sequence(), colander.SchemaNode(colander.Boolean()), missing=colander.drop
+        )
+
+    TRUE = [True, 1, "true", "TRUE", "yes", "on", "1"]
+    FALSE = [False, 0, "false", "False", "no", "off", "0"]
+    NEITHER = ["maybe", "", " ", "2", 2, -1, 1.5, 1.0, [], [True], {}, {"a": 1}]
+
+    @pytest.mark.parametrize("value", TRUE)
+    def test_words_of_truth_are_true(self, value):
+        assert self.Switches().deserialize({"on": value}) == {"on": True}
+
+    @pytest.mark.parametrize("value", FALSE)
+    def test_words_of_falsehood_are_false(self, value):
+        assert self.Switches().deserialize({"on": value}) == {"on": False}
+
+    @pytest.mark.parametrize("value", NEITHER)
+    def test_anything_else_is_invalid(self, value):
+        for changes in ({"on": value}, {"off": value}, {"many": [value]}, {"own": value}):
+            with pytest.raises(colander.Invalid):
+                deserialize(self.Switches(), {"on": True, **changes})
+
+    def test_null_is_missing(self):
+        assert messages(self.Switches(), {"on": None}) == {"on": "Required"}
+        assert self.Switches().deserialize({"on": True, "off": None}) == {"on": True}
+
+    def test_choices_of_the_schema_are_kept(self):
+        read = self.Switches().deserialize
+        assert read({"on": 1, "own": "yep", "no": "nope"}) == {"on": True, "own": True, "no": False}
+        assert "own" in messages(self.Switches(), {"on": 1, "own": "true"})
+
+    def test_clones_and_other_types_are_left(self):
+        class Own(colander.Boolean):
+            pass
+
+        class Mixed(schema.ResourceSchema):
+            own = colander.SchemaNode(Own())
+            strict = colander.SchemaNode(colander.Boolean())
+
+        clone = Mixed().clone().bind()
+        assert type(clone["own"].typ) is Own
+        assert type(clone["strict"].typ) is schema.StrictBoolean
+
+
 class TestURL:
-    @pytest.mark.parametrize(
-        "url", ["http://a.example", "https://a.example/b?c=d#e", "http://a.example/" + "b" * 2000]
-    )
+    VALID = [
+        "http://a.example",
+        "https://a.example/b?c=d#e",
+        "http://a.example/" + "b" * 2000,
+        "HTTP://A.EXAMPLE/",
+        "http://a.example:80",
+        "https://myserver:9999/x",
+        "https://u:p@example.com/x",
+        "http://intranet/page",
+        "http://localhost",
+        "http://a",
+        "http://a_b.org/",
+        "http://1.2.3.4/",
+        "http://[::1]/",
+        "http://a.example/é",
+        "http://é.example/",
+        "http://a.example/a b",
+        "http://a.example/(b)",
+        "http://a.example/b_(c(d)e)",
+        "http://" + "a" * 100 + ".com",
+        "ws://a.example",
+        "ftp://ftp.example/file",
+        "about:blank",
+        "about:config?filter=a",
+        "chrome://settings",
+        "chrome-extension://abcdef/page.html",
+        "moz-extension://0a1b2c/page.html",
+        "file:///etc/hosts",
+        "file:///C:/a.txt",
+        "data:text/plain,x",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "mailto:you@example.com",
+        "tel:0123456",
+        "javascript:alert(1)",
+        "urn:isbn:0451450523",
+        "www.example.com",
+        "www2.example.com/x",
+        "example.com/page",
+    ]
+    INVALID = [
+        "",
+        "  ",
+        "not a url",
+        "a",
+        "1",
+        "example.com",
+        "example.com/",
+        "example/page",
+        "//a.example",
+        "/page",
+        "?a=b",
+        "you@example.com",
+        "10:00",
+        "2016-01-01T10:00:00",
+        "http:",
+        "http://",
+        "http:// a.example",
+        "http://(",
+        "x:abc",
+        "://a.example",
+        "http//a.example",
+        "http://a.example/" + "b" * 2048,
+        None,
+        colander.null,
+    ]
+
+    @pytest.mark.parametrize("url", VALID)
     def test_urls_are_valid(self, url):
         assert schema.URL().deserialize(url) == url
 
-    @pytest.mark.parametrize(
-        "bad",
-        ["", "  ", "not a url", "http://", "http://a.example/" + "b" * 2048, None, colander.null],
-    )
+    @pytest.mark.parametrize("bad", INVALID)
     def test_others_are_not(self, bad):
         with pytest.raises(colander.Invalid):
             schema.URL().deserialize(bad)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "http://(" + "a" * 50_000,
+            "http:" + "(a" * 20_000,
+            "a." * 50_000,
+            "http:/" + "." * 50_000,
+        ],
+    )
+    def test_long_texts_are_refused_fast(self, text):
+        start = time.perf_counter()
+        with pytest.raises(colander.Invalid):
+            schema.URL().deserialize(text)
+        assert time.perf_counter() - start < 1
 
     def test_length_is_at_most_2048(self):
         url = "http://a.example/"

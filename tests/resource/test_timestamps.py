@@ -142,12 +142,19 @@ def test_null_is_no_time_either(alice, path):
     alice.post(path, {"title": "A", "last_modified": None}, status=400)
 
 
-@pytest.mark.parametrize("time", ["0", "-1", "abc", "", "1.5", "true", str(MAX_TIMESTAMP + 1)])
+@pytest.mark.parametrize("time", ["abc", "1.5", "true", "null", str(MAX_TIMESTAMP + 1)])
 def test_deletion_at_a_time_that_is_none_is_a_400(alice, time):
     note = alice.create("/notes")
     path = f"/notes/{note['id']}?last_modified={time}"
     assert alice.delete(path, status=400).json["details"][0]["location"] == "querystring"
     assert alice.list("/notes") == [note]
+
+
+@pytest.mark.parametrize("time", ["", "0", "-1", "1", '"0"'])
+def test_deletion_at_an_earlier_time_is_now(alice, time):
+    note = alice.create("/notes")
+    tombstone = alice.delete(f"/notes/{note['id']}?last_modified={time}").json["data"]
+    assert tombstone["last_modified"] > note["last_modified"]
 
 
 def test_time_that_the_list_has_reached_is_accepted_back_above_the_maximum(alice):

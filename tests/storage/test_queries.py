@@ -78,10 +78,10 @@ EQ, NOT, IN, EXCLUDE = COMPARISON.EQ, COMPARISON.NOT, COMPARISON.IN, COMPARISON.
 NUMBERS = NAMES[NAMES.index("huge-") : NAMES.index("no")]
 
 CASES = [
-    (EQ, 2, "digits two"),
+    (EQ, 2, "two"),
     (EQ, 2.0, "two"),
     (EQ, "2", "digits"),
-    (EQ, True, "word yes"),
+    (EQ, True, "yes"),
     (EQ, 1, ""),
     (EQ, "true", "word"),
     (EQ, None, "null"),
@@ -100,10 +100,10 @@ CASES = [
     (EQ, "a\0b", ""),
     (EQ, float("nan"), ""),
     (EQ, float("inf"), ""),
-    (IN, [2, "a", None, [1], False], "null digits letter two no array"),
+    (IN, [2, "a", None, [1], False], "null letter two no array"),
     (IN, ("a", "B", "a\0"), "capital letter"),
-    (IN, (2, 2.5, -1.5, 10**30, 7), "digits negative two half huge"),
-    (IN, (True, False), "word no yes"),
+    (IN, (2, 2.5, -1.5, 10**30, 7), "negative two half huge"),
+    (IN, (True, False), "no yes"),
     (IN, [], ""),
     (IN, {"a"}, "letter"),
     (LT, 2, "huge- negative"),
@@ -201,12 +201,12 @@ def test_the_id_is_filtered_as_a_text(storage):
         storage.create(*PLACE, {"id": name})
     cases = [
         (EQ, "a", "a"),
-        (EQ, 1, "1"),
-        (EQ, True, "true"),
+        (EQ, 1, ""),
+        (EQ, True, ""),
         (EQ, None, ""),
         (NOT, "a", "1 b true"),
         (NOT, None, "1 a b true"),
-        (IN, ["a", "b", "c", 1, None], "1 a b"),
+        (IN, ["a", "b", "c", 1, None], "a b"),
         (EXCLUDE, ["a", "b"], "1 true"),
         (IN, [], ""),
         (MIN, "b", "b true"),

@@ -1,0 +1,56 @@
+"""Colander schemas that meet any JSON value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import colander
+
+
+def deserialize(schema: Any, cstruct: Any) -> Any:
+    """Return the value that a schema reads from a JSON value.
+
+    :raises colander.Invalid: if it isn't valid, or if a type can't cope with it: types only
+        foresee some values, and ``colander.Set`` fails on ``[[]]``. Exceptions of validators
+        and preparers are not changed.
+    """
+    try:
+        return schema.deserialize(cstruct)
+    except colander.Invalid:
+        raise
+    except Exception as error:
+        invalid = _refused(schema, cstruct)
+        if invalid is None:
+            raise
+        raise invalid from error
+
+
+def _refused(node: Any, cstruct: Any) -> colander.Invalid | None:
+    """Return the error of the first node whose type fails on its value."""
+    for position, child, value in _children(node, cstruct):
+        found = _refused(child, value)
+        if found is not None:
+            invalid = colander.Invalid(node)
+            invalid.add(found, position)
+            return invalid
+    if node.children:
+        return None
+    try:
+        node.typ.deserialize(node, cstruct)
+    except colander.Invalid:
+        return None
+    except Exception:
+        return colander.Invalid(node, "Invalid value")
+    return None
+
+
+def _children(node: Any, cstruct: Any) -> Iterator[tuple[int, Any, Any]]:
+    """Return the position, the node and the value of each child."""
+    if isinstance(node.typ, colander.Mapping) and isinstance(cstruct, dict):
+        for position, child in enumerate(node.children):
+            yield position, child, cstruct.get(child.name, colander.null)
+    elif isinstance(cstruct, (list, tuple)) and node.children:
+        several = isinstance(node.typ, colander.Tuple)
+        for position, value in enumerate(cstruct[: len(node.children)] if several else cstruct):
+            yield position, node.children[position if several else 0], value
