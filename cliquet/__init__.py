@@ -64,6 +64,7 @@ def includeme(config: Any) -> None:
     _execute_actions(config)
     security.accept_policies(config)
     include_packages(config, "includes")
+    security.accept_policies(config)  # also if one of the packages has committed
     name_transactions(config)
     config.scan("cliquet.views", ignore="cliquet.views.errors")
     add_version_view(config)

@@ -128,7 +128,7 @@ def include_policies(config: Any) -> None:
 
 
 def accept_policies(config: Any) -> None:
-    """Let the application replace, from now on, the policies that have been set up.
+    """Let the application replace, until the next commit, the policies that have been set up.
 
     Pyramid 2 refuses an authentication policy beside a security policy: ours is taken away while
     the policies are registered.

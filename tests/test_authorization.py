@@ -17,6 +17,8 @@ from cliquet.authorization import (
     RouteFactory,
     has_record_permission,
 )
+from cliquet.permission import redis as permission_redis
+from cliquet.storage import redis as storage_redis
 from tests.resource import apps
 from tests.resource.apps import Note, Page
 
@@ -256,8 +258,9 @@ class TestPermits:
             AuthorizationPolicy().principals_allowed_by_permission(None, "read")
 
 
-def test_prefixed_userid_is_importable_beside_the_policy():
+def test_names_are_importable_where_plugins_import_them():
     assert authorization.prefixed_userid is authentication.prefixed_userid
+    assert permission_redis.wrap_redis_error is storage_redis.wrap_redis_error
 
 
 # Contexts.

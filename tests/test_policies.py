@@ -91,11 +91,24 @@ def in_a_package_of_the_settings(config, set_up):
     cliquet.initialize(config, version="1.0")
 
 
+def after_packages_that_commit(config, set_up):
+    config.registry.set_up = lambda config: config.commit()
+    config.add_settings({"includes": __name__})
+    cliquet.initialize(config, version="1.0")
+    set_up(config)
+
+
 def includeme(config):
     config.registry.set_up(config)
 
 
-SOURCES = (before, after, in_a_package, in_a_package_of_the_settings)
+SOURCES = (
+    before,
+    after,
+    in_a_package,
+    in_a_package_of_the_settings,
+    after_packages_that_commit,
+)
 #: Pyramid refuses to commit one kind of policy without the other.
 from_any_source = pytest.mark.parametrize("source", SOURCES)
 from_any_source_or_commit = pytest.mark.parametrize("source", (*SOURCES, committed_before))

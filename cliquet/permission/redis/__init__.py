@@ -18,6 +18,7 @@ from cliquet.permission import (
     bound_permissions,
 )
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
 #: What every key begins with.
 PREFIX = b"cliquet.permission."

@@ -5,7 +5,7 @@ from pyramid.httpexceptions import HTTPForbidden
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import Service, resource
-from cliquet.authorization import AuthorizationPolicy
+from cliquet.authorization import AuthorizationPolicy, entry_principals
 from cliquet.errors import ERRORS, http_error
 
 
@@ -47,7 +47,7 @@ publication = Service(name="publication", path="/wikis/{wiki_id}/publication")
 @publication.post(permission=NO_PERMISSION_REQUIRED)
 def post_publication(request):
     wiki = f"/wikis/{request.matchdict['wiki_id']}"
-    principals = {*request.effective_principals, request.prefixed_userid}
+    principals = entry_principals(request.effective_principals, request.prefixed_userid)
     if not request.registry.permission.check_permission(wiki, "publish", principals):
         raise http_error(
             HTTPForbidden(), errno=ERRORS.FORBIDDEN, message="You may not publish this wiki."
