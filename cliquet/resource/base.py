@@ -299,7 +299,7 @@ class UserResource(Asked):
     def _posted_data(self) -> Record:
         """Return the ``data`` of the body before validation, empty if there are none."""
         try:
-            posted = self.request.json_body["data"]
+            posted = self.request.json["data"]
         except (ValueError, LookupError, TypeError):
             return {}
         return posted if isinstance(posted, dict) else {}
