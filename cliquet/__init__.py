@@ -89,7 +89,7 @@ def _execute_actions(config: Any) -> None:
 def add_api_capability(
     config: Any, identifier: str, description: str = "", url: str = "", **kw: Any
 ) -> None:
-    """Tell clients of a feature, in the hello view (directive).
+    """Announce a feature to clients in the hello view (directive).
 
     :param kw: further keys of its description.
     :raises ValueError: when a capability has that identifier already.

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, told when the application starts, all at once."""
+"""Validation of settings: all errors are reported together when the application starts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ EXTRAS = {
     **dict.fromkeys(("dateutil", "requests", "six"), "legacy"),
 }
 
-# How like another a key must be: any key, and a variable, which may be of another program.
+# How similar the suggestion for an unknown key must be, and that for an environment variable,
+# which may belong to another program.
 _LIKE, _VERY_LIKE = 0.6, 0.85
 
 
 class InvalidSettings(ConfigurationError):
     """Some settings are wrong.
 
-    :param problems: a line for each.
+    :param problems: one line for each.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -39,41 +40,41 @@ class InvalidSettings(ConfigurationError):
 
 
 class Problems:
-    """What is wrong so far: the application goes on, to find the rest, and doesn't start."""
+    """Collector of errors: an application reports all of them before it refuses to start."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
 
     def add(self, error: ConfigurationError) -> None:
-        """Note what an error tells."""
+        """Add the lines of an error."""
         self._told += error.problems if isinstance(error, InvalidSettings) else [str(error)]
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Note what is wrong within the block, instead of raising it."""
+        """Collect a configuration error of the block instead of raising it."""
         try:
             yield
         except ConfigurationError as error:
             self.add(error)
         except Exception:
-            # What comes of a problem that is noted is none of its own.
+            # Probably caused by an error already recorded; don't report it twice.
             if not self._told:
                 raise
 
     def tell(self) -> None:
-        """Raise what was noted, if anything was.
+        """Raise the collected errors, if any.
 
-        :raises InvalidSettings: tells each problem.
+        :raises InvalidSettings: with one line for each error.
         """
         if self._told:
             raise InvalidSettings(*self._told)
 
 
 def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSettings:
-    """Return the error that tells a setting, its value, where it came from, what was expected.
+    """Return the error that names a setting, its value, its source and what was expected.
 
-    :param key: a bare key. A password in its value isn't told.
-    :param expected: in words.
+    :param key: a bare key. A password in its value isn't shown.
+    :param expected: a description of valid values.
     """
     form, source = _source(settings, key)
     value = settings.get(key) if settings.get(key) is not None else ""
@@ -82,7 +83,7 @@ def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSett
 
 
 def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
-    """Return the key as it was written, and where."""
+    """Return the key as it was written, and a description of the place."""
     forms = list(Names(settings.get("project_name") or "").forms(bare))
     for form in reversed(forms):
         if env_name(form) in os.environ:
@@ -110,7 +111,7 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
 
 
 def missing_package(error: BaseException) -> str | None:
-    """Return which extra to install for the package that an import failed for, if any."""
+    """Return the advice to install the extra of a package whose import failed, if it has one."""
     package = str(getattr(error, "name", None)).partition(".")[0]
     if not isinstance(error, ImportError) or package not in EXTRAS:
         return None
@@ -140,7 +141,7 @@ def include_packages(config: Any, key: str) -> None:
 def unknown_keys(
     settings: Mapping[str, Any], declared: Iterable[str]
 ) -> Iterator[tuple[str, str | None]]:
-    """Return the prefixed keys that nobody knows, and the known ones that are most like them.
+    """Return the unknown prefixed keys, each with the most similar known one.
 
     Of the variables of the environment only those that are very like a known one.
 
@@ -169,7 +170,7 @@ def _nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
 def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
     """Return the object whose dotted name is the setting ``key``.
 
-    :param expected: what it should be, in words.
+    :param expected: a description of valid values.
     :param default: the name when the setting is empty.
     :raises InvalidSettings: when it can't be imported.
     """
@@ -184,7 +185,7 @@ def load_module(config: Any, key: str, default: Any = None) -> Any:
     """Return the module whose dotted name is the setting ``key``, which has ``load_from_config``.
 
     :param default: the name when the setting is empty.
-    :raises InvalidSettings: when there is none.
+    :raises InvalidSettings: when it can't be imported, or has no such function.
     """
     expected = "a module with load_from_config"
     module = load_named(config, key, expected, default)

@@ -1,4 +1,4 @@
-"""How an application is set up: the steps, in short."""
+"""Initialization of an application, and its steps."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ def initialize(
     project_name: str = "",
     default_settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make a service of the application: the one call that it needs.
+    """Set up a service: the one call that an application needs.
 
     :param config: a Pyramid configurator.
     :param version: of the application, unless the setting ``project_version``
-        tells it; its first number is the prefix of the URLs.
-    :param project_name: unless the setting tells it.
-    :param default_settings: those of the application.
-    :raises pyramid.exceptions.ConfigurationError: when a setting is wrong, or
-        no version is told.
+        has it; its first number is the prefix of the URLs.
+    :param project_name: name of the project, unless the setting has it.
+    :param default_settings: default settings of the application.
+    :raises pyramid.exceptions.ConfigurationError: when a setting is invalid, or there is no
+        version.
     """
     settings = config.get_settings()
     _set_project_name(settings, project_name)
@@ -108,9 +108,9 @@ def _set_project_name(settings: Any, default: str) -> None:
 def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Problems:
     """Load the settings, the defaults of the application over those of the toolkit.
 
-    Once: what includes the toolkit by itself does it again.
+    The first call does it; the others return the same collector.
 
-    :returns: what is wrong with them, to which the rest of the set-up adds.
+    :returns: the collector of errors, which the rest of the initialization completes.
     """
     registry = config.registry
     problems: Problems | None = getattr(registry, "settings_problems", None)
@@ -123,7 +123,7 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Probl
     load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
     for key, error in list(wrong_values(settings)):
         problems.add(error)
-        # The application won't start: this is for the rest to be checked.
+        # The application won't start: a valid value lets the rest be checked.
         assign(settings, key, DEFAULT_SETTINGS.get(key))
     return problems
 
@@ -132,8 +132,8 @@ def warn_of_unknown_keys(config: Any) -> None:
     """Log the prefixed keys that neither the toolkit, the application nor a plugin declares."""
     declared = declared_settings(config.registry)
     for key, meant in unknown_keys(config.get_settings(), declared):
-        hint = f": is {meant} meant?" if meant else ""
-        logger.warning("%s is no setting that is known%s", key, hint)
+        hint = f' Did you mean "{meant}"?' if meant else ""
+        logger.warning('Unknown setting "%s".%s', key, hint)
 
 
 def _api_version(project_version: Any) -> str:
@@ -158,7 +158,7 @@ def setup_request_bound_data(config: Any) -> None:
 
 
 def setup_json_serializer(config: Any) -> None:
-    """Render JSON fast, and exactly."""
+    """Set up the JSON renderer."""
     config.add_renderer("json", "cliquet.renderers.JSONRenderer")
 
 
@@ -172,7 +172,7 @@ def _backend(config: Any, kind: str, base: type) -> Any:
     settings = config.get_settings()
     if not settings[f"{kind}_backend"]:
         return None
-    # Backends of others read ``settings["cliquet.cache_url"]``, wherever it was set.
+    # Third-party backends read ``settings["cliquet.cache_url"]``, whatever form was set.
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
             settings.setdefault(f"{PREFIX}.{key}", settings[key])
@@ -213,7 +213,7 @@ def setup_cache(config: Any) -> None:
 
 
 def setup_requests_scheme(config: Any) -> None:
-    """Make URLs with the scheme and the host of the settings."""
+    """Use the scheme and the host of the settings in URLs."""
     settings = config.get_settings()
     scheme, host = settings["http_scheme"], settings["http_host"]
 
@@ -241,14 +241,14 @@ def setup_trailing_slash_redirection(config: Any) -> None:
 
 
 def setup_deprecation(config: Any) -> None:
-    """Tell the end of the service, and answer 410 after it."""
+    """Announce the end of the service, and respond with 410 after it."""
     config.add_tween("cliquet.initialization._end_of_life_tween_factory", under=INGRESS)
 
 
 def _end_of_life_tween_factory(
     handler: Callable[[Any], Any], registry: Any
 ) -> Callable[[Any], Any]:
-    """Make the tween that looks at the settings ``eos``, ``eos_message`` and ``eos_url``."""
+    """Return the tween for the settings ``eos``, ``eos_message`` and ``eos_url``."""
 
     def end_of_life_tween(request: Any) -> Any:
         settings = registry.settings
@@ -297,7 +297,7 @@ def _check_policies(config: Any) -> None:
 
 
 def setup_backoff(config: Any) -> None:
-    """Ask clients to wait, when the setting ``backoff`` says how long."""
+    """Add the ``Backoff`` header when the setting ``backoff`` is set."""
 
     def on_new_response(event: Any) -> None:
         backoff = event.request.registry.settings["backoff"]
@@ -314,7 +314,7 @@ def vary_header(setting: str) -> str:
 
 
 def setup_vary_headers(config: Any) -> None:
-    """Tell caches which headers of requests answers depend on."""
+    """Add the ``Vary`` header of the setting ``vary``."""
 
     def on_new_response(event: Any) -> None:
         vary = vary_header(event.request.registry.settings["vary"] or "")
@@ -328,7 +328,7 @@ def setup_vary_headers(config: Any) -> None:
 
 
 def setup_statsd(config: Any) -> None:
-    """Time the backends and count requests, when the setting ``statsd_url`` says where to."""
+    """Time the backends and count requests when the setting ``statsd_url`` is set."""
     settings, registry = config.get_settings(), config.registry
     registry.statsd = None
     if not settings["statsd_url"]:

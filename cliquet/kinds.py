@@ -1,4 +1,4 @@
-"""The types that settings have."""
+"""Types of settings."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def _boolean(value: Any) -> bool:
 
 
 def parse_date(value: Any) -> datetime.datetime:
-    """Return a date of ISO 8601 with its time zone, UTC if it tells none.
+    """Return an ISO 8601 date with its time zone, by default UTC.
 
-    :raises ValueError: when it is none.
+    :raises ValueError: when it isn't a date.
     """
     date = datetime.datetime.fromisoformat(str(value))
     return date if date.tzinfo else date.replace(tzinfo=datetime.UTC)

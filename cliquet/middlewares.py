@@ -1,4 +1,4 @@
-"""What stands around the WSGI application: New Relic's agent, and Werkzeug's profiler."""
+"""WSGI middlewares: New Relic's agent and Werkzeug's profiler."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
 
 def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
-    """Return the WSGI application within the middlewares of the settings.
+    """Return the WSGI application wrapped in the middlewares of the settings.
 
     :param app: an application of Pyramid, or one that is wrapped already.
     :param settings: those of the file, with prefixes or without: the environment wins over them,
@@ -62,7 +62,7 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def name_transactions(config: Any) -> None:
-    """Give the transactions of New Relic the names of services, as ``bookmark-record.GET``."""
+    """Name New Relic's transactions after services, for example ``bookmark-record.GET``."""
     if newrelic is None or not config.get_settings()["newrelic_config"]:
         return
 
@@ -76,7 +76,7 @@ def name_transactions(config: Any) -> None:
 
 
 def _profile_name(environ: Mapping[str, Any]) -> str:
-    """Return the name of the file of a profile, whatever the method and the path are."""
+    """Return a safe file name for a profile, whatever the method and the path are."""
     profiled = environ["werkzeug.profiler"]
     path = environ["PATH_INFO"].strip("/").replace("/", ".") or "root"
     asked = re.sub(r"[^\w.-]", "_", f"{environ['REQUEST_METHOD']}.{path}", flags=re.ASCII)
@@ -86,7 +86,7 @@ def _profile_name(environ: Mapping[str, Any]) -> str:
 def require(module: Any, key: str, package: str) -> None:
     """Raise ConfigurationError if the optional package that a setting needs is missing.
 
-    :param module: what its import gave, or None.
+    :param module: the imported package, or None.
     """
     if module is None:
         raise ConfigurationError(

@@ -333,8 +333,8 @@ def warnings(caplog):
 )
 def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
     started({key: "1"}, default_settings={"shiny_color": "red"})
-    hint = f": is {meant} meant?" if meant else ""
-    assert warnings() == [f"{key} is no setting that is known{hint}"]
+    hint = f' Did you mean "{meant}"?' if meant else ""
+    assert warnings() == [f'Unknown setting "{key}".{hint}']
 
 
 @pytest.mark.parametrize(
@@ -371,8 +371,8 @@ def test_unknown_variable_is_warned_of_when_it_is_very_like_a_known_one(warnings
     monkeypatch.setenv("CLIQUET_MULTIAUTH_POLICY_BASIC_AUTH_USE", "x")
     started({})
     assert sorted(warnings()) == [
-        "CLIQUET_STORAGE_BAKEND is no setting that is known: is CLIQUET_STORAGE_BACKEND meant?",
-        "MYAPP_PAGINATE_BYE is no setting that is known: is MYAPP_PAGINATE_BY meant?",
+        'Unknown setting "CLIQUET_STORAGE_BAKEND". Did you mean "CLIQUET_STORAGE_BACKEND"?',
+        'Unknown setting "MYAPP_PAGINATE_BYE". Did you mean "MYAPP_PAGINATE_BY"?',
     ]
 
 

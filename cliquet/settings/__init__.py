@@ -27,7 +27,7 @@ _NAMED = {"multiauth.policies": "multiauth.policy", "event_listeners": "event_li
 
 
 class Names(NamedTuple):
-    """The forms that the keys of an application have."""
+    """The forms of the keys of an application."""
 
     project: str
 
@@ -39,7 +39,7 @@ class Names(NamedTuple):
         return key
 
     def bare_variable(self, name: str) -> str:
-        """Return the name of a variable of the environment without those prefixes."""
+        """Return the name of an environment variable without those prefixes."""
         for prefix in (PREFIX, self.project):
             head = f"{env_name(prefix)}_"
             if prefix and name.startswith(head) and name != head:
@@ -167,7 +167,10 @@ def declared_settings(registry: Any) -> set[str]:
 
 
 def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind) -> list[str]:
-    """Return the forms of a key that have a value, which must be the same."""
+    """Return the forms of a key that are set, which must have the same value.
+
+    :raises ValueError: when they have different values.
+    """
     defined = [form for form in forms if form in settings]
     if len({str(kind.read(settings[form])) for form in defined}) > 1:
         raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
@@ -175,14 +178,14 @@ def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind)
 
 
 def assign(settings: Any, bare: str, value: Any) -> None:
-    """Give a key a value, in all of its forms that are there."""
+    """Set a key, and those of its other forms that exist."""
     forms = Names(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
 
 
 def integer_or_none(value: Any) -> int | None:
-    """Return the integer that a setting holds, None when it is empty."""
+    """Return the value of a setting as an integer, None when it is empty."""
     return None if value in (None, "") else int(value)
 
 

@@ -45,7 +45,7 @@ INITIALIZATION_SEQUENCE = (
 
 
 class Setting(NamedTuple):
-    """A row of the table: an empty or missing value always is accepted."""
+    """A row of the table. An empty or missing value is always valid."""
 
     key: str
     default: Any
@@ -55,31 +55,31 @@ class Setting(NamedTuple):
 
 # The keys begin with the kind of backend.
 _POOL = (
-    Setting("pool_size", 25, POSITIVE, "Connections of the {}, per process."),
+    Setting("pool_size", 25, POSITIVE, "Connections to the {}, per process."),
     Setting(
         "max_overflow",
         None,
         FROM_MINUS_ONE,
-        "Connections of the {} beyond these, for a while; -1: any number.",
+        "Temporary connections to the {} beyond the pool's size; -1: any number.",
     ),
-    Setting("pool_timeout", None, NATURAL, "Seconds to wait for a connection of the {}."),
+    Setting("pool_timeout", None, NATURAL, "Seconds to wait for a connection to the {}."),
     Setting(
         "pool_recycle",
         None,
         FROM_MINUS_ONE,
-        "Seconds after which a connection of the {} is renewed; -1: never.",
+        "Seconds after which a connection to the {} is renewed; -1: never.",
     ),
     Setting(
         "max_backlog",
         -1,
         FROM_MINUS_ONE,
-        "Threads that may wait for a connection; -1: any number.",
+        "Threads that can wait for a connection to the {}; -1: any number.",
     ),
     Setting(
         "poolclass",
         "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
         NAME,
-        "The class of the pool of the {}.",
+        "Class of the pool of connections to the {}.",
     ),
 )
 _POOL_SETTINGS = [
@@ -90,44 +90,50 @@ _POOL_SETTINGS = [
 
 #: All the settings, in the order of the documentation.
 SETTINGS = (
-    Setting("project_name", "", TEXT, "The name of the service, shown by the hello view."),
+    Setting("project_name", "", TEXT, "Name of the service, shown by the hello view."),
     Setting(
         "project_version",
         "",
         TEXT,
-        "The version of the service; its first number makes the URL prefix.",
+        "Version of the service. Its first number is the URL prefix.",
     ),
-    Setting("project_docs", "", TEXT, "Where the service is documented (a URL)."),
+    Setting("project_docs", "", TEXT, "URL of the documentation of the service."),
     Setting(
         "http_api_version",
         None,
         VERSION,
-        "``MAJOR.MINOR`` of the API, from ``project_version`` by default; MAJOR is the URL prefix.",
+        "Version of the API, ``MAJOR.MINOR``; by default, that of ``project_version``. MAJOR "
+        "is the URL prefix.",
     ),
     Setting(
         "backoff",
         None,
         NATURAL,
-        "Seconds that clients are asked to wait, in a header of every answer.",
+        "Seconds that clients are asked to wait, in the ``Backoff`` header of every response.",
     ),
-    Setting("retry_after_seconds", 30, NATURAL, "``Retry-After`` of 503 answers."),
+    Setting(
+        "retry_after_seconds",
+        30,
+        NATURAL,
+        "Seconds in the ``Retry-After`` header of 503 responses.",
+    ),
     Setting(
         "heartbeat_timeout_seconds",
         10,
         DURATION,
-        "How long a heartbeat may take; it counts as false afterwards.",
+        "Seconds that a heartbeat can take; it counts as failed afterwards.",
     ),
     Setting(
         "version_json_path",
         None,
         JSON_FILE,
-        "The file that ``/__version__`` answers; empty: there is no such URL.",
+        "Path of the JSON file that ``/__version__`` returns. When empty, that URL doesn't exist.",
     ),
     Setting(
         "batch_max_requests",
         25,
         LIMIT,
-        "How many requests a batch may have; empty or 0: no limit.",
+        "Greatest number of requests in a batch; empty or 0: no limit.",
     ),
     Setting(
         "paginate_by",
@@ -139,30 +145,41 @@ SETTINGS = (
         "id_generator",
         "cliquet.storage.generators.UUID4",
         NAME,
-        "The class that makes the ids of records.",
+        "Class that generates the ids of records.",
     ),
     Setting(
         "storage_backend",
         "",
         MODULE,
-        "The module of the storage, as ``cliquet.storage.sqlite``; empty: none.",
+        "Module of the storage backend, such as ``cliquet.storage.sqlite``; empty: none.",
     ),
-    Setting("storage_url", "", TEXT, "Where the storage is."),
-    Setting("permission_backend", "", MODULE, "The module of the permission backend; empty: none."),
-    Setting("permission_url", "", TEXT, "Where the permission backend is."),
-    Setting("cache_backend", "", MODULE, "The module of the cache; empty: none."),
-    Setting("cache_url", "", TEXT, "Where the cache is."),
+    Setting(
+        "storage_url",
+        "",
+        TEXT,
+        "URL of the storage backend, for example ``postgresql://user:password@host/db``.",
+    ),
+    Setting("permission_backend", "", MODULE, "Module of the permission backend; empty: none."),
+    Setting("permission_url", "", TEXT, "URL of the permission backend."),
+    Setting("cache_backend", "", MODULE, "Module of the cache backend; empty: none."),
+    Setting("cache_url", "", TEXT, "URL of the cache backend."),
     *_POOL_SETTINGS,
-    Setting("storage_max_fetch_size", 10000, POSITIVE, "Most records that one query brings."),
-    Setting("cache_prefix", "", TEXT, "What every key of the cache begins with."),
-    Setting("transaction_per_request", True, BOOLEAN, "Whether a request is one transaction."),
+    Setting(
+        "storage_max_fetch_size",
+        10000,
+        POSITIVE,
+        "Greatest number of records that one query returns.",
+    ),
+    Setting("cache_prefix", "", TEXT, "Prefix of every key in the cache."),
+    Setting("transaction_per_request", True, BOOLEAN, "Whether each request is one transaction."),
     Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
-    Setting("cors_origins", "*", WORDS, "Origins whose pages may call the service."),
+    Setting("cors_origins", "*", WORDS, "Origins whose pages can call the service."),
     Setting(
         "cors_max_age_seconds",
         3600,
         LIMIT,
-        "How long browsers may keep a preflight answer; empty or 0: not told.",
+        "Seconds that browsers can cache the response to a preflight request; empty or 0: not "
+        "sent.",
     ),
     Setting(
         "openapi_enabled",
@@ -170,17 +187,22 @@ SETTINGS = (
         BOOLEAN,
         "Whether the service is described at ``/__api__``, with a page at ``/__api__/``.",
     ),
-    Setting("eos", None, DATE, "The date when the service ends; answers tell it, then are 410."),
-    Setting("eos_message", None, TEXT, "What to tell about the end of the service."),
-    Setting("eos_url", None, TEXT, "A page about the end of the service."),
+    Setting(
+        "eos",
+        None,
+        DATE,
+        "Date of the end of the service. Responses announce it, and are 410 from then on.",
+    ),
+    Setting("eos_message", None, TEXT, "Message about the end of the service."),
+    Setting("eos_url", None, TEXT, "URL of a page about the end of the service."),
     Setting(
         "error_info_link",
         "https://github.com/mozilla-services/cliquet/issues/",
         TEXT,
-        "``info`` of 500 answers.",
+        "URL in the ``info`` of 500 responses.",
     ),
-    Setting("http_scheme", None, SCHEME, "The scheme of URLs, instead of what the server says."),
-    Setting("http_host", None, TEXT, "The host of URLs, instead of what the request says."),
+    Setting("http_scheme", None, SCHEME, "Scheme of URLs, instead of the server's."),
+    Setting("http_host", None, TEXT, "Host of URLs, instead of the request's."),
     Setting(
         "version_prefix_redirect_enabled",
         True,
@@ -200,65 +222,67 @@ SETTINGS = (
         "Names of request headers for the ``Vary`` header of every response, separated by spaces "
         "or commas.",
     ),
-    Setting("userid_hmac_secret", "", TEXT, "The key of the user ids of Basic auth."),
-    Setting("multiauth.policies", "basicauth", WORDS, "Authentication policies, in order."),
+    Setting("userid_hmac_secret", "", TEXT, "Secret key of the user ids of Basic auth."),
+    Setting(
+        "multiauth.policies", "basicauth", WORDS, "Names of the authentication policies, in order."
+    ),
     Setting(
         "multiauth.policy.basicauth.use",
         "cliquet.authentication.BasicAuthAuthenticationPolicy",
         NAME,
-        "The class of the policy ``basicauth``.",
+        "Class of the policy ``basicauth``.",
     ),
     Setting(
         "multiauth.groupfinder",
         "cliquet.authorization.groupfinder",
         NAME,
-        "The function that tells the groups of a user.",
+        "Function that returns the groups of a user.",
     ),
     Setting(
         "multiauth.authorization_policy",
         "cliquet.authorization.AuthorizationPolicy",
         NAME,
-        "The class that decides who may do what.",
+        "Class of the authorization policy.",
     ),
-    Setting("event_listeners", "", WORDS, "Names of the listeners of events."),
+    Setting("event_listeners", "", WORDS, "Names of the event listeners."),
     Setting("includes", "", NAMES, "Packages to include after the initialization."),
     Setting(
         "initialization_sequence",
         INITIALIZATION_SEQUENCE,
         NAMES,
-        "The steps of the initialization, in order.",
+        "Steps of the initialization, in order.",
     ),
     Setting(
         "logging_renderer",
         "cliquet.logs.ClassicLogRenderer",
         NAME,
-        "The class that writes log lines.",
+        "Class that formats log lines.",
     ),
-    Setting("statsd_url", None, TEXT, "Where metrics are sent, as ``udp://host:port``."),
+    Setting("statsd_url", None, TEXT, "URL of the StatsD server, ``udp://host:port``."),
     Setting(
         "statsd_prefix",
         None,
         TEXT,
         "Prefix of the names of metrics; by default the project's name, or ``cliquet``.",
     ),
-    Setting("statsd_backend", "cliquet.statsd", MODULE, "The module of the metrics client."),
-    Setting("newrelic_config", None, TEXT, "The configuration file of New Relic."),
-    Setting("newrelic_env", "dev", TEXT, "The environment of New Relic."),
+    Setting("statsd_backend", "cliquet.statsd", MODULE, "Module of the metrics client."),
+    Setting("newrelic_config", None, TEXT, "Path of New Relic's configuration file."),
+    Setting("newrelic_env", "dev", TEXT, "Environment of New Relic."),
     Setting("profiler_enabled", False, BOOLEAN, "Whether every request is profiled."),
-    Setting("profiler_dir", "/tmp", TEXT, "Where profiles are written."),
-    Setting("tm.annotate_user", False, BOOLEAN, "Whether transactions bear the user's id."),
+    Setting("profiler_dir", "/tmp", TEXT, "Folder of the profiles."),
+    Setting("tm.annotate_user", False, BOOLEAN, "Whether transactions contain the id of the user."),
     Setting(
         "retry.attempts",
         30,
         POSITIVE,
-        "How often a request is run at most, when it meets others in the database (deadlocks). "
-        "A batch of n lists, in an unlucky order, may need n attempts.",
+        "Greatest number of attempts to run a request that conflicts with others in the "
+        "database (deadlocks). A batch of n lists, in an unlucky order, can need n attempts.",
     ),
     Setting(
         "tm.manager_hook",
         "cliquet.transactions.request_manager",
         NAME,
-        "The function that gives a request its transaction manager.",
+        "Function that returns the transaction manager of a request.",
     ),
 )
 
