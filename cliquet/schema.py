@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cliquet.resource import schema
 from cliquet.resource.schema import URL, PermissionsSchema, TimeStamp
+from cliquet.resource.schema import ResourceSchema as NewResourceSchema
 from cliquet.utils import warn_deprecated
 
 
-class ResourceSchema(schema.ResourceSchema):
+class ResourceSchema(NewResourceSchema):
     """The deprecated name of :class:`cliquet.resource.ResourceSchema`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -17,4 +17,4 @@ class ResourceSchema(schema.ResourceSchema):
         super().__init__(*args, **kwargs)
 
 
-__all__ = ["URL", "PermissionsSchema", "ResourceSchema", "TimeStamp"]
+__all__ = ["URL", "NewResourceSchema", "PermissionsSchema", "ResourceSchema", "TimeStamp"]

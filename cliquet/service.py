@@ -321,9 +321,9 @@ def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
     for path in invalid.paths():
         names = [str(exc.pos if exc.positional else exc.node.name) for exc in path[1:]]
         name, last = ".".join(names), path[-1]
-        if isinstance(last, colander.UnsupportedFields):
+        if isinstance(last, colander.UnsupportedFields) and not names:
             for field in last.fields:
-                yield ".".join((*names, field)), f"{field} is not allowed"
+                yield field, f"{field} is not allowed"
             continue
         messages = [_interpolated(message) for exc in path for message in exc.messages()]
         description = "; ".join(messages)

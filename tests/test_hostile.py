@@ -616,7 +616,6 @@ def test_permissions_of_another_shape(client, permissions):
 
 def test_principals_of_any_characters(client):
     principals = [
-        "",
         " ",
         "'",
         '"',

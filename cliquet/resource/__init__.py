@@ -9,6 +9,9 @@ from typing import Any
 import venusian
 from pyramid.exceptions import ConfigurationError
 
+from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.events import ACTIONS
+from cliquet.logs import logger
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import Model, ProtectedModel, ShareableModel
 from cliquet.resource.schema import ResourceSchema
@@ -17,7 +20,9 @@ from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
 from cliquet.service import Service
 from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
-from cliquet.utils import COMPARISON
+from cliquet.utils import COMPARISON, classname, encode_header, native_value
+
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 #: The name that most applications use.
 BaseResource = UserResource
@@ -34,17 +39,22 @@ def register(depth: int = 1, **kwargs: Any) -> Callable[[type], type]:
     """
 
     def wrapped(resource_cls: type) -> type:
-        def callback(context: Any, name: str, ob: Any) -> None:
-            config = context.config.with_package(info.module)
-            _require_backends(config.registry, resource_cls)
-            settings = config.registry.settings
-            for service in register_resource(resource_cls, settings=settings, **kwargs):
-                config.add_cornice_service(service)
-
-        info = venusian.attach(resource_cls, callback, category="pyramid", depth=depth)
+        _add_at_scan(resource_cls, depth, kwargs)
         return resource_cls
 
     return wrapped
+
+
+def _add_at_scan(resource_cls: type, depth: int, kwargs: dict[str, Any]) -> None:
+    """Add the services of a resource to the applications that scan the module of its class."""
+
+    def callback(context: Any, name: str, ob: Any) -> None:
+        config = context.config.with_package(info.module)
+        _require_backends(config.registry, resource_cls)
+        for service in _services(resource_cls, config.registry.settings, **kwargs):
+            config.add_cornice_service(service)
+
+    info = venusian.attach(resource_cls, callback, category="pyramid", depth=depth + 1)
 
 
 def _require_backends(registry: Any, resource_cls: type) -> None:
@@ -62,12 +72,23 @@ def _require_backends(registry: Any, resource_cls: type) -> None:
 def register_resource(
     resource_cls: Any, settings: Any = None, viewset: Any = None, depth: int = 1, **kwargs: Any
 ) -> list[Service]:
-    """Return the services of a resource: that of the collection, and that of the records.
+    """Register a resource class as :func:`register` does, without a decorator.
 
-    :param settings: those of the application, which may disable endpoints.
+    An application that doesn't scan the module of the class can add the services itself.
+
+    :param settings: settings of the application, which can disable endpoints.
     :param viewset: the class's own by default.
+    :param depth: how many frames up the module is.
     :param kwargs: attributes of the viewset.
+    :return: the services, of the collection and of the records.
     """
+    _add_at_scan(resource_cls, depth, {"viewset": viewset, **kwargs})
+    return _services(resource_cls, settings, viewset, depth + 1, **kwargs)
+
+
+def _services(
+    resource_cls: Any, settings: Any, viewset: Any = None, depth: int = 1, **kwargs: Any
+) -> list[Service]:
     if viewset is None:
         viewset = resource_cls.default_viewset(**kwargs)
     else:
@@ -102,9 +123,24 @@ def _service(
     for method in getattr(viewset, f"{endpoint_type}_methods"):
         if viewset.is_endpoint_enabled(endpoint_type, resource_name, method.lower(), settings):
             arguments = getattr(viewset, f"{endpoint_type}_arguments")(resource_cls, method)
+            if method.upper() not in _METHODS_WITH_BODY:
+                arguments = _without_body(arguments)
             view = viewset.get_view(endpoint_type, method.lower())
             service.add_view(method, view, klass=resource_cls, **arguments)
     return service
+
+
+def _without_body(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a view whose schema leaves the body alone."""
+    given: Any = arguments.get("schema")
+    if given is None:
+        return arguments
+    schema: Any = given() if inspect.isclass(given) else given.clone()
+    schema.children = [
+        node for node in schema.children if getattr(node, "location", "body") != "body"
+    ]
+    others = {name: value for name, value in arguments.items() if name != "schema"}
+    return {**others, "schema": schema} if schema.children else others
 
 
 def _with_context(resource_cls: Any) -> Any:
@@ -123,7 +159,9 @@ def _with_context(resource_cls: Any) -> Any:
 
 
 __all__ = [
+    "ACTIONS",
     "COMPARISON",
+    "ERRORS",
     "BaseResource",
     "Filter",
     "Model",
@@ -137,6 +175,12 @@ __all__ = [
     "Sort",
     "UserResource",
     "ViewSet",
+    "classname",
+    "encode_header",
+    "http_error",
+    "logger",
+    "native_value",
+    "raise_invalid",
     "register",
     "register_resource",
 ]

@@ -161,20 +161,26 @@ class PermissionsSchema(colander.SchemaNode):
 
 def _principals(parent: colander.SchemaNode, permission: str, value: Any) -> list[str]:
     """Return the list of principals that ``value`` is."""
-    problem = None
-    if not isinstance(value, (list, tuple, set)):
-        problem = f'"{value}" is not iterable'
-    elif not all(isinstance(item, str) for item in value):
-        problem = "principals should be texts"
-    elif any(map(is_long_id, value)):
-        problem = f"principals should not be longer than {MAX_ID_LENGTH} bytes"
-    if problem is None:
+    if isinstance(value, list) and all(
+        isinstance(item, str) and item and not is_long_id(item) for item in value
+    ):
         return list(value)
-    invalid = colander.Invalid(parent)
-    invalid.add(
-        colander.Invalid(colander.SchemaNode(colander.Sequence(), name=permission), problem)
-    )
-    raise invalid
+    # Colander describes the problem.
+    principal = colander.SchemaNode(colander.String(), validator=_check_length)
+    node = colander.SchemaNode(colander.Sequence(), principal, name=permission)
+    try:
+        principals: list[str] = node.deserialize(value)
+    except colander.Invalid as error:
+        invalid = colander.Invalid(parent)
+        invalid.add(error)
+        raise invalid from None
+    return principals
+
+
+def _check_length(node: colander.SchemaNode, principal: str) -> None:
+    if is_long_id(principal):
+        description = f"Principals should not be longer than {MAX_ID_LENGTH} bytes"
+        raise colander.Invalid(node, description)
 
 
 class TimeStamp(colander.SchemaNode):

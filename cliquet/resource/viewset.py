@@ -41,7 +41,7 @@ class ViewSet:
 
     default_arguments: dict[str, Any] = {
         "permission": authorization.PRIVATE,
-        "accept": "application/json",
+        "accept": ["application/json"],
     }
 
     default_post_arguments: dict[str, Any] = _JSON_BODY
@@ -77,17 +77,18 @@ class ViewSet:
             "default_arguments",
             f"default_{lowered}_arguments",
             f"default_{endpoint_type}_arguments",
-            f"{endpoint_type}_{lowered}_arguments",
         ):
             arguments.update(getattr(self, name, {}))
-        if lowered in ("post", "put", "patch"):
-            arguments.setdefault("schema", self.get_record_schema(resource_cls, method))
+        # The schema of a default would be that of all resources.
+        arguments["schema"] = self.get_record_schema(resource_cls, method)
+        arguments.update(getattr(self, f"{endpoint_type}_{lowered}_arguments", {}))
         return arguments
 
     def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
         """Return the schema of a body: a mapping with ``data``.
 
-        PATCH's data are validated by the resource, once they are merged with the record.
+        ``data`` is validated for the methods of :attr:`validate_schema_for`. For PATCH, the
+        resource validates the record with the changes. Methods without a body ignore it.
         """
         is_validated = self._is_validated(method)
         return PayloadSchema(self._data_schema(resource_cls, method), fills_data=is_validated)
@@ -110,9 +111,9 @@ class ViewSet:
         return prefix + method.lower()
 
     def get_name(self, resource_cls: Any) -> str:
-        """Return the name of the resource."""
-        name: str = getattr(self, "name", None) or resource_cls.__name__.lower()
-        return name
+        """Return the name of the resource: the viewset's, the class's or that of its type."""
+        name = getattr(self, "name", None) or getattr(resource_cls, "name", None)
+        return name if name and isinstance(name, str) else str(resource_cls.__name__.lower())
 
     def get_service_name(self, endpoint_type: str, resource_cls: Any) -> str:
         """Return the name of a service."""

@@ -7,7 +7,14 @@ import pytest
 from pyramid import httpexceptions
 
 from cliquet.errors import http_error, raise_invalid
-from cliquet.resource import Model, ResourceSchema, ShareableModel, ShareableResource, UserResource
+from cliquet.resource import (
+    Model,
+    ResourceSchema,
+    ShareableModel,
+    ShareableResource,
+    UserResource,
+    ViewSet,
+)
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON
 from tests.resource.apps import ENGINES, SERVED, AnyFields
@@ -565,3 +572,60 @@ def test_permissions_are_absent_from_a_partial_response(build, behavior):
     headers = {"Response-Behavior": behavior}
     answer = alice.patch(f"/docs/{doc['id']}", {"n": 2}, headers).json
     assert ("permissions" in answer) == (behavior == "full")
+
+
+# Viewsets.
+
+
+def test_schema_of_a_method_without_body_reads_the_query_string_alone(build):
+    class Views(ViewSet):
+        def get_record_schema(self, resource_cls, method):
+            schema = super().get_record_schema(resource_cls, method)
+            schema.add(colander.SchemaNode(colander.String(), name="label"))
+            schema.add(
+                colander.SchemaNode(
+                    colander.Integer(), name="page", location="querystring", missing=colander.drop
+                )
+            )
+            return schema
+
+    class Viewed(UserResource):
+        mapping = AnyFields()
+        default_viewset = Views
+
+    alice = build(Viewed).user("alice")
+    assert alice.get("/vieweds?page=x", status=400).json["details"][0]["name"] == "page"
+    alice.send("POST", "/vieweds", {"data": {}}, status=400)
+    alice.send("POST", "/vieweds", {"data": {}, "label": "a"}, status=201)
+    alice.raw("DELETE", "/vieweds", b"{", status=400, **JSON)
+
+
+def test_schema_class_of_a_method_without_body_is_accepted(build):
+    class Body(colander.MappingSchema):
+        label = colander.SchemaNode(colander.String())
+
+    class Viewed(UserResource):
+        mapping = AnyFields()
+
+    arguments = {"collection_get_arguments": {"schema": Body}}
+    alice = build((Viewed, arguments)).user("alice")
+    assert alice.list("/vieweds") == []
+
+
+def test_view_can_have_no_schema(build):
+    class Viewed(UserResource):
+        mapping = AnyFields()
+
+    alice = build((Viewed, {"collection_get_arguments": {"schema": None}})).user("alice")
+    assert alice.list("/vieweds") == []
+
+
+def test_schema_of_patch_is_checked_if_the_viewset_says_so(build):
+    class Checked(UserResource):
+        mapping = Strict()
+
+    alice = build((Checked, {"validate_schema_for": ("POST", "PUT", "PATCH")})).user("alice")
+    record = alice.create("/checkeds", {"n": 1})
+    error = alice.patch(f"/checkeds/{record['id']}", {"n": "x"}, status=400).json
+    assert error["details"][0]["name"] == "data.n"
+    assert alice.patch(f"/checkeds/{record['id']}", {"n": 2}).json["data"]["n"] == 2

@@ -10,9 +10,15 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 import cliquet
-from cliquet import resource
+from cliquet import resource, schema
 from cliquet.authorization import DYNAMIC, PRIVATE, RouteFactory
-from cliquet.resource import ShareableViewSet, UserResource, ViewSet, register_resource
+from cliquet.resource import (
+    ShareableResource,
+    ShareableViewSet,
+    UserResource,
+    ViewSet,
+    register_resource,
+)
 from tests.resource.apps import SETTINGS, AnyFields, Book, Note, Page
 
 
@@ -85,6 +91,35 @@ def test_environment_alone_decides_of_a_resource(module, monkeypatch, prefix, na
     client = webtest.TestApp(config.make_wsgi_app())
     client.post_json(f"/v1/{name}s", {"data": {}}, status=405)
     assert client.get(f"/v1/{name}s").headers["Cache-Control"] == "max-age=7"
+
+
+@pytest.mark.parametrize("arguments", ["", ", name='object'", ", viewset=resource.ViewSet()"])
+def test_resource_is_registered_without_a_decorator(module, arguments):
+    declare(module, registered="(lambda cls: cls)")
+    exec(f"resource.register_resource(Thing{arguments})", module.__dict__)
+    name = "object" if "name" in arguments else "thing"
+    assert {f"v1/{name}s", f"v1/{name}s/{{id}}"} <= patterns(scanned(module, **MEMORY))
+
+
+def test_resource_registered_without_a_decorator_needs_a_storage_too(module):
+    declare(module, registered="(lambda cls: cls)")
+    exec("resource.register_resource(Thing)", module.__dict__)
+    with pytest.raises(ConfigurationError, match="storage_backend"):
+        scanned(module)
+
+
+def test_settings_disable_endpoints_of_a_resource_registered_without_a_decorator(module):
+    declare(module, registered="(lambda cls: cls)")
+    exec("resource.register_resource(Thing, name='object')", module.__dict__)
+    config = scanned(module, collection_object_post_enabled="false", **MEMORY)
+    app = webtest.TestApp(config.make_wsgi_app())
+    app.post_json("/v1/objects", {}, status=405)
+
+
+def test_name_of_the_class_names_the_urls(module):
+    declare(module)
+    module.Thing.name = "fungi"
+    assert {"v1/fungis", "v1/fungis/{id}"} <= patterns(scanned(module, **MEMORY))
 
 
 def test_resource_without_storage_is_an_error_that_tells_the_setting(module):
@@ -216,14 +251,32 @@ class TestViewSet:
             collection_get_arguments={"d": 4},
         )
         found = viewset.get_view_arguments("collection", Book, "GET")
+        del found["schema"]
         assert found == {"a": 1, "b": 2, "c": 3, "d": 4}
-        assert viewset.collection_arguments(Book, "GET") == found
+        again = viewset.collection_arguments(Book, "GET")
+        del again["schema"]
+        assert again == found
         found = viewset.record_arguments(Book, "get")
         assert (found["c"], found["d"]) == (2, 2)
 
     def test_method_that_has_no_arguments_gets_the_default_ones(self):
         found = ViewSet().get_view_arguments("record", Book, "TRACE")
-        assert found == {"permission": PRIVATE, "accept": "application/json"}
+        del found["schema"]
+        assert found == {"permission": PRIVATE, "accept": ["application/json"]}
+
+    @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
+    @pytest.mark.parametrize("endpoint_type", ["collection", "record"])
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "options"])
+    def test_every_method_has_a_schema_and_a_list_of_types(self, viewset, endpoint_type, method):
+        found = viewset().get_view_arguments(endpoint_type, Page, method)
+        assert isinstance(found["schema"], colander.SchemaNode)
+        assert isinstance(found["accept"], list)
+
+    @pytest.mark.parametrize("place", ["default_arguments", "default_collection_arguments"])
+    def test_schema_of_the_defaults_gives_way_to_that_of_the_resource(self, place):
+        viewset = ViewSet(**{place: {"schema": colander.MappingSchema()}})
+        found = viewset.collection_arguments(Book, "POST")["schema"]
+        assert "title" in found["data"]
 
     def test_schema_of_the_arguments_is_kept(self):
         schema = colander.MappingSchema()
@@ -243,6 +296,13 @@ class TestViewSet:
             assert {node.name for node in data} >= unknown
         assert list(viewset.get_record_schema(Book, "PATCH")["data"]) == []
 
+    @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
+    def test_schema_can_validate_patch(self, viewset):
+        shared = type("SharedBook", (ShareableResource,), {"mapping": Book.mapping})
+        schema = viewset(validate_schema_for=("PATCH",)).get_record_schema(shared, "PATCH")
+        with pytest.raises(colander.Invalid):
+            schema.deserialize({"data": {"pages": "x"}})
+
     def test_methods_whose_data_the_schema_validates_may_be_told(self):
         viewset = ViewSet(validate_schema_for=("post",))
         assert list(viewset.get_record_schema(Book, "PUT")["data"]) == []
@@ -257,8 +317,21 @@ class TestViewSet:
         assert viewset.get_view("record", "GET") == "get"
         assert viewset.get_name(Book) == "book"
         assert ViewSet(name="tome").get_name(Book) == "tome"
+
+    @pytest.mark.parametrize("name, found", [("fungi", "fungi"), ("", "thing"), (None, "thing")])
+    def test_name_may_be_an_attribute_of_the_resource(self, name, found):
+        thing = type("Thing", (UserResource,), {"name": name})
+        assert ViewSet().get_name(thing) == found
+        assert ViewSet(name="tome").get_name(thing) == "tome"
+
+    def test_name_of_the_resource_may_be_something_else(self):
+        thing = type("Thing", (UserResource,), {"name": property(lambda self: "computed")})
+        assert ViewSet().get_name(thing) == "thing"
+
+    def test_services_have_the_names_of_the_resource(self):
+        viewset = ViewSet()
         assert viewset.get_service_name("record", Book) == "book-record"
-        assert viewset.get_service_arguments()["factory"] is RouteFactory
+        assert ShareableViewSet().get_service_arguments()["factory"] is RouteFactory
 
     def test_name_may_be_an_attribute_of_a_class_of_viewsets(self):
         class Views(ViewSet):
@@ -285,6 +358,22 @@ class TestViewSet:
         schema = ShareableViewSet().get_record_schema(Page, "PATCH")
         assert schema.deserialize({"permissions": {}}) == {"permissions": {}}
         assert schema.deserialize({}) == {}
+
+
+NAMES = """
+    ACTIONS ERRORS classname encode_header http_error logger native_value raise_invalid
+    COMPARISON Filter Sort ResourceSchema UserResource ShareableResource
+"""
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_names_of_other_modules_are_imported(name):
+    assert hasattr(resource, name)
+
+
+def test_schema_has_both_names_of_the_base():
+    assert schema.NewResourceSchema is resource.ResourceSchema
+    assert issubclass(schema.ResourceSchema, schema.NewResourceSchema)
 
 
 def test_names_that_applications_import_are_there():

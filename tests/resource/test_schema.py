@@ -261,10 +261,14 @@ class TestPermissionsSchema:
         found = messages(schema.PermissionsSchema(name="permissions"), {"read": bad})
         assert found == {"permissions.read": f'"{bad}" is not iterable'}
 
-    @pytest.mark.parametrize("bad", [1, None, [], {}])
-    def test_principals_that_are_no_texts_are_invalid(self, bad):
+    @pytest.mark.parametrize("bad", [1, None, [], {}, True, "", "a" * 2000])
+    def test_principals_that_are_no_strings_are_invalid_by_position(self, bad):
         found = messages(schema.PermissionsSchema(name="permissions"), {"read": ["a", bad]})
-        assert found == {"permissions.read": "principals should be texts"}
+        assert list(found) == ["permissions.read.1"]
+
+    @pytest.mark.parametrize("good", [("a", "b"), ["a", "b"]])
+    def test_principals_are_lists(self, good):
+        assert schema.PermissionsSchema().deserialize({"read": good}) == {"read": ["a", "b"]}
 
     @pytest.mark.parametrize("bad", [[], "x", 1])
     def test_permissions_that_are_no_object_are_invalid(self, bad):

@@ -187,6 +187,25 @@ def test_data_of_another_type_are_refused(alice, path, data):
     assert alice.list(path) == [record]
 
 
+def test_unknown_fields_of_a_strict_schema_are_named_by_their_mapping(build):
+    class ClosedSchema(ResourceSchema):
+        n = colander.SchemaNode(colander.Integer(), missing=colander.drop)
+
+        def schema_type(self, **kw):
+            return colander.Mapping(unknown="raise")
+
+    class Closed(UserResource):
+        mapping = ClosedSchema()
+
+    alice = build(Closed).user("alice")
+    path = f"/closeds/{alice.create('/closeds', {'n': 1})['id']}"
+    for method, target in [("POST", "/closeds"), ("PUT", path), ("PATCH", path)]:
+        response = alice.send(method, target, {"data": {"zz": 1}}, status=400)
+        ((location, name, description),) = details(response)
+        assert (location, name) == ("body", "data")
+        assert "zz" in description
+
+
 @pytest.mark.parametrize("path", ["/books", "/notes", "/pages"])
 def test_other_keys_beside_the_data_are_refused(alice, path):
     record = alice.create(path, {"title": "A"})
