@@ -22,18 +22,6 @@ def prefixed_userid(request: Any) -> str | None:
     return None if authn_type is None else f"{authn_type}:{request.selected_userid}"
 
 
-def userid_or_none(request: Any) -> str | None:
-    """Return the prefixed user id for those who watch, None also where the policies fail.
-
-    The request goes on without it: it may have been answered already.
-    """
-    try:
-        userid: str | None = request.prefixed_userid
-    except Exception:
-        return None
-    return userid
-
-
 def on_policy_selected(event: Any) -> None:
     """Set ``request.authn_type`` and ``request.selected_userid``."""
     request = event.request

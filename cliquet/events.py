@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple
@@ -11,9 +10,10 @@ from pyramid.tweens import EXCVIEW
 from zope.interface import implementedBy
 
 from cliquet import transactions
+from cliquet.loggers import get_logger
 from cliquet.utils import forget_variables, strip_uri_prefix
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class ACTIONS(Enum):

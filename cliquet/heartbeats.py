@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -14,10 +13,10 @@ from typing import Any
 import transaction
 from pyramid.threadlocal import RequestContext
 
-from cliquet import logs
+from cliquet.loggers import get_logger, thread_context
 from cliquet.utils import forget_variables
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: A function of the request, which tells whether something works; None is fine too.
 Check = Callable[[Any], bool | None]
@@ -74,7 +73,7 @@ class _Run:
         self._ended = math.inf
         self._answer: bool | None = False
         self.thread = threading.Thread(
-            target=logs.thread_context().run,
+            target=thread_context().run,
             args=(self._call, check, request),
             name=f"heartbeat-{name}",
             daemon=True,

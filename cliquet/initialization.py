@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import logging
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -46,6 +45,7 @@ from cliquet.events import (  # noqa: F401 (public here since 3.1)
     ResourceRead,
 )
 from cliquet.kinds import parse_date
+from cliquet.loggers import get_logger
 from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
     DEFAULT_SETTINGS,
@@ -60,7 +60,7 @@ from cliquet.transactions import runs_again
 from cliquet.utils import setting_list
 from cliquet.utils.http import get_header, set_header
 
-logger = logging.getLogger("cliquet")
+logger = get_logger("cliquet")
 
 
 def initialize(
@@ -349,10 +349,10 @@ def setup_statsd(config: Any) -> None:
         service = request.current_service
         if service is not None:
             client.count(f"view.{service.name}.{metrics.known_method(request)}")
-        userid = authentication.userid_or_none(request)
-        if userid is not None:
-            client.count("users", unique=userid)
-            client.count(f"authn_type.{request.authn_type}")
+        authn_type = getattr(request, "authn_type", None)
+        if authn_type is not None:  # without asking the policies
+            client.count("users", unique=f"{authn_type}:{request.selected_userid}")
+            client.count(f"authn_type.{authn_type}")
 
     config.action(None, watch_policies, order=PHASE3_CONFIG)
     config.add_subscriber(on_new_response, NewResponse)

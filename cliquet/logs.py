@@ -1,4 +1,4 @@
-"""Structured logs: one line per request, in the format that the settings choose."""
+"""Structured logs: one line per request, in the format of the settings."""
 
 from __future__ import annotations
 
@@ -6,64 +6,30 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, MutableMapping
-from contextvars import Context, ContextVar, copy_context
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 from pyramid.events import ApplicationCreated, NewRequest, NewResponse
 
-from cliquet.authentication import userid_or_none
 from cliquet.checks import load_named
+from cliquet.loggers import (
+    SharedContext,
+    _context,
+    _request,
+    add_request_fields,
+    current_renderer,
+    get_logger,
+    request_fields,
+    set_default_renderer,
+    thread_context,
+)
 from cliquet.transactions import runs_again
 from cliquet.utils import decode_header, json, random_bytes_hex
-from cliquet.utils.http import path_text, set_header
-
-_context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.logs.context", default=None)
-_renderer: ContextVar[Any] = ContextVar("cliquet.logs.renderer", default=None)
+from cliquet.utils.http import set_header
 
 # The ids that clients may give to their requests: they end up in logs.
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
-
-
-class SharedContext(MutableMapping[str, Any]):
-    """What was bound to the loggers since the request began: ``logger.bind(key=value)``.
-
-    All loggers of a thread, or of an asynchronous task, share it; structlog
-    uses it in the place of a dictionary of each logger's own.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if args and not isinstance(args[0], SharedContext):
-            self._values().update(*args)
-        self._values().update(kwargs)
-
-    @staticmethod
-    def _values() -> dict[str, Any]:
-        values = _context.get()
-        if values is None:
-            values = {}
-            _context.set(values)
-        return values
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values()[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._values()[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._values()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values())
-
-    def __len__(self) -> int:
-        return len(self._values())
-
-    def copy(self) -> dict[str, Any]:
-        """Return what is bound, as a dictionary of its own."""
-        return dict(self._values())
 
 
 def decode_value(value: Any) -> str:
@@ -117,14 +83,14 @@ class ClassicLogRenderer:
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
         event = dict(event_dict)
         bright, dim, reset = _COLOURS if _on_terminals(logger) else ("", "", "")
-        title = decode_value(event.pop("event", ""))
+        title = _one_line(event.pop("event", ""))
         if "path" in event:
             method, url, outcome = self._request(event)
-            title = f'"{bright}{method:<6} {url}{reset}" {outcome} {title}'
+            title = f'"{bright}{method:<5} {url}{reset}" {outcome} {title}'
         texts = {key: decode_value(event.pop(key)) for key in _TRACEBACKS if key in event}
         texts.update((key, _one_line(value)) for key, value in event.items())
-        rest = "; ".join(f"{key}={text}" for key, text in sorted(texts.items()))
-        return f"{title} {dim}{rest}{reset}".rstrip()
+        rest = " ".join(f"{key}={text}" for key, text in sorted(texts.items()))
+        return f"{title} {dim}{rest}{reset}"
 
     def _request(self, event: dict[str, Any]) -> tuple[str, str, str]:
         method = _one_line(event.pop("method", "?"))
@@ -144,47 +110,59 @@ class MozillaHekaRenderer:
     """
 
     ENV_VERSION = "2.0"
-    _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+    #: The severities of syslog (RFC 5424, section 6.2.1), as Heka numbers them since Cliquet 3.1.
+    SEVERITIES = {
+        "critical": 0,
+        "fatal": 0,
+        "exception": 2,
+        "error": 2,
+        "warning": 4,
+        "warn": 4,
+        "info": 6,
+        "debug": 7,
+    }
 
     def __init__(self, settings: Any) -> None:
         self.appname = settings["project_name"]
+        self.hostname = os.uname().nodename
 
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
-        fields = {
-            key: value if isinstance(value, (bool, int, float, str, type(None))) else _json(value)
-            for key, value in event_dict.items()
-            if key not in ("event", "pid")
+        event = dict(event_dict)
+        message = {
+            "Timestamp": time.time_ns(),
+            "Logger": self.appname,
+            "Type": str(event.pop("event", "")),
+            "Hostname": self.hostname,
+            "Severity": self.SEVERITIES.get(name, 7),
+            "Pid": os.getpid(),
+            "EnvVersion": self.ENV_VERSION,
         }
-        return json.dumps(
-            {
-                "EnvVersion": self.ENV_VERSION,
-                "Fields": fields,
-                "Hostname": os.uname().nodename,
-                "Logger": self.appname,
-                "Pid": os.getpid(),
-                "Severity": self._SEVERITIES.get(name, 7),
-                "Timestamp": time.time_ns(),
-                "Type": str(event_dict.get("event", "")),
-            }
-        )
+        message.update((key, event.pop(key)) for key in list(message) if key in event)
+        message["Fields"] = {key: _flat(value) for key, value in event.items()}
+        return json.dumps(message, default=decode_value)
 
 
-def _json(value: Any) -> str:
+def _flat(value: Any) -> Any:
+    """Return a value of a field: messages of Heka hold scalars, and lists of strings."""
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return value
     return json.dumps(value, default=decode_value)
 
 
 def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
-    """Render the event as the application that serves the request does."""
-    renderer = _renderer.get()
-    if renderer is None:
-        renderer = structlog.processors.KeyValueRenderer(key_order=["event"])
+    """Render the event like the application that serves the request."""
+    renderer = current_renderer() or structlog.processors.KeyValueRenderer(key_order=["event"])
     return renderer(logger, name, event_dict)
 
 
 _standard_logger = logging.getLogger("cliquet")
+_toolkit_logger = get_logger("cliquet")
+_summary_logger = structlog.get_logger("cliquet")
 
-#: The logger that the toolkit and its applications share.
-logger = structlog.get_logger("cliquet")
+#: The logger of applications; its lines have the name of the module that writes them.
+logger = structlog.get_logger()
 
 
 def setup_logging(config: Any) -> None:
@@ -194,37 +172,37 @@ def setup_logging(config: Any) -> None:
     lines is that of the application which serves the request.
     """
     context_class: Any = SharedContext  # structlog's types want a dict, it does with any mapping
-    renderer = _load_renderer(config)
+    config.registry.log_renderer = _load_renderer(config)
+    set_default_renderer(config.registry.log_renderer)
     structlog.configure(
         context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         processors=[
             structlog.stdlib.filter_by_level,
+            add_request_fields,
             structlog.processors.format_exc_info,
             _render,
         ],
-        cache_logger_on_first_use=True,
     )
 
     def on_application_created(event: Any) -> None:
         settings = event.app.registry.settings
-        # Not through the renderer: it may know lines of requests only.
         name, version = settings["project_name"], settings["project_version"]
-        _standard_logger.info("%s %s is starting", name, version)
+        _toolkit_logger.info("%s %s starting.", name, version)
 
     def on_new_request(event: Any) -> None:
-        _begin(event.request, renderer)
+        _begin(event.request)
 
     def on_new_response(event: Any) -> None:
         request = event.request
         if hasattr(request, "parent"):
             return
         if not hasattr(request, "log_context"):  # a tween has answered
-            _begin(request, renderer)
+            _begin(request)
         set_header(event.response, "X-Request-Id", request.request_id)
         if hasattr(request, "log_start") and not runs_again(request):
-            logger.info("request.summary", **summary(request, event.response))
+            _summary_logger.info("request.summary", **summary(request, event.response))
 
     config.add_subscriber(on_application_created, ApplicationCreated)
     config.add_subscriber(on_new_request, NewRequest)
@@ -255,38 +233,31 @@ def request_id(request: Any) -> str:
     return given
 
 
-def _begin(request: Any, renderer: Any) -> None:
+def _begin(request: Any) -> None:
     """Give the request a context of its own, which goes with it; a sub-request copies its parent's.
 
     The request may be within another one, even of another application.
     """
-    before, renderer_before = _context.get(), _renderer.get()
+    before, request_before = _context.get(), _request.get()
     inherited = before if before and hasattr(request, "parent") else {}
     request.log_context = {**inherited, "request_id": request.request_id}
     _context.set(request.log_context)
-    _renderer.set(renderer)
+    _request.set(request)
     if _standard_logger.isEnabledFor(logging.INFO):
         request.log_start = time.perf_counter()
 
     def end(request: Any) -> None:
         _context.set(before)
-        _renderer.set(renderer_before)
+        _request.set(request_before)
 
     request.add_finished_callback(end)
-
-
-def thread_context() -> Context:
-    """Return the context of this request for another thread: what that one binds stays its own."""
-    context = copy_context()
-    context.run(_context.set, dict(_context.get() or {}))
-    return context
 
 
 def log_subrequest(request: Any, response: Any) -> None:
     """Log the line of a sub-request of a batch, once it is over."""
     if hasattr(request, "log_start"):
         token = _context.set(request.log_context)
-        logger.info("subrequest.summary", **summary(request, response))
+        _summary_logger.info("subrequest.summary", **summary(request, response))
         _context.reset(token)
 
 
@@ -298,20 +269,21 @@ def bind_summary(**fields: Any) -> None:
 
 def summary(request: Any, response: Any) -> dict[str, Any]:
     """Return the fields of the line of a request."""
-    try:
-        querystring = dict(request.GET)
-    except UnicodeDecodeError:
-        querystring = {}
     return {
-        "agent": request.headers.get("User-Agent"),
-        "path": path_text(request),
-        "method": request.method,
-        "querystring": querystring,
-        "lang": request.headers.get("Accept-Language"),
-        "uid": userid_or_none(request),
-        "authn_type": getattr(request, "authn_type", None),
+        **request_fields(request),
         "errno": getattr(response, "errno", None),
         "code": response.status_code,
         "t": int((time.perf_counter() - request.log_start) * 1000),
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
+
+
+__all__ = [
+    "ClassicLogRenderer",
+    "MozillaHekaRenderer",
+    "SharedContext",
+    "decode_value",
+    "logger",
+    "setup_logging",
+    "thread_context",
+]

@@ -317,7 +317,7 @@ def test_plugin_that_misses_a_package_while_it_is_included_names_the_extra():
 def warnings(caplog):
     """A function that returns what was warned of."""
     caplog.set_level(logging.WARNING, "cliquet")
-    return lambda: caplog.messages
+    return lambda: [message.rstrip() for message in caplog.messages]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import structlog
 from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.request import Request
 
-from cliquet import logger, logs
+from cliquet import logger, loggers, logs
 from cliquet.logs import ClassicLogRenderer, MozillaHekaRenderer, SharedContext
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import build_request
@@ -44,8 +44,18 @@ class BrokenPolicy(CallbackAuthenticationPolicy):
 @pytest.fixture
 def lines(caplog):
     Collected.lines.clear()
-    caplog.set_level(logging.INFO, "cliquet")
+    caplog.set_level(logging.INFO)
     return Collected.lines
+
+
+@pytest.fixture(autouse=True)
+def no_context():
+    """Nothing is bound, nor any renderer known, outside requests."""
+    loggers._context.set({})
+    loggers._default_renderer.clear()
+    yield
+    loggers._context.set({})
+    loggers._default_renderer.clear()
 
 
 @pytest.fixture
@@ -70,13 +80,15 @@ def client(serve, lines):
             config.add_route(view.__name__, "/" + view.__name__)
             config.add_view(view, route_name=view.__name__, renderer="json")
 
-    return serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
+    client = serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
+    lines.clear()  # the line of the start
+    return client
 
 
 def test_request_is_one_line(client, lines, alice):
     headers = {**alice, "User-Agent": "robot", "Accept-Language": "fr"}
     client.get("/mushrooms?_limit=2", headers=headers)
-    (line,) = lines
+    (line,) = lines[:]
     assert {key: line[key] for key in ("event", "method", "path", "code", "agent", "lang")} == {
         "event": "request.summary",
         "method": "GET",
@@ -86,7 +98,8 @@ def test_request_is_one_line(client, lines, alice):
         "lang": "fr",
     }
     assert line["querystring"] == {"_limit": "2"}
-    assert line["uid"].startswith("basicauth:")
+    user = client.get("/", headers=headers).json["user"]["id"]
+    assert f"basicauth:{line['uid']}" == user
     assert (line["authn_type"], line["errno"]) == ("basicauth", None)
     assert (line["collection_id"], line["nb_records"], line["limit"]) == ("mushroom", 0, 2)
     assert line["t"] >= 0
@@ -157,10 +170,14 @@ def test_requests_of_a_batch_have_the_id_of_the_batch(client, lines, alice):
     assert not any("X-Request-Id" in each["headers"] for each in response.json["responses"])
 
 
-def test_line_of_a_failure_has_the_id_of_its_request(client, caplog):
+def test_line_of_a_failure_has_the_fields_of_its_request_and_the_traceback(client, lines, caplog):
     client.get("/fail/bug", headers={"X-Request-Id": "abc"}, status=500)
     (failure,) = (record for record in caplog.records if record.levelno == logging.ERROR)
-    assert failure.getMessage() == "GET /v0/fail/bug failed: bug (request abc)"
+    line = lines[0]
+    assert (failure.getMessage(), failure.name) == ("bug", "cliquet.views.errors")
+    assert (line["method"], line["path"], line["request_id"]) == ("GET", "/v0/fail/bug", "abc")
+    assert line["exception"].startswith("Traceback (most recent call last):")
+    assert line["exception"].endswith("ValueError: bug")
 
 
 def test_request_that_a_tween_answers_is_one_line_too(client, lines):
@@ -170,7 +187,7 @@ def test_request_that_a_tween_answers_is_one_line_too(client, lines):
     client.get("/echo")
     assert [line["code"] for line in lines] == [410, 200]
     assert lines[0]["request_id"] == response.headers["X-Request-Id"]
-    assert logs._context.get() is None
+    assert loggers._request.get() is None
 
 
 def test_request_whose_user_cannot_be_told_is_answered_and_logged_all_the_same(serve, lines):
@@ -182,13 +199,18 @@ def test_request_whose_user_cannot_be_told_is_answered_and_logged_all_the_same(s
     client = serve(settings)
     assert client.get("/__lbheartbeat__").json == {}
     assert client.get("/mushrooms", status=503).json["errno"] == 201
-    assert [(line["code"], line["uid"]) for line in lines] == [(200, None), (503, None)]
+    summaries = [line for line in lines if line["event"] == "request.summary"]
+    assert [(line["code"], line["uid"]) for line in summaries] == [(200, None), (503, None)]
 
 
-def test_application_tells_once_that_it_starts(serve, caplog):
+def test_start_of_the_application_is_one_rendered_line(serve, caplog):
     caplog.set_level(logging.INFO, "cliquet")
     serve()
-    assert caplog.messages == ["testapp 0.0.1 is starting"]
+    assert caplog.messages == ["testapp 0.0.1 starting. "]
+    caplog.clear()
+    serve({"logging_renderer": "cliquet.logs.MozillaHekaRenderer"})
+    (line,) = map(json.loads, caplog.messages)
+    assert (line["Type"], line["Severity"]) == ("testapp 0.0.1 starting.", 6)
 
 
 def test_batch_and_its_sub_requests_keep_their_own_context(client, lines, alice):
@@ -219,7 +241,7 @@ def test_sub_request_knows_what_its_parent_has_bound_but_not_a_request_beside(cl
 
 
 def test_nothing_is_logged_nor_kept_when_info_is_off(client, lines, caplog, alice):
-    caplog.set_level(logging.WARNING, "cliquet")
+    caplog.set_level(logging.WARNING)
     client.get("/mushrooms", headers=alice)
     client.post_json("/batch", {"requests": [{"path": "/echo"}]}, headers=alice)
     assert lines == []
@@ -228,7 +250,7 @@ def test_nothing_is_logged_nor_kept_when_info_is_off(client, lines, caplog, alic
 
 
 def test_ids_are_there_when_info_is_off(client, lines, caplog):
-    caplog.set_level(logging.WARNING, "cliquet")
+    caplog.set_level(logging.WARNING)
     assert client.get("/bind").headers["X-Request-Id"]
     client.get("/warn", headers={"X-Request-Id": "abc"})
     assert [(line["event"], line["request_id"]) for line in lines] == [("careful", "abc")]
@@ -253,6 +275,7 @@ def test_requests_served_at_once_do_not_share_what_they_bind(serve, lines):
         thread.start()
     for thread in threads:
         thread.join()
+    lines = [line for line in lines if line["event"] == "request.summary"]
     seen = sorted((line["querystring"]["n"], line["mine"], line["also"]) for line in lines)
     assert seen == [(str(n), str(n), str(n)) for n in range(8)]
 
@@ -279,10 +302,14 @@ def test_context_is_a_mapping_that_all_share():
 
 
 def test_lines_outside_of_a_request_are_readable(lines, client, caplog):
-    logs._renderer.set(None)
-    logs._context.set(None)
     logger.warning("something", key="value")
+    assert lines == [{"event": "something", "key": "value"}]
+    loggers._default_renderer.clear()
+    logger.warning("something", key="value")
+    loggers.get_logger("cliquet").warning("%s else", "something")
     assert "event='something' key='value'" in caplog.text
+    assert caplog.messages[-1] == "something else"
+    assert caplog.records[-1].filename == "test_logs.py"
 
 
 def test_application_called_within_another_leaves_its_lines_alone(serve, lines, caplog):
@@ -298,6 +325,7 @@ def test_application_called_within_another_leaves_its_lines_alone(serve, lines, 
 
     client = serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
     caplog.clear()
+    lines.clear()
     client.get("/call")
     assert [(line["path"], line["outer"]) for line in lines] == [("/v0/call", 1)]
     assert json.loads(caplog.records[0].message)["Type"] == "request.summary"
@@ -326,25 +354,26 @@ def test_classic_line_shows_the_request_then_the_rest():
         "lang": None,
     }
     line = render(None, "info", event)
-    assert line == ("\"GET    /v1/é?a=é&b=b'\\xff'\" 200 (5 ms) request.summary lang=None; uid=bob")
+    assert line == ("\"GET   /v1/é?a=é&b=b'\\xff'\" 200 (5 ms) request.summary lang=None uid=bob")
     assert event["event"] == "request.summary"
 
 
 def test_classic_line_of_another_event_is_its_name_and_its_values():
     render = ClassicLogRenderer({})
     assert render(None, "info", {"event": "hello", "n": 1}) == "hello n=1"
-    assert render(None, "info", {"path": "/"}) == '"?      /" ? (? ms)'
+    assert render(None, "info", {"path": "/"}) == '"?     /" ? (? ms)  '
+    assert render(None, "info", {"event": "a\nb"}) == "a\\nb "
 
 
 @pytest.mark.parametrize("logger", [structlog.PrintLogger(), mock.MagicMock()])
 def test_loggers_may_be_of_any_class(logger):
-    assert ClassicLogRenderer({})(logger, "info", {"event": "hello"}) == "hello"
+    assert ClassicLogRenderer({})(logger, "info", {"event": "hello"}) == "hello "
 
 
 def test_classic_line_is_one_line_whatever_clients_send():
     event = {"path": "/a\nb", "method": "GET", "agent": "x\x1b[2J", "exception": "a\nb"}
     line = ClassicLogRenderer({})(None, "info", event)
-    assert line.startswith('"GET    /a\\nb" ? (? ms)')
+    assert line.startswith('"GET   /a\\nb" ? (? ms)')
     assert "agent=x\\x1b[2J" in line
     assert "exception=a\nb" in line
 
@@ -418,10 +447,190 @@ def test_structlog_renders_lines_as_logfmt(serve, write_to, alice):
 
 def test_heka_line_is_json_with_its_fields():
     render = MozillaHekaRenderer({"project_name": "app"})
-    event = {"event": "e", "n": 1, "d": {"a": object}, "t": "é"}
+    values = {
+        "n": (1, 1),
+        "f": (1.5, 1.5),
+        "b": (True, True),
+        "none": (None, None),
+        "text": ("é", "é"),
+        "dict": ({"a": object}, '{"a":"<class \'object\'>"}'),
+        "strings": (["a", "b"], ["a", "b"]),
+        "pair": (("a", "b"), ["a", "b"]),
+        "empty": ([], []),
+        "numbers": ([1, 2], "[1,2]"),
+        "mixed": ((1, "x"), '[1,"x"]'),
+    }
+    event = {"event": "e", **{key: value for key, (value, _) in values.items()}}
     line = json.loads(render(None, "warning", event))
     assert (line["Type"], line["Logger"], line["Severity"]) == ("e", "app", 4)
     assert line["EnvVersion"] == "2.0"
-    assert line["Fields"] == {"n": 1, "d": '{"a":"<class \'object\'>"}', "t": "é"}
+    assert line["Fields"] == {key: expected for key, (_, expected) in values.items()}
     assert {"Pid", "Hostname", "Timestamp"} <= set(line)
-    assert json.loads(render(None, "trace", {}))["Severity"] == 7
+    assert event["event"] == "e"
+
+
+@pytest.mark.parametrize(
+    "name, severity",
+    [("critical", 0), ("exception", 2), ("error", 2), ("warning", 4), ("warn", 4)]
+    + [("info", 6), ("debug", 7), ("trace", 7)],
+)
+def test_heka_severities_are_those_of_cliquet_3_1(name, severity):
+    render = MozillaHekaRenderer({"project_name": "app"})
+    assert json.loads(render(None, name, {}))["Severity"] == severity
+
+
+def test_heka_line_keeps_given_values_of_the_envelope():
+    given = {"Hostname": "h", "Timestamp": 1, "Logger": "l", "Severity": 1, "Pid": 2}
+    line = json.loads(MozillaHekaRenderer({"project_name": "app"})(None, "info", given))
+    assert line == {**given, "Type": "", "EnvVersion": "2.0", "Fields": {}}
+
+
+# The application's own lines.
+
+
+def test_own_line_of_the_application_has_the_fields_of_its_request(client, lines, alice):
+    headers = {**alice, "User-Agent": "robot", "Accept-Language": "fr", "X-Request-Id": "abc"}
+    client.get("/warn?a=%C3%A9", headers=headers)
+    assert lines[0] == {
+        "event": "careful",
+        "agent": "robot",
+        "path": "/v0/warn",
+        "method": "GET",
+        "querystring": {"a": "é"},
+        "lang": "fr",
+        "uid": None,  # the view hasn't asked for the user
+        "authn_type": None,
+        "errno": None,
+        "request_id": "abc",
+    }
+
+
+def test_own_line_of_the_application_has_the_bare_user_id_once_it_is_known(serve, lines, alice):
+    def view(request):
+        user = request.prefixed_userid
+        logger.info("known")
+        return {"user": user}
+
+    def setup(config):
+        config.add_route("who", "/who")
+        config.add_view(view, route_name="who", renderer="json")
+
+    client = serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
+    user = client.get("/who", headers=alice).json["user"]
+    _, known, summary = lines
+    for line in (known, summary):
+        assert (f"basicauth:{line['uid']}", line["authn_type"]) == (user, "basicauth")
+
+
+@pytest.mark.parametrize("path, expected", [("/%C3%A9", "%C3%A9"), ("/a%0Ab", "a%0Ab")])
+def test_path_of_a_line_is_quoted(client, lines, path, expected):
+    client.get(path, status=404)
+    assert lines[0]["path"] == f"/v0/{expected}"
+
+
+def test_own_line_of_the_application_is_of_the_logger_of_its_module(client, caplog):
+    client.get("/bind")
+    (record,) = [record for record in caplog.records if record.getMessage() == "seen"]
+    assert record.name == "tests.test_logs"
+
+
+def test_own_line_of_the_application_obeys_the_level_of_its_module(client, lines, caplog):
+    caplog.set_level(logging.ERROR, "tests.test_logs")
+    client.get("/bind")
+    client.get("/warn")
+    assert [line["event"] for line in lines] == ["request.summary"] * 2
+
+
+def test_new_context_drops_the_fields_of_the_request(serve, lines):
+    def view(request):
+        logger.new(only="this")
+        logger.info("after new")
+        return {}
+
+    def setup(config):
+        config.add_route("new", "/new")
+        config.add_view(view, route_name="new", renderer="json")
+
+    serve({"logging_renderer": "tests.test_logs.Collected"}, setup).get("/new")
+    assert lines[1] == {"event": "after new", "only": "this"}
+    assert (lines[2]["event"], lines[2]["code"], lines[2]["only"]) == (
+        "request.summary",
+        200,
+        "this",
+    )
+
+
+# The toolkit's own lines.
+
+
+@pytest.mark.parametrize("renderer", ["ClassicLogRenderer", "MozillaHekaRenderer"])
+@pytest.mark.parametrize(
+    "error, level, severity",
+    [
+        (ValueError("bug"), "ERROR", 2),
+        (ValueError(), "ERROR", 2),
+        (BackendError(message="down"), "CRITICAL", 0),
+        (BackendError(original=OSError("down")), "CRITICAL", 0),
+    ],
+)
+def test_failures_are_rendered_with_their_traceback(
+    serve, write_to, caplog, renderer, error, level, severity
+):
+    def fail(request):
+        raise error
+
+    def setup(config):
+        config.add_route("failing", "/failing")
+        config.add_view(fail, route_name="failing", renderer="json")
+
+    client, file = serve({"logging_renderer": f"cliquet.logs.{renderer}"}, setup), io.StringIO()
+    write_to(file)
+    client.get("/failing", status="5*")
+    text = file.getvalue()
+    assert text.count("Traceback (most recent call last)") == 1
+    if renderer == "MozillaHekaRenderer":
+        failure, summary = map(json.loads, text.splitlines())
+        assert failure["Severity"] == severity
+        assert failure["Type"] == (str(error) or "ValueError")
+        assert failure["Fields"]["path"] == "/v0/failing"
+        assert type(error).__name__ in failure["Fields"]["exception"]
+    else:
+        assert text.startswith('"GET   /v0/failing" ? (? ms) ')
+        assert "exception=Traceback" in text
+
+
+def test_traceback_is_still_sent_to_handlers_that_want_exceptions(client, lines, caplog):
+    client.get("/fail/bug", status=500)
+    (failure,) = [record for record in caplog.records if record.exc_info]
+    assert failure.exc_info[0] is ValueError
+    assert (failure.filename, failure.funcName) == ("errors.py", "_log")
+    assert logging.Formatter("%(message)s").format(failure) == "bug"
+    assert failure.exc_text is None
+
+
+@pytest.mark.parametrize("exc_info", [None, False, True])
+def test_toolkit_logger_takes_exc_info_as_the_standard_one(client, lines, caplog, exc_info):
+    caplog.clear()
+    try:
+        raise ValueError("bug")
+    except ValueError:
+        loggers.get_logger("cliquet.x").warning("100%", exc_info=exc_info)
+    loggers.get_logger("cliquet.x").debug("nothing")
+    (record,) = caplog.records
+    assert (record.getMessage(), bool(record.exc_info)) == ("100%", exc_info is True)
+    assert ("exception" in lines[0]) is (exc_info is True)
+
+
+def test_values_of_requests_cannot_begin_a_line(serve, write_to):
+    def fail(request):
+        raise ValueError("bug\n" + request.GET["a"])
+
+    def setup(config):
+        config.add_route("failing", "/failing")
+        config.add_view(fail, route_name="failing", renderer="json")
+
+    client, file = serve(setup=setup), io.StringIO()
+    write_to(file)
+    client.get("/failing?a=x%0Aforged", headers={"User-Agent": "a\x1b[2J"}, status=500)
+    title = file.getvalue().partition(" exception=")[0]
+    assert "\n" not in title and "\x1b" not in title

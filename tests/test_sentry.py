@@ -168,7 +168,7 @@ def test_a_bug_arrives_once_with_its_traceback_and_without_credentials(sentry, a
     alone, of_a_batch = sentry.failures
     for event in (alone, of_a_batch):
         assert trace_of(event) == [("ValueError", "get_fail")]
-        assert "GET /v0/fail/bug failed: bug (request " in json.dumps(event)
+        assert "/v0/fail/bug" in json.dumps(event)
     for secret in SECRETS:
         assert secret not in "".join(sentry.texts)
 
@@ -191,7 +191,7 @@ def test_a_database_that_is_down_arrives_without_its_password(sentry, answer, co
 def test_the_start_arrives_where_it_is_wanted(sentry, answer):
     answer(by_raven(sentry.dsn, "INFO"), "/", 200)
     messages = [event["message"] for event in sentry.events]
-    assert "testapp 0.0.1 is starting" in messages
+    assert "testapp 0.0.1 starting. " in messages
 
 
 if __name__ == "__main__":

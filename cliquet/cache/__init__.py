@@ -8,18 +8,18 @@ while a request is served stays when the request fails.
 from __future__ import annotations
 
 import json as stdlib_json
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from cliquet.loggers import get_logger
 from cliquet.migrations import Migrated
 from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CENTURY = 100 * 365.25 * 24 * 3600
 _HEARTBEAT_SECONDS = 60

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from cliquet import events
 from cliquet.checks import Problems, invalid, load_module
+from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
 from cliquet.utils import forget_variables, setting_list
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class ListenerBase:

@@ -13,12 +13,12 @@ It also has the settings ``pool_size`` (25 connections at most), ``include_recor
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from cliquet.checks import invalid
 from cliquet.kinds import BOOLEAN, POSITIVE, Kind
 from cliquet.listeners import ListenerBase
+from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
@@ -30,7 +30,7 @@ from cliquet.storage.redis.client import (
 )
 from cliquet.utils import json
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Seconds that an answer may have to wait for the server, at each step: to have a connection of
 #: the pool, to make it, to be answered.

@@ -9,17 +9,17 @@ the version. All of these are text of any characters.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
 from pyramid.settings import asbool
 
+from cliquet.loggers import get_logger
 from cliquet.migrations import Migrated
 from cliquet.permission.text import Pattern
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Given an object id and a permission, tells which (object id, permission) give it.
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]

@@ -7,17 +7,17 @@ collection has a timestamp, the time in milliseconds of its last change.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
 from pyramid.settings import asbool
 
+from cliquet.loggers import get_logger
 from cliquet.migrations import Migrated
 from cliquet.storage import exceptions, generators
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Record = dict[str, Any]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Protocol
 
+from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import without_password
 
-logger = logging.getLogger("cliquet")
+logger = get_logger("cliquet")
 
 #: What the keys of settings begin with whose servers keep data for good.
 _DURABLE = ("storage_", "permission_")

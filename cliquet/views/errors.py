@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +14,13 @@ from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import runs_again
 from cliquet.utils import forget_variables, reapply_cors
-from cliquet.utils.http import is_json, path_text
+from cliquet.utils.http import is_json
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _VERSION = re.compile(r"/v[0-9]")
 
@@ -197,13 +197,16 @@ def error(context: Any, request: Any) -> Any:
 
 
 def _log(error: Any, request: Any) -> None:
-    """Log what failed, once: the failure of a sub-request is that of its batch too."""
+    """Log a failure once: the failure of a sub-request fails its batch too."""
     if runs_again(request):
-        logger.info("%s %s runs again: %s", request.method, path_text(request), error)
+        logger.info("The request runs again: %s", error)
         return
     bound_data = getattr(request, "bound_data", {})
     if bound_data.get("logged_error") is not error:
         bound_data["logged_error"] = error
         forget_variables(error)
-        what = request.method, path_text(request), error, request.request_id
-        logger.error("%s %s failed: %s (request %s)", *what, exc_info=error)
+        message = str(error) or type(error).__name__
+        if isinstance(error, BackendError):
+            logger.critical("%s", message, exc_info=error)
+        else:
+            logger.error("%s", message, exc_info=error)

@@ -38,7 +38,7 @@ def log_messages():
                 args=[ast.Constant(value=message), *_],
             ) if name.endswith("logger"):
                 logger = getattr(importlib.import_module(module), name)
-                if isinstance(logger, logging.Logger):
+                if isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
                     level = LEVELS.get(method, method.upper())
                     found.add((logger.name, level, re.sub(r"%\w", "…", message)))
     return found

@@ -68,7 +68,11 @@ def test_failure_is_one_line_with_its_traceback(client, logged, monkeypatch):
     monkeypatch.setattr(client.registry.storage, "get_page", fail)
     client.get("/bookmarks", status=500)
     failure, summary = logged()
-    assert (failure["level"], failure["logger"]) == ("error", "cliquet.views.errors")
+    assert (failure["level"], failure["message"], failure["path"]) == (
+        "error",
+        "bug",
+        "/v1/bookmarks",
+    )
     assert failure["exception"].endswith("ValueError: bug")
     assert summary["code"] == 500
 

@@ -79,7 +79,7 @@ def test_one_that_raises_is_false_and_logged(serve, caplog):
     client.registry.heartbeats["plugin"] = raises
     assert client.get("/__heartbeat__", status=503).json["plugin"] is False
     (failure,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert failure.message == "The heartbeat of plugin failed"
+    assert "The heartbeat of plugin failed" in failure.message
     last = list(traceback.walk_tb(failure.exc_info[2]))[-1]
     assert last[0].f_locals == {}  # nobody is sent what the request brought
 
@@ -193,7 +193,7 @@ def test_current_request_and_registry_are_those_of_the_application(serve):
 
 
 def test_what_a_check_binds_to_the_log_does_not_leave_its_thread(serve, caplog):
-    caplog.set_level(logging.INFO, logger="cliquet")
+    caplog.set_level(logging.INFO)
 
     def check(request):
         logs.logger.bind(colour="red").info("checked")

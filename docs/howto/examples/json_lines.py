@@ -21,7 +21,7 @@ def json_line(level, message, **fields):
 
 
 class Renderer:
-    """For the events of the toolkit and the application: ``logger.info("event", key=value)``."""
+    """For the lines of the toolkit and the application: ``logger.info("event", key=value)``."""
 
     def __init__(self, settings):
         self.service = settings["project_name"]
@@ -33,7 +33,7 @@ class Renderer:
 
 
 class Formatter(logging.Formatter):
-    """For what any library logs, failures among it."""
+    """For the lines of other libraries."""
 
     def format(self, record):
         message = record.getMessage()

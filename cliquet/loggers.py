@@ -1,0 +1,174 @@
+"""Loggers of the toolkit, and the fields that the lines of a request share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from contextvars import Context, ContextVar, copy_context
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.loggers.context", default=None)
+_request: ContextVar[Any] = ContextVar("cliquet.loggers.request", default=None)
+
+# The renderer of the lines that belong to no request: that of the latest application.
+_default_renderer: list[Any] = []
+
+# The same characters as in the URLs of WebOb.
+_PATH_SAFE = "/~!$&'()*+,;=:@"
+
+
+class SharedContext(MutableMapping[str, Any]):
+    """The values bound to the loggers since the request began: ``logger.bind(key=value)``.
+
+    All loggers of a thread, or of an asynchronous task, share it; structlog
+    uses it instead of a dictionary for each logger.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and not isinstance(args[0], SharedContext):
+            self._values().update(*args)
+        self._values().update(kwargs)
+
+    @staticmethod
+    def _values() -> dict[str, Any]:
+        values = _context.get()
+        if values is None:
+            values = {}
+            _context.set(values)
+        return values
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._values()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def copy(self) -> dict[str, Any]:
+        """Return the bound values, as an independent dictionary."""
+        return dict(self._values())
+
+
+def thread_context() -> Context:
+    """Return the context of this request for another thread, which binds its own values."""
+    context = copy_context()
+    context.run(_context.set, dict(_context.get() or {}))
+    return context
+
+
+def current_renderer() -> Any:
+    """Return the renderer of the application that serves the request, or of the latest one.
+
+    :returns: None before any application is configured.
+    """
+    request = _request.get()
+    if request is not None:
+        return request.registry.log_renderer
+    return _default_renderer[-1] if _default_renderer else None
+
+
+def set_default_renderer(renderer: Any) -> None:
+    """Set the renderer of the lines that belong to no request."""
+    _default_renderer[:] = [renderer]
+
+
+def request_fields(request: Any) -> dict[str, Any]:
+    """Return the fields of every line of a request."""
+    environ = request.environ
+    raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    try:
+        querystring = dict(request.GET)
+    except UnicodeDecodeError:
+        querystring = {}
+    return {
+        "agent": request.headers.get("User-Agent"),
+        "path": quote(raw.encode("latin-1", "replace"), safe=_PATH_SAFE),
+        "method": request.method,
+        "querystring": querystring,
+        "lang": request.headers.get("Accept-Language"),
+        # Without asking the policies: the user of a view that nobody asked for is unknown.
+        "uid": getattr(request, "selected_userid", None),
+        "authn_type": getattr(request, "authn_type", None),
+        "errno": None,
+    }
+
+
+def add_request_fields(
+    logger: Any, name: str, event_dict: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Add the fields of the request to an event; a processor of structlog.
+
+    ``logger.new()`` drops them with all other bound values.
+    """
+    request = _request.get()
+    if request is not None and "request_id" in event_dict and "authn_type" not in event_dict:
+        for key, value in request_fields(request).items():
+            event_dict.setdefault(key, value)
+    return event_dict
+
+
+class _RenderedRecord(logging.LogRecord):
+    """A record whose message contains the traceback, so that formatters don't append it.
+
+    Handlers that send exceptions, such as Sentry's, find it in ``exc_info``.
+    """
+
+    @property
+    def exc_text(self) -> str | None:
+        return None
+
+    @exc_text.setter
+    def exc_text(self, value: str | None) -> None:
+        pass
+
+
+class Logger(logging.LoggerAdapter[logging.Logger]):
+    """Logger of a module of the toolkit, whose lines are rendered as those of the application.
+
+    The traceback is the field ``exception``.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if not self.isEnabledFor(level):
+            return
+        render = current_renderer()
+        if render is None:
+            self.logger.log(level, msg, *args, stacklevel=2, **kwargs)
+            return
+        exc_info = _exc_info(kwargs.get("exc_info"))
+        name = logging.getLevelName(level).lower()
+        event = {**SharedContext(), "event": str(msg) % args if args else str(msg)}
+        add_request_fields(self.logger, name, event)
+        if exc_info is not None:
+            event["exception"] = "".join(traceback.format_exception(*exc_info)).rstrip()
+        line = render(self.logger, name, event)
+        path, number, function, _ = self.logger.findCaller(stacklevel=2)
+        record = _RenderedRecord(
+            self.logger.name, level, path, number, line, None, exc_info, function
+        )
+        self.logger.handle(record)
+
+
+def _exc_info(value: Any) -> _ExcInfo | None:
+    """Return the type, the exception and the traceback; ``value`` is as of the package logging."""
+    error = value if isinstance(value, BaseException) else sys.exc_info()[1] if value else None
+    return None if error is None else (type(error), error, error.__traceback__)
+
+
+def get_logger(name: str) -> Logger:
+    """Return the logger of a module of the toolkit."""
+    return Logger(logging.getLogger(name), {})
