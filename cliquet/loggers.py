@@ -147,7 +147,7 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
             return
         render = current_renderer()
         if render is None:
-            self.logger.log(level, msg, *args, stacklevel=2, **kwargs)
+            self.logger.log(level, msg, *args, **kwargs)
             return
         exc_info = _exc_info(kwargs.get("exc_info"))
         name = logging.getLevelName(level).lower()
@@ -156,11 +156,19 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         if exc_info is not None:
             event["exception"] = "".join(traceback.format_exception(*exc_info)).rstrip()
         line = render(self.logger, name, event)
-        path, number, function, _ = self.logger.findCaller(stacklevel=2)
+        path, number, function = _caller()
         record = _RenderedRecord(
             self.logger.name, level, path, number, line, None, exc_info, function
         )
         self.logger.handle(record)
+
+
+def _caller() -> tuple[str, int, str]:
+    """Return the file, the line and the function that call a logger."""
+    frame = sys._getframe()
+    while frame.f_back and frame.f_code.co_filename in (__file__, logging.__file__):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
 
 
 def _exc_info(value: Any) -> _ExcInfo | None:
