@@ -45,9 +45,9 @@ _TRUE = frozenset(("true", "yes", "on"))
 _FALSE = frozenset(("false", "no", "off"))
 
 
-def strip_whitespace(value: Any) -> Any:
-    """Return ``value`` without white space around it, if it is a string."""
-    return value.strip() if isinstance(value, str) else value
+def strip_whitespace(v: Any) -> Any:
+    """Return ``v`` without white space around it, if it is a string."""
+    return v.strip() if isinstance(v, str) else v
 
 
 def warn_deprecated(old: str, new: str) -> None:
@@ -176,9 +176,9 @@ def forget_variables(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def json_serializer(value: Any, **kw: Any) -> str:
-    """Return ``value`` as JSON, for Pyramid's renderers."""
-    return json.dumps(value, kw.get("default"))
+def json_serializer(v: Any, **kw: Any) -> str:
+    """Return ``v`` as JSON, for Pyramid's renderers."""
+    return json.dumps(v, kw.get("default"))
 
 
 def __getattr__(name: str) -> Any:
