@@ -58,7 +58,7 @@ from cliquet.settings import (
 )
 from cliquet.transactions import runs_again
 from cliquet.utils import setting_list
-from cliquet.utils.http import get_header, set_header
+from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
 logger = get_logger("cliquet")
 
@@ -256,12 +256,8 @@ def _end_of_life_tween_factory(
             return handler(request)
         alert = {"message": settings["eos_message"], "url": settings["eos_url"]}
         if parse_date(settings["eos"]) < datetime.datetime.now(datetime.UTC):
-            response = errors.http_error(
-                HTTPGone(),
-                errno=errors.ERRORS.SERVICE_DEPRECATED,
-                message="The service you are trying to connect no longer exists at this location.",
-            )
-            utils.reapply_cors(request, response)
+            # Browsers show the 410 to a page only once its preflight has succeeded.
+            response = preflight_response(request) if is_preflight(request) else _gone(request)
             errors.send_alert(request, code="hard-eol", response=response, **alert)
         else:
             response = handler(request)
@@ -269,6 +265,15 @@ def _end_of_life_tween_factory(
         return response
 
     return end_of_life_tween
+
+
+def _gone(request: Any) -> Any:
+    response = errors.http_error(
+        HTTPGone(),
+        errno=errors.ERRORS.SERVICE_DEPRECATED,
+        message="The service you are trying to connect no longer exists at this location.",
+    )
+    return utils.reapply_cors(request, response)
 
 
 def setup_authentication(config: Any) -> None:

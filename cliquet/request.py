@@ -18,6 +18,7 @@ from cliquet.errors import add_error, json_error_handler
 from cliquet.utils import (
     current_resource_name,
     current_service,
+    decode_header,
     follow_subrequest,
     json,
     reapply_cors,
@@ -148,15 +149,25 @@ def _is_host(header: str) -> bool:
     return _HOST.fullmatch(header) is not None
 
 
+def _decode_headers(environ: dict[str, Any]) -> None:
+    for name, value in environ.items():
+        if isinstance(value, bytes) and (name.startswith("HTTP_") or name == "CONTENT_TYPE"):
+            environ[name] = decode_header(value)
+
+
 def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
     """Complete it before the other tweens, when it is sent through them.
 
-    A request with an invalid ``Host`` gets no further: URLs are made of it.
+    Headers that are bytes, which WebTest lets tests send, become strings. A request with an
+    invalid ``Host`` gets no further: URLs are made of it.
     """
 
     def adopting_tween(request: Any) -> Any:
         adopt(request)
-        host = request.environ.get("HTTP_HOST")
+        environ = request.environ
+        if bytes in map(type, environ.values()):
+            _decode_headers(environ)
+        host = environ.get("HTTP_HOST")
         if host and not _is_host(host):
             add_error(request, "header", "Host", "Should be a host name, with or without a port")
             return reapply_cors(request, json_error_handler(request))

@@ -38,7 +38,7 @@ from cliquet.negotiation import (
 from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
-from cliquet.utils.http import EXPOSED_HEADERS, set_header
+from cliquet.utils.http import EXPOSED_HEADERS, add_vary, set_header
 from cliquet.utils.schemas import deserialize
 
 #: How deep a body may nest: its own object, and the values that it holds.
@@ -95,7 +95,9 @@ def include_cornice(config: Any) -> None:
     config.add_directive("add_cornice_service", add_service)
     for name, make in _ATTRIBUTES.items():
         config.add_request_method(make, name=name, reify=True)
-    config.add_subscriber(_forbid_sniffing, NewResponse)
+    origins = setting_list(config.get_settings().get("cors_origins"))
+    config.registry.has_restricted_origins = config.registry.varies_by_origin = "*" not in origins
+    config.add_subscriber(_complete_headers, NewResponse)
     config.action(None, _unsubscribe_cornice, args=(config,), order=PHASE3_CONFIG + 1)
 
 
@@ -113,9 +115,23 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _forbid_sniffing(event: Any) -> None:
-    """Tell browsers to trust the ``Content-Type``, as Cornice does."""
-    set_header(event.response, "X-Content-Type-Options", "nosniff")
+def _complete_headers(event: Any) -> None:
+    """Have browsers trust the ``Content-Type``, and caches distinguish origins."""
+    response, request = event.response, event.request
+    set_header(response, "X-Content-Type-Options", "nosniff")
+    if request.registry.varies_by_origin:
+        service = request.current_service
+        by_default = request.registry.has_restricted_origins
+        if by_default if service is None else getattr(service, "varies_by_origin", False):
+            add_vary(response, "Origin")
+
+
+def _varies_by_origin(service: Any) -> bool:
+    """Return True if the CORS headers of a service are others for other origins."""
+    return bool(service.cors_enabled) and any(
+        "*" not in service.cors_origins_for(method) or service.cors_support_credentials_for(method)
+        for method in service.defined_methods
+    )
 
 
 def _unsubscribe_cornice(config: Any) -> None:
@@ -138,6 +154,8 @@ def add_service(config: Any, service: Any) -> None:
     if service.cors_enabled and "OPTIONS" not in service.defined_methods:
         preflight = get_cors_preflight_view(service)
         service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
+    service.varies_by_origin = _varies_by_origin(service)
+    config.registry.varies_by_origin |= service.varies_by_origin
     _add_route(config, service)
     add_views(config, service)
 

@@ -198,6 +198,36 @@ def test_names_of_the_setting_vary_are_separated_by_commas(serve, words):
     assert serve({"vary": words}).get("/").headers["Vary"] == "A, B"
 
 
+@pytest.mark.parametrize("url", ["/", "/mushrooms", "/unknown", "/mushrooms/"])
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://page.example", "http://page.example"), ("http://foe.example", None)],
+)
+def test_preflight_after_the_end_succeeds_and_lets_pages_read_the_410(serve, url, origin, allowed):
+    client = serve({"eos": "2015-01-01", "cors_origins": "http://page.example"})
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization,x-own",
+    }
+    preflight = client.options(url, headers=headers, status=200)
+    assert preflight.headers.get("Access-Control-Allow-Origin") == allowed
+    assert preflight.headers["Access-Control-Allow-Methods"] == "PUT"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization,x-own"
+    gone = client.put(url, headers=headers, status=410)
+    assert gone.headers.get("Access-Control-Allow-Origin") == allowed
+    del headers["Access-Control-Request-Headers"]
+    preflight = client.options(url, headers=headers, status=200)
+    assert "Access-Control-Allow-Headers" not in preflight.headers
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "http://a"}, {"Access-Control-Request-Method": "GET"}]
+)
+def test_options_that_is_no_preflight_is_gone_after_the_end(serve, headers):
+    serve({"eos": "2015-01-01"}).options("/mushrooms", headers=headers, status=410)
+
+
 def test_end_of_service_can_be_announced_and_passed_while_running(serve):
     client = serve()
     client.registry.settings["eos"] = "2069-01-01"

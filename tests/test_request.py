@@ -1,4 +1,5 @@
 import gc
+import json
 import weakref
 
 import pytest
@@ -8,6 +9,8 @@ from pyramid.request import Request
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
+from cliquet import testing
+from cliquet.utils import build_request
 from tests import testapp
 
 
@@ -219,3 +222,47 @@ def test_host_header_of_which_no_url_can_be_made_is_400(serve, host, is_valid, p
         assert response.json["details"][0]["name"] == "Host"
         assert "Access-Control-Allow-Origin" in response.headers
         assert "Location" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Authorization", b"Basic YWxpY2U6c2VjcmV0"),
+        ("Accept", b"application/json"),
+        ("Content-Type", b"application/json"),
+        ("Origin", b"http://page.example"),
+        ("If-Match", b'"1234567890123"'),
+        ("If-None-Match", b'"1234567890123"'),
+        ("Response-Behavior", b"light"),
+        ("User-Agent", "Navigateur été".encode()),
+        ("Host", b"localhost:80"),
+        ("X-Own", b"own"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("GET", "/", None),
+        ("GET", "/mushrooms", None),
+        ("POST", "/mushrooms", {"data": {"name": "n"}}),
+        ("POST", "/batch", {"requests": [{"path": "/mushrooms"}]}),
+        ("GET", "/unknown", None),
+    ],
+)
+def test_headers_may_be_bytes(serve, alice, name, value, method, url, body):
+    client = serve()
+
+    def send(value):
+        headers = {"Content-Type": "application/json", **alice, name: value}
+        content = b"" if body is None else json.dumps(body).encode()
+        return client.request(url, method=method, headers=headers, body=content, status="*")
+
+    expected = send(value.decode()).status_code
+    assert expected < 500
+    assert send(value).status_code == expected
+
+
+def test_header_of_a_sub_request_may_be_bytes():
+    request = testing.DummyRequest()
+    made = build_request(request, {"path": "/", "headers": {"X-Own": b"own", "X-Other": "other"}})
+    assert (made.headers["X-Own"], made.headers["X-Other"]) == ("own", "other")

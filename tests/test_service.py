@@ -497,6 +497,100 @@ def test_service_may_have_origins_and_age_of_its_own(client):
     client.get("/late", headers={"Origin": "http://other"}, status=400)
 
 
+def vary(response):
+    return {name.strip() for name in response.headers.get("Vary", "").split(",")}
+
+
+FRIENDS = "http://friend.example https://*.example.org"
+ORIGINS = [
+    {},
+    {"Origin": "http://friend.example"},
+    {"Origin": "https://a.example.org"},
+    {"Origin": "http://foe.example"},
+]
+
+
+@pytest.mark.parametrize("headers", ORIGINS)
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/"),
+        ("GET", "/mushrooms"),
+        ("HEAD", "/mushrooms"),
+        ("OPTIONS", "/mushrooms"),
+        ("PUT", "/mushrooms"),
+        ("GET", "/psilos/x"),
+        ("GET", "/fail/bug"),
+        ("GET", "/fail/backend"),
+        ("GET", "/unknown"),
+        ("GET", "/mushrooms/"),
+        ("POST", "/batch"),
+    ],
+)
+def test_responses_that_depend_on_the_origin_vary(serve, alice, method, url, headers):
+    client = serve({"cors_origins": FRIENDS})
+    if method == "OPTIONS":
+        headers = {**headers, "Access-Control-Request-Method": "GET"}
+    response = client.request(url, method=method, headers={**alice, **headers}, status="*")
+    assert {"Origin", "Authorization"} <= vary(response)
+    assert len(response.headers.getall("Vary")) == 1
+    allowed = response.headers.get("Access-Control-Allow-Origin")
+    assert allowed in (None, headers.get("Origin"))
+    assert allowed != "http://foe.example"
+
+
+def test_not_modified_and_gone_vary_too(serve, alice):
+    client = serve({"cors_origins": FRIENDS})
+    etag = client.get("/mushrooms", headers=alice).headers["ETag"]
+    headers = {**alice, "If-None-Match": etag}
+    assert "Origin" in vary(client.get("/mushrooms", headers=headers, status=304))
+    client.registry.settings["eos"] = "2015-01-01"
+    assert "Origin" in vary(client.get("/mushrooms", headers=headers, status=410))
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://page.example"}])
+@pytest.mark.parametrize("url", ["/", "/mushrooms", "/psilos/x"])
+def test_responses_that_are_the_same_for_all_origins_do_not_vary(serve, alice, url, headers):
+    response = serve().get(url, headers={**alice, **headers}, status="*")
+    assert vary(response) == {"Authorization"}
+
+
+@pytest.mark.parametrize(
+    ("options", "varies"),
+    [
+        ({"cors_origins": ("http://own",)}, True),
+        ({"cors_origins": ("*",)}, False),
+        ({"cors_origins": ("*", "http://own")}, False),
+        ({"cors_policy": {"origins": ("*",), "credentials": True}}, True),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("of_service", [True, False])
+def test_service_varies_as_its_own_origins_do(options, varies, of_service):
+    if not of_service and "cors_policy" in options:
+        options = {"cors_origins": ("*",), "cors_credentials": True}
+    service = cliquet.Service(name="s", path="/s", **(options if of_service else {}))
+    service.add_view("get", lambda request: {}, **({} if of_service else options))
+    client = served(service)
+    for headers in ({}, {"Origin": "http://own"}):
+        assert ("Origin" in vary(client.get("/s", headers=headers))) is varies
+        assert "Origin" not in vary(client.get("/", headers=headers))
+
+
+def test_service_without_cors_does_not_vary():
+    service = cliquet.Service(name="s", path="/s", cors_enabled=False, cors_origins=("http://own",))
+    service.add_view("get", lambda request: {})
+    client = served(service, cors_origins=FRIENDS)
+    assert "Origin" not in vary(client.get("/s", headers=ORIGIN))
+    assert "Origin" in vary(client.get("/"))
+
+
+def test_page_of_an_unknown_url_varies_as_it_repeats_the_origin(serve):
+    response = serve().get("/unknown", headers=ORIGIN, status=404)
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN["Origin"]
+    assert vary(response) == {"Origin", "Authorization"}
+
+
 @pytest.mark.parametrize("age", ["0", ""])
 def test_age_of_preflight_answers_may_be_untold(age):
     service = cliquet.Service(name="s", path="/s")

@@ -59,6 +59,7 @@ def reapply_cors(request: Any, response: Any) -> Any:
         allowed = setting_list(request.registry.settings["cors_origins"])
         if any(fnmatchcase(decode_header(origin), pattern) for pattern in allowed):  # as Cornice
             response.headers["Access-Control-Allow-Origin"] = encode_header(origin)
+        add_vary(response, "Origin")
     response.headers["Access-Control-Expose-Headers"] = ",".join(EXPOSED_HEADERS)
     return response
 
@@ -90,6 +91,37 @@ def set_header(response: Any, name: str, value: str) -> None:
         headers.append((name, value))
     else:
         response.headers[name] = value
+
+
+def add_vary(response: Any, name: str) -> None:
+    """Add the name of a request header to ``Vary``, unless it is there."""
+    vary = get_header(response, "Vary")
+    if not vary:
+        set_header(response, "Vary", name)
+    elif name.lower() not in (each.strip().lower() for each in vary.split(",")):
+        set_header(response, "Vary", f"{vary}, {name}")
+
+
+def is_preflight(request: Any) -> bool:
+    """Return True for a CORS preflight request (Fetch, "CORS-preflight request")."""
+    environ = request.environ
+    return (
+        request.method == "OPTIONS"
+        and bool(environ.get("HTTP_ORIGIN"))
+        and bool(environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"))
+    )
+
+
+def preflight_response(request: Any) -> Response:
+    """Return a response to a preflight that allows what the request asks for."""
+    response: Response = reapply_cors(request, Response(status=200))
+    response.headers["Access-Control-Allow-Methods"] = request.headers[
+        "Access-Control-Request-Method"
+    ]
+    names = request.headers.get("Access-Control-Request-Headers")
+    if names:
+        response.headers["Access-Control-Allow-Headers"] = names
+    return response
 
 
 def is_json(response: Any) -> bool:
@@ -145,7 +177,7 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
         # As WebOb does: other letters have the capitals of these too.
         is_type_of_json = content_type is not None and name.upper() == "CONTENT-TYPE"
         if name.upper() not in _BODY_HEADERS and not is_type_of_json:
-            request.headers[name] = value
+            request.headers[name] = decode_header(value)
     return adopt(original, request)
 
 
