@@ -25,7 +25,6 @@ from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import Names, query
-from cliquet.storage.postgresql import client as client_module
 from cliquet.storage.postgresql import conditions, pool, schema
 from cliquet.storage.postgresql.work import Work
 from cliquet.utils import COMPARISON
@@ -648,10 +647,11 @@ def test_a_fork_has_connections_of_its_own(storage, client):
     pid, inherited = client._opened
     client._opened = 0, inherited  # as if it were another process
     assert storage.get(*PLACE, "a") == created
-    assert client._inherited == [inherited]
-    client_module._dispose(inherited, 0)
+    assert inherited in [shared.pool for shared in client._shared]
+    pool._dispose(inherited, 0)
     assert inherited.checkedin() == 1
-    client_module._dispose(inherited, pid)
+    pool._dispose(inherited, pid)
+    assert inherited.checkedin() == 0
 
 
 def test_too_many_threads_are_refused_at_once():

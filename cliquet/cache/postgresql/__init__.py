@@ -57,7 +57,8 @@ class Cache(CacheBase):
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._client = client
+        #: For SQL of the application: see :meth:`.client.Client.connect`.
+        self.client = self._client = client
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)

@@ -127,7 +127,8 @@ class Storage(Engine):
     """
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        #: For SQL of the application: see :meth:`.client.Client.connect`.
+        self.client = self._client = client
 
     def initialize_schema(self) -> None:
         initialize(self._client, __name__)

@@ -9,11 +9,11 @@ Whatever psycopg2 or the pool raise leaves this module as a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import psycopg2
@@ -22,13 +22,20 @@ from psycopg2 import errorcodes
 from pyramid.settings import asbool
 from pyramid_retry import mark_error_retryable
 from sqlalchemy import exc
+from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet import transactions
 from cliquet.checks import invalid
 from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.postgresql.pool import QueuePoolWithMaxBacklog, make_pool
+from cliquet.storage.postgresql.pool import (
+    QueuePoolWithMaxBacklog,
+    SharedPool,
+    make_pool,
+    share_pool,
+)
+from cliquet.storage.postgresql.session import Session, make_engine, make_session
 from cliquet.storage.postgresql.work import Rows, Work, run_alone
 from cliquet.utils import forget_variables
 
@@ -71,13 +78,20 @@ class Client:
     :param connect: makes a pool of connections.
     :param per_request: whether what a request writes is committed as a whole
         (setting ``transaction_per_request``); if not, each operation is.
+    :param key: what identifies the pool. Clients with the same key, in one process, share it.
     """
 
-    def __init__(self, connect: Callable[[], Pool], per_request: bool = True) -> None:
+    def __init__(
+        self, connect: Callable[[], Pool], per_request: bool = True, key: Any = None
+    ) -> None:
         self.translated = _Translated(transactions.is_repeatable)
         self._connect = connect
         self._per_request = per_request
-        self._inherited: list[Pool] = []
+        self._key = object() if key is None else key
+        # Of the processes that this one was forked from, too: what a fork inherits may be neither
+        # used nor closed.
+        self._shared: list[SharedPool] = []
+        self._engine: Engine | None = None
         self._open()
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
@@ -99,8 +113,8 @@ class Client:
             rows = self.apart(statement, parameters)
             transactions.not_repeatable()
             return rows
-        with self._work(part) as run:
-            return run(statement, parameters)
+        with self._work(part) as work:
+            return work.run(statement, parameters)
 
     def write_later(self, statement: str, parameters: Sequence[Any]) -> None:
         """Run a statement, as :meth:`write` does, of which nobody waits for the outcome.
@@ -127,8 +141,35 @@ class Client:
     @contextmanager
     def writing_several(self) -> Iterator[Run]:
         """Give the function that runs statements, as :meth:`write` does, that belong together."""
-        with self._work(self.part()) as run:
-            yield run
+        with self._work(self.part()) as work:
+            yield work.run
+
+    @contextmanager
+    def connect(self, readonly: bool = False, force_commit: bool = False) -> Iterator[Session]:
+        """Give a session for SQL of the application: a SQLAlchemy connection.
+
+        In a request, the statements belong to the request's transaction. Elsewhere, they
+        are committed at the end of the block, unless it raises an exception.
+
+        :param readonly: whether nothing is to be saved.
+        :param force_commit: whether to commit the request's transaction at the end of the block.
+        :raises BackendError: for any error of SQLAlchemy or the driver.
+        """
+        part: _Part | None = transactions.joined(self)
+        block: AbstractContextManager[Work]
+        if not readonly:
+            block = self._work(self.part())
+        elif part is not None and part.work.began:
+            block = nullcontext(part.work)
+        else:
+            block = self._undone()
+        with self.translated, block as work:
+            if self._engine is None or self._engine.pool is not work.pool:
+                self._engine = make_engine(work.pool)
+            yield make_session(self._engine, work.begin(), work.send)
+        current = transactions.current()
+        if force_commit and current is not None:
+            current.commit()
 
     def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement that commits itself, whatever becomes of the request's transaction."""
@@ -171,18 +212,28 @@ class Client:
         """Do nothing: PostgreSQL keeps what was committed."""
 
     def close(self) -> None:
-        """Close the connections that nobody is using."""
-        self._of_this_process().dispose()
+        """Close the connections, unless some are in use."""
+        if not self.connections()[0]:
+            self._of_this_process().dispose()
 
     @contextmanager
-    def _work(self, part: _Part | None) -> Iterator[Run]:
+    def _undone(self) -> Iterator[Work]:
+        """Give a transaction of its own, which is undone at the end of the block."""
+        work = Work(self._of_this_process())
+        try:
+            yield work
+        finally:
+            work.rollback()
+
+    @contextmanager
+    def _work(self, part: _Part | None) -> Iterator[Work]:
         work = Work(self._of_this_process()) if part is None else part.work
         with self.translated:
             if part is not None and self._per_request:
-                yield work.run
+                yield work
                 return
             try:
-                yield work.run
+                yield work
                 work.commit()
             except BaseException:
                 work.rollback()
@@ -190,8 +241,9 @@ class Client:
             transactions.not_repeatable()
 
     def _open(self) -> Pool:
-        pool, pid = self._connect(), os.getpid()
-        weakref.finalize(self, _dispose, pool, pid)
+        shared, pid = share_pool(self._key, self._connect), os.getpid()
+        self._shared.append(shared)
+        pool = shared.pool
         # At once: of the threads of a fork, none may take the pool of its parent for its own.
         self._opened = pid, pool
         return pool
@@ -200,14 +252,7 @@ class Client:
         pid, pool = self._opened
         if pid == os.getpid():
             return pool
-        # What a fork inherits may be neither used nor closed.
-        self._inherited.append(pool)
         return self._open()
-
-
-def _dispose(pool: Pool, pid: int) -> None:
-    if pid == os.getpid():
-        pool.dispose()
 
 
 class _Translated:
@@ -227,7 +272,7 @@ class _Translated:
             return
         forget_variables(error)
         message = f"{type(error).__name__}: {error}"
-        code = getattr(error, "pgcode", None)
+        code = getattr(getattr(error, "orig", error), "pgcode", None)
         if code in _MISSING:
             message += "; has `cliquet migrate` been run?"
         failure = BackendError(original=error, message=message)
@@ -292,7 +337,11 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         )
         options = _pool_options(settings, prefix, poolclass)
         per_request = asbool(settings.get("transaction_per_request", True))
-        clients[database] = Client(lambda: make_pool(poolclass, options, parameters), per_request)
+        # A digest, because the parameters have a password.
+        digest = hashlib.sha256(repr((sorted(options.items()), database)).encode()).hexdigest()
+        clients[database] = Client(
+            lambda: make_pool(poolclass, options, parameters), per_request, (poolclass, digest)
+        )
     servers.note(config.registry, f"{prefix}url", clients[database])
     return clients[database]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import threading
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import psycopg2
 import psycopg2.extensions
@@ -56,6 +59,33 @@ class QueuePoolWithMaxBacklog(QueuePool):
         assert isinstance(pool, QueuePoolWithMaxBacklog)
         pool.max_backlog = self.max_backlog
         return pool
+
+
+class SharedPool:
+    """A pool of one process, which is closed when the last client that uses it is gone."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        weakref.finalize(self, _dispose, pool, os.getpid())
+
+
+# Of the process: several applications on one database, as in a test suite, take no more
+# connections than one. What a fork inherits is not in use there.
+_shared: WeakValueDictionary[Any, SharedPool] = WeakValueDictionary()
+
+
+def share_pool(key: Any, connect: Callable[[], Pool]) -> SharedPool:
+    """Return the pool of this process with that key, which ``connect`` makes the first time."""
+    key = (os.getpid(), key)
+    shared = _shared.get(key)
+    if shared is None:
+        shared = _shared[key] = SharedPool(connect())
+    return shared
+
+
+def _dispose(pool: Pool, pid: int) -> None:
+    if pid == os.getpid():
+        pool.dispose()
 
 
 def make_pool(

@@ -26,7 +26,7 @@ class Work:
     """A transaction, which begins with the first statement."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self.pool = pool
         self._borrowed: Any = None
         self._marks = 0
         # How many of the savepoints were of transactions that are over.
@@ -43,7 +43,7 @@ class Work:
         """Run a statement of the transaction."""
         if self._borrowed is not None:
             return self._run(statement, parameters)
-        borrowed: Any = self._pool.connect()
+        borrowed: Any = self.pool.connect()
         try:
             # Both in one round trip.
             rows = _execute(borrowed.dbapi_connection.cursor(), "BEGIN;" + statement, parameters)
@@ -52,6 +52,12 @@ class Work:
             raise
         self._borrowed = borrowed
         return rows
+
+    def begin(self) -> Any:
+        """Begin the transaction, unless it has begun, and return its connection of the pool."""
+        if self._borrowed is None:
+            self.run("")
+        return self._borrowed
 
     def run_later(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement in one round trip with the next one, or never if nothing is saved."""
