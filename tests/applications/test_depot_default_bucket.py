@@ -62,6 +62,30 @@ class DefaultBucketTest(DepotTest):
         response = self.app.get(url, headers=self.headers)
         self.assertEqual([record["n"] for record in response.json["data"]], [2, 3])
 
+    def test_pages_follow_one_another(self):
+        for number in range(3):
+            self.create_record({"n": number})
+        url, seen = f"{self.records_url}?_sort=n&_limit=2", []
+        while url:
+            response = self.app.get(url, headers=self.headers)
+            seen.extend(record["n"] for record in response.json["data"])
+            url = response.headers.get("Next-Page", "").replace("http://localhost/v1", "")
+        self.assertEqual(seen, [0, 1, 2])
+
+    def test_deleted_buckets_are_created_again(self):
+        self.create_record()
+        before = self.app.delete(self.bucket_url, headers=self.headers).json["data"]
+        after = self.app.get(self.bucket_url, headers=self.headers).json["data"]
+        self.assertEqual(after["id"], before["id"])
+        self.assertGreater(after["last_modified"], before["last_modified"])
+        self.app.get(self.collection_url, headers=self.headers, status=404)
+
+    def test_heads_have_no_body(self):
+        self.create_record()
+        response = self.app.head(self.records_url, headers=self.headers)
+        self.assertEqual(response.headers["Total-Records"], "1")
+        self.assertEqual(response.body, b"")
+
     def test_bodies_may_be_empty(self):
         url = f"{self.records_url}/0a6e2d4c-5b52-4c7b-8b6a-2f6f1c9c0d3e"
         self.app.put(url, headers=self.headers, status=201)

@@ -4,6 +4,7 @@ import unittest
 from unittest import mock
 
 from cliquet.errors import ERRORS
+from cliquet.storage.exceptions import BackendError
 from cliquet.tests.support import get_request_class
 from tests.applications import depot
 from tests.applications.depot.views import NameGenerator
@@ -209,6 +210,15 @@ class NestedObjectsTest(DepotTest):
         response = self.app.post_json("/batch", body, headers=self.headers)
         self.assertEqual([item["status"] for item in response.json["responses"]], [201] * 4)
 
+    def test_records_of_a_batch_are_created_without_other_reads_than_the_parents(self):
+        self.create_bucket()
+        self.create_collection()
+        request = {"method": "POST", "path": self.records_url, "body": {"data": {"n": 1}}}
+        with mock.patch.object(self.storage, "get", wraps=self.storage.get) as get:
+            self.app.post_json("/batch", {"requests": [request] * 5}, headers=self.headers)
+        names = [call[1]["collection_id"] for call in get.call_args_list]
+        self.assertEqual(names, ["bucket", "collection"] * 5)
+
 
 @on_every_engine
 class CascadeTest(DepotTest):
@@ -258,6 +268,66 @@ class CascadeTest(DepotTest):
         self.app.delete(self.collection_url, headers=self.headers)
         response = self.app.get(f"{url}/records", headers=self.headers)
         self.assertEqual(len(response.json["data"]), 1)
+
+
+@on_every_engine
+class FailureTest(DepotTest):
+    def assertUnavailable(self, method, url, body=None):
+        send = getattr(self.app, method)
+        arguments = {} if body is None else {"params": body}
+        response = send(url, headers=self.headers, status=503, **arguments)
+        self.assertFormattedError(
+            response, 503, ERRORS.BACKEND, "Service Unavailable", "retry later"
+        )
+        self.assertEqual(response.headers["Retry-After"], "3")
+
+    def failing(self, backend, method):
+        error = BackendError(original=OSError("Connection lost"))
+        return mock.patch.object(backend, method, side_effect=error)
+
+    def assertNothingStored(self):
+        if self.engine == "redis":
+            return  # Redis has no transactions.
+        for name in ("bucket", "collection"):
+            self.assertEqual(self.storage.get_all(name, ""), ([], 0))
+        self.assertEqual(self.permission.object_permissions(self.bucket_url), {})
+
+    def test_failures_of_the_permissions_undo_the_creation(self):
+        with self.failing(self.permission, "add_principal_to_ace"):
+            self.assertUnavailable("put_json", self.bucket_url, {})
+            self.assertUnavailable("post_json", "/buckets", {})
+        self.assertNothingStored()
+
+    def test_failures_in_a_batch_undo_all_of_it(self):
+        paths = (self.bucket_url, self.collection_url)
+        body = {"requests": [{"method": "PUT", "path": path} for path in paths]}
+        body["requests"].append({"method": "POST", "path": self.records_url})
+        create = self.storage.create
+
+        def fail_for_records(collection_id, *args, **kwargs):
+            if collection_id == "record":
+                raise BackendError(original=OSError("Connection lost"))
+            return create(collection_id, *args, **kwargs)
+
+        with mock.patch.object(self.storage, "create", side_effect=fail_for_records):
+            self.assertUnavailable("post_json", "/batch", body)
+        self.assertNothingStored()
+
+    def test_failures_of_the_cascade_undo_the_deletion(self):
+        self.create_bucket()
+        self.create_collection()
+        with self.failing(self.storage, "purge_deleted"):
+            self.assertUnavailable("delete", self.bucket_url)
+        if self.engine != "redis":
+            self.app.get(self.bucket_url, headers=self.headers, status=200)
+            self.app.get(self.collection_url, headers=self.headers, status=200)
+
+    def test_failures_of_the_permission_checks_are_503(self):
+        self.create_bucket()
+        with self.failing(self.permission, "check_permission"):
+            self.assertUnavailable("get", self.bucket_url)
+        with self.failing(self.permission, "user_principals"):
+            self.assertUnavailable("get", self.bucket_url)
 
 
 @on_every_engine
