@@ -102,15 +102,14 @@ def _is_plain(policy: Any) -> bool:
 def named_policies(registry: Any) -> list[tuple[str, Any]]:
     """Return the authentication policies in use, with their names.
 
-    The policy of an application has the name of its class, as in ``request.authn_type``.
+    Policies without a name have that of their class, as in ``request.authn_type``.
     """
     policy = authentication_policy(registry)
-    if policy is None:
-        return []
     if isinstance(policy, MultiAuthSecurityPolicy | MultiAuthenticationPolicy):
-        policies: list[tuple[str, Any]] = policy.get_policies()
-        return policies
-    return [(type(policy).__name__.lower(), policy)]
+        policies = policy.get_policies()
+    else:
+        policies = [] if policy is None else [(None, policy)]
+    return [(name or type(policy).__name__.lower(), policy) for name, policy in policies]
 
 
 def include_policies(config: Any) -> None:

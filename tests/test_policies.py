@@ -8,10 +8,11 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import IAuthorizationPolicy, ISecurityPolicy
 from pyramid.security import NO_PERMISSION_REQUIRED, forget, remember
-from pyramid_multiauth import MultiAuthPolicySelected
+from pyramid_multiauth import MultiAuthenticationPolicy, MultiAuthPolicySelected
 
 import cliquet
 from cliquet import initialization
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.authorization import DYNAMIC, PRIVATE, AuthorizationPolicy, RouteFactory
 from cliquet.resource import register_resource
 from tests.resource.apps import Note, Page
@@ -278,6 +279,23 @@ def test_own_policy_is_described_and_timed(source):
     client = build(source, Token(), **settings)
     schemes = client.get("/v1/__api__").json["components"]["securitySchemes"]
     assert schemes == {"token": {"type": "http", "scheme": "token"}}
+
+
+@pytest.mark.filterwarnings("ignore:MultiAuthenticationPolicy is deprecated")
+@from_any_source
+def test_own_stack_of_policies_may_be_used(source):
+    def find_groups(userid, request):
+        return None if userid == "banned" else ["group:" + userid]
+
+    stack = MultiAuthenticationPolicy([Token(), BasicAuthAuthenticationPolicy()], find_groups)
+    client = build(source, stack, openapi_enabled="true")
+    known = client.get("/v1/who", headers=MAT).json
+    assert (known["prefixed"], known["type"]) == ("token:mat", "token")
+    assert {Authenticated, "mat", "group:mat"} < set(known["principals"])
+    assert client.get("/v1/notes", headers=ALICE).json == {"data": []}
+    client.get("/v1/notes", headers={"X-User": "banned"}, status=401)
+    schemes = client.get("/v1/__api__").json["components"]["securitySchemes"]
+    assert set(schemes) == {"token", "basicauthauthenticationpolicy"}
 
 
 @from_any_source_or_commit
