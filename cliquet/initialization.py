@@ -313,16 +313,16 @@ def setup_backoff(config: Any) -> None:
 
 
 @functools.lru_cache
-def vary_header(setting: str) -> str:
-    """Return the value of the ``Vary`` header for the setting ``vary``."""
-    return ", ".join(setting.replace(",", " ").split())
+def _separated_by_commas(words: str) -> str:
+    return ", ".join(words.replace(",", " ").split())
 
 
 def setup_vary_headers(config: Any) -> None:
     """Add the ``Vary`` header of the setting ``vary``."""
 
     def on_new_response(event: Any) -> None:
-        vary = vary_header(event.request.registry.settings["vary"] or "")
+        words = event.request.registry.settings["vary"] or ""
+        vary = _separated_by_commas(words if isinstance(words, str) else " ".join(words))
         if vary:
             known = get_header(event.response, "Vary")
             set_header(

@@ -299,6 +299,16 @@ def test_every_setting_may_come_from_the_environment_alone(monkeypatch, variable
     assert settings == {**without, key: value, "plugin": 1}
 
 
+def test_listeners_and_policies_may_be_listed_and_configured_by_the_environment(monkeypatch):
+    monkeypatch.setenv("CLIQUET_EVENT_LISTENERS", "redis")
+    monkeypatch.setenv("CLIQUET_EVENT_LISTENERS_REDIS_POOL_SIZE", "5")
+    monkeypatch.setenv("MULTIAUTH_POLICIES", "basicauth fxa")
+    monkeypatch.setenv("MULTIAUTH_POLICY_FXA_USE", "somewhere")
+    settings = loaded({}, DEFAULT_SETTINGS)
+    assert settings["event_listeners.redis.pool_size"] == 5
+    assert settings["multiauth.policy.fxa.use"] == "somewhere"
+
+
 def test_variables_win_over_the_file_for_keys_with_dashes(monkeypatch):
     monkeypatch.setenv("COLLECTION_MY_DOC_GET_ENABLED", "false")
     key = "collection_my-doc_get_enabled"

@@ -218,7 +218,7 @@ SETTINGS = (
     Setting(
         "vary",
         "Authorization",
-        TEXT,
+        WORDS,
         "Names of request headers for the ``Vary`` header of every response, separated by spaces "
         "or commas.",
     ),
