@@ -3,6 +3,7 @@
 import json
 import random
 import uuid
+from enum import Enum
 from string import ascii_lowercase
 
 import colander
@@ -17,6 +18,7 @@ from tests.resource.apps import (
     Note,
     Page,
     ResourceSchema,
+    ShareableResource,
     UserResource,
 )
 
@@ -490,3 +492,80 @@ def test_decimals_that_no_number_equals_are_refused(offers, price):
     response = offers.post("/offers", {"price": price}, status=400)
     assert "data can't be kept: a " in response.json["message"]
     assert offers.list("/offers") == []
+
+
+# Types that fail.
+
+
+class Colour(Enum):
+    RED = 1
+
+
+class OddSchema(ResourceSchema):
+    tags = colander.SchemaNode(colander.Set(), missing=colander.drop)
+    price = colander.SchemaNode(colander.Decimal(), missing=colander.drop)
+    colour = colander.SchemaNode(colander.Enum(Colour), missing=colander.drop)
+    flag = colander.SchemaNode(colander.Boolean(), missing=colander.drop)
+
+
+class Odd(UserResource):
+    mapping = OddSchema()
+
+
+class SharedOdd(ShareableResource):
+    mapping = OddSchema()
+
+
+ODD_VALUES = [
+    ("tags", [[]]),
+    ("tags", [{"a": 1}]),
+    ("colour", [1]),
+    ("colour", {"a": 1}),
+    ("price", "1" * 4301),
+    ("price", "1" * 100_000),
+    ("price", "1E+999999"),
+    ("price", "NaN"),
+    ("price", "sNaN"),
+    ("price", "Infinity"),
+    ("flag", "maybe"),
+    ("flag", ""),
+    ("flag", []),
+    ("flag", {}),
+    ("flag", 2),
+    ("flag", 1.5),
+]
+
+
+@pytest.mark.parametrize("field, value", ODD_VALUES)
+@pytest.mark.parametrize("path", ["/odds", "/sharedodds"])
+def test_a_value_that_a_type_cannot_read_is_a_400(build_once, path, field, value):
+    settings = dict.fromkeys(
+        ("sharedodd_create_principals", "sharedodd_read_principals"), "system.Authenticated"
+    )
+    alice = build_once(Odd, SharedOdd, settings=settings).user("alice")
+    known = alice.create(path, {})
+    body = {"data": {field: value}}
+    targets = [("POST", path), ("PUT", f"{path}/{known['id']}"), ("PATCH", f"{path}/{known['id']}")]
+    for method, target in targets:
+        error = alice.send(method, target, body, status=400).json
+        assert error["errno"] == 107
+        assert error["details"][0]["location"] == "body"
+        assert error["details"][0]["name"] in (f"data.{field}", "data")
+    requests = [{"method": method, "path": target, "body": body} for method, target in targets]
+    assert [response["status"] for response in alice.batch(*requests)] == [400, 400, 400]
+    assert alice.list(path) == [known]
+
+
+@pytest.mark.parametrize("number", ["12", "1.5", "1E+3", "0.1", "9" * 15])
+def test_decimals_that_equal_a_number_are_stored(build_once, number):
+    alice = build_once(Odd).user("alice")
+    assert alice.create("/odds", {"price": number})["price"] == float(number)
+
+
+def test_null_is_a_missing_boolean(build_once):
+    alice = build_once(Odd).user("alice")
+    record = alice.create("/odds", {"flag": None})
+    assert "flag" not in record
+    path = f"/odds/{record['id']}"
+    assert alice.patch(path, {"flag": True}).json["data"]["flag"] is True
+    assert "flag" not in alice.put(path, {"flag": None}).json["data"]
