@@ -32,6 +32,7 @@ WHOLE = node(colander.Integer(), name="whole")
         (mapping(node(colander.Set(), name="set")), {"set": [[]]}, "set"),
         (mapping(node(colander.Set(), name="set")), {"set": [{"a": 1}]}, "set"),
         (node(colander.Sequence(), FRAGILE, name="s"), [1, 0], "s.1"),
+        (mapping(node(colander.Sequence(), WHOLE, name="s"), FRAGILE), {"s": [1]}, "fragile"),
         (node(colander.Tuple(), WHOLE, FRAGILE, name="t"), [1, 0], "t.1"),
         (mapping(node(colander.Mapping(), FRAGILE, name="m")), {"m": {"fragile": []}}, "m.fragile"),
     ],
