@@ -106,3 +106,11 @@ def test_alert_may_have_a_page_and_be_on_another_answer():
     expected = {"code": "hard-eol", "message": None, "url": "http://page"}
     assert json.loads(response.headers["Alert"]) == expected
     assert "Alert" not in request.response.headers
+
+
+def test_error_without_description_has_none():
+    request = DummyRequest()
+    with pytest.raises(HTTPBadRequest) as raised:
+        raise_invalid(request)
+    assert raised.value.json["details"] == [{"location": "body", "name": None, "description": None}]
+    assert raised.value.json["message"] == "body: None"

@@ -2,13 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 from pyramid.config import Configurator
 
 from cliquet.cache.memory import Cache
 from cliquet.migrations import Migrated, pending_migrations
-from cliquet.scripts.cliquet import main
+from cliquet.scripts.cliquet import deprecated_init, init_schema, main
 from cliquet.storage.memory import Storage
 from cliquet.storage.redis.client import Client
 from tests import redis_server, servers
@@ -182,3 +183,44 @@ def test_flush_cache_is_for_read_only_services_too(run, monkeypatch):
 def test_flush_cache_needs_a_cache(write_ini, explanation):
     assert main(["--ini", write_ini(), "flush-cache"]) == 1
     assert explanation() == "no cache is configured: cache_backend is empty"
+
+
+class Recorder:
+    """A backend that records that its schema was initialized."""
+
+    def __init__(self):
+        self.initialized = 0
+
+    def initialize_schema(self):
+        self.initialized += 1
+
+
+def environment(*kinds, **settings):
+    registry = SimpleNamespace(settings=settings, **{kind: Recorder() for kind in kinds})
+    return registry, {"registry": registry}
+
+
+@pytest.mark.parametrize("kinds", [("cache", "storage", "permission"), ("storage",), ()])
+def test_init_schema_initializes_each_backend(kinds):
+    registry, env = environment(*kinds)
+    init_schema(env)
+    assert [getattr(registry, kind).initialized for kind in kinds] == [1] * len(kinds)
+
+
+def test_init_schema_only_warns_for_backends_that_are_read_only():
+    registry, env = environment("cache", "storage", "permission", readonly="true")
+    with pytest.warns(UserWarning) as warned:
+        init_schema(env)
+    assert [str(warning.message) for warning in warned] == [
+        "Cannot migrate the storage backend while in readonly mode.",
+        "Cannot migrate the permission backend while in readonly mode.",
+    ]
+    backends = registry.cache, registry.storage, registry.permission
+    assert [backend.initialized for backend in backends] == [1, 0, 0]
+
+
+def test_deprecated_init_warns_and_initializes():
+    registry, env = environment("storage")
+    with pytest.warns(UserWarning, match="'init' command is deprecated, use 'migrate' instead."):
+        deprecated_init(env)
+    assert registry.storage.initialized == 1
