@@ -1,5 +1,6 @@
 """Tests of the storage server: the personal bucket."""
 
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 from cliquet.errors import ERRORS
@@ -155,6 +156,18 @@ class DefaultBucketTest(DepotTest):
         bucket = self.app.get(self.bucket_url, headers=self.headers).json["data"]
         principals = self.permission.user_principals(self.other)
         self.assertEqual(set(principals), {"/buckets/{id}/groups/friends".format(**bucket)})
+
+    def test_first_requests_may_be_concurrent(self):
+        def create(number):
+            return self.app.post_json(
+                self.records_url, {"data": {"n": number}}, headers=self.headers, status="*"
+            )
+
+        with ThreadPoolExecutor(4) as executor:
+            responses = list(executor.map(create, range(8)))
+        self.assertEqual([response.status_code for response in responses], [201] * 8)
+        response = self.app.get(self.records_url, headers=self.headers)
+        self.assertEqual({record["n"] for record in response.json["data"]}, set(range(8)))
 
     def test_failures_undo_the_creation(self):
         if self.engine == "redis":

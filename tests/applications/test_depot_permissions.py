@@ -1,4 +1,4 @@
-"""Tests of the storage server: who may do what."""
+"""Tests of the storage server: permissions and groups."""
 
 import unittest
 from unittest import mock
@@ -136,11 +136,11 @@ class AdministratorTest(DepotTest):
 
 @on_every_engine
 class AllowedTest(DepotTest):
-    """With the policy of tests, which knows nothing of permissions."""
+    """With a policy that ignores permissions, for the tests of applications."""
 
     settings = {"multiauth.authorization_policy": "cliquet.tests.support.AllowAuthorizationPolicy"}
 
-    def test_every_user_does_everything(self):
+    def test_every_user_is_allowed(self):
         self.create_bucket()
         self.create_collection()
         record = self.create_record()
@@ -157,7 +157,7 @@ class AllowedTest(DepotTest):
         self.app.delete("/buckets", headers=headers, status=200)
 
     @authorize(permits=False)
-    def test_every_user_does_nothing(self):
+    def test_every_user_is_refused(self):
         self.app.get("/buckets", status=401)
         self.app.get("/buckets", headers=self.headers, status=403)
         self.app.put_json(self.bucket_url, {}, headers=self.headers, status=403)

@@ -16,7 +16,7 @@ from tests.applications.support import on_every_engine
 
 @on_every_engine
 class SettingsTest(DepotTest):
-    """What administrators restrict by settings."""
+    """Restrictions set by administrators."""
 
     settings = {
         "depot.paginate_by": "2",

@@ -1,4 +1,4 @@
-"""A small application, for the tests of the plugins."""
+"""A small application for the tests of the plugins."""
 
 from pyramid.config import Configurator
 
@@ -31,7 +31,7 @@ class Task(resource.UserResource):
 
 @resource.register(collection_methods=("GET",), record_methods=("GET",))
 class Signature(resource.UserResource):
-    """What a plugin writes."""
+    """Signatures, written by a plugin."""
 
     mapping = AnySchema()
 

@@ -132,7 +132,7 @@ def attachment_delete(request):
 
 @subscriber(ResourceChanged, for_resources=("document",), for_actions=(ACTIONS.UPDATE,))
 def on_documents_changed(event):
-    """Delete the files that no document refers to anymore."""
+    """Delete the files that were replaced or removed."""
     for change in event.impacted_records:
         old = change["old"].get("attachment")
         if old and old != change["new"].get("attachment"):

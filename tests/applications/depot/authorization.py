@@ -4,7 +4,7 @@ from pyramid.settings import aslist
 
 from cliquet import authorization
 
-#: Permissions that make an object visible to those who have them.
+#: Permissions that imply ``read`` on the object.
 CREATE_PERMISSIONS = ("collection:create", "group:create", "record:create")
 
 
@@ -21,9 +21,9 @@ class AuthorizationPolicy(authorization.AuthorizationPolicy):
     def get_bound_permissions(self, object_uri, permission):
         """Return the (URI, permission) pairs that grant a permission on an object.
 
-        ``write`` on an object grants everything on it and on what it holds. ``read`` and the
-        ``create`` permissions are inherited too. Nothing holds the buckets: who may create
-        these is up to the setting ``bucket_create_principals``.
+        ``write`` grants every permission on an object and its content. ``read`` and the
+        ``create`` permissions are inherited too. The setting ``bucket_create_principals``
+        decides who may create buckets.
         """
         uris = containers(object_uri)
         bound = {(uri, "write") for uri in uris}

@@ -1,4 +1,4 @@
-"""The resources of the server, and what they have in common."""
+"""The resources of the server and their helpers."""
 
 import random
 import string
@@ -20,7 +20,7 @@ class NameGenerator(generators.Generator):
 
 
 def get_or_404(request, collection_id, object_id, parent_id=""):
-    """Return the object that holds the requested ones."""
+    """Return a parent of the requested object, or raise a 404."""
     try:
         return request.registry.storage.get(
             collection_id=collection_id, parent_id=parent_id, object_id=object_id

@@ -36,7 +36,7 @@ class Bucket(resource.ShareableResource):
 
 @subscriber(ResourceChanged, for_resources=("bucket",), for_actions=(ACTIONS.DELETE,))
 def on_buckets_deleted(event):
-    """Delete what the buckets held."""
+    """Delete the content of the buckets."""
     storage = event.request.registry.storage
     permission = event.request.registry.permission
 

@@ -38,14 +38,14 @@ class ArticleTitle(SchemaNode):
 
 
 class ArticleSchema(ResourceSchema):
-    # What was saved.
+    # The saved page.
     url = URL()
     title = ArticleTitle()
     added_by = DeviceName()
     added_on = TimeStamp()
     stored_on = TimeStamp()
 
-    # What was found at the URL.
+    # The content found at the URL.
     resolved_url = URL(missing=None)
     resolved_title = ArticleTitle(missing=None)
     excerpt = SchemaNode(String(), missing="")
@@ -53,7 +53,7 @@ class ArticleSchema(ResourceSchema):
     word_count = SchemaNode(colander.Integer(), validator=colander.Range(min=0), missing=None)
     minutes = SchemaNode(colander.Integer(), missing=None)
 
-    # What the user did with it.
+    # The state set by the user.
     favorite = SchemaNode(colander.Boolean(), missing=False)
     archived = SchemaNode(colander.Boolean(), missing=False)
     unread = SchemaNode(colander.Boolean(), missing=True)

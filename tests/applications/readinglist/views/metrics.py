@@ -1,4 +1,4 @@
-"""Counters of what happens to articles."""
+"""Counters of article events."""
 
 from pyramid.events import subscriber
 
