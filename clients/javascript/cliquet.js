@@ -13,7 +13,7 @@
  */
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronisation
-const BATCH_SIZE = 25; // where the server tells no limit
+const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const REMEMBERED = 50; // pushes of a record: a change of what was there before them is a conflict
 
 /** An answer that is no success. */
@@ -315,6 +315,7 @@ export class Resource {
     let since = await this.#since();
     let headers = since && { 'If-None-Match': `"${since}"` };
     let query = `?_sort=last_modified${since ? `&_since=${since}` : ''}`;
+    let position = 0;
     let end; // the first page's: the others of a first walk don't tell what is deleted after that
     while (query) {
       const page = await this.#client.request('GET', this.#path + query, { headers, signal });
@@ -329,9 +330,11 @@ export class Resource {
       const records = page.body.data;
       result.pulled += await this.#keep(records.map((record) => ({ record })));
       const next = page.headers.get('Next-Page');
+      // Each page is later than the one before, or the walk would never end.
+      if (next && !(position < (position = records.at(-1)?.last_modified))) throw new Error('Same Next-Page');
       // A mark would hide that the records before are gone.
       if ((await this.#since()) < since) throw new Error('Store emptied');
-      since = next ? Math.min(end, records.at(-1).last_modified) : end;
+      since = next ? Math.min(end, position) : end;
       await this.#client.store.setItem(this.#key('', 'm', since), true);
       await this.#unmark(since);
       this.#client.emit('progress', { path: this.#path, step: 'pull', ...result });
@@ -350,10 +353,10 @@ export class Resource {
     }
     if (!entries.length) return false;
     entries.sort((a, b) => byNumber(a.changes.at(-1), b.changes.at(-1)));
-    const { settings } = await this.#client.hello({ signal });
-    const size = settings.batch_max_requests ?? BATCH_SIZE;
-    for (let start = 0; start < entries.length; start += size) {
-      await this.#send(entries.slice(start, start + size), result, signal);
+    // null, 0 and '' mean no limit.
+    const { batch_max_requests: limit = BATCH_SIZE } = (await this.#client.hello({ signal })).settings;
+    while (entries.length) {
+      await this.#send(entries.splice(0, limit >= 1 ? limit : entries.length), result, signal);
       this.#client.emit('progress', { path: this.#path, step: 'push', ...result });
     }
     return true;

@@ -8,14 +8,23 @@ import { Client } from '../cliquet.js';
 
 const NOTHING = [200, { ETag: '"5"' }, { data: [] }];
 
+/** The response to a batch that creates records. */
+const created = ({ requests }) => {
+  const data = ({ path, body }) => ({ ...body.data, id: path.split('/').at(-1), last_modified: 7 });
+  return [200, {}, { responses: requests.map((each) => ({ status: 201, body: { data: data(each) } })) }];
+};
+
 /** A server that answers the hello, and then, one after the other, `[status, headers, body]`. */
-async function serve(t, answers) {
+async function serve(t, answers, settings = {}) {
   const requests = [];
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const isHello = request.url === '/';
     const { url, headers: sent } = request;
-    if (!isHello) requests.push({ time: Date.now(), url, headers: sent });
-    const [status, headers, body] = isHello ? [200, {}, { settings: {} }] : (answers.shift() ?? NOTHING);
+    const text = (await request.toArray()).join('');
+    const record = { time: Date.now(), url, headers: sent, body: text && JSON.parse(text) };
+    if (!isHello) requests.push(record);
+    const usual = () => (url === '/batch' ? created(record.body) : NOTHING);
+    const [status, headers, body] = isHello ? [200, {}, { settings }] : (answers.shift() ?? usual());
     response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
     response.end(status === 304 ? undefined : JSON.stringify(body ?? {}));
   });
@@ -233,3 +242,37 @@ test('shared records of which none may be read are none', async (t) => {
   const { articles } = await serve(t, [[403, {}, { errno: 121 }]]);
   assert.deepEqual(await articles.sync(), { pulled: 0, pushed: 0, conflicts: [], errors: [] });
 });
+
+for (const [limit, expected] of [
+  [undefined, [25, 5]],
+  [null, [30]],
+  [0, [30]],
+  ['', [30]],
+  [-1, [30]],
+  ['many', [30]],
+  [{}, [30]],
+  [12, [12, 12, 6]],
+  [12.5, [12, 12, 6]],
+  ['12', [12, 12, 6]],
+  [100, [30]],
+]) {
+  test(`batches have at most ${JSON.stringify(limit)} requests`, { timeout: 20_000 }, async (t) => {
+    const { articles, requests } = await serve(t, [], { batch_max_requests: limit });
+    for (let n = 0; n < 30; n++) await articles.create({ id: `a${n}`, n });
+    assert.equal((await articles.sync()).pushed, 30);
+    const sizes = requests.filter(({ url }) => url === '/batch').map(({ body }) => body.requests.length);
+    assert.deepEqual(sizes, expected);
+  });
+}
+
+for (const [name, records] of [
+  ['the same records', [{ id: 'a', last_modified: 3 }]],
+  ['no records', []],
+]) {
+  test(`pages that go on with ${name} end`, { timeout: 20_000 }, async (t) => {
+    const next = { ETag: '"5"', 'Next-Page': 'http://any/articles?_token=x' };
+    const { articles, requests } = await serve(t, Array(50).fill([200, next, { data: records }]));
+    await assert.rejects(articles.sync(), { message: 'Same Next-Page' });
+    assert.ok(requests.length <= 2);
+  });
+}
