@@ -10,6 +10,8 @@ import pytest
 
 from cliquet.storage.postgresql.watchdog import Cursor
 from cliquet.storage.redis.client import Client as RedisClient
+from cliquet.storage.sqlite import connections
+from cliquet.storage.sqlite.connections import connect
 from tests import redis_server, servers
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note, Page
@@ -80,13 +82,13 @@ def test_reading_sends_two_statements_that_only_read(client, monkeypatch):
 def test_reading_runs_two_statements_that_only_read(client, monkeypatch):
     sent = []
 
-    def traced(*arguments, **options):
-        connection = sqlite3.Connection(*arguments, **options)
+    def traced(*arguments):
+        connection = connect(*arguments)
         connection.set_trace_callback(sent.append)
         return connection
 
     client.storage._client.close()
-    monkeypatch.setattr(sqlite3, "connect", traced)
+    monkeypatch.setattr(connections, "connect", traced)
     alice = client.user("alice")
     for headers in ({}, {"If-None-Match": '"9999999999999"'}):
         sent.clear()
@@ -144,13 +146,13 @@ def test_readers_do_not_wait_for_writers_on_sqlite(client):
 def test_connections_of_sqlite_that_refuse_to_write_are_enough_to_read(client, monkeypatch):
     before = read_all(client)
 
-    def reader(*arguments, **options):
-        connection = sqlite3.Connection(*arguments, **options)
+    def reader(*arguments):
+        connection = connect(*arguments)
         connection.execute("PRAGMA query_only = ON")
         return connection
 
     client.storage._client.close()
-    monkeypatch.setattr(sqlite3, "connect", reader)
+    monkeypatch.setattr(connections, "connect", reader)
     assert read_all(client) == before
     client.user("alice").post("/notes", {}, status=503)
 

@@ -77,6 +77,13 @@ def test_backends_have_the_client_of_their_database(storage):
     assert create_from_config(config, prefix="myapp_") is storage.client
 
 
+def test_a_storage_can_be_created_with_the_arguments_of_3_1(storage):
+    config = storage.config
+    client = create_from_config(config, prefix="storage_")
+    other = postgresql.Storage(client=client, max_fetch_size=100)
+    assert other.create(*PLACE, {"n": 1}) == storage.get_all(*PLACE)[0][0]
+
+
 def test_sql_is_a_string_or_a_construct_with_named_parameters(storage):
     with storage.client.connect() as session:
         assert session.execute("SELECT :a, :b", {"a": 1, "b": "x"}).fetchall() == [(1, "x")]

@@ -124,9 +124,11 @@ class Storage(Engine):
         cliquet.storage_url = postgresql://user:password@host:5432/database
 
     :param client: the way to the database.
+    :param max_fetch_size: accepted for subclasses written for 3.1: resources limit what they
+        fetch, by the setting of that name.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, max_fetch_size: int | None = None) -> None:
         #: For SQL of the application: see :meth:`.client.Client.connect`.
         self.client = self._client = client
 
