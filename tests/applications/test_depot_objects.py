@@ -254,7 +254,7 @@ class CascadeTest(DepotTest):
         self.app.delete(self.collection_url, headers=self.headers)
         self.assertEmpty("record")
         self.create_collection()
-        response = self.app.get(f"{self.records_url}?_since=1", headers=self.headers)
+        response = self.app.get(f"{self.records_url}?_since=0", headers=self.headers)
         self.assertEqual(response.json["data"], [])
 
     def test_all_collections_are_deleted_with_their_records(self):

@@ -98,6 +98,10 @@ class ArticleCreationTest(ReadingListTest):
         self.assertIsNone(self.create()["minutes"])
         self.assertEqual(self.create(url="http://blog.example/2", word_count=401)["minutes"], 3)
 
+    def test_urls_of_internal_sites_are_valid(self):
+        for url in ("http://intranet/page", "https://myserver:9999/feature", "about:reader"):
+            self.create(url=url)
+
     def test_invalid_articles_are_refused(self):
         for fields in (
             {"url": "not a URL"},
@@ -297,6 +301,10 @@ class ArticleListTest(ReadingListTest):
         deleted, changed = self.list(f"?_since={etag}").json["data"]
         self.assertEqual(deleted, tombstone)
         self.assertEqual(changed["id"], self.records[2]["id"])
+
+    def test_first_polling_returns_everything(self):
+        for since in ('"0"', "0", "-1"):
+            self.assertEqual(len(self.list(f"?_since={since}").json["data"]), 6)
 
     def test_articles_can_be_deleted_by_filter(self):
         self.app.delete("/articles?favorite=true", headers=self.headers)
