@@ -12,7 +12,7 @@ from cliquet.utils import (
     follow_subrequest,
     reapply_cors,
 )
-from cliquet.utils.http import MAX_REDIRECTIONS
+from cliquet.utils.http import MAX_REDIRECTIONS, add_vary
 
 ORIGIN = {"Origin": "http://page.example"}
 
@@ -267,3 +267,15 @@ def test_cors_headers_are_put_on_answers_made_anew(within, origins, allowed):
 def test_answer_without_origin_is_for_nobody_in_particular(within):
     headers = within(lambda request: reapply_cors(request, Response())).headers
     assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, "Origin"), ("", "Origin"), ("Accept", "Accept, Origin"), ("a, ORIGIN", "a, ORIGIN")],
+)
+def test_vary_names_a_header_once(before, after):
+    response = Response()
+    if before is not None:
+        response.headers["Vary"] = before
+    add_vary(response, "Origin")
+    assert response.headers.getall("Vary") == [after]
