@@ -81,8 +81,19 @@ def with_json(response: Any, body: Any) -> Any:
     return response
 
 
+# A response to errors is not much larger than the request, whatever is wrong in it.
+_MOST_DETAILS = 100
+_LONGEST_VALUE = 200
+_LONGEST_DESCRIPTION = 300
+
+
+def shortened(text: str, length: int = _LONGEST_VALUE) -> str:
+    """Return a string of at most ``length`` characters and an ellipsis."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
 def json_error_handler(errors: Any) -> Response:
-    """Return the answer that tells the errors of a request (Cornice's ``error_handler``).
+    """Return the response that lists the errors of a request (Cornice's ``error_handler``).
 
     :param errors: a request, as Cornice 6 passes, or its ``errors``.
     """
@@ -94,14 +105,14 @@ def json_error_handler(errors: Any) -> Response:
         code=errors.status,
         error="Invalid parameters",
         message=_message(first),
-        details=[_detail(error) for error in errors],
+        details=[_detail(error) for error in errors[:_MOST_DETAILS]],
     )
     response.status_int = errors.status
     return response
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    name, location = error["name"], error["location"]
+    name, location = _name(error), error["location"]
     description = _text(error["description"])
     if not name:
         return f"{location}: {description}"
@@ -113,11 +124,16 @@ def _message(error: Mapping[str, Any]) -> str:
 def _detail(error: Mapping[str, Any]) -> dict[str, Any]:
     description = error["description"]
     text = None if description is None else _text(description)
-    return {**error, "name": error["name"] or None, "description": text}
+    return {**error, "name": _name(error), "description": text}
+
+
+def _name(error: Mapping[str, Any]) -> str | None:
+    return shortened(str(error["name"])) if error["name"] else None
 
 
 def _text(description: Any) -> str:
-    return description.decode("utf-8") if isinstance(description, bytes) else str(description)
+    text = description.decode("utf-8") if isinstance(description, bytes) else str(description)
+    return shortened(text, _LONGEST_DESCRIPTION)
 
 
 class Errors(CorniceErrors):

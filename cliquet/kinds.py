@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 import threading
 from collections.abc import Callable
@@ -56,12 +57,12 @@ def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool 
     return Kind(expected, parse, read, empty_is_default)
 
 
-def _integer(minimum: int) -> Callable[[Any], int]:
-    """Return the function that accepts integers not below ``minimum``."""
+def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
+    """Return the function that accepts integers from ``minimum`` to ``maximum``."""
 
     def parse(value: Any) -> int:
         number = int(value)
-        if isinstance(value, (bool, float)) or number < minimum:
+        if isinstance(value, (bool, float)) or not minimum <= number <= maximum:
             raise ValueError(value)
         return number
 
@@ -138,10 +139,16 @@ NAMES = Kind("a list of dotted names of importable objects", _names, _words)
 MODULE = Kind("a module with load_from_config", _module, _name)
 NATURAL = _numeric("an integer, 0 or more", _integer(0))
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
+#: Deeper values would exceed the recursion limit of Python.
+NESTING = _numeric("an integer from 1 to 500", _integer(1, 500))
+#: Python converts no longer integers.
+DIGITS = _numeric("an integer from 1 to 4300", _integer(1, 4300))
 #: The value -1 means that there is no limit.
 FROM_MINUS_ONE = _numeric("an integer, -1 or more", _integer(-1))
 #: Empty and 0 mean that there is no limit.
 LIMIT = _numeric("an integer, 0 or more", _limit, empty_is_default=False)
+#: Empty means that there is no limit.
+TIME_LIMIT = _numeric("a number of seconds above 0", _duration, empty_is_default=False)
 DURATION = _numeric("a number of seconds above 0", _duration)
 BOOLEAN = Kind("true or false", _boolean)
 DATE = Kind("a date (ISO 8601)", parse_date, _name)

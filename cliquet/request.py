@@ -15,6 +15,7 @@ from pyramid.tweens import INGRESS
 
 from cliquet import authentication, authorization, events, logs
 from cliquet.errors import add_error, json_error_handler
+from cliquet.limits import limits_of, read_body
 from cliquet.utils import (
     current_resource_name,
     current_service,
@@ -34,7 +35,8 @@ def _json_body(request: Any) -> Any:
     """Return the value of the JSON body, which is parsed once as long as it is the same."""
     known = request.__dict__.get("_json_body")
     if known is None or known[0] is not request.environ["wsgi.input"]:
-        remember_json(request, json.loads(request.body.removeprefix(BOM_UTF8)))
+        max_digits = limits_of(request.registry).max_digits
+        remember_json(request, json.loads(read_body(request).removeprefix(BOM_UTF8), max_digits))
     return request._json_body[1]
 
 

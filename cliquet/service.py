@@ -26,7 +26,8 @@ from pyramid.settings import asbool
 
 from cliquet import cornice1
 from cliquet.endpoints import add_views, has_one_view_each
-from cliquet.errors import Errors, add_error, has_errors, json_error_handler
+from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
+from cliquet.limits import Limits, limits_of, read_body
 from cliquet.negotiation import (
     JSON_TYPE,
     check_accept,
@@ -40,12 +41,6 @@ from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, set_header
 from cliquet.utils.schemas import deserialize
-
-#: How deep a body may nest: its own object, and the values that it holds.
-_BODY_DEPTH = json.MAX_DEPTH + 1
-
-#: How much of a body that is not an object is repeated in the error.
-_SHOWN = 100
 
 
 class Service(CorniceService):
@@ -294,30 +289,44 @@ def json_object(request: Any) -> dict[str, Any]:
 
     Without a body, or without a type, it is empty. What can't be kept exactly
     is refused (protocol, "Limits").
+
+    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: when it is too large.
     """
-    raw = request.body
+    raw = read_body(request)
     if not (raw and request.environ.get("CONTENT_TYPE")):
         return {}
     if media_type(request) != JSON_TYPE:
         refuse_type(request, "Content-Type", [JSON_TYPE], 415)
         return {}
+    limits = limits_of(request.registry)
     try:
-        body = json.loads(raw.removeprefix(BOM_UTF8))
+        body = json.loads(raw.removeprefix(BOM_UTF8), limits.max_digits)
     except ValueError as error:
         add_error(request, "body", None, f"Invalid JSON request body: {error}")
         return {}
-    # Containers are counted first: few bodies have as many as may be nested.
-    suspicious = b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > _BODY_DEPTH
-    reason = json.unstorable(body, _BODY_DEPTH) if suspicious else None
+    reason = _refusal(raw, body, limits)
     if reason is not None:
         add_error(request, "body", None, f"Invalid JSON: {reason}")
-    elif not isinstance(body, dict):
-        shown = str(body)[:_SHOWN]
-        add_error(request, "body", None, f"Invalid JSON: Should be a JSON object, got {shown}")
-    else:
-        remember_json(request, body)
-        return body
-    return {}
+        return {}
+    remember_json(request, body)
+    return body
+
+
+def _refusal(raw: bytes, body: Any, limits: Limits) -> str | None:
+    """Return why a body can't be accepted, None if it can."""
+    containers = raw.count(b"[") + raw.count(b"{")
+    # Delimiters are counted first: few bodies have as many as values are accepted.
+    if containers + raw.count(b",") >= limits.max_values:
+        if json.has_more_values(body, limits.max_values):
+            return f"more than {limits.max_values} values (setting max_values)"
+    # A body is an object with the data, which may nest as deeply as is accepted.
+    if b"\\u0000" in raw or containers > limits.max_nesting:
+        reason = json.unstorable(body, limits.max_nesting, outer=1)
+        if reason is not None:
+            return reason
+    if not isinstance(body, dict):
+        return f"Should be a JSON object, got {shortened(str(body))}"
+    return None
 
 
 def _located(request: Any, schema: Any) -> dict[str, Any]:
@@ -351,4 +360,7 @@ def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
 
 
 def _interpolated(message: Any) -> str:
-    return str(message.interpolate() if hasattr(message, "interpolate") else message)
+    if not hasattr(message, "interpolate"):
+        return str(message)
+    values = {key: shortened(str(value)) for key, value in (message.mapping or {}).items()}
+    return str((message % values).interpolate())

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from pyramid import httpexceptions
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
+from cliquet.limits import limits_of, raise_too_large
 from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions, querystring
 from cliquet.resource.model import Model
@@ -387,11 +388,17 @@ class Asked:
         )
 
     def _storable(self, record: Record) -> Record:
-        """Return the record in values of JSON, or answer 400 when they can't be kept exactly."""
+        """Return the record in values of JSON, or refuse one that can't be kept or is too large."""
+        limits = limits_of(self.request.registry)
         stored: Record = json.plain(record)
-        reason = json.unstorable(stored)
+        reason = json.unstorable(stored, limits.max_nesting)
+        if reason is None and json.has_more_values(stored, limits.max_values):
+            reason = f"more than {limits.max_values} values (setting max_values)"
         if reason is not None:
             raise_invalid(self.request, name="data", description=f"data can't be kept: {reason}")
+        if len(json.dumps_bytes(stored)) > limits.max_record_bytes:
+            limit = f"{limits.max_record_bytes} bytes (setting max_record_bytes)"
+            raise_too_large(f"The record is larger than {limit}")
         return stored
 
     # Headers of the answer.

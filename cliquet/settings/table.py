@@ -9,6 +9,7 @@ from cliquet.kinds import (
     ANY,
     BOOLEAN,
     DATE,
+    DIGITS,
     DURATION,
     FROM_MINUS_ONE,
     JSON_FILE,
@@ -17,9 +18,11 @@ from cliquet.kinds import (
     NAME,
     NAMES,
     NATURAL,
+    NESTING,
     POSITIVE,
     SCHEME,
     TEXT,
+    TIME_LIMIT,
     VERSION,
     WORDS,
     Kind,
@@ -87,6 +90,61 @@ _POOL_SETTINGS = [
     for kind in ("storage", "permission", "cache")
     for key, default, type_, meaning in _POOL
 ]
+
+_LIMITS = (
+    Setting(
+        "max_body_bytes",
+        1_000_000,
+        LIMIT,
+        "Largest JSON body of a request, and largest sum of the bodies in a batch, in bytes; "
+        "empty: no limit.",
+    ),
+    Setting(
+        "max_record_bytes", 262_144, LIMIT, "Largest record, in bytes of JSON; empty: no limit."
+    ),
+    Setting(
+        "max_values",
+        50_000,
+        LIMIT,
+        "Most values in a JSON body or a record, arrays and objects included; empty: no limit.",
+    ),
+    Setting(
+        "max_nesting",
+        100,
+        NESTING,
+        "Most levels of arrays and objects within one another in a record, at most 500.",
+    ),
+    Setting("max_digits", 1_000, DIGITS, "Most digits of an integer in a body, at most 4300."),
+    Setting("max_filters", 20, LIMIT, "Most filters in a query string; empty: no limit."),
+    Setting(
+        "max_filter_values",
+        1_000,
+        LIMIT,
+        "Most values of a filter ``in_`` or ``exclude_``; empty: no limit.",
+    ),
+    Setting("max_sort_fields", 5, LIMIT, "Most fields in ``_sort``; empty: no limit."),
+    Setting("max_selected_fields", 100, LIMIT, "Most fields in ``_fields``; empty: no limit."),
+    Setting(
+        "max_page_bytes",
+        10_000_000,
+        LIMIT,
+        "Bytes of JSON after which a page of a list ends early, with a ``Next-Page``; empty: no "
+        "limit.",
+    ),
+    Setting(
+        "batch_max_bytes",
+        20_000_000,
+        LIMIT,
+        "Bytes of the responses after which the other requests of a batch are refused; empty: no "
+        "limit.",
+    ),
+    Setting(
+        "batch_timeout_seconds",
+        10,
+        TIME_LIMIT,
+        "Seconds after which the other requests of a batch are refused; empty: no limit.",
+    ),
+)
 
 #: All the settings, in the order of the documentation.
 SETTINGS = (
@@ -170,6 +228,7 @@ SETTINGS = (
         POSITIVE,
         "Greatest number of records that one query returns.",
     ),
+    *_LIMITS,
     Setting("cache_prefix", "", TEXT, "Prefix of every key in the cache."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether each request is one transaction."),
     Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),

@@ -32,15 +32,16 @@ _MAX_DIGITS = 4300
 _LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes, max_digits: int | None = None) -> Any:
     """Return the value of the JSON document ``text``, UTF-8 if it is bytes.
 
+    :param max_digits: how many digits an integer may have, None: as many as Python converts.
     :raises ValueError: when it isn't JSON, or holds lone surrogates,
         infinite numbers, or integers too long to be read.
     """
     raw = text.encode("utf-8") if isinstance(text, str) else text
     long_number = _LONG_NUMBER in raw.translate(_DIGITS)
-    return _loads_exactly(raw) if long_number else orjson.loads(raw)
+    return _loads_exactly(raw, max_digits) if long_number else orjson.loads(raw)
 
 
 def dumps_bytes(
@@ -131,9 +132,16 @@ def _number(value: Decimal) -> int | float | Decimal:
     return number if Decimal(repr(number)) == value else value
 
 
-def _loads_exactly(raw: bytes) -> Any:
+def _loads_exactly(raw: bytes, max_digits: int | None) -> Any:
+    def parse_int(text: str) -> int:
+        if max_digits is not None and len(text) > max_digits + text.startswith("-"):
+            raise ValueError(f"an integer has more than {max_digits} digits")
+        return int(text)
+
     try:
-        value = stdlib_json.loads(raw.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
+        value = stdlib_json.loads(
+            raw.decode("utf-8"), parse_int=parse_int, parse_float=_finite, parse_constant=_finite
+        )
         # Unlike orjson it reads lone surrogates: they can't be encoded.
         stdlib_json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
@@ -144,21 +152,36 @@ def _loads_exactly(raw: bytes) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} can't be kept exactly")
+        raise ValueError(f"{text[:50]} can't be kept exactly")
     return number
 
 
-def unstorable(value: Any, max_depth: int = MAX_DEPTH) -> str | None:
-    """Tell why a JSON value can't be stored, None if it can.
+def has_more_values(value: Any, limit: int) -> bool:
+    """Return whether a JSON value has more than ``limit`` values in it, itself included."""
+    count = 1
+    containers = [value]
+    while containers:
+        container = containers.pop()
+        items = container.values() if isinstance(container, dict) else container
+        count += len(items)
+        if count > limit:
+            return True
+        containers.extend(item for item in items if isinstance(item, (dict, list, tuple)))
+    return False
+
+
+def unstorable(value: Any, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | None:
+    """Return why a JSON value can't be stored, None if it can.
 
     Every engine must give back what it was given (guarantee 9 of the
     backends): text with ``\\u0000`` or lone surrogates, infinities and deep
     nesting are refused.
 
-    :param max_depth: how many arrays and objects may lie in one another.
+    :param max_depth: how many arrays and objects can be within one another.
+    :param outer: how many there are around the stored ones.
     """
     level = [value]
-    for _ in range(max_depth):
+    for _ in range(max_depth + outer):
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -172,7 +195,7 @@ def unstorable(value: Any, max_depth: int = MAX_DEPTH) -> str | None:
             return None
         level = below
     if any(isinstance(item, (dict, list, tuple)) for item in level):
-        return f"nested deeper than {MAX_DEPTH} levels"
+        return f"nested deeper than {max_depth} levels"
     return next(filter(None, map(_unstorable_scalar, level)), None)
 
 

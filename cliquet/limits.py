@@ -1,0 +1,121 @@
+"""Limits of requests: what one of them may cost the service, and the errors beyond that.
+
+Each limit is a setting, which is None where there is no limit. A batch shares one
+:class:`Budget` among its requests.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from pyramid.httpexceptions import HTTPRequestEntityTooLarge
+
+from cliquet.errors import ERRORS, http_error
+from cliquet.settings import DEFAULT_SETTINGS
+
+UNLIMITED = sys.maxsize
+
+
+class Limits(NamedTuple):
+    """The settings of the same names; :data:`UNLIMITED` where there is no limit."""
+
+    #: Bytes of a JSON body.
+    max_body_bytes: int
+    #: Bytes of a record in JSON.
+    max_record_bytes: int
+    #: Values in a JSON body or a record, arrays and objects included.
+    max_values: int
+    #: Levels of arrays and objects within one another.
+    max_nesting: int
+    #: Digits of an integer.
+    max_digits: int
+    #: Filters of a query string.
+    max_filters: int
+    #: Values of a filter ``in_`` or ``exclude_``.
+    max_filter_values: int
+    #: Fields in ``_sort``.
+    max_sort_fields: int
+    #: Fields in ``_fields``.
+    max_selected_fields: int
+    #: Bytes of the records on a page.
+    max_page_bytes: int
+    #: Bytes of the responses of a batch.
+    batch_max_bytes: int
+    #: Seconds during which the requests of a batch are sent.
+    batch_timeout_seconds: float
+
+
+def limits_of(registry: Any) -> Limits:
+    """Return the limits of an application, which are read from its settings once."""
+    limits: Limits | None = getattr(registry, "limits", None)
+    if limits is None:
+        limits = registry.limits = _read(registry.settings)
+    return limits
+
+
+def _read(settings: Mapping[str, Any]) -> Limits:
+    values = (settings.get(key, DEFAULT_SETTINGS[key]) for key in Limits._fields)
+    return Limits(*(value or UNLIMITED for value in values))
+
+
+class Budget:
+    """The bytes and the time that a request may still use, with those that it sends.
+
+    :param limits: those of the application.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._page_bytes = limits.max_page_bytes
+        self._bytes = limits.batch_max_bytes
+        self._deadline = time.monotonic() + limits.batch_timeout_seconds
+
+    def spend(self, count: int) -> None:
+        """Subtract the bytes of a response."""
+        self._bytes -= count
+
+    def page_bytes(self) -> int:
+        """Return how many bytes the records of a page may have in all."""
+        return max(0, min(self._page_bytes, self._bytes))
+
+    def spent(self) -> str | None:
+        """Return the setting whose limit is reached, None if there is anything left."""
+        if self._bytes <= 0:
+            return "batch_max_bytes"
+        return "batch_timeout_seconds" if time.monotonic() > self._deadline else None
+
+
+def budget_of(request: Any) -> Budget:
+    """Return the budget of a request: that of the batch that it is part of, if any."""
+    budget: Budget | None = request.bound_data.get("budget")
+    if budget is None:
+        budget = request.bound_data["budget"] = Budget(limits_of(request.registry))
+    return budget
+
+
+def raise_too_large(message: str) -> NoReturn:
+    """Refuse a request with 413.
+
+    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: always.
+    """
+    raise http_error(HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message)
+
+
+def read_body(request: Any) -> bytes:
+    """Return the body of a request.
+
+    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: when it is larger than
+        ``max_body_bytes``; it is not read then.
+    """
+    limit = limits_of(request.registry).max_body_bytes
+    length = request.content_length
+    if length is None and limit != UNLIMITED and request.is_body_readable:
+        # The server doesn't know the length either: the body comes in chunks.
+        request.body = request.body_file_raw.read(limit + 1)
+        length = request.content_length
+    if length is not None and length > limit:
+        raise_too_large(f"The body is larger than {limit} bytes (setting max_body_bytes)")
+    body: bytes = request.body
+    return body
