@@ -79,7 +79,7 @@ NOT_OBJECTS = [
     b"1",
     b'"a"',
     b"\xff",
-    b"\xef\xbb\xbf{}",
+    b"\xef\xbb\xbf[]",
     b"{}{}",
     b"{'a': 1}",
 ]
@@ -184,14 +184,15 @@ def test_of_duplicate_keys_the_last_counts(client):
     assert answer.data["a"] == 3
 
 
+# Almost as much as the limits of records allow.
 HUGE = {
-    "text": b'"' + b"x" * 1_000_000 + b'"',
-    "text that is not ASCII": b'"' + "é".encode() * 500_000 + b'"',
-    "escapes": b'"' + b"\\u0001" * 100_000 + b'"',
-    "array": b"[" + b"1," * 100_000 + b"1]",
-    "objects": b"[" + b"{}," * 50_000 + b"{}]",
-    "keys": b"{" + b",".join(b'"%d": 1' % n for n in range(50_000)) + b"}",
-    "long numbers": b"[" + (b"1" * 4000 + b",") * 200 + b"1]",
+    "text": b'"' + b"x" * 250_000 + b'"',
+    "text that is not ASCII": b'"' + "é".encode() * 125_000 + b'"',
+    "escapes": b'"' + b"\\u0001" * 40_000 + b'"',
+    "array": b"[" + b"1," * 49_000 + b"1]",
+    "objects": b"[" + b"{}," * 49_000 + b"{}]",
+    "keys": b"{" + b",".join(b'"%d": 1' % n for n in range(20_000)) + b"}",
+    "long numbers": b"[" + (b"1" * 1000 + b",") * 200 + b"1]",
 }
 
 
@@ -678,7 +679,7 @@ BATCHES = [
 BATCH_PATHS = [
     "/a b", "//x/y", "/http://x", "http://localhost/v1/", "/é€", "/%FF", "/%00", "/\x01",
     "/\r\nX: y", "/?", "?", "/#", "/spores?é=€", "/spores?%FF", "/spores?\r\n",
-    "/spores?_limit=1&_sort=%0d%0a", "/😀?😀", "/%E2%82%AC", "/%2B" * 1000, "/" + "%2B" * 400_000,
+    "/spores?_limit=1&_sort=%0d%0a", "/😀?😀", "/%E2%82%AC", "/%2B" * 1000, "/" + "%2B" * 300_000,
     "/" + "é" * 5000, "/v1", "/v2/", "/v1/v1/", "/%", "/blogs/%C3%A9/posts", "/blogs/é/posts",
     "/spores/%0A", "/articles/%FF", "/__heartbeat__/",
 ]  # fmt: skip
@@ -737,7 +738,7 @@ def test_paths_in_a_batch(client):
                 batch(client, [{"path": path, "method": method, "body": {"data": {}}}])
     for path in ("/" + "a" * 8191, "/" + "é" * 4095):
         assert batch(client, [{"path": path}]).status == 200
-    for path in ("/" + "a" * 8192, "/" + "é" * 4096, "/" + "%2B" * 400_000):
+    for path in ("/" + "a" * 8192, "/" + "é" * 4096, "/" + "%2B" * 300_000):
         assert batch(client, [{"path": path}]).status == 400
 
 
@@ -794,7 +795,7 @@ def test_a_stored_record_breaks_no_list(client):
     """Guarantee 9: whatever was accepted, anybody's list is still answered."""
     other = Client(client.app)
     everybody = {"read": ["system.Everyone"]}
-    values = [json.loads(value) for value in KEPT] + ["x" * 100_000, [[[[]]]], {"a": {"b": "c"}}]
+    values = [json.loads(value) for value in KEPT] + ["x" * 80_000, [[[[]]]], {"a": {"b": "c"}}]
     for value in values:
         body = {"data": {"a": value, "slug": value, "deleted": value}, "permissions": everybody}
         assert client.send("POST", "/articles", body=body, headers=ORIGIN).status in (200, 201)
