@@ -1,0 +1,269 @@
+"""Cost of single hostile requests of an ordinary user: processor, database and memory.
+
+Each request is served in a process of its own, forked from one that has the application and
+10 000 records of 500 bytes. ``--search`` combines parameters at random and reports the requests
+that cost most for each byte of theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import engines, toolkit
+from benchmarks.operations import Request, request, send
+from tests import redis_server, servers
+
+RECORDS, RECORD_BYTES = 10_000, 500
+PATH = "/v1/mushrooms"
+BATCH = 25
+
+#: No request may take more.
+MOST_CPU, MOST_DATABASE, MOST_MEGABYTES = 0.5, 1.0, 100
+
+
+class Cost(NamedTuple):
+    """The cost of a request: seconds, megabytes and bytes."""
+
+    status: int
+    cpu: float
+    database: float
+    megabytes: float
+    sent: int
+    received: int
+
+    @property
+    def verdict(self) -> str:
+        limits = ((self.cpu, MOST_CPU), (self.database, MOST_DATABASE))
+        is_fine = all(value <= most for value, most in limits)
+        return "ok" if is_fine and self.megabytes <= MOST_MEGABYTES else "too much"
+
+
+def raw(target: str, body: bytes) -> Request:
+    """Return a POST with a body of JSON."""
+    environ = request("POST", target, {}).environ
+    return Request({**environ, "CONTENT_LENGTH": str(len(body))}, body)
+
+
+def get(query: str) -> Request:
+    return request("GET", f"{PATH}?{query}" if query else PATH)
+
+
+def post(data: str) -> Request:
+    """Return the creation of a record whose field ``a`` has a value, as JSON."""
+    body = f'{{"data": {{"name": "x", "size": 1, "edible": true, "a": {data}}}}}'
+    return raw(PATH, body.encode())
+
+
+def batch(paths: Iterable[str]) -> Request:
+    requests = [{"path": path} for path in paths]
+    return request("POST", "/v1/batch", {"requests": requests})
+
+
+def filters(count: int) -> str:
+    return "&".join(f"not_field{number}=x" for number in range(count))
+
+
+def sorts(count: int) -> str:
+    return "_sort=" + ",".join(f"field{number}" for number in range(count))
+
+
+def fields(count: int) -> str:
+    return "_fields=" + ",".join(f"name.{number}" for number in range(count))
+
+
+def values(operator: str, count: int) -> str:
+    return f"{operator}_name=" + ",".join(f"text{number}" for number in range(count))
+
+
+def batched(query: str) -> Request:
+    return batch([f"{PATH}?{query}&_={number}" for number in range(BATCH)])
+
+
+#: The requests by which the limits were found, and others as large as the limits allow.
+REQUESTS: dict[str, Callable[[], Request]] = {
+    "list": lambda: get(""),
+    "list, 9 000 names in _fields": lambda: get(fields(9_000)),
+    "list, 100 names in _fields": lambda: get(fields(100)),
+    "list, 100 filters": lambda: get(filters(100)),
+    "list, 20 filters": lambda: get(filters(20)),
+    "list, 20 sort fields": lambda: get(sorts(20)),
+    "list, 5 sort fields": lambda: get(sorts(5)),
+    "list, in_ with 50 000 values": lambda: get(values("in", 50_000)),
+    "list, in_ with 1 000 values": lambda: get(values("in", 1_000)),
+    "list, 20 exclude_ of 1 000 values": lambda: get(
+        "&".join(f"exclude_f{n}={','.join(map(str, range(1000)))}" for n in range(20))
+    ),
+    "page of 20, 20 filters, 5 sort fields": lambda: get(f"{filters(20)}&{sorts(5)}&_limit=20"),
+    "HEAD, 20 filters": lambda: request("HEAD", f"{PATH}?{filters(20)}"),
+    "batch of 25 lists": lambda: batched(""),
+    "batch of 25 lists, 960 names in _fields": lambda: batched(fields(960)),
+    "batch of 25 lists, 100 names in _fields": lambda: batched(fields(100)),
+    "batch of 25 lists, 100 filters": lambda: batched(filters(100)),
+    "batch of 25 lists, 20 filters": lambda: batched(filters(20)),
+    "batch of 25 lists, 20 sort fields": lambda: batched(sorts(20)),
+    "batch of 25 lists, 5 sort fields": lambda: batched(sorts(5)),
+    "POST, 3.5 million []": lambda: post("[" + "[]," * 3_500_000 + "[]]"),
+    "POST, 40 000 []": lambda: post("[" + "[]," * 40_000 + "[]]"),
+    "POST, 5 million integers": lambda: post("[" + "1," * 5_000_000 + "1]"),
+    "POST, 49 000 integers": lambda: post("[" + "1," * 49_000 + "1]"),
+    "POST, a million keys": lambda: post(json.dumps(dict.fromkeys(map(str, range(10**6)), 1))),
+    "POST, 20 000 keys": lambda: post(json.dumps(dict.fromkeys(map(str, range(20_000)), 1))),
+    "POST, integers of 4 299 digits": lambda: post("[" + ("9" * 4299 + ",") * 2_000 + "1]"),
+    "POST, integers of 1 000 digits": lambda: post("[" + ("9" * 1000 + ",") * 250 + "1]"),
+    "POST, text of 100 MB": lambda: post('"' + "x" * 100_000_000 + '"'),
+    "POST, text of 250 kB": lambda: post('"' + "x" * 250_000 + '"'),
+    "batch, defaults of 40 000 values": lambda: request(
+        "POST",
+        "/v1/batch",
+        {
+            "defaults": {
+                "method": "POST",
+                "path": PATH,
+                "body": {"data": {"name": "x", "size": 1, "edible": True, "a": [1] * 40_000}},
+            },
+            "requests": [{}] * BATCH,
+        },
+    ),
+    "batch of 25, 1 900 values each": lambda: request(
+        "POST",
+        "/v1/batch",
+        {
+            "defaults": {"method": "POST", "path": PATH},
+            "requests": [
+                {"body": {"data": {"name": "x", "size": 1, "edible": True, "a": [1] * 1_900}}}
+            ]
+            * BATCH,
+        },
+    ),
+    "batch of 25 invalid records": lambda: request(
+        "POST",
+        "/v1/batch",
+        {
+            "defaults": {"method": "POST", "path": PATH},
+            "requests": [{"body": {"data": {"name": ["x" * 9_000]}}}] * BATCH,
+        },
+    ),
+}
+
+
+def fill(app: Any) -> None:
+    """Store the records, without HTTP."""
+    userid = send(app, request("GET", "/v1/")).json["user"]["id"]
+    storage = app.registry.storage
+    rest = "x" * (RECORD_BYTES - 60)
+    for number in range(RECORDS):
+        record = {"name": f"m{number}", "size": number, "edible": True, "rest": rest}
+        storage.create("mushroom", userid, record)
+
+
+def measure(app: Any, asked: Request) -> Cost:
+    """Serve a request in a process of its own, and return what it cost."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        send(app, request("GET", "/v1/mushrooms?_limit=1"))  # connect
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+        before, cpu, wall = _memory("VmRSS"), time.process_time(), time.perf_counter()
+        answer = send(app, asked)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        sent = len(asked.environ["PATH_INFO"]) + len(asked.environ["QUERY_STRING"])
+        sent += len(asked.body)
+        megabytes = _memory("VmHWM") - before
+        cost = Cost(answer.status, cpu, max(0.0, wall - cpu), megabytes, sent, len(answer.body))
+        os.write(writer, json.dumps(cost).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        content = pipe.read()
+    os.waitpid(child, 0)
+    return Cost(*json.loads(content))
+
+
+def _memory(name: str) -> float:
+    """Return a figure of the memory of this process, in megabytes."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{name}:")[2].split()[0]) / 1024
+
+
+def combinations(chance: random.Random) -> Iterator[Request]:
+    """Return random requests of moderate size, without end."""
+    names = ("name", "size", "edible", "rest", "missing", "id", "last_modified", "rest.a")
+    operators = ("", "not_", "min_", "max_", "gt_", "lt_", "in_", "exclude_")
+    texts = ("x", "5", "m1", "true", '"5"', "1,2,3", "x" * 200, "1e300", "")
+    while True:
+        parts = []
+        for _ in range(chance.randrange(21)):
+            field = f"{chance.choice(operators)}{chance.choice(names)}"
+            parts.append(f"{field}={chance.choice(texts)}")
+        if chance.random() < 0.6:
+            parts.append("_sort=" + ",".join(chance.choices(names, k=chance.randrange(1, 6))))
+        if chance.random() < 0.3:
+            parts.append("_fields=" + ",".join(chance.choices(names, k=chance.randrange(1, 99))))
+        if chance.random() < 0.3:
+            parts.append(f"_since={chance.randrange(2)}")
+        if chance.random() < 0.3:
+            parts.append(f"_limit={chance.choice((1, 20, 1000, 10**9))}")
+        query = "&".join(parts)
+        yield batched(query) if chance.random() < 0.2 else get(query)
+
+
+def rows(app: Any, options: argparse.Namespace) -> Iterator[tuple[str, Cost]]:
+    """Measure the requests that the options select."""
+    if options.search:
+        found = []
+        for asked, _ in zip(combinations(random.Random(0)), range(options.search), strict=False):
+            cost = measure(app, asked)
+            title = asked.environ["QUERY_STRING"] or asked.body.decode("latin-1")
+            found.append(((cost.cpu + cost.database) / max(1, cost.sent), title[:70], cost))
+        for _, title, cost in sorted(found, reverse=True)[: options.first]:
+            yield title, cost
+        return
+    for title, make in REQUESTS.items():
+        if options.only in title:
+            yield title, measure(app, make())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--engine", action="append", choices=engines.ENGINES)
+    parser.add_argument("--only", default="", help="requests whose title contains this")
+    parser.add_argument("--search", type=int, default=0, help="how many random requests to try")
+    parser.add_argument("--first", type=int, default=20, help="how many of them to show")
+    options = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    with ExitStack() as stack:
+        for name in options.engine or engines.ENGINES:
+            app = toolkit.make_app(_backends(stack, name))
+            fill(app)
+            print(f"\n{name}, {RECORDS} records of {RECORD_BYTES} bytes")
+            print(
+                f"{'status':>6} {'cpu s':>7} {'rest s':>7} {'MB':>6} {'sent':>11} {'received':>11}"
+            )
+            for title, cost in rows(app, options):
+                status, cpu, database, megabytes, sent, received = cost
+                print(
+                    f"{status:>6} {cpu:7.3f} {database:7.3f} {megabytes:6.0f} {sent:>11} "
+                    f"{received:>11}  {title}  {cost.verdict}",
+                    flush=True,
+                )
+
+
+def _backends(stack: ExitStack, name: str) -> dict[str, str]:
+    if name == "sqlite":
+        return engines.backends(name, f"sqlite:///{stack.enter_context(engines.temporary_file())}")
+    if name == "postgresql":
+        return engines.backends(name, stack.enter_context(servers.postgresql()))
+    return engines.backends(name, redis_server.database_url(1) if name == "redis" else "")
+
+
+if __name__ == "__main__":
+    main()
