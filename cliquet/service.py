@@ -325,7 +325,7 @@ def _refusal(raw: bytes, body: Any, limits: Limits) -> str | None:
         if reason is not None:
             return reason
     if not isinstance(body, dict):
-        return f"Should be a JSON object, got {shortened(str(body))}"
+        return f"Should be a JSON object, got {str(body)[:100]}"
     return None
 
 

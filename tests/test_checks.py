@@ -14,7 +14,8 @@ from pyramid.paster import get_app
 
 import cliquet
 from cliquet import checks
-from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings
+from cliquet.kinds import LIMIT, TIME_LIMIT
+from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, kind_of, load_default_settings
 from cliquet.utils import env_name
 from tests import redis_server, servers
 
@@ -70,7 +71,7 @@ def test_all_values_that_are_none_of_their_kind_are_told_at_once():
 
 
 def numbers():
-    """Return the settings that are numbers, whether 0 is valid, and a value below the least."""
+    """Return the settings that are numbers, and whether 0 is valid."""
     for setting in SETTINGS:
         expected = setting.kind.expected
         if expected.startswith(("an integer", "a number")):
@@ -79,7 +80,10 @@ def numbers():
 
 #: The settings for which 0 makes no sense.
 NEVER_0 = {
+    "batch_timeout_seconds",
     "heartbeat_timeout_seconds",
+    "max_digits",
+    "max_nesting",
     "storage_max_fetch_size",
     "retry.attempts",
     *(f"{kind}_pool_size" for kind in ("storage", "permission", "cache")),
@@ -109,7 +113,9 @@ def test_every_number_is_checked_at_start(monkeypatch, key, accepts_0, source):
         form = key if source != "file" else f"cliquet.{key}"
         assert line.startswith(f"{form} = '{wrong}' (from ")
         assert re.search(
-            r": expected (an integer, -?\d or more|a number of seconds above 0)$", line
+            r": expected (an integer, -?\d or more|an integer from 1 to \d+|"
+            r"a number of seconds above 0)$",
+            line,
         )
     for right in ["", "None", "3", *(["0"] if accepts_0 else [])]:
         given = settings_with(right)
@@ -118,11 +124,11 @@ def test_every_number_is_checked_at_start(monkeypatch, key, accepts_0, source):
         else:
             app = started(given)
         value = app.registry.settings[key]
-        empty = {"batch_max_requests": None, "cors_max_age_seconds": None}
-        if right == "3" or (right == "0" and key not in empty and key != "paginate_by"):
+        no_limit = kind_of(key) in (LIMIT, TIME_LIMIT)
+        if right == "3" or (right == "0" and not no_limit):
             assert value == int(right)
         else:
-            assert value == empty.get(key, DEFAULT_SETTINGS.get(key))
+            assert value == (None if no_limit else DEFAULT_SETTINGS.get(key))
 
 
 def test_mistakes_of_any_sort_are_told_at_once():
