@@ -9,7 +9,7 @@ from typing import Any
 import venusian
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
 from cliquet.events import ACTIONS
 from cliquet.logs import logger
 from cliquet.resource.base import UserResource
@@ -20,7 +20,16 @@ from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
 from cliquet.service import Service
 from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
-from cliquet.utils import COMPARISON, classname, encode_header, native_value
+from cliquet.utils import (
+    COMPARISON,
+    classname,
+    decode64,
+    decode_header,
+    dict_subset,
+    encode64,
+    encode_header,
+    native_value,
+)
 
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
@@ -176,6 +185,10 @@ __all__ = [
     "UserResource",
     "ViewSet",
     "classname",
+    "decode64",
+    "decode_header",
+    "dict_subset",
+    "encode64",
     "encode_header",
     "http_error",
     "logger",
@@ -183,4 +196,5 @@ __all__ = [
     "raise_invalid",
     "register",
     "register_resource",
+    "send_alert",
 ]

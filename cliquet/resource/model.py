@@ -232,9 +232,13 @@ class ShareableModel(Model):
         object_id = self._object_id(saved)
         if permissions:
             self.permission.replace_object_permissions(object_id, permissions)
-        if self.current_principal is not None:
-            self.permission.add_principal_to_ace(object_id, "write", self.current_principal)
+        self._allow_write(object_id)
         return self._with_permissions(saved, object_id)
+
+    def _allow_write(self, perm_object_id: str) -> None:
+        """Give the current user the permission to write an object."""
+        if self.current_principal is not None:
+            self.permission.add_principal_to_ace(perm_object_id, "write", self.current_principal)
 
     def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
         """Return a record with its permissions."""

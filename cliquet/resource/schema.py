@@ -61,14 +61,18 @@ class PayloadSchema(colander.SchemaNode):
     A null is the same as a missing value.
 
     :param fills_data: whether missing ``data`` stands for an empty record, if that is valid.
+    :param unknown: what Colander does with other keys: ``raise`` or ``preserve``.
     """
 
-    def __init__(self, *args: Any, fills_data: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, fills_data: bool = False, unknown: str = "raise", **kwargs: Any
+    ) -> None:
         self.fills_data = fills_data
+        self.unknown = unknown
         super().__init__(*args, **kwargs)
 
     def schema_type(self, **kw: Any) -> colander.Mapping:
-        return colander.Mapping(unknown="raise")
+        return colander.Mapping(unknown=self.unknown)
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         """Return the validated body.

@@ -31,7 +31,8 @@ class ViewSet:
 
     collection_methods: tuple[str, ...] = ("GET", "POST", "DELETE")
     record_methods: tuple[str, ...] = ("GET", "PUT", "PATCH", "DELETE")
-    validate_schema_for: tuple[str, ...] = ("POST", "PUT")
+    #: The methods whose bodies are validated; the others accept any ``data``.
+    validate_schema_for: tuple[str, ...] = ("POST", "PUT", "PATCH")
     readonly_methods: tuple[str, ...] = ("GET", "OPTIONS", "HEAD")
 
     #: The class of the contexts of requests; None: the root factory of the application.
@@ -87,17 +88,28 @@ class ViewSet:
     def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
         """Return the schema of a body: a mapping with ``data``.
 
-        ``data`` is validated for the methods of :attr:`validate_schema_for`. For PATCH, the
-        resource validates the record with the changes. Methods without a body ignore it.
+        The schema of the resource validates ``data`` for the methods of
+        :attr:`validate_schema_for`. For PATCH, the resource does so once it has merged the
+        changes. Methods without a body ignore this schema.
         """
-        is_validated = self._is_validated(method)
-        return PayloadSchema(self._data_schema(resource_cls, method), fills_data=is_validated)
+        return self._payload(method, self._data_schema(resource_cls, method))
 
     def _is_validated(self, method: str) -> bool:
         return method.upper() in map(str.upper, self.validate_schema_for)
 
+    def _has_whole_records(self, method: str) -> bool:
+        """Return whether the schema of the resource validates the ``data`` of a method."""
+        return self._is_validated(method) and method.upper() != "PATCH"
+
+    def _payload(self, method: str, *nodes: colander.SchemaNode) -> PayloadSchema:
+        return PayloadSchema(
+            *nodes,
+            fills_data=self._has_whole_records(method),
+            unknown="raise" if self._is_validated(method) else "preserve",
+        )
+
     def _data_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
-        if self._is_validated(method):
+        if self._has_whole_records(method):
             node = resource_cls.mapping.clone()
         else:
             node = colander.SchemaNode(colander.Mapping(unknown="preserve"))
@@ -163,8 +175,7 @@ class ShareableViewSet(ViewSet):
         )
         if method.upper() == "PATCH":
             data.missing = colander.drop
-            return PayloadSchema(data, permissions)
-        return PayloadSchema(data, permissions, fills_data=self._is_validated(method))
+        return self._payload(method, data, permissions)
 
 
 class ProtectedViewSet(ShareableViewSet):

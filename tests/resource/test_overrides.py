@@ -620,12 +620,31 @@ def test_view_can_have_no_schema(build):
     assert alice.list("/vieweds") == []
 
 
-def test_schema_of_patch_is_checked_if_the_viewset_says_so(build):
+@pytest.mark.parametrize("methods", [(), ("POST",), ("POST", "PUT", "PATCH")])
+def test_merged_record_is_validated_whatever_the_viewset_validates(build, methods):
     class Checked(UserResource):
         mapping = Strict()
 
-    alice = build((Checked, {"validate_schema_for": ("POST", "PUT", "PATCH")})).user("alice")
+    alice = build((Checked, {"validate_schema_for": methods})).user("alice")
     record = alice.create("/checkeds", {"n": 1})
     error = alice.patch(f"/checkeds/{record['id']}", {"n": "x"}, status=400).json
     assert error["details"][0]["name"] == "data.n"
     assert alice.patch(f"/checkeds/{record['id']}", {"n": 2}).json["data"]["n"] == 2
+    status = 400 if "PUT" in methods else 200
+    body = {"data": {"n": 3}, "other": 1}
+    alice.send("PUT", f"/checkeds/{record['id']}", body, status=status)
+
+
+def test_right_to_write_can_be_given_to_others(build):
+    class Committee(ShareableModel):
+        def _allow_write(self, perm_object_id):
+            super()._allow_write(perm_object_id)
+            self.permission.add_principal_to_ace(perm_object_id, "write", "committee")
+
+    class Doc(ShareableResource):
+        mapping = AnyFields()
+        default_model = Committee
+
+    alice = build(Doc, settings={"doc_create_principals": "system.Authenticated"}).user("alice")
+    answer = alice.post("/docs", {"n": 1}).json
+    assert answer["permissions"] == {"write": sorted([alice.id, "committee"])}

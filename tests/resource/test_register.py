@@ -297,11 +297,20 @@ class TestViewSet:
         assert list(viewset.get_record_schema(Book, "PATCH")["data"]) == []
 
     @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
-    def test_schema_can_validate_patch(self, viewset):
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+    def test_other_keys_are_refused_by_the_methods_that_are_validated(self, viewset, method):
         shared = type("SharedBook", (ShareableResource,), {"mapping": Book.mapping})
-        schema = viewset(validate_schema_for=("PATCH",)).get_record_schema(shared, "PATCH")
+        body = {"data": {"title": "x", "pages": 1}, "other": 1}
         with pytest.raises(colander.Invalid):
-            schema.deserialize({"data": {"pages": "x"}})
+            viewset().get_record_schema(shared, method).deserialize(body)
+        lax = viewset(validate_schema_for=())
+        assert lax.get_record_schema(shared, method).deserialize(body) == body
+
+    @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
+    def test_changes_needn_t_be_whole_records(self, viewset):
+        shared = type("SharedBook", (ShareableResource,), {"mapping": Book.mapping})
+        schema = viewset().get_record_schema(shared, "PATCH")
+        assert schema.deserialize({"data": {"pages": "x"}}) == {"data": {"pages": "x"}}
 
     def test_methods_whose_data_the_schema_validates_may_be_told(self):
         viewset = ViewSet(validate_schema_for=("post",))
@@ -362,6 +371,7 @@ class TestViewSet:
 
 NAMES = """
     ACTIONS ERRORS classname encode_header http_error logger native_value raise_invalid
+    decode64 decode_header dict_subset encode64 send_alert
     COMPARISON Filter Sort ResourceSchema UserResource ShareableResource
 """
 
