@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
@@ -10,6 +11,8 @@ from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
+
+from cliquet.utils.text import indented, one_line
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -121,6 +124,13 @@ def add_request_fields(
     return event_dict
 
 
+def _plain(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
+    """Render an event before any application is configured: the message and the traceback."""
+    line = one_line(event_dict["event"])
+    traceback_ = event_dict.get("exception")
+    return line if traceback_ is None else f"{line}\n{indented(traceback_)}"
+
+
 class _RenderedRecord(logging.LogRecord):
     """A record whose message contains the traceback, so that formatters don't append it.
 
@@ -145,34 +155,46 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if not self.isEnabledFor(level):
             return
-        render = current_renderer()
-        if render is None:
-            self.logger.log(level, msg, *args, **kwargs)
-            return
-        exc_info = _exc_info(kwargs.get("exc_info"))
+        render = current_renderer() or _plain
+        exc_info = find_exc_info(kwargs.get("exc_info"))
         name = logging.getLevelName(level).lower()
         event = {**SharedContext(), "event": str(msg) % args if args else str(msg)}
         add_request_fields(self.logger, name, event)
         if exc_info is not None:
-            event["exception"] = "".join(traceback.format_exception(*exc_info)).rstrip()
-        line = render(self.logger, name, event)
-        path, number, function = _caller()
-        record = _RenderedRecord(
-            self.logger.name, level, path, number, line, None, exc_info, function
-        )
-        self.logger.handle(record)
+            event["exception"] = format_exception(exc_info)
+        handle_rendered(self.logger, level, render(self.logger, name, event), exc_info)
+
+
+def handle_rendered(
+    logger: logging.Logger, level: int, line: str, exc_info: _ExcInfo | None
+) -> None:
+    """Give a line that includes its traceback to the handlers of a logger."""
+    path, number, function = _caller()
+    record = _RenderedRecord(logger.name, level, path, number, line, None, exc_info, function)
+    logger.handle(record)
+
+
+# The modules between a call of a logger and its record.
+_PLUMBING = re.compile(r"(logging|structlog|cliquet\.logs|cliquet\.loggers)(\.|$)")
 
 
 def _caller() -> tuple[str, int, str]:
     """Return the file, the line and the function that call a logger."""
     frame = sys._getframe()
-    while frame.f_back and frame.f_code.co_filename in (__file__, logging.__file__):
+    while frame.f_back and _PLUMBING.match(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
 
 
-def _exc_info(value: Any) -> _ExcInfo | None:
+def format_exception(exc_info: _ExcInfo) -> str:
+    """Return the traceback as text."""
+    return "".join(traceback.format_exception(*exc_info)).rstrip()
+
+
+def find_exc_info(value: Any) -> _ExcInfo | None:
     """Return the type, the exception and the traceback; ``value`` is as of the package logging."""
+    if isinstance(value, tuple):
+        value = value[1]
     error = value if isinstance(value, BaseException) else sys.exc_info()[1] if value else None
     return None if error is None else (type(error), error, error.__traceback__)
 

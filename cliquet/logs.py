@@ -19,7 +19,10 @@ from cliquet.loggers import (
     _request,
     add_request_fields,
     current_renderer,
+    find_exc_info,
+    format_exception,
     get_logger,
+    handle_rendered,
     request_fields,
     set_default_renderer,
     thread_context,
@@ -27,6 +30,7 @@ from cliquet.loggers import (
 from cliquet.transactions import runs_again
 from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import set_header
+from cliquet.utils.text import indented, one_line
 
 # The ids that clients may give to their requests: they end up in logs.
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
@@ -45,14 +49,6 @@ _TRACEBACKS = ("exception", "stack")
 
 # Bright, dim, and neither.
 _COLOURS = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
-
-
-def _one_line(value: Any) -> str:
-    """Return the text of a value, in which clients can neither begin a line nor move a cursor."""
-    text = decode_value(value)
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _on_terminals(logger: Any) -> bool:
@@ -83,24 +79,28 @@ class ClassicLogRenderer:
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
         event = dict(event_dict)
         bright, dim, reset = _COLOURS if _on_terminals(logger) else ("", "", "")
-        title = _one_line(event.pop("event", ""))
+        title = one_line(decode_value(event.pop("event", "")))
         if "path" in event:
             method, url, outcome = self._request(event)
             title = f'"{bright}{method:<5} {url}{reset}" {outcome} {title}'
-        texts = {key: decode_value(event.pop(key)) for key in _TRACEBACKS if key in event}
-        texts.update((key, _one_line(value)) for key, value in event.items())
-        rest = " ".join(f"{key}={text}" for key, text in sorted(texts.items()))
+        rest = " ".join(_pair(key, value) for key, value in sorted(event.items()))
         return f"{title} {dim}{rest}{reset}"
 
     def _request(self, event: dict[str, Any]) -> tuple[str, str, str]:
-        method = _one_line(event.pop("method", "?"))
-        path = _one_line(event.pop("path"))
+        method = one_line(decode_value(event.pop("method", "?")))
+        url = decode_value(event.pop("path"))
         query = event.pop("querystring", None)
-        items = (query or {}).items()
-        text = "&".join(f"{_one_line(key)}={_one_line(value)}" for key, value in items)
+        if query:
+            items = query.items()
+            url += "?" + "&".join(f"{decode_value(key)}={decode_value(v)}" for key, v in items)
         code = event.pop("code", "?")
         duration = event.pop("t", "?")
-        return method, f"{path}?{text}" if text else path, f"{code} ({duration} ms)"
+        return method, one_line(url), one_line(f"{code} ({duration} ms)")
+
+
+def _pair(key: str, value: Any) -> str:
+    pair = f"{key}={decode_value(value)}"
+    return indented(pair) if key in _TRACEBACKS else one_line(pair)
 
 
 class MozillaHekaRenderer:
@@ -139,7 +139,10 @@ class MozillaHekaRenderer:
         }
         message.update((key, event.pop(key)) for key in list(message) if key in event)
         message["Fields"] = {key: _flat(value) for key, value in event.items()}
-        return json.dumps(message, default=decode_value)
+        line = json.dumps(message, default=decode_value)
+        if line.isprintable():
+            return line
+        return "".join(char if char.isprintable() else json.escape(char) for char in line)
 
 
 def _flat(value: Any) -> Any:
@@ -151,10 +154,42 @@ def _flat(value: Any) -> Any:
     return json.dumps(value, default=decode_value)
 
 
+class _Escaped:
+    """A renderer of structlog that is given what may be in a log as it is."""
+
+    def __init__(self, render: Any) -> None:
+        self._render = render
+        # repr() is printable.
+        self._keeps_values = isinstance(render, structlog.processors.KeyValueRenderer)
+
+    def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
+        event = {one_line(key): self._escaped(key, value) for key, value in event_dict.items()}
+        return self._render(logger, name, event)
+
+    def _escaped(self, key: str, value: Any) -> Any:
+        if self._keeps_values or not isinstance(value, str):
+            return value
+        return indented(value) if key in _TRACEBACKS else one_line(value)
+
+
+_FALLBACK = _Escaped(structlog.processors.KeyValueRenderer(key_order=["event"]))
+
+
 def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
-    """Render the event like the application that serves the request."""
-    renderer = current_renderer() or structlog.processors.KeyValueRenderer(key_order=["event"])
-    return renderer(logger, name, event_dict)
+    """Render the event like the application that serves the request.
+
+    Handlers get the exception, too, but don't write its traceback a second time.
+    """
+    exc_info = find_exc_info(event_dict.pop("exc_info", None))
+    if exc_info is not None:
+        event_dict["exception"] = format_exception(exc_info)
+    renderer = current_renderer() or _FALLBACK
+    line = renderer(logger, name, event_dict)
+    if exc_info is None or not isinstance(line, str) or not isinstance(logger, logging.Logger):
+        return line
+    level = logging.getLevelNamesMapping().get(name.upper(), logging.ERROR)
+    handle_rendered(logger, level, line, exc_info)
+    raise structlog.DropEvent
 
 
 _standard_logger = logging.getLogger("cliquet")
@@ -181,7 +216,6 @@ def setup_logging(config: Any) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             add_request_fields,
-            structlog.processors.format_exc_info,
             _render,
         ],
     )
@@ -213,7 +247,10 @@ def _load_renderer(config: Any) -> Any:
     """Return the renderer of the settings. Those of structlog itself take none."""
     class_ = load_named(config, "logging_renderer", "a class of renderers")
     if class_.__module__.partition(".")[0] == structlog.__name__:
-        return class_()
+        render = class_()
+        # JSON in ASCII needs no help.
+        is_json = isinstance(render, structlog.processors.JSONRenderer)
+        return render if is_json else _Escaped(render)
     return class_(config.get_settings())
 
 

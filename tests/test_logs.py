@@ -374,7 +374,7 @@ def test_classic_line_is_one_line_whatever_clients_send():
     line = ClassicLogRenderer({})(None, "info", event)
     assert line.startswith('"GET   /a\\nb" ? (? ms)')
     assert "agent=x\\x1b[2J" in line
-    assert "exception=a\nb" in line
+    assert "exception=a\n  b" in line
 
 
 @pytest.fixture

@@ -95,6 +95,11 @@ def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) ->
     return dumps_bytes(value, default).decode("utf-8")
 
 
+def escape(char: str) -> str:
+    """Return a character as it is in the strings of JSON in ASCII."""
+    return stdlib_json.dumps(char)[1:-1]
+
+
 def same(one: Any, other: Any) -> bool:
     """Tell whether two JSON values are the same: ``1`` is neither ``true`` nor ``1.0``."""
     return one == other and _canonical(one) == _canonical(other)

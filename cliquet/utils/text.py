@@ -36,6 +36,26 @@ def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
     return value.decode(encoding) if isinstance(value, bytes) else value
 
 
+def one_line(text: str) -> str:
+    """Return a text for a log, in which clients can neither begin a line nor move a cursor.
+
+    Characters that aren't printable are escaped as in Python; so are those that
+    change the direction of the text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def indented(text: str) -> str:
+    """Return a traceback for a log: each line but the first is indented, and escaped.
+
+    So none looks like the beginning of an entry of the log, whatever message it contains.
+    """
+    first, *others = map(one_line, text.split("\n"))
+    return "\n".join([first, *(f"  {line}" for line in others)])
+
+
 def setting_list(value: Any) -> list[str]:
     """Return the items of a setting that is a list, or a text of words."""
     return [] if value in (None, "") else aslist(value)
