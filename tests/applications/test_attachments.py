@@ -77,6 +77,14 @@ class AttachmentTest(BaseWebTest, unittest.TestCase):
         location = self.upload("report.txt").json["location"]
         self.assertEqual(self.saved(), [location.split("/")[-1]])
 
+    def test_documents_can_be_put_back_as_they_were_read(self):
+        self.upload()
+        body = self.app.get(self.document_url, headers=self.headers).json
+        response = self.app.put_json(self.document_url, body, headers=self.headers, status=200)
+        self.assertEqual(response.json["data"]["attachment"], body["data"]["attachment"])
+        self.assertEqual(response.json["permissions"], body["permissions"])
+        self.assertEqual(len(self.saved()), 1)
+
     def test_file_is_deleted_with_the_document(self):
         self.upload()
         self.app.delete(self.document_url, headers=self.headers)

@@ -383,6 +383,15 @@ class SchemaTest(DepotTest):
         self.app.put_json(url, {"data": {"pages": 3}}, headers=self.headers, status=400)
         self.app.patch_json(url, {"data": {"pages": 3}}, headers=self.headers, status=200)
 
+    def test_records_can_be_put_back_as_they_were_read(self):
+        record = self.post({"title": "News"}, status=201).json["data"]
+        url = f"{self.records_url}/{record['id']}"
+        body = self.app.get(url, headers=self.headers).json
+        response = self.app.put_json(url, body, headers=self.headers, status=200)
+        self.assertEqual(response.json["permissions"], body["permissions"])
+        self.assertEqual(response.json["data"]["title"], "News")
+        self.assertEqual(response.json["data"]["schema"], record["schema"])
+
     def test_permissions_of_checked_records_can_be_changed_alone(self):
         record = self.post({"title": "News"}, status=201).json["data"]
         url = f"{self.records_url}/{record['id']}"

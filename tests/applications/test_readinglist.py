@@ -224,6 +224,22 @@ class ArticleModificationTest(ReadingListTest):
         self.assertEqual(data["stored_on"], self.record["stored_on"])
         self.assertEqual(data["title"], "Other")
 
+    def test_articles_can_be_put_back_as_they_were_read(self):
+        url = "/articles/{id}".format(**self.record)
+        body = self.app.get(url, headers=self.headers).json
+        response = self.app.put_json(url, body, headers=self.headers, status=200)
+        expected = {**body["data"], "last_modified": response.json["data"]["last_modified"]}
+        self.assertEqual(response.json["data"], expected)
+        self.assertGreater(expected["last_modified"], body["data"]["last_modified"])
+
+    def test_optional_fields_can_be_reset(self):
+        changes = {"word_count": 12, "resolved_title": "Other", "excerpt": "Once"}
+        self.patch(self.record, **changes)
+        data = self.patch(self.record, **dict.fromkeys(changes)).json["data"]
+        self.assertEqual((data["word_count"], data["minutes"]), (None, None))
+        self.assertEqual(data["resolved_title"], data["title"])
+        self.assertEqual(data["excerpt"], "")
+
     def test_articles_can_be_put_with_any_uuid(self):
         for identifier in (
             "00000000-0000-0000-0000-000000000000",
