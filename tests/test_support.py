@@ -1,5 +1,7 @@
 """The helpers of 3.1 for the tests of applications and plugins, used as these did."""
 
+from unittest import mock
+
 import pytest
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPBadRequest, HTTPNotModified, HTTPPreconditionFailed
@@ -142,6 +144,21 @@ def test_resource_works_with_the_mock_of_a_response(make_request, class_):
     assert class_(request=make_request({"data": {"a": 1}}, id=ID)).put()["data"]["a"] == 1
     assert class_(request=make_request(id=ID)).delete()["data"]["deleted"] is True
     assert len(class_(request=make_request()).collection_delete()["data"]) == 1
+
+
+@pytest.mark.parametrize("class_", [Spore, Psilo])
+def test_resource_reads_and_writes_with_the_mock_of_a_context(make_request, class_):
+    def make(body=None, **matchdict):
+        resource = class_(make_request(body, **matchdict), context=mock.MagicMock())
+        resource.model.get_permission_object_id = lambda record_id: f"/records/{record_id}"
+        return resource
+
+    record = make({"data": {"name": "n"}}).collection_post()["data"]
+    assert make(id=record["id"]).get()["data"] == record
+    assert make({"data": {"name": "m"}}, id=record["id"]).patch()["data"]["name"] == "m"
+    assert make({"data": {"name": "o"}}, id=record["id"]).put()["data"]["name"] == "o"
+    assert make({"data": {"name": "o"}}, id=ID).put()["data"]["id"] == ID
+    assert make(id=record["id"]).delete()["data"]["deleted"] is True
 
 
 def test_preconditions_and_pages_work_with_mocks(make_request):

@@ -291,7 +291,7 @@ class GroupEndpointsTest(unittest.TestCase):
         if permissions is not None:
             request.json["permissions"] = permissions
         request.validated = {"data": {}, **request.json}
-        context = mock.MagicMock(shared_ids=None, current_record=None)
+        context = mock.MagicMock(shared_ids=None)
         context.get_permission_object_id = lambda request, record_id=None: (
             f"/buckets/a/groups/{record_id}"
         )

@@ -496,7 +496,7 @@ class ArticleEndpointsTest(unittest.TestCase):
             request.json = {"data": validated}
         if changes:
             request.json = {"data": changes}
-        return Article(request=request, context=mock.MagicMock(current_record=None))
+        return Article(request=request, context=mock.MagicMock())
 
     def test_post_stores_the_record(self):
         stored = self.storage.get("article", "basicauth:bob", self.record["id"])
