@@ -330,26 +330,36 @@ class Asked:
         Every method that looks up a record does it here. The authorization of PUT has read the
         record already, and locked it.
         """
+        record = self._read_record(record_id)
+        if record is None:
+            raise http_error(
+                httpexceptions.HTTPNotFound(),
+                errno=ERRORS.MISSING_RESOURCE,
+                message="The resource you are looking for could not be found.",
+            )
+        return record
+
+    def _read_record(self, record_id: str | None) -> Record | None:
         if record_id == self.record_id:
-            known = getattr(self.context, "current_record", None)
+            known: Any = getattr(self.context, "current_record", None)
             if isinstance(known, dict):  # the context may be a mock
                 return known
             if getattr(self.context, "record_is_new", False) is True:
-                raise self._not_found()
+                return None
         try:
             record: Record = self.model.get_record(record_id)
         except exceptions.RecordNotFoundError:
-            raise self._not_found() from None
+            return None
         return record
 
-    @staticmethod
-    def _not_found() -> Exception:
-        error: Exception = http_error(
-            httpexceptions.HTTPNotFound(),
-            errno=ERRORS.MISSING_RESOURCE,
-            message="The resource you are looking for could not be found.",
-        )
-        return error
+    def _find_record(self, record_id: str | None) -> Record | None:
+        """Return the record, or None where :meth:`_get_record_or_404` answers 404."""
+        if type(self)._get_record_or_404 is Asked._get_record_or_404:
+            return self._read_record(record_id)  # without creating a response
+        try:
+            return self._get_record_or_404(record_id)
+        except httpexceptions.HTTPNotFound:
+            return None
 
     def _raise_400_if_id_mismatch(self, new_id: Any, record_id: Any) -> None:
         """Answer 400 when a body gives another id than the URL."""

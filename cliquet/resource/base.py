@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import colander
-from pyramid import httpexceptions
 
 from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
@@ -204,7 +203,7 @@ class UserResource(Asked):
         """Create or replace a record."""
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
-        existing = self._find_current()
+        existing = self._find_record(self.record_id)
         validated = self.request.validated["data"]
         replaced = existing or self._find_tombstone(validated)
         if replaced is None:
@@ -289,11 +288,9 @@ class UserResource(Asked):
             return None
         new[id_field] = posted[id_field]
         self._raise_400_if_invalid_id(posted[id_field])
-        try:
-            existing = self._get_record_or_404(posted[id_field])
-        except httpexceptions.HTTPNotFound:
-            return None
-        self._raise_403_if_hidden(existing)
+        existing = self._find_record(posted[id_field])
+        if existing is not None:
+            self._raise_403_if_hidden(existing)
         return existing
 
     def _posted_data(self) -> Record:
@@ -303,13 +300,6 @@ class UserResource(Asked):
         except (ValueError, LookupError, TypeError):
             return {}
         return posted if isinstance(posted, dict) else {}
-
-    def _find_current(self) -> Record | None:
-        """Return the record that a PUT replaces, None if it creates one."""
-        try:
-            return self._get_record_or_404(self.record_id)
-        except httpexceptions.HTTPNotFound:
-            return None
 
     def _with_same_id(self, new: Record) -> Record:
         """Return ``new`` with the id of the URL, which the body must not contradict."""

@@ -80,13 +80,14 @@ class PayloadSchema(colander.SchemaNode):
         :raises colander.Invalid: when it is not valid.
         """
         if isinstance(cstruct, dict):
-            cstruct = {
-                name: value
-                for name, value in cstruct.items()
-                if value is not None or name not in self
-            }
+            if None in cstruct.values():
+                cstruct = {
+                    name: value
+                    for name, value in cstruct.items()
+                    if value is not None or name not in self
+                }
             if self.fills_data and "data" not in cstruct and self._accepts_no_data():
-                cstruct["data"] = {}
+                cstruct = {**cstruct, "data": {}}
         return super().deserialize(cstruct)
 
     def _accepts_no_data(self) -> bool:

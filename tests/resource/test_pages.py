@@ -158,6 +158,7 @@ def token(content):
         token({"last_record": {"last_modified": 1, "n": "\0"}}),
         token({"last_record": {"last_modified": 10**30}}),
         token({"last_record": {"last_modified": -(10**30)}}),
+        token({"last_record": {"last_modified": 1}, "offset": "x"}),
     ],
 )
 def test_token_that_was_made_up_is_no_failure(alice, notes, bad):
