@@ -263,7 +263,7 @@ class RouteFactory:
         object_id = self.permission_object_id
         return object_id is not None and bool(
             self._request.registry.permission.check_permission(
-                object_id, permission, principals, get_bound_permissions
+                object_id, permission, principals, get_bound_permissions=get_bound_permissions
             )
         )
 
@@ -309,8 +309,8 @@ class RouteFactory:
         """Return the object ids, below this collection, that the principals may see."""
         accessible: Collection[str] = (
             self._request.registry.permission.principals_accessible_objects(
-                principals,
-                permission,
+                principals=principals,
+                permission=permission,
                 object_id_match=self.get_permission_object_id(self._request, "*"),
                 get_bound_permissions=get_bound_permissions,
             )

@@ -308,15 +308,23 @@ class Asked:
 
         :param new: the record of the body.
         """
-        is_overridden = not type(self).process_record.__module__.startswith("cliquet.resource.")
         modified_field = self.model.modified_field
         if_match = self._conditions.if_match
-        if not (is_overridden or modified_field in new or if_match is not None):
+        if not (self._has_own_steps() or modified_field in new or if_match is not None):
             return None
         same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
         records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
         self._tombstone = records[0] if records else None
         return self._tombstone
+
+    def _has_own_steps(self) -> bool:
+        """Return True if the application overrides a step of PUT that may see a tombstone."""
+        own = type(self)
+        steps = (own.process_record, own._raise_412_if_modified)
+        return not (
+            all(step.__module__.startswith("cliquet.resource.") for step in steps)
+            and getattr(type(self.model), "get_records", None) is Model.get_records
+        )
 
     # Refusals.
 

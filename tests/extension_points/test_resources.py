@@ -1,0 +1,214 @@
+"""Methods of resources and models that applications override: each request leads to them.
+
+Shareable resources are reached in three ways: by principals in the settings, by permissions on
+the collection, and by permissions on single records.
+"""
+
+import functools
+
+import pytest
+
+from cliquet.resource import Model, ShareableModel, ShareableResource, UserResource
+from tests.extension_points import requests
+from tests.extension_points.requests import FIRST, SECOND, THIRD, ThingSchema
+from tests.extension_points.spies import Calls, override
+from tests.resource import apps
+
+#: Requests that read the same.
+READS = "GET HEAD GET_FIELDS"
+LISTS = "LIST HEAD_LIST LIST_FIELDS LIST_FILTERED PAGE NEXT_PAGE"
+POSTS = "POST POST_WITH_ID POST_EXISTING POST_CONFLICT"
+PUTS = "PUT_NEW PUT_CONFLICT PUT PUT_DELETED"
+PATCHES = "PATCH PATCH_SAME"
+DELETES = "DELETE DELETE_FILTERED DELETE_LIST"
+ALL = " ".join(requests.REQUESTS)
+
+#: The requests that lead to each method of a resource.
+OF_RESOURCES = {
+    # Endpoints.
+    "collection_get": f"{LISTS} LIST_SEEN",
+    "collection_post": POSTS,
+    "collection_delete": "DELETE_FILTERED DELETE_LIST",
+    "get": f"{READS} GET_SEEN GET_MISSING GET_INVALID_ID",
+    "put": f"{PUTS} PUT_STALE",
+    "patch": PATCHES,
+    "delete": "DELETE",
+    # What an application decides.
+    "get_parent_id": ALL,
+    "is_known_field": "GET_FIELDS LIST_FIELDS LIST_FILTERED PAGE NEXT_PAGE DELETE_FILTERED",
+    "process_record": f"{POSTS} {PUTS} {PATCHES}",
+    "apply_changes": PATCHES,
+    "postprocess": f"{READS} {LISTS} {POSTS} PUT_NEW PUT PUT_DELETED {PATCHES} {DELETES}",
+    # The query string.
+    "_get_known_fields": "GET_FIELDS LIST_FIELDS LIST_FILTERED PAGE NEXT_PAGE DELETE_FILTERED",
+    "_extract_filters": f"{LISTS} DELETE_FILTERED DELETE_LIST",
+    "_extract_limit": LISTS,
+    "_extract_sorting": LISTS,
+    "_extract_partial_fields": f"{READS} {LISTS}",
+    "_extract_pagination_rules_from_token": LISTS,
+    "_build_pagination_rules": "NEXT_PAGE",
+    "_build_pagination_token": "PAGE",
+    "_next_page_url": "PAGE",
+    # Reads and refusals.
+    "_get_record_or_404": (
+        f"POST_WITH_ID POST_EXISTING POST_CONFLICT {PUTS} PUT_STALE {PATCHES} "
+        f"{READS} GET_SEEN GET_MISSING DELETE"
+    ),
+    "_raise_400_if_invalid_id": (
+        f"POST_WITH_ID POST_EXISTING {PUTS} PUT_STALE {PATCHES} "
+        f"{READS} GET_SEEN GET_MISSING GET_INVALID_ID DELETE"
+    ),
+    "_raise_400_if_id_mismatch": f"{PUTS} {PATCHES}",
+    "_raise_304_if_not_modified": f"{READS} GET_SEEN {LISTS} LIST_SEEN",
+    "_raise_412_if_modified": (
+        f"{POSTS} PUT PUT_STALE PUT_DELETED {PATCHES} {READS} {LISTS} {DELETES}"
+    ),
+    "_raise_conflict": "PUT_CONFLICT",
+    # Headers.
+    "_add_timestamp_header": (
+        f"{READS} GET_SEEN {LISTS} LIST_SEEN PUT_NEW PUT PUT_STALE PUT_DELETED {PATCHES}"
+    ),
+    "_add_cache_header": f"{READS} GET_SEEN {LISTS} LIST_SEEN",
+}
+
+#: The requests that lead to each method of a model.
+OF_MODELS = {
+    "timestamp": f"{LISTS} LIST_SEEN",
+    "get_records": f"{LISTS} PUT_NEW PUT_CONFLICT PUT_DELETED",
+    "get_record": OF_RESOURCES["_get_record_or_404"],
+    "create_record": "POST POST_WITH_ID POST_CONFLICT PUT_NEW PUT_CONFLICT PUT_DELETED",
+    "update_record": "PUT PATCH",
+    "delete_record": "DELETE",
+    "delete_records": "DELETE_FILTERED DELETE_LIST",
+}
+
+OF_SHAREABLE_MODELS = {
+    **OF_MODELS,
+    # A user who changes nothing is given the permission to write too.
+    "update_record": "PUT PATCH PATCH_SAME",
+    "_allow_write": "POST POST_WITH_ID PUT_NEW PUT PUT_DELETED PATCH PATCH_SAME",
+}
+
+TABLE = {
+    UserResource: OF_RESOURCES,
+    ShareableResource: OF_RESOURCES,
+    Model: OF_MODELS,
+    ShareableModel: OF_SHAREABLE_MODELS,
+}
+WAYS = {UserResource: ("own",), ShareableResource: ("settings", "collection", "records")}
+MODELS = {Model: UserResource, ShareableModel: ShareableResource}
+CASES = [
+    (owner, name, way)
+    for owner, methods in TABLE.items()
+    for name in methods
+    for way in WAYS[MODELS.get(owner, owner)]
+]
+
+
+def _define(owner, name, calls):
+    """Return a resource class of which it, or its model, overrides a method."""
+    overriding = override(owner, *([name] if name else ()), calls=calls)
+    if owner in MODELS:
+        attributes = {"mapping": ThingSchema(), "default_model": overriding}
+        return type("Own", (MODELS[owner],), attributes)
+    overriding.mapping = ThingSchema()
+    return overriding
+
+
+class Application:
+    """Serves a resource for each case, and those that override nothing."""
+
+    def __init__(self):
+        resources, settings, self.calls = [], {}, {}
+        normal = [(base, None, way) for base, ways in WAYS.items() for way in ways]
+        for case in [*CASES, *normal]:
+            owner, name, way = case
+            self.calls[case] = Calls()
+            resources.append((_define(owner, name, self.calls[case]), {"name": _label(*case)}))
+            if way == "settings":
+                for permission in ("create", "read", "write"):
+                    key = f"{_label(*case)}_{permission}_principals"
+                    settings[key] = "system.Authenticated"
+        backends = apps.backends("memory", None)
+        self.client = apps.build(*resources, settings={**backends, **settings}).user("alice")
+
+    def walk(self, owner, name, way, send):
+        """Yield the requests to the resource of a case, which is empty."""
+        label = _label(owner, name, way)
+        self.client.storage.flush()
+        self.client.permission.flush()
+        self._allow(label, way)
+        return requests.walk(self.client, f"/{label}s", send)
+
+    @functools.cache  # noqa: B019 (there is one application)
+    def normal_responses(self, owner, way, send):
+        base = MODELS.get(owner, owner)
+        return {name: exchange() for name, exchange in self.walk(base, None, way, send)}
+
+    def _allow(self, label, way):
+        """Give the user the permissions that this way needs."""
+        uri, grant, user = f"/{label}s", self.client.permission.add_principal_to_ace, self.client.id
+        if way in ("collection", "records"):
+            grant(uri, f"{label}:create", user)
+            uris = [f"{uri}/{n}" for n in (FIRST, SECOND, THIRD, "invalid")]
+            for object_id in [uri, *uris] if way == "collection" else uris:
+                grant(object_id, "read", user)
+                grant(object_id, "write", user)
+
+
+def _label(owner, name, way):
+    return f"{owner.__name__}{name or 'nothing'}-{way}".lower()
+
+
+@pytest.fixture(scope="module")
+def application():
+    return Application()
+
+
+every_case = pytest.mark.parametrize(
+    "owner, name, way", CASES, ids=lambda value: getattr(value, "__name__", value)
+)
+in_and_out_of_batches = pytest.mark.parametrize("send", [requests.send, requests.send_in_batch])
+
+
+def test_every_kind_of_request_has_its_status(application):
+    for owner, ways in WAYS.items():
+        for way in ways:
+            responses = application.normal_responses(owner, way, requests.send)
+            assert {name: status for name, (status, _) in responses.items()} == {
+                **dict.fromkeys(requests.REQUESTS, 200),
+                **dict.fromkeys(["POST", "POST_WITH_ID", "PUT_NEW", "PUT_DELETED"], 201),
+                **dict.fromkeys(["GET_SEEN", "LIST_SEEN"], 304),
+                "GET_INVALID_ID": 400,
+                "GET_MISSING": 404,
+                "PUT_CONFLICT": 409,
+                "PUT_STALE": 412,
+            }
+
+
+@in_and_out_of_batches
+@every_case
+def test_override_is_called_and_the_response_is_the_normal_one(application, owner, name, way, send):
+    calls, called, responses = application.calls[owner, name, way], [], {}
+    for request, exchange in application.walk(owner, name, way, send):
+        calls.clear()
+        responses[request] = exchange()
+        if calls:
+            called.append(request)
+    assert called == [each for each in requests.REQUESTS if each in TABLE[owner][name].split()]
+    assert responses == application.normal_responses(owner, way, send)
+
+
+@in_and_out_of_batches
+@every_case
+def test_override_that_refuses_is_obeyed(application, owner, name, way, send):
+    calls, refused, responses = application.calls[owner, name, way], {}, {}
+    for request, exchange in application.walk(owner, name, way, send):
+        if request in TABLE[owner][name].split():
+            calls.refuse = True
+            refused[request] = exchange()[0]
+            calls.refuse = False
+        responses[request] = exchange()
+    assert refused == dict.fromkeys(refused, 403)
+    # What was refused has changed nothing.
+    assert responses == application.normal_responses(owner, way, send)
