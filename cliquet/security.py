@@ -37,11 +37,12 @@ class PolicyStack(MultiAuthSecurityPolicy):
 
     :param policies: the policies, in the order in which they are asked.
     :param find_groups: ``(userid, request)`` → groups, or None to refuse the user.
+    :param backend: the permission backend, if any.
     """
 
-    def __init__(self, policies: Any, find_groups: Any) -> None:
+    def __init__(self, policies: Any, find_groups: Any, backend: Any = None) -> None:
         # Ours refuses no user: it can wait until the principals are asked for.
-        self.is_lazy = find_groups is groupfinder
+        self.is_lazy = find_groups is groupfinder and not _has_own_groups(backend)
         self._find_groups = find_groups
         super().__init__(policies, None if self.is_lazy or find_groups is None else self._groups)
 
@@ -92,6 +93,12 @@ class SecurityPolicy(LegacySecurityPolicy):
 
     def forget(self, request: Any, **kw: Any) -> Any:
         return self._get_authn_policy(request).forget(request)
+
+
+def _has_own_groups(backend: Any) -> bool:
+    """Return whether the application overrides how a permission backend finds groups."""
+    find = getattr(type(backend), "user_principals", None)
+    return find is not None and not find.__module__.startswith("cliquet.")
 
 
 def _is_plain(policy: Any) -> bool:
@@ -151,7 +158,8 @@ def _install(config: Any, own: Any = None) -> None:
     if type(current) is MultiAuthSecurityPolicy:
         if registry.queryUtility(IAuthenticationPolicy) is None:
             find_groups = config.maybe_dotted(registry.settings.get("multiauth.groupfinder"))
-            stack = PolicyStack([policy for _, policy in current.get_policies()], find_groups)
+            policies = [policy for _, policy in current.get_policies()]
+            stack = PolicyStack(policies, find_groups, getattr(registry, "permission", None))
             registry.registerUtility(stack, IAuthenticationPolicy)
         current = own
     if current is not None and not isinstance(current, LegacySecurityPolicy):

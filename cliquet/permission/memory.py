@@ -7,12 +7,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
-from cliquet.permission import (
-    BoundPermissions,
-    PermissionBase,
-    bound_patterns,
-    bound_permissions,
-)
+from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
+from cliquet.permission.engine import Engine
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -54,7 +51,7 @@ class _Relation(Generic[Key]):
             del self._sets[key]
 
 
-class Permission(PermissionBase):
+class Permission(Engine):
     """Permissions in dictionaries, which end with the process.
 
     Enable it with::

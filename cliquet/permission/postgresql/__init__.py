@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cliquet.permission import (
-    BoundPermissions,
-    PermissionBase,
-    bound_patterns,
-    bound_permissions,
-)
+from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
+from cliquet.permission.engine import Engine
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.schema import initialize, pending
@@ -81,7 +78,7 @@ FLUSH = (
 )
 
 
-class Permission(PermissionBase):
+class Permission(Engine):
     """Permissions in two tables.
 
     Enable it with::

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
-from cliquet.permission import (
-    BoundPermissions,
-    PermissionBase,
-    bound_patterns,
-    bound_permissions,
-)
+from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
+from cliquet.permission.engine import Engine
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
 from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
@@ -40,7 +37,7 @@ _ACCESSIBLE = _script("accessible")
 _Change = tuple[str, ...]
 
 
-class Permission(PermissionBase):
+class Permission(Engine):
     """Permissions in sets.
 
     Enable it with::

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cliquet.permission import (
-    BoundPermissions,
-    PermissionBase,
-    bound_patterns,
-    bound_permissions,
-)
+from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission.engine import Engine
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
@@ -92,7 +88,7 @@ DELETE_OBJECTS = """
 FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
-class Permission(PermissionBase):
+class Permission(Engine):
     """Permissions in two tables.
 
     Enable it with::
