@@ -18,7 +18,7 @@ WORKDIR /app
 COPY setup.py pyproject.toml MANIFEST.in README.rst LICENSE ./
 COPY cliquet cliquet
 # Setuptools 80.9 and later warn at each import of pkg_resources, which Pyramid and Cornice need.
-RUN pip install ".[monitoring,postgresql,redis]" waitress "setuptools<80.9"
+RUN pip install ".[monitoring,postgresql,redis]" waitress "setuptools>=78.1.1,<80.9"
 
 COPY config config
 COPY examples examples

@@ -30,10 +30,13 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "complete"  # written last: an environment without it is half-made
 PYTHON = str(VENV / "bin" / "python")
 
-REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py")
-EXTRAS = "client,docs,monitoring,postgresql,redis,testing"
+# The versions that are installed: everybody tests with the same. CONTRIBUTING.rst shows how to
+# renew them.
+CONSTRAINTS = "constraints.txt"
+REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py", CONSTRAINTS)
+EXTRAS = "client,docs,monitoring,postgresql,raven,redis,testing"
 # From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
-SETUPTOOLS = "setuptools>=77,<80.9"
+SETUPTOOLS = "setuptools>=78.1.1,<80.9"
 
 DOCS = ROOT / "docs" / "_build" / "html"
 CHECKS = {
@@ -153,7 +156,8 @@ def make_environment() -> None:
 
 def pip_install(*arguments: str) -> None:
     """What pip says is only worth reading when it fails."""
-    command = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
+    command = [*pip, "--constraint", str(ROOT / CONSTRAINTS), *arguments]
     done = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -14,8 +14,9 @@ REQUIREMENTS = [
     "pyramid_multiauth>=1.1",
     "pyramid_retry>=2.1",
     "pyramid_tm>=2.6",
-    # Pyramid and Cornice import pkg_resources, which setuptools 82 removed.
-    "setuptools<82",
+    # Pyramid and Cornice import pkg_resources, which setuptools 82 removed. Versions before
+    # 78.1.1 write outside their folder (CVE-2025-47273).
+    "setuptools>=78.1.1,<82",
     "statsd",
     "structlog>=22.1",
     "transaction",
@@ -26,13 +27,17 @@ EXTRAS = {
     "client": ["requests"],
     # Version 3.1 required these, and applications import them without requiring them.
     "legacy": ["python-dateutil", "requests", "six"],
+    # psycopg2 built from source serves as well: see docs/howto/backends.rst.
     "postgresql": ["psycopg2-binary", "SQLAlchemy>=2.0"],
     "redis": ["redis"],
-    "monitoring": ["newrelic", "prometheus-client", "raven", "sentry-sdk", "werkzeug>=3.0"],
+    "monitoring": ["newrelic", "prometheus-client", "sentry-sdk", "werkzeug>=3.0"],
+    # Unmaintained since 2018; for applications that still configure its handler. Use sentry-sdk.
+    "raven": ["raven"],
     "testing": [
         "build",
         "cachetools",
         "coverage>=7.6",
+        "granian>=2",
         "gunicorn",
         "httpie",
         "hypothesis",

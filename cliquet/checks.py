@@ -22,6 +22,9 @@ EXTRAS = {
     **dict.fromkeys(("dateutil", "requests", "six"), "legacy"),
 }
 
+# The extra has psycopg2-binary, which is the same package, already built.
+_ALTERNATIVES = {"psycopg2": ", or psycopg2 to build it"}
+
 # How similar the suggestion for an unknown key must be, and that for an environment variable,
 # which may belong to another program.
 _LIKE, _VERY_LIKE = 0.6, 0.85
@@ -115,7 +118,8 @@ def missing_package(error: BaseException) -> str | None:
     package = str(getattr(error, "name", None)).partition(".")[0]
     if not isinstance(error, ImportError) or package not in EXTRAS:
         return None
-    return f"the package {package} is missing (pip install cliquet[{EXTRAS[package]}])"
+    hint = f"pip install cliquet[{EXTRAS[package]}]{_ALTERNATIVES.get(package, '')}"
+    return f"the package {package} is missing ({hint})"
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from pyramid.events import NewResponse
@@ -15,10 +16,6 @@ from cliquet.checks import invalid
 from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
 
-try:
-    import newrelic.agent
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    newrelic = None
 try:
     from werkzeug.middleware.profiler import ProfilerMiddleware
 except ImportError:  # pragma: no cover (an optional package, which the tests have)
@@ -37,9 +34,10 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     """
     settings = _completed(app, settings)
     if settings.get("newrelic_config"):
-        require(newrelic, "newrelic_config", "newrelic")
-        newrelic.agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
-        app = newrelic.agent.WSGIApplicationWrapper(app)
+        agent = _import_agent()
+        require(agent, "newrelic_config", "newrelic")
+        agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
+        app = agent.WSGIApplicationWrapper(app)
     if asbool(settings.get("profiler_enabled")):
         require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
@@ -48,6 +46,17 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         name: Any = _profile_name  # a function too, which the type forgets
         app = ProfilerMiddleware(app, stream=None, profile_dir=folder, filename_format=name)
     return app
+
+
+def _import_agent() -> Any:
+    """Return New Relic's agent, or None without its package.
+
+    It is only imported where it is configured, because it hooks into imports and the interpreter.
+    """
+    try:
+        return import_module("newrelic.agent")
+    except ImportError:
+        return None
 
 
 def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -63,14 +72,15 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def name_transactions(config: Any) -> None:
     """Name New Relic's transactions after services, for example ``bookmark-record.GET``."""
-    if newrelic is None or not config.get_settings()["newrelic_config"]:
+    agent = _import_agent() if config.get_settings()["newrelic_config"] else None
+    if agent is None:
         return
 
     def on_new_response(event: Any) -> None:
         request = event.request
         service = request.current_service
         if service is not None and not hasattr(request, "parent"):
-            newrelic.agent.set_transaction_name(f"{service.name}.{known_method(request)}")
+            agent.set_transaction_name(f"{service.name}.{known_method(request)}")
 
     config.add_subscriber(on_new_response, NewResponse)
 

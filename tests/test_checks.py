@@ -241,9 +241,9 @@ def test_url_of_another_kind_is_told_without_its_password(kind, engine, url, exp
 @pytest.mark.parametrize(
     ("package", "engine", "extra"),
     [
-        ("psycopg2", "postgresql", "postgresql"),
-        ("sqlalchemy", "postgresql", "postgresql"),
-        ("redis", "redis", "redis"),
+        ("psycopg2", "postgresql", "postgresql], or psycopg2 to build it"),
+        ("sqlalchemy", "postgresql", "postgresql]"),
+        ("redis", "redis", "redis]"),
     ],
 )
 def test_missing_package_is_told_with_what_to_install(package, engine, extra):
@@ -259,7 +259,7 @@ def test_missing_package_is_told_with_what_to_install(package, engine, extra):
     result = subprocess.run(command, capture_output=True, text=True, cwd=os.getcwd())
     assert (
         f"storage_backend = 'cliquet.storage.{engine}' (from the configuration): expected a module "
-        f"with load_from_config: the package {package} is missing (pip install cliquet[{extra}])"
+        f"with load_from_config: the package {package} is missing (pip install cliquet[{extra})"
     ) in result.stderr
 
 

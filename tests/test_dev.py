@@ -1,5 +1,6 @@
 """The commands of ``dev.py``: its functions, without making an environment."""
 
+import ast
 import importlib.util
 import os
 import shutil
@@ -11,6 +12,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -173,6 +177,47 @@ def test_what_pip_says_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd)
     with pytest.raises(dev.Failure, match="something-unknown"):
         dev.pip_install("--no-index", "something-unknown")
     assert "No matching distribution" in capfd.readouterr().out
+
+
+def literal(name):
+    """The value of a name in ``setup.py``."""
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise LookupError(name)
+
+
+def pins():
+    """The versions of ``constraints.txt`` by the names of the packages."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_environment_has_the_pinned_version_of_each_requirement(dev):
+    extras = [literal("EXTRAS")[name] for name in dev.EXTRAS.split(",")]
+    lines = [*literal("REQUIREMENTS"), *(line for extra in extras for line in extra)]
+    for requirement in map(Requirement, [*lines, dev.SETUPTOOLS]):
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": "3.11"}):
+            pinned = pins()[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(pinned), requirement
+
+
+def test_setuptools_is_recent_enough_wherever_it_is_required(dev):
+    build = ROOT.joinpath("pyproject.toml").read_text()
+    (required,) = (each for each in literal("REQUIREMENTS") if each.startswith("setuptools"))
+    assert Requirement(required).specifier == SpecifierSet(">=78.1.1,<82")
+    assert f'"{required}"' in build
+    for name in ("tox.ini", "Dockerfile"):
+        assert dev.SETUPTOOLS in ROOT.joinpath(name).read_text()
+
+
+def test_pip_installs_the_pinned_versions(dev, checkout, monkeypatch, capfd):
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    checkout.joinpath("constraints.txt").write_text("pytest==1.0\n")
+    with pytest.raises(dev.Failure):
+        dev.pip_install("--no-index", "pytest")
+    assert "pytest==1.0" in capfd.readouterr().out
 
 
 def test_failed_step_ends_the_command(dev, monkeypatch, capsys):

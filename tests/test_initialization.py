@@ -1,5 +1,8 @@
 import logging
 import pstats
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +17,7 @@ from cliquet.testing import get_user_headers
 from cliquet.utils import env_name
 from tests import testapp
 
+ROOT = Path(__file__).parent.parent
 HEARD = []
 
 
@@ -385,7 +389,7 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
         initialize=lambda *args: called.append(args),
         WSGIApplicationWrapper=lambda wrapped: ("wrapped", wrapped),
     )
-    monkeypatch.setattr("cliquet.middlewares.newrelic", SimpleNamespace(agent=agent))
+    monkeypatch.setitem(sys.modules, "newrelic.agent", agent)
     settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "production"}
     assert cliquet.install_middlewares(app, settings) == ("wrapped", app)
     assert called == [("newrelic.ini", "production")]
@@ -394,7 +398,7 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
 def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch, alice):
     names = []
     agent = SimpleNamespace(set_transaction_name=names.append)
-    monkeypatch.setattr("cliquet.middlewares.newrelic", SimpleNamespace(agent=agent))
+    monkeypatch.setitem(sys.modules, "newrelic.agent", agent)
     client = serve({"newrelic_config": "newrelic.ini"})
     client.get("/mushrooms", headers=alice)
     client.get("/nowhere", status=404)
@@ -406,6 +410,29 @@ def test_middleware_without_its_package_is_told(serve, monkeypatch):
     monkeypatch.setattr("cliquet.middlewares.ProfilerMiddleware", None)
     with pytest.raises(ConfigurationError, match=r"pip install cliquet\[monitoring\]"):
         cliquet.install_middlewares(serve().app, {"profiler_enabled": "true"})
+
+
+def test_new_relic_without_its_package_is_an_error_of_the_middlewares(serve, monkeypatch):
+    monkeypatch.setitem(sys.modules, "newrelic.agent", None)
+    settings = {"newrelic_config": "newrelic.ini"}
+    app = serve(settings).app
+    with pytest.raises(ConfigurationError, match="expected the package newrelic"):
+        cliquet.install_middlewares(app, settings)
+
+
+NOT_IMPORTED = """
+import sys
+import cliquet
+from tests import testapp
+cliquet.install_middlewares(testapp.main())
+print(sorted(name for name in sys.modules if name.partition(".")[0] in sys.argv[1:]))
+"""
+
+
+def test_packages_of_monitoring_are_only_imported_where_they_are_configured():
+    command = [sys.executable, "-c", NOT_IMPORTED, "newrelic", "sentry_sdk", "raven"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_application_may_set_its_own_security_policy():
