@@ -39,7 +39,7 @@ from cliquet.negotiation import (
 from cliquet.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
-from cliquet.utils.http import EXPOSED_HEADERS, add_vary, set_header
+from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin, set_header
 from cliquet.utils.schemas import deserialize
 
 
@@ -91,7 +91,8 @@ def include_cornice(config: Any) -> None:
     for name, make in _ATTRIBUTES.items():
         config.add_request_method(make, name=name, reify=True)
     origins = setting_list(config.get_settings().get("cors_origins"))
-    config.registry.has_restricted_origins = config.registry.varies_by_origin = "*" not in origins
+    restricted = depends_on_origin(origins)
+    config.registry.has_restricted_origins = config.registry.varies_by_origin = restricted
     config.add_subscriber(_complete_headers, NewResponse)
     config.action(None, _unsubscribe_cornice, args=(config,), order=PHASE3_CONFIG + 1)
 
@@ -124,7 +125,8 @@ def _complete_headers(event: Any) -> None:
 def _varies_by_origin(service: Any) -> bool:
     """Return True if the CORS headers of a service are others for other origins."""
     return bool(service.cors_enabled) and any(
-        "*" not in service.cors_origins_for(method) or service.cors_support_credentials_for(method)
+        depends_on_origin(service.cors_origins_for(method))
+        or service.cors_support_credentials_for(method)
         for method in service.defined_methods
     )
 

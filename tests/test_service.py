@@ -559,7 +559,9 @@ def test_responses_that_are_the_same_for_all_origins_do_not_vary(serve, alice, u
 @pytest.mark.parametrize(
     ("options", "varies"),
     [
-        ({"cors_origins": ("http://own",)}, True),
+        ({"cors_origins": ("http://own",)}, False),
+        ({"cors_origins": ("http://own", "http://other")}, True),
+        ({"cors_origins": ("http://*own",)}, True),
         ({"cors_origins": ("*",)}, False),
         ({"cors_origins": ("*", "http://own")}, False),
         ({"cors_policy": {"origins": ("*",), "credentials": True}}, True),
@@ -584,12 +586,6 @@ def test_service_without_cors_does_not_vary():
     client = served(service, cors_origins=FRIENDS)
     assert "Origin" not in vary(client.get("/s", headers=ORIGIN))
     assert "Origin" in vary(client.get("/"))
-
-
-def test_page_of_an_unknown_url_varies_as_it_repeats_the_origin(serve):
-    response = serve().get("/unknown", headers=ORIGIN, status=404)
-    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN["Origin"]
-    assert vary(response) == {"Origin", "Authorization"}
 
 
 @pytest.mark.parametrize("age", ["0", ""])

@@ -6,7 +6,7 @@ The rules themselves are plain functions, in the modules beside this one.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -240,17 +240,26 @@ class Asked:
             headers = self.request.headers
             if "If-Match" in headers or "If-None-Match" in headers:
                 self._parsed_conditions = preconditions.Conditions(
-                    self._tags("If-Match", ". The value should be integer between double quotes."),
-                    self._tags("If-None-Match"),
+                    self._tags(
+                        "If-Match",
+                        preconditions.parse_tags,
+                        ". The value should be integer between double quotes.",
+                    ),
+                    self._tags("If-None-Match", preconditions.parse_seen_tags),
                 )
             else:
                 self._parsed_conditions = preconditions.ALWAYS
         return self._parsed_conditions
 
-    def _tags(self, header: str, explanation: str = "") -> Collection[preconditions.Tag] | None:
+    def _tags(
+        self,
+        header: str,
+        parse: Callable[[str], Collection[preconditions.Tag] | None],
+        explanation: str = "",
+    ) -> Collection[preconditions.Tag] | None:
         """Return the entity tags of a header; respond with 400 if they can't be read."""
         try:
-            return preconditions.parse_tags(self.request.headers.get(header, ""))
+            return parse(self.request.headers.get(header, ""))
         except ValueError:
             raise_invalid(
                 self.request,
@@ -276,7 +285,8 @@ class Asked:
         if preconditions.check(self._conditions, self.request.method, state) == 304:
             response = httpexceptions.HTTPNotModified()
             self._add_timestamp_header(response, timestamp=state.timestamp)
-            self._add_cache_header(response)
+            if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 left ``no-cache`` out
+                self._add_cache_header(response)
             raise response
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
@@ -428,11 +438,16 @@ class Asked:
         set_header(response, "ETag", preconditions.etag(timestamp))
         set_header(response, "Last-Modified", preconditions.http_date(timestamp))
 
-    def _add_cache_header(self, response: Any) -> None:
-        """Tell how long the client may keep the answer; only anonymous ones may be kept."""
+    def _cache_seconds(self) -> int | None:
+        """Return how long the client can keep the response, which must be anonymous."""
         name = f"{self.request.current_resource_name}_cache_expires_seconds"
         seconds = integer_or_none(self.request.registry.settings.get(name))
-        if not seconds or self.request.prefixed_userid is not None:
+        return seconds if seconds and self.request.prefixed_userid is None else None
+
+    def _add_cache_header(self, response: Any) -> None:
+        """Add ``Cache-Control``, and ``Expires`` for responses that the client can keep."""
+        seconds = self._cache_seconds()
+        if seconds is None:
             set_header(response, "Cache-Control", "no-cache")
             return
         set_header(response, "Cache-Control", f"max-age={seconds}")

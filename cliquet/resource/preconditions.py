@@ -17,6 +17,7 @@ MAX_TIMESTAMP = 253402300799999
 
 _TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]+)"'
 _TAGS = re.compile(rf"{_TAG}(?:[ \t]*(?:,[ \t]*)+{_TAG})*")
+_WORD = re.compile(r'(W/)?"[^0-9"]+"')
 _TIMESTAMP = re.compile(r"-?[0-9]{1,4000}")
 
 
@@ -74,6 +75,19 @@ def parse_tags(header: str) -> Collection[Tag] | None:
         Tag(int(opaque) if _TIMESTAMP.fullmatch(opaque) else None, bool(weak))
         for weak, opaque in re.findall(_TAG, header)
     ]
+
+
+def parse_seen_tags(header: str) -> Collection[Tag] | None:
+    """Do as :func:`parse_tags`, for ``If-None-Match``.
+
+    As in 3.1, a word is refused that has nothing of a timestamp: no server or proxy made it
+    of a tag of ours.
+
+    :raises ValueError: also for a single tag without digits.
+    """
+    if _WORD.fullmatch(header.strip(" \t,")):
+        raise ValueError("not an entity tag of this service")
+    return parse_tags(header)
 
 
 def check(conditions: Conditions, method: str, state: State) -> int | None:

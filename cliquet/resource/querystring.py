@@ -181,9 +181,10 @@ def extract_deletion_time(
     :param is_timestamp: returns whether a client may store a timestamp.
     :raises Invalid: if it isn't an integer, or too large.
     """
-    value = _timestamp(name, text) if text else 0
-    if value > 0 and not is_timestamp(value):
-        raise Invalid(f"Invalid value for {name}", name)
+    match = _TIMESTAMP.fullmatch(text or "0")
+    value = int(match.group(1)) if match else None
+    if value is None or (value > 0 and not is_timestamp(value)):
+        raise Invalid(f"Invalid value for {text}", name)
     return value if value > 0 else None
 
 

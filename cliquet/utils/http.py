@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -59,7 +59,6 @@ def reapply_cors(request: Any, response: Any) -> Any:
         allowed = setting_list(request.registry.settings["cors_origins"])
         if any(fnmatchcase(decode_header(origin), pattern) for pattern in allowed):  # as Cornice
             response.headers["Access-Control-Allow-Origin"] = encode_header(origin)
-        add_vary(response, "Origin")
     response.headers["Access-Control-Expose-Headers"] = ",".join(EXPOSED_HEADERS)
     return response
 
@@ -91,6 +90,16 @@ def set_header(response: Any, name: str, value: str) -> None:
         headers.append((name, value))
     else:
         response.headers[name] = value
+
+
+def depends_on_origin(origins: Collection[str]) -> bool:
+    """Return whether one of several origins is repeated in ``Access-Control-Allow-Origin``.
+
+    Origins are as in the setting ``cors_origins``: shell patterns.
+    """
+    if "*" in origins or not origins:
+        return False
+    return len(origins) > 1 or any(wildcard in "".join(origins) for wildcard in "*?[")
 
 
 def add_vary(response: Any, name: str) -> None:
