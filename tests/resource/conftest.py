@@ -46,9 +46,15 @@ def build_once(engine, built, tmp_path_factory):
         client = built[key]
         client.storage.flush()
         client.permission.flush()
+        used.append(client)
         return client
 
-    return build_once
+    used = []
+    yield build_once
+    if engine in apps.SERVED:  # other tests use the same database
+        for client in used:
+            client.storage.flush()
+            client.permission.flush()
 
 
 def _key(resource):
