@@ -1,35 +1,46 @@
-"""The permission engines' base class, which lets subclasses of them override each step."""
+"""What the permission engines have in common: how they decide."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from cliquet.permission import BoundPermissions, PermissionBase, bound_permissions
 
-#: Each of these methods calls the one before it, unless an engine does better.
-_STEPS = (
-    "object_permission_principals",
-    "object_permission_authorized_principals",
-    "check_permission",
-)
+#: An object id and a permission.
+Entry = tuple[str, str]
 
 
 class Engine(PermissionBase):
-    """A permission backend that decides in one query.
+    """A permission backend that decides in one query, which a subclass implements.
 
-    A subclass that overrides a step of the decision is not ignored: the methods that depend
-    on this step then call it.
+    A class of an application that overrides a step of a decision, for example to grant more
+    principals, is not ignored: the decision then takes this step.
     """
+
+    _has_own_principals = False
+    _has_own_authorized_principals = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for step, decision in itertools.pairwise(_STEPS):
-            if _place(cls, step) < _place(cls, decision):
-                setattr(cls, decision, getattr(Engine, decision))
+        cls._has_own_principals = (
+            cls.object_permission_principals is not Engine.object_permission_principals
+        )
+        cls._has_own_authorized_principals = cls._has_own_principals or (
+            cls.object_permission_authorized_principals
+            is not Engine.object_permission_authorized_principals
+        )
+
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
+        """Return the principals of any of the entries."""
+        raise NotImplementedError
+
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
+        """Return whether one of the principals is in any of the entries."""
+        raise NotImplementedError
 
     def object_permission_principals(self, object_id: str, permission: str) -> set[str]:
-        return self.object_permissions(object_id, [permission]).get(permission, set())
+        return self._authorized_principals([(object_id, permission)])
 
     def object_permission_authorized_principals(
         self,
@@ -37,10 +48,21 @@ class Engine(PermissionBase):
         permission: str,
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        return set().union(*(self.object_permission_principals(*couple) for couple in bound))
+        entries = bound_permissions(object_id, permission, get_bound_permissions)
+        if self._has_own_principals:
+            return set().union(*(self.object_permission_principals(*entry) for entry in entries))
+        return self._authorized_principals(entries)
 
-
-def _place(class_: type, name: str) -> int:
-    """Return the place, in the method resolution order, of the class that defines a method."""
-    return next(n for n, base in enumerate(class_.__mro__) if name in base.__dict__)
+    def check_permission(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> bool:
+        if self._has_own_authorized_principals:
+            return super().check_permission(
+                object_id, permission, principals, get_bound_permissions
+            )
+        entries = bound_permissions(object_id, permission, get_bound_permissions)
+        return self._check(entries, principals)

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
-from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine
+from cliquet.permission.engine import Engine, Entry
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -157,27 +157,14 @@ class Permission(Engine):
                 if wanted is None or permission in wanted
             }
 
-    def object_permission_authorized_principals(
-        self,
-        object_id: str,
-        permission: str,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
         with self._transactions.reading():
-            return set().union(*map(self._principals.get, bound))
+            return set().union(*map(self._principals.get, entries))
 
-    def check_permission(
-        self,
-        object_id: str,
-        permission: str,
-        principals: Iterable[str],
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> bool:
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         principals = set(principals)
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
         with self._transactions.reading():
-            return any(not principals.isdisjoint(self._principals.get(couple)) for couple in bound)
+            return any(not principals.isdisjoint(self._principals.get(entry)) for entry in entries)
 
     def principals_accessible_objects(
         self,

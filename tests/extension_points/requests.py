@@ -22,17 +22,17 @@ class ThingSchema(ResourceSchema):
         unique_fields = ("code",)
 
 
-#: By name: a method, a path below the collection, the data and headers.
+#: By name: a method, a path below the collection, the body and headers.
 REQUESTS = {
-    "POST_WITH_ID": ("POST", "", {"id": THIRD, "n": 1}, {}),
-    "PUT_NEW": ("PUT", f"/{FIRST}", {"n": 2, "code": "a"}, {}),
-    "POST_EXISTING": ("POST", "", {"id": FIRST}, {}),
-    "POST_CONFLICT": ("POST", "", {"code": "a"}, {}),
-    "PUT_CONFLICT": ("PUT", f"/{SECOND}", {"code": "a"}, {}),
-    "PUT": ("PUT", f"/{FIRST}", {"n": 3}, {}),
-    "PUT_STALE": ("PUT", f"/{FIRST}", {"n": 3}, {"If-Match": '"5"'}),
-    "PATCH": ("PATCH", f"/{FIRST}", {"n": 4}, {}),
-    "PATCH_SAME": ("PATCH", f"/{FIRST}", {"n": 4}, {}),
+    "POST_WITH_ID": ("POST", "", {"data": {"id": THIRD, "n": 1}}, {}),
+    "PUT_NEW": ("PUT", f"/{FIRST}", {"data": {"n": 2, "code": "a"}}, {}),
+    "POST_EXISTING": ("POST", "", {"data": {"id": FIRST}}, {}),
+    "POST_CONFLICT": ("POST", "", {"data": {"code": "a"}}, {}),
+    "PUT_CONFLICT": ("PUT", f"/{SECOND}", {"data": {"code": "a"}}, {}),
+    "PUT": ("PUT", f"/{FIRST}", {"data": {"n": 3}}, {}),
+    "PUT_STALE": ("PUT", f"/{FIRST}", {"data": {"n": 3}}, {"If-Match": '"5"'}),
+    "PATCH": ("PATCH", f"/{FIRST}", {"data": {"n": 4}}, {}),
+    "PATCH_SAME": ("PATCH", f"/{FIRST}", {"data": {"n": 4}}, {}),
     "GET": ("GET", f"/{FIRST}", None, {}),
     "HEAD": ("HEAD", f"/{FIRST}", None, {}),
     "GET_FIELDS": ("GET", f"/{FIRST}?_fields=n", None, {}),
@@ -47,10 +47,10 @@ REQUESTS = {
     "PAGE": ("GET", "?_limit=1&_sort=n", None, {}),
     "NEXT_PAGE": ("GET", "", None, {}),
     "DELETE": ("DELETE", f"/{FIRST}", None, {}),
-    "PUT_DELETED": ("PUT", f"/{FIRST}", {"n": 5}, {}),
+    "PUT_DELETED": ("PUT", f"/{FIRST}", {"data": {"n": 5}}, {}),
     "DELETE_FILTERED": ("DELETE", "?n=5", None, {}),
     "DELETE_LIST": ("DELETE", "", None, {}),
-    "POST": ("POST", "", {"n": 1}, {}),
+    "POST": ("POST", "", {"data": {"n": 1}}, {}),
 }
 
 
@@ -80,9 +80,8 @@ def walk(client, path, send):
 
     def exchange(name):
         nonlocal next_page
-        method, below, data, headers = REQUESTS[name]
+        method, below, body, headers = REQUESTS[name]
         query = next_page if name == "NEXT_PAGE" else below
-        body = None if data is None else {"data": dict(data)}
         status, next_url, content = send(client, method, path + query, body, headers)
         if next_url:
             next_page = "?" + next_url.partition("?")[2]

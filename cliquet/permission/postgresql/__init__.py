@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine
+from cliquet.permission.engine import Engine, Entry
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.schema import initialize, pending
@@ -159,27 +159,14 @@ class Permission(Engine):
                 result.setdefault(permission, set()).add(unescape(principal))
         return result
 
-    def object_permission_authorized_principals(
-        self,
-        object_id: str,
-        permission: str,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        rows = self._client.read(AUTHORIZED_PRINCIPALS, _columns(bound))
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
+        rows = self._client.read(AUTHORIZED_PRINCIPALS, _columns(entries))
         return {unescape(principal) for (principal,) in rows}
 
-    def check_permission(
-        self,
-        object_id: str,
-        permission: str,
-        principals: Iterable[str],
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> bool:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        if not bound:
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
+        if not entries:
             return False
-        couples = tuple((escape(bound_id), escape(name)) for bound_id, name in bound)
+        couples = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
         ((found,),) = self._client.read(CHECK_PERMISSION, [couples, _texts(principals)])
         return bool(found)
 

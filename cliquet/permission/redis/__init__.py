@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
-from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine
+from cliquet.permission.engine import Engine, Entry
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
 from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
@@ -111,24 +111,11 @@ class Permission(Engine):
             if wanted is None or permission in wanted
         }
 
-    def object_permission_authorized_principals(
-        self,
-        object_id: str,
-        permission: str,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        return set(map(decode, self._run(_AUTHORIZED, _flat(bound))))
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
+        return set(map(decode, self._run(_AUTHORIZED, _flat(entries))))
 
-    def check_permission(
-        self,
-        object_id: str,
-        permission: str,
-        principals: Iterable[str],
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> bool:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        found: int = self._run_for(principals, _CHECK, bound)
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
+        found: int = self._run_for(principals, _CHECK, entries)
         return found == 1
 
     def principals_accessible_objects(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
-from cliquet.permission.engine import Engine
+from cliquet.permission import BoundPermissions, bound_patterns
+from cliquet.permission.engine import Engine, Entry
 from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
@@ -169,25 +169,12 @@ class Permission(Engine):
                 result.setdefault(permission, set()).add(unescape(principal))
         return result
 
-    def object_permission_authorized_principals(
-        self,
-        object_id: str,
-        permission: str,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        rows = self._read(AUTHORIZED_PRINCIPALS, _couples(bound))
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
+        rows = self._read(AUTHORIZED_PRINCIPALS, _couples(entries))
         return {unescape(principal) for (principal,) in rows}
 
-    def check_permission(
-        self,
-        object_id: str,
-        permission: str,
-        principals: Iterable[str],
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> bool:
-        bound = bound_permissions(object_id, permission, get_bound_permissions)
-        ((found,),) = self._read(CHECK_PERMISSION, _couples(bound), _texts(principals))
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
+        ((found,),) = self._read(CHECK_PERMISSION, _couples(entries), _texts(principals))
         return bool(found)
 
     def principals_accessible_objects(
