@@ -297,6 +297,7 @@ def setup_transaction_hook(config: Any) -> None:
     A request that backends ask to be run again is: at most as often as the
     setting ``retry.attempts`` says.
     """
+    config.get_settings().setdefault("retry.activate_hook", "cliquet.bodies.read_body_once")
     config.include("pyramid_retry")
     config.include("pyramid_tm")
     config.add_tween(

@@ -29,6 +29,11 @@ COMMANDS = {
         *("--bind=127.0.0.1:{port}", "--no-control-socket", "--config=python:tests.gunicorn_hooks"),
         "tests.wsgi_servers:make_app()",
     ),
+    "granian": (
+        *("granian", "--interface=wsgi", f"--workers={PROCESSES}"),
+        *(f"--blocking-threads={THREADS}", "--host=127.0.0.1", "--port={port}", "--factory"),
+        *("--workers-kill-timeout=30", "tests.wsgi_servers:make_app"),
+    ),
     "waitress": (
         *("waitress", f"--threads={THREADS}", "--listen=127.0.0.1:{port}"),
         *("--trusted-proxy=127.0.0.1", "--trusted-proxy-headers=x-forwarded-proto"),

@@ -12,6 +12,7 @@ from pyramid import httpexceptions
 from pyramid.exceptions import URLDecodeError
 from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
+from webob.request import DisconnectionError
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
@@ -164,6 +165,15 @@ def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
         return error(context, request)
     try:
         raise_invalid(request, location, description="Should be encoded in UTF-8")
+    except httpexceptions.HTTPBadRequest as response:
+        return reapply_cors(request, response)
+
+
+@exception_view_config(context=DisconnectionError)
+def incomplete_body(context: DisconnectionError, request: Any) -> Any:
+    """Return a 400 when the body breaks off; whether the client reads it is another matter."""
+    try:
+        raise_invalid(request, "body", description="Should be complete")
     except httpexceptions.HTTPBadRequest as response:
         return reapply_cors(request, response)
 

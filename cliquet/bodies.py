@@ -1,0 +1,84 @@
+"""Bodies of requests, which are read before the first attempt to serve them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from webob.request import DisconnectionError
+
+from cliquet.limits import UNLIMITED, limits_of
+
+_STEP = 65536
+
+
+class _Input(io.RawIOBase):
+    """The input of a WSGI server, whose failures are those of the client.
+
+    :param first: bytes that were read from it already.
+    """
+
+    def __init__(self, file: Any, first: bytes = b"") -> None:
+        self._file = file
+        self._first = first
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes of the body.
+
+        :raises webob.request.DisconnectionError: when the body breaks off, or isn't HTTP.
+        """
+        size = len(buffer)
+        data, self._first = self._first[:size], self._first[size:]
+        try:
+            data = data or self._file.read(size)
+        except Exception as error:  # servers have exceptions of their own
+            raise DisconnectionError(f"The body is incomplete: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Broken(io.RawIOBase):
+    """The input of a request whose body broke off."""
+
+    def __init__(self, error: DisconnectionError) -> None:
+        self._message = str(error)
+
+    def readinto(self, buffer: Any) -> int:
+        raise DisconnectionError(self._message)
+
+
+def read_body_once(request: Any) -> int | None:
+    """Keep the body for all attempts to serve a request: the hook of ``pyramid_retry``.
+
+    Bodies larger than ``max_body_bytes`` are not kept, so the request isn't run again.
+    Where a body breaks off, that is an error once a view reads it.
+
+    :returns: how often the request may be run, or None for the setting ``retry.attempts``.
+    """
+    if request.is_body_seekable or not request.is_body_readable:
+        return None
+    environ, limit = request.environ, limits_of(request.registry).max_body_bytes
+    environ["wsgi.input"] = _Input(environ["wsgi.input"])
+    if (request.content_length or 0) > limit:
+        return 1
+    try:
+        if limit != UNLIMITED:
+            return _read(request, limit)
+        request.make_body_seekable()
+    except DisconnectionError as error:
+        environ["wsgi.input"] = _Broken(error)
+        return 1
+    return None
+
+
+def _read(request: Any, limit: int) -> int | None:
+    """Keep a body in memory, unless it is larger than the limit: its length may be unknown."""
+    file, data = request.body_file, bytearray()
+    while len(data) <= limit:
+        chunk = file.read(min(_STEP, limit + 1 - len(data)))
+        if not chunk:
+            request.body = bytes(data)
+            return None
+        data += chunk
+    request.environ["wsgi.input"] = _Input(file, bytes(data))
+    return 1
