@@ -25,6 +25,21 @@ class Shared(ShareableResource):
     mapping = requests.ThingSchema()
 
 
+def allow(client, uri, way):
+    """Give a user the permissions for all requests to a collection.
+
+    :param way: by permissions on the ``collection`` or on its ``records``; others give none.
+    """
+    if way not in ("collection", "records"):
+        return
+    grant, user = client.permission.add_principal_to_ace, client.id
+    grant(uri, f"{uri[1:-1]}:create", user)
+    uris = [f"{uri}/{record_id}" for record_id in (FIRST, SECOND, THIRD, "invalid")]
+    for object_id in [uri, *uris] if way == "collection" else uris:
+        grant(object_id, "read", user)
+        grant(object_id, "write", user)
+
+
 class Application:
     """An application with backends of its own.
 
@@ -43,11 +58,7 @@ class Application:
         """Yield the requests to a collection, which is empty."""
         self.client.storage.flush()
         self.client.permission.flush()
-        grant, user = self.client.permission.add_principal_to_ace, self.alice.id
-        grant("/shareds", "shared:create", user)
-        for record_id in (FIRST, SECOND, THIRD, "invalid"):
-            grant(f"/shareds/{record_id}", "read", user)
-            grant(f"/shareds/{record_id}", "write", user)
+        allow(self.alice, "/shareds", "records")
         return requests.walk(self.alice, path, send)
 
 

@@ -16,7 +16,14 @@ PARAMETERS["cliquet.storage.StorageBase.delete"] += ", last_modified="
 for _name in ("create", "update"):
     PARAMETERS[f"cliquet.storage.StorageBase.{_name}"] = PARAMETERS[
         f"cliquet.storage.memory.Storage.{_name}"
-    ]
+    ]  # What the class doesn't define, or defined otherwise, but applications did.
+PARAMETERS["cliquet.authorization.AuthorizationPolicy.get_bound_permissions"] = (
+    "self, object_uri, permission"
+)
+PARAMETERS["cliquet.authorization.RouteFactory.get_shared_ids"] = (
+    "self, permission, principals, get_bound_permissions="
+)
+PARAMETERS["cliquet.listeners.ListenerBase.__call__"] = "self, event"
 
 _KINDS = {
     "": inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -31,7 +38,8 @@ def is_method(owner, name):
 
 def signature_of_3_1(owner, name):
     """Return the signature that a method of a class had; the defaults are those of today."""
-    today = inspect.signature(getattr(owner, name)).parameters
+    method = getattr(owner, name)
+    today = {} if method is None else inspect.signature(method).parameters
     parameters = []
     for text in _listed(owner, name).split(", "):
         stars, bare = re.fullmatch(r"(\**)(\w+)=?", text).groups()
@@ -88,7 +96,7 @@ def _override(owner, name, calls):
         bound.apply_defaults()
         self, *others = bound.args
         calls.note(name, dict(list(bound.arguments.items())[1:]))
-        return original(self, *others, **bound.kwargs)
+        return None if original is None else original(self, *others, **bound.kwargs)
 
     method.__name__ = name
     method.__signature__ = signature

@@ -171,7 +171,7 @@ ARGUMENTS = [
     ),
     (UserResource, "_add_timestamp_header", "GET", {"response": RESPONSE, "timestamp": ANY}),
     (UserResource, "_add_timestamp_header", "LIST", {"response": RESPONSE, "timestamp": None}),
-    (UserResource, "_add_cache_header", "GET_SEEN", {"response": RESPONSE}),
+    (UserResource, "_add_cache_header", "GET", {"response": RESPONSE}),
     (Model, "timestamp", "LIST", {"parent_id": None}),
     (Model, "get_records", "LIST", QUERY),
     (Model, "get_records", "LIST_FILTERED", {**QUERY, "filters": N_IS_4}),

@@ -10,8 +10,9 @@ import pytest
 
 from cliquet.resource import Model, ShareableModel, ShareableResource, UserResource
 from tests.extension_points import requests
-from tests.extension_points.requests import FIRST, SECOND, THIRD, ThingSchema
-from tests.extension_points.spies import Calls, override
+from tests.extension_points.backends import allow
+from tests.extension_points.requests import ThingSchema
+from tests.extension_points.spies import PARAMETERS, Calls, override
 from tests.resource import apps
 
 #: Requests that read the same.
@@ -68,7 +69,7 @@ OF_RESOURCES = {
     "_add_timestamp_header": (
         f"{READS} GET_SEEN {LISTS} LIST_SEEN PUT_NEW PUT PUT_STALE PUT_DELETED {PATCHES}"
     ),
-    "_add_cache_header": f"{READS} GET_SEEN {LISTS} LIST_SEEN",
+    "_add_cache_header": f"{READS} {LISTS}",
 }
 
 #: The requests that lead to each method of a model.
@@ -95,6 +96,29 @@ TABLE = {
     Model: OF_MODELS,
     ShareableModel: OF_SHAREABLE_MODELS,
 }
+#: The attributes and properties, which subclasses set.
+OF_RESOURCE_CLASSES = {
+    *("mapping", "default_model", "default_viewset", "collection", "timestamp"),
+    # Set by the constructor.
+    *("request", "context", "model", "record_id", "force_patch_update"),
+}
+OF_MODEL_CLASSES = {"id_field", "modified_field", "deleted_field"}
+
+#: The names that 3.1 didn't have.
+NEW = {
+    Model: {"locking", "known_timestamp", "pages_with_timestamp"},
+}
+
+ATTRIBUTES = {
+    UserResource: OF_RESOURCE_CLASSES,
+    ShareableResource: {*OF_RESOURCE_CLASSES, "permissions"},
+    Model: {*OF_MODEL_CLASSES, *NEW[Model]},
+    ShareableModel: {
+        *(*OF_MODEL_CLASSES, *NEW[Model]),
+        *("permissions_field", "permission", "get_permission_object_id", "current_principal"),
+    },
+}
+
 WAYS = {UserResource: ("own",), ShareableResource: ("settings", "collection", "records")}
 MODELS = {Model: UserResource, ShareableModel: ShareableResource}
 CASES = [
@@ -137,23 +161,13 @@ class Application:
         label = _label(owner, name, way)
         self.client.storage.flush()
         self.client.permission.flush()
-        self._allow(label, way)
+        allow(self.client, f"/{label}s", way)
         return requests.walk(self.client, f"/{label}s", send)
 
     @functools.cache  # noqa: B019 (there is one application)
     def normal_responses(self, owner, way, send):
         base = MODELS.get(owner, owner)
         return {name: exchange() for name, exchange in self.walk(base, None, way, send)}
-
-    def _allow(self, label, way):
-        """Give the user the permissions that this way needs."""
-        uri, grant, user = f"/{label}s", self.client.permission.add_principal_to_ace, self.client.id
-        if way in ("collection", "records"):
-            grant(uri, f"{label}:create", user)
-            uris = [f"{uri}/{n}" for n in (FIRST, SECOND, THIRD, "invalid")]
-            for object_id in [uri, *uris] if way == "collection" else uris:
-                grant(object_id, "read", user)
-                grant(object_id, "write", user)
 
 
 def _label(owner, name, way):
@@ -212,3 +226,19 @@ def test_override_that_refuses_is_obeyed(application, owner, name, way, send):
     assert refused == dict.fromkeys(refused, 403)
     # What was refused has changed nothing.
     assert responses == application.normal_responses(owner, way, send)
+
+
+@pytest.mark.parametrize("owner", TABLE)
+def test_each_public_name_is_in_a_table(owner):
+    annotated = {
+        name for class_ in owner.__mro__ for name in getattr(class_, "__annotations__", ())
+    }
+    public = {name for name in {*dir(owner), *annotated} if not name.startswith("_")}
+    assert public <= {*TABLE[owner], *ATTRIBUTES[owner]}
+
+
+@pytest.mark.parametrize("owner", TABLE)
+def test_each_listed_method_is_in_a_table(owner):
+    listed = {name.rpartition(".") for name in PARAMETERS}
+    methods = {name for path, _, name in listed if path == f"cliquet.resource.{owner.__name__}"}
+    assert methods <= set(TABLE[owner])
