@@ -63,6 +63,8 @@ _WRITE = Script(_COLLECTION, _script("write.lua"))
 _DELETE = Script(_COLLECTION, _script("delete.lua"))
 _DELETE_ALL = Script(_COLLECTION, _script("delete_all.lua"))
 _PAGE = Script(_COLLECTION, _script("page.lua"))
+_PURGE = Script(_COLLECTION, _script("purge.lua"))
+_VERSION = Script(_COLLECTION, _script("version.lua"))
 _FLUSH = Script(_script("flush_storage.lua"))
 
 _LATEST = (1 << 53) - 1
@@ -129,6 +131,9 @@ class Storage(Engine):
 
     def _timestamp(self, collection: Collection) -> int:
         timestamp, epoch = self._client.call("MGET", keys(collection)[0], EPOCH)
+        if timestamp is None:
+            # It was never written, or its key was evicted.
+            timestamp = self._client.run(_VERSION, keys(collection))
         return int(timestamp or epoch or BEGINNING)
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
@@ -163,12 +168,8 @@ class Storage(Engine):
             part.save()
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
-        key, latest = keys(collection)[3], f"({before}"
-        if limit is not None:
-            window = ("-inf", latest, "WITHSCORES", "LIMIT", limit, 1)
-            first_kept = self._client.call("ZRANGEBYSCORE", key, *window)
-            latest = b"(" + first_kept[1] if first_kept else latest
-        count: int = self._client.call("ZREMRANGEBYSCORE", key, "-inf", latest)
+        args = (f"({before}", "" if limit is None else limit)
+        count: int = self._client.run(_PURGE, keys(collection), *args)
         return count
 
     def _count_deleted(self, before: int) -> Iterator[tuple[Collection, int]]:

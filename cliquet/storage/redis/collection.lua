@@ -22,6 +22,54 @@ local function time_of(record)
   return tonumber(string.match(record, '^%S+'))
 end
 
+-- Adds ids to a set, as many at a time as a call takes.
+local function add_all(key, ids)
+  for first = 1, #ids, CHUNK do
+    redis.call('SADD', key, unpack(ids, first, math.min(first + CHUNK - 1, #ids)))
+  end
+end
+
+-- Forgets the digests of a field: those of all records have to be found again.
+local function forget(field)
+  redis.call('DEL', DIGESTS .. field, SAME .. field, UNKNOWN .. field)
+  add_all(UNKNOWN .. field, redis.call('HKEYS', RECORDS))
+end
+
+-- Whether the keys of a unique field agree with the records: each has one digest, or none yet.
+local function is_whole(field)
+  local count = redis.call('HLEN', DIGESTS .. field)
+  return count == redis.call('ZCARD', SAME .. field)
+    and count + redis.call('SCARD', UNKNOWN .. field) == redis.call('HLEN', RECORDS)
+end
+
+local function highest(key)
+  return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
+end
+
+-- Makes the keys of a collection from its records. The collection has changed then: clients
+-- must not believe what they know of it.
+local function rebuild()
+  redis.call('DEL', TIMES)
+  local all = redis.call('HGETALL', RECORDS)
+  for position = 1, #all, 2 do
+    redis.call('ZADD', TIMES, time_of(all[position + 1]), all[position])
+  end
+  for _, field in ipairs(redis.call('SMEMBERS', FIELDS)) do forget(field) end
+  local clock = redis.call('TIME')
+  local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  local latest = tonumber(redis.call('GET', TIMESTAMP) or '0')
+  latest = math.max(latest, highest(TIMES), highest(TOMBSTONES))
+  redis.call('SET', TIMESTAMP, digits(math.max(now, latest + 1)))
+end
+
+-- A server that evicts keys to free memory takes one of those of a collection, not all.
+local record_count = redis.call('HLEN', RECORDS)
+if record_count ~= redis.call('ZCARD', TIMES)
+    or (redis.call('EXISTS', TIMESTAMP) == 0
+      and record_count + redis.call('ZCARD', TOMBSTONES) > 0) then
+  rebuild()
+end
+
 -- The version of a collection is its timestamp: every write makes another one.
 local function version()
   return redis.call('GET', TIMESTAMP) or ''

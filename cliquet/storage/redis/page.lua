@@ -12,12 +12,23 @@ local function ids_in(key, ...)
   return redis.call('ZREVRANGEBYSCORE', key, high, low, ...)
 end
 
-local ids, records = ids_in(TIMES, 'LIMIT', 0, limit), {}
-for first = 1, #ids, CHUNK do
-  local last = math.min(first + CHUNK - 1, #ids)
-  for _, record in ipairs(redis.call('HMGET', RECORDS, unpack(ids, first, last))) do
-    records[#records + 1] = record
+-- The ids and the records of the page; nothing if a record is missing.
+local function read()
+  local ids, records = ids_in(TIMES, 'LIMIT', 0, limit), {}
+  for first = 1, #ids, CHUNK do
+    local last = math.min(first + CHUNK - 1, #ids)
+    for _, record in ipairs(redis.call('HMGET', RECORDS, unpack(ids, first, last))) do
+      if not record then return end
+      records[#records + 1] = record
+    end
   end
+  return ids, records
+end
+
+local ids, records = read()
+if not ids then
+  rebuild()
+  ids, records = read()
 end
 local dead = {}
 if ARGV[7] == '1' then

@@ -19,11 +19,7 @@ for _ = 1, tonumber(ARGV[9]) do
   digest_of[field] = ARGV[position + 1]
   position = position + 2
   -- The first to ask: what is in all the others is not known.
-  if redis.call('SADD', FIELDS, field) == 1 then
-    for _, other in ipairs(redis.call('HKEYS', RECORDS)) do
-      redis.call('SADD', UNKNOWN .. field, other)
-    end
-  end
+  if redis.call('SADD', FIELDS, field) == 1 or not is_whole(field) then forget(field) end
 end
 
 while position < #ARGV do

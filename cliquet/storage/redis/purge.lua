@@ -1,0 +1,10 @@
+-- Deletes tombstones, and returns how many.
+-- ARGV: the greatest timestamp to delete, as of ZRANGEBYSCORE; how many at most, or ''.
+local latest, limit = ARGV[1], ARGV[2]
+
+if limit ~= '' then
+  local window = {'-inf', latest, 'WITHSCORES', 'LIMIT', limit, 1}
+  local first_kept = redis.call('ZRANGEBYSCORE', TOMBSTONES, unpack(window))
+  if #first_kept > 0 then latest = '(' .. first_kept[2] end
+end
+return redis.call('ZREMRANGEBYSCORE', TOMBSTONES, '-inf', latest)

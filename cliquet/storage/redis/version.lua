@@ -1,0 +1,2 @@
+-- Returns the timestamp of a collection; nothing if it was never written.
+return version()
