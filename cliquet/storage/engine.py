@@ -140,7 +140,7 @@ class Engine(StorageBase):
         raise NotImplementedError
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
-        """Delete the records that match the filters, the oldest first; return the tombstones."""
+        """Delete the records that match the filters, and return the tombstones in that order."""
         raise NotImplementedError
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:

@@ -115,7 +115,7 @@ class Storage(Engine):
                 return []
             rows = records.live_rows(asked.span)
             found = filter(matcher(asked), joined(rows, asked.names))
-            ids = [record[asked.names.id] for record in found]
+            ids = records.in_order_of_creation({record[asked.names.id] for record in found})
             return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -177,16 +177,16 @@ class _Records:
     ) -> int:
         """Replace what has this id by a record, or by a tombstone if it is to be kept."""
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
-        self._put(object_id, None)
+        self._unindex(object_id)
         free = None if forced is None else self._next_free(forced)
         current = self.timestamp or (self._epoch if free is None else 0)
         timestamp, self.timestamp = times(current, free)
-        if keep:
-            self._put(object_id, (timestamp, data))
+        self._put(object_id, (timestamp, data) if keep else None)
         return timestamp
 
     def forget(self, log: UndoLog, object_id: str) -> None:
         log.append(partial(self._restore, object_id, self._entries[object_id], self.timestamp))
+        self._unindex(object_id)
         self._put(object_id, None)
 
     def other_time(self, object_id: str, forced: int | None) -> int | None:
@@ -204,6 +204,9 @@ class _Records:
                     continue
                 if same(json.loads(data)):
                     raise Conflict((object_id, timestamp, data), field)
+
+    def in_order_of_creation(self, ids: set[str]) -> list[str]:
+        return [object_id for object_id in self._entries if object_id in ids]
 
     def dead(self, before: int) -> list[str]:
         """Return the ids of the tombstones older than ``before``, the oldest first."""
@@ -258,17 +261,22 @@ class _Records:
         return timestamp + taken
 
     def _restore(self, object_id: str, entry: Entry | None, timestamp: int) -> None:
+        self._unindex(object_id)
         self._put(object_id, entry)
         self.timestamp = timestamp
 
-    def _put(self, object_id: str, entry: Entry | None) -> None:
-        old = self._entries.pop(object_id, None)
-        if old is not None:
-            timestamp, data = old
-            del self._ids[timestamp]
+    def _unindex(self, object_id: str) -> None:
+        """Free the timestamp of a record or tombstone that is about to be replaced."""
+        timestamp, data = self.get(object_id)
+        if self._ids.pop(timestamp, None) is not None:
             del self._times[bisect_left(self._times, timestamp)]
             if data is not None:
                 del self._live[bisect_left(self._live, timestamp)]
+
+    def _put(self, object_id: str, entry: Entry | None) -> None:
+        """Set an entry, or remove it: a record keeps its place as long as it lives."""
+        if entry is None or entry[1] is None or self.get(object_id)[1] is None:
+            self._entries.pop(object_id, None)
         if entry is not None:
             timestamp, data = self._entries[object_id] = entry
             self._ids[timestamp] = object_id

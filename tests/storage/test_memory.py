@@ -108,3 +108,12 @@ def test_a_page_of_a_large_collection_reads_no_other_records(storage, monkeypatc
     read.clear()
     since = Filter("last_modified", 495, COMPARISON.GT)
     assert len(storage.get_all(*PLACE, filters=[since], include_deleted=True)[0]) == len(read) == 5
+
+
+def test_records_are_deleted_in_the_order_of_their_creation(storage):
+    for name in "abcd":
+        storage.create(*PLACE, {"id": name})
+    storage.update(*PLACE, "a", {"n": 1})
+    storage.delete(*PLACE, "b")
+    storage.create(*PLACE, {"id": "b"})
+    assert [tombstone["id"] for tombstone in storage.delete_all(*PLACE)] == list("acdb")
