@@ -15,6 +15,7 @@ from cliquet.utils.http import EXPOSED_HEADERS
 _RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
 _COLLECTION_HEADERS = (*_RECORD_HEADERS, "Next-Page", "Total-Records")
 _JSON_BODY: dict[str, Any] = {"content_type": ["application/json"]}
+_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class ViewSet:
@@ -90,8 +91,10 @@ class ViewSet:
 
         The schema of the resource validates ``data`` for the methods of
         :attr:`validate_schema_for`. For PATCH, the resource does so once it has merged the
-        changes. Methods without a body ignore this schema.
+        changes. The schema of methods without a body, such as GET, has no ``data``.
         """
+        if method.upper() not in _WITH_BODY:
+            return _any_body()
         return self._payload(method, self._data_schema(resource_cls, method))
 
     def _is_validated(self, method: str) -> bool:
@@ -169,6 +172,8 @@ class ShareableViewSet(ViewSet):
 
     def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
         """Return the schema of a body: ``data`` and ``permissions``."""
+        if method.upper() not in _WITH_BODY:
+            return _any_body()
         data = self._data_schema(resource_cls, method)
         permissions = PermissionsSchema(
             name="permissions", missing=colander.drop, permissions=resource_cls.permissions
@@ -184,3 +189,8 @@ class ProtectedViewSet(ShareableViewSet):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warn_deprecated("ProtectedViewSet", "ShareableViewSet")
         super().__init__(*args, **kwargs)
+
+
+def _any_body() -> colander.SchemaNode:
+    """Return the schema of methods that don't read their body."""
+    return colander.MappingSchema(unknown="preserve")

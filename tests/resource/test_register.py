@@ -312,6 +312,14 @@ class TestViewSet:
         schema = viewset().get_record_schema(shared, "PATCH")
         assert schema.deserialize({"data": {"pages": "x"}}) == {"data": {"pages": "x"}}
 
+    @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
+    @pytest.mark.parametrize("method", ["GET", "head", "DELETE", "OPTIONS"])
+    def test_schema_of_a_method_without_body_has_no_data(self, viewset, method):
+        shared = type("SharedBook", (ShareableResource,), {"mapping": Book.mapping})
+        schema = viewset().get_record_schema(shared, method)
+        assert list(schema) == []
+        assert schema.deserialize({"other": 1}) == {"other": 1}
+
     def test_methods_whose_data_the_schema_validates_may_be_told(self):
         viewset = ViewSet(validate_schema_for=("post",))
         assert list(viewset.get_record_schema(Book, "PUT")["data"]) == []
