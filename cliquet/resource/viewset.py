@@ -193,4 +193,4 @@ class ProtectedViewSet(ShareableViewSet):
 
 def _any_body() -> colander.SchemaNode:
     """Return the schema of methods that don't read their body."""
-    return colander.MappingSchema(unknown="preserve")
+    return colander.SchemaNode(colander.Mapping(unknown="preserve"))
