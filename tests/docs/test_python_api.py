@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.docs.pages import DOCS
+from tests.test_names import NAMES, resolve
 
 PAGE = DOCS / "reference" / "python-api.rst"
 DIRECTIVE = re.compile(r"^\.\. (module|(?:auto)?(?:class|function|data|exception)):: (\w.*)$")
@@ -115,3 +116,20 @@ def undocumented(found):
         and name not in OF_OTHERS
         and not inspect.getdoc(getattr(found, name))
     ]
+
+
+WORDS = set(re.findall(r"\w+", PAGE.read_text()))
+
+
+@pytest.mark.parametrize("line", NAMES, ids=lambda line: line.partition("(")[0])
+def test_each_name_of_3_1_is_on_the_page(line):
+    dotted = line.partition("(")[0]
+    assert set(dotted.split(".")) - WORDS <= documented_by_their_class(dotted)
+
+
+def documented_by_their_class(dotted):
+    """Return the name of a method that has a docstring, which autodoc puts on the page."""
+    path, _, name = dotted.rpartition(".")
+    method = resolve(dotted)
+    is_public = inspect.isroutine(method) and not name.startswith("_")
+    return {name} if is_public and inspect.isclass(resolve(path)) else set()

@@ -91,6 +91,30 @@ def walk(client, path, send):
         yield name, functools.partial(exchange, name)
 
 
+def check_override(exchanges, calls, expected, normal):
+    """Check that the expected requests lead to an override, and that no other one does.
+
+    These are refused while the override refuses, and change nothing then. All responses are
+    the normal ones.
+
+    :param exchanges: what :func:`walk` yields.
+    :param expected: the names of the requests, as words.
+    """
+    called, refused, responses = [], {}, {}
+    for name, exchange in exchanges:
+        if name in expected.split():
+            calls.refuse = True
+            refused[name] = exchange()[0]
+            calls.refuse = False
+        calls.clear()
+        responses[name] = exchange()
+        if calls:
+            called.append(name)
+    assert called == [name for name in REQUESTS if name in expected.split()]
+    assert refused == dict.fromkeys(called, 403)
+    assert responses == normal
+
+
 def _comparable(content, path):
     """Return the text of a body, without what no two resources have in common."""
     text = json.dumps(content, sort_keys=True).replace(path, "/things")

@@ -24,6 +24,10 @@ PARAMETERS["cliquet.authorization.RouteFactory.get_shared_ids"] = (
     "self, permission, principals, get_bound_permissions="
 )
 PARAMETERS["cliquet.listeners.ListenerBase.__call__"] = "self, event"
+for _name in ("UserResource", "Model"):
+    PARAMETERS[f"cliquet.resource.{_name}.__init__"] = (
+        f"self, {PARAMETERS[f'cliquet.resource.{_name}']}"
+    )
 
 _KINDS = {
     "": inspect.Parameter.POSITIONAL_OR_KEYWORD,

@@ -6,15 +6,16 @@ import pytest
 from pyramid.request import Request
 from pyramid.response import Response
 
+from cliquet.authorization import RouteFactory
 from cliquet.events import ACTIONS
 from cliquet.resource import Model, ShareableModel, ShareableResource, UserResource
-from cliquet.storage import Filter, Sort
+from cliquet.storage import Filter, Sort, StorageBase
 from cliquet.storage.exceptions import UnicityError
+from cliquet.storage.generators import UUID4
 from cliquet.utils import COMPARISON
 from tests.extension_points import requests
 from tests.extension_points.requests import FIRST, THIRD
 from tests.extension_points.spies import Calls, override
-from tests.extension_points.test_resources import MODELS
 from tests.resource import apps
 
 CREATED = {"id": FIRST, "n": 2, "code": "a", "last_modified": ANY}
@@ -58,10 +59,24 @@ class Instance:
         return f"{self._class.__name__} {self._attributes}"
 
 
-REQUEST, RESPONSE = Instance(Request), Instance(Response)
+REQUEST, RESPONSE, CONTEXT = Instance(Request), Instance(Response), Instance(RouteFactory)
 
 #: The arguments of the first call of a method that a request leads to.
 ARGUMENTS = [
+    (UserResource, "__init__", "LIST", {"request": REQUEST, "context": None}),
+    (ShareableResource, "__init__", "LIST", {"request": REQUEST, "context": CONTEXT}),
+    (
+        Model,
+        "__init__",
+        "LIST",
+        {
+            "storage": Instance(StorageBase),
+            "id_generator": Instance(UUID4),
+            "collection_id": "ownuserresource",
+            "parent_id": Instance(str),
+            "auth": Instance(str),
+        },
+    ),
     (UserResource, "get_parent_id", "LIST", {"request": REQUEST}),
     (UserResource, "is_known_field", "LIST_FILTERED", {"field": "n"}),
     (UserResource, "process_record", "POST", {"new": {"n": 1}, "old": None}),
@@ -232,28 +247,31 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="module")
 def called():
-    """The calls of all methods, by the base class, the request and the name."""
+    """The calls of all methods, by the class, the request and the name."""
     found = {}
     for base, model in ((UserResource, Model), (ShareableResource, ShareableModel)):
-        calls = Calls()
-        names = {
-            owner: {name for each, name, _, _ in ARGUMENTS if each is owner}
-            for owner in (base, model)
+        calls = {owner: Calls() for owner in (base, model)}
+        own = {
+            owner: override(
+                owner, *(name for each, name, *_ in ARGUMENTS if each is owner), calls=calls[owner]
+            )
+            for owner in calls
         }
-        thing = override(base, *names[base], calls=calls)
-        thing.mapping = requests.ThingSchema()
-        thing.default_model = override(model, *names[model], calls=calls)
+        own[base].mapping = requests.ThingSchema()
+        own[base].default_model = own[model]
         settings = {
             **apps.backends("memory", None),
             **{f"thing_{name}_principals": "system.Everyone" for name in ("create", "read")},
             "thing_write_principals": "system.Everyone",
         }
-        client = apps.build((thing, {"name": "thing"}), settings=settings).user("alice")
+        client = apps.build((own[base], {"name": "thing"}), settings=settings).user("alice")
         for request, exchange in requests.walk(client, "/things", requests.send):
-            calls.clear()
+            for noted in calls.values():
+                noted.clear()
             exchange()
-            for name, arguments in reversed(calls):
-                found[base, name, request] = arguments
+            for owner, noted in calls.items():
+                for name, arguments in reversed(noted):
+                    found[owner, name, request] = arguments
     return found
 
 
@@ -263,4 +281,4 @@ def called():
     ids=[f"{owner.__name__}-{name}-{request}" for owner, name, request, _ in ARGUMENTS],
 )
 def test_arguments_are_those_of_3_1(called, owner, name, request_, arguments):
-    assert called[MODELS.get(owner, owner), name, request_] == arguments
+    assert called[owner, name, request_] == arguments

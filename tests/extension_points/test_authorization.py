@@ -88,25 +88,13 @@ def normal():
     }
 
 
-def check(client, path, send, calls, expected, normal):
-    called = []
-    for request, exchange in requests.walk(client, path, send):
-        if request in expected.split():
-            calls.refuse = True
-            assert exchange()[0] == 403, request
-            calls.refuse = False
-        calls.clear()
-        assert exchange() == normal[path, send][request]
-        called += [request] * bool(calls)
-    assert called == [name for name in requests.REQUESTS if name in expected.split()]
-
-
 @in_and_out_of_batches
 @pytest.mark.parametrize("name", OF_CONTEXTS)
 def test_override_of_a_context_is_called_and_obeyed(normal, name, send):
     calls = Calls()
     client = build(override(RouteFactory, name, calls=calls))
-    check(client, "/shareds", send, calls, OF_CONTEXTS[name], normal)
+    exchanges = requests.walk(client, "/shareds", send)
+    requests.check_override(exchanges, calls, OF_CONTEXTS[name], normal["/shareds", send])
 
 
 @in_and_out_of_batches
@@ -114,7 +102,8 @@ def test_override_of_a_context_is_called_and_obeyed(normal, name, send):
 @pytest.mark.parametrize("name", OF_POLICIES)
 def test_override_of_a_policy_is_called_and_obeyed(normal, name, path, place, send):
     client = build(policy=own_policy(name))
-    check(client, path, send, POLICY_CALLS, OF_POLICIES[name][place], normal)
+    exchanges, expected = requests.walk(client, path, send), OF_POLICIES[name][place]
+    requests.check_override(exchanges, POLICY_CALLS, expected, normal[path, send])
 
 
 @in_and_out_of_batches

@@ -99,16 +99,8 @@ def normal():
 def test_override_is_called_and_obeyed(normal, kind, name):
     application = Application({kind: [name]})
     for path, expected in zip(PATHS, TABLE[kind, name], strict=True):
-        calls, called = application.calls, []
-        for request, exchange in application.walk(path, requests.send):
-            if request in expected.split():
-                calls.refuse = True
-                assert exchange()[0] == 403, request
-                calls.refuse = False
-            calls.clear()
-            assert exchange() == normal[path, requests.send][request]
-            called += [request] * bool(calls)
-        assert called == in_order(expected)
+        exchanges = application.walk(path, requests.send)
+        requests.check_override(exchanges, application.calls, expected, normal[path, requests.send])
 
 
 @in_and_out_of_batches

@@ -5,6 +5,7 @@ the collection, and by permissions on single records.
 """
 
 import functools
+import inspect
 
 import pytest
 
@@ -26,6 +27,7 @@ ALL = " ".join(requests.REQUESTS)
 
 #: The requests that lead to each method of a resource.
 OF_RESOURCES = {
+    "__init__": ALL,
     # Endpoints.
     "collection_get": f"{LISTS} LIST_SEEN",
     "collection_post": POSTS,
@@ -74,6 +76,7 @@ OF_RESOURCES = {
 
 #: The requests that lead to each method of a model.
 OF_MODELS = {
+    "__init__": ALL,
     "timestamp": f"{LISTS} LIST_SEEN",
     "get_records": f"{LISTS} PUT_NEW PUT_CONFLICT PUT_DELETED",
     "get_record": OF_RESOURCES["_get_record_or_404"],
@@ -202,38 +205,17 @@ def test_every_kind_of_request_has_its_status(application):
 
 @in_and_out_of_batches
 @every_case
-def test_override_is_called_and_the_response_is_the_normal_one(application, owner, name, way, send):
-    calls, called, responses = application.calls[owner, name, way], [], {}
-    for request, exchange in application.walk(owner, name, way, send):
-        calls.clear()
-        responses[request] = exchange()
-        if calls:
-            called.append(request)
-    assert called == [each for each in requests.REQUESTS if each in TABLE[owner][name].split()]
-    assert responses == application.normal_responses(owner, way, send)
-
-
-@in_and_out_of_batches
-@every_case
-def test_override_that_refuses_is_obeyed(application, owner, name, way, send):
-    calls, refused, responses = application.calls[owner, name, way], {}, {}
-    for request, exchange in application.walk(owner, name, way, send):
-        if request in TABLE[owner][name].split():
-            calls.refuse = True
-            refused[request] = exchange()[0]
-            calls.refuse = False
-        responses[request] = exchange()
-    assert refused == dict.fromkeys(refused, 403)
-    # What was refused has changed nothing.
-    assert responses == application.normal_responses(owner, way, send)
+def test_override_is_called_and_obeyed(application, owner, name, way, send):
+    normal = application.normal_responses(owner, way, send)
+    exchanges = application.walk(owner, name, way, send)
+    calls = application.calls[owner, name, way]
+    requests.check_override(exchanges, calls, TABLE[owner][name], normal)
 
 
 @pytest.mark.parametrize("owner", TABLE)
 def test_each_public_name_is_in_a_table(owner):
-    annotated = {
-        name for class_ in owner.__mro__ for name in getattr(class_, "__annotations__", ())
-    }
-    public = {name for name in {*dir(owner), *annotated} if not name.startswith("_")}
+    names = set(dir(owner)).union(*map(inspect.get_annotations, owner.__mro__))
+    public = {name for name in names if not name.startswith("_")}
     assert public <= {*TABLE[owner], *ATTRIBUTES[owner]}
 
 
