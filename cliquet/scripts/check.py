@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Thread
 from typing import Any
 
 from pyramid.settings import asbool
 
 from cliquet import cache, permission, storage
+from cliquet.limits import Limits
 from cliquet.scripts.schema import backend_name
 from cliquet.scripts.terminal import FAILED, Mistake, explained
 from cliquet.utils import without_password
@@ -24,6 +25,9 @@ _PROBES: dict[str, Callable[[Any, bool], None]] = {
 _TITLES = ("KIND", "BACKEND", "URL", "TIME", "RESULT")
 
 _OK = "ok"
+
+# `cliquet new` makes 64 hexadecimal digits.
+_SHORTEST_SECRET = 16  # characters
 
 #: For how many seconds an answer is waited for, and for how many it may be at most.
 _PATIENCE = 10.0
@@ -44,7 +48,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def check(options: Namespace, registry: Any) -> None:
     """Load the configuration, and try each backend as the heartbeat of the service does.
 
-    It writes, and deletes what it wrote; storage and permission are only read in read-only mode.
+    Settings that are risky in production are warnings; an empty secret is a failure. It writes,
+    and deletes what it wrote; storage and permission are only read in read-only mode.
     An SQLite file is read as a whole, to find damage.
     """
     settings = registry.settings
@@ -54,9 +59,33 @@ def check(options: Namespace, registry: Any) -> None:
     rows = [_row(registry, kind, options.timeout) for kind in _PROBES]
     for line in _table([_TITLES, *rows]):
         print(line)
+    for warning in _warnings(settings):
+        print(f"warning: {warning}")
     failed = [row[0] for row in rows if row[-1].startswith("error")]
+    if not settings.get("userid_hmac_secret"):
+        print("error: userid_hmac_secret is empty: anybody can compute the user ids")
+        failed.append("userid_hmac_secret")
     if failed:
         raise Mistake(f"what doesn't work: {', '.join(failed)}", FAILED)
+
+
+def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Describe the settings that are risky in production."""
+    if not settings.get("http_host"):
+        yield (
+            "http_host is empty: URLs in responses have the host of the request; "
+            "set it to the public one"
+        )
+    if 0 < len(settings.get("userid_hmac_secret") or "") < _SHORTEST_SECRET:
+        yield f"userid_hmac_secret is shorter than {_SHORTEST_SECRET} characters: it can be guessed"
+    for key in (f"{kind}_backend" for kind in _PROBES):
+        if settings.get(key) == f"cliquet.{key.removesuffix('_backend')}.memory":
+            yield f"{key} is in memory: each process has its own, and a restart loses all"
+    if asbool(settings.get("profiler_enabled")):
+        yield "profiler_enabled is on: each request writes a file"
+    for key in Limits._fields:
+        if key in settings and not settings[key]:
+            yield f"{key} is empty: a request can cost any amount"
 
 
 def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:

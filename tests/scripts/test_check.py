@@ -6,6 +6,7 @@ import time
 import pytest
 
 from cliquet import cache
+from cliquet.limits import Limits
 from cliquet.scripts.cliquet import main
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.memory import Storage
@@ -20,7 +21,8 @@ def table(capsys):
     """A function that returns the first line, and the columns of the others by kind."""
 
     def table():
-        first, titles, *rows = capsys.readouterr().out.splitlines()
+        first, titles, *lines = capsys.readouterr().out.splitlines()
+        rows = [line for line in lines if not line.startswith(("warning: ", "error: "))]
         assert titles.split() == ["KIND", "BACKEND", "URL", "TIME", "RESULT"]
         starts = [titles.index(title) for title in titles.split()]
         ends = [*starts[1:], None]
@@ -114,3 +116,62 @@ def test_check_looks_for_damage(write_ini, table, monkeypatch):
     _, rows = table()
     assert rows["storage"][-1] == "error: page 3 is damaged"
     assert rows["cache"][-1] == "ok"
+
+
+@pytest.fixture
+def warnings_of(write_ini, capsys):
+    """A function of settings, which returns the exit code and the lines after the table."""
+
+    def warnings_of(**settings):
+        lines = [f"cliquet.{key} = {value}\n" for key, value in {**SAFE, **settings}.items()]
+        code = main(["--ini", write_ini("".join(lines)), "check"])
+        out = capsys.readouterr().out.splitlines()
+        return code, [line for line in out if line.startswith(("warning: ", "error: "))]
+
+    return warnings_of
+
+
+#: Nothing is wrong with these, but that they are in memory.
+SAFE = {
+    "project_name": "myapp",
+    "project_version": "1.0",
+    "http_host": "api.example.com",
+    "userid_hmac_secret": "x" * 16,
+    "storage_backend": "tests.scripts.test_check",
+}
+
+
+#: The limits that can be left out.
+OPTIONAL = sorted(set(Limits._fields) - {"max_nesting", "max_digits"})
+
+
+def load_from_config(config):
+    """Be the module of a storage that isn't known to be in memory."""
+    return Storage()
+
+
+def test_check_has_no_warning_about_safe_settings(warnings_of):
+    assert warnings_of() == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"http_host": ""}, "http_host is empty: URLs in responses have the host of the request"),
+        ({"userid_hmac_secret": "x" * 15}, "userid_hmac_secret is shorter than 16 characters"),
+        ({"storage_backend": "cliquet.storage.memory"}, "storage_backend is in memory: each"),
+        ({"permission_backend": "cliquet.permission.memory"}, "permission_backend is in memory"),
+        ({"cache_backend": "cliquet.cache.memory"}, "cache_backend is in memory: each process"),
+        ({"profiler_enabled": "true"}, "profiler_enabled is on: each request writes a file"),
+        *(({key: ""}, f"{key} is empty: a request can cost any amount") for key in OPTIONAL),
+    ],
+)
+def test_check_warns_of_settings_that_are_risky_in_production(warnings_of, settings, warning):
+    code, (line,) = warnings_of(**settings)
+    assert code == 0
+    assert line.startswith(f"warning: {warning}")
+
+
+def test_check_fails_without_a_secret(warnings_of):
+    expected = "error: userid_hmac_secret is empty: anybody can compute the user ids"
+    assert warnings_of(userid_hmac_secret="") == (1, [expected])
