@@ -1,10 +1,19 @@
 """The servers of the guide, with the configurations and the commands that it shows."""
 
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack, contextmanager
+
 import pytest
 
 from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.pages import block
+from tests.servers import PATIENCE, die_with_parent, free_port
+from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PAGE = "howto/deploy"
 COMMANDS = ["pserve", "gunicorn"]
@@ -41,3 +50,58 @@ def test_server_of_the_guide_serves_the_service(program, folder, terminal, serve
     hello = terminal.run(f"curl -H 'Host: api.example.com' -H 'X-Forwarded-Proto: https' {url}/")
     assert '"url":"https://api.example.com/v1/"' in hello
     server.stop()
+
+
+# What nginx needs to run as any user, in a folder.
+HERE = "".join(
+    f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
+SLOW = "POST /v1/spores HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+
+
+@contextmanager
+def nginx(folder, server):
+    """Run nginx with the configuration of the guide; give its port."""
+    port = free_port()
+    configuration = block(PAGE, "nginx", "# /etc/nginx").replace(":8888", f":{server.port}")
+    configuration = configuration.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    configuration = configuration.replace("http {", f"http {{ access_log off; {HERE}")
+    folder.joinpath("nginx.conf").write_text(configuration)
+    process = subprocess.Popen(
+        ["nginx", "-p", folder, "-c", "nginx.conf", "-e", "stderr"]
+        + ["-g", "daemon off; pid nginx.pid; error_log stderr;"],
+        preexec_fn=die_with_parent,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@contextmanager
+def slow_clients(port, count):
+    """Have clients that have sent a part of their body."""
+    with ExitStack() as opened:
+        for _ in range(count):
+            connection = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            connection.sendall(SLOW.encode())
+        yield
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="there is no nginx")
+@pytest.mark.parametrize("name", ["gunicorn", "waitress"])
+def test_slow_clients_do_not_keep_others_waiting_behind_nginx(name, tmp_path):
+    with (
+        wsgi_server(name, "sqlite", f"sqlite:///{tmp_path}/served.sqlite") as served,
+        nginx(tmp_path, served) as port,
+        slow_clients(port, 4 * PROCESSES * THREADS),
+    ):
+        for _ in range(20):
+            url = f"http://127.0.0.1:{port}/v1/"
+            with urllib.request.urlopen(url, timeout=5) as response:
+                assert response.status == 200
