@@ -59,6 +59,11 @@ HERE = "".join(
 SLOW = "POST /v1/spores HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
 
 
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def nginx(folder, server):
     """Run nginx with the configuration of the guide; give its port."""
@@ -74,7 +79,7 @@ def nginx(folder, server):
     )
     try:
         deadline = time.monotonic() + PATIENCE
-        while socket.socket().connect_ex(("127.0.0.1", port)):
+        while not is_listening(port):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         yield port
