@@ -48,6 +48,10 @@ class Limits(NamedTuple):
     batch_timeout_seconds: float
 
 
+#: The limits of functions that are called without any.
+NO_LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))
+
+
 def limits_of(registry: Any) -> Limits:
     """Return the limits of an application, which are read from its settings once."""
     limits = getattr(registry, "limits", None)
@@ -89,10 +93,18 @@ class Budget:
 
 def budget_of(request: Any) -> Budget:
     """Return the budget of a request: that of the batch that it is part of, if any."""
-    budget: Budget | None = request.bound_data.get("budget")
-    if budget is None:
+    budget = request.bound_data.get("budget")
+    if not isinstance(budget, Budget):  # the request may be a mock
         budget = request.bound_data["budget"] = Budget(limits_of(request.registry))
     return budget
+
+
+def too_large(message: str) -> HTTPRequestEntityTooLarge:
+    """Return the 413 response to a request that is too large or costs too much."""
+    response: HTTPRequestEntityTooLarge = http_error(
+        HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message
+    )
+    return response
 
 
 def raise_too_large(message: str) -> NoReturn:
@@ -100,7 +112,7 @@ def raise_too_large(message: str) -> NoReturn:
 
     :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: always.
     """
-    raise http_error(HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message)
+    raise too_large(message)
 
 
 def read_body(request: Any) -> bytes:

@@ -98,6 +98,7 @@ class Asked:
             self.model.id_field,
             self.model.modified_field,
             self._read_filter,
+            limits_of(self.request.registry),
         )
         return filters
 
@@ -169,6 +170,7 @@ class Asked:
             self._query().get("_sort", ""),
             self.is_known_field,
             self.model.modified_field,
+            limits_of(self.request.registry),
         )
         return sorting
 
@@ -218,7 +220,11 @@ class Asked:
 
     def _extract_partial_fields(self) -> list[str]:
         """Return the fields that ``_fields`` asks for, empty for all of them."""
-        fields = querystring.extract_partial_fields(self._query().get("_fields"))
+        fields: list[str] = self._understand(
+            querystring.extract_partial_fields,
+            self._query().get("_fields"),
+            limits_of(self.request.registry),
+        )
         if not fields:
             return []
         unknown = [field for field in fields if not self.is_known_field(field.split(".")[0])]

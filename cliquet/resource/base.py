@@ -16,7 +16,7 @@ from cliquet.resource.model import Model
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
-from cliquet.utils import COMPARISON, classname, dict_subset, json
+from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json
 from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
@@ -153,7 +153,7 @@ class UserResource(Asked):
         self._add_timestamp_header(self.request.response)
         self._add_cache_header(self.request.response)
         if fields:
-            records = [dict_subset(record, fields) for record in records]
+            records = list(map(field_selector(fields), records))
         return self.postprocess(records)
 
     def collection_post(self) -> Any:

@@ -11,14 +11,11 @@ from typing import Any
 
 import colander
 
+from cliquet.limits import NO_LIMITS, Limits
 from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.text import query_value
-
-#: More of them in one request are refused: databases limit the size of statements.
-MAX_FILTERS = 100
-MAX_SORTS = 20
 
 #: What the prefixes of names of fields compare.
 PREFIXES = {
@@ -102,13 +99,17 @@ def extract_filters(
     id_field: str,
     modified_field: str,
     read: Callable[[str, str], list[Any]] = guesses,
+    limits: Limits = NO_LIMITS,
 ) -> list[Filter]:
     """Return the filters that the parameters are.
 
     :param read: returns the values that the text of a filter on a field could stand for,
         the likeliest first.
-    :raises Invalid: for an unknown field, or a value of the wrong type.
+    :raises Invalid: for an unknown field, a value of the wrong type, or too many of them.
     """
+    params = list(params)
+    count = sum(not name.strip().startswith("_") or name in _TIME_LIMITS for name, _ in params)
+    _check_count(count, "filters", "max_filters", limits)
     filters = []
     for name, text in params:
         name = name.strip()
@@ -118,6 +119,8 @@ def extract_filters(
             filters.append(Filter(modified_field, time, _TIME_LIMITS[name]))
         elif not name.startswith("_"):
             field, operator = _operator(name, is_known_field)
+            if operator in _LISTS:
+                _check_count(text.count(",") + 1, f"values in {name}", "max_filter_values", limits)
             texts = text.split(",") if operator in _LISTS else [text]
             if field == modified_field:
                 values = [_timestamp(name, item) for item in texts]
@@ -125,9 +128,14 @@ def extract_filters(
                 values = _values(name, field, texts, read)
                 _check_values(name, values, field == id_field and operator in _LISTS)
             filters.append(_filter(field, values, operator))
-    if len(filters) > MAX_FILTERS:
-        raise Invalid(f"There should be at most {MAX_FILTERS} filters")
     return filters
+
+
+def _check_count(count: int, things: str, setting: str, limits: Limits) -> None:
+    """Raise Invalid for more things than the limit of a setting."""
+    limit = getattr(limits, setting)
+    if count > limit:
+        raise Invalid(f"There should be at most {limit} {things} (setting {setting})")
 
 
 def _values(
@@ -199,14 +207,18 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def extract_sorting(
-    text: str, is_known_field: Callable[[str], bool], modified_field: str
+    text: str,
+    is_known_field: Callable[[str], bool],
+    modified_field: str,
+    limits: Limits = NO_LIMITS,
 ) -> list[Sort]:
     """Return the order that ``_sort`` asks for, made total.
 
     Timestamps are distinct: nothing after the timestamp could change the order.
 
-    :raises Invalid: for an unknown field.
+    :raises Invalid: for an unknown field, or too many of them.
     """
+    _check_count(text.count(",") + 1, "sort fields", "max_sort_fields", limits)
     sorting: dict[str, int] = {}
     for item in text.split(","):
         sign, field = _SORT.fullmatch(item.rstrip()).groups()  # type: ignore[union-attr]
@@ -215,8 +227,6 @@ def extract_sorting(
         if not is_known_field(field):
             raise Invalid(f"Unknown sort field '{field}'")
         sorting.setdefault(field, -1 if sign == "-" else 1)
-    if len(sorting) > MAX_SORTS:
-        raise Invalid(f"There should be at most {MAX_SORTS} sort fields")
     sorting.setdefault(modified_field, -1)
     return [Sort(field, direction) for field, direction in sorting.items()]
 
@@ -236,6 +246,11 @@ def extract_limit(text: str | None, paginate_by: int | None) -> int | None:
     return min(filter(None, sizes), default=None)
 
 
-def extract_partial_fields(text: str | None) -> list[str]:
-    """Return the fields that ``_fields`` asks for, each once; empty: all."""
+def extract_partial_fields(text: str | None, limits: Limits = NO_LIMITS) -> list[str]:
+    """Return the fields that ``_fields`` asks for, each once; empty: all.
+
+    :raises Invalid: for too many of them.
+    """
+    count = (text or "").count(",") + 1
+    _check_count(count, "fields in _fields", "max_selected_fields", limits)
     return [field for field in dict.fromkeys((text or "").split(",")) if field]

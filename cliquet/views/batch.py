@@ -12,9 +12,10 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
 from cliquet.errors import add_error, has_errors, http_error, raise_invalid
+from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
 from cliquet.service import Service, json_object, validate
 from cliquet.settings import integer_or_none
-from cliquet.utils import build_request, build_response, merge_dicts, strip_uri_prefix
+from cliquet.utils import build_request, build_response, json, merge_dicts, strip_uri_prefix
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 _SAFE_METHODS = ("GET", "HEAD", "TRACE")
@@ -97,7 +98,25 @@ def _validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     if limit and isinstance(requests, list) and len(requests) > limit:
         add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
     if not has_errors(request):
+        _check_merged_size(request, body)
+    if not has_errors(request):
         validate(request, schema, body)
+
+
+def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
+    """Check that the requests with their defaults are as small as a body has to be."""
+    defaults, requests = body.get("defaults"), body.get("requests")
+    if not (isinstance(defaults, dict) and isinstance(requests, list)):
+        return
+    limits = limits_of(request.registry)
+    merged = [_merged(item, defaults) for item in requests]
+    # With the body and its list.
+    if json.has_more_values(merged, limits.max_values - 1):
+        description = f"More than {limits.max_values} values with defaults (setting max_values)"
+        add_error(request, "body", "defaults", description)
+    elif len(json.dumps_bytes(merged)) > limits.max_body_bytes:
+        limit = f"{limits.max_body_bytes} bytes (setting max_body_bytes)"
+        raise_too_large(f"The requests are with their defaults larger than {limit}")
 
 
 @batch.post(
@@ -113,11 +132,18 @@ def post_batch(request: Any) -> Any:
             description=f"Recursive call on {batch.path} endpoint is forbidden.",
         )
     responses = []
+    budget = budget_of(request)
     try:
         for item in requests:
-            response, subrequest = _send(request, build_request(request, item))
-            logs.log_subrequest(subrequest, response)
+            subrequest = build_request(request, item)
+            spent = budget.spent()
+            if spent is None:
+                response, subrequest = _send(request, subrequest)
+                logs.log_subrequest(subrequest, response)
+            else:
+                response = too_large(f"The batch has reached its limit (setting {spent})")
             responses.append(build_response(response, subrequest))
+            budget.spend(len(response.body))
     finally:
         logs.bind_summary(batch_size=len(requests))
     return {"responses": responses}

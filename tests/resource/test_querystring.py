@@ -241,15 +241,6 @@ def test_querystring_that_is_not_utf8_is_a_400(alice):
     alice.delete("/notes?n=%FF", status=400)
 
 
-def test_there_are_not_too_many_filters_nor_sorts(alice):
-    many = "&".join(f"f{n}=1" for n in range(querystring.MAX_FILTERS))
-    alice.get(f"/notes?{many}")
-    assert "at most 100 filters" in alice.get(f"/notes?{many}&g=1", status=400).json["message"]
-    many = ",".join(f"f{n}" for n in range(querystring.MAX_SORTS))
-    alice.get(f"/notes?_sort={many}")
-    assert "at most 20" in alice.get(f"/notes?_sort={many},g", status=400).json["message"]
-
-
 @every_engine
 def test_fields_limit_what_is_told(alice):
     note = alice.create("/notes", {"a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4, "g.h": 5, "i": 6})
