@@ -34,7 +34,7 @@ class Limits(NamedTuple):
     max_digits: int
     #: Filters of a query string.
     max_filters: int
-    #: Values of a filter ``in_`` or ``exclude_``.
+    #: Values in the filters ``in_`` and ``exclude_`` of a query string.
     max_filter_values: int
     #: Fields in ``_sort``.
     max_sort_fields: int
@@ -74,11 +74,17 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self._page_bytes = limits.max_page_bytes
         self._bytes = limits.batch_max_bytes
+        self._read = 0
         self._deadline = time.monotonic() + limits.batch_timeout_seconds
 
-    def spend(self, count: int) -> None:
-        """Subtract the bytes of a response."""
-        self._bytes -= count
+    def read(self, count: int) -> None:
+        """Count the bytes of records that were read for the response."""
+        self._read += count
+
+    def respond(self, count: int) -> None:
+        """Subtract the bytes of a response, or those that were read for it if they are more."""
+        self._bytes -= max(count, self._read)
+        self._read = 0
 
     def page_bytes(self) -> int:
         """Return how many bytes the records of a page may have in all."""

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pyramid import httpexceptions
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
-from cliquet.limits import limits_of, raise_too_large
+from cliquet.limits import budget_of, limits_of, raise_too_large
 from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions, querystring
 from cliquet.resource.model import Model
@@ -140,6 +140,9 @@ class Asked:
         # One record more shows whether there is a next page, whatever is deleted meanwhile.
         # Models that override get_records() expect the limit of the request.
         is_plain = getattr(type(self.model), "get_records", None) is Model.get_records
+        budget = budget_of(self.request)
+        if is_plain:
+            self.model.max_page_bytes = budget.page_bytes()
         records, total = self.model.get_records(
             filters=filters,
             sorting=sorting,
@@ -150,7 +153,8 @@ class Asked:
         if is_plain:
             if self._timestamp is None:
                 self._timestamp = self.model.known_timestamp
-            has_next = len(records) > size
+            has_next = len(records) > size or self.model.page_is_cut
+            budget.read(self.model.page_bytes)
             records = records[:size]
         else:
             is_last = not include_deleted and offset + len(records) >= total

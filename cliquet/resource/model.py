@@ -27,6 +27,10 @@ class Model:
     #: Whether what is read is locked until the end of the transaction, for
     #: what is checked on it to be true when it is written.
     locking = False
+    #: Bytes of JSON after which :meth:`get_records` ends early, None: no limit.
+    max_page_bytes: int | None = None
+    #: Whether the latest records end early for that reason, and how many bytes they have.
+    page_is_cut, page_bytes = False, 0
     #: The timestamp that came with the latest records, None before.
     known_timestamp: int | None = None
 
@@ -98,8 +102,10 @@ class Model:
             modified_field=self.modified_field,
             deleted_field=self.deleted_field,
             auth=self.auth,
+            max_bytes=self.max_page_bytes,
         )
         self.known_timestamp = page.timestamp
+        self.page_is_cut, self.page_bytes = page.is_cut, page.size
         return page.records, page.total
 
     def get_record(self, record_id: str, parent_id: str | None = None) -> Record:

@@ -111,6 +111,7 @@ def extract_filters(
     count = sum(not name.strip().startswith("_") or name in _TIME_LIMITS for name, _ in params)
     _check_count(count, "filters", "max_filters", limits)
     filters = []
+    listed = 0
     for name, text in params:
         name = name.strip()
         if name in _TIME_LIMITS:
@@ -120,7 +121,8 @@ def extract_filters(
         elif not name.startswith("_"):
             field, operator = _operator(name, is_known_field)
             if operator in _LISTS:
-                _check_count(text.count(",") + 1, f"values in {name}", "max_filter_values", limits)
+                listed += text.count(",") + 1
+                _check_count(listed, "values in lists", "max_filter_values", limits)
             texts = text.split(",") if operator in _LISTS else [text]
             if field == modified_field:
                 values = [_timestamp(name, item) for item in texts]

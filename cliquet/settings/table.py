@@ -120,7 +120,7 @@ _LIMITS = (
         "max_filter_values",
         1_000,
         LIMIT,
-        "Most values of a filter ``in_`` or ``exclude_``; empty: no limit.",
+        "Most values in the filters ``in_`` and ``exclude_`` of a query string; empty: no limit.",
     ),
     Setting("max_sort_fields", 5, LIMIT, "Most fields in ``_sort``; empty: no limit."),
     Setting("max_selected_fields", 100, LIMIT, "Most fields in ``_fields``; empty: no limit."),

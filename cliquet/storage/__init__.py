@@ -50,12 +50,16 @@ class Page(NamedTuple):
     """A part of a collection, and what is known of the whole of it.
 
     ``total`` counts what the filters match, tombstones left out; ``timestamp``
-    is the collection's, not later than the records were read.
+    is the collection's, not later than the records were read. ``is_cut`` is true if the page
+    ends early because its records are large; ``size`` is how many bytes of JSON these have, 0 if
+    that wasn't measured.
     """
 
     records: list[Record]
     total: int
     timestamp: int
+    is_cut: bool = False
+    size: int = 0
 
 
 class Deleted(NamedTuple):
@@ -303,11 +307,15 @@ class StorageBase(Migrated):
         modified_field: str = DEFAULT_MODIFIED_FIELD,
         deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
+        max_bytes: int | None = None,
     ) -> Page:
-        """Do as :meth:`get_all`, and tell the timestamp of the collection too.
+        """Do as :meth:`get_all`, and return the timestamp of the collection too.
 
-        The timestamp is read first, so that who asks later for what changed
+        The timestamp is read first, so that a client that asks later for the changes
         since then misses nothing.
+
+        :param max_bytes: bytes of JSON after which the page ends; it has a record at
+            least, if there is one. None: no limit. A storage may ignore it.
         """
         timestamp = self.collection_timestamp(
             collection_id=collection_id, parent_id=parent_id, auth=auth

@@ -9,6 +9,8 @@ is text: no caller can change it by changing what was given or got.
 from __future__ import annotations
 
 import inspect
+import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +28,9 @@ Collection = tuple[str, str]
 Row = tuple[str, int, bytes | None]
 
 _LATEST = 1 << 62
+
+# Pages of so few records that these would have more bytes of JSON each are not measured.
+_LARGE_RECORD = 1 << 18
 
 # How far ahead of the clock, in milliseconds, many changes at once can take a collection.
 _MOST_AHEAD = 60_000
@@ -99,6 +104,45 @@ def joined(rows: Sequence[Row], names: Names) -> list[Record]:
         if data is None:
             record[names.deleted] = True
     return records
+
+
+class Part(NamedTuple):
+    """The first rows of a page.
+
+    :param is_cut: whether others are left out because of the size.
+    :param size: bytes of JSON of the rows, 0 if that wasn't measured.
+    """
+
+    rows: Sequence[Row]
+    is_cut: bool = False
+    size: int = 0
+
+
+def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
+    """Return the first rows of a page.
+
+    :param max_bytes: bytes of JSON after which the page ends, None: no limit.
+    """
+    if max_bytes is None:
+        return Part(rows)
+    size = sum([len(row[2] or b"") for row in rows])
+    if size < max_bytes:
+        return Part(rows, size=size)
+    sizes = list(itertools.accumulate(len(row[2] or b"") for row in rows))
+    count = 1 + bisect_left(sizes, max_bytes)
+    return Part(rows[:count], count < len(rows), sizes[count - 1])
+
+
+def take_records(
+    records: list[Record], rows: Iterable[Row], asked: Query
+) -> tuple[list[Record], Part]:
+    """Do as :func:`take`, for records that were made of some of the rows."""
+    if asked.max_bytes is None:
+        return records, Part(())
+    by_id = {row[0]: row for row in rows}
+    nothing = ("", 0, None)
+    part = take([by_id.get(record[asked.names.id], nothing) for record in records], asked.max_bytes)
+    return records[: len(part.rows)], part
 
 
 class Engine(StorageBase):
@@ -304,6 +348,7 @@ class Engine(StorageBase):
         modified_field: str = "last_modified",
         deleted_field: str = "deleted",
         auth: str | None = None,
+        max_bytes: int | None = None,
     ) -> Page:
         if not (is_own(self.get_all) and is_own(self.collection_timestamp)):
             return super().get_page(
@@ -321,6 +366,8 @@ class Engine(StorageBase):
             )
         names = Names(id_field, modified_field, deleted_field)
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
+        if max_bytes is not None and (limit is None or limit * _LARGE_RECORD > max_bytes):
+            asked = asked._replace(max_bytes=max_bytes)
         return self._page((parent_id, collection_id), asked, timed=True)
 
 

@@ -151,6 +151,7 @@ class Query(NamedTuple):
     sorting: list[Sort]
     limit: int | None
     include_deleted: bool
+    max_bytes: int | None = None
 
     @property
     def by_time(self) -> bool:

@@ -18,10 +18,12 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
+    Part,
     Row,
     far_future,
     joined,
     next_epoch,
+    take_records,
     times,
 )
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
@@ -140,8 +142,11 @@ class Storage(Engine):
             if records is None:
                 return Page([], 0, timestamp)
             if asked.by_time and not asked.filters:
-                return Page(records.by_time(asked), records.count(asked.span), timestamp)
-            return Page(*records.scan(asked), timestamp)
+                found, part = records.by_time(asked)
+                total = records.count(asked.span)
+            else:
+                found, total, part = records.scan(asked)
+            return Page(found, total, timestamp, part.is_cut, part.size)
 
     def _new(self, log: UndoLog, collection: Collection) -> _Records:
         log.append(partial(self._collections.pop, collection))
@@ -221,13 +226,14 @@ class _Records:
         start, stop = _slice(self._live, span)
         return max(0, stop - start)
 
-    def by_time(self, asked: Query) -> list[Record]:
+    def by_time(self, asked: Query) -> tuple[list[Record], Part]:
         """Answer a query without filters, in the order of the timestamps."""
         timestamps = self._times if asked.include_deleted else self._live
         start, stop = _slice(timestamps, asked.page_span)
         wanted = len(timestamps) if asked.limit is None else asked.limit
         on_this_page = on_page(asked.rules)
         found: list[Record] = []
+        read: list[Row] = []
         while start < stop and len(found) < wanted:
             missing = wanted - len(found)
             if asked.sorting[0].direction > 0:
@@ -237,17 +243,21 @@ class _Records:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
             found.extend(filter(on_this_page, joined(rows, asked.names)))
-        return found
+            read += rows
+        return take_records(found, read, asked)
 
-    def scan(self, asked: Query) -> tuple[list[Record], int]:
-        """Answer any query."""
-        records = joined(self.live_rows(asked.span), asked.names)
+    def scan(self, asked: Query) -> tuple[list[Record], int, Part]:
+        """Answer any query: return the page, and the number of records that match."""
+        live = self.live_rows(asked.span)
+        records = joined(live, asked.names)
         tombstones: list[Record] = []
         if asked.include_deleted:
             start, stop = _slice(self._times, asked.span)
             rows = self._rows(self._times[start:stop])
             tombstones = joined([row for row in rows if row[2] is None], asked.names)
-        return select(asked, records, tombstones)
+        found, total = select(asked, records, tombstones)
+        found, part = take_records(found, live, asked)
+        return found, total, part
 
     def _rows(self, timestamps: list[int]) -> list[Row]:
         entries, ids = self._entries, map(self._ids.__getitem__, timestamps)

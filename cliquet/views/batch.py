@@ -143,7 +143,7 @@ def post_batch(request: Any) -> Any:
             else:
                 response = too_large(f"The batch has reached its limit (setting {spent})")
             responses.append(build_response(response, subrequest))
-            budget.spend(len(response.body))
+            budget.respond(len(response.body))
     finally:
         logs.bind_summary(batch_size=len(requests))
     return {"responses": responses}

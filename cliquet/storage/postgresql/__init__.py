@@ -6,7 +6,7 @@ then are timestamps computed: they grow in the order in which changes become vis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cliquet import transactions
@@ -24,6 +24,7 @@ from cliquet.storage.engine import (
     joined,
     next_epoch,
     next_time,
+    take,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import ALWAYS, Names, Query
@@ -293,14 +294,16 @@ class Storage(Engine):
         number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
         if not timestamp:
             return Page([], 0, self._epoch() if timed else 0)
-        found = [] if rows[0][0] is None else [row[:3] for row in rows]
+        found, is_cut, size = take(
+            [] if rows[0][0] is None else [row[:3] for row in rows], asked.max_bytes
+        )
         if asked.filters or asked.span != ALWAYS:
-            total = self._total(number, asked, found)
-        return Page(joined(found, asked.names), total, timestamp)
+            total = self._total(number, asked, found, is_cut)
+        return Page(joined(found, asked.names), total, timestamp, is_cut, size)
 
-    def _total(self, number: int, asked: Query, found: list[Row]) -> int:
+    def _total(self, number: int, asked: Query, found: Sequence[Row], is_cut: bool) -> int:
         """Return how many records match the filters, when the page has ``found``."""
-        whole = asked.limit is None or len(found) < asked.limit
+        whole = not is_cut and (asked.limit is None or len(found) < asked.limit)
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)
         return int(self._client.read(*conditions.count(number, asked))[0][0])

@@ -51,6 +51,12 @@ SELECT id, page.last_modified, data, collection, collections.last_modified, coll
  AS found ORDER BY {order} LIMIT %s) AS page ON true
  WHERE parent_id = %s AND collection_id = %s"""
 
+# The first rows, until their JSON has so many bytes, and the next one.
+_MEASURED = """(SELECT id, last_modified, data{keys} FROM (SELECT *, sum(octet_length(data::text))
+ OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
+ FROM {page} AS found ORDER BY {order} LIMIT %s) AS measured
+ WHERE before IS NULL OR before < %s)"""
+
 _COUNT = "SELECT count(*) FROM cliquet_records WHERE collection = %s AND "
 
 _IN_COLLECTION = "collection = collections.collection"
@@ -92,6 +98,10 @@ def page(collection: tuple[str, str], asked: Query) -> Sql:
     if asked.include_deleted:
         dead = _part(asked, fields, order, deleted=True)
         part = Sql(f"({part.text} UNION ALL {dead.text})", part.parameters + dead.parameters)
+    if asked.max_bytes is not None:
+        keys = "".join(f", key{number}" for number in fields.values())
+        measured = _MEASURED.format(keys=keys, order=order, page=part.text)
+        part = Sql(measured, [*part.parameters, asked.limit, asked.max_bytes])
     text = _PAGE.format(page=part.text, order=order)
     return Sql(text, [*part.parameters, asked.limit, *collection])
 

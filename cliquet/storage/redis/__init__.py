@@ -30,6 +30,7 @@ from cliquet.storage.engine import (
     joined,
     next_epoch,
     next_time,
+    take_records,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
@@ -179,9 +180,11 @@ class Storage(Engine):
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         if not asked.by_time or asked.filters:
-            found = self._found(collection, asked, asked.span, None)
+            found = self._found(collection, asked._replace(max_bytes=None), asked.span, None)
             live, dead = joined(found.live, asked.names), joined(found.dead, asked.names)
-            return Page(*select(asked, live, dead), found.timestamp)
+            records, total = select(asked, live, dead)
+            records, part = take_records(records, found.live, asked)
+            return Page(records, total, found.timestamp, part.is_cut, part.size)
         found = self._found(collection, asked, asked.page_span, asked.limit)
         rows = found.in_order(asked)
         records = _on_page(asked, rows)
@@ -189,7 +192,8 @@ class Storage(Engine):
             # There may be more of those that the rules want further on.
             found = self._found(collection, asked, asked.page_span, None)
             records = _on_page(asked, found.in_order(asked._replace(limit=None)))
-        return Page(records[: asked.limit], found.total, found.timestamp)
+        records = records[: asked.limit]
+        return Page(records, found.total, found.timestamp, found.is_cut, found.size)
 
     def _stored(self, collection: Collection, object_id: str) -> bytes | None:
         stored: bytes | None = self._client.call("HGET", keys(collection)[1], encode(object_id))
@@ -233,6 +237,7 @@ class Storage(Engine):
             -1 if limit is None else limit,
             *asked.span,
             int(asked.include_deleted),
+            b"" if asked.max_bytes is None else asked.max_bytes,
         )
         return _Found(reply)
 
@@ -241,7 +246,9 @@ class _Found:
     """What the script of pages has found."""
 
     def __init__(self, reply: list[Any]) -> None:
-        timestamp, self.total, ids, records, dead = reply
+        timestamp, self.total, ids, records, dead, is_cut = reply
+        self.is_cut = bool(is_cut)
+        self.size = len(records)
         self.timestamp = int(timestamp or BEGINNING)
         parsed = map(_parsed, records.split(b"\0")) if records else ()
         self.live: list[Row] = [
@@ -258,6 +265,8 @@ class _Found:
             return self.live
         newest_first = asked.sorting[0].direction < 0
         rows = sorted(self.live + self.dead, key=lambda row: row[1], reverse=newest_first)
+        if self.is_cut:  # tombstones after records that are left out are on another page
+            rows = rows[: rows.index(self.live[-1]) + 1]
         return rows[: asked.limit]
 
 

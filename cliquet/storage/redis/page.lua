@@ -1,6 +1,7 @@
 -- Reads a page.
 -- ARGV: the least and the greatest timestamp on the page; '1' for the oldest first; the limit,
--- -1: none; the least and the greatest timestamp of what is counted; '1' for tombstones too.
+-- -1: none; the least and the greatest timestamp of what is counted; '1' for tombstones too;
+-- bytes after which the page ends, '': never.
 -- What is returned are few texts: reading them is faster than reading many. No id and no JSON
 -- has a null character.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
@@ -12,15 +13,18 @@ local function ids_in(key, ...)
   return redis.call('ZREVRANGEBYSCORE', key, high, low, ...)
 end
 
--- The ids and the records of the page; nothing if a record is missing.
+-- The ids, and the records of the page, fewer if they are large; nothing if a record is missing.
 local function read()
   local ids, records = ids_in(TIMES, 'LIMIT', 0, limit), {}
+  local left = tonumber(ARGV[8]) or math.huge
   for first = 1, #ids, CHUNK do
     local last = math.min(first + CHUNK - 1, #ids)
     for _, record in ipairs(redis.call('HMGET', RECORDS, unpack(ids, first, last))) do
       if not record then return end
-      records[#records + 1] = record
+      if left > 0 then records[#records + 1] = record end
+      left = left - #record
     end
+    if left <= 0 then break end
   end
   return ids, records
 end
@@ -40,4 +44,5 @@ return {
   table.concat(ids, '\0'),
   table.concat(records, '\0'),
   table.concat(dead, '\0'),
+  #records < #ids and 1 or 0,
 }

@@ -7,6 +7,7 @@ them writes at a time, for as long as its request lasts.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from cliquet.storage import Page
@@ -15,6 +16,7 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
+    Part,
     Row,
     far_future,
     joined,
@@ -23,6 +25,7 @@ from cliquet.storage.engine import (
     times,
 )
 from cliquet.storage.matching import ALWAYS, Query
+from cliquet.storage.sql import Sql
 from cliquet.storage.sqlite import conditions
 from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
@@ -242,10 +245,25 @@ class Storage(Engine):
             if found is None:
                 return Page([], 0, _epoch(db) if timed else 0)
             number, timestamp, total = found
-            rows = db.execute(*conditions.page(number, asked)).fetchall()
+            rows, is_cut, size = _first_rows(db, conditions.page(number, asked), asked)
             if asked.filters or asked.span != ALWAYS:
-                total = _total(db, number, asked, len(rows))
-            return Page(joined(rows, asked.names), total, timestamp)
+                total = _total(db, number, asked, None if is_cut else len(rows))
+            return Page(joined(rows, asked.names), total, timestamp, is_cut, size)
+
+
+def _first_rows(db: sqlite3.Connection, statement: Sql, asked: Query) -> Part:
+    """Return the rows of a page, and leave others unread because of their size."""
+    if asked.max_bytes is None:
+        return Part(db.execute(*statement).fetchall())
+    rows: list[Row] = []
+    size = 0
+    with closing(db.execute(*statement)) as cursor:
+        for row in cursor:
+            rows.append(row)
+            size += len(row[2] or b"")
+            if size >= asked.max_bytes:
+                return Part(rows, cursor.fetchone() is not None, size)
+    return Part(rows, size=size)
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:
@@ -297,10 +315,13 @@ def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None
             raise Conflict(found, field)
 
 
-def _total(db: sqlite3.Connection, number: int, asked: Query, found: int) -> int:
-    """Return how many records match the filters, when the page has ``found``."""
-    whole = asked.limit is None or found < asked.limit
-    if whole and not asked.rules and not asked.include_deleted:
+def _total(db: sqlite3.Connection, number: int, asked: Query, found: int | None) -> int:
+    """Return how many records match the filters.
+
+    :param found: the number of records on the page, None if it is cut.
+    """
+    whole = found is not None and (asked.limit is None or found < asked.limit)
+    if found is not None and whole and not asked.rules and not asked.include_deleted:
         return found
     return int(db.execute(*conditions.count(number, asked)).fetchone()[0])
 
