@@ -33,7 +33,7 @@ class JSONRenderer:
         response = request.response
         body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
         set_header(response, "Content-Type", JSON_TYPE)
-        response.body = body
+        response.body = response.rendered = body
         return response
 
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes:

@@ -218,12 +218,28 @@ def adopt(original: Any, request: Any) -> Any:
     return request
 
 
+# A larger body in a batch is taken as it was rendered, without being parsed.
+_LARGE_BODY = 1 << 16
+
+
 def build_response(response: Any, request: Any) -> dict[str, Any]:
-    """Return the JSON description of ``response``, for the answer of a batch."""
+    """Return the JSON description of ``response``, for the response of a batch."""
     try:
         body = json.loads(response.body)
     except ValueError:
         body = response.body.decode("utf-8", "replace")
+    return _description(response, request, body)
+
+
+def describe_response(response: Any, request: Any) -> dict[str, Any]:
+    """Do as :func:`build_response`; a large body that is JSON is a fragment of JSON."""
+    body: bytes = response.body
+    if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
+        return build_response(response, request)
+    return _description(response, request, json.fragment(body))
+
+
+def _description(response: Any, request: Any, body: Any) -> dict[str, Any]:
     return {
         "path": path_text(request),
         "status": response.status_code,

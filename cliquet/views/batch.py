@@ -15,7 +15,8 @@ from cliquet.errors import add_error, has_errors, http_error, raise_invalid
 from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
 from cliquet.service import Service, json_object, validate
 from cliquet.settings import integer_or_none
-from cliquet.utils import build_request, build_response, json, merge_dicts, strip_uri_prefix
+from cliquet.utils import build_request, json, merge_dicts, strip_uri_prefix
+from cliquet.utils.http import describe_response
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 _SAFE_METHODS = ("GET", "HEAD", "TRACE")
@@ -142,7 +143,7 @@ def post_batch(request: Any) -> Any:
                 logs.log_subrequest(subrequest, response)
             else:
                 response = too_large(f"The batch has reached its limit (setting {spent})")
-            responses.append(build_response(response, subrequest))
+            responses.append(describe_response(response, subrequest))
             budget.respond(len(response.body))
     finally:
         logs.bind_summary(batch_size=len(requests))

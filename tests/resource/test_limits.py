@@ -288,3 +288,17 @@ def test_errors_are_not_much_larger_than_the_request(build):
     assert len(response.body) < 1500
     response = alice.send("POST", "/notes", {f"field{n}": 1 for n in range(500)}, status=400)
     assert len(response.json["details"]) == 100
+
+
+@every_engine
+def test_large_responses_in_a_batch_are_the_same_as_elsewhere(build):
+    alice = build(Note).user("alice")
+    for number in range(30):
+        alice.create("/notes", {"n": number, "big": 10**40, "text": "é\n" * 3000})
+    whole = alice.get("/notes").json
+    assert len(json.dumps(whole)) > 1 << 16
+    (response,) = batch(alice, [{"path": "/notes"}]).json["responses"]
+    assert response["body"] == whole
+    assert response["headers"]["Total-Records"] == "30"
+    (response,) = batch(alice, [{"path": "/notes", "method": "HEAD"}]).json["responses"]
+    assert response["body"] == ""
