@@ -36,7 +36,9 @@ class PolicyStack(MultiAuthSecurityPolicy):
     """The authentication policies of the settings, which looks for groups only when needed.
 
     :param policies: the policies, in the order in which they are asked.
-    :param find_groups: ``(userid, request)`` → groups, or None to refuse the user.
+    :param find_groups: ``(userid, request)`` → groups, or None to refuse the user. That of an
+        application is called whenever the user or its principals are asked for, as in 3.1: groups
+        can change during a request.
     :param backend: the permission backend, if any.
     """
 
@@ -61,17 +63,28 @@ class PolicyStack(MultiAuthSecurityPolicy):
         in_question: MultiAuthIdentity | None = request.__dict__.get("identity_in_question")
         return in_question or super().identity(request)
 
+    def authenticated_userid(self, request: Any) -> str | None:
+        self._forget_groups(request)
+        userid: str | None = super().authenticated_userid(request)
+        return userid
+
     def unauthenticated_userid(self, request: Any) -> str | None:
         """Return the user id that the first policy with one reads from the request."""
         userids = (policy.unauthenticated_userid(request) for policy in self._policies)
         return next((userid for userid in userids if userid is not None), None)
 
     def effective_principals(self, request: Any) -> list[str]:
+        self._forget_groups(request)
         principals: set[str] = set(super().effective_principals(request))
         identity = self.identity(request)
         if self.is_lazy and identity is not None:
             principals.update(groupfinder(identity.userid, request))
         return list(principals)
+
+    def _forget_groups(self, request: Any) -> None:
+        if not self.is_lazy:
+            for cached in ("_multiauth_identity", "_multiauth_principals"):
+                request.__dict__.pop(cached, None)
 
 
 class SecurityPolicy(LegacySecurityPolicy):

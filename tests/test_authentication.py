@@ -5,7 +5,8 @@ import pytest
 from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.authorization import Everyone
 
-from cliquet.authorization import AuthorizationPolicy, groupfinder
+import cliquet
+from cliquet.authorization import PRIVATE, AuthorizationPolicy, groupfinder
 
 
 class HeaderPolicy(CallbackAuthenticationPolicy):
@@ -132,8 +133,6 @@ def test_there_are_no_groups_without_a_permission_backend(serve, alice):
     from pyramid.security import NO_PERMISSION_REQUIRED
     from webtest import TestApp
 
-    import cliquet
-
     service = cliquet.Service(name="who", path="/who")
     service.add_view(
         "get",
@@ -165,6 +164,33 @@ def test_groupfinder_of_the_settings_may_ask_who_the_user_is(serve):
     refused = client.get("/echo", headers={"X-User": "banned"}).json
     assert refused["prefixed_userid"] is None
     client.get("/mushrooms", headers={"X-User": "banned"}, status=401)
+
+
+def teams_of_the_day(userid, request):
+    """Return the groups that a request has joined so far."""
+    request.calls = getattr(request, "calls", 0) + 1
+    return request.environ.setdefault("joined", [])
+
+
+def test_groupfinder_of_the_settings_is_called_whenever_principals_are_asked_for(serve, alice):
+    service = cliquet.Service(name="team", path="/team")
+
+    @service.get(permission=PRIVATE)
+    def join(request):
+        request.environ["joined"].append("/teams/1")
+        calls = [request.calls]
+        for name in ("prefixed_userid", "authenticated_userid", "effective_principals"):
+            value = getattr(request, name)
+            calls.append(request.calls)
+        return {"calls": calls, "principals": list(value)}
+
+    def add_service(config):
+        config.add_cornice_service(service)
+
+    settings = {"multiauth.groupfinder": "tests.test_authentication.teams_of_the_day"}
+    body = serve(settings, add_service).get("/team", headers=alice).json
+    assert body["calls"] == [1, 1, 2, 3]
+    assert "/teams/1" in body["principals"]
 
 
 def test_authorization_policy_of_the_settings_decides(serve):
