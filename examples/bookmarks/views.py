@@ -26,7 +26,7 @@ class Bookmark(resource.UserResource):
     def process_record(self, new, old=None):
         """Tell the device with which the bookmark was made, whatever the client says."""
         new = super().process_record(new, old)
-        if old is None:
+        if old is None or old.get("deleted"):
             device = self.request.headers.get("User-Agent", "")
         else:
             device = old["device"]
