@@ -127,14 +127,17 @@ def plain(value: Any) -> Any:
 
 
 def _number(value: Decimal) -> int | float | Decimal:
-    """Return the number of JSON that equals a decimal, or the decimal itself if there is none."""
+    """Return the number of JSON that equals a decimal, or the decimal itself if there is none.
+
+    It is a float, or an integer where no float equals the decimal.
+    """
     if not value.is_finite():
         return value
-    _, digits, exponent = value.as_tuple()
-    if exponent == 0 and len(digits) <= _MAX_DIGITS:
-        return int(value)
     number = float(value)
-    return number if Decimal(repr(number)) == value else value
+    if Decimal(repr(number)) == value:
+        return number
+    is_integer = value.adjusted() < _MAX_DIGITS and value == value.to_integral_value()
+    return int(value) if is_integer else value
 
 
 def _loads_exactly(raw: bytes, max_digits: int | None) -> Any:
