@@ -282,7 +282,7 @@ def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
         request.validated.update(deserialize(schema, values))
     except colander.Invalid as invalid:
         locations = {node.name: getattr(node, "location", "body") for node in schema.children}
-        for name, description in invalid_fields(invalid):
+        for name, description in _invalid_fields(schema, values, invalid):
             add_error(request, locations.get(name, "body"), name, description)
 
 
@@ -342,21 +342,33 @@ def _located(request: Any, schema: Any) -> dict[str, Any]:
     return values
 
 
-def invalid_fields(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
+def _invalid_fields(
+    schema: Any, values: dict[str, Any], invalid: colander.Invalid
+) -> Iterator[tuple[str, str]]:
     """Return the dotted names of the fields that are wrong, and how each is.
 
     The words for missing and unknown fields of the body are those that Cornice had.
     """
+    unknown = sorted(invalid.fields) if isinstance(invalid, colander.UnsupportedFields) else []
+    if unknown:  # Colander then leaves the errors of the known fields out.
+        known = {name: value for name, value in values.items() if name not in unknown}
+        try:
+            deserialize(schema, known)
+        except colander.Invalid as other:
+            invalid = other
+    if not isinstance(invalid, colander.UnsupportedFields):
+        yield from _described(invalid, values)
+    for name in unknown:
+        yield name, f"{name} is not allowed"
+
+
+def _described(invalid: colander.Invalid, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for path in invalid.paths():
         names = [str(exc.pos if exc.positional else exc.node.name) for exc in path[1:]]
-        name, last = ".".join(names), path[-1]
-        if isinstance(last, colander.UnsupportedFields) and not names:
-            for field in last.fields:
-                yield field, f"{field} is not allowed"
-            continue
+        name = ".".join(names)
         messages = [_interpolated(message) for exc in path for message in exc.messages()]
         description = "; ".join(messages)
-        if len(names) == 1 and description == "Required":
+        if description == "Required" and len(names) == 1 and name not in values:
             description = f"{name} is missing"
         yield name, description
 
