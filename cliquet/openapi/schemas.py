@@ -275,9 +275,9 @@ def _(typ: colander.Number) -> Schema:
 @_loosely.register
 def _(typ: colander.Boolean) -> Schema:
     if not typ.true_choices:
-        words = [*StrictBoolean.true_words, *StrictBoolean.false_words]
-        limits = {"enum": [True, False, *words]} if isinstance(typ, StrictBoolean) else {}
-        return {"type": ["boolean", "string"], **limits}
+        words = "|".join([*StrictBoolean.true_words, *StrictBoolean.false_words])
+        limits = {"pattern": f"^({words})$"} if isinstance(typ, StrictBoolean) else {}
+        return {"type": ["boolean", "number", "string"], **limits}
     texts = [*typ.true_choices, *typ.false_choices]
     values = [value for value in (True, False) if str(value).lower() in texts]
     return {"type": ["boolean", "string"], "enum": [*values, *texts]}

@@ -102,7 +102,8 @@ class StrictBoolean(colander.Boolean):
     """The type of boolean fields in records: it refuses what isn't a boolean.
 
     Colander's own reads everything but ``false`` and ``0`` as true unless it has ``true_choices``.
-    Null counts as missing.
+    Here null counts as missing, numbers but 0 are true, and other strings than words for true and
+    false are refused.
     """
 
     true_words = ("true", "yes", "on", "1")
@@ -113,9 +114,11 @@ class StrictBoolean(colander.Boolean):
             return colander.null
         if self.true_choices:
             return super().deserialize(node, cstruct)
-        word = str(cstruct).lower() if isinstance(cstruct, (str, int)) else None
+        word = str(cstruct).lower()
         if word in self.false_choices or word in self.false_words:
             return False
+        if isinstance(cstruct, (int, float)):
+            return cstruct != 0
         if word in self.true_words:
             return True
         raise colander.Invalid(node, f'"{cstruct}" is not a boolean')

@@ -19,7 +19,7 @@ from cliquet.resource.schema import (
     StrictBoolean,
     TimeStamp,
 )
-from cliquet.utils.json import unstorable
+from cliquet.utils.json import plain, unstorable
 
 
 class Colour(enum.Enum):
@@ -140,7 +140,7 @@ def test_what_is_accepted_is_answered_as_its_schema_describes(name, value):
         return
     # NaN, which Colander reads in "nan", is refused by resources.
     if given_back is not colander.drop and unstorable(given_back) is None:
-        rendered = json.loads(JSONRenderer(None)(given_back, {}))
+        rendered = json.loads(JSONRenderer(None)(plain(given_back), {}))
         validator_of(answered(NODES[name])).validate(rendered)
 
 
@@ -158,6 +158,9 @@ def test_what_is_accepted_is_answered_as_its_schema_describes(name, value):
         ("float", 1.5),
         ("float", "1.5"),
         ("boolean", "true"),
+        ("strict boolean", "off"),
+        ("strict boolean", True),
+        ("strict boolean", -1.5),
         ("boolean in words", True),
         ("boolean in words", "yes"),
         ("boolean in other words", "no"),
@@ -192,6 +195,11 @@ def test_schema_of_requests_describes_what_is_usual(name, value):
         ("small integer", 13),
         ("small integer", "12"),
         ("boolean in other words", True),
+        ("strict boolean", "maybe"),
+        ("strict boolean", ""),
+        ("strict boolean", []),
+        ("strict boolean", {}),
+        ("strict boolean", None),
         ("list of few", [2]),
         ("short sequence", [1, 2]),
         ("closed mapping", {"text": "abc", "other": 1}),

@@ -101,16 +101,16 @@ class TestBooleans:
             colander.Sequence(), colander.SchemaNode(colander.Boolean()), missing=colander.drop
         )
 
-    TRUE = [True, 1, "true", "TRUE", "yes", "on", "1"]
-    FALSE = [False, 0, "false", "False", "no", "off", "0"]
-    NEITHER = ["maybe", "", " ", "2", 2, -1, 1.5, 1.0, [], [True], {}, {"a": 1}]
+    TRUE = [True, 1, "true", "TRUE", "yes", "on", "1", 2, -1, 1.5, 1.0, 1e20, 10**20]
+    FALSE = [False, 0, 0.0, "false", "False", "no", "off", "0"]
+    NEITHER = ["maybe", "", " ", "2", "1.5", "y", [], [True], [1], {}, {"a": 1}]
 
     @pytest.mark.parametrize("value", TRUE)
-    def test_words_of_truth_are_true(self, value):
+    def test_words_of_truth_and_numbers_are_true(self, value):
         assert self.Switches().deserialize({"on": value}) == {"on": True}
 
     @pytest.mark.parametrize("value", FALSE)
-    def test_words_of_falsehood_are_false(self, value):
+    def test_words_of_falsehood_and_zero_are_false(self, value):
         assert self.Switches().deserialize({"on": value}) == {"on": False}
 
     @pytest.mark.parametrize("value", NEITHER)
