@@ -208,13 +208,12 @@ class Resource:
         return ("Cache-Control", "Expires") if seconds else ("Cache-Control",)
 
     def _not_modified(self) -> dict[str, Any]:
-        cache_headers = self._cache_headers()
+        # Only responses that can be cached have cache headers, which anonymous users get.
         response = {
             "description": "There was no change.",
-            "headers": self._components.headers(*_ETAG, *cache_headers),
+            "headers": self._components.headers(*_ETAG),
         }
-        name = "not-modified-cached" if "Expires" in cache_headers else "not-modified"
-        return self._components.add("responses", name, response)
+        return self._components.add("responses", "not-modified", response)
 
     def _conflicts(self) -> dict[str, Any]:
         has_unique = bool(_option(self._mapping, "unique_fields"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.client.querystring import querystring
-from cliquet.resource.querystring import PREFIXES, extract_filters
+from cliquet.resource.querystring import PREFIXES, extract_filters, guesses
 from cliquet.storage import Filter
 from cliquet.utils import COMPARISON, json
 
@@ -37,10 +37,16 @@ VALUES = TEXTS | AMBIGUOUS | NUMBERS | st.booleans()
 LISTS = ("in", "exclude")
 
 
+def likeliest(field, text):
+    """Return the first value that a string could stand for, in a list."""
+    return guesses(field, text)[:1]
+
+
 def read(query):
     """The filters that the server reads."""
     params = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True)
-    return extract_filters(params, {"title", "last_modified"}.__contains__, "id", "last_modified")
+    is_known_field = {"title", "last_modified"}.__contains__
+    return extract_filters(params, is_known_field, "id", "last_modified", likeliest)
 
 
 def same(found, *expected):

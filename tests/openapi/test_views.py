@@ -101,4 +101,5 @@ def test_files_of_the_page_come_with_their_licences_and_version(client):
 def test_nothing_else_is_served(client):
     for path in ("/__api__/nothing.js", "/__api__/../views.py", "/__api__/%2e%2e/views.py"):
         assert client.get(path, status=404).json["errno"] == 111
-    client.post("/__api__/", status=404)
+    moved = client.post("/__api__/", status=307)
+    client.post(moved.location, status=404)
