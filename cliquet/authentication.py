@@ -16,7 +16,7 @@ def prefixed_userid(request: Any) -> str | None:
     It is what records and permissions know (protocol, "Authentication").
     """
     # Asking for the user runs the policies, unless they were run, and sets who was selected.
-    if request.identity is None:
+    if getattr(request, "identity", "") is None:
         return None
     authn_type = getattr(request, "authn_type", None)
     return None if authn_type is None else f"{authn_type}:{request.selected_userid}"

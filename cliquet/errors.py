@@ -40,9 +40,9 @@ class ERRORS(Enum):
     CLIENT_REACHED_CAPACITY = 117
     FORBIDDEN = 121
     CONSTRAINT_VIOLATED = 122
+    UNDEFINED = 999
     BACKEND = 201
     SERVICE_DEPRECATED = 202
-    UNDEFINED = 999
 
 
 def http_error(
@@ -56,19 +56,19 @@ def http_error(
 ) -> Any:
     """Return ``httpexception``, a response, with the body of an error.
 
-    :param errno: one of :class:`ERRORS`, or its number; UNDEFINED by default.
+    :param errno: one of :class:`ERRORS`, or its number; UNDEFINED by default, and for 0.
     :param code: the HTTP status in the body, the exception's by default.
     :param error: its title, the exception's by default.
     :param info: a URL.
     :param details: any JSON value.
     """
-    number = ERRORS.UNDEFINED if errno is None else errno
-    httpexception.errno = number.value if isinstance(number, ERRORS) else number
+    number = errno or ERRORS.UNDEFINED
     body: dict[str, Any] = {
         "code": code or httpexception.code,
-        "errno": httpexception.errno,
+        "errno": number.value if isinstance(number, ERRORS) else number,
         "error": error or httpexception.title,
     }
+    httpexception.errno = body["errno"]
     optional = {"message": message, "info": info, "details": details}
     body.update((key, value) for key, value in optional.items() if value is not None)
     return with_json(httpexception, body)

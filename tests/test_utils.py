@@ -2,7 +2,9 @@ import base64
 import importlib
 import sys
 import traceback
+from decimal import Decimal
 
+import colander
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,17 +89,19 @@ def test_merge_adds_deeply_what_is_missing_and_keeps_the_rest():
 
 
 def test_subset_goes_into_objects_and_leaves_out_what_is_missing():
-    record = {"a": {"b": 1, "c": {"d": 2}}, "t": "x", "a.b": 3, "e": {}}
+    record = {"a": {"b": 1, "c": {"d": 2, "f": 4}}, "t": "x", "a.b": 3, "e": {}}
     keys = ["a.c.d", "t.deeper", "nothing", "no.thing", "e.f"]
     assert utils.dict_subset(record, keys) == {"a": {"c": {"d": 2}}, "t": "x", "e": {}}
-    assert utils.dict_subset(record, ["a.b"]) == {"a.b": 3}
-    assert utils.dict_subset(record, ["a", "a.c.d"]) == {"a": record["a"]}
-    assert record == {"a": {"b": 1, "c": {"d": 2}}, "t": "x", "a.b": 3, "e": {}}
+    assert utils.dict_subset(record, ["a.b"]) == {"a": {"b": 1}}
+    assert utils.dict_subset(record, ["a.b", "a.c"]) == {"a": record["a"]}
+    assert utils.dict_subset(record, ["a.c.d", "a.c.f"]) == {"a": {"c": {"f": 4}}}
+    assert utils.dict_subset({"a.b": 3}, ["a.b"]) == {}
+    assert record == {"a": {"b": 1, "c": {"d": 2, "f": 4}}, "t": "x", "a.b": 3, "e": {}}
 
 
 def test_small_helpers():
-    assert utils.strip_whitespace("  a ") == "a"
-    assert utils.strip_whitespace(None) is None
+    assert utils.strip_whitespace(" \r\n\ta\x0b ") == "a\x0b"
+    assert utils.strip_whitespace(colander.null) is colander.null
     assert utils.classname(HTTPNotFound()) == "httpnotfound"
     assert len(utils.random_bytes_hex(16)) == 32
     assert utils.decode64(utils.encode64("é")) == "é"
@@ -122,7 +126,8 @@ def test_hmac_is_sha_256_in_hexadecimal():
         ("/v1/", "/"),
         ("/v1//a", "//a"),
         ("/a", "/a"),
-        ("/v2things", "/v2things"),
+        ("/v2things", "things"),
+        ("/v1.0/a", ".0/a"),
         ("/", "/"),
         (None, "None"),
     ],
@@ -177,6 +182,17 @@ def test_json_reads_what_it_wrote(value):
 def test_json_refuses_what_cannot_be_kept(text):
     with pytest.raises(ValueError):
         json.loads(text)
+
+
+def test_json_writes_decimals_as_numbers():
+    values = [Decimal("1.5"), Decimal("2")]
+    assert json.dumps(values) == utils.json_serializer(values) == "[1.5,2.0]"
+
+
+@pytest.mark.parametrize("value", [{1}, b"x", Decimal("NaN"), Decimal("1E-400")])
+def test_json_refuses_values_that_it_does_not_know(value):
+    with pytest.raises(TypeError, match=r"is not JSON serializable"):
+        json.dumps({"a": value})
 
 
 def test_json_writes_what_orjson_cannot():

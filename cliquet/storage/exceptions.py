@@ -12,12 +12,16 @@ class BackendError(Exception):
     """
 
     def __init__(
-        self, original: BaseException | None = None, message: str | None = None, *args: Any
+        self,
+        original: BaseException | None = None,
+        message: str | None = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         self.original = original
         if message is None:
             message = f"{type(original).__name__}: {original}"
-        super().__init__(message, *args)
+        super().__init__(message, *args, **kwargs)
 
 
 class RecordNotFoundError(Exception):
@@ -33,11 +37,11 @@ class UnicityError(IntegrityError):
 
     :param field: the name of the field.
     :param record: the record that has it.
-    :param args: arguments of the exception, instead of the message :attr:`msg`.
+    :param args: arguments of the exception; its message is in :attr:`msg`.
     """
 
-    def __init__(self, field: str, record: dict[str, Any], *args: Any) -> None:
+    def __init__(self, field: str, record: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         self.field = field
         self.record = record
         self.msg = f"{field} is not unique: {record}"
-        super().__init__(*(args or (self.msg,)))
+        super().__init__(*args, **kwargs)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
+from colander import null
+
 from cliquet.utils import json
 from cliquet.utils.http import (
     build_request,
@@ -46,13 +48,26 @@ _FALSE = frozenset(("false", "no", "off"))
 
 
 def strip_whitespace(v: Any) -> Any:
-    """Return ``v`` without white space around it, if it is a string."""
-    return v.strip() if isinstance(v, str) else v
+    """Return ``v``, a string or Colander's null, without spaces and line breaks around it."""
+    return v if v is null else v.strip(" \t\n\r")
 
 
-def warn_deprecated(old: str, new: str) -> None:
-    """Warn who makes an object of a class by its old name; for the constructor of that."""
-    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
+def warn_deprecated(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn the caller of a deprecated class that it has another name."""
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel)
+
+
+class DeprecatedMeta(type):
+    """The metaclass of deprecated names of classes: it warns whoever inherits from one.
+
+    The new name is that of the first base class.
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> None:
+        super().__init__(name, bases, attrs)
+        for base in bases:
+            if isinstance(base, DeprecatedMeta):
+                warn_deprecated(base.__name__, base.__mro__[1].__name__)
 
 
 def msec_time() -> int:
@@ -163,31 +178,25 @@ def field_selector(keys: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[st
 def dict_subset(d: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """Return the part of ``d`` that ``keys`` name; dots go into sub-objects.
 
-    Keys that ``d`` lacks are left out; where a dotted key goes through a value
-    that is no object, that value is taken whole.
+    Keys that ``d`` lacks are left out. A dotted key through a value that is not an object
+    takes that value whole. Of two keys that share their first two names, the last one counts.
     """
     result: dict[str, Any] = {}
     for key in keys:
-        _copy_path(d, result, key)
-    return result
-
-
-def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: str) -> None:
-    head, dot, rest = path.partition(".")
-    if path in source:
-        target[path] = source[path]
-    elif dot and head in source:
-        if isinstance(source[head], Mapping):
-            inner = target.setdefault(head, {})
-            if inner is not source[head]:
-                _copy_path(source[head], inner, rest)
+        head, dot, rest = key.partition(".")
+        if head not in d:
+            continue
+        if dot and isinstance(d[head], Mapping):
+            part = dict_subset(d[head], [rest])
+            result[head] = {**result.get(head, {}), **part}
         else:
-            target[head] = source[head]
+            result[head] = d[head]
+    return result
 
 
 def strip_uri_prefix(path: str) -> str:
     """Return ``path`` without its version prefix."""
-    return re.sub(r"^/v\d+(?=/|$)", "", str(path))
+    return re.sub(r"^/v\d+", "", str(path))
 
 
 def forget_variables(error: BaseException | None) -> None:
@@ -223,6 +232,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "COMPARISON",
+    "DeprecatedMeta",
     "build_request",
     "build_response",
     "classname",
@@ -243,6 +253,7 @@ __all__ = [
     "merge_dicts",
     "msec_time",
     "native_value",
+    "null",
     "random_bytes_hex",
     "read_env",
     "reapply_cors",

@@ -89,10 +89,23 @@ def _with_fragments(value: Any) -> Any:
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
-    """Return ``value`` as compact JSON; as ``json.dumps`` does where it has further options."""
+    """Return ``value`` as compact JSON; as ``json.dumps`` does where it has further options.
+
+    :param default: called with what JSON doesn't know; by default, decimals become numbers.
+    :raises TypeError: for a value that isn't JSON.
+    """
+    default = default or _known
     if kw:
         return stdlib_json.dumps(value, default=default, **kw)
     return dumps_bytes(value, default).decode("utf-8")
+
+
+def _known(value: Any) -> int | float:
+    """Return the number that a decimal is."""
+    number = _number(value) if isinstance(value, Decimal) else value
+    if isinstance(number, (int, float)):
+        return number
+    raise TypeError(f"{value!r} is not JSON serializable")
 
 
 def escape(char: str) -> str:
