@@ -13,6 +13,8 @@ from pyramid.events import NewRequest, NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPGone
 from pyramid.interfaces import PHASE3_CONFIG
+from pyramid.interfaces import IAuthenticationPolicy as IAuthenticationPolicy
+from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 from pyramid.tweens import INGRESS
 from pyramid_multiauth import MultiAuthPolicySelected

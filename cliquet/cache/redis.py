@@ -27,6 +27,11 @@ class Cache(CacheBase):
         super().__init__(*args, **kwargs)
         self._client = client
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options of the connections to the server."""
+        return self._client.settings
+
     def initialize_schema(self) -> None:
         """There is nothing to create."""
 

@@ -22,6 +22,7 @@ from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
 from cliquet.utils import (
     COMPARISON,
+    DeprecatedMeta,
     classname,
     decode64,
     decode_header,
@@ -170,6 +171,7 @@ def _with_context(resource_cls: Any) -> Any:
 __all__ = [
     "ACTIONS",
     "COMPARISON",
+    "DeprecatedMeta",
     "ERRORS",
     "BaseResource",
     "Filter",

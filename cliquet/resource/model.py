@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cliquet.storage import Filter, Record, Sort, StorageBase
-from cliquet.utils import warn_deprecated
+from cliquet.utils import DeprecatedMeta
 
 
 class Model:
@@ -270,10 +270,13 @@ class ShareableModel(Model):
         return self._save(super().update_record, record, parent_id, unique_fields)
 
     def delete_record(
-        self, record: Record, parent_id: str | None = None, last_modified: int | None = None
+        self, record_id: Record, parent_id: str | None = None, last_modified: int | None = None
     ) -> Record:
-        """Delete a record and its permissions."""
-        tombstone = super().delete_record(record, parent_id, last_modified)
+        """Delete a record and its permissions.
+
+        :param record_id: the whole record, in spite of the name that 3.1 gave it.
+        """
+        tombstone = super().delete_record(record_id, parent_id, last_modified)
         self.permission.delete_object_permissions(self._object_id(tombstone))
         return tombstone
 
@@ -286,9 +289,5 @@ class ShareableModel(Model):
         return tombstones
 
 
-class ProtectedModel(ShareableModel):
+class ProtectedModel(ShareableModel, metaclass=DeprecatedMeta):
     """The deprecated name of :class:`ShareableModel`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn_deprecated("ProtectedModel", "ShareableModel")
-        super().__init__(*args, **kwargs)

@@ -36,19 +36,17 @@ class ResourceSchema(colander.MappingSchema):
         #: Whether to keep the fields that the schema doesn't name.
         preserve_unknown = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
         _use_strict_booleans(self)
 
-    @classmethod
-    def get_option(cls, attr: str) -> Any:
-        """Return the value of an option, the default one if the schema doesn't tell it."""
-        return getattr(cls.Options, attr, getattr(ResourceSchema.Options, attr))
+    def get_option(self, attr: str) -> Any:
+        """Return the value of an option, by default that of :class:`ResourceSchema`."""
+        return getattr(self.Options, attr, getattr(ResourceSchema.Options, attr))
 
-    @classmethod
-    def is_readonly(cls, field: str) -> bool:
-        """Tell whether PATCH may not change the field."""
-        return field in cls.get_option("readonly_fields")
+    def is_readonly(self, field: str) -> bool:
+        """Return whether PATCH may not change the field."""
+        return field in self.get_option("readonly_fields")
 
     def schema_type(self, **kw: Any) -> colander.Mapping:
         unknown = "preserve" if self.get_option("preserve_unknown") else "ignore"
@@ -166,18 +164,20 @@ class PermissionsSchema(colander.SchemaNode):
             for permission, principals in permissions.items()
         }
 
+    def _get_node_principals(self, perm: str) -> colander.SchemaNode:
+        """Return the schema of the principals of a permission."""
+        principal = colander.SchemaNode(colander.String(), validator=_check_length)
+        return colander.SchemaNode(colander.Sequence(), principal, name=perm, missing=colander.drop)
 
-def _principals(parent: colander.SchemaNode, permission: str, value: Any) -> list[str]:
+
+def _principals(parent: PermissionsSchema, permission: str, value: Any) -> list[str]:
     """Return the list of principals that ``value`` is."""
     if isinstance(value, list) and all(
         isinstance(item, str) and item and not is_long_id(item) for item in value
     ):
         return list(value)
-    # Colander describes the problem.
-    principal = colander.SchemaNode(colander.String(), validator=_check_length)
-    node = colander.SchemaNode(colander.Sequence(), principal, name=permission)
-    try:
-        principals: list[str] = node.deserialize(value)
+    try:  # Colander describes the problem.
+        principals: list[str] = parent._get_node_principals(permission).deserialize(value)
     except colander.Invalid as error:
         invalid = colander.Invalid(parent)
         invalid.add(error)

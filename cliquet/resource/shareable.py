@@ -14,7 +14,7 @@ from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
 from cliquet.resource.viewset import ShareableViewSet
 from cliquet.storage import Filter, Record
-from cliquet.utils import COMPARISON, warn_deprecated
+from cliquet.utils import COMPARISON, DeprecatedMeta
 
 
 class ShareableResource(UserResource):
@@ -97,9 +97,5 @@ class ShareableResource(UserResource):
             )
 
 
-class ProtectedResource(ShareableResource):
+class ProtectedResource(ShareableResource, metaclass=DeprecatedMeta):
     """The deprecated name of :class:`ShareableResource`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn_deprecated("ProtectedResource", "ShareableResource")
-        super().__init__(*args, **kwargs)

@@ -9,12 +9,13 @@ from pyramid.settings import asbool
 
 from cliquet import authorization
 from cliquet.resource.schema import PayloadSchema, PermissionsSchema
-from cliquet.utils import warn_deprecated
+from cliquet.utils import DeprecatedMeta
 from cliquet.utils.http import EXPOSED_HEADERS
 
 _RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
 _COLLECTION_HEADERS = (*_RECORD_HEADERS, "Next-Page", "Total-Records")
-_JSON_BODY: dict[str, Any] = {"content_type": ["application/json"]}
+CONTENT_TYPES = ["application/json"]
+_JSON_BODY: dict[str, Any] = {"content_type": CONTENT_TYPES}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -43,7 +44,7 @@ class ViewSet:
 
     default_arguments: dict[str, Any] = {
         "permission": authorization.PRIVATE,
-        "accept": ["application/json"],
+        "accept": CONTENT_TYPES,
     }
 
     default_post_arguments: dict[str, Any] = _JSON_BODY
@@ -183,12 +184,8 @@ class ShareableViewSet(ViewSet):
         return self._payload(method, data, permissions)
 
 
-class ProtectedViewSet(ShareableViewSet):
+class ProtectedViewSet(ShareableViewSet, metaclass=DeprecatedMeta):
     """The deprecated name of :class:`ShareableViewSet`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        warn_deprecated("ProtectedViewSet", "ShareableViewSet")
-        super().__init__(*args, **kwargs)
 
 
 def _any_body() -> colander.SchemaNode:

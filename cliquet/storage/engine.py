@@ -262,40 +262,51 @@ class Engine(StorageBase):
         record[modified_field] = timestamp
         return record
 
-    def delete(
+    def delete(  # type: ignore[override]  # engines of 3.1 had another order than the contract
         self,
         collection_id: str,
         parent_id: str,
         object_id: str,
-        with_deleted: bool = True,
-        id_field: str = "id",
+        id_field: Any = "id",
+        with_deleted: Any = True,
         modified_field: str = "last_modified",
         deleted_field: str = "deleted",
         auth: str | None = None,
         last_modified: int | None = None,
     ) -> Record:
-        with_deleted, id_field = _in_order(with_deleted, id_field)
+        id_field, with_deleted = _in_order(id_field, with_deleted)
         forced = _milliseconds(modified_field, last_modified)
         timestamp = self._delete((parent_id, collection_id), object_id, forced, with_deleted)
         if timestamp is None:
             raise RecordNotFoundError(object_id)
         return {id_field: object_id, modified_field: timestamp, deleted_field: True}
 
-    def delete_all(
+    def delete_all(  # type: ignore[override]  # as delete()
         self,
         collection_id: str,
         parent_id: str,
         filters: Sequence[Filter] | None = None,
-        with_deleted: bool = True,
-        id_field: str = "id",
+        id_field: Any = "id",
+        with_deleted: Any = True,
         modified_field: str = "last_modified",
         deleted_field: str = "deleted",
         auth: str | None = None,
     ) -> list[Record]:
-        with_deleted, id_field = _in_order(with_deleted, id_field)
+        id_field, with_deleted = _in_order(id_field, with_deleted)
         asked = query(Names(id_field, modified_field, deleted_field), filters)
         rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
         return joined(rows, asked.names)
+
+    def _bump_timestamp(
+        self,
+        collection_id: str,
+        parent_id: str,
+        record: Record | None = None,
+        modified_field: str | None = None,
+        last_modified: int | None = None,
+    ) -> int:
+        """Return the time of a change, for subclasses that were written for 3.1."""
+        return times(self.collection_timestamp(collection_id, parent_id), last_modified)[0]
 
     def purge_deleted(
         self,
@@ -380,14 +391,14 @@ def is_own(method: Any) -> bool:
     return function is not None and getattr(Engine, function.__name__, None) is function
 
 
-def _in_order(with_deleted: Any, id_field: Any) -> tuple[bool, str]:
-    """Return the flag and the field name, in whichever order the caller passed them.
+def _in_order(id_field: Any, with_deleted: Any) -> tuple[str, bool]:
+    """Return the field name and the flag, in whichever order the caller passed them.
 
-    The contract of 3.1 had the flag first, its engines the name.
+    The contract has the flag first, the engines the name, as in 3.1.
     """
-    if isinstance(with_deleted, str):
-        return (True if isinstance(id_field, str) else id_field), with_deleted
-    return with_deleted, id_field
+    if isinstance(id_field, str):
+        return id_field, with_deleted
+    return (with_deleted if isinstance(with_deleted, str) else "id"), id_field
 
 
 def _moment(before: int | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,11 @@ from cliquet.storage import MISSING, Filter, Record, Sort, StorageBase
 from cliquet.storage.exceptions import UnicityError
 from cliquet.storage.matching import key_test, order_key, sort_records
 from cliquet.utils import COMPARISON
+
+
+def tree() -> dict[Any, Any]:
+    """Return a dictionary that creates its missing values, of the same kind."""
+    return defaultdict(tree)
 
 
 def apply_sorting(records: Iterable[Record], sorting: Sequence[Sort]) -> list[Record]:
@@ -132,3 +138,24 @@ class MemoryBasedStorage(StorageBase):
             on_page = (self.apply_filters(found, rule) for rule in pagination_rules)
             found = list({record[id_field]: record for part in on_page for record in part}.values())
         return self.apply_sorting(found, sorting or [])[: limit or None], total
+
+    def delete_all(  # type: ignore[override]  # 3.1 had another order than in the contract
+        self,
+        collection_id: str,
+        parent_id: str,
+        filters: Sequence[Filter] | None = None,
+        id_field: Any = "id",
+        with_deleted: Any = True,
+        modified_field: str = "last_modified",
+        deleted_field: str = "deleted",
+        auth: str | None = None,
+    ) -> list[Record]:
+        """Delete the records that match all filters one by one."""
+        names: dict[str, Any] = {"id_field": id_field, "modified_field": modified_field}
+        names["deleted_field"] = deleted_field
+        found, _ = self.get_all(collection_id, parent_id, filters=filters, **names)
+        ids = [record[id_field] for record in found]
+        return [
+            self.delete(collection_id, parent_id, id_, with_deleted=with_deleted, **names)
+            for id_ in ids
+        ]

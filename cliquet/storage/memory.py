@@ -11,6 +11,9 @@ from functools import partial
 from typing import Any
 
 from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
+from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
+from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Filter, Page, Record
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.engine import (
@@ -29,6 +32,7 @@ from cliquet.storage.engine import (
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
+from cliquet.storage.in_memory import tree as tree
 from cliquet.storage.matching import Query, Span, matcher, on_page, select
 from cliquet.utils import COMPARISON, json
 
@@ -38,7 +42,7 @@ Entry = tuple[int, bytes | None]
 _NOTHING: Entry = (0, None)
 
 
-class Storage(Engine):
+class Storage(Engine, MemoryBasedStorage):
     """Storage in memory.
 
     .. code-block:: ini

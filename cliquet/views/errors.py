@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from pyramid import httpexceptions
+from pyramid.authorization import Authenticated as Authenticated
 from pyramid.exceptions import URLDecodeError
+from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
 from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from webob.request import DisconnectionError
@@ -18,6 +20,7 @@ from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import runs_again
+from cliquet.utils import encode_header as encode_header
 from cliquet.utils import forget_variables, reapply_cors
 from cliquet.utils.http import is_json
 

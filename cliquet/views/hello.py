@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.service import Service

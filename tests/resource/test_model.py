@@ -158,12 +158,14 @@ class TestShareableModel:
 
 class TestDeprecatedNames:
     def test_model_warns(self, registry):
-        with pytest.warns(DeprecationWarning, match="ShareableModel"):
-            assert isinstance(ProtectedModel(registry.storage), ShareableModel)
+        with pytest.warns(DeprecationWarning, match="ProtectedModel .* use ShareableModel"):
+            old = type("Old", (ProtectedModel,), {})
+        assert isinstance(old(registry.storage), ShareableModel)
 
     def test_viewset_warns(self):
-        with pytest.warns(DeprecationWarning, match="ShareableViewSet"):
-            assert ProtectedViewSet(name="x").name == "x"
+        with pytest.warns(DeprecationWarning, match="ProtectedViewSet .* use ShareableViewSet"):
+            old = type("Old", (ProtectedViewSet,), {})
+        assert old(name="x").name == "x"
 
     def test_schema_warns_under_its_old_name(self):
         class Old(schema.ResourceSchema):
@@ -176,14 +178,14 @@ class TestDeprecatedNames:
             "url": "http://www.example.com"
         }
 
-    @pytest.mark.filterwarnings("ignore:ProtectedResource")
     def test_resource_works_and_warns(self, build):
-        class Old(ProtectedResource):
-            mapping = AnyFields()
+        with pytest.warns(DeprecationWarning, match="ProtectedResource .* use ShareableResource"):
+
+            class Old(ProtectedResource):
+                mapping = AnyFields()
 
         alice = build(Old, settings={"old_create_principals": "system.Authenticated"}).user("alice")
-        with pytest.warns(DeprecationWarning, match="ShareableResource"):
-            response = alice.post("/olds", {"n": 1}, status=201)
+        response = alice.post("/olds", {"n": 1}, status=201)
         assert response.json["permissions"] == {"write": [alice.id]}
 
 

@@ -23,8 +23,8 @@ class TestResourceSchema:
             class Options:
                 pass
 
-        assert Strange.get_option("unique_fields") == ()
-        assert Strange.get_option("readonly_fields") == ()
+        assert Strange().get_option("unique_fields") == ()
+        assert Strange().get_option("readonly_fields") == ()
         assert Strange().get_option("preserve_unknown") is False
 
     def test_options_may_extend_those_of_another_schema(self):
@@ -32,7 +32,7 @@ class TestResourceSchema:
             class Options:
                 readonly_fields = (*BookSchema.Options.readonly_fields, "pages")
 
-        assert More.get_option("readonly_fields") == ("code", "pages")
+        assert More().get_option("readonly_fields") == ("code", "pages")
         assert More().is_readonly("pages")
         assert not More().is_readonly("title")
 

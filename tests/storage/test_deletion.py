@@ -93,6 +93,16 @@ def test_all_records_are_deleted_the_oldest_first(storage):
     assert [everything(storage)[record["id"]] for record in tombstones] == tombstones
 
 
+@pytest.mark.parametrize("order", [("key", False), (False, "key"), (False,)])
+def test_the_flag_and_the_name_are_accepted_in_either_order(storage, order):
+    name = "key" if "key" in order else "id"
+    for record_id in "abc":
+        storage.create(*PLACE, {name: record_id}, id_field=name)
+    assert storage.delete(*PLACE, "a", *order)[name] == "a"
+    assert {record[name] for record in storage.delete_all(*PLACE, None, *order)} == {"b", "c"}
+    assert everything(storage) == {}
+
+
 def test_all_records_may_be_deleted_without_a_trace(storage):
     fill(storage)
     tombstones = storage.delete_all(*PLACE, with_deleted=False)

@@ -34,10 +34,11 @@ class Backend(memory.MemoryBasedStorage):
         self.records[record[id_field]] = record
         return record
 
-    def delete(self, collection_id, parent_id, object_id):
+    def delete(self, collection_id, parent_id, object_id, with_deleted=True, **names):
         tombstone = self.strip_deleted_record(collection_id, parent_id, self.records.pop(object_id))
         self.set_record_timestamp(collection_id, parent_id, tombstone)
-        self.records[object_id] = tombstone
+        if with_deleted:
+            self.records[object_id] = tombstone
         return tombstone
 
     def get_all(
@@ -50,6 +51,7 @@ class Backend(memory.MemoryBasedStorage):
         limit=None,
         id_field="id",
         deleted_field="deleted",
+        modified_field="last_modified",
     ):
         return self.extract_record_set(
             collection_id,
@@ -125,3 +127,25 @@ def test_unique_fields_are_checked_on_creation_and_update(backend):
 def test_names_of_3_1_can_be_imported(module, names):
     module = importlib.import_module(module)
     assert [name for name in names.split() if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("with_deleted", [True, False])
+def test_records_are_deleted_one_by_one(backend, with_deleted):
+    ids = [record["id"] for record in backend.get_all(*PLACE)[0] if "deleted" not in record]
+    deleted = backend.delete_all(*PLACE, with_deleted=with_deleted)
+    assert [tombstone["id"] for tombstone in deleted] == ids
+    assert all(tombstone["deleted"] for tombstone in deleted)
+    assert backend.get_all(*PLACE) == (deleted if with_deleted else [], 0)
+
+
+def test_tree_creates_what_it_is_asked_for():
+    tree = memory.tree()
+    tree["a"]["b"]["c"] = 1
+    assert tree == {"a": {"b": {"c": 1}}}
+
+
+def test_engine_computes_the_time_of_a_change():
+    storage = memory.Storage()
+    last = storage.create(*PLACE, {"id": "a"})["last_modified"]
+    assert storage.set_record_timestamp(*PLACE, {})["last_modified"] > last
+    assert storage.set_record_timestamp(*PLACE, {}, last_modified=5) == {"last_modified": 5}

@@ -11,8 +11,12 @@ from typing import Any
 
 from cliquet import transactions
 from cliquet.permission.text import escape, unescape
+from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
+from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
+from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
+from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.engine import (
     Change,
     Collection,

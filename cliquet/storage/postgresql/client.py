@@ -255,6 +255,10 @@ class Client:
         return self._open()
 
 
+#: The name of the class in 3.1.
+PostgreSQLClient = Client
+
+
 class _Translated:
     """A context in which what psycopg2 and the pool raise becomes a BackendError.
 

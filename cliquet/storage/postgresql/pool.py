@@ -32,10 +32,10 @@ class QueuePoolWithMaxBacklog(QueuePool):
     :param max_backlog: how many threads may wait; -1: any number.
     """
 
-    def __init__(self, creator: Any, max_backlog: int = -1, **options: Any) -> None:
-        super().__init__(creator, **options)
+    def __init__(self, creator: Any, max_backlog: int = -1, **kwds: Any) -> None:
+        super().__init__(creator, **kwds)
         self.max_backlog = max_backlog
-        size, overflow = options.get("pool_size", 5), options.get("max_overflow", 10)
+        size, overflow = kwds.get("pool_size", 5), kwds.get("max_overflow", 10)
         # SQLAlchemy: a size of 0 and an overflow of -1 mean that there is no limit.
         self._capacity = size + overflow if size > 0 and overflow >= 0 else math.inf
         self._waiting = 0

@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
+from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
+from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import (
     Change,
@@ -33,6 +36,7 @@ from cliquet.storage.engine import (
     take_records,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
+from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.client import (
     CHUNK,
@@ -71,7 +75,7 @@ _FLUSH = Script(_script("flush_storage.lua"))
 _LATEST = (1 << 53) - 1
 
 
-class Storage(Engine):
+class Storage(Engine, MemoryBasedStorage):
     """Storage in a Redis server.
 
     Enable it with::
@@ -86,6 +90,11 @@ class Storage(Engine):
     def __init__(self, client: Client, locks: Locks | None = None) -> None:
         self._client = client
         self._locks = locks or Locks(client)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options of the connections to the server."""
+        return self._client.settings
 
     def initialize_schema(self) -> None:
         """Set the timestamp of collections that were never written, unless it is set."""

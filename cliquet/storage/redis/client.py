@@ -135,6 +135,11 @@ class Client:
         self._redis = redis.Redis(connection_pool=self._pool)
         self._translated = _Translated()
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options of the connections."""
+        return dict(self._pool.connection_kwargs)
+
     def call(self, *command: Any) -> Any:
         """Run a command, and return the answer: bytes, integers, and lists of these."""
         with self._translated:
