@@ -11,6 +11,9 @@ from cliquet.limits import UNLIMITED, limits_of
 
 _STEP = 65536
 
+# A request of HTTP/1.1 without these has no body.
+_BODY_KEYS = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}
+
 
 class _Input(io.RawIOBase):
     """The input of a WSGI server, whose failures are those of the client.
@@ -55,9 +58,12 @@ def read_body_once(request: Any) -> int | None:
 
     :returns: how often the request may be run, or None for the setting ``retry.attempts``.
     """
+    environ = request.environ
+    if environ["REQUEST_METHOD"] == "GET" and not _BODY_KEYS & environ.keys():
+        return None  # soonest, for the most frequent requests
     if request.is_body_seekable or not request.is_body_readable:
         return None
-    environ, limit = request.environ, limits_of(request.registry).max_body_bytes
+    limit = limits_of(request.registry).max_body_bytes
     environ["wsgi.input"] = _Input(environ["wsgi.input"])
     if (request.content_length or 0) > limit:
         return 1
