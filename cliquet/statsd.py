@@ -14,8 +14,8 @@ from cliquet.metrics import time_calls
 from cliquet.settings import PREFIX
 from cliquet.utils import classname as class_name
 
-# What separates the parts of a packet.
-_SEPARATORS = re.compile(r"[:|@\s]")
+# The end of a value, or of a whole metric.
+_ENDS = re.compile(r"[|\s]")
 
 
 class Client:
@@ -44,12 +44,12 @@ class Client:
     def count(self, key: str, unique: str | None = None) -> None:
         """Add one to the counter ``key``, or ``unique`` to the set ``key``.
 
-        What separates the parts of a packet becomes a dot in ``unique``.
+        Vertical bars and white space in ``unique`` become dots: they would end the metric.
         """
         if unique is None:
             self._client.incr(key)
         else:
-            self._client.set(key, _SEPARATORS.sub(".", unique))
+            self._client.set(key, _ENDS.sub(".", unique))
 
 
 def statsd_count(request: Any, count_key: str) -> None:

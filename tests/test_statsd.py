@@ -51,10 +51,19 @@ def test_requests_backends_and_users_are_told(serve, listener, received, alice):
         assert f"me.{name}" in names
 
 
-def test_user_with_separators_is_one_value(serve, listener, received, alice):
+def test_users_are_counted_by_prefixed_id(serve, listener, received, alice):
     serve({"statsd_url": url_of(listener)}).get("/mushrooms", headers=alice)
     (user,) = [line for line in received() if line.startswith("testapp.users:")]
-    assert re.fullmatch(r"testapp\.users:basicauth\.[0-9a-f]{64}\|s", user)
+    assert re.fullmatch(r"testapp\.users:basicauth:[0-9a-f]{64}\|s", user)
+
+
+@pytest.mark.parametrize(
+    ("unique", "sent"),
+    [("github:1", "github:1"), ("a@b:c", "a@b:c"), ("a|c\nx:1|c b", "a.c.x:1.c.b")],
+)
+def test_unique_value_is_one_metric(listener, received, unique, sent):
+    statsd.Client("127.0.0.1", listener.getsockname()[1], "app").count("users", unique=unique)
+    assert received() == [f"app.users:{sent}|s"]
 
 
 def test_methods_that_are_none_of_http_share_one_counter(serve, listener, received):
