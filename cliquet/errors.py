@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as stdlib_json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NoReturn
@@ -77,7 +76,7 @@ def http_error(
 def with_json(response: Any, body: Any) -> Any:
     """Return ``response`` with the JSON value ``body`` as its body."""
     response.headers["Content-Type"] = JSON_TYPE
-    response.body = json.dumps_bytes(body)
+    response.body = json.dumps_ascii(body).encode()
     return response
 
 
@@ -193,6 +192,6 @@ def send_alert(
     """
     if url is None:
         url = request.registry.settings["project_docs"]
-    # Headers are best kept ASCII (RFC 9110, 5.5): the standard library escapes the rest.
-    alert = stdlib_json.dumps({"code": code, "message": message, "url": url}, separators=(",", ":"))
+    # Headers are best kept ASCII (RFC 9110, 5.5).
+    alert = json.dumps_ascii({"code": code, "message": message, "url": url})
     (request.response if response is None else response).headers["Alert"] = alert

@@ -79,6 +79,16 @@ def test_first_error_is_the_first_by_name_and_all_are_told():
     assert [detail["name"] for detail in response.json["details"]] == ["z", "a"]
 
 
+@pytest.mark.parametrize(
+    ("message", "text"), [("a/b", r"a\/b"), ("é", r"\u00e9"), ("\U0001f344", r"\ud83c\udf44")]
+)
+def test_body_of_an_error_is_json_in_ascii_with_escaped_slashes(message, text):
+    response = http_error(HTTPBadRequest(), message=message)
+    body = '{"code":400,"errno":999,"error":"Bad Request","message":"%s"}'
+    assert response.body == (body % text).encode()
+    assert response.json["message"] == message
+
+
 def test_request_that_has_no_errors_yet_is_refused_too():
     request = DummyRequest()
     del request.errors
@@ -93,6 +103,7 @@ def test_alert_is_json_in_ascii_with_the_documentation_by_default():
     send_alert(request, "Fini, c’est fini")
     alert = request.response.headers["Alert"]
     assert alert.isascii()
+    assert r'"url":"http:\/\/docs"' in alert
     assert json.loads(alert) == {
         "code": "soft-eol",
         "message": "Fini, c’est fini",

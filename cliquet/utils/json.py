@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json as stdlib_json
 import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -21,6 +22,8 @@ MAX_DEPTH = 100
 # Turns digits into zeros, and all the rest into ones.
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("1") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
+
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 
 _ISO_DATES = orjson.OPT_NON_STR_KEYS
 _OWN_DATES = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -108,9 +111,15 @@ def _known(value: Any) -> int | float:
     raise TypeError(f"{value!r} is not JSON serializable")
 
 
-def escape(char: str) -> str:
-    """Return a character as it is in the strings of JSON in ASCII."""
-    return stdlib_json.dumps(char)[1:-1]
+def dumps_ascii(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Return ``value`` as compact JSON in ASCII, with escaped slashes."""
+    text = dumps(value, default).replace("/", "\\/")
+    return text if text.isascii() else _NOT_ASCII.sub(lambda match: escape(match[0]), text)
+
+
+def escape(text: str) -> str:
+    """Return text as it is in the strings of JSON in ASCII."""
+    return stdlib_json.dumps(text)[1:-1]
 
 
 def same(one: Any, other: Any) -> bool:
