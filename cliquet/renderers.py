@@ -11,8 +11,12 @@ from decimal import Decimal
 from typing import Any
 
 from cliquet.errors import JSON_TYPE
+from cliquet.negotiation import acceptable_types
 from cliquet.utils import json
 from cliquet.utils.http import set_header
+
+# The types that JSON is sent with.
+_TYPES = ("application/json", "text/json", "text/plain")
 
 
 class JSONRenderer:
@@ -32,15 +36,23 @@ class JSONRenderer:
         """Return the response of the request, with the value as its body."""
         response = request.response
         body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
-        set_header(response, "Content-Type", JSON_TYPE)
+        set_header(response, "Content-Type", _content_type(request))
         response.body = response.rendered = body
         return response
 
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
         request = system.get("request")
         if request is not None:
-            request.response.headers["Content-Type"] = JSON_TYPE
+            request.response.headers["Content-Type"] = _content_type(request)
         return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
+
+
+def _content_type(request: Any) -> str:
+    """Return the type of the body, which is plain text for clients that prefer it to JSON."""
+    if "text/" not in request.environ.get("HTTP_ACCEPT", ""):
+        return JSON_TYPE
+    accepted = acceptable_types(request, _TYPES)
+    return f"{accepted[0]}; charset=UTF-8" if accepted else JSON_TYPE
 
 
 def _adapter(request: Any) -> Callable[[Any], Any]:

@@ -6,6 +6,8 @@ import types
 import pytest
 import webtest
 from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
@@ -130,6 +132,32 @@ def test_views_may_return_any_of_these(make):
     cliquet.initialize(config, version="0.1")
     config.add_cornice_service(service)
     assert webtest.TestApp(config.make_wsgi_app()).get("/v0/s").json == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "type_"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/plain;q=0.5, application/json", "application/json"),
+        ("text/plain, application/json", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        ("text/plain, application/json;q=0.5", "text/plain"),
+        ("text/json, application/json;q=0.5", "text/json"),
+        ("text/html", "application/json"),
+    ],
+)
+def test_json_is_sent_as_plain_text_to_clients_that_prefer_it(accept, type_):
+    request = Request.blank("/", headers={"Accept": accept})
+    request.response = Response()
+    for render in (lambda value: JSONRenderer(None)(value, {"request": request}), respond(request)):
+        assert render({"a": 1}) == b'{"a":1}'
+        assert request.response.headers["Content-Type"] == f"{type_}; charset=UTF-8"
+
+
+def respond(request):
+    return lambda value: JSONRenderer(None).respond(request, value).body
 
 
 def test_what_is_no_json_is_refused():
