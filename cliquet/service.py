@@ -258,14 +258,14 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
 
     :param schema: an instance.
     """
-    if _is_type_refused(request):
+    if is_type_refused(request):
         return
     body = json_object(request)
-    if not _is_type_refused(request):
+    if not is_type_refused(request):
         validate(request, schema, body)
 
 
-def _is_type_refused(request: Any) -> bool:
+def is_type_refused(request: Any) -> bool:
     """Return True if the body can't be read; other errors are reported with its own."""
     return has_errors(request) and request.errors.status != 400
 

@@ -101,6 +101,11 @@ def test_unknown_keys_are_listed_after_other_errors(client):
     assert response.json["message"] == "less is not allowed"
 
 
+def test_unknown_key_of_a_valid_body_is_the_only_error(client):
+    response = client.post_json("/s", {"name": "a", "more": 1}, status=400)
+    assert details(response) == [("body", "more", "more is not allowed")]
+
+
 def test_validators_that_the_view_brings_are_left_alone():
     service = cliquet.Service(name="s", path="/s")
     service.add_view(

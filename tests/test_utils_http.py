@@ -68,7 +68,14 @@ def test_request_is_built_on_behalf_of_another(within, alice):
     assert "Transfer-Encoding" not in built.headers
     assert built.json == {"é": 1}
     assert built.content_type == "application/json"
-    assert built.content_length == len('{"é":1}'.encode())
+    assert built.body == b'{"\\u00e9":1}'
+    assert built.content_length == len(built.body)
+
+
+@pytest.mark.parametrize("empty", [{}, [], 0, False])
+def test_body_without_content_is_empty_json(within, empty):
+    built = within(lambda request: build_request(request, {"path": "/echo", "body": empty}))
+    assert (built.body, built.content_type) == (b"", "application/json")
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1', '{"a": 1', b"\xff", b"", ""])
@@ -94,7 +101,7 @@ def test_request_is_a_get_without_body_by_default(within):
         ("/a", "/v0/a"),
         ("/v0", "/v0"),
         ("/v0?a", "/v0"),
-        ("/v0x", "/v0/v0x"),
+        ("/v0x", "/v0x"),
         ("/%C3%A9", "/v0/é"),
         ("/é", "/v0/é"),
         ("/%25", "/v0/%"),

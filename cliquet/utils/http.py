@@ -51,8 +51,6 @@ def reapply_cors(request: Any, response: Any) -> Any:
     if service:
         request.info["cors_checked"] = False
         cors.apply_cors_post_request(service, request, response)
-        # Cornice tells none for the methods that the service lacks.
-        response.headers.setdefault("Access-Control-Expose-Headers", ",".join(EXPOSED_HEADERS))
         return response
     origin = request.headers.get("Origin")
     if origin:
@@ -148,8 +146,7 @@ def path_text(request: Any) -> str:
 def with_version_prefix(registry: Any, path: str) -> str:
     """Return ``path`` with the version prefix of the API, if it lacks it."""
     prefix = f"/{registry.route_prefix}".rstrip("/")
-    versioned = path == prefix or path.startswith((f"{prefix}/", f"{prefix}?"))
-    return path if versioned else prefix + path
+    return path if path.startswith(prefix) else prefix + path
 
 
 def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
@@ -196,7 +193,8 @@ def _payload(body: Any) -> tuple[bytes, str | None]:
         return b"", None
     if isinstance(body, (bytes, str)):
         return body if isinstance(body, bytes) else body.encode(), None
-    return json.dumps_bytes(body), "application/json"
+    # Without content, there is no body either.
+    return json.dumps_ascii(body).encode() if body else b"", "application/json"
 
 
 def _wsgi_path(path: str) -> str:

@@ -11,11 +11,11 @@ from pyramid import httpexceptions
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
-from cliquet.errors import add_error, has_errors, http_error, raise_invalid
+from cliquet.errors import add_error, http_error, raise_invalid
 from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
-from cliquet.service import Service, json_object, validate
+from cliquet.service import Service, is_type_refused, json_object, validate
 from cliquet.settings import integer_or_none
-from cliquet.utils import build_request, json, merge_dicts, strip_uri_prefix
+from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils.http import describe_response
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
@@ -91,17 +91,19 @@ def _merged(request: Any, defaults: dict[str, Any]) -> Any:
 batch = Service(name="batch", path="/batch", description="Batch operations")
 
 
-def _validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+_payload_schema = BatchPayloadSchema()
+
+
+def _validator(request: Any, **kwargs: Any) -> None:
     """Validate the body, unless it has too many requests: ``defaults`` is copied into each."""
     body = json_object(request)
     requests = body.get("requests")
     limit = integer_or_none(request.registry.settings["batch_max_requests"])
     if limit and isinstance(requests, list) and len(requests) > limit:
         add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
-    if not has_errors(request):
+    elif not is_type_refused(request):
         _check_merged_size(request, body)
-    if not has_errors(request):
-        validate(request, schema, body)
+        validate(request, _payload_schema, body)
 
 
 def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
@@ -114,15 +116,13 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
     # With the body and its list.
     if json.has_more_values(merged, limits.max_values - 1):
         description = f"More than {limits.max_values} values with defaults (setting max_values)"
-        add_error(request, "body", "defaults", description)
-    elif len(json.dumps_bytes(merged)) > limits.max_body_bytes:
+        raise_invalid(request, name="defaults", description=description)
+    if len(json.dumps_bytes(merged)) > limits.max_body_bytes:
         limit = f"{limits.max_body_bytes} bytes (setting max_body_bytes)"
         raise_too_large(f"The requests are with their defaults larger than {limit}")
 
 
-@batch.post(
-    schema=BatchPayloadSchema(), validators=(_validator,), permission=NO_PERMISSION_REQUIRED
-)
+@batch.post(validators=(_validator,), permission=NO_PERMISSION_REQUIRED)
 def post_batch(request: Any) -> Any:
     """Send the requests one after the other, in one transaction."""
     requests = request.validated["requests"]
@@ -146,12 +146,12 @@ def post_batch(request: Any) -> Any:
             responses.append(describe_response(response, subrequest))
             budget.respond(len(response.body))
     finally:
-        logs.bind_summary(batch_size=len(requests))
+        logs.bind_summary(path=batch.path, batch_size=len(requests))
     return {"responses": responses}
 
 
 def _is_batch(path: str) -> bool:
-    return strip_uri_prefix(unquote(path.partition("?")[0])).rstrip("/") == batch.path
+    return batch.path in unquote(path)
 
 
 def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
@@ -176,6 +176,6 @@ def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
 def _with_body(response: Any) -> Any:
     """Return a response; an HTTP exception without a body gets that of an error."""
     is_exception = isinstance(response, httpexceptions.HTTPException)
-    if not is_exception or response.empty_body or response.body:
+    if not is_exception or response.status_code == 304 or response.body:
         return response
     return http_error(response, message=response.detail)

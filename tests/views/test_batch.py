@@ -171,9 +171,10 @@ def test_version_prefix_may_be_left_out(alice):
     assert {item["path"] for item in responses} == {"/v1/", "/v1/notes"}
 
 
-def test_path_that_begins_like_the_prefix_gets_it_too(alice):
-    (response,) = alice.batch({"path": "/v1x"})
-    assert (response["status"], response["path"]) == (404, "/v1/v1x")
+@pytest.mark.parametrize("path", ["/v1x", "/v10/notes", "/v1notes"])
+def test_path_that_begins_like_the_prefix_is_kept(alice, path):
+    (response,) = alice.batch({"path": path})
+    assert (response["status"], response["path"]) == (404, path)
 
 
 def test_defaults_are_merged_deeply_under_every_request(alice):
@@ -268,6 +269,12 @@ def test_body_is_sent_as_json_whatever_the_content_type(alice, name, value):
     assert responses[0]["status"] == 201
     types = [item["body"]["headers"].get("Content-Type", "") for item in responses[1:]]
     assert types == ["application/json", value]
+
+
+def test_sub_request_without_content_that_is_raised_describes_it(alice):
+    (response,) = alice.batch({"method": "POST", "path": "/fail/raised/204"})
+    body = {"code": 204, "errno": 999, "error": "No Content"}
+    assert (response["status"], response["body"]) == (204, body)
 
 
 def test_body_of_the_batch_is_not_that_of_its_requests(alice):
@@ -399,6 +406,26 @@ def test_batch_of_another_form_is_a_400(alice, body):
     assert response.json["details"]
 
 
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ([], ["Invalid JSON: Should be a JSON object, got []", "requests is missing"]),
+        (3, ["Invalid JSON: Should be a JSON object, got 3", "requests is missing"]),
+        ({}, ["requests is missing"]),
+        ({"requests": [{}]}, ["Required"]),
+    ],
+)
+def test_each_error_of_a_batch_is_reported_once(alice, body, errors):
+    response = alice.send("POST", "/batch", body, status=400)
+    assert [error["description"] for error in response.json["details"]] == errors
+
+
+def test_batch_of_another_type_is_one_error(alice):
+    headers = {"Content-Type": "text/plain"}
+    response = alice.raw("POST", "/batch", b'{"requests": []}', status=415, **headers)
+    assert [error["name"] for error in response.json["details"]] == ["Content-Type"]
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"x", b'{"requests": [{"path": "/\\ud800"}]}'])
 def test_body_that_is_no_json_object_is_a_400(alice, body):
     alice.raw("POST", "/batch", body, status=400, **{"Content-Type": "application/json"})
@@ -434,6 +461,18 @@ DISGUISES = [
     "/%76%31/batch",
     "/batch%2F",
     "/v2/batch",
+    "/v1/v1/batch",
+    "//batch",
+    "/./batch",
+    "/notes/../batch",
+    "/batch;a",
+    "/batch%00",
+    "/batch%20",
+    "/notes/batch",
+    "/echo?x=/batch",
+    "/redirect?to=/v1/batch",
+    "/redirect?returned=1&to=/v1/%62atch",
+    "/redirect?to=//localhost:80/v1/batch",
 ]
 
 
@@ -449,20 +488,13 @@ def test_batch_in_a_batch_is_refused_however_its_path_is_written(alice, path, me
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/v1/batch",
-        "//batch",
-        "/./batch",
-        "/notes/../batch",
-        "/batch;a",
         "/%2562atch",
-        "/batch%00",
-        "/batch%20",
-        "/redirect?to=/v1/batch",
-        "/redirect?to=/batch",
-        "/redirect?to=/v1/batch/",
-        "/redirect?returned=1&to=/v1/%62atch",
-        "/redirect?to=http://localhost:80/v1/batch",
-        "/redirect?to=//localhost:80/v1/batch",
+        "/redirect?to=/v1/%2562atch",
+        "/redirect?to=/%2562atch",
+        "/redirect?to=/v1/%2562atch/",
+        "/redirect?returned=1&to=/v1/%252562atch",
+        "/redirect?to=http://localhost:80/v1/%2562atch",
+        "/redirect?to=//localhost:80/v1/%2562atch",
     ],
 )
 def test_batch_is_not_reached_by_other_ways(alice, path):

@@ -95,7 +95,8 @@ def test_every_error_is_json_and_has_the_headers_of_every_answer(
     assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
     assert response.headers["Backoff"] == "9"
     assert response.headers["Vary"] == "Authorization"
-    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+    exposed = response.headers.get("Access-Control-Expose-Headers", "")
+    assert ("Retry-After" in exposed) == (status != 405)  # the service has no such method
     if status < 500:
         assert response.headers["Access-Control-Allow-Origin"] in ("*", ORIGIN["Origin"])
 
