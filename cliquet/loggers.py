@@ -89,8 +89,12 @@ def set_default_renderer(renderer: Any) -> None:
     _default_renderer[:] = [renderer]
 
 
+#: The names of the fields of every line of a request.
+REQUEST_FIELDS = ("agent", "path", "method", "querystring", "lang", "uid", "authn_type", "errno")
+
+
 def request_fields(request: Any) -> dict[str, Any]:
-    """Return the fields of every line of a request."""
+    """Return the fields of every line of a request, under :data:`REQUEST_FIELDS`."""
     environ = request.environ
     raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     try:

@@ -14,6 +14,7 @@ from pyramid.events import ApplicationCreated, NewRequest, NewResponse
 
 from cliquet.checks import load_named
 from cliquet.loggers import (
+    REQUEST_FIELDS,
     SharedContext,
     _context,
     _request,
@@ -80,22 +81,21 @@ class ClassicLogRenderer:
         event = dict(event_dict)
         bright, dim, reset = _COLOURS if _on_terminals(logger) else ("", "", "")
         title = one_line(decode_value(event.pop("event", "")))
+        outcome = one_line(f"{event.pop('code', '?')} ({event.pop('t', '?')} ms)")
         if "path" in event:
-            method, url, outcome = self._request(event)
+            method, url = self._request(event)
             title = f'"{bright}{method:<5} {url}{reset}" {outcome} {title}'
         rest = " ".join(_pair(key, value) for key, value in sorted(event.items()))
         return f"{title} {dim}{rest}{reset}"
 
-    def _request(self, event: dict[str, Any]) -> tuple[str, str, str]:
+    def _request(self, event: dict[str, Any]) -> tuple[str, str]:
         method = one_line(decode_value(event.pop("method", "?")))
         url = decode_value(event.pop("path"))
         query = event.pop("querystring", None)
         if query:
             items = query.items()
             url += "?" + "&".join(f"{decode_value(key)}={decode_value(v)}" for key, v in items)
-        code = event.pop("code", "?")
-        duration = event.pop("t", "?")
-        return method, one_line(url), one_line(f"{code} ({duration} ms)")
+        return method, one_line(url)
 
 
 def _pair(key: str, value: Any) -> str:
@@ -151,7 +151,7 @@ def _flat(value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return value
-    return json.dumps(value, default=decode_value)
+    return json.dumps_ascii(value, default=decode_value)
 
 
 class _Escaped:
@@ -276,8 +276,9 @@ def _begin(request: Any) -> None:
     The request may be within another one, even of another application.
     """
     before, request_before = _context.get(), _request.get()
-    inherited = before if before and hasattr(request, "parent") else {}
-    request.log_context = {**inherited, "request_id": request.request_id}
+    inherited = before.items() if before and hasattr(request, "parent") else ()
+    request.log_context = {key: value for key, value in inherited if key not in REQUEST_FIELDS}
+    request.log_context["request_id"] = request.request_id
     _context.set(request.log_context)
     _request.set(request)
     if _standard_logger.isEnabledFor(logging.INFO):
@@ -305,14 +306,16 @@ def bind_summary(**fields: Any) -> None:
 
 
 def summary(request: Any, response: Any) -> dict[str, Any]:
-    """Return the fields of the line of a request."""
-    return {
-        **request_fields(request),
-        "errno": getattr(response, "errno", None),
+    """Return the fields of the line of a request, less those that ``logger.new()`` has dropped."""
+    fields: dict[str, Any] = {
         "code": response.status_code,
         "t": int((time.perf_counter() - request.log_start) * 1000),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
+    if "request_id" not in request.log_context:
+        return fields
+    errno = getattr(response, "errno", None)
+    return {**request_fields(request), **request.log_context, **fields, "errno": errno}
 
 
 __all__ = [

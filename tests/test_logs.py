@@ -1,3 +1,4 @@
+import functools
 import io
 import json
 import logging
@@ -104,6 +105,70 @@ def test_request_is_one_line(client, lines, alice):
     assert (line["collection_id"], line["nb_records"], line["limit"]) == ("mushroom", 0, 2)
     assert line["t"] >= 0
     assert {"time", "collection_timestamp"} <= set(line)
+
+
+@pytest.mark.parametrize(
+    ("url", "limit"),
+    [("/mushrooms", None), ("/mushrooms?_limit=", None), ("/mushrooms?_limit=3", 3)],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_line_of_a_list_has_the_limit_that_was_asked_for(client, lines, alice, method, url, limit):
+    client.request(url, method=method, headers=alice)
+    assert lines[0]["limit"] == limit
+
+
+REFUSED = [
+    ("GET", "/mushrooms/3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1", {}, None, 404),
+    ("GET", "/mushrooms/x", {}, None, 400),
+    ("POST", "/mushrooms", {}, {"data": 3}, 400),
+    ("GET", "/mushrooms?_since=x", {}, None, 400),
+    ("POST", "/mushrooms", {"If-Match": '"1"'}, {"data": {"name": "b"}}, 412),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "headers", "body", "status"), REFUSED)
+def test_line_of_a_refused_request_has_its_collection(
+    client, lines, alice, method, url, headers, body, status
+):
+    client.post_json("/mushrooms", {"data": {"name": "a"}}, headers=alice)
+    lines.clear()
+    send = client.get if body is None else functools.partial(client.post_json, params=body)
+    send(url, headers={**alice, **headers}, status=status)
+    assert (lines[0]["collection_id"], lines[0]["code"]) == ("mushroom", status)
+    assert ("collection_timestamp" in lines[0]) == (status == 412)
+
+
+def test_line_of_a_batch_has_the_path_of_the_service(client, lines, alice):
+    client.post_json("/batch", {"requests": [{"path": "/echo"}]}, headers=alice)
+    assert [line["path"] for line in lines] == ["/v0/echo", "/batch"]
+
+
+def test_fields_that_a_view_binds_replace_those_of_its_request_but_not_of_sub_requests(
+    serve, lines
+):
+    def outer(request):
+        logger.bind(path="/painted", uid="bob", mine=1)
+        request.invoke_subrequest(build_request(request, {"path": "/inner"}))
+        return {}
+
+    def inner(request):
+        logger.info("inner")
+        return {}
+
+    client = serve_views(serve, outer, inner)
+    client.get("/outer")
+    *_, seen, line = lines
+    assert (seen["path"], seen["uid"], seen["mine"]) == ("/v0/inner", None, 1)
+    assert (line["path"], line["uid"], line["code"]) == ("/painted", "bob", 200)
+
+
+def serve_views(serve, *views):
+    def setup(config):
+        for view in views:
+            config.add_route(view.__name__, "/" + view.__name__)
+            config.add_view(view, route_name=view.__name__, renderer="json")
+
+    return serve({"logging_renderer": "tests.test_logs.Collected"}, setup)
 
 
 def test_fields_of_lines_are_documented(client, lines, alice):
@@ -219,7 +284,7 @@ def test_batch_and_its_sub_requests_keep_their_own_context(client, lines, alice)
     _, first, second, batch = lines
     assert (first["event"], first["path"], first["colour"]) == (
         "subrequest.summary",
-        "/v0/bind",
+        "/painted",
         "red",
     )
     assert (second["path"], second["collection_id"]) == ("/v0/mushrooms", "mushroom")
@@ -361,6 +426,7 @@ def test_classic_line_of_another_event_is_its_name_and_its_values():
     render = ClassicLogRenderer({})
     assert render(None, "info", {"event": "hello", "n": 1}) == "hello n=1"
     assert render(None, "info", {"path": "/"}) == '"?     /" ? (? ms)  '
+    assert render(None, "info", {"event": "end", "code": 200, "t": 1, "n": 1}) == "end n=1"
     assert render(None, "info", {"event": "a\nb"}) == "a\\nb "
 
 
@@ -478,6 +544,12 @@ def test_heka_severities_are_those_of_cliquet_3_1(name, severity):
     assert json.loads(render(None, name, {}))["Severity"] == severity
 
 
+def test_heka_field_of_a_mapping_is_json_in_ascii():
+    event = {"event": "e", "querystring": {"a": "é/"}, "numbers": [1]}
+    line = json.loads(MozillaHekaRenderer({"project_name": "app"})(None, "info", event))
+    assert line["Fields"] == {"querystring": '{"a":"\\u00e9\\/"}', "numbers": "[1]"}
+
+
 def test_heka_line_keeps_given_values_of_the_envelope():
     given = {"Hostname": "h", "Timestamp": 1, "Logger": "l", "Severity": 1, "Pid": 2}
     line = json.loads(MozillaHekaRenderer({"project_name": "app"})(None, "info", given))
@@ -541,22 +613,19 @@ def test_own_line_of_the_application_obeys_the_level_of_its_module(client, lines
 
 
 def test_new_context_drops_the_fields_of_the_request(serve, lines):
-    def view(request):
+    def renew(request):
         logger.new(only="this")
         logger.info("after new")
         return {}
 
-    def setup(config):
-        config.add_route("new", "/new")
-        config.add_view(view, route_name="new", renderer="json")
-
-    serve({"logging_renderer": "tests.test_logs.Collected"}, setup).get("/new")
+    serve_views(serve, renew).get("/renew")
     assert lines[1] == {"event": "after new", "only": "this"}
     assert (lines[2]["event"], lines[2]["code"], lines[2]["only"]) == (
         "request.summary",
         200,
         "this",
     )
+    assert set(lines[2]) == {"event", "code", "t", "time", "only"}
 
 
 # The toolkit's own lines.

@@ -164,7 +164,7 @@ class Asked:
             url = self._next_page_url(sorting, size, records[-1], offset + len(records))
             set_header(response, "Next-Page", url)
         set_header(response, "Total-Records", str(total))
-        bind_summary(nb_records=len(records), limit=size)
+        bind_summary(nb_records=len(records), limit=limit)
         return records
 
     def _extract_sorting(self, limit: int | None) -> list[Sort]:

@@ -49,6 +49,7 @@ class UserResource(Asked):
             parent_id=parent_id,
             auth=request.headers.get("Authorization"),
         )
+        bind_summary(collection_id=self.model.collection_id)
 
     @property
     def collection(self) -> Any:
@@ -61,6 +62,7 @@ class UserResource(Asked):
         """The timestamp of the collection, in milliseconds, read once."""
         if self._timestamp is None:
             self._timestamp = self.model.timestamp()
+            bind_summary(collection_timestamp=self._timestamp)
         return self._timestamp
 
     @timestamp.setter
@@ -126,7 +128,7 @@ class UserResource(Asked):
             self.request.notify_resource_event(
                 timestamp=latest, data=result, action=action, old=old
             )
-        bind_summary(collection_id=self.model.collection_id, collection_timestamp=latest)
+        bind_summary(collection_timestamp=latest)
         return {"data": result}
 
     def _latest(self, result: Any, action: ACTIONS) -> int | None:
