@@ -109,7 +109,10 @@ OF_MODEL_CLASSES = {"id_field", "modified_field", "deleted_field"}
 
 #: The names that 3.1 didn't have.
 NEW = {
-    Model: {"locking", "known_timestamp", "pages_with_timestamp"},
+    Model: {
+        *("locking", "known_timestamp", "pages_with_timestamp"),
+        *("max_page_bytes", "page_bytes", "page_is_cut"),
+    },
 }
 
 ATTRIBUTES = {

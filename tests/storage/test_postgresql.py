@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
 from cliquet.permission import postgresql as permission
-from cliquet.storage import Filter, Sort, postgresql
+from cliquet.storage import Filter, Page, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import Names, query
 from cliquet.storage.postgresql import conditions, pool, schema
@@ -260,7 +260,7 @@ def test_a_collection_that_was_locked_and_never_written_is_as_if_it_had_no_row(
     with serve():
         storage.lock(*PLACE)
     statements.clear()
-    assert storage.get_page(*PLACE) == before == ([], 0, before.timestamp)
+    assert storage.get_page(*PLACE) == before == Page([], 0, before.timestamp)
     assert storage.collection_timestamp(*PLACE) == before.timestamp
     with serve():
         with pytest.raises(RecordNotFoundError):

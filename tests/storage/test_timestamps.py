@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cliquet.storage import Filter
+from cliquet.storage import Filter, Page
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.utils import COMPARISON, msec_time
 
@@ -28,7 +28,7 @@ def test_collections_that_were_never_written_have_one_timestamp(storage):
     assert 1_400_000_000_000 < first <= msec_time()
     time.sleep(0.003)
     assert collection(storage) == first
-    assert storage.get_page(*PLACE) == ([], 0, first)
+    assert storage.get_page(*PLACE) == Page([], 0, first)
     assert storage.collection_timestamp("other", "bob") == first
     assert storage.get_page("other", "bob").timestamp == first
 
@@ -236,7 +236,7 @@ def test_a_timestamp_is_an_integer(storage, bad):
         storage.update(*PLACE, "a", {"last_modified": bad})
     with pytest.raises(ValueError, match="last_modified must be an integer"):
         storage.delete(*PLACE, "a", last_modified=bad)
-    assert storage.get_page(*PLACE) == ([created], 1, created["last_modified"])
+    assert storage.get_page(*PLACE) == Page([created], 1, created["last_modified"])
 
 
 def test_a_thousand_records_that_ask_for_one_timestamp_get_as_many(storage, serve):

@@ -202,7 +202,8 @@ class Storage(Engine, MemoryBasedStorage):
             found = self._found(collection, asked, asked.page_span, None)
             records = _on_page(asked, found.in_order(asked._replace(limit=None)))
         records = records[: asked.limit]
-        return Page(records, found.total, found.timestamp, found.is_cut, found.size)
+        size = 0 if asked.max_bytes is None else found.size
+        return Page(records, found.total, found.timestamp, found.is_cut, size)
 
     def _stored(self, collection: Collection, object_id: str) -> bytes | None:
         stored: bytes | None = self._client.call("HGET", keys(collection)[1], encode(object_id))
