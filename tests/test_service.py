@@ -106,6 +106,44 @@ def test_unknown_key_of_a_valid_body_is_the_only_error(client):
     assert details(response) == [("body", "more", "more is not allowed")]
 
 
+class Fragile(colander.SchemaType):
+    """A type that fails on most values."""
+
+    def deserialize(self, node, cstruct):
+        return {colander.null: colander.null, "known": 1}[cstruct]
+
+
+class FragileSchema(colander.MappingSchema):
+    tags = colander.SchemaNode(colander.Set(), missing=())
+    own = colander.SchemaNode(Fragile(), missing=0)
+    many = colander.SchemaNode(colander.Sequence(), colander.SchemaNode(Fragile()), missing=())
+    page = colander.SchemaNode(Fragile(), location="querystring", missing=0)
+    agent = colander.SchemaNode(Fragile(), location="header", name="X-Agent", missing=0)
+
+
+@pytest.mark.parametrize(
+    "body, query, headers, location, name",
+    [
+        ({"tags": [[]]}, "", {}, "body", "tags"),
+        ({"tags": [{"a": 1}]}, "", {}, "body", "tags"),
+        ({"many": ["known", None]}, "", {}, "body", "many.1"),
+        ({"own": "unknown"}, "", {}, "body", "own"),
+        ({"own": {}}, "", {}, "body", "own"),
+        ({}, "?page=unknown", {}, "querystring", "page"),
+        ({}, "", {"X-Agent": "unknown"}, "header", "X-Agent"),
+    ],
+)
+def test_a_value_on_which_a_type_fails_is_a_400(body, query, headers, location, name):
+    service = cliquet.Service(name="s", path="/s")
+    service.add_view("post", lambda request: {}, schema=FragileSchema)
+    client = served(service)
+    known = {"tags": ["a"], "own": "known", "many": ["known"]}
+    client.post_json("/s?page=known", known, headers={"X-Agent": "known"})
+    refused = client.post_json(f"/s{query}", body, headers=headers, status=400)
+    ((place, field, _),) = details(refused)
+    assert (place, field) == (location, name)
+
+
 def test_validators_that_the_view_brings_are_left_alone():
     service = cliquet.Service(name="s", path="/s")
     service.add_view(
