@@ -242,14 +242,14 @@ class Endpoint:
 
     def __call__(self, context: Any, request: Any) -> Any:
         self._authorize(context, request)
-        has_origin = self._has_cors and "HTTP_ORIGIN" in request.environ
-        if has_origin:
-            cors.ensure_origin(self._service, request)
         owner = None if self._class is None else self._make_owner(context, request)
         for validator in self._validators:
             if validator.__class__ is Method:
                 validator = validator.of(owner)
             validator(request, **self._arguments)
+        has_origin = self._has_cors and "HTTP_ORIGIN" in request.environ
+        if has_origin:
+            cors.ensure_origin(self._service, request)
         response = None if has_errors(request) else self._answer(context, request, owner)
         if has_errors(request):
             response = self._error_handler(request)

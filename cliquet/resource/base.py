@@ -145,9 +145,9 @@ class UserResource(Asked):
         """List the records."""
         self._raise_304_if_not_modified()
         self._raise_412_if_modified()
+        filters = self._extract_filters()
         limit = self._extract_limit()
         sorting = self._extract_sorting(limit)
-        filters = self._extract_filters()
         fields = self._extract_partial_fields()
         if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records, not to miss a change)

@@ -52,9 +52,9 @@ def strip_whitespace(v: Any) -> Any:
     return v if v is null else v.strip(" \t\n\r")
 
 
-def warn_deprecated(old: str, new: str, stacklevel: int = 3) -> None:
+def warn_deprecated(old: str, new: str) -> None:
     """Warn the caller of a deprecated class that it has another name."""
-    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel)
+    warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
 
 
 class DeprecatedMeta(type):
