@@ -1,4 +1,5 @@
 import base64
+import types
 import warnings
 
 import pytest
@@ -6,6 +7,7 @@ from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.authorization import Everyone
 
 import cliquet
+from cliquet.authentication import prefixed_userid
 from cliquet.authorization import PRIVATE, AuthorizationPolicy, groupfinder
 
 
@@ -60,6 +62,12 @@ def test_user_id_is_the_same_for_the_same_user_and_password_only(serve):
     assert userid("bob:a") == userid("bob:a")
     assert len({userid(text) for text in ("bob:a", "bob:b", "al:a", "bob:a:b", "bob:")}) == 5
     assert len(userid("bob:a")) == 64
+
+
+def test_prefixed_userid_needs_no_more_than_the_user_that_was_selected():
+    selected = types.SimpleNamespace(authn_type="basicauth", selected_userid="bob")
+    assert prefixed_userid(selected) == "basicauth:bob"
+    assert prefixed_userid(types.SimpleNamespace()) is None
 
 
 def test_secret_changes_user_ids(serve):

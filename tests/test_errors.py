@@ -38,6 +38,7 @@ def test_numbers_are_stable():
 def test_error_tells_what_it_was_given_and_no_more():
     response = http_error(HTTPTooManyRequests())
     assert response.json == {"code": 429, "errno": 999, "error": "Too Many Requests"}
+    assert http_error(HTTPTooManyRequests(), errno=0).json["errno"] == 999
     response = http_error(
         HTTPTooManyRequests(), 117, code=1, error="e", message="m", info="i", details={}
     )

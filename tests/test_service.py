@@ -205,9 +205,9 @@ def test_body_and_validators_report_their_errors_together():
     headers = {"Origin": "http://other"}
     refused = served(service).post_json("/s", {}, headers=headers, status=400)
     assert details(refused) == [
-        ("header", "Origin", "http://other not allowed"),
         ("body", "town", "town is missing"),
         ("querystring", "q", "is wrong"),
+        ("header", "Origin", "http://other not allowed"),
     ]
 
 

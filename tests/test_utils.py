@@ -95,7 +95,7 @@ def test_subset_goes_into_objects_and_leaves_out_what_is_missing():
     assert utils.dict_subset(record, ["a.b"]) == {"a": {"b": 1}}
     assert utils.dict_subset(record, ["a.b", "a.c"]) == {"a": record["a"]}
     assert utils.dict_subset(record, ["a.c.d", "a.c.f"]) == {"a": {"c": {"f": 4}}}
-    assert utils.dict_subset({"a.b": 3}, ["a.b"]) == {}
+    assert utils.dict_subset({"a.b": 3}, ["a.b", "c.d"]) == {"a.b": 3}
     assert record == {"a": {"b": 1, "c": {"d": 2, "f": 4}}, "t": "x", "a.b": 3, "e": {}}
 
 

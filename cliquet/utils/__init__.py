@@ -184,13 +184,13 @@ def dict_subset(d: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key in keys:
         head, dot, rest = key.partition(".")
-        if head not in d:
-            continue
-        if dot and isinstance(d[head], Mapping):
-            part = dict_subset(d[head], [rest])
-            result[head] = {**result.get(head, {}), **part}
-        else:
-            result[head] = d[head]
+        value = d.get(head)
+        if dot and isinstance(value, Mapping):
+            result[head] = {**result.get(head, {}), **dict_subset(value, [rest])}
+        elif head in d:
+            result[head] = value
+        elif key in d:
+            result[key] = d[key]
     return result
 
 

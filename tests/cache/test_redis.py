@@ -81,3 +81,9 @@ def test_failures_are_backend_errors():
     ):
         with pytest.raises(BackendError):
             use()
+
+
+def test_settings_are_the_options_of_the_connections(cache):
+    assert cache.settings["db"] == 3
+    cache.settings.clear()
+    assert "socket_timeout" in cache.settings

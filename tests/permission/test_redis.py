@@ -121,3 +121,9 @@ def test_a_server_without_memory_withdraws_and_grants_nothing():
         assert backend.object_permissions("/b") == {}
     finally:
         server.close()
+
+
+def test_settings_are_the_options_of_the_connections(backend):
+    assert backend.settings["db"] == 2
+    backend.settings.clear()
+    assert "socket_timeout" in backend.settings

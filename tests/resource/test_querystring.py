@@ -156,6 +156,15 @@ def test_filter_on_an_unknown_field_is_a_400(alice, query):
     assert error["details"][0]["location"] == "querystring"
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_filters_are_checked_before_the_limit_and_the_limit_before_the_order(alice, method):
+    def refused(query):
+        return alice.send(method, f"/books?{query}", status=400).json["message"]
+
+    assert "hello" in refused("_limit=x&_sort=nothing&hello=1")
+    assert "_limit" in refused("_sort=nothing&_limit=x")
+
+
 def test_unknown_parameters_that_start_with_an_underscore_are_ignored(alice):
     alice.create("/books", {"title": "A"})
     assert len(alice.list("/books?_hello=1&_min_pages=8")) == 1

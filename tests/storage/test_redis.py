@@ -451,3 +451,9 @@ def test_password_that_is_refused_is_in_no_variable_of_the_failure():
     frames = [frame for frame, _ in traceback.walk_tb(raised.value.__cause__.__traceback__)]
     assert len(frames) > 3
     assert "hunter2" not in repr([frame.f_locals for frame in frames])
+
+
+def test_settings_are_the_options_of_the_connections(storage):
+    assert storage.settings["db"] == 1
+    storage.settings.clear()
+    assert "socket_timeout" in storage.settings
