@@ -12,7 +12,7 @@ import cliquet
 from cliquet.events import ResourceChanged
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils.http import MAX_REDIRECTIONS
-from cliquet.views.batch import MAX_PATH_LENGTH
+from cliquet.views.batch import MAX_PATH_LENGTH, BatchPayloadSchema
 from tests.resource import apps
 from tests.resource.apps import ENGINES, Note, Page
 
@@ -353,6 +353,22 @@ def test_requests_are_limited_by_the_setting(build):
     found = details(alice.batch(*[{"path": "/"}] * 4, status=400))
     assert found == {"requests": "Number of requests is limited to 3"}
     assert details(build().user("alice").batch(*[{"path": "/"}] * 26, status=400))
+
+
+def test_body_is_validated_once_and_not_at_all_with_too_many_requests(build, monkeypatch):
+    validated = []
+    deserialize = BatchPayloadSchema.deserialize
+
+    def counting(schema, body):
+        validated.append(body)
+        return deserialize(schema, body)
+
+    monkeypatch.setattr(BatchPayloadSchema, "deserialize", counting)
+    alice = build(batch_max_requests="3").user("alice")
+    alice.batch(*[{"path": "/"}] * 4, status=400)
+    assert validated == []
+    alice.batch(*[{"path": "/"}] * 3)
+    assert len(validated) == 1
 
 
 @pytest.mark.parametrize("unlimited", ["", "0", "None", 0])
