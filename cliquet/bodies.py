@@ -25,6 +25,15 @@ class _Input(io.RawIOBase):
         self._file = file
         self._first = first
 
+    def read_whole(self, length: int) -> bytes | None:
+        """Return the body if one read gets all of it, otherwise None.
+
+        :param length: the length of the body.
+        :raises webob.request.DisconnectionError: when the body breaks off, or isn't HTTP.
+        """
+        self._first = self._read(length)
+        return self._first if len(self._first) == length else None
+
     def readinto(self, buffer: Any) -> int:
         """Read bytes of the body.
 
@@ -32,12 +41,16 @@ class _Input(io.RawIOBase):
         """
         size = len(buffer)
         data, self._first = self._first[:size], self._first[size:]
-        try:
-            data = data or self._file.read(size)
-        except Exception as error:  # servers have exceptions of their own
-            raise DisconnectionError(f"The body is incomplete: {error}") from error
+        data = data or self._read(size)
         buffer[: len(data)] = data
         return len(data)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._file.read(size)
+        except Exception as error:  # servers have exceptions of their own
+            raise DisconnectionError(f"The body is incomplete: {error}") from error
+        return data
 
 
 class _Broken(io.RawIOBase):
@@ -58,16 +71,23 @@ def read_body_once(request: Any) -> int | None:
 
     :returns: how often the request may be run, or None for the setting ``retry.attempts``.
     """
+    if request.is_body_seekable:
+        return None
+    if not request.is_body_readable:
+        _set_body(request, b"")
+        return None
     environ = request.environ
     if environ["REQUEST_METHOD"] == "GET" and not _BODY_KEYS & environ.keys():
-        return None  # soonest, for the most frequent requests
-    if request.is_body_seekable or not request.is_body_readable:
-        return None
+        return None  # the server can't say that there is no body
     limit = limits_of(request.registry).max_body_bytes
-    environ["wsgi.input"] = _Input(environ["wsgi.input"])
-    if (request.content_length or 0) > limit:
+    environ["wsgi.input"] = file = _Input(environ["wsgi.input"])
+    length = request.content_length or 0
+    if length > limit:
         return 1
     try:
+        if 0 < length <= _STEP and (body := file.read_whole(length)) is not None:
+            _set_body(request, body)
+            return None
         if limit != UNLIMITED:
             return _read(request, limit)
         request.make_body_seekable()
@@ -75,6 +95,14 @@ def read_body_once(request: Any) -> int | None:
         environ["wsgi.input"] = _Broken(error)
         return 1
     return None
+
+
+def _set_body(request: Any, body: bytes) -> None:
+    """Do as ``request.body = body``, in a quarter of the time."""
+    environ = request.environ
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["webob.is_body_seekable"] = True
 
 
 def _read(request: Any, limit: int) -> int | None:

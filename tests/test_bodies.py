@@ -172,6 +172,13 @@ def test_each_attempt_has_the_body(serve, file, length):
     assert ATTEMPTS == [BODY] * 3
 
 
+def test_body_is_read_as_far_as_its_length(serve):
+    app = serve({}, setup).app
+    file = io.BytesIO(BODY + b"the next request")
+    assert call(app, "POST", "/v0/raw", file, len(BODY))[1] == {"length": len(BODY)}
+    assert file.read() == b"the next request"
+
+
 @spooled
 @pytest.mark.parametrize("length", [None, 2_000_000])
 def test_large_body_is_read_where_there_is_no_limit(serve, length):
