@@ -15,6 +15,7 @@ from pyramid.httpexceptions import HTTPRequestEntityTooLarge
 
 from cliquet.errors import ERRORS, http_error
 from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.utils import json
 
 UNLIMITED = sys.maxsize
 
@@ -119,6 +120,22 @@ def raise_too_large(message: str) -> NoReturn:
     :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: always.
     """
     raise too_large(message)
+
+
+def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
+    """Return why a JSON value can't be accepted, None if it can.
+
+    :param text: the value as JSON, or None. Its delimiters are counted first, because few values
+        have as many as are accepted.
+    :param outer: how many arrays and objects there are around the stored ones.
+    """
+    if text is not None and b"\\u0000" not in text:
+        containers = text.count(b"[") + text.count(b"{")
+        if containers <= limits.max_nesting and containers + text.count(b",") < limits.max_values:
+            return None
+    if json.has_more_values(value, limits.max_values):
+        return f"more than {limits.max_values} values (setting max_values)"
+    return json.unstorable(value, limits.max_nesting, outer)
 
 
 def read_body(request: Any) -> bytes:

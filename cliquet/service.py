@@ -27,7 +27,7 @@ from pyramid.settings import asbool
 from cliquet import cornice1
 from cliquet.endpoints import add_views, has_one_view_each
 from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
-from cliquet.limits import Limits, limits_of, read_body
+from cliquet.limits import limits_of, read_body, refusal
 from cliquet.negotiation import (
     JSON_TYPE,
     check_accept,
@@ -306,29 +306,14 @@ def json_object(request: Any) -> dict[str, Any]:
     except ValueError as error:
         add_error(request, "body", None, f"Invalid JSON request body: {error}")
         return {}
-    reason = _refusal(raw, body, limits)
+    reason = refusal(body, raw, limits, outer=1)  # the object around the data
+    if reason is None and not isinstance(body, dict):
+        reason = f"Should be a JSON object, got {str(body)[:100]}"
     if reason is not None:
         add_error(request, "body", None, f"Invalid JSON: {reason}")
         return {}
     remember_json(request, body)
     return body
-
-
-def _refusal(raw: bytes, body: Any, limits: Limits) -> str | None:
-    """Return why a body can't be accepted, None if it can."""
-    containers = raw.count(b"[") + raw.count(b"{")
-    # Delimiters are counted first: few bodies have as many as values are accepted.
-    if containers + raw.count(b",") >= limits.max_values:
-        if json.has_more_values(body, limits.max_values):
-            return f"more than {limits.max_values} values (setting max_values)"
-    # A body is an object with the data, which may nest as deeply as is accepted.
-    if b"\\u0000" in raw or containers > limits.max_nesting:
-        reason = json.unstorable(body, limits.max_nesting, outer=1)
-        if reason is not None:
-            return reason
-    if not isinstance(body, dict):
-        return f"Should be a JSON object, got {str(body)[:100]}"
-    return None
 
 
 def _located(request: Any, schema: Any) -> dict[str, Any]:

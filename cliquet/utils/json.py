@@ -62,6 +62,18 @@ def dumps_bytes(
         return _dumps_exactly(value, default, options)
 
 
+def exact_text(value: Any) -> bytes | None:
+    """Return a value as JSON, or None if the text may be another value's.
+
+    orjson writes numbers that are not finite as null.
+    """
+    try:
+        text = orjson.dumps(value, None, _ISO_DATES)
+    except TypeError:
+        return None
+    return None if b"null" in text else text
+
+
 def fragment(text: str | bytes) -> Any:
     """Return JSON text as a value of :func:`dumps_bytes`, which takes it as it is."""
     return orjson.Fragment(text)
@@ -138,14 +150,19 @@ def plain(value: Any) -> Any:
     number equals stays one: it can't be stored.
     """
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {
+            key: item if item.__class__ in _SCALARS else plain(item) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [item if item.__class__ in _SCALARS else plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(map(plain, value), key=dumps)
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     return _number(value) if isinstance(value, Decimal) else value
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def _number(value: Decimal) -> int | float | Decimal:
@@ -189,7 +206,7 @@ def _finite(text: str) -> float:
 def has_more_values(value: Any, limit: int) -> bool:
     """Return whether a JSON value has more than ``limit`` values in it, itself included."""
     count = 1
-    containers = [value]
+    containers = [value] if isinstance(value, (dict, list, tuple)) else []
     while containers:
         container = containers.pop()
         items = container.values() if isinstance(container, dict) else container
