@@ -6,6 +6,7 @@ timestamps instead of testing equality: a client that gives a later one has seen
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import Collection
@@ -17,7 +18,9 @@ MAX_TIMESTAMP = 253402300799999
 
 _TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]+)"'
 _TAGS = re.compile(rf"{_TAG}(?:[ \t]*(?:,[ \t]*)+{_TAG})*")
-_WORD = re.compile(r'(W/)?"[^0-9"]+"')
+#: The tag of a response of the service, which clients send most often.
+_OWN_TAG = re.compile(r'"([0-9]{1,15})"')
+_WORD = re.compile(r'[ \t,]*(W/)?"[^0-9"]+"[ \t,]*')
 _TIMESTAMP = re.compile(r"-?[0-9]{1,4000}")
 
 
@@ -64,6 +67,8 @@ def parse_tags(header: str) -> Collection[Tag] | None:
 
     :raises ValueError: unless it is ``*`` or a list of entity tags (RFC 9110, 13.1), none empty.
     """
+    if match := _OWN_TAG.fullmatch(header):
+        return [Tag(int(match[1]))]
     header = header.strip(" \t,")
     if not header:
         return None
@@ -85,7 +90,7 @@ def parse_seen_tags(header: str) -> Collection[Tag] | None:
 
     :raises ValueError: also for a single tag without digits.
     """
-    if _WORD.fullmatch(header.strip(" \t,")):
+    if _WORD.fullmatch(header):
         raise ValueError("not an entity tag of this service")
     return parse_tags(header)
 
@@ -122,11 +127,12 @@ def _matches(tags: Collection[Tag], state: State) -> bool:
 def _is_reached(state: State, tags: Collection[Tag]) -> bool:
     """Return whether a timestamp of ``tags`` is at least that of the state."""
     current = state.timestamp
-    return any(
-        current <= tag.timestamp
-        for tag in tags
-        if tag.timestamp is not None and current is not None
-    )
+    if current is None:
+        return False
+    for tag in tags:
+        if tag.timestamp is not None and current <= tag.timestamp:
+            return True
+    return False
 
 
 def is_timestamp(value: Any) -> bool:
@@ -143,13 +149,28 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
+_SECONDS_OF_DAY = 24 * 60 * 60
+
+
 def http_date(timestamp: int) -> str:
     """Return a timestamp in milliseconds as a date of HTTP (RFC 9110, 5.6.7).
 
     Its years have four digits: what is later counts as the end of 9999.
     """
-    date = time.gmtime(min(timestamp, MAX_TIMESTAMP) // 1000)
-    return (
-        f"{_DAYS[date.tm_wday]}, {date.tm_mday:02} {_MONTHS[date.tm_mon - 1]} "
-        f"{date.tm_year:04} {date.tm_hour:02}:{date.tm_min:02}:{date.tm_sec:02} GMT"
-    )
+    day, seconds = divmod(min(timestamp, MAX_TIMESTAMP) // 1000, _SECONDS_OF_DAY)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    two = _TWO_DIGITS
+    return f"{_http_day(day)} {two[hour]}:{two[minute]}:{two[second]} GMT"
+
+
+@functools.lru_cache(maxsize=1024)
+def _http_day(day: int) -> str:
+    """Return the day of an HTTP date, which many timestamps have.
+
+    :param day: the number of days since the epoch.
+    """
+    date = time.gmtime(day * _SECONDS_OF_DAY)
+    month = _MONTHS[date.tm_mon - 1]
+    return f"{_DAYS[date.tm_wday]}, {date.tm_mday:02} {month} {date.tm_year:04}"

@@ -70,9 +70,9 @@ def get_header(response: Any, name: str) -> str | None:
     if headers.__class__ is not list:  # the response of a test may be a mock
         known: str | None = response.headers.get(name)
         return known
-    lowered = name.lower()
+    length, lowered = len(name), name.lower()
     for other, value in headers:
-        if other == name or other.lower() == lowered:
+        if len(other) == length and other.lower() == lowered:
             text: str = value
             return text
     return None
