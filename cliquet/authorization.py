@@ -161,12 +161,9 @@ class RouteFactory:
     def __init__(self, request: Any) -> None:
         self._request = request
         self._service = current_service(request)
+        self._is_on_resource = getattr(self._service, "viewset", None) is not None
         if self._is_on_resource:
             self.on_collection = self._service.type == "collection"
-
-    @property
-    def _is_on_resource(self) -> bool:
-        return getattr(self._service, "viewset", None) is not None
 
     @reify
     def resource_name(self) -> str | None:

@@ -69,8 +69,11 @@ def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
     return parse
 
 
+_natural = _integer(0)
+
+
 def _limit(value: Any) -> int | None:
-    return _integer(0)(value) or None
+    return _natural(value) or None
 
 
 _BOOLEANS = {
@@ -137,7 +140,7 @@ VERSION = Kind("a version such as 1.0", _version, _text)
 NAME = Kind("the dotted name of an importable object", _resolve, _name, empty_is_default=True)
 NAMES = Kind("a list of dotted names of importable objects", _names, _words)
 MODULE = Kind("a module with load_from_config", _module, _name)
-NATURAL = _numeric("an integer, 0 or more", _integer(0))
+NATURAL = _numeric("an integer, 0 or more", _natural)
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
 #: Deeper values would exceed the recursion limit of Python.
 NESTING = _numeric("an integer from 1 to 500", _integer(1, 500))

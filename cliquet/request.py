@@ -56,7 +56,6 @@ def add_request_attributes(config: Any) -> None:
     config.add_subscriber(lambda event: adopt(event.request), NewRequest)
     properties: dict[str, Any] = {
         **_SETTLED,
-        "current_resource_name": current_resource_name,
         "effective_principals": authorization.effective_principals,
     }
     for name, function in properties.items():
@@ -78,6 +77,7 @@ def add_request_attributes(config: Any) -> None:
 _SETTLED: dict[str, Callable[[Any], Any]] = {
     "prefixed_userid": authentication.prefixed_userid,
     "current_service": current_service,
+    "current_resource_name": current_resource_name,
 }
 
 

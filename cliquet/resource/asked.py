@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from pyramid import httpexceptions
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
-from cliquet.limits import budget_of, limits_of, raise_too_large
+from cliquet.limits import budget_of, limits_of, raise_too_large, refusal
 from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions, querystring
 from cliquet.resource.model import Model
@@ -248,17 +248,16 @@ class Asked:
         """The conditional headers of the request, parsed once."""
         if self._parsed_conditions is None:
             headers = self.request.headers
-            if "If-Match" in headers or "If-None-Match" in headers:
-                self._parsed_conditions = preconditions.Conditions(
-                    self._tags(
-                        "If-Match",
-                        preconditions.parse_tags,
-                        ". The value should be integer between double quotes.",
-                    ),
-                    self._tags("If-None-Match", preconditions.parse_seen_tags),
-                )
-            else:
-                self._parsed_conditions = preconditions.ALWAYS
+            expected = seen = None
+            if "If-Match" in headers:
+                explanation = ". The value should be integer between double quotes."
+                expected = self._tags("If-Match", preconditions.parse_tags, explanation)
+            if "If-None-Match" in headers:
+                seen = self._tags("If-None-Match", preconditions.parse_seen_tags)
+            is_conditional = expected is not None or seen is not None
+            self._parsed_conditions = (
+                preconditions.Conditions(expected, seen) if is_conditional else preconditions.ALWAYS
+            )
         return self._parsed_conditions
 
     def _tags(
@@ -269,7 +268,7 @@ class Asked:
     ) -> Collection[preconditions.Tag] | None:
         """Return the entity tags of a header; respond with 400 if they can't be read."""
         try:
-            return parse(self.request.headers.get(header, ""))
+            return parse(self.request.headers[header])
         except ValueError:
             raise_invalid(
                 self.request,
@@ -429,12 +428,11 @@ class Asked:
         """Return the record in values of JSON, or refuse one that can't be kept or is too large."""
         limits = limits_of(self.request.registry)
         stored: Record = json.plain(record)
-        reason = json.unstorable(stored, limits.max_nesting)
-        if reason is None and json.has_more_values(stored, limits.max_values):
-            reason = f"more than {limits.max_values} values (setting max_values)"
+        text = json.exact_text(stored)
+        reason = refusal(stored, text, limits)
         if reason is not None:
             raise_invalid(self.request, name="data", description=f"data can't be kept: {reason}")
-        if len(json.dumps_bytes(stored)) > limits.max_record_bytes:
+        if len(text or json.dumps_bytes(stored)) > limits.max_record_bytes:
             limit = f"{limits.max_record_bytes} bytes (setting max_record_bytes)"
             raise_too_large(f"The record is larger than {limit}")
         return stored

@@ -29,16 +29,20 @@ def get_hello(request: Any) -> dict[str, Any]:
     data["url"] = request.route_url(hello.name)
     names = Names(settings["project_name"])
     data["settings"] = {
-        key: kind_of(names.bare(key)).read(settings.get(names.bare(key), settings.get(key)))
-        for key in registry.public_settings
+        key: _public_value(settings, key, names.bare(key)) for key in registry.public_settings
     }
     data["capabilities"] = registry.api_capabilities
     eos = get_eos(request)
     if eos:
         data["eos"] = eos
-    if request.authenticated_userid is not None:
+    # Users of policies without a name have no prefixed id.
+    if request.prefixed_userid is not None or request.authenticated_userid is not None:
         data["user"] = request.get_user_info()
     return data
+
+
+def _public_value(settings: Any, key: str, bare: str) -> Any:
+    return kind_of(bare).read(settings.get(bare, settings.get(key)))
 
 
 def get_eos(request: Any) -> Any:
