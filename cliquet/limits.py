@@ -131,7 +131,7 @@ def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> s
     """
     if text is not None and b"\\u0000" not in text:
         containers = text.count(b"[") + text.count(b"{")
-        if containers <= limits.max_nesting and containers + text.count(b",") < limits.max_values:
+        if containers <= limits.max_nesting and json.most_values(text) <= limits.max_values:
             return None
     if json.has_more_values(value, limits.max_values):
         return f"more than {limits.max_values} values (setting max_values)"

@@ -203,6 +203,11 @@ def _finite(text: str) -> float:
     return number
 
 
+def most_values(text: bytes) -> int:
+    """Return how many values a JSON text has at most: all but the first follow a delimiter."""
+    return 1 + text.count(b"[") + text.count(b"{") + text.count(b",")
+
+
 def has_more_values(value: Any, limit: int) -> bool:
     """Return whether a JSON value has more than ``limit`` values in it, itself included."""
     count = 1
