@@ -224,11 +224,11 @@ class Asked:
 
     def _extract_partial_fields(self) -> list[str]:
         """Return the fields that ``_fields`` asks for, empty for all of them."""
-        fields: list[str] = self._understand(
-            querystring.extract_partial_fields,
-            self._query().get("_fields"),
-            limits_of(self.request.registry),
-        )
+        text = self._query().get("_fields")
+        if not text:
+            return []
+        limits = limits_of(self.request.registry)
+        fields: list[str] = self._understand(querystring.extract_partial_fields, text, limits)
         if not fields:
             return []
         unknown = [field for field in fields if not self.is_known_field(field.split(".")[0])]

@@ -108,8 +108,9 @@ def extract_filters(
     :raises Invalid: for an unknown field, a value of the wrong type, or too many of them.
     """
     params = list(params)
-    count = sum(not name.strip().startswith("_") or name in _TIME_LIMITS for name, _ in params)
-    _check_count(count, "filters", "max_filters", limits)
+    if len(params) > limits.max_filters:
+        count = sum(not name.strip().startswith("_") or name in _TIME_LIMITS for name, _ in params)
+        _check_count(count, "filters", "max_filters", limits)
     filters = []
     listed = 0
     for name, text in params:
@@ -220,6 +221,8 @@ def extract_sorting(
 
     :raises Invalid: for an unknown field, or too many of them.
     """
+    if not text:
+        return [Sort(modified_field, -1)]
     _check_count(text.count(",") + 1, "sort fields", "max_sort_fields", limits)
     sorting: dict[str, int] = {}
     for item in text.split(","):

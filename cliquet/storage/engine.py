@@ -376,9 +376,9 @@ class Engine(StorageBase):
                 auth=auth,
             )
         names = Names(id_field, modified_field, deleted_field)
-        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
-        if max_bytes is not None and (limit is None or limit * _LARGE_RECORD > max_bytes):
-            asked = asked._replace(max_bytes=max_bytes)
+        if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
+            max_bytes = None
+        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes)
         return self._page((parent_id, collection_id), asked, timed=True)
 
 

@@ -166,8 +166,9 @@ def query(
     rules: Sequence[Sequence[Filter]] | None = None,
     limit: int | None = None,
     include_deleted: bool = False,
+    max_bytes: int | None = None,
 ) -> Query:
-    """Return the query with the parameters of :meth:`cliquet.storage.StorageBase.get_all`."""
+    """Return the query with the parameters of :meth:`cliquet.storage.StorageBase.get_page`."""
     span, others = ALWAYS, []
     for filter_ in filters or ():
         limits = _limits(filter_, names.modified)
@@ -177,7 +178,8 @@ def query(
             span = span.meet(limits)
     page_span = span.meet(_hull(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
-    return Query(names, span, others, rules or (), page_span, order, limit, include_deleted)
+    rules = rules or ()
+    return Query(names, span, others, rules, page_span, order, limit, include_deleted, max_bytes)
 
 
 def _limits(filter_: Filter, modified_field: str) -> Span | None:

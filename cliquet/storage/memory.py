@@ -26,6 +26,7 @@ from cliquet.storage.engine import (
     far_future,
     joined,
     next_epoch,
+    take,
     take_records,
     times,
 )
@@ -248,6 +249,9 @@ class _Records:
                 stop -= missing
             found.extend(filter(on_this_page, joined(rows, asked.names)))
             read += rows
+        if len(found) == len(read):
+            part = take(read, asked.max_bytes)
+            return found[: len(part.rows)], part
         return take_records(found, read, asked)
 
     def scan(self, asked: Query) -> tuple[list[Record], int, Part]:
