@@ -8,6 +8,7 @@ import socket
 import threading
 
 import pytest
+from pyramid.request import Request
 from webob.request import DisconnectionError
 
 from cliquet import bodies
@@ -185,6 +186,13 @@ def test_large_body_is_read_where_there_is_no_limit(serve, length):
     app = serve({"max_body_bytes": "0"}, setup).app
     body = b"x" * 2_000_000
     assert call(app, "POST", "/v0/raw", io.BytesIO(body), length)[1] == {"length": len(body)}
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_get_without_a_length_has_no_body(terminated):
+    request = Request.blank("/", environ={"wsgi.input_terminated": terminated})
+    assert bodies.read_body_once(request) is None
+    assert request.body == b""
 
 
 def test_incomplete_body_is_an_error_of_webob():
