@@ -16,6 +16,7 @@ from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
 from cliquet.service import Service, is_type_refused, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, json, merge_dicts
+from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
