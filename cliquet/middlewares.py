@@ -16,12 +16,6 @@ from cliquet.checks import invalid
 from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
 
-try:
-    from werkzeug.middleware.profiler import ProfilerMiddleware
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    ProfilerMiddleware = None  # type: ignore[assignment, misc]
-
-
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
 
@@ -34,27 +28,31 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     """
     settings = _completed(app, settings)
     if settings.get("newrelic_config"):
-        agent = _import_agent()
+        agent = _import_optional("newrelic.agent")
         require(agent, "newrelic_config", "newrelic")
         agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
         app = agent.WSGIApplicationWrapper(app)
     if asbool(settings.get("profiler_enabled")):
-        require(ProfilerMiddleware, "profiler_enabled", "werkzeug")
+        profiler = _import_optional("werkzeug.middleware.profiler")
+        require(profiler, "profiler_enabled", "werkzeug")
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
         if not os.path.isdir(folder):
             raise invalid(settings, "profiler_dir", "a folder that exists")
         name: Any = _profile_name  # a function too, which the type forgets
-        app = ProfilerMiddleware(app, stream=None, profile_dir=folder, filename_format=name)
+        app = profiler.ProfilerMiddleware(
+            app, stream=None, profile_dir=folder, filename_format=name
+        )
     return app
 
 
-def _import_agent() -> Any:
-    """Return New Relic's agent, or None without its package.
+def _import_optional(name: str) -> Any:
+    """Return a module, or None without its package.
 
-    It is only imported where it is configured, because it hooks into imports and the interpreter.
+    It is only imported where it is configured: that takes time, and New Relic's agent hooks into
+    imports and the interpreter.
     """
     try:
-        return import_module("newrelic.agent")
+        return import_module(name)
     except ImportError:
         return None
 
@@ -72,7 +70,7 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def name_transactions(config: Any) -> None:
     """Name New Relic's transactions after services, for example ``bookmark-record.GET``."""
-    agent = _import_agent() if config.get_settings()["newrelic_config"] else None
+    agent = _import_optional("newrelic.agent") if config.get_settings()["newrelic_config"] else None
     if agent is None:
         return
 
