@@ -245,8 +245,9 @@ def _fire(request: Any, start: int = 0) -> None:
     """
     notified = _notifications(request)
     count = len(notified)
-    if count > start:
-        for event in _merge(_heard(request, notified[start:], False), after_commit=False):
+    heard = _heard(request, notified[start:], False)
+    if heard:
+        for event in _merge(heard, after_commit=False):
             request.registry.notify(event)
         _fire(request, count)
 

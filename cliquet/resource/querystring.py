@@ -192,7 +192,9 @@ def extract_deletion_time(
     :param is_timestamp: returns whether a client may store a timestamp.
     :raises Invalid: if it isn't an integer, or too large.
     """
-    match = _TIMESTAMP.fullmatch(text or "0")
+    if not text:
+        return None
+    match = _TIMESTAMP.fullmatch(text)
     value = int(match.group(1)) if match else None
     if value is None or (value > 0 and not is_timestamp(value)):
         raise Invalid(f"Invalid value for {text}", name)
