@@ -265,7 +265,7 @@ def request_id(request: Any) -> str:
     if parent is not None:
         return request_id(parent)
     given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
-    if not _REQUEST_ID.fullmatch(given):
+    if not (given and _REQUEST_ID.fullmatch(given)):
         given = request.environ["HTTP_X_REQUEST_ID"] = random_bytes_hex(16)
     return given
 
@@ -276,9 +276,10 @@ def _begin(request: Any) -> None:
     The request may be within another one, even of another application.
     """
     before, request_before = _context.get(), _request.get()
-    inherited = before.items() if before and hasattr(request, "parent") else ()
-    request.log_context = {key: value for key, value in inherited if key not in REQUEST_FIELDS}
-    request.log_context["request_id"] = request.request_id
+    request.log_context = {"request_id": request.request_id}
+    if before and hasattr(request, "parent"):
+        inherited = {key: value for key, value in before.items() if key not in REQUEST_FIELDS}
+        request.log_context = {**inherited, **request.log_context}
     _context.set(request.log_context)
     _request.set(request)
     if _standard_logger.isEnabledFor(logging.INFO):

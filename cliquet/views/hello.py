@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from cliquet.kinds import Kind
 from cliquet.service import Service
 from cliquet.settings import Names, kind_of
 
@@ -27,10 +29,7 @@ def get_hello(request: Any) -> dict[str, Any]:
     }
     data["cliquet_protocol_version"] = PROTOCOL_VERSION
     data["url"] = request.route_url(hello.name)
-    names = Names(settings["project_name"])
-    data["settings"] = {
-        key: _public_value(settings, key, names.bare(key)) for key in registry.public_settings
-    }
+    data["settings"] = {key: _public_value(settings, key) for key in registry.public_settings}
     data["capabilities"] = registry.api_capabilities
     eos = get_eos(request)
     if eos:
@@ -41,8 +40,16 @@ def get_hello(request: Any) -> dict[str, Any]:
     return data
 
 
-def _public_value(settings: Any, key: str, bare: str) -> Any:
-    return kind_of(bare).read(settings.get(bare, settings.get(key)))
+def _public_value(settings: Any, key: str) -> Any:
+    bare, kind = _bare_key(settings["project_name"], key)
+    return kind.read(settings.get(bare, settings.get(key)))
+
+
+@functools.lru_cache(maxsize=256)
+def _bare_key(project_name: str, key: str) -> tuple[str, Kind]:
+    """Return the bare form of the key of a setting, and its type."""
+    bare = Names(project_name).bare(key)
+    return bare, kind_of(bare)
 
 
 def get_eos(request: Any) -> Any:
