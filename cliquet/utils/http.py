@@ -222,19 +222,23 @@ _LARGE_BODY = 1 << 16
 
 def build_response(response: Any, request: Any) -> dict[str, Any]:
     """Return the JSON description of ``response``, for the response of a batch."""
-    try:
-        body = json.loads(response.body)
-    except ValueError:
-        body = response.body.decode("utf-8", "replace")
-    return _description(response, request, body)
+    return _description(response, request, _value(response.body))
 
 
 def describe_response(response: Any, request: Any) -> dict[str, Any]:
     """Do as :func:`build_response`; a large body that is JSON is a fragment of JSON."""
     body: bytes = response.body
     if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
-        return build_response(response, request)
+        return _description(response, request, _value(body))
     return _description(response, request, json.fragment(body))
+
+
+def _value(body: bytes) -> Any:
+    """Return the value of a body that is JSON, otherwise its text."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
 
 
 def _description(response: Any, request: Any, body: Any) -> dict[str, Any]:
