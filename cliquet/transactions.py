@@ -317,7 +317,7 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
     :param owner: what the part is kept for: any object of the application.
     :returns: None outside of a request.
     """
-    part: P | None = joined(owner)
+    part: P | None = current_participant(owner)
     if part is not None:
         return part
     served, txn = _served(), current()
@@ -329,7 +329,7 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
     return part
 
 
-def joined(owner: Any) -> Any:
+def current_participant(owner: Any) -> Any:
     """Return the part that ``owner`` already takes in the current transaction, or None."""
     served = _served()
     part = None if served is None else served.parts.get(owner)

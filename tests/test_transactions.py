@@ -36,14 +36,14 @@ def manager():
 def test_there_is_no_part_outside_of_a_request():
     assert transactions.current() is None
     assert transactions.participant(object(), Part) is None
-    assert transactions.joined(object()) is None
+    assert transactions.current_participant(object()) is None
 
 
 def test_part_is_joined_once_and_saved(manager):
     owner = object()
-    assert transactions.joined(owner) is None
+    assert transactions.current_participant(owner) is None
     part = transactions.participant(owner, Part)
-    assert transactions.participant(owner, Part) is transactions.joined(owner) is part
+    assert transactions.participant(owner, Part) is transactions.current_participant(owner) is part
     manager.commit()
     assert part.done == ["save"]
 

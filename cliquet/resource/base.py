@@ -11,8 +11,8 @@ from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.logs import bind_summary
 from cliquet.resource import querystring
-from cliquet.resource.asked import Asked
 from cliquet.resource.model import Model
+from cliquet.resource.reader import RequestReader
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
@@ -21,7 +21,7 @@ from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
 
-class UserResource(Asked):
+class UserResource(RequestReader):
     """A resource: subclasses give a :attr:`mapping`, and override what differs.
 
     :param context: the :class:`~cliquet.authorization.RouteFactory` of the request.

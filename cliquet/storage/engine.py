@@ -9,8 +9,6 @@ is text: no caller can change it by changing what was given or got.
 from __future__ import annotations
 
 import inspect
-import itertools
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,22 +16,18 @@ from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, ge
 from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.matching import ALWAYS, Names, Query, query
-from cliquet.utils import json, msec_time
+from cliquet.storage.rows import Row, rows_to_records
+from cliquet.storage.timestamps import change_timestamps
+from cliquet.utils import json
 from cliquet.utils.json import unstorable
 
 #: The parent id and the collection id.
 Collection = tuple[str, str]
 
-#: The id, the timestamp, and the JSON of the other fields in UTF-8: None for a tombstone.
-Row = tuple[str, int, bytes | None]
-
 _LATEST = 1 << 62
 
 # Pages of so few records that these would have more bytes of JSON each are not measured.
 _LARGE_RECORD = 1 << 18
-
-# How far ahead of the clock, in milliseconds, many changes at once can take a collection.
-_MOST_AHEAD = 60_000
 
 
 class Change(NamedTuple):
@@ -59,90 +53,6 @@ class Conflict(Exception):
         super().__init__(row, field)
         self.row = row
         self.field = field
-
-
-def next_time(current: int) -> int:
-    """Return the time of a change, in milliseconds: now, and later than ``current``."""
-    return max(msec_time(), current + 1)
-
-
-def times(current: int, free: int | None) -> tuple[int, int]:
-    """Return the timestamp of a change, and that of its collection afterwards.
-
-    :param current: the collection's, before; 0 if it was never written.
-    :param free: the timestamp that was asked for, if any, or the next free one.
-    """
-    if free is None:
-        now = next_time(current)
-        return now, now
-    return free, free if free > current else next_time(current)
-
-
-def next_epoch(latest: int = 0) -> int:
-    """Return the timestamp that collections which were never written have from now on.
-
-    It is later than that of any change so far, and earlier than that of the next one.
-
-    :param latest: the latest timestamp below :func:`far_future`, 0 if there is none.
-    """
-    return max(msec_time() - 1, latest + 1)
-
-
-def far_future() -> int:
-    """Return a timestamp that changes only have because a client asked for it."""
-    return msec_time() + _MOST_AHEAD
-
-
-def joined(rows: Sequence[Row], names: Names) -> list[Record]:
-    """Return the records, or the tombstones, that the rows hold."""
-    # One document is read faster than many.
-    documents = [b"{}" if data is None else data for _, _, data in rows]
-    records: list[Record] = read_document(b"[" + b",".join(documents) + b"]")
-    for record, (object_id, timestamp, data) in zip(records, rows, strict=True):
-        record[names.id] = object_id
-        record[names.modified] = timestamp
-        if data is None:
-            record[names.deleted] = True
-    return records
-
-
-class Part(NamedTuple):
-    """The first rows of a page.
-
-    :param is_cut: whether others are left out because of the size.
-    :param size: bytes of JSON of the rows, 0 if that wasn't measured.
-    """
-
-    rows: Sequence[Row]
-    is_cut: bool = False
-    size: int = 0
-
-
-def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
-    """Return the first rows of a page.
-
-    :param max_bytes: bytes of JSON after which the page ends, None: no limit.
-    """
-    if max_bytes is None:
-        return Part(rows)
-    size = sum([len(row[2] or b"") for row in rows])
-    if size < max_bytes:
-        return Part(rows, size=size)
-    sizes = list(itertools.accumulate(len(row[2] or b"") for row in rows))
-    count = 1 + bisect_left(sizes, max_bytes)
-    return Part(rows[:count], count < len(rows), sizes[count - 1])
-
-
-def take_records(
-    records: list[Record], rows: Iterable[Row], asked: Query
-) -> tuple[list[Record], Part]:
-    """Do as :func:`take`, for records that were made of some of the rows."""
-    if asked.max_bytes is None:
-        return records, Part(())
-    by_id = {row[0]: row for row in rows}
-    nothing = ("", 0, None)
-    part = take([by_id.get(record[asked.names.id], nothing) for record in records], asked.max_bytes)
-    return records[: len(part.rows)], part
 
 
 class Engine(StorageBase):
@@ -295,7 +205,7 @@ class Engine(StorageBase):
         id_field, with_deleted = _in_order(id_field, with_deleted)
         asked = query(Names(id_field, modified_field, deleted_field), filters)
         rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
-        return joined(rows, asked.names)
+        return rows_to_records(rows, asked.names)
 
     def _bump_timestamp(
         self,
@@ -306,7 +216,9 @@ class Engine(StorageBase):
         last_modified: int | None = None,
     ) -> int:
         """Return the time of a change, for subclasses that were written for 3.1."""
-        return times(self.collection_timestamp(collection_id, parent_id), last_modified)[0]
+        return change_timestamps(
+            self.collection_timestamp(collection_id, parent_id), last_modified
+        )[0]
 
     def purge_deleted(
         self,
@@ -431,7 +343,7 @@ def _written(
     try:
         timestamp = write(collection, change)
     except Conflict as conflict:
-        existing = joined([conflict.row], names)[0]
+        existing = rows_to_records([conflict.row], names)[0]
         field = names.id if conflict.field is None else conflict.field
         raise UnicityError(field, existing) from None
     return {**record, names.id: change.id, names.modified: timestamp}

@@ -21,20 +21,24 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
-    Part,
-    Row,
-    far_future,
-    joined,
-    next_epoch,
-    take,
-    take_records,
-    times,
 )
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.in_memory import tree as tree
 from cliquet.storage.matching import Query, Span, matcher, on_page, select
+from cliquet.storage.rows import (
+    Part,
+    Row,
+    rows_to_records,
+    take,
+    take_records,
+)
+from cliquet.storage.timestamps import (
+    change_timestamps,
+    far_future,
+    next_epoch,
+)
 from cliquet.utils import COMPARISON, json
 
 #: A timestamp, and the JSON of the fields: None for a tombstone.
@@ -121,7 +125,7 @@ class Storage(Engine, MemoryBasedStorage):
             if records is None:
                 return []
             rows = records.live_rows(asked.span)
-            found = filter(matcher(asked), joined(rows, asked.names))
+            found = filter(matcher(asked), rows_to_records(rows, asked.names))
             ids = records.in_order_of_creation({record[asked.names.id] for record in found})
             return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
 
@@ -190,7 +194,7 @@ class _Records:
         self._unindex(object_id)
         free = None if forced is None else self._next_free(forced)
         current = self.timestamp or (self._epoch if free is None else 0)
-        timestamp, self.timestamp = times(current, free)
+        timestamp, self.timestamp = change_timestamps(current, free)
         self._put(object_id, (timestamp, data) if keep else None)
         return timestamp
 
@@ -247,7 +251,7 @@ class _Records:
             else:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
-            found.extend(filter(on_this_page, joined(rows, asked.names)))
+            found.extend(filter(on_this_page, rows_to_records(rows, asked.names)))
             read += rows
         if len(found) == len(read):
             part = take(read, asked.max_bytes)
@@ -257,12 +261,12 @@ class _Records:
     def scan(self, asked: Query) -> tuple[list[Record], int, Part]:
         """Answer any query: return the page, and the number of records that match."""
         live = self.live_rows(asked.span)
-        records = joined(live, asked.names)
+        records = rows_to_records(live, asked.names)
         tombstones: list[Record] = []
         if asked.include_deleted:
             start, stop = _slice(self._times, asked.span)
             rows = self._rows(self._times[start:stop])
-            tombstones = joined([row for row in rows if row[2] is None], asked.names)
+            tombstones = rows_to_records([row for row in rows if row[2] is None], asked.names)
         found, total = select(asked, records, tombstones)
         found, part = take_records(found, live, asked)
         return found, total, part

@@ -196,7 +196,7 @@ def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(s
     storage.create(*PLACE, {"id": "a"})
     with serve():
         storage.lock(*PLACE)
-        transactions.joined(storage._locks).let_go()
+        transactions.current_participant(storage._locks).let_go()
         with pytest.raises(UnicityError):
             storage.create(*PLACE, {"id": "a"})
         assert storage._client.call("KEYS", "cliquet.storage.lock*")

@@ -22,13 +22,7 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
-    Row,
-    far_future,
     is_own,
-    joined,
-    next_epoch,
-    next_time,
-    take,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import ALWAYS, Names, Query
@@ -37,6 +31,16 @@ from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
 from cliquet.storage.postgresql.locked import Locked
 from cliquet.storage.postgresql.schema import initialize, pending
+from cliquet.storage.rows import (
+    Row,
+    rows_to_records,
+    take,
+)
+from cliquet.storage.timestamps import (
+    far_future,
+    next_epoch,
+    next_time,
+)
 from cliquet.utils import COMPARISON as COMPARISON
 
 _TIMESTAMP = """
@@ -184,7 +188,8 @@ class Storage(Engine):
         self._locked(names).note(latest, object_id, data is not None)
         if data is None:
             raise RecordNotFoundError(object_id)
-        return joined([(object_id, timestamp, data)], Names(id_field, modified_field, ""))[0]
+        row = (object_id, timestamp, data)
+        return rows_to_records([row], Names(id_field, modified_field, ""))[0]
 
     def _timestamp(self, collection: Collection) -> int:
         found = self._client.read(_TIMESTAMP, _names(collection))
@@ -303,7 +308,7 @@ class Storage(Engine):
         )
         if asked.filters or asked.span != ALWAYS:
             total = self._total(number, asked, found, is_cut)
-        return Page(joined(found, asked.names), total, timestamp, is_cut, size)
+        return Page(rows_to_records(found, asked.names), total, timestamp, is_cut, size)
 
     def _total(self, number: int, asked: Query, found: Sequence[Row], is_cut: bool) -> int:
         """Return how many records match the filters, when the page has ``found``."""

@@ -96,7 +96,7 @@ class Client:
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Return the rows that a query finds: in the request's transaction, once it has begun."""
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         if part is None or not part.work.began:
             return self.apart(query, parameters)
         with self.translated:
@@ -121,7 +121,7 @@ class Client:
 
         Once the request's transaction has begun it is sent along with what that does next.
         """
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         if part is not None and self._per_request and part.work.began:
             with self.translated:
                 part.work.run_later(statement, parameters)
@@ -135,7 +135,7 @@ class Client:
 
         :returns: None where nothing stays locked: no request, or each operation commits itself.
         """
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         return part.work.notes if part is not None and self._per_request else None
 
     @contextmanager
@@ -155,7 +155,7 @@ class Client:
         :param force_commit: whether to commit the request's transaction at the end of the block.
         :raises BackendError: for any error of SQLAlchemy or the driver.
         """
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         block: AbstractContextManager[Work]
         if not readonly:
             block = self._work(self.part())

@@ -8,7 +8,9 @@ two round trips instead of three, a batch of 25 POSTs two instead of fifty, and 
 
 from __future__ import annotations
 
-from cliquet.storage.engine import next_time
+from cliquet.storage.timestamps import (
+    next_time,
+)
 
 
 class Locked:

@@ -27,13 +27,7 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
-    Row,
-    far_future,
     is_own,
-    joined,
-    next_epoch,
-    next_time,
-    take_records,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
@@ -60,6 +54,16 @@ from cliquet.storage.redis.keys import (
     keys,
 )
 from cliquet.storage.redis.locks import Locks
+from cliquet.storage.rows import (
+    Row,
+    rows_to_records,
+    take_records,
+)
+from cliquet.storage.timestamps import (
+    far_future,
+    next_epoch,
+    next_time,
+)
 from cliquet.utils import json
 
 _script = functools.partial(Path.joinpath, Path(__file__).parent)
@@ -137,7 +141,9 @@ class Storage(Engine, MemoryBasedStorage):
             stored = self._locks.lock(part, collection, object_id)
         if stored is None:
             raise RecordNotFoundError(object_id)
-        return joined([(object_id, *_parsed(stored))], Names(id_field, modified_field, ""))[0]
+        return rows_to_records(
+            [(object_id, *_parsed(stored))], Names(id_field, modified_field, "")
+        )[0]
 
     def _timestamp(self, collection: Collection) -> int:
         timestamp, epoch = self._client.call("MGET", keys(collection)[0], EPOCH)
@@ -190,7 +196,10 @@ class Storage(Engine, MemoryBasedStorage):
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
         if not asked.by_time or asked.filters:
             found = self._found(collection, asked._replace(max_bytes=None), asked.span, None)
-            live, dead = joined(found.live, asked.names), joined(found.dead, asked.names)
+            live, dead = (
+                rows_to_records(found.live, asked.names),
+                rows_to_records(found.dead, asked.names),
+            )
             records, total = select(asked, live, dead)
             records, part = take_records(records, found.live, asked)
             return Page(records, total, found.timestamp, part.is_cut, part.size)
@@ -232,7 +241,7 @@ class Storage(Engine, MemoryBasedStorage):
         self._locks.lock(part, collection)
         oldest_first = asked._replace(sorting=[asked.sorting[0]._replace(direction=1)])
         rows = self._found(collection, oldest_first, asked.span, None).live
-        matching = filter(matcher(asked), joined(rows, asked.names))
+        matching = filter(matcher(asked), rows_to_records(rows, asked.names))
         ids = [encode(record[asked.names.id]) for record in matching]
         args = (next_time(0), int(keep), *asked.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
@@ -281,7 +290,7 @@ class _Found:
 
 
 def _on_page(asked: Query, rows: list[Row]) -> list[Record]:
-    records = joined(rows, asked.names)
+    records = rows_to_records(rows, asked.names)
     return list(filter(on_page(asked.rules), records)) if asked.rules else records
 
 

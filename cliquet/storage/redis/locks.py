@@ -102,7 +102,7 @@ class Locks:
         :returns: the answer of the script: what became of it, and what it tells.
         """
         if part is None:
-            part = transactions.joined(self)
+            part = transactions.current_participant(self)
         names = keys(collection)
 
         def attempt() -> Any:

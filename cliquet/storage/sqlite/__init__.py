@@ -16,19 +16,23 @@ from cliquet.storage.engine import (
     Collection,
     Conflict,
     Engine,
-    Part,
-    Row,
-    far_future,
-    joined,
-    next_epoch,
-    next_time,
-    times,
 )
 from cliquet.storage.matching import ALWAYS, Query
+from cliquet.storage.rows import (
+    Part,
+    Row,
+    rows_to_records,
+)
 from cliquet.storage.sql import Sql
 from cliquet.storage.sqlite import conditions
 from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
+from cliquet.storage.timestamps import (
+    change_timestamps,
+    far_future,
+    next_epoch,
+    next_time,
+)
 
 _FIND_COLLECTION = """
 SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
@@ -248,7 +252,7 @@ class Storage(Engine):
             rows, is_cut, size = _first_rows(db, conditions.page(number, asked), asked)
             if asked.filters or asked.span != ALWAYS:
                 total = _total(db, number, asked, None if is_cut else len(rows))
-            return Page(joined(rows, asked.names), total, timestamp, is_cut, size)
+            return Page(rows_to_records(rows, asked.names), total, timestamp, is_cut, size)
 
 
 def _first_rows(db: sqlite3.Connection, statement: Sql, asked: Query) -> Part:
@@ -297,11 +301,11 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
 def _times(db: sqlite3.Connection, state: _State, forced: int | None) -> tuple[int, int]:
     """Return the timestamp of a change, and that of the collection afterwards."""
     if forced is None or forced == state.record_time:
-        return times(state.collection_time or state.epoch, None)
+        return change_timestamps(state.collection_time or state.epoch, None)
     asked = {"collection": state.collection, "at": forced}
     if db.execute(_TAKEN, asked).fetchone()[0]:
         forced = db.execute(_NEXT_FREE, asked).fetchone()[0]
-    return times(state.collection_time, forced)
+    return change_timestamps(state.collection_time, forced)
 
 
 def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:

@@ -55,7 +55,7 @@ class Client:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection to read with: the transaction's, if this request already writes."""
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         with self.translated:
             if part is not None and part.work.began:
                 yield part.work.connection
@@ -96,7 +96,7 @@ class Client:
         It is committed at the end of the block, unless the request's transaction
         has begun and is holding the file anyway.
         """
-        part: _Part | None = transactions.joined(self)
+        part: _Part | None = transactions.current_participant(self)
         began = part is not None and part.work.began
         with self.write() if began else self._alone() as connection:
             yield connection

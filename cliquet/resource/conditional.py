@@ -1,0 +1,168 @@
+"""Conditional requests to a resource, and the headers that they depend on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn
+
+from pyramid import httpexceptions
+
+from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.resource import preconditions
+from cliquet.resource.model import Model
+from cliquet.settings import integer_or_none
+from cliquet.storage import Filter, Record
+from cliquet.utils import COMPARISON
+from cliquet.utils.http import set_header
+
+
+class ConditionalResource:
+    """Base of the resources: ``If-Match``, ``If-None-Match``, and headers of responses."""
+
+    request: Any
+    model: Any
+    record_id: str | None
+    #: The timestamp of the collection, once it is known.
+    _timestamp: int | None = None
+    #: The tombstone of the record of the URL, once it was looked for.
+    _tombstone: Record | None = None
+    _parsed_conditions: preconditions.Conditions | None = None
+
+    @property
+    def timestamp(self) -> int:
+        """The timestamp of the collection, in milliseconds."""
+        raise NotImplementedError
+
+    def process_record(self, new: Record, old: Record | None = None) -> Record:
+        """Return the record that is stored for ``new``."""
+        raise NotImplementedError
+
+    def _shown(self, record: Record) -> Record:
+        """Return a record as errors show it."""
+        return record
+
+    @property
+    def _conditions(self) -> preconditions.Conditions:
+        """The conditional headers of the request, parsed once."""
+        if self._parsed_conditions is None:
+            headers = self.request.headers
+            expected = seen = None
+            if "If-Match" in headers:
+                explanation = ". The value should be integer between double quotes."
+                expected = self._tags("If-Match", preconditions.parse_tags, explanation)
+            if "If-None-Match" in headers:
+                seen = self._tags("If-None-Match", preconditions.parse_seen_tags)
+            is_conditional = expected is not None or seen is not None
+            self._parsed_conditions = (
+                preconditions.Conditions(expected, seen) if is_conditional else preconditions.ALWAYS
+            )
+        return self._parsed_conditions
+
+    def _tags(
+        self,
+        header: str,
+        parse: Callable[[str], Collection[preconditions.Tag] | None],
+        explanation: str = "",
+    ) -> Collection[preconditions.Tag] | None:
+        """Return the entity tags of a header; respond with 400 if they can't be read."""
+        try:
+            return parse(self.request.headers[header])
+        except ValueError:
+            raise_invalid(
+                self.request,
+                "headers",
+                description=f"Invalid value for {header}{explanation}",
+            )
+
+    def _state(self, record: Record | None) -> preconditions.State:
+        """Return the state of a record or tombstone, or of the collection for None."""
+        kind = preconditions.Kind
+        if record is None:
+            return preconditions.State(kind.COLLECTION, self.timestamp)
+        is_tombstone = record is self._tombstone
+        return preconditions.State(
+            kind.TOMBSTONE if is_tombstone else kind.RECORD, record[self.model.modified_field]
+        )
+
+    def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
+        """Respond with 304 if the client has seen this state of the record or collection."""
+        if self._conditions is preconditions.ALWAYS:
+            return
+        state = self._state(record)
+        if preconditions.check(self._conditions, self.request.method, state) == 304:
+            response = httpexceptions.HTTPNotModified()
+            self._add_timestamp_header(response, timestamp=state.timestamp)
+            if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 left ``no-cache`` out
+                self._add_cache_header(response)
+            raise response
+
+    def _raise_412_if_modified(self, record: Record | None = None) -> None:
+        """Respond with 412 if the record or collection isn't in the state the client expects."""
+        if self._conditions is preconditions.ALWAYS:
+            return
+        state = self._state(record)
+        if preconditions.check(self._conditions, self.request.method, state) == 412:
+            self._raise_412(state.timestamp, {"existing": self._shown(record)} if record else {})
+
+    def _raise_412_if_required(self) -> None:
+        """Respond with 412 if the client expects a record where there isn't even a tombstone."""
+        nothing = preconditions.State(preconditions.Kind.NOTHING)
+        if preconditions.check(self._conditions, self.request.method, nothing) == 412:
+            self._raise_412(self.timestamp, {})
+
+    def _raise_412(self, timestamp: int | None, details: dict[str, Any]) -> NoReturn:
+        response = http_error(
+            httpexceptions.HTTPPreconditionFailed(),
+            errno=ERRORS.MODIFIED_MEANWHILE,
+            message="Resource was modified meanwhile",
+            details=details,
+        )
+        self._add_timestamp_header(response, timestamp=timestamp)
+        raise response
+
+    def _find_tombstone(self, new: Record) -> Record | None:
+        """Return the tombstone that a PUT replaces, if anything depends on it.
+
+        :param new: the record of the body.
+        """
+        modified_field = self.model.modified_field
+        if_match = self._conditions.if_match
+        if not (self._has_own_steps() or modified_field in new or if_match is not None):
+            return None
+        same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
+        records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
+        self._tombstone = records[0] if records else None
+        return self._tombstone
+
+    def _has_own_steps(self) -> bool:
+        """Return True if the application overrides a step of PUT that may see a tombstone."""
+        own = type(self)
+        steps = (own.process_record, own._raise_412_if_modified)
+        return not (
+            all(step.__module__.startswith("cliquet.resource.") for step in steps)
+            and getattr(type(self.model), "get_records", None) is Model.get_records
+        )
+
+    def _add_timestamp_header(self, response: Any, timestamp: int | None = None) -> None:
+        """Tell the timestamp of the record, or of the collection: ``ETag``, ``Last-Modified``."""
+        if timestamp is None:
+            timestamp = self.timestamp
+        set_header(response, "ETag", preconditions.etag(timestamp))
+        set_header(response, "Last-Modified", preconditions.http_date(timestamp))
+
+    def _cache_seconds(self) -> int | None:
+        """Return how long the client can keep the response, which must be anonymous."""
+        name = f"{self.request.current_resource_name}_cache_expires_seconds"
+        seconds = integer_or_none(self.request.registry.settings.get(name))
+        return seconds if seconds and self.request.prefixed_userid is None else None
+
+    def _add_cache_header(self, response: Any) -> None:
+        """Add ``Cache-Control``, and ``Expires`` for responses that the client can keep."""
+        seconds = self._cache_seconds()
+        if seconds is None:
+            set_header(response, "Cache-Control", "no-cache")
+            return
+        set_header(response, "Cache-Control", f"max-age={seconds}")
+        expires = (int(time.time()) + seconds) * 1000
+        set_header(response, "Expires", preconditions.http_date(expires))
