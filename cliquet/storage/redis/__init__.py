@@ -73,7 +73,7 @@ _DELETE = Script(_COLLECTION, _script("delete.lua"))
 _DELETE_ALL = Script(_COLLECTION, _script("delete_all.lua"))
 _PAGE = Script(_COLLECTION, _script("page.lua"))
 _PURGE = Script(_COLLECTION, _script("purge.lua"))
-_VERSION = Script(_COLLECTION, _script("version.lua"))
+_TIMESTAMP = Script(_COLLECTION, _script("timestamp.lua"))
 _FLUSH = Script(_script("flush_storage.lua"))
 
 _LATEST = (1 << 53) - 1
@@ -146,11 +146,7 @@ class Storage(Engine, MemoryBasedStorage):
         )[0]
 
     def _timestamp(self, collection: Collection) -> int:
-        timestamp, epoch = self._client.call("MGET", keys(collection)[0], EPOCH)
-        if timestamp is None:
-            # It was never written, or its key was evicted.
-            timestamp = self._client.run(_VERSION, keys(collection))
-        return int(timestamp or epoch or BEGINNING)
+        return int(self._client.run(_TIMESTAMP, keys(collection)) or BEGINNING)
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         stored = self._stored(collection, object_id)

@@ -1,2 +1,0 @@
--- Returns the timestamp of a collection; nothing if it was never written.
-return version()
