@@ -2,7 +2,7 @@
 
 MODULE = "service_of_the_test"
 
-_APPLICATION = """
+APPLICATION = """
 import cliquet
 from cliquet import resource, schema
 from pyramid.config import Configurator
@@ -32,12 +32,20 @@ cliquet.userid_hmac_secret = secret
 """
 
 
-def write(folder, name, engine="sqlite", url="sqlite:///%(here)s/service.sqlite", more=""):
+def write(
+    folder,
+    name,
+    engine="sqlite",
+    url="sqlite:///%(here)s/service.sqlite",
+    more="",
+    code=APPLICATION,
+):
     """Write the module, and a file of settings; return the path of the latter.
 
     :param more: settings, and then sections, to add to the file.
+    :param code: code of the module.
     """
-    folder.joinpath(f"{MODULE}.py").write_text(_APPLICATION)
+    folder.joinpath(f"{MODULE}.py").write_text(code)
     settings = [_SETTINGS.format(module=MODULE)]
     for kind in ("storage", "permission", "cache"):
         settings.append(f"cliquet.{kind}_backend = cliquet.{kind}.{engine}\n")

@@ -63,7 +63,11 @@ EXECUTED = {
     ("howto/relations", "console", ""): GUIDES,
     ("howto/search", "console", ""): GUIDES,
     ("howto/synchronise-javascript", "javascript", ""): JAVASCRIPT,
-    ("howto/upgrade", "console", ""): "docs/test_howto_upgrade.py",
+    ("howto/upgrade", "console", "$ cliquet"): "docs/test_howto_upgrade.py",
+    ("howto/upgrade", "console", "$ python export_storage"): "docs/test_howto_upgrade.py",
+    ("howto/upgrade", "console", "$ python import_dump"): "docs/test_howto_upgrade.py",
+    ("howto/upgrade", "json", ""): "docs/test_howto_upgrade.py",
+    ("howto/upgrade", "python", ""): "docs/test_howto_upgrade.py",
 }
 
 #: Of a page, the blocks in a language that begin so; and why no test executes them.
@@ -93,6 +97,13 @@ NOT_EXECUTED = {
     ("howto/plugin", "console", ""): "they reach PyPI; tests/docs/test_howto_plugin.py does not",
     ("howto/profile", "console", "$ pip install gprof2dot"): "the tests do without gprof2dot",
     ("howto/profile", "console", "$ gprof2dot"): "the tests do without gprof2dot",
+    ("howto/upgrade", "console", "$ python3.11"): "they reach PyPI",
+    ("howto/upgrade", "console", "$ python -W"): "the tests of the reader's own application",
+    (
+        "howto/upgrade",
+        "console",
+        "$ psql",
+    ): "the tests do without psql; tests/docs/test_howto_upgrade.py executes the script",
 }
 
 

@@ -1,6 +1,6 @@
-"""Reads lines of JSON, and stores what they tell in the backends of a configuration.
+"""Imports lines of JSON into the backends of a configuration.
 
-Each line has one of these forms; those with records come in the order of ``last_modified``:
+Each line has one of these forms. Records are in the order of ``last_modified``:
 
 {"collection_id": "article", "parent_id": "basicauth:3f2a", "record": {"id": …, "last_modified": …}}
 {"collection_id": "article", "parent_id": "basicauth:3f2a", "record": {…, "deleted": true}}
@@ -20,8 +20,8 @@ def store_record(registry, item):
     if not record.get("deleted"):
         registry.storage.create(*place, record)
         return
-    # What is deleted must have been there, at some time before.
-    registry.storage.create(*place, {"id": record["id"], "last_modified": 1})
+    # Only an existing record can be deleted.
+    registry.storage.create(*place, {"id": record["id"]})
     registry.storage.delete(*place, record["id"], last_modified=record["last_modified"])
 
 
@@ -43,8 +43,10 @@ STORE = {
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Import records and permissions.")
-    parser.add_argument("ini", help="the configuration of the service")
-    parser.add_argument("dump", type=argparse.FileType(encoding="utf-8"), help="the lines of JSON")
+    parser.add_argument("ini", help="configuration file of the service")
+    parser.add_argument(
+        "dump", type=argparse.FileType(encoding="utf-8"), help="file with the lines of JSON"
+    )
     options = parser.parse_args(argv)
     with bootstrap(options.ini) as environment, options.dump as lines:
         for number, line in enumerate(lines, 1):
