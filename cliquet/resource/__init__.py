@@ -1,4 +1,4 @@
-"""Resources: a schema, and the endpoints to list, create, read, modify and delete records."""
+"""Resources: a schema and the endpoints to list, create, read, change and delete records."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ BaseResource = UserResource
 def register(depth: int = 1, **kwargs: Any) -> Callable[[type], type]:
     """Register a resource class when the application scans its module.
 
-    :param depth: how many frames up the module is.
+    :param depth: number of stack frames between this call and the module.
     :param kwargs: attributes of the viewset: ``name``, ``collection_path``,
         ``record_methods``…
-    :raises pyramid.exceptions.ConfigurationError: at the scan, when there is
-        no storage, or no permission backend for a shareable resource.
+    :raises pyramid.exceptions.ConfigurationError: during the scan, if there is no
+        storage backend, or no permission backend for a shareable resource.
     """
 
     def wrapped(resource_cls: type) -> type:
@@ -56,7 +56,7 @@ def register(depth: int = 1, **kwargs: Any) -> Callable[[type], type]:
 
 
 def _add_at_scan(resource_cls: type, depth: int, kwargs: dict[str, Any]) -> None:
-    """Add the services of a resource to the applications that scan the module of its class."""
+    """Add the services of a resource when an application scans the module of its class."""
 
     def callback(context: Any, name: str, ob: Any) -> None:
         config = context.config.with_package(info.module)
@@ -87,10 +87,10 @@ def register_resource(
     An application that doesn't scan the module of the class can add the services itself.
 
     :param settings: settings of the application, which can disable endpoints.
-    :param viewset: the class's own by default.
-    :param depth: how many frames up the module is.
+    :param viewset: replaces the default viewset of the class.
+    :param depth: number of stack frames between this call and the module.
     :param kwargs: attributes of the viewset.
-    :return: the services, of the collection and of the records.
+    :return: the services of the collection and of the records.
     """
     _add_at_scan(resource_cls, depth, {"viewset": viewset, **kwargs})
     return _services(resource_cls, settings, viewset, depth + 1, **kwargs)
@@ -141,7 +141,7 @@ def _service(
 
 
 def _without_body(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a view whose schema leaves the body alone."""
+    """Return the arguments of a view without the part of the schema about the body."""
     given: Any = arguments.get("schema")
     if given is None:
         return arguments
@@ -154,7 +154,7 @@ def _without_body(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_context(resource_cls: Any) -> Any:
-    """Return a class that takes a context too, as resources once didn't."""
+    """Return a class whose constructor accepts a context, which older resources don't."""
     parameters = inspect.signature(resource_cls).parameters
     if "context" in parameters or inspect.Parameter.VAR_KEYWORD in {
         parameter.kind for parameter in parameters.values()

@@ -1,4 +1,4 @@
-"""The endpoints of a resource whose records each user has alone."""
+"""Endpoints of a resource whose records are private to each user."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from cliquet.utils.text import is_long_id
 
 
 class UserResource(RequestReader):
-    """A resource: subclasses give a :attr:`mapping`, and override what differs.
+    """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
     :param context: the :class:`~cliquet.authorization.RouteFactory` of the request.
     """
 
     default_viewset: Any = ViewSet
     default_model: Any = Model
-    #: The schema of the records, an instance.
+    #: The schema of the records (an instance).
     mapping: Any = ResourceSchema()
 
     def __init__(self, request: Any, context: Any = None) -> None:
         self.request = request
         self.context = context
         self.record_id: str | None = (request.matchdict or {}).get("id")
-        #: Whether PATCH writes even if nothing changes.
+        #: Whether PATCH saves a record even if nothing changes.
         self.force_patch_update = False
         parent_id = self.get_parent_id(request) or ""
         if is_long_id(parent_id):
@@ -53,7 +53,7 @@ class UserResource(RequestReader):
 
     @property
     def collection(self) -> Any:
-        """The deprecated name of :attr:`model`."""
+        """The model (deprecated name of :attr:`model`)."""
         warnings.warn("'collection' is deprecated: use 'model'", DeprecationWarning, stacklevel=2)
         return self.model
 
@@ -69,29 +69,29 @@ class UserResource(RequestReader):
     def timestamp(self, value: int) -> None:
         self._timestamp = value
 
-    # What applications override.
+    # Methods that applications override.
 
     def get_parent_id(self, request: Any) -> str:
-        """Return what records are isolated by: the user."""
+        """Return the id that isolates records from each other: that of the user."""
         userid: str = request.prefixed_userid
         return userid
 
     def is_known_field(self, field: str) -> bool:
-        """Return whether records may be filtered and sorted by a field."""
+        """Return whether clients can filter and sort by a field."""
         return bool(self.mapping.get_option("preserve_unknown")) or (
             field in self._get_known_fields()
         )
 
     def _get_known_fields(self) -> list[str]:
-        """Return the names of the fields of the schema, the id, the timestamp and ``deleted``."""
+        """Return the fields of the schema, the id, the timestamp and ``deleted``."""
         model = self.model
         fields = [node.name for node in self.mapping.children]
         return [*fields, model.id_field, model.modified_field, model.deleted_field]
 
     def process_record(self, new: Record, old: Record | None = None) -> Record:
-        """Return the record that is stored for ``new``, which the schema has validated.
+        """Return the record to store for ``new``, which is already validated.
 
-        A timestamp that isn't later than the one of ``old`` is dropped.
+        A timestamp that isn't later than that of ``old`` is dropped.
         """
         modified_field = self.model.modified_field
         modified = new.get(modified_field)
@@ -102,8 +102,8 @@ class UserResource(RequestReader):
     def apply_changes(self, record: Record, changes: dict[str, Any]) -> Record:
         """Return ``record`` with ``changes``, validated.
 
-        :raises pyramid.httpexceptions.HTTPBadRequest: when a read-only field
-            would change, or the result isn't valid.
+        :raises pyramid.httpexceptions.HTTPBadRequest: if a read-only field
+            would change or the result isn't valid.
         """
         for field, value in changes.items():
             changed = not json.same(record.get(field, value), value)
@@ -118,10 +118,10 @@ class UserResource(RequestReader):
         return updated
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
-        """Return the body of the answer, and notify what was done.
+        """Return the body of the response, and send the event for the action.
 
-        :param result: a record, or a list of them.
-        :param old: the record as it was before.
+        :param result: a record or a list of records.
+        :param old: the record before the change.
         """
         latest = self._latest(result, action)
         if result != [] or action is ACTIONS.READ:
@@ -132,9 +132,9 @@ class UserResource(RequestReader):
         return {"data": result}
 
     def _latest(self, result: Any, action: ACTIONS) -> int | None:
-        """Return the time that events tell: the collection's, or that of the latest record."""
+        """Return the timestamp for events: the collection's, or that of the latest record."""
         if action is ACTIONS.READ and self._timestamp is not None:
-            return self._timestamp  # no record of it is later
+            return self._timestamp  # no record is later
         records = result if isinstance(result, list) else [result]
         times = [record.get(self.model.modified_field, 0) for record in records]
         return max([self._timestamp or 0, *times]) or None
@@ -150,7 +150,7 @@ class UserResource(RequestReader):
         sorting = self._extract_sorting(limit)
         fields = self._extract_partial_fields()
         if not getattr(self.model, "pages_with_timestamp", False):
-            self.timestamp  # noqa: B018 (read before the records, not to miss a change)
+            self.timestamp  # noqa: B018 (read before the records to miss no change)
         records = self._read_page(filters, sorting, limit)
         self._add_timestamp_header(self.request.response)
         self._add_cache_header(self.request.response)
@@ -177,7 +177,7 @@ class UserResource(RequestReader):
         return self.postprocess(created, action=ACTIONS.CREATE)
 
     def collection_delete(self) -> Any:
-        """Delete the records that the filters match, or a page of them."""
+        """Delete the records that match the filters, or one page of them."""
         self.model.locking = True
         self._raise_400_if_unknown_parameter()
         filters = self._extract_filters()
@@ -259,7 +259,7 @@ class UserResource(RequestReader):
         tombstone = self.model.delete_record(record, last_modified=last_modified)
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
-    # The steps of the endpoints.
+    # Steps of the endpoints.
 
     def _delete_page(self, filters: list[Filter]) -> list[Record]:
         """Delete the page that a GET of the same URL lists, and return its tombstones in order."""
@@ -273,7 +273,7 @@ class UserResource(RequestReader):
         return sorted(tombstones, key=lambda tombstone: places[tombstone[id_field]])
 
     def _unique_fields(self) -> dict[str, Any]:
-        """Return the model's argument for unique fields, empty without such fields."""
+        """Return the keyword argument for unique fields, empty if there are none."""
         fields = self.mapping.get_option("unique_fields")
         return {"unique_fields": fields} if fields else {}
 
@@ -282,7 +282,7 @@ class UserResource(RequestReader):
         return {key: record[key] for key in (model.id_field, model.modified_field)}
 
     def _find_posted(self, new: Record) -> Record | None:
-        """Return the record that exists with the id that is posted, if one is."""
+        """Return the existing record with the posted id, if any."""
         self._raise_400_if_invalid_timestamp(new)
         id_field = self.model.id_field
         posted = self._posted_data()
@@ -296,7 +296,7 @@ class UserResource(RequestReader):
         return existing
 
     def _posted_data(self) -> Record:
-        """Return the ``data`` of the body before validation, empty if there are none."""
+        """Return the ``data`` of the body before validation, empty if there is none."""
         try:
             posted = self.request.json["data"]
         except (ValueError, LookupError, TypeError):
@@ -304,7 +304,7 @@ class UserResource(RequestReader):
         return posted if isinstance(posted, dict) else {}
 
     def _with_same_id(self, new: Record) -> Record:
-        """Return ``new`` with the id of the URL, which the body must not contradict."""
+        """Return ``new`` with the id of the URL, which the id in the body must equal."""
         self._raise_400_if_invalid_timestamp(new)
         self._raise_400_if_id_mismatch(
             new.setdefault(self.model.id_field, self.record_id), self.record_id
@@ -312,7 +312,7 @@ class UserResource(RequestReader):
         return new
 
     def _save(self, record: Record, is_new: bool = False) -> Record:
-        """Create or update a record, or answer 409 when a unique value is taken."""
+        """Create or update a record; respond with 409 if a unique value is taken."""
         model = self.model
         if not is_new:
             record.setdefault(model.id_field, self.record_id)
@@ -321,7 +321,7 @@ class UserResource(RequestReader):
             saved: Record = write(record, **self._unique_fields())
         except exceptions.UnicityError as conflict:
             if conflict.field == model.id_field:
-                # A storage without locks, or a record that the application hides.
+                # The storage has no locks, or the application hides the record.
                 self._get_record_or_404(conflict.record[model.id_field])
             self._raise_conflict(conflict)
         return saved
@@ -329,7 +329,7 @@ class UserResource(RequestReader):
     def _in_response_behavior(
         self, answer: dict[str, Any], changes: dict[str, Any], changed: list[str]
     ) -> dict[str, Any]:
-        """Leave in the response to a PATCH the fields that ``Response-Behavior`` asks for."""
+        """Reduce the response to a PATCH to the fields that ``Response-Behavior`` selects."""
         behavior = self.request.headers.get("Response-Behavior", "").lower()
         data = answer["data"]
         if behavior == "diff":

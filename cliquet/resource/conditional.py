@@ -1,4 +1,4 @@
-"""Conditional requests to a resource, and the headers that they depend on."""
+"""Conditional requests to a resource, and the headers that they use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cliquet.utils.http import set_header
 
 
 class ConditionalResource:
-    """Base of the resources: ``If-Match``, ``If-None-Match``, and headers of responses."""
+    """Base class of resources: ``If-Match``, ``If-None-Match`` and response headers."""
 
     request: Any
     model: Any
     record_id: str | None
-    #: The timestamp of the collection, once it is known.
+    #: The timestamp of the collection, None until it is read.
     _timestamp: int | None = None
-    #: The tombstone of the record of the URL, once it was looked for.
+    #: The tombstone of the requested record, None until it is read.
     _tombstone: Record | None = None
     _parsed_conditions: preconditions.Conditions | None = None
 
@@ -35,11 +35,11 @@ class ConditionalResource:
         raise NotImplementedError
 
     def process_record(self, new: Record, old: Record | None = None) -> Record:
-        """Return the record that is stored for ``new``."""
+        """Return the record to store for ``new``."""
         raise NotImplementedError
 
     def _shown(self, record: Record) -> Record:
-        """Return a record as errors show it."""
+        """Return a record as error responses show it."""
         return record
 
     @property
@@ -86,14 +86,14 @@ class ConditionalResource:
         )
 
     def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
-        """Respond with 304 if the client has seen this state of the record or collection."""
+        """Respond with 304 if the client has the current state of the record or collection."""
         if self._conditions is preconditions.ALWAYS:
             return
         state = self._state(record)
         if preconditions.check(self._conditions, self.request.method, state) == 304:
             response = httpexceptions.HTTPNotModified()
             self._add_timestamp_header(response, timestamp=state.timestamp)
-            if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 left ``no-cache`` out
+            if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 omitted ``no-cache``
                 self._add_cache_header(response)
             raise response
 
@@ -122,9 +122,9 @@ class ConditionalResource:
         raise response
 
     def _find_tombstone(self, new: Record) -> Record | None:
-        """Return the tombstone that a PUT replaces, if anything depends on it.
+        """Return the tombstone that a PUT replaces, if the response can depend on it.
 
-        :param new: the record of the body.
+        :param new: the record in the body.
         """
         modified_field = self.model.modified_field
         if_match = self._conditions.if_match
@@ -136,7 +136,7 @@ class ConditionalResource:
         return self._tombstone
 
     def _has_own_steps(self) -> bool:
-        """Return True if the application overrides a step of PUT that may see a tombstone."""
+        """Return True if the application overrides a step of PUT that could see a tombstone."""
         own = type(self)
         steps = (own.process_record, own._raise_412_if_modified)
         return not (
@@ -145,20 +145,20 @@ class ConditionalResource:
         )
 
     def _add_timestamp_header(self, response: Any, timestamp: int | None = None) -> None:
-        """Tell the timestamp of the record, or of the collection: ``ETag``, ``Last-Modified``."""
+        """Add ``ETag`` and ``Last-Modified`` for the record, or for the collection by default."""
         if timestamp is None:
             timestamp = self.timestamp
         set_header(response, "ETag", preconditions.etag(timestamp))
         set_header(response, "Last-Modified", preconditions.http_date(timestamp))
 
     def _cache_seconds(self) -> int | None:
-        """Return how long the client can keep the response, which must be anonymous."""
+        """Return for how many seconds an anonymous client can cache the response."""
         name = f"{self.request.current_resource_name}_cache_expires_seconds"
         seconds = integer_or_none(self.request.registry.settings.get(name))
         return seconds if seconds and self.request.prefixed_userid is None else None
 
     def _add_cache_header(self, response: Any) -> None:
-        """Add ``Cache-Control``, and ``Expires`` for responses that the client can keep."""
+        """Add ``Cache-Control``, and ``Expires`` if the response can be cached."""
         seconds = self._cache_seconds()
         if seconds is None:
             set_header(response, "Cache-Control", "no-cache")

@@ -1,4 +1,4 @@
-"""Records and their permissions, as resources see them. It knows no HTTP."""
+"""Records and their permissions, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cliquet.utils import DeprecatedMeta
 class Model:
     """The records of one collection.
 
-    :param storage: the backend.
-    :param id_generator: makes the ids of new records, the storage's own by default.
+    :param storage: the storage backend.
+    :param id_generator: creates the ids of new records; None: the generator of the storage.
     :param collection_id: usually the name of the resource.
     :param parent_id: usually the user id.
     :param auth: the ``Authorization`` header, for backends that pass it on.
@@ -24,14 +24,14 @@ class Model:
     modified_field = "last_modified"
     deleted_field = "deleted"
 
-    #: Whether what is read is locked until the end of the transaction, for
-    #: what is checked on it to be true when it is written.
+    #: Whether reads lock the collection until the end of the transaction, so that checks
+    #: still hold when the record is written.
     locking = False
-    #: Bytes of JSON after which :meth:`get_records` ends early, None: no limit.
+    #: Size in bytes of JSON at which :meth:`get_records` cuts a page; None: no limit.
     max_page_bytes: int | None = None
-    #: Whether the latest records end early for that reason, and how many bytes they have.
+    #: Whether the latest page was cut for that reason, and its size in bytes.
     page_is_cut, page_bytes = False, 0
-    #: The timestamp that came with the latest records, None before.
+    #: The timestamp read along with the latest page, None before the first one.
     known_timestamp: int | None = None
 
     def __init__(
@@ -50,7 +50,7 @@ class Model:
 
     @property
     def pages_with_timestamp(self) -> bool:
-        """Whether :meth:`get_records` reads the timestamp too: neither is overridden."""
+        """Whether :meth:`get_records` also reads the timestamp: if neither is overridden."""
         own = type(self)
         return own.get_records is Model.get_records and own.timestamp is Model.timestamp
 
@@ -58,9 +58,9 @@ class Model:
         return parent_id or self.parent_id
 
     def _reading(self, name: str) -> Callable[..., Any]:
-        """Return a method of the storage that 3.1 didn't have, made of those that it had.
+        """Return a read method that 3.1 storages lack, built from those they have.
 
-        What stands before a storage, and intercepts these, must not be gone round.
+        Proxies that override get() or get_all() must see every read.
         """
         storage: Any = self.storage
         if isinstance(storage, StorageBase):
@@ -86,7 +86,7 @@ class Model:
         include_deleted: bool = False,
         parent_id: str | None = None,
     ) -> tuple[list[Record], int]:
-        """Return the records that match, and how many there are in all.
+        """Return the matching records and their total number.
 
         See :meth:`cliquet.storage.StorageBase.get_all`.
         """
@@ -111,7 +111,7 @@ class Model:
     def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
         """Return a record.
 
-        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
         """
         get = self._reading("get_for_update") if self.locking else self.storage.get
         record: Record = get(
@@ -132,8 +132,8 @@ class Model:
     ) -> Record:
         """Add a record, and return it with its id and timestamp.
 
-        :raises ~cliquet.storage.exceptions.UnicityError: when its id, or the
-            value of a unique field, is taken.
+        :raises ~cliquet.storage.exceptions.UnicityError: if its id or the value of
+            a unique field is taken.
         """
         return self.storage.create(
             collection_id=self.collection_id,
@@ -152,10 +152,10 @@ class Model:
         parent_id: str | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> Record:
-        """Replace a record, or create it with that id; return it with its timestamp.
+        """Replace or create the record with that id, and return it with its timestamp.
 
-        :raises ~cliquet.storage.exceptions.UnicityError: when the value of a
-            unique field is taken.
+        :raises ~cliquet.storage.exceptions.UnicityError: if the value of a unique
+            field is taken.
         """
         return self.storage.update(
             collection_id=self.collection_id,
@@ -174,7 +174,7 @@ class Model:
         """Delete a record, and return its tombstone.
 
         :param last_modified: the time of the deletion, in milliseconds.
-        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is none.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
         """
         return self.storage.delete(
             collection_id=self.collection_id,
@@ -190,7 +190,7 @@ class Model:
     def delete_records(
         self, filters: Sequence[Filter] | None = None, parent_id: str | None = None
     ) -> list[Record]:
-        """Delete the records that match, and return their tombstones."""
+        """Delete the matching records, and return their tombstones."""
         return self.storage.delete_all(
             collection_id=self.collection_id,
             parent_id=self._parent(parent_id),
@@ -203,15 +203,15 @@ class Model:
 
 
 class ShareableModel(Model):
-    """Records with permissions, which stand in :attr:`permissions_field`."""
+    """Records that contain their permissions in :attr:`permissions_field`."""
 
     permissions_field = "__permissions__"
 
     #: The permission backend, set by the resource.
     permission: Any = None
-    #: Returns the object id, for the permission backend, of a record id.
+    #: Returns the object id in the permission backend for a record id.
     get_permission_object_id: Callable[..., str]
-    #: The prefixed user id of who creates or modifies, None for anonymous requests.
+    #: The prefixed id of the user of the request, None for anonymous requests.
     current_principal: str | None = None
 
     def _object_id(self, record: Record) -> str:
@@ -231,7 +231,7 @@ class ShareableModel(Model):
         parent_id: str | None,
         unique_fields: Sequence[str] | None,
     ) -> Record:
-        """Write a record, then the permissions that come with it."""
+        """Write a record and then its permissions."""
         data = dict(record)
         permissions = dict(data.pop(self.permissions_field, None) or {})
         saved = write(data, parent_id, unique_fields)
@@ -242,7 +242,7 @@ class ShareableModel(Model):
         return self._with_permissions(saved, object_id)
 
     def _allow_write(self, perm_object_id: str) -> None:
-        """Give the current user the permission to write an object."""
+        """Grant the current user write access to an object."""
         if self.current_principal is not None:
             self.permission.add_principal_to_ace(perm_object_id, "write", self.current_principal)
 
@@ -257,7 +257,7 @@ class ShareableModel(Model):
         parent_id: str | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> Record:
-        """Add a record and its permissions; who creates it may write it."""
+        """Add a record and its permissions; its creator gets write access."""
         return self._save(super().create_record, record, parent_id, unique_fields)
 
     def update_record(
@@ -266,7 +266,7 @@ class ShareableModel(Model):
         parent_id: str | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> Record:
-        """Replace a record, and the permissions that are named; who does so may write it."""
+        """Replace a record and the given permissions; the user keeps write access."""
         return self._save(super().update_record, record, parent_id, unique_fields)
 
     def delete_record(
@@ -274,7 +274,7 @@ class ShareableModel(Model):
     ) -> Record:
         """Delete a record and its permissions.
 
-        :param record_id: the whole record, in spite of the name that 3.1 gave it.
+        :param record_id: the whole record, despite the parameter name, which is that of 3.1.
         """
         tombstone = super().delete_record(record_id, parent_id, last_modified)
         self.permission.delete_object_permissions(self._object_id(tombstone))
@@ -283,7 +283,7 @@ class ShareableModel(Model):
     def delete_records(
         self, filters: Sequence[Filter] | None = None, parent_id: str | None = None
     ) -> list[Record]:
-        """Delete the records that match, and their permissions."""
+        """Delete the matching records and their permissions."""
         tombstones = super().delete_records(filters, parent_id)
         self.permission.delete_object_permissions(*map(self._object_id, tombstones))
         return tombstones

@@ -1,6 +1,6 @@
-"""Pages by key: a page starts after the last record of the previous one.
+"""Keyset pagination: a page starts after the last record of the previous one.
 
-The token holds what the order compares of that record.
+The token contains the values of that record's sorted fields.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cliquet.utils import COMPARISON, json
 def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> str:
     """Return the token of the page that starts after ``record``.
 
-    :param offset: the number of records on the pages before it.
+    :param offset: the number of records on the preceding pages.
     """
     last = {sort.field: record[sort.field] for sort in sorting if sort.field in record}
     content = {"last_record": last, "offset": offset}
@@ -26,7 +26,7 @@ def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> st
 def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tuple[Record, int]:
     """Return the sorted fields of the last record of the previous page, and the offset.
 
-    :raises ValueError: when the token isn't one for that order.
+    :raises ValueError: if the token is damaged or belongs to another order.
     """
     try:
         content = json.loads(urlsafe_b64decode(token.encode("ascii")))
@@ -44,10 +44,10 @@ def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tu
 
 
 def pagination_rules(last: Record, sorting: Sequence[Sort]) -> list[list[Filter]]:
-    """Return the rules for what comes after ``last``: any of the lists, all of its filters.
+    """Return the pagination rules for ``last``: records match all filters of any list.
 
-    For an order by ``a`` then ``b``: ``a`` is after, or ``a`` is the same and
-    ``b`` is after.
+    For an order by ``a`` then ``b``: ``a`` is after that of ``last``, or ``a`` is equal
+    and ``b`` is after it.
     """
     rules = []
     same: list[Filter] = []

@@ -18,7 +18,7 @@ MAX_TIMESTAMP = 253402300799999
 
 _TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]+)"'
 _TAGS = re.compile(rf"{_TAG}(?:[ \t]*(?:,[ \t]*)+{_TAG})*")
-#: The tag of a response of the service, which clients send most often.
+#: An entity tag of this service, the most frequent kind.
 _OWN_TAG = re.compile(r'"([0-9]{1,15})"')
 _WORD = re.compile(r'[ \t,]*(W/)?"[^0-9"]+"[ \t,]*')
 _TIMESTAMP = re.compile(r"-?[0-9]{1,4000}")
@@ -27,7 +27,7 @@ _TIMESTAMP = re.compile(r"-?[0-9]{1,4000}")
 class Tag(NamedTuple):
     """An entity tag.
 
-    ``timestamp`` is None if the tag is foreign: another server or a proxy made it.
+    ``timestamp`` is None for a foreign tag, created by another server or a proxy.
     """
 
     timestamp: int | None
@@ -56,7 +56,7 @@ class Kind(Enum):
 
 
 class State(NamedTuple):
-    """The current state of the target; it has no timestamp where nothing exists."""
+    """The current state of the target; its timestamp is None if nothing exists."""
 
     kind: Kind
     timestamp: int | None = None
@@ -83,10 +83,9 @@ def parse_tags(header: str) -> Collection[Tag] | None:
 
 
 def parse_seen_tags(header: str) -> Collection[Tag] | None:
-    """Do as :func:`parse_tags`, for ``If-None-Match``.
+    """Parse ``If-None-Match`` like :func:`parse_tags`, but refuse a single word.
 
-    As in 3.1, a word is refused that has nothing of a timestamp: no server or proxy made it
-    of a tag of ours.
+    As in 3.1: a word without digits cannot derive from a tag of this service.
 
     :raises ValueError: also for a single tag without digits.
     """
@@ -115,17 +114,17 @@ def check(conditions: Conditions, method: str, state: State) -> int | None:
 
 
 def _matches(tags: Collection[Tag], state: State) -> bool:
-    """Return whether ``If-Match`` holds: by strong comparison."""
+    """Return whether ``If-Match`` holds, by strong comparison."""
     if tags is ANY:
         return state.kind in (Kind.RECORD, Kind.COLLECTION)
     strong = [tag for tag in tags if not tag.is_weak and tag.timestamp is not None]
     if state.kind is Kind.NOTHING:
-        return bool(strong)  # there is no timestamp that could be later
+        return bool(strong)  # no timestamp could be later
     return _is_reached(state, strong)
 
 
 def _is_reached(state: State, tags: Collection[Tag]) -> bool:
-    """Return whether a timestamp of ``tags`` is at least that of the state."""
+    """Return whether a timestamp in ``tags`` is at least that of the state."""
     current = state.timestamp
     if current is None:
         return False
@@ -136,7 +135,7 @@ def _is_reached(state: State, tags: Collection[Tag]) -> bool:
 
 
 def is_timestamp(value: Any) -> bool:
-    """Return whether a client may store a value as timestamp (protocol, "Limits")."""
+    """Return whether clients can store a value as a timestamp (protocol, "Limits")."""
     return type(value) is int and 1 <= value <= MAX_TIMESTAMP
 
 
@@ -154,9 +153,9 @@ _SECONDS_OF_DAY = 24 * 60 * 60
 
 
 def http_date(timestamp: int) -> str:
-    """Return a timestamp in milliseconds as a date of HTTP (RFC 9110, 5.6.7).
+    """Return a timestamp in milliseconds as an HTTP date (RFC 9110, 5.6.7).
 
-    Its years have four digits: what is later counts as the end of 9999.
+    HTTP dates have years of four digits: later timestamps become the end of 9999.
     """
     day, seconds = divmod(min(timestamp, MAX_TIMESTAMP) // 1000, _SECONDS_OF_DAY)
     minutes, second = divmod(seconds, 60)
@@ -167,7 +166,7 @@ def http_date(timestamp: int) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _http_day(day: int) -> str:
-    """Return the day of an HTTP date, which many timestamps have.
+    """Return the day of an HTTP date. Cached, because many timestamps share it.
 
     :param day: the number of days since the epoch.
     """

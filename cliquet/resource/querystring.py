@@ -1,6 +1,7 @@
-"""What the querystring of a collection asks for (protocol, "Querystring").
+"""Query string parameters of a collection (protocol, "Querystring").
 
-Plain functions: they raise :class:`Invalid`, which the resource turns into a 400.
+These functions are independent of resources: they raise :class:`Invalid`, which a resource
+turns into a 400.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.text import query_value
 
-#: What the prefixes of names of fields compare.
+#: The operators by prefix of a field name.
 PREFIXES = {
     "min": COMPARISON.MIN,
     "max": COMPARISON.MAX,
@@ -28,7 +29,7 @@ PREFIXES = {
     "exclude": COMPARISON.EXCLUDE,
 }
 _LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
-#: The operators for a value that can be one of several.
+#: The equivalent operators for a value with several possible types.
 _SEVERAL = {COMPARISON.EQ: COMPARISON.IN, COMPARISON.NOT: COMPARISON.EXCLUDE}
 _TIME_LIMITS = {"_since": COMPARISON.GT, "_to": COMPARISON.LT, "_before": COMPARISON.LT}
 PAGING = frozenset(("_limit", "_sort", "_token"))
@@ -39,9 +40,9 @@ _SORT = re.compile(r"\s*([-+]?)(.*)", re.DOTALL)
 
 
 class Invalid(Exception):
-    """A parameter can't be understood.
+    """Invalid parameter.
 
-    :param name: the name of the parameter that the answer tells, if any.
+    :param name: the name of the parameter to report, if any.
     """
 
     def __init__(self, description: str, name: str | None = None) -> None:
@@ -51,28 +52,28 @@ class Invalid(Exception):
 
 
 def guesses(field: str, text: str) -> list[Any]:
-    """Return the values that a text could stand for, if no schema knows the field.
+    """Return the values that a string can represent, for a field without a schema.
 
-    A number or boolean first, in any notation, then the text as it is.
+    First the number or boolean, in any notation, then the string itself.
     """
     value = query_value(text)
     return [value] if isinstance(value, str) else [value, text]
 
 
 def read_id(text: str, match: Callable[[str], Any]) -> Any:
-    """Return the id that a text stands for.
+    """Return the id that a string represents.
 
-    :param match: whether a text could be an id.
+    :param match: returns whether a string is a possible id.
     """
     value = query_value(text)
     return text if not isinstance(value, str) and match(text) else value
 
 
 def read_value(node: colander.SchemaNode, text: str) -> Any:
-    """Return the stored value that a text stands for: the type of the schema node reads it.
+    """Return the stored value that a string represents, read by the type of the schema node.
 
-    A text that the type refuses is guessed: it equals no stored value, but ``min_size=0.5`` finds
-    integers.
+    If the type refuses the string, its value is guessed: it equals no stored value, but
+    ``min_size=0.5`` finds integers.
 
     :raises Invalid: if the type fails.
     """
@@ -89,7 +90,7 @@ def read_value(node: colander.SchemaNode, text: str) -> Any:
         return json.loads(json.dumps_bytes(value))
     except colander.Invalid:
         return guess
-    except Exception as error:  # types needn't foresee every text
+    except Exception as error:  # types aren't written for arbitrary strings
         raise Invalid(f"Invalid value for {node.name}") from error
 
 
@@ -101,11 +102,11 @@ def extract_filters(
     read: Callable[[str, str], list[Any]] = guesses,
     limits: Limits = NO_LIMITS,
 ) -> list[Filter]:
-    """Return the filters that the parameters are.
+    """Return the filters in the query parameters.
 
-    :param read: returns the values that the text of a filter on a field could stand for,
-        the likeliest first.
-    :raises Invalid: for an unknown field, a value of the wrong type, or too many of them.
+    :param read: returns the values that the string of a filter on a field can represent,
+        the most likely first.
+    :raises Invalid: for an unknown field, a value of the wrong type, or too many filters.
     """
     params = list(params)
     if len(params) > limits.max_filters:
@@ -135,7 +136,7 @@ def extract_filters(
 
 
 def _check_count(count: int, things: str, setting: str, limits: Limits) -> None:
-    """Raise Invalid for more things than the limit of a setting."""
+    """Raise Invalid if a count exceeds the limit of a setting."""
     limit = getattr(limits, setting)
     if count > limit:
         raise Invalid(f"There should be at most {limit} {things} (setting {setting})")
@@ -176,7 +177,7 @@ def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, An
 
 
 def _timestamp(name: str, text: str) -> int:
-    """Return the timestamp of a parameter: any integer, or an entity tag of one."""
+    """Return the timestamp in a parameter: an integer, or an entity tag that contains one."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise Invalid(f"Invalid value for {name}", name)
@@ -186,11 +187,12 @@ def _timestamp(name: str, text: str) -> int:
 def extract_deletion_time(
     text: str | None, name: str, is_timestamp: Callable[[Any], bool] = is_timestamp
 ) -> int | None:
-    """Return the timestamp of a deletion, None for now.
+    """Return the timestamp of a deletion, or None for the current time.
 
-    :param text: None or empty: now. So are times before 1970, which no record precedes.
-    :param is_timestamp: returns whether a client may store a timestamp.
-    :raises Invalid: if it isn't an integer, or too large.
+    :param text: the parameter; None, an empty string or a time before 1970, which no record
+        precedes, means the current time.
+    :param is_timestamp: returns whether clients can store a timestamp.
+    :raises Invalid: if it isn't an integer or is too large.
     """
     if not text:
         return None
@@ -204,7 +206,7 @@ def extract_deletion_time(
 def check_names(names: Iterable[str]) -> None:
     """Check that the parameters that begin with an underscore are known.
 
-    :raises Invalid: for the first that isn't.
+    :raises Invalid: for the first unknown one.
     """
     for name in names:
         if name.strip().startswith("_") and name not in RESERVED:
@@ -217,11 +219,11 @@ def extract_sorting(
     modified_field: str,
     limits: Limits = NO_LIMITS,
 ) -> list[Sort]:
-    """Return the order that ``_sort`` asks for, made total.
+    """Return the total order that ``_sort`` requests.
 
-    Timestamps are distinct: nothing after the timestamp could change the order.
+    Timestamps are distinct, so fields after the timestamp are dropped.
 
-    :raises Invalid: for an unknown field, or too many of them.
+    :raises Invalid: for an unknown field or too many fields.
     """
     if not text:
         return [Sort(modified_field, -1)]
@@ -241,9 +243,9 @@ def extract_sorting(
 def extract_limit(text: str | None, paginate_by: int | None) -> int | None:
     """Return the size of a page, None for no limit.
 
-    :param text: ``_limit``; None, empty or 0: no limit of the client's.
-    :param paginate_by: the greatest size that the settings allow, None or 0: any.
-    :raises Invalid: when it isn't an integer, 0 or more.
+    :param text: ``_limit``; None, an empty string or 0: no limit by the client.
+    :param paginate_by: the greatest size that the settings allow; None or 0: any.
+    :raises Invalid: if it isn't an integer of at least 0.
     """
     sizes = [paginate_by or 0]
     if text:
@@ -254,9 +256,9 @@ def extract_limit(text: str | None, paginate_by: int | None) -> int | None:
 
 
 def extract_partial_fields(text: str | None, limits: Limits = NO_LIMITS) -> list[str]:
-    """Return the fields that ``_fields`` asks for, each once; empty: all.
+    """Return the distinct fields that ``_fields`` selects; empty: all.
 
-    :raises Invalid: for too many of them.
+    :raises Invalid: for too many fields.
     """
     count = (text or "").count(",") + 1
     _check_count(count, "fields in _fields", "max_selected_fields", limits)

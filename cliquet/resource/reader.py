@@ -1,6 +1,6 @@
-"""Reading of requests to a resource: query strings, bodies, and refusals.
+"""Parsing and validation of requests to a resource.
 
-The rules themselves are plain functions, in the modules beside this one.
+The rules themselves are functions in the sibling modules.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _TO_IS_DEPRECATED = {
 
 
 class RequestReader(ConditionalResource):
-    """Base of the resources: reads the query string and the body, and refuses invalid ones."""
+    """Base class of resources that parses the query string and the body, or responds with 4xx."""
 
     context: Any
     mapping: Any
     record_id: str | None
 
     def is_known_field(self, field: str) -> bool:
-        """Tell whether records may be filtered and sorted by a field."""
+        """Return whether clients can filter and sort by a field."""
         raise NotImplementedError
 
-    # The querystring.
+    # Query string.
 
     def _query(self) -> Mapping[str, str]:
         request = self.request
@@ -53,7 +53,7 @@ class RequestReader(ConditionalResource):
             raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
 
     def _parse_or_400(self, extract: Any, *args: Any) -> Any:
-        """Return what a function of :mod:`querystring` extracts; 400 if it can't."""
+        """Call a function of :mod:`querystring`; respond with 400 if it raises Invalid."""
         try:
             return extract(*args)
         except querystring.Invalid as invalid:
@@ -65,13 +65,13 @@ class RequestReader(ConditionalResource):
             )
 
     def _is_timestamp(self, value: Any) -> bool:
-        """Tell whether clients may give a timestamp: also one that this collection has reached."""
+        """Return whether clients can send a timestamp, or the collection has already reached it."""
         return preconditions.is_timestamp(value) or (
             type(value) is int and 0 < value <= self.timestamp
         )
 
     def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
-        """Return the filters of the querystring."""
+        """Return the filters in the query string."""
         params = self._query() if queryparams is None else queryparams
         if "_to" in params:
             send_alert(self.request, **_TO_IS_DEPRECATED)
@@ -87,9 +87,9 @@ class RequestReader(ConditionalResource):
         return filters
 
     def _read_filter(self, field: str, text: str) -> list[Any]:
-        """Return the values that the text of a filter could stand for.
+        """Return the values that the string of a filter can represent.
 
-        The schema's type reads it, or it is guessed where the schema doesn't know the field.
+        The schema's type reads it; for fields without a schema, the value is guessed.
         """
         model = self.model
         if field == model.id_field:
@@ -104,7 +104,7 @@ class RequestReader(ConditionalResource):
         self._parse_or_400(querystring.check_names, self._query())
 
     def _extract_limit(self) -> int | None:
-        """Return the size of a page that the client or the settings ask for, None for any."""
+        """Return the page size from the client and the settings, None for no limit."""
         settings = self.request.registry.settings
         limit: int | None = self._parse_or_400(
             querystring.extract_limit,
@@ -116,12 +116,12 @@ class RequestReader(ConditionalResource):
     def _read_page(
         self, filters: list[Filter], sorting: list[Sort], limit: int | None
     ) -> list[Record]:
-        """Return the records of a page, and add the headers about the list."""
+        """Return the records of a page, and add the headers of the list."""
         max_fetch_size = int(self.request.registry.settings["storage_max_fetch_size"])
         size = max_fetch_size if limit is None else min(limit, max_fetch_size)
         rules, offset = self._extract_pagination_rules_from_token(limit, sorting)
         include_deleted = any(item.field == self.model.modified_field for item in filters)
-        # One record more shows whether there is a next page, whatever is deleted meanwhile.
+        # One more record shows whether there is a next page, despite concurrent deletions.
         # Models that override get_records() expect the limit of the request.
         is_plain = getattr(type(self.model), "get_records", None) is Model.get_records
         budget = budget_of(self.request)
@@ -152,7 +152,7 @@ class RequestReader(ConditionalResource):
         return records
 
     def _extract_sorting(self, limit: int | None) -> list[Sort]:
-        """Return the order of the records, which is total."""
+        """Return the total order of the records."""
         sorting: list[Sort] = self._parse_or_400(
             querystring.extract_sorting,
             self._query().get("_sort", ""),
@@ -163,7 +163,7 @@ class RequestReader(ConditionalResource):
         return sorting
 
     def _extract_deletion_time(self) -> int | None:
-        """Return the time that a DELETE gives, None for now."""
+        """Return the time of a DELETE, None for the current time."""
         name = "last_modified"
         text = self._query().get(name)
         time_: int | None = self._parse_or_400(
@@ -174,7 +174,7 @@ class RequestReader(ConditionalResource):
     def _extract_pagination_rules_from_token(
         self, limit: int | None, sorting: list[Sort]
     ) -> tuple[list[list[Filter]], int]:
-        """Return the rules for the page of the token, and how many records precede it."""
+        """Return the pagination rules in the token, and the number of preceding records."""
         token = self._query().get("_token")
         if not token:
             return [], 0
@@ -199,7 +199,7 @@ class RequestReader(ConditionalResource):
     ) -> str:
         """Return the URL of the page after ``last_record``.
 
-        :param offset: the number of records on the pages before it.
+        :param offset: the number of records on the preceding pages.
         """
         params = self.request.GET.copy()
         params["_limit"] = limit
@@ -207,7 +207,7 @@ class RequestReader(ConditionalResource):
         return f"{self.request.path_url}?{urlencode(list(params.items()))}"
 
     def _extract_partial_fields(self) -> list[str]:
-        """Return the fields that ``_fields`` asks for, empty for all of them."""
+        """Return the fields that ``_fields`` selects; empty: all."""
         text = self._query().get("_fields")
         if not text:
             return []
@@ -225,13 +225,13 @@ class RequestReader(ConditionalResource):
         model = self.model
         return [*fields, model.id_field, model.modified_field, model.deleted_field]
 
-    # Refusals.
+    # Error responses.
 
     def _get_record_or_404(self, record_id: str | None) -> Record:
-        """Return the record, or answer 404.
+        """Return the record, or respond with 404.
 
-        Every method that looks up a record does it here. The authorization of PUT has read the
-        record already, and locked it.
+        Every method that looks up a record does it here. For PUT, authorization has already
+        read and locked the record.
         """
         record = self._read_record(record_id)
         if record is None:
@@ -245,7 +245,7 @@ class RequestReader(ConditionalResource):
     def _read_record(self, record_id: str | None) -> Record | None:
         if record_id == self.record_id:
             known: Any = getattr(self.context, "current_record", None)
-            if isinstance(known, dict):  # the context may be a mock
+            if isinstance(known, dict):  # the context can be a mock
                 return known
             if getattr(self.context, "record_is_new", False) is True:
                 return None
@@ -256,7 +256,7 @@ class RequestReader(ConditionalResource):
         return record
 
     def _find_record(self, record_id: str | None) -> Record | None:
-        """Return the record, or None where :meth:`_get_record_or_404` answers 404."""
+        """Return the record, or None where :meth:`_get_record_or_404` responds with 404."""
         if type(self)._get_record_or_404 is RequestReader._get_record_or_404:
             return self._read_record(record_id)  # without creating a response
         try:
@@ -265,7 +265,7 @@ class RequestReader(ConditionalResource):
             return None
 
     def _raise_400_if_id_mismatch(self, new_id: Any, record_id: Any) -> None:
-        """Answer 400 when a body gives another id than the URL."""
+        """Respond with 400 if the id in the body differs from the id in the URL."""
         if new_id != record_id:
             raise_invalid(
                 self.request,
@@ -274,23 +274,23 @@ class RequestReader(ConditionalResource):
             )
 
     def _raise_400_if_invalid_id(self, record_id: Any) -> None:
-        """Answer 400 unless the id could come from the generator."""
+        """Respond with 400 unless the id matches the generator."""
         match = self.model.id_generator.match
         is_text = isinstance(record_id, str) and "\0" not in record_id
         if not is_text or is_long_id(record_id) or not match(record_id):
             raise_invalid(self.request, "path", description="Invalid record id")
 
     def _raise_400_if_invalid_timestamp(self, data: dict[str, Any]) -> None:
-        """Answer 400 when a body gives a time that isn't one."""
+        """Respond with 400 if the body contains an invalid timestamp."""
         field = self.model.modified_field
         if field in data and not self._is_timestamp(data[field]):
             raise_invalid(self.request, name=field, description=f"Invalid value for {field}")
 
     def _raise_403_if_hidden(self, record: Record) -> None:
-        """Answer 403 when the user may neither read nor write the record."""
+        """Respond with 403 if the user can neither read nor write the record."""
 
     def _raise_conflict(self, exception: exceptions.UnicityError) -> NoReturn:
-        """Answer 409: another record has the value of a unique field."""
+        """Respond with 409: another record has the value of a unique field."""
         self._raise_403_if_hidden(exception.record)
         field, record_id = exception.field, exception.record[self.model.id_field]
         raise http_error(
@@ -301,7 +301,7 @@ class RequestReader(ConditionalResource):
         )
 
     def _storable(self, record: Record) -> Record:
-        """Return the record in values of JSON, or refuse one that can't be kept or is too large."""
+        """Return the record as plain JSON values; refuse it if it is not storable or too large."""
         limits = limits_of(self.request.registry)
         stored: Record = json.plain(record)
         text = json.exact_text(stored)

@@ -27,13 +27,13 @@ class ResourceSchema(colander.MappingSchema):
     """
 
     class Options:
-        """What Colander doesn't know of the records."""
+        """Options of the records beyond those of Colander."""
 
-        #: Fields whose value no other record of the collection may have.
+        #: Fields whose values must be unique in a collection.
         unique_fields: tuple[str, ...] = ()
-        #: Fields that PATCH may not change.
+        #: Fields that PATCH cannot change.
         readonly_fields: tuple[str, ...] = ()
-        #: Whether to keep the fields that the schema doesn't name.
+        #: Whether to keep fields that aren't in the schema.
         preserve_unknown = False
 
     def __init__(self, *args: Any, **kw: Any) -> None:
@@ -45,7 +45,7 @@ class ResourceSchema(colander.MappingSchema):
         return getattr(self.Options, attr, getattr(ResourceSchema.Options, attr))
 
     def is_readonly(self, field: str) -> bool:
-        """Return whether PATCH may not change the field."""
+        """Return whether PATCH must leave the field unchanged."""
         return field in self.get_option("readonly_fields")
 
     def schema_type(self, **kw: Any) -> colander.Mapping:
@@ -54,12 +54,12 @@ class ResourceSchema(colander.MappingSchema):
 
 
 class PayloadSchema(colander.SchemaNode):
-    """The body of a request to a resource: ``data``, and ``permissions`` if records have them.
+    """The body of a request: ``data``, and ``permissions`` for shareable resources.
 
-    A null is the same as a missing value.
+    A null counts as a missing value.
 
-    :param fills_data: whether missing ``data`` stands for an empty record, if that is valid.
-    :param unknown: what Colander does with other keys: ``raise`` or ``preserve``.
+    :param fills_data: whether missing ``data`` becomes an empty record, if that is valid.
+    :param unknown: how Colander handles other keys: ``raise`` or ``preserve``.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PayloadSchema(colander.SchemaNode):
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         """Return the validated body.
 
-        :raises colander.Invalid: when it is not valid.
+        :raises colander.Invalid: if it isn't valid.
         """
         if isinstance(cstruct, dict):
             if None in cstruct.values():
@@ -97,11 +97,11 @@ class PayloadSchema(colander.SchemaNode):
 
 
 class StrictBoolean(colander.Boolean):
-    """The type of boolean fields in records: it refuses what isn't a boolean.
+    """The type of boolean fields in records, which refuses other values.
 
-    Colander's own reads everything but ``false`` and ``0`` as true unless it has ``true_choices``.
-    Here null counts as missing, numbers but 0 are true, and other strings than words for true and
-    false are refused.
+    Colander's own type reads everything but ``false`` and ``0`` as true, unless it has
+    ``true_choices``. Here, null counts as missing, numbers except 0 are true, and strings other
+    than the words for true and false are refused.
     """
 
     true_words = ("true", "yes", "on", "1")
@@ -136,7 +136,7 @@ def _use_strict_booleans(node: colander.SchemaNode) -> None:
 class PermissionsSchema(colander.SchemaNode):
     """Lists of principals by permission.
 
-    :param permissions: the names that are known; none: any.
+    :param permissions: the known names; none: any name.
     """
 
     def __init__(self, *args: Any, permissions: Iterable[str] = (), **kwargs: Any) -> None:
@@ -149,11 +149,11 @@ class PermissionsSchema(colander.SchemaNode):
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         """Return the principals of each permission.
 
-        :raises colander.Invalid: for an unknown permission, or principals that
-            are not a list of texts, or too long for a database.
+        :raises colander.Invalid: for an unknown permission, or unless the principals
+            are a list of strings that are short enough for a database.
         """
         permissions = super().deserialize(cstruct)
-        if not isinstance(permissions, dict):  # they are missing
+        if not isinstance(permissions, dict):  # missing
             return permissions
         for permission in permissions:
             if self.known_permissions and permission not in self.known_permissions:
@@ -171,7 +171,7 @@ class PermissionsSchema(colander.SchemaNode):
 
 
 def _principals(parent: PermissionsSchema, permission: str, value: Any) -> list[str]:
-    """Return the list of principals that ``value`` is."""
+    """Return ``value`` as a list of principals."""
     if isinstance(value, list) and all(
         isinstance(item, str) and item and not is_long_id(item) for item in value
     ):
@@ -195,7 +195,7 @@ class TimeStamp(colander.SchemaNode):
     """A time in milliseconds since the epoch.
 
     :param auto_now: whether a missing value becomes the current time.
-    :param missing: the value otherwise; None by default.
+    :param missing: the value if missing and not ``auto_now``; None by default.
     """
 
     schema_type = colander.Integer
@@ -212,7 +212,7 @@ class TimeStamp(colander.SchemaNode):
 _IN_PARENTHESES = r"\((?:[^\s()<>]|\([^\s()<>]+\))*\)"
 
 #: The beginning of a URL: a scheme, ``www.``, or a host and a slash, then at least two
-#: characters, the last of which is no punctuation.
+#: characters, the last of which isn't punctuation.
 URL_PATTERN = re.compile(
     r"(?:[a-z][\w-]+:(?:/{1,3}|[a-z0-9%])|www\d{0,3}\.|[a-z0-9][a-z0-9.-]*\.[a-z]{2,4}/)"
     rf"(?:[^\s()<>]|{_IN_PARENTHESES})+?"
@@ -222,9 +222,10 @@ URL_PATTERN = re.compile(
 
 
 class URL(colander.SchemaNode):
-    """A URL of at most 2048 characters; white space around it is dropped.
+    """A URL of at most 2048 characters; surrounding white space is dropped.
 
-    Any scheme is accepted, with hosts that aren't on the Internet. A bare host name is refused.
+    All schemes and hosts are accepted, also hosts that aren't on the Internet, but a bare host
+    name is refused.
     """
 
     schema_type = colander.String

@@ -1,4 +1,4 @@
-"""Resources whose records users share."""
+"""Resources whose records users can share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cliquet.utils import COMPARISON, DeprecatedMeta
 
 
 class ShareableResource(UserResource):
-    """A resource whose records bear permissions (protocol, "Shared resources")."""
+    """A resource whose records have permissions (protocol, "Shared resources")."""
 
     default_viewset = ShareableViewSet
     default_model = ShareableModel
@@ -27,7 +27,7 @@ class ShareableResource(UserResource):
 
     def __init__(self, request: Any, context: Any = None) -> None:
         super().__init__(request, RouteFactory(request) if context is None else context)
-        # Who modifies a record is added to those who may write it.
+        # Whoever changes a record gets write access, so even an empty change is saved.
         self.force_patch_update = True
         self.model.permission = request.registry.permission
         self.model.current_principal = request.prefixed_userid
@@ -36,11 +36,11 @@ class ShareableResource(UserResource):
         )
 
     def get_parent_id(self, request: Any) -> str:
-        """Return what records are isolated by: nothing."""
+        """Return an empty string: all users share the records."""
         return ""
 
     def process_record(self, new: Record, old: Record | None = None) -> Record:
-        """Return the record with the permissions of the body; PUT replaces all of them."""
+        """Return the record with the permissions in the body; PUT replaces all of them."""
         field = self.model.permissions_field
         processed = dict(super().process_record(new, old))
         processed.pop(field, None)
@@ -51,7 +51,7 @@ class ShareableResource(UserResource):
         return processed
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
-        """Return the body of the answer, with the permissions of a record beside it."""
+        """Return the body of the response, with the permissions next to the ``data``."""
         if isinstance(result, list):
             return super().postprocess(result, action, old)
         permissions = result.get(self.model.permissions_field)
@@ -64,7 +64,7 @@ class ShareableResource(UserResource):
         return body
 
     def patch(self) -> Any:
-        """Modify some fields or permissions of a record; refuse a request without a body."""
+        """Change some fields or permissions of a record; refuse an empty body."""
         if not self.request.validated and not self.request.body:
             raise_invalid(
                 self.request,

@@ -1,4 +1,4 @@
-"""The endpoints of a resource: their URLs, methods and the arguments of their views."""
+"""Endpoints of a resource: URLs, methods and view arguments."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class ViewSet:
-    """What ``register`` makes services of; keyword arguments override the attributes.
+    """URLs, methods and view arguments of a resource; keyword arguments override attributes.
 
-    Arguments of views come from ``default_arguments``,
+    View arguments come from ``default_arguments``,
     ``default_{method}_arguments``, ``default_{collection|record}_arguments``
     and ``{collection|record}_{method}_arguments``: the most specific ones win.
     """
@@ -37,7 +37,7 @@ class ViewSet:
     validate_schema_for: tuple[str, ...] = ("POST", "PUT", "PATCH")
     readonly_methods: tuple[str, ...] = ("GET", "OPTIONS", "HEAD")
 
-    #: The class of the contexts of requests; None: the root factory of the application.
+    #: The context factory of requests; None: the root factory of the application.
     factory: Any = None
 
     service_arguments: dict[str, Any] = {"description": "Collection of {resource_name}"}
@@ -82,7 +82,7 @@ class ViewSet:
             f"default_{endpoint_type}_arguments",
         ):
             arguments.update(getattr(self, name, {}))
-        # The schema of a default would be that of all resources.
+            # A schema in the defaults would apply to all resources.
         arguments["schema"] = self.get_record_schema(resource_cls, method)
         arguments.update(getattr(self, f"{endpoint_type}_{lowered}_arguments", {}))
         return arguments
@@ -90,8 +90,8 @@ class ViewSet:
     def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
         """Return the schema of a body: a mapping with ``data``.
 
-        The schema of the resource validates ``data`` for the methods of
-        :attr:`validate_schema_for`. For PATCH, the resource does so once it has merged the
+        The schema of the resource validates ``data`` for the methods in
+        :attr:`validate_schema_for`, but for PATCH only after the resource has merged the
         changes. The schema of methods without a body, such as GET, has no ``data``.
         """
         if method.upper() not in _WITH_BODY:
@@ -127,7 +127,7 @@ class ViewSet:
         return prefix + method.lower()
 
     def get_name(self, resource_cls: Any) -> str:
-        """Return the name of the resource: the viewset's, the class's or that of its type."""
+        """Return the name of the resource: from the viewset, or the class, or the class name."""
         name = getattr(self, "name", None) or getattr(resource_cls, "name", None)
         return name if name and isinstance(name, str) else str(resource_cls.__name__.lower())
 
@@ -146,23 +146,23 @@ class ViewSet:
     def is_endpoint_enabled(
         self, endpoint_type: str, resource_name: str, method: str, settings: Any
     ) -> bool:
-        """Tell whether the settings leave an endpoint on."""
+        """Return whether the settings enable an endpoint."""
         if asbool(settings.get("readonly")) and method.upper() not in self.readonly_methods:
             return False
         name = f"{endpoint_type}_{resource_name}_{method.lower()}_enabled"
         return asbool(settings.get(name, True))
 
     def collection_arguments(self, resource: Any, method: str) -> dict[str, Any]:
-        """Return the arguments of a view of the collection."""
+        """Return the arguments of a collection view."""
         return self.get_view_arguments("collection", resource, method)
 
     def record_arguments(self, resource: Any, method: str) -> dict[str, Any]:
-        """Return the arguments of a view of a record."""
+        """Return the arguments of a record view."""
         return self.get_view_arguments("record", resource, method)
 
 
 class ShareableViewSet(ViewSet):
-    """The endpoints of a shareable resource: the permission depends on the request."""
+    """The endpoints of a shareable resource, whose required permission depends on the request."""
 
     factory = authorization.RouteFactory
 
@@ -189,5 +189,5 @@ class ProtectedViewSet(ShareableViewSet, metaclass=DeprecatedMeta):
 
 
 def _any_body() -> colander.SchemaNode:
-    """Return the schema of methods that don't read their body."""
+    """Return the schema for methods that ignore their body."""
     return colander.SchemaNode(colander.Mapping(unknown="preserve"))
