@@ -1,4 +1,4 @@
-"""Who has a token of an OAuth2 provider is the user that the provider says."""
+"""Authentication policies for the bearer tokens of OAuth2 providers."""
 
 import json
 from base64 import b64encode
@@ -16,9 +16,12 @@ from cliquet.utils import hmac_digest
 
 @implementer(IAuthenticationPolicy)
 class BearerPolicy(CallbackAuthenticationPolicy):
-    """Subclasses say how to :meth:`check` a token. Arguments come from the settings of the policy.
+    """Base class of the policies: subclasses implement :meth:`check`.
 
-    :param seconds: for how long an answer of the provider is believed.
+    The settings of the policy become its arguments.
+
+    :param seconds: how long to cache the provider's response.
+    :param timeout: how many seconds to wait for the provider.
     """
 
     def __init__(self, client_id, client_secret, seconds=300, timeout=5):
@@ -28,14 +31,14 @@ class BearerPolicy(CallbackAuthenticationPolicy):
         self._basic = b64encode(f"{client_id}:{client_secret}".encode()).decode()
 
     def check(self, token):
-        """Return the id of the user, None if the token is good for nothing."""
+        """Return the id of the user, or None if the token is invalid."""
         raise NotImplementedError
 
     def unauthenticated_userid(self, request):
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        # Neither in the cache nor in its keys can the token itself be read.
+        # The cache never contains the token itself, only its digest.
         key = "bearer:" + hmac_digest(request.registry.settings["userid_hmac_secret"], token)
         userid = request.registry.cache.get(key)
         if userid is None:
@@ -49,10 +52,10 @@ class BearerPolicy(CallbackAuthenticationPolicy):
     def forget(self, request):
         return [("WWW-Authenticate", 'Bearer realm="Realm"')]
 
-    def ask(self, url, body, content_type):
-        """Return the JSON that the provider answers, None if it doesn't know the token.
+    def post(self, url, body, content_type):
+        """Return the provider's JSON response, or None if the token is unknown.
 
-        :raises cliquet.storage.exceptions.BackendError: when it fails: the answer is 503.
+        :raises cliquet.storage.exceptions.BackendError: if the provider fails; the response is 503.
         """
         headers = {
             "Accept": "application/json",
@@ -60,8 +63,8 @@ class BearerPolicy(CallbackAuthenticationPolicy):
             "Content-Type": content_type,
         }
         try:
-            with urlopen(Request(url, body.encode(), headers), timeout=self._timeout) as answer:
-                return json.load(answer)
+            with urlopen(Request(url, body.encode(), headers), timeout=self._timeout) as response:
+                return json.load(response)
         except HTTPError as error:
             with error:
                 if error.code in (404, 422):
@@ -72,7 +75,7 @@ class BearerPolicy(CallbackAuthenticationPolicy):
 
 
 class GitHubPolicy(BearerPolicy):
-    """Asks GitHub whether it gave the token to *this* application, and for which user."""
+    """Ask GitHub whether it issued the token to *this* application, and for which user."""
 
     def __init__(self, *args, api_url="https://api.github.com", **kwargs):
         super().__init__(*args, **kwargs)
@@ -80,13 +83,13 @@ class GitHubPolicy(BearerPolicy):
 
     def check(self, token):
         body = json.dumps({"access_token": token})
-        found = self.ask(self._url, body, "application/json")
-        # The number: names of users can change hands.
-        return None if found is None else str(found["user"]["id"])
+        token_info = self.post(self._url, body, "application/json")
+        # Use the number, because another user can take over a login.
+        return None if token_info is None else str(token_info["user"]["id"])
 
 
 class IntrospectionPolicy(BearerPolicy):
-    """Asks any provider that offers token introspection (RFC 7662)."""
+    """Ask a provider that supports token introspection (RFC 7662)."""
 
     def __init__(self, *args, url, scope="", **kwargs):
         super().__init__(*args, **kwargs)
@@ -95,9 +98,9 @@ class IntrospectionPolicy(BearerPolicy):
 
     def check(self, token):
         body = urlencode({"token": token, "token_type_hint": "access_token"})
-        found = self.ask(self._url, body, "application/x-www-form-urlencoded")
-        if not found or not found.get("active"):
+        token_info = self.post(self._url, body, "application/x-www-form-urlencoded")
+        if not token_info or not token_info.get("active"):
             return None
-        if self._scope and self._scope not in found.get("scope", "").split():
+        if self._scope and self._scope not in token_info.get("scope", "").split():
             return None
-        return found.get("sub")
+        return token_info.get("sub")

@@ -1,4 +1,4 @@
-"""A cache in the memory of the process, which forgets what was used least when it is full."""
+"""In-memory cache backend that evicts the least recently used entries when it is full."""
 
 import math
 import threading
@@ -22,7 +22,7 @@ class Cache(CacheBase):
         self._lock = threading.Lock()
 
     def initialize_schema(self):
-        """There is nothing to create."""
+        """Do nothing: this cache has no schema."""
 
     def pending_migrations(self):
         return []

@@ -1,4 +1,4 @@
-"""The way to a token for browsers: to GitHub and back."""
+"""Login for browsers: redirect to GitHub, then exchange the code for a token."""
 
 import hmac
 import json
@@ -25,17 +25,17 @@ def includeme(config):
 def get_login(request):
     settings = request.registry.settings
     state = secrets.token_urlsafe()
-    asked = {
+    query = {
         "client_id": settings["multiauth.policy.github.client_id"],
         "redirect_uri": request.route_url("github_token"),
         "state": state,
     }
-    answer = HTTPFound(f"{settings['github.url']}/login/oauth/authorize?{urlencode(asked)}")
-    # It comes back from the same browser, or somebody else has begun this.
-    answer.set_cookie(
+    response = HTTPFound(f"{settings['github.url']}/login/oauth/authorize?{urlencode(query)}")
+    # The callback checks that the same browser started the login.
+    response.set_cookie(
         "state", state, max_age=600, httponly=True, samesite="lax", secure=request.scheme == "https"
     )
-    return answer
+    return response
 
 
 @token.get(permission=NO_PERMISSION_REQUIRED)
@@ -43,16 +43,16 @@ def get_token(request):
     settings = request.registry.settings
     state = request.cookies.get("state", "")
     if not state or not hmac.compare_digest(state, request.GET.get("state", "")):
-        raise_invalid(request, "querystring", "state", "Not the one that was given")
-    given = {
+        raise_invalid(request, "querystring", "state", "Does not match the cookie")
+    form = {
         "client_id": settings["multiauth.policy.github.client_id"],
         "client_secret": settings["multiauth.policy.github.client_secret"],
         "code": request.GET.get("code", ""),
     }
     url = f"{settings['github.url']}/login/oauth/access_token"
-    exchange = Request(url, urlencode(given).encode(), {"Accept": "application/json"})
-    with urlopen(exchange, timeout=5) as answer:
-        found = json.load(answer)
-    if "access_token" not in found:
-        raise_invalid(request, "querystring", "code", found.get("error", "Refused"))
-    return {"token": found["access_token"]}
+    exchange = Request(url, urlencode(form).encode(), {"Accept": "application/json"})
+    with urlopen(exchange, timeout=5) as response:
+        result = json.load(response)
+    if "access_token" not in result:
+        raise_invalid(request, "querystring", "code", result.get("error", "Refused"))
+    return {"token": result["access_token"]}

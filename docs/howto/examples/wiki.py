@@ -1,4 +1,4 @@
-"""Wikis, which users share, and the pages in them: pages have the permissions of their wiki."""
+"""Shared wikis, whose pages inherit the permissions of the wiki."""
 
 import colander
 from pyramid.httpexceptions import HTTPForbidden
@@ -11,7 +11,7 @@ from cliquet.errors import ERRORS, http_error
 
 class WikiPolicy(AuthorizationPolicy):
     def get_bound_permissions(self, object_uri, permission):
-        """Return all that gives the permission: also what is granted on what the object is in."""
+        """Return the pairs that grant the permission, on the object or on its wiki."""
         permissions = {"read": ["read", "write"], "page:create": ["page:create", "write"]}
         wiki = "/".join(object_uri.split("/")[:3])
         return {
@@ -50,6 +50,8 @@ def post_publication(request):
     principals = entry_principals(request.effective_principals, request.prefixed_userid)
     if not request.registry.permission.check_permission(wiki, "publish", principals):
         raise http_error(
-            HTTPForbidden(), errno=ERRORS.FORBIDDEN, message="You may not publish this wiki."
+            HTTPForbidden(),
+            errno=ERRORS.FORBIDDEN,
+            message="You are not allowed to publish this wiki.",
         )
     return {"published": wiki}

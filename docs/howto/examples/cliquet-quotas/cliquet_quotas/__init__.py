@@ -1,4 +1,4 @@
-"""Bounds how many records a user may have of some resources."""
+"""Plugin that limits how many records each user can store."""
 
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPForbidden
@@ -28,7 +28,7 @@ def includeme(config):
         )
     config.add_api_capability(
         "quotas",
-        description="The number of records is bounded.",
+        description="The number of records is limited.",
         url=URL,
         max_records=maximum,
         resources=resources,
@@ -47,14 +47,14 @@ def positive(settings, key):
 
 
 def count_records(request, resource_name):
-    """Return how many records the user has of a resource."""
+    """Return how many records of a resource the user has."""
     storage, parent_id = request.registry.storage, request.prefixed_userid
     return storage.get_all(resource_name, parent_id, limit=1)[1]
 
 
 def check_quota(event):
-    """Refuse what makes too many. Nobody else adds one meanwhile: the collection is locked."""
+    """Reject a request that exceeds the quota. The request holds the lock of the collection."""
     request, maximum = event.request, event.request.registry.max_records
     if count_records(request, event.payload["resource_name"]) > maximum:
-        message = f"There may be {maximum} records."
+        message = f"You can store at most {maximum} records."
         raise http_error(HTTPForbidden(), errno=ERRORS.FORBIDDEN, message=message, info=URL)

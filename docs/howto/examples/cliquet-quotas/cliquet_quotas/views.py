@@ -2,7 +2,7 @@ from cliquet import Service
 from cliquet.authorization import PRIVATE
 from cliquet_quotas import count_records
 
-quota = Service(name="quota", path="/quotas/{resource_name}", description="What is left")
+quota = Service(name="quota", path="/quotas/{resource_name}", description="Quota of a user")
 
 
 @quota.get(permission=PRIVATE)

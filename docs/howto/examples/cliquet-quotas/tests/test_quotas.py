@@ -48,23 +48,23 @@ def create(app, status):
     return app.post_json("/notes", {"data": {}}, status=status).json
 
 
-def test_records_beyond_the_quota_are_refused_and_not_stored(app):
+def test_record_above_the_quota_is_rejected(app):
     create(app, 201)
     last = create(app, 201)["data"]
-    refused = create(app, 403)
-    assert refused["message"] == "There may be 2 records."
+    error = create(app, 403)
+    assert error["message"] == "You can store at most 2 records."
     assert len(app.get("/notes").json["data"]) == 2
     app.delete(f"/notes/{last['id']}")
     create(app, 201)
 
 
-def test_batch_beyond_the_quota_is_refused_as_a_whole(app):
+def test_batch_above_the_quota_is_rejected_as_a_whole(app):
     requests = [{"method": "POST", "path": "/notes", "body": {"data": {}}}] * 3
     app.post_json("/batch", {"requests": requests}, status=403)
     assert app.get("/notes").json["data"] == []
 
 
-def test_users_are_told_what_they_have_used(app):
+def test_users_see_how_many_records_they_have(app):
     create(app, 201)
     assert app.get("/quotas/note").json == {"used": 1, "max_records": 2}
     bob = get_user_headers("bob")
@@ -73,17 +73,17 @@ def test_users_are_told_what_they_have_used(app):
     app.get("/quotas/note", status=401)
 
 
-def test_quotas_are_a_capability_of_the_service(app):
+def test_hello_view_lists_the_capability(app):
     capability = app.get("/").json["capabilities"]["quotas"]
     assert (capability["max_records"], capability["resources"]) == (2, ["note"])
 
 
-def test_settings_come_from_the_environment_too(monkeypatch):
+def test_environment_overrides_the_settings(monkeypatch):
     monkeypatch.setenv("QUOTAS_MAX_RECORDS", "3")
     assert make_app().get("/").json["capabilities"]["quotas"]["max_records"] == 3
 
 
 @pytest.mark.parametrize("wrong", ["none", "0", "-1"])
-def test_wrong_setting_is_told_at_start_up(wrong):
+def test_invalid_setting_stops_the_application(wrong):
     with pytest.raises(ConfigurationError, match="quotas.max_records"):
         make_app(**{"quotas.max_records": wrong})
