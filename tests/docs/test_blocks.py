@@ -28,6 +28,8 @@ EXECUTED = {
     ("reference/settings", "text", ""): "docs/test_reference.py",
     ("../README", "python", ""): "docs/test_readme.py",
     ("../README", "ini", ""): "docs/test_readme.py",
+    ("../README", "console", "$ export"): "docs/test_readme.py",
+    ("../README", "console", "$ curl"): "docs/test_readme.py",
     ("../clients/javascript/README", "javascript", ""): JAVASCRIPT,
     ("index", "python", ""): "docs/test_readme.py",
     ("howto/*", "ini", "cliquet."): SETTINGS,
@@ -73,7 +75,7 @@ EXECUTED = {
 #: Of a page, the blocks in a language that begin so; and why no test executes them.
 NOT_EXECUTED = {
     ("../README", "console", "$ python3 dev.py"): "they run the tests; tests/test_dev.py",
-    ("../README", "console", "$ pip install ."): "the tutorial begins with the same commands",
+    ("../README", "console", "$ python3 -m venv"): "the tutorial begins with the same commands",
     ("../CONTRIBUTING", "console", ""): "as in the README",
     ("explanation/scaling", "ini", ""): "settings that there could be one day",
     ("howto/deploy", "ini", "[Service]"): "the tests run without systemd",

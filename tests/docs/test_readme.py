@@ -1,52 +1,72 @@
-"""The application of the README, made from its blocks."""
+"""The service of the README, run as the README says; its figures, links and file names."""
 
-import importlib
 import re
-import sys
 
 import pytest
-from webtest import TestApp
 
-from cliquet.testing import get_user_headers
-from tests.docs.pages import DOCS, block, rows
-from tests.docs.test_howto_settings import settings_of_text
+from tests.docs.console import Console, commands
+from tests.docs.pages import DOCS, block, execute_page, rows
+from tests.docs.test_howto_settings import problems
 from tests.scenarios import SCENARIOS
 
+ROOT = DOCS.parent
 PAGE = "../README"
-TEXTS = sorted(DOCS.parent.glob("*.rst"))
-SCAN = "    config.scan('myproject.views')\n"
+TEXTS = sorted(ROOT.glob("*.rst"))
+#: The sentence before a block that is a file, and the name of the file.
+FILE = r"^Save .* as ``(\S+)``:\n\n\.\. code-block:: (\w+)\n"
+#: Blocks that install packages, or run the whole test suite.
+NOT_RUN = ("$ python3 -m venv", "$ python3 dev.py")
+
+
+def files():
+    """Return the content of each file that the README tells its readers to save, by name."""
+    text = ROOT.joinpath("README.rst").read_text(encoding="utf-8")
+    return {name: block(PAGE, language) for name, language in re.findall(FILE, text, re.M)}
 
 
 @pytest.fixture
-def make_app(tmp_path, monkeypatch):
-    """The ``main`` of the package that the README makes; its folder is the current one."""
-    package = tmp_path / "myproject"
-    package.mkdir()
-    application = block(PAGE, "python", "import cliquet\n")
-    before, initialization, after = application.partition("version='1.0')\n")
-    package.joinpath("__init__.py").write_text(before + initialization + SCAN + after)
-    package.joinpath("views.py").write_text(block(PAGE, "python", "from cliquet import resource"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield importlib.import_module("myproject").main
-    for name in ("myproject", "myproject.views"):
-        sys.modules.pop(name, None)
+def run_block(tmp_path, terminal, server):
+    """A function that runs the commands of a block in a folder that has the files."""
+    places = {":8888": f":{server.port}", "PYTHONPATH=.": f"PYTHONPATH={ROOT}:."}
+    console = Console(terminal, places)
+    for name, text in files().items():
+        tmp_path.joinpath(name).write_text(console.meant(text))
+
+    def run_block(language, caption, text):
+        if language != "console" or text.startswith(NOT_RUN):
+            return
+        for command, shown in commands(text):
+            if command.startswith("pserve"):
+                server.start(command, terminal.state())
+            elif shown:
+                console.run(command, shown)
+            else:
+                terminal.run(console.meant(command))
+
+    return run_block
 
 
-def test_application_of_the_readme_keeps_bookmarks(make_app, tmp_path):
-    settings = settings_of_text(block(PAGE, "ini"))
-    app = make_app({}, **settings)
-    app.registry.storage.initialize_schema()
-    client = TestApp(app)
-    headers = get_user_headers("alice")
-    body = {"data": {"url": "https://www.example.com"}}
-    made = client.post_json("/v1/bookmarks", body, headers=headers, status=201).json
-    assert client.get("/v1/bookmarks", headers=headers).json["data"] == [made["data"]]
-    assert tmp_path.joinpath("bookmarks.sqlite").exists()
+def test_service_of_the_readme_runs_as_printed(run_block, tmp_path):
+    execute_page(ROOT / "README.rst", run_block)
+    assert {path.suffix for path in tmp_path.glob("bookmarks.*")} >= {".py", ".ini", ".sqlite"}
 
 
-def test_application_of_the_first_page_is_that_of_the_readme():
-    assert block("index", "python") == block(PAGE, "python", "import cliquet\n")
+def test_readme_shows_one_module_and_its_configuration():
+    assert [*files()] == ["bookmarks.py", "bookmarks.ini"]
+    assert problems(files()["bookmarks.ini"]) is None
+
+
+def test_first_page_shows_the_application_of_the_readme():
+    assert block("index", "python") == block(PAGE, "python")
+
+
+def test_modules_named_in_the_contributing_guide_exist():
+    text = ROOT.joinpath("CONTRIBUTING.rst").read_text(encoding="utf-8")
+    names = re.findall(r"``(?:cliquet/)?([a-z_/1]+(?:\.py|/))``", text)
+    places = (ROOT, ROOT / "cliquet")
+    missing = [name for name in names if not any((place / name).exists() for place in places)]
+    assert missing == []
+    assert len(names) > 30
 
 
 def measured():
