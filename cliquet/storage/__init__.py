@@ -1,8 +1,8 @@
-"""The contract of the storage backends.
+"""Interface of the storage backends.
 
-A record is a JSON object. Records live in a collection, which is named by a
+A record is a JSON object. Records belong to a collection, identified by a
 ``collection_id`` (the resource) and a ``parent_id`` (usually the user). Every
-collection has a timestamp, the time in milliseconds of its last change.
+collection has a timestamp: the time of its last change in milliseconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Record = dict[str, Any]
 
 
 class Filter(NamedTuple):
-    """A condition on a field; ``operator`` is a :data:`cliquet.utils.COMPARISON`."""
+    """A condition on a field; ``operator`` is a member of :data:`cliquet.utils.COMPARISON`."""
 
     field: str
     value: Any
@@ -31,14 +31,14 @@ class Filter(NamedTuple):
 
 
 class Sort(NamedTuple):
-    """An order by a field; ``direction`` is 1 (ascending) or -1."""
+    """A sort order by a field; ``direction`` is 1 (ascending) or -1 (descending)."""
 
     field: str
     direction: int
 
 
 class Missing(Enum):
-    """The value, in a pagination rule, of a field that the record lacks."""
+    """The value of a missing field in a pagination rule."""
 
     MISSING = "missing"
 
@@ -47,12 +47,12 @@ MISSING = Missing.MISSING
 
 
 class Page(NamedTuple):
-    """A part of a collection, and what is known of the whole of it.
+    """One page of a collection, with totals of the whole collection.
 
-    ``total`` counts what the filters match, tombstones left out; ``timestamp``
-    is the collection's, not later than the records were read. ``is_cut`` is true if the page
-    ends early because its records are large; ``size`` is how many bytes of JSON these have, 0 if
-    that wasn't measured.
+    ``total`` counts the records that match the filters, without tombstones. ``timestamp`` is
+    that of the collection, read no later than the records. ``is_cut`` is True if the page ends
+    early because its records are large. ``size`` is the size of the records in bytes of JSON,
+    0 if it wasn't measured.
     """
 
     records: list[Record]
@@ -63,7 +63,7 @@ class Page(NamedTuple):
 
 
 class Deleted(NamedTuple):
-    """How many tombstones a collection has."""
+    """The number of tombstones in a collection."""
 
     collection_id: str
     parent_id: str
@@ -76,23 +76,23 @@ DEFAULT_DELETED_FIELD = "deleted"
 
 
 class StorageBase(Migrated):
-    """What a storage backend must do; a class of somebody else's derives from this one.
+    """Base class of the storage backends, including those of other packages.
 
     Parameters have the same meaning in every method:
 
     - ``collection_id``, ``parent_id``: the collection;
-    - ``id_field``, ``modified_field``, ``deleted_field``: the names that the
-      id, the timestamp and the mark of tombstones have in the records;
-    - ``unique_fields``: the fields whose value no other record of the
-      collection may have; ``None``, missing and empty values don't count;
+    - ``id_field``, ``modified_field``, ``deleted_field``: the names in the records of
+      the id, the timestamp and the mark of tombstones;
+    - ``unique_fields``: the fields whose values must be unique in the collection;
+      ``None``, missing and empty values are exempt;
     - ``auth``: the ``Authorization`` header of the request, for backends that
       pass it on.
 
-    Each method either takes place as a whole or not at all. Methods raise
-    :class:`~cliquet.storage.exceptions.BackendError` when the backend fails.
+    Every method is atomic. Methods raise
+    :class:`~cliquet.storage.exceptions.BackendError` if the backend fails.
     """
 
-    #: Creates the id of a record that has none, unless the caller passes a generator.
+    #: Creates the ids of records without one, unless the caller passes a generator.
     id_generator: Callable[[], str] = generators.UUID4()
 
     def flush(self, auth: str | None = None) -> None:
@@ -100,20 +100,20 @@ class StorageBase(Migrated):
         raise NotImplementedError
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        """Keep others from changing the collection, until the transaction ends.
+        """Lock the collection against changes by other requests until the transaction ends.
 
-        Resources ask for it before they read what they check and then write.
-        An engine without transactions has nothing to do.
+        Resources call this before they read records in order to check and then write them.
+        Engines without transactions need not override it.
         """
 
     def collection_timestamp(
         self, collection_id: str, parent_id: str, auth: str | None = None
     ) -> int:
-        """Return the timestamp of the collection, in milliseconds.
+        """Return the timestamp of the collection in milliseconds.
 
-        A collection that was never written has one too, which is the same for all of
-        them: the time when the schema was created or last flushed. Reading it writes nothing.
-        The first write is later, unless it asks for an earlier time.
+        All collections that were never written share one: the time when the schema was created
+        or last flushed. Reading it writes nothing. The first write gets a later timestamp, unless
+        it requests an earlier one.
         """
         raise NotImplementedError
 
@@ -130,12 +130,12 @@ class StorageBase(Migrated):
     ) -> Record:
         """Add a record, and return it with its id and timestamp.
 
-        :param record: its id and timestamp are taken as they are if it has
-            them (a timestamp that is taken gives the next free one). A
-            tombstone with that id disappears.
-        :param id_generator: makes the id of a record that has none.
-        :raises ~cliquet.storage.exceptions.UnicityError: when a record with
-            that id, or with that value of a unique field, exists.
+        :param record: its id and timestamp are kept if it has them; if the timestamp
+            is taken, the next free one is used. A tombstone with the same id is
+            removed.
+        :param id_generator: creates the id of a record without one.
+        :raises ~cliquet.storage.exceptions.UnicityError: if a record with that id,
+            or with the same value of a unique field, exists.
         """
         raise NotImplementedError
 
@@ -150,8 +150,8 @@ class StorageBase(Migrated):
     ) -> Record:
         """Return the record.
 
-        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is
-            none, or only a tombstone.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist
+            or is deleted.
         """
         raise NotImplementedError
 
@@ -164,7 +164,7 @@ class StorageBase(Migrated):
         modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
-        """Take the :meth:`lock` of the collection, then :meth:`get` the record."""
+        """Lock the collection with :meth:`lock`, then :meth:`get` the record."""
         self.lock(collection_id, parent_id, auth=auth)
         return self.get(
             collection_id=collection_id,
@@ -188,10 +188,10 @@ class StorageBase(Migrated):
     ) -> Record:
         """Replace the record, or create it if it is missing; return it with its timestamp.
 
-        :param record: its timestamp is taken as it is (or the next free one), unless it is
-            missing, or that of the record it replaces.
-        :raises ~cliquet.storage.exceptions.UnicityError: when another record
-            has that value of a unique field.
+        :param record: its timestamp is kept (or the next free one used), unless it is missing
+            or equals that of the replaced record.
+        :raises ~cliquet.storage.exceptions.UnicityError: if another record has the
+            same value of a unique field.
         """
         raise NotImplementedError
 
@@ -207,13 +207,13 @@ class StorageBase(Migrated):
         auth: str | None = None,
         last_modified: int | None = None,
     ) -> Record:
-        """Delete the record, and return its tombstone: id, timestamp, and the deleted mark.
+        """Delete the record, and return its tombstone: id, timestamp and deleted mark.
 
         :param with_deleted: whether to keep the tombstone.
-        :param last_modified: the time of the deletion, taken as it is (or the next free
-            one), unless it is the record's.
-        :raises ~cliquet.storage.exceptions.RecordNotFoundError: when there is
-            no such record.
+        :param last_modified: the time of the deletion in milliseconds, kept (or the next free one
+            used) unless it equals that of the record.
+        :raises ~cliquet.storage.exceptions.RecordNotFoundError: if the record doesn't
+            exist.
         """
         raise NotImplementedError
 
@@ -230,7 +230,7 @@ class StorageBase(Migrated):
     ) -> list[Record]:
         """Delete the records that match all ``filters``, and return their tombstones.
 
-        Each gets a timestamp of its own.
+        Each tombstone gets a distinct timestamp.
 
         :param with_deleted: whether to keep the tombstones.
         """
@@ -246,24 +246,24 @@ class StorageBase(Migrated):
         auth: str | None = None,
         limit: int | None = None,
     ) -> int:
-        """Forget the tombstones that are older than ``before``, and return how many.
+        """Purge the tombstones older than ``before``, and return their number.
 
-        Who asks what changed since an earlier time is not told of these deletions any more.
+        Clients that poll for changes since an earlier time no longer see these deletions.
 
-        :param before: a timestamp in milliseconds; None: all of them.
-        :param limit: how many to forget at most, the oldest first; None: all. Only given
-            to backends that have :meth:`count_deleted`.
+        :param before: a timestamp in milliseconds; None: all tombstones.
+        :param limit: the maximum number to purge, oldest first; None: all. Only passed to
+            backends that have :meth:`count_deleted`.
         """
         raise NotImplementedError
 
     def count_deleted(self, before: int | None = None) -> list[Deleted]:
-        """Return where there are tombstones that are older than ``before``, and how many.
+        """Return the number of tombstones older than ``before`` in each collection.
 
-        Collections without any are not in the list, which is in the order of the ids. A
-        backend may lack this method: its tombstones are then purged by other means than
-        the command ``cliquet purge-deleted``.
+        The list is sorted by id and omits collections without tombstones. Backends can lack this
+        method: their tombstones must then be purged by other means than the command
+        ``cliquet purge-deleted``.
 
-        :param before: a timestamp in milliseconds; None: all of them.
+        :param before: a timestamp in milliseconds; None: all tombstones.
         """
         raise NotImplementedError
 
@@ -281,16 +281,16 @@ class StorageBase(Migrated):
         deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
     ) -> tuple[list[Record], int]:
-        """Return the records that match all ``filters``, and how many there are in all.
+        """Return the records that match all ``filters``, and their total number.
 
-        :param sorting: the orders, the most important first.
-        :param pagination_rules: lists of filters: a record is on the page if
-            it matches all filters of any of the lists. They compare in the
-            order of ``sorting`` (see ``cliquet.storage.matching``).
-        :param limit: how many records to return at most; None: all.
-        :param include_deleted: whether tombstones are in the list too.
-        :returns: the records, and the number of those that match ``filters``,
-            tombstones, rules and limit left out.
+        :param sorting: the sort orders, the most significant first.
+        :param pagination_rules: lists of filters: a record is on the page if it
+            matches all filters of any list. They compare in the order of
+            ``sorting`` (see ``cliquet.storage.matching``).
+        :param limit: the maximum number of records to return; None: all.
+        :param include_deleted: whether to include tombstones in the list.
+        :returns: the records, and the number of records that match ``filters``,
+            regardless of tombstones, rules and limit.
         """
         raise NotImplementedError
 
@@ -309,13 +309,13 @@ class StorageBase(Migrated):
         auth: str | None = None,
         max_bytes: int | None = None,
     ) -> Page:
-        """Do as :meth:`get_all`, and return the timestamp of the collection too.
+        """Return the page that :meth:`get_all` returns, with the timestamp of the collection.
 
-        The timestamp is read first, so that a client that asks later for the changes
-        since then misses nothing.
+        The timestamp is read first, so that a client that then polls for changes since that
+        time misses none.
 
-        :param max_bytes: bytes of JSON after which the page ends; it has a record at
-            least, if there is one. None: no limit. A storage may ignore it.
+        :param max_bytes: the size in bytes of JSON at which the page ends, after at least one
+            record; None: no limit. Storages can ignore it.
         """
         timestamp = self.collection_timestamp(
             collection_id=collection_id, parent_id=parent_id, auth=auth
@@ -340,9 +340,9 @@ _HEARTBEAT = "__heartbeat__"
 
 
 def probe(backend: StorageBase, readonly: bool) -> None:
-    """Try whether ``backend`` works: it raises what fails.
+    """Check that ``backend`` works, or raise the exception of the failing operation.
 
-    It writes a record and deletes it, in a collection of its own; it only reads if ``readonly``.
+    Write a record and delete it, in a separate collection; only read if ``readonly``.
     """
     backend.check_durability()
     if readonly:
@@ -353,9 +353,9 @@ def probe(backend: StorageBase, readonly: bool) -> None:
 
 
 def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
-    """Return the function that tells whether ``backend`` works (``registry.heartbeats``).
+    """Return the health check of ``backend`` for ``registry.heartbeats``.
 
-    It does what :func:`probe` does, with the setting ``readonly``. What fails is logged.
+    It calls :func:`probe` with the setting ``readonly``, and logs failures.
     """
 
     def ping(request: Any) -> bool:

@@ -9,10 +9,10 @@ from cliquet.utils import json
 
 
 def read_document(raw: str | bytes) -> Any:
-    """Return the value of a stored JSON document.
+    """Parse a stored JSON document.
 
-    :raises ~cliquet.storage.exceptions.BackendError: when it is damaged: whatever was stored
-        was JSON.
+    :raises ~cliquet.storage.exceptions.BackendError: if it is damaged: only valid JSON is
+        ever stored.
     """
     try:
         return json.loads(raw)

@@ -1,9 +1,9 @@
-"""What the storage engines have in common: everything but how they store.
+"""Common part of the storage engines: everything except how to store data.
 
-An engine stores, under the id of a record, its timestamp and the JSON of its other fields.
-It implements the methods of :class:`Engine` whose names begin with an underscore;
-the public ones take records apart for them and put them together again. What is stored
-is text: no caller can change it by changing what was given or got.
+For each record id, an engine stores the timestamp and the JSON of the other fields.
+It implements the methods of :class:`Engine` whose names begin with an underscore; the
+public methods split records for them and reassemble them. Because engines store serialized
+data, callers can't change it through the objects they passed or received.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ Collection = tuple[str, str]
 
 _LATEST = 1 << 62
 
-# Pages of so few records that these would have more bytes of JSON each are not measured.
+# Only measure pages whose records would exceed the limit with this many bytes of JSON each.
 _LARGE_RECORD = 1 << 18
 
 
 class Change(NamedTuple):
     """A record to write.
 
-    :param forced: the timestamp that it asks for, if any.
-    :param data: its other fields, as JSON.
-    :param unique: the values that no other record may have, by field.
-    :param fresh: whether no other record can have the id.
+    :param forced: the requested timestamp, if any.
+    :param data: the other fields as JSON.
+    :param unique: the values that must be unique, by field.
+    :param fresh: whether the id is known to be unused.
     """
 
     id: str
@@ -56,10 +56,10 @@ class Conflict(Exception):
 
 
 class Engine(StorageBase):
-    """A storage that an engine makes of a few operations.
+    """A storage built on a few primitive operations of an engine.
 
-    In these, ``collection`` is a pair of the parent id and the collection id. Each takes
-    place as a whole or not at all.
+    In these, ``collection`` is a pair of parent id and collection id. Each operation is
+    atomic.
     """
 
     def _timestamp(self, collection: Collection) -> int:
@@ -71,47 +71,47 @@ class Engine(StorageBase):
         raise NotImplementedError
 
     def _create(self, collection: Collection, change: Change) -> int:
-        """Write a new record, instead of its tombstone if any, and return its timestamp.
+        """Add a record, replacing its tombstone if any, and return its timestamp.
 
-        :raises Conflict: when the id or a unique value is taken.
+        :raises Conflict: if the id or a unique value is taken.
         """
         raise NotImplementedError
 
     def _update(self, collection: Collection, change: Change) -> int:
-        """Write a record, instead of the one with that id if any, and return its timestamp.
+        """Create or replace a record or tombstone by id, and return the timestamp.
 
-        :raises Conflict: when another one has a unique value.
+        :raises Conflict: if another record has the same unique value.
         """
         raise NotImplementedError
 
     def _delete(
         self, collection: Collection, object_id: str, forced: int | None, keep: bool
     ) -> int | None:
-        """Delete the record, and return the time of that, or None if there is none.
+        """Delete the record, and return the time of the deletion, or None if it doesn't exist.
 
         :param keep: whether to keep a tombstone.
         """
         raise NotImplementedError
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
-        """Delete the records that match the filters, and return the tombstones in that order."""
+        """Delete the matching records, and return the tombstones in the order of deletion."""
         raise NotImplementedError
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
-        """Forget the tombstones older than ``before``; return how many.
+        """Purge the tombstones older than ``before``, and return their number.
 
-        :param limit: how many at most, the oldest first; None: all.
+        :param limit: the maximum number, oldest first; None: all.
         """
         raise NotImplementedError
 
     def _count_deleted(self, before: int) -> Iterable[tuple[Collection, int]]:
-        """Return how many tombstones older than ``before`` collections have, also if none."""
+        """Return the number of tombstones older than ``before`` by collection, also zeros."""
         raise NotImplementedError
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
-        """Answer the query.
+        """Return the page for a query.
 
-        :param timed: whether the timestamp of the collection is wanted.
+        :param timed: whether the caller needs the timestamp of the collection.
         """
         raise NotImplementedError
 
@@ -215,7 +215,7 @@ class Engine(StorageBase):
         modified_field: str | None = None,
         last_modified: int | None = None,
     ) -> int:
-        """Return the time of a change, for subclasses that were written for 3.1."""
+        """Return the timestamp of a change, for subclasses written for 3.1."""
         return change_timestamps(
             self.collection_timestamp(collection_id, parent_id), last_modified
         )[0]
@@ -295,18 +295,18 @@ class Engine(StorageBase):
 
 
 def is_own(method: Any) -> bool:
-    """Tell whether a method is the engine's: applications may override it, or replace it.
+    """Return whether a method is the engine's: applications can override or replace it.
 
-    What is made of several must not go round it then.
+    Operations that combine several methods must not bypass an override.
     """
-    function = getattr(inspect.unwrap(method), "__func__", None)  # it may be timed
+    function = getattr(inspect.unwrap(method), "__func__", None)  # timing can wrap it
     return function is not None and getattr(Engine, function.__name__, None) is function
 
 
 def _in_order(id_field: Any, with_deleted: Any) -> tuple[str, bool]:
-    """Return the field name and the flag, in whichever order the caller passed them.
+    """Return the field name and the flag, in either order of the arguments.
 
-    The contract has the flag first, the engines the name, as in 3.1.
+    As in 3.1, the base class has the flag first, and the engines the name.
     """
     if isinstance(id_field, str):
         return id_field, with_deleted
@@ -314,7 +314,7 @@ def _in_order(id_field: Any, with_deleted: Any) -> tuple[str, bool]:
 
 
 def _moment(before: int | None) -> int:
-    """Return what tombstones must be older than: for None, what all of them are."""
+    """Return the exclusive upper bound for timestamps of tombstones; None means all."""
     return ALWAYS.high if before is None else before
 
 
@@ -339,7 +339,7 @@ def _written(
     record: Record,
     names: Names,
 ) -> Record:
-    """Have a record written, and return it with its id and timestamp."""
+    """Run the write operation, and return the record with its id and timestamp."""
     try:
         timestamp = write(collection, change)
     except Conflict as conflict:
@@ -363,7 +363,7 @@ def _text(field: str, value: Any) -> str:
 
 def _serialized(fields: Record) -> bytes:
     data = json.dumps_bytes(fields)
-    # Escapes of what no engine has to keep, or of a backslash followed by the same letters.
+    # Either such escapes, or a backslash followed by the same letters.
     if b"\\u0000" in data or b"\\ud" in data:
         reason = unstorable(fields)
         if reason is not None:

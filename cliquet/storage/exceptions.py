@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BackendError(Exception):
-    """A backend failed: whatever its driver raised reaches the caller as this.
+    """A failure of a backend, which wraps any exception of its driver.
 
     :param original: the driver's exception.
     """
@@ -25,18 +25,18 @@ class BackendError(Exception):
 
 
 class RecordNotFoundError(Exception):
-    """There is no such record."""
+    """The record doesn't exist."""
 
 
 class IntegrityError(Exception):
-    """A constraint of the data would be violated."""
+    """The operation would violate a constraint of the data."""
 
 
 class UnicityError(IntegrityError):
-    """Another record has the value of a field that must be unique.
+    """Another record has the same value of a unique field.
 
     :param field: the name of the field.
-    :param record: the record that has it.
+    :param record: the other record.
     :param args: arguments of the exception; its message is in :attr:`msg`.
     """
 

@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Generator:
-    """Base class for generators.
+    """Base class of the generators.
 
-    A subclass sets :attr:`regexp`, which the ids must match whole, and makes
-    them in ``__call__``.
+    A subclass sets :attr:`regexp`, which entire ids must match, and creates
+    ids in ``__call__``.
 
     :param config: the Pyramid configurator of the application, or None.
     """
@@ -23,9 +23,9 @@ class Generator:
         self._regexp = re.compile(self.regexp)
 
     def match(self, record_id: str) -> bool:
-        """Tell whether ``record_id`` could come from here."""
+        """Return whether ``record_id`` has the format of this generator."""
         found = self._regexp.match(record_id)
-        # ``$`` also matches before a line feed at the end.
+        # ``$`` also matches before a trailing line feed.
         return found is not None and not record_id.endswith("\n")
 
     def __call__(self) -> str:
@@ -34,15 +34,15 @@ class Generator:
 
 
 class UUID4(Generator):
-    """Random UUIDs (RFC 9562, version 4); clients can choose those of any version.
+    """Random UUIDs (RFC 9562, version 4); clients can choose UUIDs of any version.
 
-    Ids have 36 lower-case characters.
+    Ids have 36 characters, in lower case.
     """
 
     regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
     def __call__(self) -> str:
-        # As str(uuid.uuid4()), in a third of the time.
+        # Equivalent to str(uuid.uuid4()), but three times faster.
         digits = os.urandom(16).hex()
         variant = "89ab"[int(digits[16], 16) % 4]
         return "-".join(

@@ -13,7 +13,7 @@ from cliquet.utils import COMPARISON
 
 
 def tree() -> dict[Any, Any]:
-    """Return a dictionary that creates its missing values, of the same kind."""
+    """Return a dictionary that creates missing values as further such dictionaries."""
     return defaultdict(tree)
 
 
@@ -32,7 +32,7 @@ def get_unicity_rules(
     id_field: str,
     for_creation: bool,
 ) -> list[list[Filter]]:
-    """Return the filters, a list for each unique field, that find conflicting records."""
+    """Return the filters, one list per unique field, that find conflicting records."""
     fields = [*unique_fields, id_field] if for_creation else unique_fields
     others = [] if for_creation else [Filter(id_field, record[id_field], COMPARISON.NOT)]
     return [
@@ -45,7 +45,7 @@ def get_unicity_rules(
 class MemoryBasedStorage(StorageBase):
     """Base class for backends of other packages that filter and sort in memory.
 
-    A subclass implements the contract, and ``_bump_timestamp(collection_id, parent_id,
+    A subclass implements the interface, and ``_bump_timestamp(collection_id, parent_id,
     record, modified_field, last_modified=None)``, which returns the timestamp of a change.
     """
 
@@ -81,7 +81,7 @@ class MemoryBasedStorage(StorageBase):
         modified_field: str = "last_modified",
         last_modified: int | None = None,
     ) -> Record:
-        """Give the record the timestamp of a change, and return it."""
+        """Set the timestamp of a changed record, and return it."""
         record[modified_field] = self._bump_timestamp(
             collection_id, parent_id, record, modified_field, last_modified=last_modified
         )
@@ -96,7 +96,7 @@ class MemoryBasedStorage(StorageBase):
         id_field: str,
         for_creation: bool = False,
     ) -> None:
-        """Raise UnicityError if another record has the value of a unique field."""
+        """Raise UnicityError if another record has the same value of a unique field."""
         rules = get_unicity_rules(
             collection_id, parent_id, record, unique_fields, id_field, for_creation
         )
@@ -131,7 +131,7 @@ class MemoryBasedStorage(StorageBase):
         pagination_rules: Sequence[Sequence[Filter]] | None = None,
         limit: int | None = None,
     ) -> tuple[list[Record], int]:
-        """Return the page of the records that match, and how many of these are no tombstones."""
+        """Return the page of the matching records, and their number without tombstones."""
         found = list(self.apply_filters(records, filters or []))
         total = sum(record.get(deleted_field) is not True for record in found)
         if pagination_rules:
@@ -150,7 +150,7 @@ class MemoryBasedStorage(StorageBase):
         deleted_field: str = "deleted",
         auth: str | None = None,
     ) -> list[Record]:
-        """Delete the records that match all filters one by one."""
+        """Delete the records that match all filters, one by one."""
         names: dict[str, Any] = {"id_field": id_field, "modified_field": modified_field}
         names["deleted_field"] = deleted_field
         found, _ = self.get_all(collection_id, parent_id, filters=filters, **names)

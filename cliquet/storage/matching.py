@@ -1,15 +1,15 @@
-"""Which records a query finds, and in which order.
+"""Semantics of queries: the records that match, and their order.
 
-Every engine gives these answers. Those that have no language for such questions
-use the functions below; the others say the same in theirs.
+All engines return the same results. Engines without a query language use the functions
+below; the others express the same rules in their own language.
 
-*Order.* Values of all types are ordered as PostgreSQL orders them: null, texts (by code
-point), numbers, booleans, arrays, objects, and last what is missing. Integers beyond 64
-bits compare as floats; arrays and objects compare as their compact JSON text. Sorting
-and pagination rules follow this order.
+*Order.* Values of all types have the order of PostgreSQL: null, strings (by code point),
+numbers, booleans, arrays, objects, and missing values last. Integers beyond 64 bits
+compare as floats; arrays and objects compare as their compact JSON. Sorting and
+pagination rules follow this order.
 
-*Filters* compare within a type. Nothing but ``None`` equals null, nothing equals
-what is missing, and neither is in a range.
+*Filters* compare within a type. Only ``None`` equals null, no value equals a missing one,
+and neither is in any range.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NULL, TEXT, NUMBER, BOOLEAN, ARRAY, OBJECT, ABSENT = range(7)
 
 _RANGED = (TEXT, NUMBER, BOOLEAN)
 
-#: The rank of a value's type, and what to compare within it.
+#: The rank of a value's type, and a sort key within the type.
 Key = tuple[int, Any]
 
 _INT64 = 1 << 63
 
-#: The comparisons that pagination rules make, in the order of values.
+#: The comparisons in pagination rules, in the order of values.
 COMPARE: dict[Any, Callable[[Any, Any], bool]] = {
     COMPARISON.EQ: operator.eq,
     COMPARISON.LT: operator.lt,
@@ -43,7 +43,7 @@ COMPARE: dict[Any, Callable[[Any, Any], bool]] = {
 
 
 def order_key(value: Any) -> Key:
-    """Return what ``value``, or :data:`~cliquet.storage.MISSING`, is compared by."""
+    """Return the sort key of ``value``, which can be :data:`~cliquet.storage.MISSING`."""
     kind = type(value)
     if kind is str:
         return TEXT, value
@@ -79,24 +79,24 @@ def _as_float(value: int) -> float:
 
 
 def range_bound(filter_: Filter) -> Key | None:
-    """Return what the values in the range of ``filter_`` compare with; None: there are none."""
+    """Return the key of the bound of a range filter; None: no value is in the range."""
     key = order_key(filter_.value)
     return key if key[0] in _RANGED else None
 
 
 def accepted_keys(filter_: Filter) -> set[Key]:
-    """Return the keys of the values that ``filter_`` names: to be equal to, or not."""
+    """Return the keys of the values in ``filter_``, to include or exclude."""
     several = filter_.operator in (COMPARISON.IN, COMPARISON.EXCLUDE)
     return set(map(order_key, filter_.value if several else [filter_.value]))
 
 
-#: Whether a filter names what is found, or what is not.
+#: The operators that exclude the values of the filter.
 NEGATIVE = frozenset((COMPARISON.NOT, COMPARISON.EXCLUDE))
 RANGES = frozenset((COMPARISON.LT, COMPARISON.MAX, COMPARISON.MIN, COMPARISON.GT))
 
 
 def key_test(filter_: Filter) -> Callable[[Key], bool]:
-    """Return a function that tells whether the value with some key is what ``filter_`` finds."""
+    """Return a function that returns whether a key matches ``filter_``."""
     if filter_.operator in RANGES:
         compare, bound = COMPARE[filter_.operator], range_bound(filter_)
         if bound is None:
@@ -109,7 +109,7 @@ def key_test(filter_: Filter) -> Callable[[Key], bool]:
 
 
 class Names(NamedTuple):
-    """What the records call their id, their timestamp, and the mark of tombstones."""
+    """The field names of the id, the timestamp and the mark of tombstones."""
 
     id: str
     modified: str
@@ -117,17 +117,17 @@ class Names(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Timestamps from ``low`` to ``high``, in milliseconds, both included."""
+    """Timestamps from ``low`` to ``high`` in milliseconds, both included."""
 
     low: int = -_INT64
     high: int = _INT64 - 1
 
     def meet(self, other: Span) -> Span:
-        """Return the timestamps that are in both."""
+        """Return the intersection of both spans."""
         return Span(max(self.low, other.low), min(self.high, other.high))
 
     def join(self, other: Span) -> Span:
-        """Return the least span that has the timestamps of both."""
+        """Return the smallest span that contains both."""
         return Span(min(self.low, other.low), max(self.high, other.high))
 
 
@@ -135,12 +135,11 @@ ALWAYS = Span()
 
 
 class Query(NamedTuple):
-    """What is asked of a collection.
+    """A query on a collection.
 
-    ``span`` and ``filters`` are the filters, those that delimit the timestamp
-    apart; ``page_span`` is all that is known of the timestamps of the page.
-    ``sorting`` is a total order; it ends at the first field that is different in
-    every record.
+    ``span`` is the bounds of the timestamp in the filters, ``filters`` the other filters.
+    ``page_span`` is the tightest known bounds of the timestamps on the page. ``sorting`` is a
+    total order, which ends at the first field that is distinct in every record.
     """
 
     names: Names
@@ -155,7 +154,7 @@ class Query(NamedTuple):
 
     @property
     def by_time(self) -> bool:
-        """Whether the order is that of the timestamps."""
+        """Whether records are sorted by timestamp."""
         return self.sorting[0].field == self.names.modified
 
 
@@ -168,7 +167,7 @@ def query(
     include_deleted: bool = False,
     max_bytes: int | None = None,
 ) -> Query:
-    """Return the query with the parameters of :meth:`cliquet.storage.StorageBase.get_page`."""
+    """Return the query for the arguments of :meth:`cliquet.storage.StorageBase.get_page`."""
     span, others = ALWAYS, []
     for filter_ in filters or ():
         limits = _limits(filter_, names.modified)
@@ -183,7 +182,7 @@ def query(
 
 
 def _limits(filter_: Filter, modified_field: str) -> Span | None:
-    """Return the timestamps that the filter finds, None if it isn't as simple as that."""
+    """Return the span that a filter on the timestamp accepts; None: not a single span."""
     field, value, operator_ = filter_
     if field != modified_field or type(value) is not int or abs(value) >= _INT64 - 1:
         return None
@@ -199,7 +198,7 @@ def _limits(filter_: Filter, modified_field: str) -> Span | None:
 
 
 def _hull(rules: Sequence[Sequence[Filter]], modified_field: str) -> Span:
-    """Return a span in which are all timestamps that the rules find."""
+    """Return a span that contains all timestamps that match the rules."""
     hull: Span | None = None
     for rule in rules:
         span = ALWAYS
@@ -219,10 +218,10 @@ def _total(sorting: Iterable[Sort], names: Names) -> list[Sort]:
 
 
 def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
-    """Return a function that tells whether a record is in the span and matches the filters.
+    """Return a function that returns whether a record is in the span and matches the filters.
 
-    :param deleted: whether the records are tombstones: for filters, the live ones
-        have the mark too, and it is false.
+    :param deleted: whether the records are tombstones: to filters, live records
+        have the deleted mark too, with the value false.
     """
     low, high = asked.span
     modified, mark = asked.names.modified, asked.names.deleted
@@ -245,7 +244,7 @@ def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
 
 
 def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
-    """Return a function that tells whether a record matches all filters of any of ``rules``."""
+    """Return a function that returns whether a record matches all filters of any rule."""
     alternatives = [
         [(field, COMPARE[comparison], order_key(value)) for field, value, comparison in rule]
         for rule in rules
@@ -273,10 +272,10 @@ def sort_records(records: list[Record], sorting: Iterable[Sort]) -> None:
 def select(
     asked: Query, records: Iterable[Record], tombstones: Iterable[Record] = ()
 ) -> tuple[list[Record], int]:
-    """Answer the query by looking at everything.
+    """Return the page for a query, by a scan of all records.
 
-    :param tombstones: left out unless the query includes them.
-    :returns: the page, and how many of ``records`` match the filters.
+    :param tombstones: ignored unless the query includes them.
+    :returns: the page, and the number of ``records`` that match the filters.
     """
     found = list(filter(matcher(asked), records))
     total = len(found)

@@ -1,7 +1,7 @@
-"""Storage in the memory of the process: for tests and trials, nothing is kept on disk.
+"""In-memory storage backend for tests and trials.
 
-What a request writes is undone if its transaction is aborted, and until that one ends
-nobody else reads.
+Data is lost when the process ends. If a transaction is aborted, its writes are undone;
+until it ends, no other request reads.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from cliquet.storage.timestamps import (
 )
 from cliquet.utils import COMPARISON, json
 
-#: A timestamp, and the JSON of the fields: None for a tombstone.
+#: A timestamp, and the JSON of the fields; None for a tombstone.
 Entry = tuple[int, bytes | None]
 
 _NOTHING: Entry = (0, None)
 
 
 class Storage(Engine, MemoryBasedStorage):
-    """Storage in memory.
+    """In-memory storage backend.
 
     .. code-block:: ini
 
         cliquet.storage_backend = cliquet.storage.memory
 
-    :param transactions: what it shares with the other memory engines of the application.
+    :param transactions: shared with the other memory backends of the application.
     """
 
     def __init__(self, transactions: MemoryTransactions | None = None) -> None:
@@ -63,7 +63,7 @@ class Storage(Engine, MemoryBasedStorage):
         self._epoch = next_epoch()
 
     def initialize_schema(self) -> None:
-        """There is nothing to create."""
+        """Do nothing: memory has no schema."""
 
     def pending_migrations(self) -> list[str]:
         return []
@@ -164,9 +164,9 @@ class Storage(Engine, MemoryBasedStorage):
 
 
 class _Records:
-    """One collection: what it holds, and the timestamps of that in order.
+    """The records and tombstones of a collection, with an index by timestamp.
 
-    :param epoch: the timestamp that it has before the first write.
+    :param epoch: the timestamp of the collection before the first write.
     """
 
     def __init__(self, epoch: int) -> None:
@@ -174,7 +174,7 @@ class _Records:
         self._epoch = epoch
         self._entries: dict[str, Entry] = {}
         self._ids: dict[int, str] = {}
-        # Of records and tombstones, and of records.
+        # The timestamps of records and tombstones, and of records only.
         self._times: list[int] = []
         self._live: list[int] = []
 
@@ -189,7 +189,7 @@ class _Records:
         forced: int | None,
         keep: bool = True,
     ) -> int:
-        """Replace what has this id by a record, or by a tombstone if it is to be kept."""
+        """Replace the entry with this id by a record, a tombstone (if ``keep``) or nothing."""
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
         self._unindex(object_id)
         free = None if forced is None else self._next_free(forced)
@@ -204,13 +204,13 @@ class _Records:
         self._put(object_id, None)
 
     def other_time(self, object_id: str, forced: int | None) -> int | None:
-        """Return the timestamp that a change asks for, unless it is the record's."""
+        """Return the timestamp that a change requests, unless it equals the record's."""
         timestamp, data = self.get(object_id)
         return None if data is not None and forced == timestamp else forced
 
     def check_unique(self, change: Change) -> None:
         for field, value in change.unique.items():
-            # A text is found in JSON faster than JSON is read.
+            # Searching the JSON for a string is faster than parsing it.
             part = json.dumps_bytes(value) if isinstance(value, str) else b""
             same = on_page([[Filter(field, value, COMPARISON.EQ)]])
             for object_id, (timestamp, data) in self._entries.items():
@@ -223,7 +223,7 @@ class _Records:
         return [object_id for object_id in self._entries if object_id in ids]
 
     def dead(self, before: int) -> list[str]:
-        """Return the ids of the tombstones older than ``before``, the oldest first."""
+        """Return the ids of the tombstones older than ``before``, oldest first."""
         stop = bisect_left(self._times, before)
         return [row[0] for row in self._rows(self._times[:stop]) if row[2] is None]
 
@@ -236,7 +236,7 @@ class _Records:
         return max(0, stop - start)
 
     def by_time(self, asked: Query) -> tuple[list[Record], Part]:
-        """Answer a query without filters, in the order of the timestamps."""
+        """Return the page for a query without filters, sorted by timestamp."""
         timestamps = self._times if asked.include_deleted else self._live
         start, stop = _slice(timestamps, asked.page_span)
         wanted = len(timestamps) if asked.limit is None else asked.limit
@@ -259,7 +259,7 @@ class _Records:
         return take_records(found, read, asked)
 
     def scan(self, asked: Query) -> tuple[list[Record], int, Part]:
-        """Answer any query: return the page, and the number of records that match."""
+        """Return the page for any query, and the number of matching records."""
         live = self.live_rows(asked.span)
         records = rows_to_records(live, asked.names)
         tombstones: list[Record] = []
@@ -278,7 +278,7 @@ class _Records:
     def _next_free(self, timestamp: int) -> int:
         index = bisect_left(self._times, timestamp)
         rest = range(index, len(self._times))
-        # As long as timestamps follow one another, they grow as their indexes do.
+        # While timestamps are consecutive, they grow as their indexes do.
         taken = bisect_right(rest, timestamp - index, key=lambda at: self._times[at] - at)
         return timestamp + taken
 
@@ -288,7 +288,7 @@ class _Records:
         self.timestamp = timestamp
 
     def _unindex(self, object_id: str) -> None:
-        """Free the timestamp of a record or tombstone that is about to be replaced."""
+        """Free the timestamp of a record or tombstone before it is replaced."""
         timestamp, data = self.get(object_id)
         if self._ids.pop(timestamp, None) is not None:
             del self._times[bisect_left(self._times, timestamp)]
@@ -296,7 +296,7 @@ class _Records:
                 del self._live[bisect_left(self._live, timestamp)]
 
     def _put(self, object_id: str, entry: Entry | None) -> None:
-        """Set an entry, or remove it: a record keeps its place as long as it lives."""
+        """Set or remove an entry; live records keep their position in the dictionary."""
         if entry is None or entry[1] is None or self.get(object_id)[1] is None:
             self._entries.pop(object_id, None)
         if entry is not None:
@@ -308,12 +308,12 @@ class _Records:
 
 
 def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:
-    """Return the indexes of the first timestamp in the span and of the first one after it."""
+    """Return the slice of a sorted list of timestamps that is in the span."""
     return bisect_left(timestamps, span.low), bisect_right(timestamps, span.high)
 
 
 def _copy(data: bytes) -> bytes:
-    """Return the same bytes without the buffer in which the JSON was made: it has 4 KB."""
+    """Return a copy without spare capacity: the JSON encoder allocates buffers of 4 KB."""
     return bytes(memoryview(data))
 
 

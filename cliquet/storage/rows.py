@@ -1,4 +1,4 @@
-"""Rows of the storage engines: records as they are stored, and pages of them."""
+"""Rows of the storage engines: serialized records, and pages of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cliquet.storage import Record
 from cliquet.storage.documents import read_document
 from cliquet.storage.matching import Names, Query
 
-#: The id, the timestamp, and the JSON of the other fields in UTF-8: None for a tombstone.
+#: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]
 
 
 def rows_to_records(rows: Sequence[Row], names: Names) -> list[Record]:
-    """Return the records and tombstones that are stored in rows."""
-    # One document is read faster than many.
+    """Return the records and tombstones of rows."""
+    # Parsing one document is faster than parsing many.
     documents = [b"{}" if data is None else data for _, _, data in rows]
     records: list[Record] = read_document(b"[" + b",".join(documents) + b"]")
     for record, (object_id, timestamp, data) in zip(records, rows, strict=True):
@@ -31,8 +31,8 @@ def rows_to_records(rows: Sequence[Row], names: Names) -> list[Record]:
 class Part(NamedTuple):
     """The first rows of a page.
 
-    :param is_cut: whether others are left out because of the size.
-    :param size: bytes of JSON of the rows, 0 if that wasn't measured.
+    :param is_cut: whether later rows are left out because of the size.
+    :param size: size of the rows in bytes of JSON, 0 if it wasn't measured.
     """
 
     rows: Sequence[Row]
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
     """Return the first rows of a page.
 
-    :param max_bytes: bytes of JSON after which the page ends, None: no limit.
+    :param max_bytes: size in bytes of JSON at which the page ends; None: no limit.
     """
     if max_bytes is None:
         return Part(rows)
@@ -58,7 +58,7 @@ def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
 def take_records(
     records: list[Record], rows: Iterable[Row], asked: Query
 ) -> tuple[list[Record], Part]:
-    """Do as :func:`take`, for records that were made of some of the rows."""
+    """Cut a page like :func:`take`, for records that correspond to some of the rows."""
     if asked.max_bytes is None:
         return records, Part(())
     by_id = {row[0]: row for row in rows}

@@ -1,4 +1,4 @@
-"""The servers that the backends of an application need, tried once when it starts."""
+"""Connectivity checks, at start-up, of the servers that the backends use."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from cliquet.utils import without_password
 
 logger = get_logger("cliquet")
 
-#: What the keys of settings begin with whose servers keep data for good.
+#: Prefixes of the settings of backends that store data permanently.
 _DURABLE = ("storage_", "permission_")
 
 
 class Client(Protocol):
-    """The way to a server."""
+    """The client of a server."""
 
     def ping(self) -> None:
-        """Try the server, in bounded time, and keep no connection.
+        """Connect to the server, within a bounded time, and close the connection.
 
-        :raises BackendError: when it doesn't answer.
+        :raises BackendError: if the server doesn't respond.
         """
 
     def check_durability(self) -> None:
-        """Check that the server deletes nothing by itself.
+        """Check that the server never deletes data on its own.
 
-        :raises BackendError: when it might.
+        :raises BackendError: if it can.
         """
 
     def close(self) -> None:
-        """Close the connections that nobody is using."""
+        """Close the idle connections."""
 
 
 def note(registry: Any, key: str, client: Client) -> None:
-    """Note that the server of the setting ``key`` is needed, and the way to it."""
+    """Register the client of the server in the setting ``key``."""
     servers: dict[Client, list[str]] | None = getattr(registry, "servers", None)
     if servers is None:
         servers = registry.servers = {}
@@ -42,9 +42,9 @@ def note(registry: Any, key: str, client: Client) -> None:
 
 
 def tell_those_down(registry: Any) -> None:
-    """Log a line for each server that is down or may lose data: the service starts all the same.
+    """Log an error for each server that is down or can lose data; the service starts anyway.
 
-    No connection stays open: processes that are forked afterwards would share it.
+    No connection stays open, because forked processes would share it.
     """
     for client, keys in getattr(registry, "servers", {}).items():
         problem = _problem(client, keys)
@@ -54,7 +54,7 @@ def tell_those_down(registry: Any) -> None:
 
 
 def _problem(client: Client, keys: list[str]) -> str | None:
-    """Return the problem of a server, None if it has none."""
+    """Return the problem of a server, or None."""
     try:
         client.ping()
     except BackendError as error:

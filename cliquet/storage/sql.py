@@ -1,4 +1,4 @@
-"""What the conditions of the SQL engines are made of."""
+"""SQL fragments of the conditions that the SQL engines share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cliquet.utils import COMPARISON
 
 
 class Sql(NamedTuple):
-    """A text of SQL, and its parameters."""
+    """An SQL fragment and its parameters."""
 
     text: str
     parameters: list[Any]
@@ -17,7 +17,7 @@ class Sql(NamedTuple):
 
 TRUE, FALSE = Sql("true", []), Sql("false", [])
 
-#: The operators of the comparisons of two values.
+#: The SQL operators of the comparisons.
 OPERATORS: dict[Any, str] = {
     COMPARISON.EQ: "=",
     COMPARISON.LT: "<",
@@ -28,17 +28,17 @@ OPERATORS: dict[Any, str] = {
 
 
 def all_of(conditions: Sequence[Sql]) -> Sql:
-    """Return the condition that all of these hold."""
+    """Return the conjunction of conditions."""
     return _combined(" AND ", conditions) if conditions else TRUE
 
 
 def any_of(conditions: Sequence[Sql]) -> Sql:
-    """Return the condition that one of these holds."""
+    """Return the disjunction of conditions."""
     return _combined(" OR ", conditions) if conditions else FALSE
 
 
 def _combined(word: str, conditions: Sequence[Sql]) -> Sql:
-    """Return a tree of conditions, as high as the logarithm of their number: SQLite has a limit."""
+    """Return a balanced tree of conditions, because SQLite limits the depth of expressions."""
     if len(conditions) == 1:
         return conditions[0]
     half = len(conditions) // 2

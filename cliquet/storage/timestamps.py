@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from cliquet.utils import msec_time
 
-# How far ahead of the clock, in milliseconds, many changes at once can take a collection.
+# How far many simultaneous changes can take a collection ahead of the clock, in milliseconds.
 _MOST_AHEAD = 60_000
 
 
 def next_time(current: int) -> int:
-    """Return the time of a change, in milliseconds: now, and later than ``current``."""
+    """Return the time of a change in milliseconds: now, but later than ``current``."""
     return max(msec_time(), current + 1)
 
 
 def change_timestamps(current: int, free: int | None) -> tuple[int, int]:
-    """Return the timestamp of a change, and that of its collection afterwards.
+    """Return the timestamps of a change and of its collection afterwards.
 
-    :param current: the collection's, before; 0 if it was never written.
-    :param free: the timestamp that was asked for, if any, or the next free one.
+    :param current: the previous timestamp of the collection, 0 if it was never written.
+    :param free: the requested timestamp or the next free one; None: none was requested.
     """
     if free is None:
         now = next_time(current)
@@ -26,9 +26,9 @@ def change_timestamps(current: int, free: int | None) -> tuple[int, int]:
 
 
 def next_epoch(latest: int = 0) -> int:
-    """Return the timestamp that collections which were never written have from now on.
+    """Return the new timestamp of collections that were never written.
 
-    It is later than that of any change so far, and earlier than that of the next one.
+    It is later than all changes so far, and earlier than the next one.
 
     :param latest: the latest timestamp below :func:`far_future`, 0 if there is none.
     """
@@ -36,5 +36,5 @@ def next_epoch(latest: int = 0) -> int:
 
 
 def far_future() -> int:
-    """Return a timestamp that changes only have because a client asked for it."""
+    """Return a timestamp so far ahead that only clients can have requested it."""
     return msec_time() + _MOST_AHEAD

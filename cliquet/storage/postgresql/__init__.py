@@ -1,7 +1,7 @@
-"""Storage in PostgreSQL, for any number of processes and machines.
+"""PostgreSQL storage backend, for any number of processes and machines.
 
-Whoever writes to a collection locks its row, and keeps it until the transaction ends. Only
-then are timestamps computed: they grow in the order in which changes become visible.
+Every write locks the row of its collection until the transaction ends. Timestamps are
+computed under that lock, so they grow in the order in which changes become visible.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ SELECT records.last_modified, data
 
 _LOCK = "SELECT FROM cliquet_lock(%s, %s, %s)"
 
-# True unless others have locked it: then it doesn't wait.
+# False if another transaction has locked the collection: it doesn't wait.
 _TRY_LOCK = """
 WITH locked AS MATERIALIZED (
  SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s
@@ -79,8 +79,8 @@ _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
 _DELETE = "SELECT cliquet_delete(%s, %s, %s, %s, %s, %s)"
 
-# By their places: a join would read the whole collection for each batch. The collection tells
-# apart the same places of several partitions, should there be any.
+# Delete by ctid, because a join would read the whole collection for each batch. The condition on
+# the collection is needed if the table is partitioned: ctids repeat across partitions.
 _PURGE = """
 WITH locked AS (
  SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
@@ -102,12 +102,12 @@ SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
   WHERE last_modified < %s::bigint GROUP BY collection
 ) AS tombstones USING (collection)"""
 
-# What is longer is sent at once: an id (in characters) that is too long for an index, or a document
-# (in bytes) beside which a round trip is short.
+# Longer changes are not deferred: an id (in characters) can be too long for an index, and next to
+# a large document (in bytes) a round trip is cheap.
 _LONGEST_ID = 500
 _LONGEST_DOCUMENT = 1 << 16
 
-# Others go on reading.
+# Readers are not blocked.
 _FLUSH_LOCK = "LOCK TABLE cliquet_collections IN EXCLUSIVE MODE"
 
 _LATEST = """
@@ -125,20 +125,20 @@ _FLUSH = (
 
 
 class Storage(Engine):
-    """Storage in a PostgreSQL database.
+    """PostgreSQL storage backend.
 
     Enable it with::
 
         cliquet.storage_backend = cliquet.storage.postgresql
         cliquet.storage_url = postgresql://user:password@host:5432/database
 
-    :param client: the way to the database.
-    :param max_fetch_size: accepted for subclasses written for 3.1: resources limit what they
-        fetch, by the setting of that name.
+    :param client: the database client.
+    :param max_fetch_size: accepted for subclasses written for 3.1 and ignored: resources
+        apply the setting of that name.
     """
 
     def __init__(self, client: Client, max_fetch_size: int | None = None) -> None:
-        #: For SQL of the application: see :meth:`.client.Client.connect`.
+        #: For the application's own SQL: see :meth:`.client.Client.connect`.
         self.client = self._client = client
 
     def initialize_schema(self) -> None:
@@ -168,7 +168,7 @@ class Storage(Engine):
         modified_field: str = "last_modified",
         auth: str | None = None,
     ) -> Record:
-        # One statement, where there is a transaction to keep the lock.
+        # One statement, if a transaction keeps the lock.
         found = None
         if not is_own(self.get):
             self.lock(collection_id, parent_id, auth=auth)
@@ -255,23 +255,22 @@ class Storage(Engine):
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
         names, moment = self._to_lock(collection), next_time(0)
         text, parameters = conditions.delete_all(names, asked, moment, keep)
-        # Sent together, and yet the deletion sees what was written before the lock was had.
+        # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
         self._locked(names).forget()
         return rows
 
     def _locked(self, names: Collection) -> Locked:
-        """Return what the request's transaction knows of a collection; nothing without one."""
+        """Return the state of a collection in the request's transaction, empty without one."""
         notes = self._client.notes()
         locked: Locked = Locked() if notes is None else notes.setdefault(names, Locked())
         return locked
 
     def _to_lock(self, collection: Collection) -> Collection:
-        """Return the names of a collection, for a statement that locks it.
+        """Return the names of a collection for a statement that locks it.
 
-        What has to be locked before, because the request runs again, is. A
-        request that might wait for somebody who waits for it runs again
-        instead, if it may.
+        If the request is being retried, first take the locks that it is known to need. If
+        waiting could cause a deadlock, the request is retried instead, if possible.
         """
         names = _names(collection)
         part = self._client.part()
@@ -311,7 +310,7 @@ class Storage(Engine):
         return Page(rows_to_records(found, asked.names), total, timestamp, is_cut, size)
 
     def _total(self, number: int, asked: Query, found: Sequence[Row], is_cut: bool) -> int:
-        """Return how many records match the filters, when the page has ``found``."""
+        """Return the number of records that match the filters, given the rows of the page."""
         whole = not is_cut and (asked.limit is None or len(found) < asked.limit)
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)
@@ -319,20 +318,20 @@ class Storage(Engine):
 
 
 def _is_short(change: Change) -> bool:
-    """Tell whether a change fits, whatever there is, and doesn't take long to be sent."""
+    """Return whether a change is certain to fit, and quick to send."""
     fits = len(change.id) <= _LONGEST_ID and storable(change.id)
     return fits and len(change.data) <= _LONGEST_DOCUMENT
 
 
 def _names(collection: Collection) -> Collection:
-    """Return the parent id and the collection id as the database keeps any text."""
+    """Return the parent id and the collection id in the encoding of the database."""
     parent_id, collection_id = collection
     return escape(parent_id), escape(collection_id)
 
 
 def load_from_config(config: Any) -> Storage:
-    """Return the storage of an application, in the database of the setting ``storage_url``.
+    """Return the storage of an application, in the database of ``storage_url``.
 
-    :raises pyramid.exceptions.ConfigurationError: when that is no URL of PostgreSQL.
+    :raises pyramid.exceptions.ConfigurationError: if that isn't a PostgreSQL URL.
     """
     return Storage(create_from_config(config, "storage_"))

@@ -1,9 +1,9 @@
-"""How the backends of an application, together, read and write one PostgreSQL database.
+"""PostgreSQL client that the backends of an application share.
 
-Reads, and what commits itself, are single statements without a transaction. What a request
-writes is one transaction, on one connection; it begins along with its first statement. What is
-written of which the outcome is known is sent along with the next one, the ``COMMIT`` at last.
-Whatever psycopg2 or the pool raise leaves this module as a
+Reads, and writes that commit themselves, are single statements without a transaction. The
+writes of a request form one transaction on one connection, which begins along with its first
+statement. A write whose outcome is known in advance is sent along with the next statement, at
+the latest the ``COMMIT``. Exceptions of psycopg2 and the pool are translated into
 :class:`~cliquet.storage.exceptions.BackendError`.
 """
 
@@ -39,11 +39,12 @@ from cliquet.storage.postgresql.session import Session, make_engine, make_sessio
 from cliquet.storage.postgresql.work import Rows, Work, run_alone
 from cliquet.utils import forget_variables
 
-#: What libpq is told unless the URL says otherwise (``?connect_timeout=10&options=…``). Nothing
-#: hangs: neither a connection to a server that is gone (seconds, but for ``tcp_user_timeout``
-#: in milliseconds), nor a statement, nor waiting for a lock, nor others when a process stops
-#: in the middle of a request. A server that can't end a statement in time is given up a bit later
-#: (see ``watchdog``). A connection pooler that refuses ``options`` needs ``?options=``.
+#: The libpq parameters unless the URL overrides them (``?connect_timeout=10&options=…``). The
+#: time-outs bound connecting to a server that is gone (in seconds, except ``tcp_user_timeout`` in
+#: milliseconds), statements, waits for locks, and the time that others wait if a process stops in
+#: the middle of a request. If a server can't end a statement in time, the client closes the
+#: connection shortly afterwards (see ``watchdog``). Poolers that refuse ``options`` need
+#: ``?options=``.
 DEFAULT_PARAMETERS = {
     "connect_timeout": "5",
     "keepalives_idle": "30",
@@ -58,7 +59,7 @@ DEFAULT_PARAMETERS = {
     ),
 }
 
-# In others, libpq takes a part of the password for the host or the port, and tells it.
+# In other URLs, libpq can mistake a part of the password for the host or port, and report it.
 _URL = re.compile(r"postgres(?:ql)?(?:\+psycopg2)?(://([^@/?]*@)?[^@?]*(\?.*)?)", re.DOTALL)
 
 _EXPECTED = (
@@ -68,17 +69,17 @@ _EXPECTED = (
 _MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT)
 _RETRYABLE = (errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE)
 
-#: A function that runs a statement with its parameters, and returns the rows.
+#: A function that runs a statement with parameters, and returns the rows.
 Run = Callable[..., Rows]
 
 
 class Client:
-    """The way to one database.
+    """The client of a database.
 
-    :param connect: makes a pool of connections.
-    :param per_request: whether what a request writes is committed as a whole
-        (setting ``transaction_per_request``); if not, each operation is.
-    :param key: what identifies the pool. Clients with the same key, in one process, share it.
+    :param connect: creates a pool of connections.
+    :param per_request: whether the writes of a request are committed as a whole
+        (setting ``transaction_per_request``); if not, each operation is committed.
+    :param key: identifies the pool: clients of a process with the same key share it.
     """
 
     def __init__(
@@ -88,14 +89,14 @@ class Client:
         self._connect = connect
         self._per_request = per_request
         self._key = object() if key is None else key
-        # Of the processes that this one was forked from, too: what a fork inherits may be neither
-        # used nor closed.
+        # Also those of parent processes: a forked process must neither use nor close inherited
+        # connections.
         self._shared: list[SharedPool] = []
         self._engine: Engine | None = None
         self._open()
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Return the rows that a query finds: in the request's transaction, once it has begun."""
+        """Run a query, in the request's transaction if it has begun, and return the rows."""
         part: _Part | None = transactions.current_participant(self)
         if part is None or not part.work.began:
             return self.apart(query, parameters)
@@ -103,10 +104,10 @@ class Client:
             return part.work.run(query, parameters)
 
     def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Run a statement, which takes place as a whole or not at all, and return its rows.
+        """Run an atomic statement and return its rows.
 
-        In a request it belongs to the request's transaction, which begins with
-        the first one; elsewhere it is committed at once.
+        In a request it belongs to the request's transaction, and begins it if needed; outside of
+        a request it is committed immediately.
         """
         part = self.part()
         if part is None or not (self._per_request or part.work.began):
@@ -117,9 +118,9 @@ class Client:
             return work.run(statement, parameters)
 
     def write_later(self, statement: str, parameters: Sequence[Any]) -> None:
-        """Run a statement, as :meth:`write` does, of which nobody waits for the outcome.
+        """Run a statement like :meth:`write`, without waiting for the outcome.
 
-        Once the request's transaction has begun it is sent along with what that does next.
+        Once the request's transaction has begun, it is sent along with its next statement.
         """
         part: _Part | None = transactions.current_participant(self)
         if part is not None and self._per_request and part.work.began:
@@ -129,29 +130,29 @@ class Client:
             self.write(statement, parameters)
 
     def notes(self) -> dict[Any, Any] | None:
-        """Return what is known of what the request's transaction has locked.
+        """Return the cache about locked collections of the request's transaction.
 
-        It is forgotten when that is undone, even in part.
+        It is cleared if the transaction is rolled back, even in part.
 
-        :returns: None where nothing stays locked: no request, or each operation commits itself.
+        :returns: None outside of requests, and if each operation commits itself.
         """
         part: _Part | None = transactions.current_participant(self)
         return part.work.notes if part is not None and self._per_request else None
 
     @contextmanager
     def writing_several(self) -> Iterator[Run]:
-        """Give the function that runs statements, as :meth:`write` does, that belong together."""
+        """Yield a function that runs statements like :meth:`write`, as one atomic group."""
         with self._work(self.part()) as work:
             yield work.run
 
     @contextmanager
     def connect(self, readonly: bool = False, force_commit: bool = False) -> Iterator[Session]:
-        """Give a session for SQL of the application: a SQLAlchemy connection.
+        """Yield a session for the application's own SQL: a SQLAlchemy connection.
 
-        In a request, the statements belong to the request's transaction. Elsewhere, they
-        are committed at the end of the block, unless it raises an exception.
+        In a request, the statements belong to the request's transaction. Outside of requests,
+        they are committed at the end of the block, unless it raises an exception.
 
-        :param readonly: whether nothing is to be saved.
+        :param readonly: whether to roll back at the end.
         :param force_commit: whether to commit the request's transaction at the end of the block.
         :raises BackendError: for any error of SQLAlchemy or the driver.
         """
@@ -172,15 +173,15 @@ class Client:
             current.commit()
 
     def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Run a statement that commits itself, whatever becomes of the request's transaction."""
+        """Run a statement that commits itself, regardless of the request's transaction."""
         with self.translated:
             return run_alone(self._of_this_process(), statement, parameters)
 
     def lock(self, statement: str, parameters: Sequence[Any]) -> Rows | None:
         """Run a statement whose locks last until the request's transaction ends.
 
-        Where each operation commits itself, until the next one that writes.
-        Outside of a request there is nothing to do: it returns None.
+        If each operation commits itself, the locks last until the next write. Outside of
+        requests, do nothing and return None.
         """
         part = self.part()
         if part is None:
@@ -189,19 +190,19 @@ class Client:
             return part.work.run(statement, parameters)
 
     def part(self) -> _Part | None:
-        """Return the part that this takes in the request, None outside of one."""
+        """Return this client's part in the request's transaction, None outside of requests."""
         return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
 
     def connections(self) -> tuple[int, int]:
-        """Return how many connections of this process are in use, and how many are idle."""
+        """Return the number of connections of this process in use, and of idle ones."""
         pool = self._of_this_process()
-        # Pools of other classes keep none, or don't tell.
+        # Other pool classes keep no connections or don't report them.
         return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
 
     def ping(self) -> None:
-        """Try the server, for as long as a connection may take to be made, and keep none.
+        """Connect to the server, within the connection time-out, and close the connection.
 
-        :raises BackendError: when it doesn't answer.
+        :raises BackendError: if the server doesn't respond.
         """
         try:
             self.apart("SELECT 1")
@@ -209,7 +210,7 @@ class Client:
             self.close()
 
     def check_durability(self) -> None:
-        """Do nothing: PostgreSQL keeps what was committed."""
+        """Do nothing: PostgreSQL keeps committed data."""
 
     def close(self) -> None:
         """Close the connections, unless some are in use."""
@@ -218,7 +219,7 @@ class Client:
 
     @contextmanager
     def _undone(self) -> Iterator[Work]:
-        """Give a transaction of its own, which is undone at the end of the block."""
+        """Yield a separate transaction, and roll it back at the end of the block."""
         work = Work(self._of_this_process())
         try:
             yield work
@@ -244,7 +245,7 @@ class Client:
         shared, pid = share_pool(self._key, self._connect), os.getpid()
         self._shared.append(shared)
         pool = shared.pool
-        # At once: of the threads of a fork, none may take the pool of its parent for its own.
+        # Immediately, so that no thread of a fork uses the pool of the parent process.
         self._opened = pid, pool
         return pool
 
@@ -260,9 +261,9 @@ PostgreSQLClient = Client
 
 
 class _Translated:
-    """A context in which what psycopg2 and the pool raise becomes a BackendError.
+    """Context manager that translates errors of psycopg2 and the pool into BackendError.
 
-    :param is_repeatable: tells whether the request may run again.
+    :param is_repeatable: returns whether the request can be retried.
     """
 
     def __init__(self, is_repeatable: Callable[[], bool]) -> None:
@@ -286,7 +287,7 @@ class _Translated:
 
 
 class _Part(transactions.Participant):
-    """The part of a client in the transaction of a request."""
+    """The part of a client in a request's transaction."""
 
     def __init__(self, client: Client, work: Work) -> None:
         super().__init__()
@@ -294,7 +295,7 @@ class _Part(transactions.Participant):
         self._client = client
 
     def commit(self, transaction: Any) -> None:
-        # Before any other database commits, whose work would stay if this one's failed.
+        # Before other databases commit: their work would remain if this one failed.
         if self.work.began and not self.is_alone():
             with _Translated(self.is_repeatable):
                 self.work.send()
@@ -322,12 +323,12 @@ class _Part(transactions.Participant):
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:
-    """Return the client for the setting ``{prefix}url``, shared by those of the same database.
+    """Return the client for the setting ``{prefix}url``, shared per database.
 
-    The first of them tells the size of the pool.
+    The first backend of a database determines the size of the pool.
 
     :param prefix: ``storage_``, ``permission_`` or ``cache_``.
-    :raises pyramid.exceptions.ConfigurationError: when it is no URL of PostgreSQL.
+    :raises pyramid.exceptions.ConfigurationError: if it isn't a PostgreSQL URL.
     """
     settings = config.get_settings()
     parameters = DEFAULT_PARAMETERS | _parse(settings, f"{prefix}url")
@@ -341,7 +342,7 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         )
         options = _pool_options(settings, prefix, poolclass)
         per_request = asbool(settings.get("transaction_per_request", True))
-        # A digest, because the parameters have a password.
+        # Hashed, because the parameters include a password.
         digest = hashlib.sha256(repr((sorted(options.items()), database)).encode()).hexdigest()
         clients[database] = Client(
             lambda: make_pool(poolclass, options, parameters), per_request, (poolclass, digest)
@@ -356,7 +357,7 @@ def _parse(settings: Any, key: str) -> dict[str, str]:
         found = _URL.fullmatch(url)
         if found is None:
             raise ValueError
-        # libpq does not know the schemes of SQLAlchemy, which name a driver.
+            # libpq doesn't know SQLAlchemy's schemes, which name a driver.
         parameters: dict[str, str] = psycopg2.extensions.parse_dsn(f"postgresql{found[1]}")
     except (ValueError, psycopg2.Error):
         raise invalid(settings, key, _EXPECTED) from None
@@ -364,7 +365,7 @@ def _parse(settings: Any, key: str) -> dict[str, str]:
 
 
 def _pool_options(settings: Any, prefix: str, poolclass: type[Pool]) -> dict[str, Any]:
-    """Return those options that the settings tell and the class knows."""
+    """Return the options in the settings that the pool class supports."""
     known: dict[str, tuple[str, int | None]] = {"recycle": ("pool_recycle", None)}
     if issubclass(poolclass, QueuePool):
         known["pool_size"] = ("pool_size", 25)

@@ -1,8 +1,8 @@
-"""Queries, as :mod:`cliquet.storage.matching` defines them, in SQL.
+"""Translation of queries (see :mod:`cliquet.storage.matching`) into SQL.
 
-A condition is a text of SQL, made of the constants below, and its parameters. Fields of
-the data are compared by their keys (see ``schema.sql``). Tombstones have no
-data: what a condition says of theirs is known here.
+A condition is an SQL string, composed of the constants below, with its parameters. Data fields
+are compared by their keys (see ``schema.sql``). Tombstones have no data, so conditions on
+their fields are evaluated here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _INT64 = 1 << 63
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
 
-# What a field of a record is compared by, and what it is compared with.
+# The key of a record's field, and the key it is compared with.
 _FIELD = "cliquet_key(data -> %s::text)"
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
@@ -51,7 +51,7 @@ SELECT id, page.last_modified, data, collection, collections.last_modified, coll
  AS found ORDER BY {order} LIMIT %s) AS page ON true
  WHERE parent_id = %s AND collection_id = %s"""
 
-# The first rows, until their JSON has so many bytes, and the next one.
+# The first rows whose JSON has fewer than so many bytes, and the next one.
 _MEASURED = """(SELECT id, last_modified, data{keys} FROM (SELECT *, sum(octet_length(data::text))
  OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
  FROM {page} AS found ORDER BY {order} LIMIT %s) AS measured
@@ -63,8 +63,8 @@ _IN_COLLECTION = "collection = collections.collection"
 _IN_NAMED_COLLECTION = """collection = (SELECT collection FROM cliquet_collections
  WHERE parent_id = %s AND collection_id = %s)"""
 
-# Deletes in the order of the timestamps: each gets the next one, after the collection's. The
-# collection is locked already.
+# Delete in the order of the timestamps: each record gets the next timestamp after that of the
+# collection, which is already locked.
 _DELETE_ALL = """
 WITH place AS (
  SELECT collection, greatest(%s, last_modified + 1) - 1 AS before FROM cliquet_collections
@@ -87,10 +87,10 @@ SELECT id, before + number, NULL FROM place, doomed ORDER BY number"""
 
 
 def page(collection: tuple[str, str], asked: Query) -> Sql:
-    """Return the statement that finds a page, and what is known of the collection.
+    """Return the statement that selects a page and the state of the collection.
 
     Each row has an id, a timestamp and data, then the collection's number, timestamp
-    and count of records. When nothing is found the id is NULL.
+    and count of records. If the page is empty, the id is NULL.
     """
     fields = _data_fields(asked)
     order = ", ".join(_order(sort, asked.names, fields) for sort in asked.sorting)
@@ -113,19 +113,19 @@ def count(collection: int, asked: Query) -> Sql:
 
 
 def delete_all(collection: tuple[str, str], asked: Query, moment: int, keep: bool) -> Sql:
-    """Return the statement that deletes the records that match, and tells the tombstones."""
+    """Return the statement that deletes the matching records and returns the tombstones."""
     where = _where(asked, asked.span, deleted=False)
     text = _DELETE_ALL.format(" AND ".join((_IN_NAMED_COLLECTION, where.text)))
     return Sql(text, [moment, *collection, *collection, *where.parameters, keep])
 
 
 def key(value: Any) -> tuple[int, Any, bytes]:
-    """Return the parameters of the key that ``value`` is compared by."""
+    """Return the parameters of the key of ``value``."""
     return _parameters(order_key(value))
 
 
 def storable(text: str | None) -> bool:
-    """Tell whether the database can hold a text: neither null characters nor surrogates."""
+    """Return whether the database can store a string: no null characters or surrogates."""
     return text is not None and "\0" not in text and _is_unicode(text)
 
 
@@ -140,13 +140,13 @@ def _parameters(key: Key) -> tuple[int, Any, bytes]:
     if rank == BOOLEAN:
         return rank, int(value), b""
     if isinstance(value, str):
-        # In the order of UTF-8 any text has its place, whatever the database can hold.
+        # In UTF-8 any string can be ordered, even one that the database can't store.
         return rank, 0, value.encode("utf-8", "surrogatepass")
     return rank, 0, b""
 
 
 def _number(value: float) -> int | Decimal:
-    """Return the number that the function cliquet_key() makes of the JSON of ``value``."""
+    """Return the number that the function cliquet_key() computes for the JSON of ``value``."""
     if isinstance(value, int):
         return value
     if math.isinf(value):
@@ -157,16 +157,16 @@ def _number(value: float) -> int | Decimal:
 
 
 def _data_fields(asked: Query) -> dict[str, int]:
-    """Return the numbers of the fields, other than columns, that the order depends on."""
+    """Return the numbers of the data fields (not columns) in the order."""
     columns = (asked.names.id, asked.names.modified)
     fields = [sort.field for sort in asked.sorting if sort.field not in columns]
     return {field: number for number, field in enumerate(fields)}
 
 
 def _part(asked: Query, fields: dict[str, int], order: str, deleted: bool) -> Sql:
-    """Return the query that finds the records, or the tombstones, of the page.
+    """Return the query for the records, or for the tombstones, of the page.
 
-    It does so in the order of an index, if there is one, and no further than needed.
+    It uses an index for the order, if there is one, and stops at the limit.
     """
     selected, parameters = [], []
     for field, number in fields.items():
@@ -199,7 +199,7 @@ def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
     elif filter_.field == names.modified:
         found = _column_filter(filter_, "last_modified", NUMBER)
     elif deleted or filter_.field == names.deleted:
-        # For filters the live ones have the mark too, and it is false.
+        # To filters, live records have the deleted mark too, with the value false.
         value = deleted if filter_.field == names.deleted else MISSING
         return TRUE if key_test(filter_)(order_key(value)) else FALSE
     else:
@@ -210,7 +210,7 @@ def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
 
 
 def _column_filter(filter_: Filter, column: str, rank: int) -> Sql:
-    """Return the condition that a column, whose values have that rank, is what is named."""
+    """Return the condition that a column with values of that rank matches the filter."""
     if filter_.operator in RANGES:
         bound = _bound(filter_)
         return _compared(column, filter_.operator, bound[1]) if bound[0] == rank else FALSE
@@ -234,7 +234,7 @@ def _compared(column: str, comparison: Any, value: Any) -> Sql:
 
 
 def _field_filter(filter_: Filter) -> Sql:
-    """Return the condition that a field of the data is what ``filter_`` names."""
+    """Return the condition that a data field matches ``filter_``."""
     field = _field(filter_.field)
     if filter_.operator not in RANGES:
         keys = [_parameters(key) for key in accepted_keys(filter_)]
@@ -249,16 +249,16 @@ def _field_filter(filter_: Filter) -> Sql:
         return FALSE
     text = f"{_FIELD} {OPERATORS[filter_.operator]} {_KEY}"
     bound = [field, *_parameters((rank, value))]
-    # What is of another type is on the other side of this one.
+    # Values of other types are beyond the other end of this type's keys.
     if filter_.operator in (COMPARISON.MIN, COMPARISON.GT):
         return Sql(f"({text} AND {_FIELD} < {_KEY})", [*bound, field, rank + 1, -_HUGE, b""])
     return Sql(f"({text} AND {_FIELD} >= {_KEY})", [*bound, field, rank, -_HUGE, b""])
 
 
 def _bound(filter_: Filter) -> tuple[int | None, Any]:
-    """Return what the values in a range compare with; without a rank, there are none."""
+    """Return the bound of a range; without a rank, the range is empty."""
     bound = range_bound(filter_)
-    if bound is None or bound[1] != bound[1]:  # which is no number
+    if bound is None or bound[1] != bound[1]:  # NaN
         return None, None
     return bound
 
@@ -272,12 +272,12 @@ def _rules(asked: Query, deleted: bool) -> Sql:
 
 
 def _edge(asked: Query, deleted: bool) -> list[Sql]:
-    """Return what all rules say of the first field of the order.
+    """Return the bound that all rules imply for the first field of the order.
 
-    They say it already; but of alternatives no index knows where to begin.
+    It is redundant, but an index can't find the start of a disjunction.
     """
     if asked.by_time:
-        return []  # the span tells it
+        return []  # the span covers it
     first = asked.sorting[0]
     wanted = COMPARISON.MIN if first.direction > 0 else COMPARISON.MAX
     strict = COMPARISON.GT if first.direction > 0 else COMPARISON.LT
@@ -294,7 +294,7 @@ def _edge(asked: Query, deleted: bool) -> list[Sql]:
 
 
 def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
-    """Return the condition that a value is at that place in the order of values."""
+    """Return the condition that a value compares with the rule's in the order of values."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
     columns = {names.id: ("id", TEXT), names.modified: ("last_modified", NUMBER)}
@@ -311,7 +311,7 @@ def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
 
 
 def _field(name: str) -> str | None:
-    """Return the parameter for the name of a field; NULL, which finds none, if none has it."""
+    """Return the parameter for a field name; NULL, which matches none, if it isn't storable."""
     return name if storable(name) else None
 
 

@@ -1,9 +1,10 @@
-"""What a transaction knows of a collection that it has locked.
+"""State of a collection that a transaction has locked.
 
-Nobody else changes it: who has seen its timestamp knows that of the next change before it is made,
-and who has seen a record knows whether it can be created or deleted. Such a change needs no
-answer, and is sent along with the next statement (:meth:`.client.Client.write_later`): a PUT takes
-two round trips instead of three, a batch of 25 POSTs two instead of fifty, and half of the time.
+Only the holder of the lock changes the collection. From its timestamp, the timestamp of the
+next change is known in advance, and from a record that was read, whether it can be created or
+deleted. Such a change needs no response and is sent along with the next statement
+(:meth:`.client.Client.write_later`): a PUT takes two round trips instead of three, and a batch
+of 25 POSTs takes two instead of fifty, and half of the time.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ class Locked:
         self._there: dict[str, bool] = {}
 
     def next_time(self) -> int:
-        """Return when the next change takes place, in milliseconds: at this time or later."""
+        """Return the earliest time of the next change in milliseconds."""
         return next_time(self._timestamp or 0)
 
     def foresees(self, forced: int | None) -> bool:
-        """Tell whether the next change takes place at :meth:`next_time`, neither before nor later.
+        """Return whether the next change is certain to take place at :meth:`next_time`.
 
-        :param forced: the timestamp that it asks for, if any.
+        :param forced: the requested timestamp, if any.
         """
         return self._timestamp is not None and forced is None
 
     def has(self, object_id: str) -> bool | None:
-        """Tell whether there is a record with an id; None: it isn't known."""
+        """Return whether a record exists, or None if that isn't known."""
         return self._there.get(object_id)
 
     def note(self, timestamp: int | None, object_id: str, there: bool) -> None:
-        """Note the timestamp of the collection, None if it isn't known, and if it has a record."""
+        """Record the timestamp of the collection, None if unknown, and whether a record exists."""
         self._timestamp = timestamp
         self._there[object_id] = there
 
     def forget(self) -> None:
-        """Know nothing any more."""
+        """Discard the state."""
         self._timestamp = None
         self._there.clear()

@@ -19,17 +19,17 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet.storage.postgresql.watchdog import Connection, Cursor, Watchdog, statement_timeout
 
-# How long a connection may be idle, in seconds, before it is tested although nothing was
-# heard from the server: whatever is on the way may have forgotten it.
+# Test a connection that was idle for longer, in seconds, even if it looks healthy: a firewall
+# or proxy can have dropped it.
 _TRUSTED_IDLE = 30.0
 
 _JSON_OID = 114
 
 
 class QueuePoolWithMaxBacklog(QueuePool):
-    """A pool in which only so many threads wait for a connection; others are refused at once.
+    """A pool that limits how many threads wait for a connection, and refuses the others.
 
-    :param max_backlog: how many threads may wait; -1: any number.
+    :param max_backlog: how many threads can wait; -1: any number.
     """
 
     def __init__(self, creator: Any, max_backlog: int = -1, **kwds: Any) -> None:
@@ -62,20 +62,20 @@ class QueuePoolWithMaxBacklog(QueuePool):
 
 
 class SharedPool:
-    """A pool of one process, which is closed when the last client that uses it is gone."""
+    """A pool of one process, closed with the last client that uses it."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         weakref.finalize(self, _dispose, pool, os.getpid())
 
 
-# Of the process: several applications on one database, as in a test suite, take no more
-# connections than one. What a fork inherits is not in use there.
+# One per process: several applications on one database, as in a test suite, use no more
+# connections than one. A fork doesn't use inherited pools.
 _shared: WeakValueDictionary[Any, SharedPool] = WeakValueDictionary()
 
 
 def share_pool(key: Any, connect: Callable[[], Pool]) -> SharedPool:
-    """Return the pool of this process with that key, which ``connect`` makes the first time."""
+    """Return the pool of this process with that key; ``connect`` creates it if needed."""
     key = (os.getpid(), key)
     shared = _shared.get(key)
     if shared is None:
@@ -91,14 +91,14 @@ def _dispose(pool: Pool, pid: int) -> None:
 def make_pool(
     poolclass: type[Pool], options: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Pool:
-    """Return a pool of connections, each of which commits every statement unless told otherwise.
+    """Return a pool of connections, which commit each statement by default.
 
-    :param options: for the class.
-    :param parameters: of libpq.
+    :param options: arguments of the class.
+    :param parameters: libpq parameters.
     """
     timeout = statement_timeout(parameters.get("options", ""))
     watchdog = Watchdog(timeout) if timeout else None
-    # Not a partial, which would show the password.
+    # Not a partial, whose repr would show the password.
     pool = poolclass(lambda: _connect(parameters, watchdog), reset_on_return=None, **options)
     event.listen(pool, "checkin", _note_the_time)
     event.listen(pool, "checkout", _test)
@@ -111,7 +111,7 @@ def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Any:
     if watchdog is not None:
         connection.watchdog = watchdog
         connection.cursor_factory = Cursor
-    # JSON as bytes: it is read elsewhere, if at all.
+    # JSON as bytes: it is parsed elsewhere, if at all.
     connection.string_types[_JSON_OID] = psycopg2.extensions.BYTES
     return connection
 
@@ -121,7 +121,7 @@ def _note_the_time(connection: Any, record: Any) -> None:
 
 
 def _test(connection: Any, record: Any, proxy: Any) -> None:
-    """Raise DisconnectionError, whereupon the pool takes another one, if it is broken."""
+    """Raise DisconnectionError for a broken connection, so that the pool uses another one."""
     since = record.info.get("idle_since")
     if since is None or (time.monotonic() - since < _TRUSTED_IDLE and not _readable(connection)):
         return
@@ -133,7 +133,7 @@ def _test(connection: Any, record: Any, proxy: Any) -> None:
 
 
 def _readable(connection: Any) -> bool:
-    """Tell whether the server has sent something unasked: usually that it closes."""
+    """Return whether the server has sent unexpected data, usually a notice of closing."""
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))

@@ -1,7 +1,7 @@
-"""How what a backend keeps in the database is created, and upgraded.
+"""Creation and upgrade of the PostgreSQL schemas of the backends.
 
-Beside ``schema.sql``, which makes everything at once, each backend has numbered ``migrations``:
-run one after the other they make the same. Which version there is, is noted in a table.
+``schema.sql`` creates a backend's current schema, and the numbered ``migrations``, run in
+order, lead to the same one. A table records the current version of each.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cliquet.storage.postgresql.client import Client, Run
 
 logger = logging.getLogger(__name__)
 
-# One at a time: the number is only ours by its oddity.
+# Serialize migrations. The key is arbitrary, and unlikely to be used by other programs.
 _LOCK = "SELECT pg_advisory_xact_lock(4730276195113487)"
 
 _ENCODING = "SHOW server_encoding"
@@ -33,15 +33,15 @@ INSERT INTO cliquet_metadata (part, version) VALUES (%s, %s)
 
 
 def initialize(client: Client, package: str) -> None:
-    """Create or upgrade what the backend in ``package`` keeps, beside running servers too.
+    """Create or upgrade the schema of the backend in ``package``, also with running servers.
 
     Each step is one transaction.
 
-    :raises ~cliquet.storage.exceptions.BackendError: also when the database
-        can't keep every text, or is from a later version.
+    :raises ~cliquet.storage.exceptions.BackendError: also if the encoding of the
+        database can't store every string, or its schema is of a later version.
     """
     if not pending(client, package):
-        return  # nor would the database let everybody
+        return  # the database role might lack the privileges
     part, scripts = package.split(".")[1], migrations(package)
     while _step(client, part, package, scripts):
         pass
@@ -64,7 +64,7 @@ def pending(client: Client, package: str) -> list[str]:
 
 
 def migrations(package: str) -> dict[int, str]:
-    """Return the scripts of the migrations of a backend, by the version that they lead to."""
+    """Return the migration scripts of a backend by the version that they lead to."""
     return dict(sorted(_migrations(package)))
 
 
@@ -83,7 +83,7 @@ def _check_encoding(client: Client) -> None:
 
 
 def _version(run: Run, part: str, latest: int) -> int:
-    """Return the version that there is, 0 for none."""
+    """Return the version of the schema, 0 if it doesn't exist."""
     found = run(_VERSION, [part])
     version: int = found[0][0] if found else 0
     if version > latest:
@@ -95,12 +95,12 @@ def _version(run: Run, part: str, latest: int) -> int:
 
 
 def _next(version: int, latest: int) -> int:
-    """Return the version that one step leads to: the first makes everything at once."""
+    """Return the version after one step; the first step creates the latest schema."""
     return version + 1 if version else latest
 
 
 def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> bool:
-    """Take one step, and tell whether there may be another one to take."""
+    """Run one step, and return whether another one can follow."""
     latest = max(scripts)
     with client.writing_several() as run:
         run(_LOCK)

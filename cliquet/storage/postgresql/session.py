@@ -1,4 +1,4 @@
-"""Sessions in which applications run SQL of their own, over the connections of the backends."""
+"""Sessions for the application's own SQL, over the connections of the backends."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sqlalchemy.pool import Pool
 
 
 class Session:
-    """A SQLAlchemy connection that also takes SQL as a plain string.
+    """A SQLAlchemy connection that also accepts SQL as a plain string.
 
-    Its other methods are those of :class:`sqlalchemy.engine.Connection`, but
-    ``commit()``, ``rollback()`` and ``close()`` do nothing: the transaction ends elsewhere.
+    Its other methods are those of :class:`sqlalchemy.engine.Connection`, except that
+    ``commit()``, ``rollback()`` and ``close()`` do nothing: the client ends the transaction.
 
-    :param connection: the connection of SQLAlchemy.
+    :param connection: the SQLAlchemy connection.
     :param prepare: called before each statement.
     """
 
@@ -47,7 +47,7 @@ class Session:
 
 
 class Result:
-    """The result of a statement, whose rows are of the class :class:`Row`.
+    """The result of a statement, with rows of the class :class:`Row`.
 
     Its other methods are those of :class:`sqlalchemy.engine.CursorResult`.
     """
@@ -72,7 +72,7 @@ class Result:
         return [Row(found) for found in self._result.fetchmany(size)]
 
     def fetchall(self) -> list[Row]:
-        """Return the rows that are left."""
+        """Return the remaining rows."""
         return list(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -80,12 +80,12 @@ class Result:
 
 
 class Row(tuple[Any, ...]):
-    """A row: a tuple, whose columns are also items and attributes by their names."""
+    """A row: a tuple whose columns are also items and attributes by name."""
 
     _mapping: Mapping[str, Any]
 
     def __new__(cls, found: Any) -> Row:
-        """Return the row for one of SQLAlchemy."""
+        """Create a row from a SQLAlchemy row."""
         row = super().__new__(cls, found)
         row._mapping = found._mapping
         return row
@@ -116,14 +116,14 @@ class _Dialect(PGDialect_psycopg2):
     supports_statement_cache = True
 
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
-        """Return False: the owner of the connection notices when it is closed."""
+        """Return False: the owner of the connection detects disconnections."""
         return False
 
 
 def make_engine(pool: Pool) -> Engine:
-    """Return the engine of the sessions on connections of a pool.
+    """Return the SQLAlchemy engine of the sessions on connections of a pool.
 
-    For psycopg2 these commit each statement, so that SQLAlchemy ends no transaction.
+    In psycopg2 these connections autocommit, so SQLAlchemy doesn't end transactions.
     """
     dialect = _Dialect(dbapi=psycopg2, use_native_hstore=False)
     engine = Engine(pool, dialect, make_url("postgresql+psycopg2://"))
@@ -132,10 +132,10 @@ def make_engine(pool: Pool) -> Engine:
 
 
 def _decode_json(connection: Any, cursor: Any, *args: Any) -> None:
-    """Have JSON decoded, as psycopg2 does, although the backends read it as bytes."""
+    """Decode JSON like psycopg2 does by default, although the backends read it as bytes."""
     psycopg2.extensions.register_type(psycopg2.extensions.JSON, cursor)
 
 
 def make_session(engine: Engine, borrowed: Any, prepare: Callable[[], None]) -> Session:
-    """Return the session on a connection that was borrowed from the pool."""
+    """Return the session on a connection borrowed from the pool."""
     return Session(Connection(engine, connection=borrowed), prepare)

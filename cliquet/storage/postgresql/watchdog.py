@@ -1,7 +1,7 @@
-"""What ends a connection whose server doesn't end its statements in time itself.
+"""Watchdog that closes connections whose server exceeds the statement time-out.
 
-PostgreSQL does, unless it can't: its processes are stopped, or wait for a disk. While its machine
-answers, libpq waits for as long as that lasts.
+The server normally enforces the time-out itself, unless its processes are stopped or wait for a
+disk. As long as the machine still responds, libpq would wait forever.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-#: How many seconds more than it should take a statement is waited for, and how often that
-#: is looked at.
+#: Seconds of grace after the statement time-out, and the interval between checks.
 MARGIN = 5.0
 PERIOD = 1.0
 
-#: What separates short statements, which wait for nobody: all together have the time of one.
+#: Separator of short statements that don't wait for locks: they share one time-out.
 TOGETHER = ";/* together */"
 
 _TIMEOUT = re.compile(r"statement[-_]timeout=(\d+)(us|ms|s|min|h|d)?(?!\w)")
@@ -30,7 +29,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400
 
 
 def statement_timeout(options: str) -> float:
-    """Return the seconds that the ``options`` of libpq grant a statement; 0: they don't tell."""
+    """Return the statement time-out in the ``options`` of libpq in seconds, 0 if none."""
     told = _TIMEOUT.findall(options)
     if not told:
         return 0.0
@@ -39,11 +38,11 @@ def statement_timeout(options: str) -> float:
 
 
 class Watchdog:
-    """Shuts down connections that have waited for too long, of any threads.
+    """Shuts down connections, of any thread, that have waited for too long.
 
-    It has a thread, but only while there are statements.
+    Its thread only runs while there are statements.
 
-    :param timeout: how many seconds a statement may take.
+    :param timeout: maximum duration of a statement in seconds.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -53,8 +52,8 @@ class Watchdog:
         self._awake = False
 
     def watch(self, connection: Any, statements: str) -> None:
-        """Note that the connection begins to wait for statements, each with its own time-out."""
-        # Those within a function or a literal count too: it is a bound.
+        """Start to watch a connection that runs statements, each with its own time-out."""
+        # Semicolons within functions and literals count too: the number is an upper bound.
         number = statements.count(";") - statements.count(TOGETHER) + 1
         seconds = self._timeout * number + MARGIN
         self._deadlines[connection] = time.monotonic() + seconds
@@ -62,9 +61,9 @@ class Watchdog:
             self._wake()
 
     def leave(self, connection: Any) -> None:
-        """Note that it waits no more."""
+        """Stop watching a connection."""
         if self._deadlines.pop(connection, None) is None:
-            # Its socket is being shut down, whose number must not become another one's meanwhile.
+            # Wait until its socket is shut down, lest another socket reuse the descriptor.
             self._mutex.acquire()
             self._mutex.release()
 
@@ -84,7 +83,7 @@ class Watchdog:
 
     def _is_needed(self) -> bool:
         with self._mutex:
-            # First the one, then the other: who comes meanwhile is seen, or sees that it sleeps.
+            # Clear before checking, to avoid a lost wake-up.
             self._awake = False
             self._awake = bool(self._deadlines)
             return self._awake
@@ -98,18 +97,18 @@ class Watchdog:
 
 
 class Connection(psycopg2.extensions.connection):
-    """A connection that a watchdog looks after."""
+    """A connection under the control of a watchdog."""
 
     watchdog: Watchdog
 
 
 class Cursor(psycopg2.extensions.cursor):
-    """What runs statements on such a connection."""
+    """A cursor of such a connection."""
 
     def execute(self, query: Any, vars: Any = None) -> None:
         """Run statements.
 
-        :raises psycopg2.OperationalError: also when they take too long.
+        :raises psycopg2.OperationalError: also if they take too long.
         """
         connection: Any = self.connection
         watchdog = connection.watchdog

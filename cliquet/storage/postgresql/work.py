@@ -1,4 +1,4 @@
-"""Statements on a connection of a pool, alone or in a transaction, in the fewest round trips."""
+"""Statements and transactions on pooled connections, in as few round trips as possible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
 _SAVEPOINT = "SAVEPOINT mark"
 
-# How many statements are sent together at most: neither side keeps more of them in memory.
+# Maximum number of statements sent together, to bound the memory of both sides.
 _MOST_TOGETHER = 100
 
 Rows = list[tuple[Any, ...]]
@@ -29,10 +29,10 @@ class Work:
         self.pool = pool
         self._borrowed: Any = None
         self._marks = 0
-        # How many of the savepoints were of transactions that are over.
+        # The number of savepoints that belong to earlier transactions.
         self._gone = 0
         self._later: list[tuple[str, Sequence[Any]]] = []
-        #: What the users of the transaction know of it; empty once it is undone, even in part.
+        #: Cache for the users of the transaction, cleared if it is rolled back, even in part.
         self.notes: dict[Any, Any] = {}
 
     @property
@@ -40,7 +40,7 @@ class Work:
         return self._borrowed is not None
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Run a statement of the transaction."""
+        """Run a statement in the transaction."""
         if self._borrowed is not None:
             return self._run(statement, parameters)
         borrowed: Any = self.pool.connect()
@@ -54,25 +54,25 @@ class Work:
         return rows
 
     def begin(self) -> Any:
-        """Begin the transaction, unless it has begun, and return its connection of the pool."""
+        """Begin the transaction if needed, and return its pooled connection."""
         if self._borrowed is None:
             self.run("")
         return self._borrowed
 
     def run_later(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement in one round trip with the next one, or never if nothing is saved."""
+        """Send a statement along with the next one; it is dropped if nothing is saved."""
         self._later.append((statement, parameters))
         if len(self._later) == _MOST_TOGETHER:
             self.send()
 
     def send(self) -> None:
-        """Run what waits to be run, and fail if there is nothing that can be committed."""
+        """Send the deferred statements; raise an error if the transaction can't be committed."""
         if self._later:
             self._run(*self._later.pop())
         self._check()
 
     def commit(self) -> None:
-        """Make it durable and visible. If that fails it is still to be rolled back."""
+        """Commit the transaction. If that fails, the caller must still roll back."""
         if self._borrowed is None:
             return
         self._check()
@@ -82,7 +82,7 @@ class Work:
         _give_back(borrowed)
 
     def rollback(self) -> None:
-        """Undo it all."""
+        """Roll back the transaction."""
         self._later.clear()
         self.notes.clear()
         borrowed, self._borrowed = self._borrowed, None
@@ -90,7 +90,7 @@ class Work:
             _undo(borrowed)
 
     def mark(self) -> int:
-        """Make a savepoint, and return its number."""
+        """Create a savepoint, and return its number."""
         if self._later and self._later[-1][0].startswith(_SAVEPOINT):
             return int(self._later[-1][0].removeprefix(_SAVEPOINT))
         self._marks += 1
@@ -98,7 +98,7 @@ class Work:
         return self._marks
 
     def rewind(self, number: int) -> None:
-        """Undo what was done since the savepoint, but for what was committed."""
+        """Roll back to the savepoint, except for committed work."""
         if number <= self._gone:
             self.rollback()
             return
@@ -113,7 +113,7 @@ class Work:
 
     def _check(self) -> None:
         connection = self._borrowed.dbapi_connection
-        # What PostgreSQL has undone, after a failure, it seems to commit.
+        # After a failed statement, PostgreSQL reports success for COMMIT but rolls back.
         if connection.get_transaction_status() != _IN_TRANSACTION:
             raise psycopg2.OperationalError("the transaction was undone by a failure")
 
@@ -126,7 +126,7 @@ class Work:
         try:
             return _execute(cursor, statement, parameters)
         finally:
-            # Parameters that can't be bound keep all of it from being sent: the rest waits on.
+            # If parameters can't be bound, nothing is sent: the deferred statements remain.
             if cursor.query is not None:
                 self._later.clear()
 
@@ -141,7 +141,7 @@ def run_alone(pool: Pool, statement: str, parameters: Sequence[Any] = ()) -> Row
 
 
 def _execute(cursor: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:
-    """Run statements, in one round trip, and return the rows of the last one."""
+    """Run statements in one round trip, and return the rows of the last one."""
     with cursor:
         cursor.execute(statement, parameters)
         rows: Rows = cursor.fetchall() if cursor.description else []
@@ -149,17 +149,17 @@ def _execute(cursor: Any, statement: str, parameters: Sequence[Any] | None = Non
 
 
 def _undo(borrowed: Any) -> None:
-    """Undo what a connection did, if it still can be heard, and give it back."""
+    """Roll back a connection if it still works, and return it to the pool."""
     try:
         _execute(borrowed.dbapi_connection.cursor(), "ROLLBACK")
     except psycopg2.Error:
-        pass  # without the connection it is undone as well
+        pass  # closing the connection rolls back as well
     finally:
         _give_back(borrowed)
 
 
 def _give_back(borrowed: Any) -> None:
-    """Give a connection back to its pool, which forgets it if there is something about it."""
+    """Return a connection to its pool, which discards it unless it is healthy."""
     connection = borrowed.dbapi_connection
     if connection.closed or connection.get_transaction_status() != _IDLE:
         borrowed.invalidate()
