@@ -1,10 +1,10 @@
--- What the cache keeps in the database, version 1. Keys are UTF-8 as bytes, since no
--- text of PostgreSQL holds every text of Python; values are JSON in UTF-8.
+-- Schema of the cache backend, version 1. Keys are bytes in UTF-8, because PostgreSQL's
+-- text type can't hold every Python string; values are JSON in UTF-8.
 CREATE TABLE cliquet_cache (
     key bytea PRIMARY KEY,
     value bytea NOT NULL,
     expires timestamptz -- NULL: never
 );
 
--- To forget what has expired.
+-- To delete expired entries.
 CREATE INDEX cliquet_cache_by_expiry ON cliquet_cache (expires) WHERE expires IS NOT NULL;

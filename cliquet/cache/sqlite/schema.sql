@@ -1,4 +1,4 @@
--- Keys are UTF-8 as bytes, since no text of SQLite holds every text of Python;
+-- Keys are bytes in UTF-8, because SQLite's text type can't hold every Python string;
 -- values are JSON in UTF-8.
 CREATE TABLE IF NOT EXISTS cache (
     key BLOB NOT NULL PRIMARY KEY,
@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS cache (
     expires REAL -- seconds since the epoch; NULL: never
 );
 
--- To forget what has expired.
+-- To delete expired entries.
 CREATE INDEX IF NOT EXISTS cache_by_expiry
     ON cache (expires)
     WHERE expires IS NOT NULL;

@@ -1,17 +1,17 @@
--- What the permission backend keeps in the database, version 1. All text is escaped (see
+-- Schema of the permission backend, version 1. All strings are escaped (see
 -- cliquet.permission.text), and ordered by code point.
 
--- Which principals users have beside their own id.
+-- The principals of users, except their own id.
 CREATE TABLE cliquet_user_principals (
     user_id text COLLATE "C" NOT NULL,
     principal text COLLATE "C" NOT NULL,
     PRIMARY KEY (user_id, principal)
 );
 
--- To take a principal from every user.
+-- To remove a principal from all users.
 CREATE INDEX cliquet_user_principals_by_principal ON cliquet_user_principals (principal);
 
--- Which principals have a permission on an object.
+-- The principals that have a permission on an object.
 CREATE TABLE cliquet_access_control_entries (
     object_id text COLLATE "C" NOT NULL,
     permission text COLLATE "C" NOT NULL,
@@ -19,12 +19,12 @@ CREATE TABLE cliquet_access_control_entries (
     PRIMARY KEY (object_id, permission, principal)
 );
 
--- To list what a principal may do, as far as ids begin alike.
+-- To list the objects that a principal has access to, by the beginning of their ids.
 CREATE INDEX cliquet_access_control_entries_by_principal
     ON cliquet_access_control_entries (principal, permission, object_id);
 
--- Grants permissions on an object to some principals, and to nobody else. Those who do so on
--- one object take turns; 811507 keeps this lock apart from those of other programs.
+-- Grants permissions on an object to some principals, and to no others. Concurrent calls for one
+-- object are serialized; 811507 distinguishes this advisory lock from those of other programs.
 CREATE FUNCTION cliquet_replace_permissions(
     of_object text, replaced text[], permissions text[], principals text[])
 RETURNS void

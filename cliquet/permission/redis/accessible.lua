@@ -1,10 +1,10 @@
--- The objects on which any of some principals has permissions.
--- ARGV: the number of principals, these, and couples of what the ids begin with and a
--- permission. Each object is returned after the number of the couple that has found it.
+-- Returns the objects on which any of some principals has permissions.
+-- ARGV: the number of principals, the principals, then pairs of an id prefix and a permission.
+-- The reply contains the number of the matching pair before each object.
 local count = tonumber(ARGV[1])
 local known, reply = {}, {}
 
--- The sets of objects of those of the principals that have the permission on any.
+-- Returns the keys of the sets of objects on which the principals have the permission.
 local function sets_of(permission)
   if not known[permission] then
     known[permission] = {}
@@ -19,7 +19,7 @@ end
 for position = count + 2, #ARGV, 2 do
   local prefix = ARGV[position]
   for _, key in ipairs(sets_of(ARGV[position + 1])) do
-    -- No text has a byte 255.
+    -- No string contains a byte 255.
     local objects = redis.call('ZRANGEBYLEX', key, '[' .. prefix, '(' .. prefix .. '\255')
     for _, object in ipairs(objects) do
       table.insert(reply, (position - count - 2) / 2)

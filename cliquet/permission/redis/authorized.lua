@@ -1,4 +1,4 @@
--- The principals that have any of some permissions: ARGV are couples of object and permission.
+-- Returns the principals that have any of some permissions. ARGV: pairs of object and permission.
 local reply = {}
 for position = 1, #ARGV, 2 do
   local entry = entry_key(ARGV[position], ARGV[position + 1])

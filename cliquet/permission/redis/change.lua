@@ -1,5 +1,5 @@
 -- Changes permissions.
--- ARGV: the name of a change and three texts (some of them not used), as many times as wanted.
+-- ARGV: the name of a change and three strings (some unused), repeated for each change.
 local change = {}
 
 function change.add(user, principal)
@@ -46,7 +46,7 @@ function change.delete(object)
 end
 
 for position = 1, #ARGV, 4 do
-  -- Grants are refused by a server without memory: then nothing else may be changed either.
+  -- A server without memory refuses grants: then no other change must be made either.
   if ARGV[position] == 'grant' then redis.call('SETRANGE', PREFIX, 0, '') end
 end
 for position = 1, #ARGV, 4 do

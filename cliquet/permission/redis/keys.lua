@@ -1,16 +1,16 @@
--- The keys of permissions: the scripts begin with this file.
+-- Keys of the permissions: the scripts begin with this file.
 local PREFIX = 'cliquet.permission.'
 
--- The principals of a user; the users that have a principal.
+-- The principals of a user, and the users that have a principal.
 local function principals_key(user) return PREFIX .. 'principals:' .. user end
 local function users_key(principal) return PREFIX .. 'users:' .. principal end
 
 -- The permissions on an object.
 local function permissions_key(object) return PREFIX .. 'permissions:' .. object end
 
--- The principals that have a permission on an object; the objects, in a sorted set in which
--- those that begin alike are together, on which a principal has a permission. With the length
--- of one text no two couples have the same key.
+-- The principals that have a permission on an object, and, sorted by id, the objects on which a
+-- principal has a permission. The length of one string makes the key of a pair
+-- unambiguous.
 local function entry_key(object, permission)
   return PREFIX .. 'entry:' .. #permission .. ':' .. permission .. ':' .. object
 end

@@ -1,15 +1,15 @@
--- Which principals users have beside their own id.
+-- The principals of users, except their own id.
 CREATE TABLE IF NOT EXISTS user_principals (
     user_id TEXT NOT NULL,
     principal TEXT NOT NULL,
     PRIMARY KEY (user_id, principal)
 ) WITHOUT ROWID;
 
--- To take a principal from every user.
+-- To remove a principal from all users.
 CREATE INDEX IF NOT EXISTS user_principals_by_principal
     ON user_principals (principal);
 
--- Which principals have a permission on an object.
+-- The principals that have a permission on an object.
 CREATE TABLE IF NOT EXISTS access_control_entries (
     object_id TEXT NOT NULL,
     permission TEXT NOT NULL,
@@ -17,6 +17,6 @@ CREATE TABLE IF NOT EXISTS access_control_entries (
     PRIMARY KEY (object_id, permission, principal)
 ) WITHOUT ROWID;
 
--- To list what a principal may do, as far as ids begin alike.
+-- To list the objects that a principal has access to, by the beginning of their ids.
 CREATE INDEX IF NOT EXISTS access_control_entries_by_principal
     ON access_control_entries (principal, permission, object_id);

@@ -1,14 +1,14 @@
-"""Storage in a Redis server.
+"""Redis storage backend.
 
-Each operation takes place as a whole, and what it wrote is there for all at once: Redis has
-no way back. So a request that fails in the end, or the first ones of a batch that does, leave
-what they wrote; all else that is promised of engines holds, with any number of processes.
+Every operation is atomic, and its changes become visible together. Redis has no rollback: if a
+request fails, or a later request of its batch does, its writes remain. All other guarantees of the
+engines hold, with any number of processes.
 
-Lists in the order of the timestamps read no more than their page. Other filters and orders
-read the whole collection (or what ``_since`` leaves of it), and are the work of Python.
+Lists in the order of the timestamps only read their page. Other filters and orders read the whole
+collection (or the part after ``_since``) and are evaluated in Python.
 
-Timestamps are scores of sorted sets, hence whole numbers of 53 bits: 9007199254740991
-milliseconds at most, which is long after the year 9999.
+Timestamps are scores of sorted sets, hence integers of 53 bits: at most 9007199254740991
+milliseconds, long after the year 9999.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ _LATEST = (1 << 53) - 1
 
 
 class Storage(Engine, MemoryBasedStorage):
-    """Storage in a Redis server.
+    """Redis storage backend.
 
     Enable it with::
 
         cliquet.storage_backend = cliquet.storage.redis
         cliquet.storage_url = redis://localhost:6379/0
 
-    :param client: the way to the server.
-    :param locks: those of the collections, if they differ from the usual.
+    :param client: the client of the server.
+    :param locks: the locks of the collections, by default those of ``client``.
     """
 
     def __init__(self, client: Client, locks: Locks | None = None) -> None:
@@ -97,7 +97,7 @@ class Storage(Engine, MemoryBasedStorage):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options of the connections to the server."""
+        """The connection options."""
         return self._client.settings
 
     def initialize_schema(self) -> None:
@@ -203,7 +203,7 @@ class Storage(Engine, MemoryBasedStorage):
         rows = found.in_order(asked)
         records = _on_page(asked, rows)
         if len(records) < len(rows) == asked.limit:
-            # There may be more of those that the rules want further on.
+            # The rules exclude some of these rows: more matching records can follow.
             found = self._found(collection, asked, asked.page_span, None)
             records = _on_page(asked, found.in_order(asked._replace(limit=None)))
         records = records[: asked.limit]
@@ -233,7 +233,7 @@ class Storage(Engine, MemoryBasedStorage):
     def _delete_some(
         self, collection: Collection, asked: Query, keep: bool, part: Any
     ) -> list[Row]:
-        """Delete those that match, of which nobody changes any since they are read."""
+        """Delete the matching records, under a lock that is held since they were read."""
         self._locks.lock(part, collection)
         oldest_first = asked._replace(sorting=[asked.sorting[0]._replace(direction=1)])
         rows = self._found(collection, oldest_first, asked.span, None).live
@@ -243,7 +243,7 @@ class Storage(Engine, MemoryBasedStorage):
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
 
     def _found(self, collection: Collection, asked: Query, span: Span, limit: int | None) -> _Found:
-        """Return the first records in the span, in the order of their timestamps."""
+        """Return the first records in the span, sorted by timestamp."""
         reply = self._client.run(
             _PAGE,
             keys(collection),
@@ -258,7 +258,7 @@ class Storage(Engine, MemoryBasedStorage):
 
 
 class _Found:
-    """What the script of pages has found."""
+    """The result of the page script."""
 
     def __init__(self, reply: list[Any]) -> None:
         timestamp, self.total, ids, records, dead, is_cut = reply
@@ -275,12 +275,12 @@ class _Found:
         self.dead: list[Row] = [(decode(object_id), int(time), None) for object_id, time in pairs]
 
     def in_order(self, asked: Query) -> list[Row]:
-        """Return the first rows, tombstones among the others."""
+        """Return the first rows, records and tombstones in order."""
         if not self.dead:
             return self.live
         newest_first = asked.sorting[0].direction < 0
         rows = sorted(self.live + self.dead, key=lambda row: row[1], reverse=newest_first)
-        if self.is_cut:  # tombstones after records that are left out are on another page
+        if self.is_cut:  # tombstones after the last record belong to another page
             rows = rows[: rows.index(self.live[-1]) + 1]
         return rows[: asked.limit]
 
@@ -301,7 +301,7 @@ def _tombstones(reply: list[Any]) -> list[Row]:
 
 
 def _asked(timestamp: int | None) -> int | bytes:
-    """Return the timestamp that a change asks for, as the scripts read it."""
+    """Return the requested timestamp as an argument of the scripts."""
     if timestamp is None:
         return b""
     if abs(timestamp) > _LATEST:
@@ -310,7 +310,7 @@ def _asked(timestamp: int | None) -> int | bytes:
 
 
 def _index_entries(field: bytes, reply: list[bytes]) -> Iterable[Any]:
-    """Return what the index has to know of some records: field, id, timestamp, digest."""
+    """Return the index entries of some records: field, id, timestamp and digest."""
     name = decode(field)
     for object_id, stored in zip(reply[::2], reply[1::2], strict=True):
         timestamp, data = _parsed(stored)
@@ -318,8 +318,8 @@ def _index_entries(field: bytes, reply: list[bytes]) -> Iterable[Any]:
 
 
 def load_from_config(config: Any) -> Storage:
-    """Return the storage of an application, in the server of the setting ``storage_url``.
+    """Return the storage of an application, on the server of ``storage_url``.
 
-    :raises pyramid.exceptions.ConfigurationError: when that is no URL of a Redis server.
+    :raises pyramid.exceptions.ConfigurationError: if that isn't a Redis URL.
     """
     return Storage(create_from_config(config, "storage_"))

@@ -1,6 +1,6 @@
-"""The connections of an application to a Redis server.
+"""Redis client that the backends of an application share.
 
-Whatever the driver raises leaves this module as a
+Exceptions of the driver are translated into
 :class:`~cliquet.storage.exceptions.BackendError`.
 """
 
@@ -23,46 +23,46 @@ from cliquet.storage import servers
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import forget_variables
 
-#: Seconds to wait for a connection to be made, for an answer, for a connection that other
-#: threads are using; the first two can be changed in the URL.
+#: Time-outs in seconds of connecting, of a response, and of waiting for a pooled connection;
+#: the URL can override the first two.
 CONNECT_TIMEOUT = 3
 SOCKET_TIMEOUT = 10
 POOL_TIMEOUT = 10
 
-#: A connection that was idle for as many seconds is tried before it is used.
+#: A connection is tested before use if it was idle for longer, in seconds.
 HEALTH_CHECK_INTERVAL = 30
 
 DEFAULT_POOL_SIZE = 25
 
-#: The server of an empty URL.
+#: The server if the URL is empty.
 DEFAULT_URL = "redis://localhost:6379/0"
 
-#: What a URL must be.
+#: The expected form of a URL, for error messages.
 EXPECTED = "redis://host:port/database, rediss:// or unix:///path/to/socket?db=database"
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
-#: How many keys the server looks at in one step of a scan.
+#: Number of keys that the server examines in each step of a scan.
 CHUNK = 1000
 
-# A host and a port without a scheme, and maybe the number of a database.
+# A host and a port without a scheme, with an optional database number.
 _SERVER = re.compile(r"[\w.-]+:\d+(/\d+)?")
 
 _SPECIAL_IN_PATTERNS = re.compile(rb"([*?\[\]\\^-])")
 
 
 def encode(text: str) -> bytes:
-    """Return what stands for a text, whatever its characters."""
+    """Return the encoded form of a string, which can contain any characters."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def decode(raw: bytes) -> str:
-    """Return the text that was encoded."""
+    """Return the string of an encoded form."""
     return raw.decode("utf-8", "surrogatepass")
 
 
 class Script:
-    """A Lua script, in files that follow one another."""
+    """A Lua script, concatenated from files."""
 
     def __init__(self, *paths: Path) -> None:
         self.text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
@@ -73,7 +73,7 @@ _FLUSH = Script(Path(__file__).with_name("flush.lua"))
 
 
 class _Checked:
-    """A connection that is made again, and no failure, when it turns out to be stale."""
+    """A connection that reconnects, instead of failing, if it turns out to be stale."""
 
     _connecting = False
 
@@ -86,7 +86,7 @@ class _Checked:
 
     def check_health(self) -> None:
         if self._connecting:
-            return  # it can't be stale: the server doesn't answer, and wouldn't if asked again
+            return  # a new connection isn't stale: a retry would fail as well
         try:
             super().check_health()  # type: ignore[misc]
         except redis.RedisError:
@@ -95,14 +95,14 @@ class _Checked:
 
 
 class Client:
-    """The way to one Redis server.
+    """The client of a Redis server.
 
-    :param url: ``redis://``, ``rediss://`` or ``unix://``; its query may have the options of
+    :param url: ``redis://``, ``rediss://`` or ``unix://``; its query can contain options of
         the driver's connections. ``host:port`` means ``redis://host:port``, and an empty URL
         means :data:`DEFAULT_URL`.
-    :param pool_size: how many connections there are at most.
-    :param timeout: seconds, instead of each of those above.
-    :raises ValueError: when it is no such URL.
+    :param pool_size: the maximum number of connections.
+    :param timeout: overrides all the time-outs above, in seconds.
+    :raises ValueError: if the URL is invalid.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Client:
             url = f"redis://{url}"
         if not url.startswith(_SCHEMES):
             raise ValueError(url)
-        # A command is never sent twice: the first may have been run.
+        # Never send a command twice: the server might have run the first.
         options = {
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
@@ -124,7 +124,7 @@ class Client:
         }
         base: Any = options.pop("connection_class", redis.Connection)
         checked: Any = type("CheckedConnection", (_Checked, base), {})
-        # Options that don't exist are a TypeError now.
+        # Raise TypeError for unknown options now.
         self._probe = checked(**{**options, "socket_timeout": CONNECT_TIMEOUT})
         self._pool = redis.BlockingConnectionPool(
             max_connections=pool_size,
@@ -137,16 +137,16 @@ class Client:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options of the connections."""
+        """The connection options."""
         return dict(self._pool.connection_kwargs)
 
     def call(self, *command: Any) -> Any:
-        """Run a command, and return the answer: bytes, integers, and lists of these."""
+        """Run a command, and return the response: bytes, integers, or lists of these."""
         with self._translated:
             return self._redis.execute_command(*command, NEVER_DECODE=True)
 
     def run(self, script: Script, keys: Sequence[bytes], *args: Any) -> Any:
-        """Run a script, in one round trip unless the server sees it for the first time."""
+        """Run a script in one round trip, or two if the server doesn't know the script yet."""
         with self._translated:
             try:
                 return self._redis.evalsha(script.sha, len(keys), *keys, *args)
@@ -154,18 +154,18 @@ class Client:
                 return self._redis.eval(script.text, len(keys), *keys, *args)
 
     def delete_keys(self, prefix: bytes) -> None:
-        """Delete the keys that begin with ``prefix``, at one moment."""
+        """Delete the keys that begin with ``prefix`` atomically."""
         self.run(_FLUSH, [], pattern(prefix), CHUNK)
 
     def keys(self, prefix: bytes) -> set[bytes]:
-        """Return the keys that begin with ``prefix``: those that are there all the while."""
+        """Return the keys that begin with ``prefix``, if they exist during the whole scan."""
         with self._translated:
             return set(self._redis.scan_iter(pattern(prefix), CHUNK, NEVER_DECODE=True))
 
     def ping(self) -> None:
-        """Try the server, for a few seconds at most, by a connection that is closed at once.
+        """Check that the server responds within a few seconds, on a separate connection.
 
-        :raises BackendError: when it doesn't answer.
+        :raises BackendError: if the server doesn't respond.
         """
         with self._translated:
             try:
@@ -176,9 +176,9 @@ class Client:
                 self._probe.disconnect()
 
     def check_durability(self) -> None:
-        """Check that the server evicts no keys to free memory.
+        """Check that the server never evicts keys to free memory.
 
-        :raises BackendError: when its ``maxmemory-policy`` lets it evict keys without expiry.
+        :raises BackendError: if its ``maxmemory-policy`` can evict keys without expiry.
         """
         with self._translated:
             policy = str(self._redis.info("memory").get("maxmemory_policy", ""))
@@ -194,12 +194,12 @@ class Client:
 
 
 def pattern(prefix: bytes) -> bytes:
-    """Return the pattern of the keys that begin with ``prefix``."""
+    """Return the glob pattern of the keys that begin with ``prefix``."""
     return _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
 
 
 class _Translated:
-    """A context in which what the driver raises becomes a BackendError."""
+    """Context manager that translates errors of the driver into BackendError."""
 
     def __enter__(self) -> None:
         pass
@@ -211,7 +211,7 @@ class _Translated:
 
 
 def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a function so that errors of the driver are raised as a BackendError."""
+    """Translate errors of the driver into BackendError (decorator)."""
 
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -222,12 +222,12 @@ def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:
-    """Return the client for the setting ``{prefix}url``, shared by those of the same URL.
+    """Return the client for the setting ``{prefix}url``, shared per URL.
 
-    The pool has the size that the first one of them asks for.
+    The first backend of a URL determines the size of the pool.
 
     :param prefix: ``storage_``, ``permission_`` or ``cache_``.
-    :raises pyramid.exceptions.ConfigurationError: when it is no URL of a Redis server.
+    :raises pyramid.exceptions.ConfigurationError: if it isn't a Redis URL.
     """
     settings = config.get_settings()
     key = f"{prefix}url"

@@ -1,19 +1,18 @@
--- What the scripts of a collection have in common: they begin with this file.
+-- Common part of the scripts of a collection: they begin with this file.
 -- KEYS: timestamp, records, times, tombstones, lock, those of the unique fields, and the timestamp
 -- of collections that were never written.
--- The record of an id is its timestamp, a space, and the JSON of its fields. The sorted sets
--- of times and tombstones have the ids of the records, and of the deleted ones, by timestamp.
+-- The value of a record is its timestamp, a space, and the JSON of its fields. The sorted sets
+-- of times and tombstones contain the ids of records and deleted records, by timestamp.
 local TIMESTAMP, RECORDS, TIMES, TOMBSTONES, LOCK = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
--- The names of the fields that were ever asked to be unique; the beginning of the keys that
--- have, for one of them: digests of values by id, ids in the order of these digests, and the
--- ids of which the digest is not known.
+-- The names of all fields that were ever unique; then prefixes of keys by field: digests of
+-- values by id, ids sorted by digest, and the ids whose digest is not known yet.
 local FIELDS, DIGESTS, SAME, UNKNOWN = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local EPOCH = KEYS[10]
 
--- As many values as a call surely takes.
+-- A number of values that is safe for one call.
 local CHUNK = 1000
 
--- A whole number as text, to the last digit.
+-- Formats an integer with all its digits.
 local function digits(number)
   return string.format('%.0f', number)
 end
@@ -22,20 +21,20 @@ local function time_of(record)
   return tonumber(string.match(record, '^%S+'))
 end
 
--- Adds ids to a set, as many at a time as a call takes.
+-- Adds ids to a set, in chunks.
 local function add_all(key, ids)
   for first = 1, #ids, CHUNK do
     redis.call('SADD', key, unpack(ids, first, math.min(first + CHUNK - 1, #ids)))
   end
 end
 
--- Forgets the digests of a field: those of all records have to be found again.
+-- Drops the digests of a field: those of all records must be computed again.
 local function forget(field)
   redis.call('DEL', DIGESTS .. field, SAME .. field, UNKNOWN .. field)
   add_all(UNKNOWN .. field, redis.call('HKEYS', RECORDS))
 end
 
--- Whether the keys of a unique field agree with the records: each has one digest, or none yet.
+-- Returns whether the index of a unique field is consistent: records have one digest, or none yet.
 local function is_whole(field)
   local count = redis.call('HLEN', DIGESTS .. field)
   return count == redis.call('ZCARD', SAME .. field)
@@ -46,8 +45,8 @@ local function highest(key)
   return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] or '0')
 end
 
--- Makes the keys of a collection from its records. The collection has changed then: clients
--- must not believe what they know of it.
+-- Rebuilds the keys of a collection from its records. This counts as a change, because
+-- clients' caches can be outdated.
 local function rebuild()
   redis.call('DEL', TIMES)
   local all = redis.call('HGETALL', RECORDS)
@@ -62,7 +61,7 @@ local function rebuild()
   redis.call('SET', TIMESTAMP, digits(math.max(now, latest + 1)))
 end
 
--- A server that evicts keys to free memory takes one of those of a collection, not all.
+-- A server that evicts keys to free memory evicts only some keys of a collection.
 local record_count = redis.call('HLEN', RECORDS)
 if record_count ~= redis.call('ZCARD', TIMES)
     or (redis.call('EXISTS', TIMESTAMP) == 0
@@ -70,16 +69,16 @@ if record_count ~= redis.call('ZCARD', TIMES)
   rebuild()
 end
 
--- The version of a collection is its timestamp: every write makes another one.
+-- Returns the version of a collection: its timestamp, which every write changes.
 local function version()
   return redis.call('GET', TIMESTAMP) or ''
 end
 
--- Why who has ``token`` may not write now; nil: there is nothing against it. A request has
--- one once it locked the collection. ``known`` is the version that it has seen, or '-': the
--- lock may have ended before the request did, what matters is that nobody else wrote.
+-- Returns why the holder of ``token`` must not write now; nil: it can write. Requests have a
+-- token once they have locked the collection. ``known`` is the version that the request has read,
+-- or '-'. The lock can have expired, as long as no other request has written since.
 local function obstacle(token, known, lease)
-  -- It changes nothing, and is refused by a server without memory before anything is changed.
+  -- A write without effect: a server without memory refuses it before anything is changed.
   redis.call('SETRANGE', TIMESTAMP, 0, '')
   local holder = redis.call('GET', LOCK)
   if holder then
@@ -90,14 +89,14 @@ local function obstacle(token, known, lease)
   if token ~= '' then redis.call('SET', LOCK, token, 'PX', lease) end
 end
 
--- Whether each of ``count`` timestamps from ``first`` on is taken: no two are the same.
+-- Returns whether ``count`` timestamps from ``first`` on are all taken; they are distinct.
 local function all_taken(first, count)
   local last = first + count - 1
   return redis.call('ZCOUNT', TIMES, first, last)
     + redis.call('ZCOUNT', TOMBSTONES, first, last) == count
 end
 
--- The first free timestamp from ``wanted`` on.
+-- Returns the first free timestamp from ``wanted`` on.
 local function next_free(wanted)
   local low, high = 0, 1
   while all_taken(wanted, high) do low, high = high, high * 2 end
@@ -108,7 +107,7 @@ local function next_free(wanted)
   return wanted + low
 end
 
--- Moves the collection on, and returns the timestamp of a change.
+-- Updates the timestamp of the collection, and returns that of a change.
 local function advance(now, forced)
   local current = tonumber(redis.call('GET', TIMESTAMP) or '0')
   local later = math.max(now, current + 1)
@@ -118,7 +117,7 @@ local function advance(now, forced)
   return own
 end
 
--- Forgets the values of a record, and learns those of which it is given the digest.
+-- Replaces the digests of a record by ``digest_of``; other digests become unknown.
 local function index(id, digest_of)
   for _, field in ipairs(redis.call('SMEMBERS', FIELDS)) do
     local old = redis.call('HGET', DIGESTS .. field, id)
@@ -136,7 +135,7 @@ local function index(id, digest_of)
   end
 end
 
--- Deletes a record, and returns the timestamp of that.
+-- Deletes a record, and returns the timestamp of the deletion.
 local function bury(id, now, forced, keep)
   redis.call('HDEL', RECORDS, id)
   redis.call('ZREM', TIMES, id)

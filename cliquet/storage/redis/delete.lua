@@ -1,5 +1,5 @@
 -- Deletes a record.
--- ARGV: token, known version, lease, now, id, the timestamp that is asked for or '', '1' to
+-- ARGV: token, known version, lease, now, id, the requested timestamp or '', '1' to
 -- keep a tombstone.
 local id, forced = ARGV[5], tonumber(ARGV[6])
 

@@ -1,6 +1,6 @@
--- Deletes records, in the order that is given or the oldest first.
--- ARGV: token, known version, lease, now, '1' to keep tombstones, the least and the greatest
--- timestamp; after these, if only some records are to be deleted: 'ids', and their ids.
+-- Deletes records, in the given order or oldest first.
+-- ARGV: token, known version, lease, now, '1' to keep tombstones, the minimum and the maximum
+-- timestamp; then, to delete only some records: 'ids', and their ids.
 local now, keep = tonumber(ARGV[4]), ARGV[5]
 
 local obstacle_met = obstacle(ARGV[1], ARGV[2], ARGV[3])

@@ -1,4 +1,4 @@
--- ARGV: a pattern of the keys to delete, and how many to look at in a step.
+-- ARGV: a pattern of the keys to delete, and the number of keys to examine per step.
 local cursor = '0'
 repeat
   local reply = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', ARGV[2])

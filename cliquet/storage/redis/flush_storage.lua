@@ -1,8 +1,8 @@
 -- Deletes all collections, and sets the timestamp of those that were never written.
 -- KEYS: that timestamp.
--- ARGV: a pattern of the keys to delete, the beginning of those to keep, how many to look at in
--- a step; the beginning of the keys of the collections' timestamps, the least new timestamp, and
--- one in the far future, which doesn't count.
+-- ARGV: a pattern of the keys to delete, the prefix of those to keep, the number of keys to
+-- examine per step; the prefix of the keys of the collections' timestamps, the minimum new
+-- timestamp, and one in the far future: timestamps from there on are ignored.
 local far, latest = tonumber(ARGV[6]), 0
 
 local function consider(key)

@@ -1,4 +1,4 @@
-"""The keys of a collection in Redis, and what stands for the values of unique fields."""
+"""Redis keys of a collection, and digests of the values of unique fields."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from cliquet.storage.engine import Collection
 from cliquet.storage.matching import order_key
 from cliquet.storage.redis.client import decode, encode
 
-#: What every key of the storage begins with.
+#: Prefix of all keys of the storage.
 PREFIX = b"cliquet.storage."
 
-#: What the keys of the collections' timestamps begin with.
+#: Prefix of the keys of the collections' timestamps.
 TIMESTAMPS = PREFIX + b"timestamp:"
 
 #: The key of the timestamp of collections that were never written.
 EPOCH = PREFIX + b"epoch"
 
-#: That timestamp where the key is missing, because ``cliquet migrate`` was not run: May 2014.
+#: Its value if the key is missing, because ``cliquet migrate`` was not run: May 2014.
 BEGINNING = 1_400_000_000_000
 
-#: What the keys of locks begin with.
+#: Prefix of the keys of locks.
 LOCKS = PREFIX + b"lock:"
 
-#: What the keys of tombstones begin with.
+#: Prefix of the keys of tombstones.
 TOMBSTONES = PREFIX + b"tombstones:"
 
-#: In the order of ``KEYS`` in the scripts.
+#: The kinds of keys, in the order of ``KEYS`` in the scripts.
 _KINDS = (
     TIMESTAMPS,
     PREFIX + b"records:",
@@ -45,19 +45,19 @@ _DIGEST_SIZE = 16
 
 def _name(collection: Collection) -> bytes:
     parent_id, collection_id = map(encode, collection)
-    # With the lengths no two collections have one name, or one that begins with the other.
+    # The lengths make names unambiguous, so that no name is a prefix of another one.
     return b"%d:%d:%b:%b:" % (len(parent_id), len(collection_id), parent_id, collection_id)
 
 
 def collection_of(name: bytes) -> Collection:
-    """Return the collection that a key names, after its beginning."""
+    """Return the collection in a key from which the prefix was removed."""
     parent_length, collection_length, names = name.split(b":", 2)
     middle, end = int(parent_length), int(parent_length) + 1 + int(collection_length)
     return decode(names[:middle]), decode(names[middle + 1 : end])
 
 
 def keys(collection: Collection) -> list[bytes]:
-    """Return the keys of a collection, for the scripts."""
+    """Return the keys of a collection for the scripts."""
     name = _name(collection)
     return [*(kind + name for kind in _KINDS), EPOCH]
 
@@ -68,9 +68,9 @@ def lock_key(collection: Collection) -> bytes:
 
 
 def digest(value: Any) -> bytes:
-    """Return the same for values that are equal, as records must not be in a unique field.
+    """Return a digest that is equal for values that conflict in a unique field.
 
-    Nothing for those that don't count.
+    Return an empty digest for values that are exempt from uniqueness.
     """
     if value is None or value == "":
         return b""

@@ -1,4 +1,4 @@
--- Takes or keeps the lock, and reads a record.
+-- Acquires or keeps the lock, and reads a record.
 -- ARGV: token, lease, id.
 local holder = redis.call('GET', LOCK)
 if holder and holder ~= ARGV[1] then return {'busy'} end

@@ -1,18 +1,16 @@
-"""How requests keep one another from changing what they have read.
+"""Locks that prevent requests from changing what other requests have read.
 
-A request that locks a collection has it to itself until its transaction ends: whoever else
-writes to it waits, whoever reads doesn't.
+A request that locks a collection excludes other writers until its transaction ends. Readers don't
+wait.
 
-- A lock ends by itself after a while, for processes that die. What is written on the
-  strength of it is written only if nobody else wrote in between, so a request that was
-  slower than that does no harm: it fails.
-- Two of them never wait for one another: a request keeps its locks while it waits for one that
-  comes after them, in an order that is the same for all. For another one it doesn't wait, but
-  runs again, and begins with all those locks in their order. If it can't, for it has written
-  something already, it lets go of its locks meanwhile; what it has read is looked after in the
-  same way as when locks end.
-- When the server ends, it may come back with the locks of the requests that failed then. Who
-  failed to let go of a lock does so along with the next write: nobody waits until it ends.
+- A lock expires, in case its process dies. A write under a lock only succeeds if no other request
+  has written since, so a request that outlives its lock does no harm: it fails.
+- Deadlocks are avoided by a total order of the locks. A request waits, with its locks held, only
+  for a lock that comes after them. For any other lock, the request is retried and begins by taking
+  all these locks in order. If it can't be retried, because it has already written, it releases its
+  locks while it waits; its reads are protected in the same way as after expiry.
+- A server that restarts can restore the locks of requests that failed when it stopped. A process
+  that failed to release a lock does so along with its next write, before the lock expires.
 """
 
 from __future__ import annotations
@@ -38,27 +36,27 @@ _COLLECTION = _HERE / "collection.lua"
 _LOCK = Script(_COLLECTION, _HERE / "lock.lua")
 _RELEASE = Script(_HERE / "release.lua")
 
-#: After how many seconds a lock ends by itself, unless the request writes meanwhile.
+#: Seconds after which a lock expires, unless the request writes in between.
 LEASE = 10.0
 
-#: How many seconds to wait for others: for longer than for one that died.
+#: Seconds to wait for a lock: longer than the lease of a dead process.
 PATIENCE = 30.0
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
 
-#: A key, and the token of who has locked it.
+#: A key, and the token of the holder.
 Lock = tuple[bytes, bytes]
 
-#: Instead of a version: whatever it is.
+#: Instead of a version: accept any.
 _ANY = b"-"
 
 
 class Locks:
     """The locks of the collections, and the writes that respect them.
 
-    :param lease: after how many seconds a lock ends by itself.
-    :param patience: how many seconds to wait for others.
+    :param lease: seconds after which a lock expires.
+    :param patience: seconds to wait for a lock.
     """
 
     def __init__(self, client: Client, lease: float = LEASE, patience: float = PATIENCE) -> None:
@@ -68,15 +66,15 @@ class Locks:
         self._stranded = _Stranded(lease)
 
     def part(self) -> Part | None:
-        """Return the part in the transaction of this request, None outside of one."""
+        """Return the locks of this request's transaction, None outside of requests."""
         return transactions.participant(self, self.new_part)
 
     def new_part(self) -> Part:
-        """Return a part that belongs to no request: who takes it ends it."""
+        """Return locks that belong to no request: the caller must release them."""
         return Part(self)
 
     def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
-        """Take the lock of the collection, then return the record as it is stored."""
+        """Lock the collection, then return the record as it is stored."""
         for each in part.to_lock_before(collection):
             self._take(part, each)
         return self._take(part, collection, object_id)
@@ -96,10 +94,10 @@ class Locks:
     def write(
         self, collection: Collection, script: Script, *args: Any, part: Part | None = None
     ) -> list[Any]:
-        """Run a script that writes to the collection, when nobody else has locked it.
+        """Run a script that writes to the collection, once no other request has locked it.
 
-        :param part: who has the lock; None: the part of the request, if it locked any.
-        :returns: the answer of the script: what became of it, and what it tells.
+        :param part: the holder of the lock; None: the current request, if it locked any.
+        :returns: the reply of the script: the outcome and its details.
         """
         if part is None:
             part = transactions.current_participant(self)
@@ -117,7 +115,7 @@ class Locks:
         return reply
 
     def release(self, locks: Iterable[Lock]) -> None:
-        """Let go of locks, now or, if the server doesn't answer, when it does again."""
+        """Release locks; if the server doesn't respond, retry along with later commands."""
         locks = list(locks)
         try:
             self.client.run(_RELEASE, [key for key, _ in locks], *[token for _, token in locks])
@@ -126,7 +124,7 @@ class Locks:
             raise
 
     def give_back_stranded(self) -> None:
-        """Let go of the locks that could not be let go of before."""
+        """Release the locks that could not be released before."""
         if locks := self._stranded.take():
             with suppress(BackendError):
                 self.release(locks)
@@ -134,7 +132,7 @@ class Locks:
     def _insist(
         self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
     ) -> list[Any]:
-        """Make an attempt until nobody else has the lock of the collection."""
+        """Retry an attempt until no other request has the lock of the collection."""
         keeping = part is None or part.is_in_order(collection)
         deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
@@ -156,9 +154,9 @@ class Locks:
 
 
 class _Stranded:
-    """Locks that could not be let go of, until they surely have ended by themselves.
+    """Locks that could not be released, kept until they have certainly expired.
 
-    :param lease: after how many seconds they have.
+    :param lease: seconds until they have.
     """
 
     def __init__(self, lease: float) -> None:
@@ -173,7 +171,7 @@ class _Stranded:
             self._locks.extend((now + self._lease, lock) for lock in locks)
 
     def take(self) -> list[Lock]:
-        """Return those that there are, and forget them."""
+        """Remove all locks and return them."""
         if not self._locks:
             return []
         with self._mutex:
@@ -188,43 +186,43 @@ class _Stranded:
 
 
 class Part(transactions.Participant):
-    """The locks of a request, or of an operation outside of one.
+    """The locks of a request, or of an operation outside of requests.
 
-    There is nothing to save or undo: what is written stays whatever becomes of the request.
+    There is nothing to save or roll back: writes remain even if the request fails.
     """
 
     def __init__(self, locks: Locks) -> None:
         super().__init__()
         self.token = os.urandom(16).hex().encode("ascii")
         self._locks = locks
-        # The versions of those of which something was read that matters for what is to come.
+        # The versions of the collections from which something relevant was read.
         self._known: dict[Collection, bytes] = {}
 
     def hold(self, collection: Collection) -> bytes:
-        """Return the token, to take the lock of the collection, or keep it."""
-        # Before it is sent: of what fails on the way it isn't known whether it was done.
+        """Return the token to acquire or keep the lock of the collection."""
+        # Before the command is sent: if it fails, the server might have run it.
         self.held.add(collection)
         return self.token
 
     def claim(self, collection: Collection) -> tuple[bytes, bytes]:
-        """Return the token and the version to write with."""
+        """Return the token and the version for a write."""
         if collection in self.held or collection in self._known:
             return self.hold(collection), self._known.get(collection, _ANY)
         return b"", _ANY
 
     def saw(self, collection: Collection, version: bytes) -> None:
-        """Note the version of what was read under the lock."""
+        """Record the version of a collection read under the lock."""
         self._known[collection] = version
 
     def wrote(self, collection: Collection, version: bytes) -> None:
-        """Note the version that a write of this request has made."""
+        """Record the version after a write of this request."""
         if collection in self._known:
             self._known[collection] = version
 
     def give_way(self, refused: Collection) -> None:
-        """Let others write, who have locked ``refused``.
+        """Release our locks so that the holder of ``refused`` can proceed.
 
-        :raises BackendError: rather, if the request may run again.
+        :raises BackendError: instead, if the request can be retried.
         """
         self.held.discard(refused)
         if transactions.is_repeatable():
@@ -232,7 +230,7 @@ class Part(transactions.Participant):
         self.let_go()
 
     def let_go(self) -> None:
-        """Let others write."""
+        """Release all locks."""
         held = [(lock_key(collection), self.token) for collection in self.held]
         self.held.clear()
         if held:
@@ -242,12 +240,12 @@ class Part(transactions.Participant):
         try:
             self.let_go()
         except BackendError:
-            pass  # what was written is written
+            pass  # completed writes remain
 
     def undo(self) -> None:
         self.save()
 
     def mark(self) -> Callable[[], None]:
-        # A new part of a batch: what the others read doesn't matter for it.
+        # A new request of a batch doesn't depend on the reads of the previous ones.
         self._known.clear()
         return lambda: None

@@ -1,9 +1,9 @@
 -- Reads a page.
--- ARGV: the least and the greatest timestamp on the page; '1' for the oldest first; the limit,
--- -1: none; the least and the greatest timestamp of what is counted; '1' for tombstones too;
--- bytes after which the page ends, '': never.
--- What is returned are few texts: reading them is faster than reading many. No id and no JSON
--- has a null character.
+-- ARGV: the minimum and the maximum timestamp on the page; '1' for oldest first; the limit,
+-- -1: none; the minimum and the maximum timestamp to count; '1' to include tombstones;
+-- the size in bytes at which the page ends, '': none.
+-- Lists are returned as a few joined strings, which the client parses faster than many. Ids and
+-- JSON contain no null characters.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 
 local function ids_in(key, ...)
@@ -13,7 +13,7 @@ local function ids_in(key, ...)
   return redis.call('ZREVRANGEBYSCORE', key, high, low, ...)
 end
 
--- The ids, and the records of the page, fewer if they are large; nothing if a record is missing.
+-- Reads the ids, and the records of the page, fewer if they are large; nil if a record is missing.
 local function read()
   local ids, records = ids_in(TIMES, 'LIMIT', 0, limit), {}
   local left = tonumber(ARGV[8]) or math.huge

@@ -1,5 +1,5 @@
--- Deletes tombstones, and returns how many.
--- ARGV: the greatest timestamp to delete, as of ZRANGEBYSCORE; how many at most, or ''.
+-- Deletes tombstones, and returns their number.
+-- ARGV: the maximum timestamp, in the syntax of ZRANGEBYSCORE; the maximum number, or ''.
 local latest, limit = ARGV[1], ARGV[2]
 
 if limit ~= '' then

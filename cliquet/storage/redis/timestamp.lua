@@ -1,4 +1,4 @@
--- Returns the timestamp of a collection, that of all others if it was never written.
+-- Returns the timestamp of a collection; if it was never written, that of all such collections.
 local timestamp = version()
 if timestamp == '' then timestamp = redis.call('GET', EPOCH) or '' end
 return timestamp

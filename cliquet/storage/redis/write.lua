@@ -1,7 +1,7 @@
 -- Creates or replaces a record.
--- ARGV: token, known version, lease, now, id, the timestamp that is asked for or '', JSON,
--- '1' to replace what is there, how many fields are unique; the field and the digest of each;
--- and, for the index: field, id, timestamp, digest of other records.
+-- ARGV: token, known version, lease, now, id, the requested timestamp or '', JSON,
+-- '1' to replace an existing record, the number of unique fields; the name and the digest of
+-- each; and, for the index: field, id, timestamp and digest of other records.
 local token, known, lease = ARGV[1], ARGV[2], ARGV[3]
 local now, id, forced, json = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
 
@@ -18,7 +18,7 @@ for _ = 1, tonumber(ARGV[9]) do
   table.insert(asked, field)
   digest_of[field] = ARGV[position + 1]
   position = position + 2
-  -- The first to ask: what is in all the others is not known.
+  -- The field is unique for the first time: the digests of all other records are unknown.
   if redis.call('SADD', FIELDS, field) == 1 or not is_whole(field) then forget(field) end
 end
 
@@ -44,7 +44,7 @@ for _, field in ipairs(asked) do
     end
     return reply
   end
-  -- Digests have one length, and no id has a byte 255.
+  -- Digests have a fixed length, and ids contain no byte 255.
   local from, to = '[' .. digest_of[field], '(' .. digest_of[field] .. '\255'
   for _, found in ipairs(redis.call('ZRANGEBYLEX', SAME .. field, from, to, 'LIMIT', 0, 2)) do
     local other = string.sub(found, #digest_of[field] + 1)

@@ -1,7 +1,7 @@
-"""Storage in an SQLite file: nothing to install, kept on disk.
+"""SQLite storage backend: persistent, without a server.
 
-Several processes may use the file at a time, through this module or otherwise. One of
-them writes at a time, for as long as its request lasts.
+Several processes can use the file at a time, through this module or otherwise. Only one of
+them writes at a time, until its request ends.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SELECT records.last_modified, CAST(records.data AS BLOB)
  FROM collections JOIN records ON records.collection = collections.id AND records.id = ?
  WHERE collections.parent_id = ? AND collections.collection_id = ?"""
 
-# All that a write has to know of what there is.
+# The state that a write depends on.
 _STATE = """
 SELECT collections.id, collections.last_modified,
   records.last_modified, CAST(records.data AS BLOB), tombstones.last_modified
@@ -58,12 +58,12 @@ SELECT collections.id, collections.last_modified,
  LEFT JOIN tombstones ON tombstones.collection = collections.id AND tombstones.id = ?
  WHERE collections.parent_id = ? AND collections.collection_id = ?"""
 
-# Whether the collection has anything at the timestamp :at.
+# Whether a record or tombstone in the collection has the timestamp :at.
 _TAKEN = """
 SELECT EXISTS (SELECT 1 FROM records WHERE collection = :collection AND last_modified = :at)
  OR EXISTS (SELECT 1 FROM tombstones WHERE collection = :collection AND last_modified = :at)"""
 
-# The first timestamp after :at, itself taken, that is free: it follows one that is not.
+# The first free timestamp after :at, which is taken: it follows a taken one.
 _NEXT_FREE = """
 SELECT min(free) FROM (
  SELECT * FROM (
@@ -125,7 +125,7 @@ _SET_EPOCH = "INSERT INTO epoch (moment) VALUES (?)"
 
 
 class _State(NamedTuple):
-    """What there is in a collection under some id: the record, its tombstone, or nothing."""
+    """The record or tombstone of an id in a collection, or neither."""
 
     collection: int
     collection_time: int
@@ -136,18 +136,18 @@ class _State(NamedTuple):
 
 
 class Storage(Engine):
-    """Storage in an SQLite file.
+    """SQLite storage backend.
 
     .. code-block:: ini
 
         cliquet.storage_backend = cliquet.storage.sqlite
         cliquet.storage_url = sqlite:///path/to/file
 
-    The permission and cache backends may be in the same file. A path that begins with a
-    slash gives four of them; ``?timeout=10`` is how long a writer waits for the others, in
-    seconds, before the request fails (30 by default).
+    The permission and cache backends can use the same file. An absolute path has four
+    slashes in total. ``?timeout=10`` sets how many seconds a writer waits for other writers
+    before the request fails (30 by default).
 
-    :param client: the way to the file.
+    :param client: the client of the file.
     """
 
     def __init__(self, client: Client) -> None:
@@ -195,7 +195,7 @@ class Storage(Engine):
             if state.record_time is None:
                 return _add(db, state, change)
             _check_unique(db, state, change)
-            # Its own timestamp is free for it.
+            # Delete first, so that the record can keep its own timestamp.
             db.execute(_DELETE_RECORD, (state.collection, change.id))
             own, afterwards = _times(db, state, change.forced)
             db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
@@ -256,7 +256,7 @@ class Storage(Engine):
 
 
 def _first_rows(db: sqlite3.Connection, statement: Sql, asked: Query) -> Part:
-    """Return the rows of a page, and leave others unread because of their size."""
+    """Return the rows of a page; don't read more rows than its size allows."""
     if asked.max_bytes is None:
         return Part(db.execute(*statement).fetchall())
     rows: list[Row] = []
@@ -288,7 +288,7 @@ def _epoch(db: sqlite3.Connection) -> int:
 
 
 def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
-    """Add a record where there is at most a tombstone."""
+    """Add a record whose id has at most a tombstone."""
     _check_unique(db, state, change)
     if state.tombstone_time is not None:
         db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
@@ -299,7 +299,7 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
 
 
 def _times(db: sqlite3.Connection, state: _State, forced: int | None) -> tuple[int, int]:
-    """Return the timestamp of a change, and that of the collection afterwards."""
+    """Return the timestamps of a change and of its collection afterwards."""
     if forced is None or forced == state.record_time:
         return change_timestamps(state.collection_time or state.epoch, None)
     asked = {"collection": state.collection, "at": forced}
@@ -320,7 +320,7 @@ def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None
 
 
 def _total(db: sqlite3.Connection, number: int, asked: Query, found: int | None) -> int:
-    """Return how many records match the filters.
+    """Return the number of records that match the filters.
 
     :param found: the number of records on the page, None if it is cut.
     """
@@ -331,8 +331,8 @@ def _total(db: sqlite3.Connection, number: int, asked: Query, found: int | None)
 
 
 def load_from_config(config: Any) -> Storage:
-    """Return the storage of an application, in the file of the setting ``storage_url``.
+    """Return the storage of an application, in the file of ``storage_url``.
 
-    :raises pyramid.exceptions.ConfigurationError: when that is no URL of a file.
+    :raises pyramid.exceptions.ConfigurationError: if that isn't an SQLite URL.
     """
     return Storage(create_from_config(config, "storage_"))

@@ -1,8 +1,8 @@
-"""How the backends of an application, together, read and write one SQLite file.
+"""SQLite client that the backends of an application share.
 
-Reads use a connection of a small pool, each statement by itself. Writes use one
-connection, behind a lock of the process in front of that of the file: threads
-queue up instead of polling. Whatever ``sqlite3`` raises leaves this module as a
+Reads use a small pool of connections, outside of transactions. Writes use one connection
+behind a lock of the process, in addition to that of the file, so that threads queue up
+instead of polling. Exceptions of ``sqlite3`` are translated into
 :class:`~cliquet.storage.exceptions.BackendError`.
 """
 
@@ -34,12 +34,12 @@ _ADVICE = {
 
 
 class Client:
-    """The way to one SQLite file.
+    """The client of an SQLite file.
 
     :param path: the file.
     :param timeout: how long to wait for other writers, in seconds.
-    :param per_request: whether what a request writes is committed as a whole
-        (setting ``transaction_per_request``); if not, each operation is.
+    :param per_request: whether the writes of a request are committed as a whole
+        (setting ``transaction_per_request``); if not, each operation is committed.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Client:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection to read with: the transaction's, if this request already writes."""
+        """Yield a connection for reads: the transaction's, if the request is already writing."""
         part: _Part | None = transactions.current_participant(self)
         with self.translated:
             if part is not None and part.work.began:
@@ -71,11 +71,10 @@ class Client:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection to write with. The block takes place as a whole or not at all.
+        """Yield the connection for writes. The block is atomic.
 
-        In a request it belongs to the request's transaction, which begins with
-        the first such block; elsewhere it is committed at its end, and can't be
-        within another one.
+        In a request it belongs to the request's transaction, and begins it if needed; outside
+        of requests it is committed at its end, and can't be nested.
         """
         part = transactions.participant(self, self._part)
         if part is None or not self._per_request:
@@ -91,10 +90,10 @@ class Client:
 
     @contextmanager
     def write_alone(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection for a write that must not make other writers wait.
+        """Yield the connection for a write that must not make other writers wait.
 
-        It is committed at the end of the block, unless the request's transaction
-        has begun and is holding the file anyway.
+        It is committed at the end of the block, unless the request's transaction has already
+        locked the file.
         """
         part: _Part | None = transactions.current_participant(self)
         began = part is not None and part.work.began
@@ -102,10 +101,10 @@ class Client:
             yield connection
 
     def lock(self) -> None:
-        """Keep others from writing until the request's transaction ends.
+        """Lock the file against other writers until the request's transaction ends.
 
-        Where each operation commits itself, until the next one that writes.
-        There is nothing to do outside of a request.
+        If each operation commits itself, the lock lasts until the next write.
+        Do nothing outside of requests.
         """
         part = transactions.participant(self, self._part)
         if part is not None:
@@ -113,9 +112,9 @@ class Client:
                 part.work.begin()
 
     def run_script(self, script: str) -> None:
-        """Run the statements of ``script`` in one transaction, in a file that is made if needed.
+        """Run the statements of ``script`` in one transaction; create the file if needed.
 
-        The file is switched to write-ahead logging: readers don't wait for the writer.
+        The file is switched to write-ahead logging, so that readers don't wait for the writer.
         """
         with (
             self.translated,
@@ -129,7 +128,7 @@ class Client:
             connection.execute("COMMIT")
 
     def missing(self, script: str) -> list[str]:
-        """Return what :meth:`run_script` would create: a line for each table and index."""
+        """Return what :meth:`run_script` would create: one line per table and index."""
         wanted = _CREATED.findall(script)
         there = set() if self._is_to_be_made() else self._content()
         return [f"create {kind.lower()} {name}" for kind, name in wanted if name not in there]
@@ -137,7 +136,7 @@ class Client:
     def verify(self) -> None:
         """Read the whole file.
 
-        :raises ~cliquet.storage.exceptions.BackendError: when it is damaged.
+        :raises ~cliquet.storage.exceptions.BackendError: if it is damaged.
         """
         with self.read() as connection:
             for (result,) in connection.execute("PRAGMA quick_check(1)"):
@@ -145,12 +144,12 @@ class Client:
                     raise BackendError(message=f"{self.path} is damaged: {result}")
 
     def close(self) -> None:
-        """Close the connections that nobody is using."""
+        """Close the idle connections."""
         self._of_this_process().close()
 
     @contextmanager
     def _alone(self, part: _Part | None = None) -> Iterator[sqlite3.Connection]:
-        """Commit the block at its end, with the lock that ``part`` may hold already."""
+        """Commit the block at its end, under the lock that ``part`` might already hold."""
         work = WriteTransaction(self._of_this_process()) if part is None else part.work
         with self.translated:
             work.begin()
@@ -174,7 +173,7 @@ class Client:
 
     def _of_this_process(self) -> Connections:
         if self._connections.pid != os.getpid():
-            # What a fork inherits may be neither used nor closed.
+            # A forked process must neither use nor close inherited connections.
             self._finalizer.detach()
             self._inherited.append(self._connections)
             self._open()
@@ -185,7 +184,7 @@ class Client:
 
 
 class _Translated:
-    """A context in which what ``sqlite3`` raises becomes a BackendError."""
+    """Context manager that translates errors of ``sqlite3`` into BackendError."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -203,7 +202,7 @@ class _Translated:
 
 
 class _Part(transactions.Participant):
-    """The part of a client in the transaction of a request."""
+    """The part of a client in a request's transaction."""
 
     def __init__(self, client: Client, work: WriteTransaction) -> None:
         super().__init__()
@@ -233,10 +232,10 @@ class _Part(transactions.Participant):
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:
-    """Return the client for the setting ``{prefix}url``, shared by those of the same file.
+    """Return the client for the setting ``{prefix}url``, shared per file.
 
     :param prefix: ``storage_``, ``permission_`` or ``cache_``.
-    :raises pyramid.exceptions.ConfigurationError: when it is no URL of a file.
+    :raises pyramid.exceptions.ConfigurationError: if it isn't an SQLite URL.
     """
     settings = config.get_settings()
     key = f"{prefix}url"

@@ -1,7 +1,7 @@
-"""Queries, as :mod:`cliquet.storage.matching` defines them, in SQL.
+"""Translation of queries (see :mod:`cliquet.storage.matching`) into SQL.
 
-A condition is a text of SQL, made of the constants below, and the parameters of its
-question marks. Fields are found by ``json_each``, whose ``key`` may be any text,
+A condition is an SQL string, composed of the constants below, and the parameters of its
+question marks. Fields are looked up by ``json_each``, whose ``key`` can be any string,
 unlike the paths of the other JSON functions.
 """
 
@@ -32,7 +32,7 @@ from cliquet.storage.matching import (
 from cliquet.storage.sql import FALSE, OPERATORS, TRUE, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
 
-# A value of a field of the data, by its type.
+# The types of a data field by rank.
 _TYPES = {
     NULL: "type = 'null' AND ",
     TEXT: "type = 'text' AND ",
@@ -47,7 +47,7 @@ _FIELD_EXISTS = "EXISTS (SELECT 1 FROM json_each(data) WHERE key = ? AND ({}))"
 
 _WHERE = "WHERE collection = ? AND last_modified BETWEEN ? AND ? AND"
 
-# The rank and the value of a field of the data, in the order of values.
+# The rank and the value of a data field, in the order of values.
 _KEY = """,
  ifnull((SELECT CASE type WHEN 'null' THEN 0 WHEN 'text' THEN 1 WHEN 'integer' THEN 2
   WHEN 'real' THEN 2 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 3 END
@@ -57,18 +57,18 @@ _KEY = """,
 _RECORDS = "SELECT id, last_modified, {} AS data{} FROM records{}"
 _TOMBSTONES = """SELECT id, last_modified, {} AS data{} FROM (
  SELECT collection, id, last_modified, json_object(?, json('true')) AS data FROM tombstones{})"""
-# Where the ids are named, they are looked up one by one.
+# If the filters select ids, look them up one by one.
 _RECORDS_BY_ID = " INDEXED BY records_id"
 _TOMBSTONES_BY_ID = " INDEXED BY tombstones_id"
 _KEYED = "SELECT id, last_modified, CAST(data AS BLOB) FROM ("
-# The limit that is none keeps SQLite from finding a key anew wherever it is compared.
+# LIMIT -1 prevents SQLite from evaluating a key again for each comparison.
 _KEYED_WHERE = "LIMIT -1) WHERE"
 _COUNT = "SELECT count(*) FROM records"
 _OLDEST = "SELECT id, last_modified, NULL FROM records"
 
 
 def page(collection: int, asked: Query) -> Sql:
-    """Return the statement that finds the ids, timestamps and data of a page."""
+    """Return the statement that selects the ids, timestamps and data of a page."""
     names = asked.names
     fields = _data_fields(asked)
     rules = any_of([all_of([_ordered(f, names, fields) for f in r]) for r in asked.rules])
@@ -95,20 +95,20 @@ def count(collection: int, asked: Query) -> Sql:
 
 
 def oldest_first(collection: int, asked: Query) -> Sql:
-    """Return the statement that finds the ids of the records that match the filters."""
+    """Return the statement that selects the ids of the matching records."""
     where = _where(collection, asked, asked.span, deleted=False)
     return Sql(" ".join((_OLDEST, where.text, "ORDER BY last_modified")), where.parameters)
 
 
 def same_value(field: str, value: Any) -> Sql:
-    """Return the condition that a field of the data has a value of the same type that is equal."""
+    """Return the condition that a data field equals a value, and has the same type."""
     rank, comparable = order_key(value)
     condition = _FIELD_EXISTS.format(_TYPES[rank] + _VALUE + " = ?")
     return Sql(condition, [field, comparable])
 
 
 def _data_fields(asked: Query) -> dict[str, int]:
-    """Return the numbers of the fields, other than columns, that the order depends on."""
+    """Return the numbers of the data fields (not columns) in the order."""
     fields = [sort.field for sort in asked.sorting]
     fields += [filter_.field for rule in asked.rules for filter_ in rule]
     columns = (asked.names.id, asked.names.modified)
@@ -116,10 +116,10 @@ def _data_fields(asked: Query) -> dict[str, int]:
 
 
 def _union(collection: int, asked: Query, fields: dict[str, int], rules: Sql) -> Sql:
-    """Return the statement that finds records and maybe tombstones, and the keys of ``fields``.
+    """Return the statement that selects records, tombstones if needed, and keys of ``fields``.
 
-    Without such fields it can be sorted as it is: the tables are read in order and
-    merged, no further than the end of the page.
+    Without such fields, SQLite reads the tables in order and merges them, up to the end of
+    the page.
     """
     keys = "".join(_KEY.format(number) for number in fields.values())
     data = "data" if fields else "CAST(data AS BLOB)"
@@ -143,7 +143,7 @@ def _where(collection: int, asked: Query, span: Span, deleted: bool) -> Sql:
 
 
 def _by_id(asked: Query) -> bool:
-    """Whether the query names the ids of what it wants."""
+    """Return whether the filters select ids."""
     named = (COMPARISON.EQ, COMPARISON.IN)
     return any(f.field == asked.names.id and f.operator in named for f in asked.filters)
 
@@ -164,9 +164,9 @@ def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
 
 
 def _equal_or_in_range(filter_: Filter, value: str, types: dict[int, str]) -> Sql:
-    """Return the condition that a value is what ``filter_`` names.
+    """Return the condition that a value matches ``filter_``.
 
-    :param types: what tells that it is of a type, for those that it may be of.
+    :param types: the conditions of the types that the value can have, by rank.
     """
     if filter_.operator in RANGES:
         bound = range_bound(filter_)
@@ -185,8 +185,8 @@ def _equal_or_in_range(filter_: Filter, value: str, types: dict[int, str]) -> Sq
 def _one_of(value: str, comparables: list[Any]) -> Sql:
     if len(comparables) == 1:
         return Sql(value + " = ?", comparables)
-    # One parameter: there may be more values than SQLite takes parameters. JSON has no
-    # infinities, and is cut at null characters, which no text that is stored has.
+    # One parameter, because SQLite limits their number. JSON has no infinities, and SQLite cuts
+    # it at null characters, which no stored string contains.
     listed = [item for item in comparables if json.unstorable(item) is None]
     infinite = [item for item in comparables if isinstance(item, float) and math.isinf(item)]
     in_list = Sql(value + _IN_LIST, [json.dumps(listed)])
@@ -194,7 +194,7 @@ def _one_of(value: str, comparables: list[Any]) -> Sql:
 
 
 def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
-    """Return the condition that a value is at that place in the order of values."""
+    """Return the condition that a value compares with the rule's in the order of values."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
     if field in fields:

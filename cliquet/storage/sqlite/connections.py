@@ -1,4 +1,4 @@
-"""The connections of one process to an SQLite file, and the transactions of its writer."""
+"""Connections of a process to an SQLite file, and the transactions of its writer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# How long SQLite itself waits for the lock of the file, in seconds, before we ask
-# again. Left alone it sleeps up to 100 ms between two looks, and a process that
-# writes all the time would starve the others.
+# How long SQLite itself waits for the lock of the file, in seconds, before we retry. For longer
+# waits, it sleeps up to 100 ms between attempts, and a process that writes continuously would
+# starve the others.
 _PATIENCE = 0.005
 
 _PAUSE = 0.0005
@@ -21,9 +21,9 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Connection(sqlite3.Connection):
-    """A connection that recognises its file: another one may take its place on the disk."""
+    """A connection that detects if its file was replaced on the disk."""
 
-    #: The device and the inode of the file, None if it was removed at once.
+    #: The device and the inode of the file, None if it was removed immediately.
     file: tuple[int, int] | None
 
     def is_current(self, path: str) -> bool:
@@ -32,7 +32,7 @@ class Connection(sqlite3.Connection):
 
 
 class Connections:
-    """Idle readers, the one writer, and the lock in front of it.
+    """Idle readers, the one writer, and the lock of the writer.
 
     :param path: the file.
     :param timeout: how long to wait for other writers, in seconds.
@@ -47,7 +47,7 @@ class Connections:
         self._idle: list[Connection] = []
 
     def borrow(self) -> Connection:
-        """Take a connection to read with."""
+        """Take a connection for reads."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -58,39 +58,39 @@ class Connections:
             connection.close()
 
     def give_back(self, connection: Connection) -> None:
-        """Keep it for the next reader."""
-        # The last one used is the next one taken: its cache is warm.
+        """Return a connection for the next reader."""
+        # Last in, first out: the cache of the last one used is warm.
         if len(self._idle) < _IDLE_READERS:
             self._idle.append(connection)
         else:
             connection.close()
 
     def writer(self) -> Connection:
-        """Return the connection of whoever holds the mutex."""
+        """Return the writer's connection. The caller must hold the mutex."""
         if self._writer is not None and not self._writer.is_current(self._path):
             self.forget_writer()
         if self._writer is None:
             connection = connect(self._path, _PATIENCE)
-            # What was acknowledged survives a crash of the machine too. This reads the file,
-            # which a process that ends may have to itself.
+            # Acknowledged writes must survive a crash of the machine. The statement reads the file,
+            # which another process can lock exclusively while it ends.
             deadline = time.monotonic() + self.timeout
             insist(connection, "PRAGMA synchronous = FULL", deadline)
             self._writer = connection
         return self._writer
 
     def check_writer(self) -> None:
-        """Raise OperationalError if the file that was just written to is gone from its place."""
+        """Raise OperationalError if the file that was just written is gone from its path."""
         if self._writer is None or not self._writer.is_current(self._path):
             raise sqlite3.OperationalError("the database file was removed or replaced")
 
     def forget_writer(self) -> None:
-        """Close the connection of whoever holds the mutex."""
+        """Close the writer's connection. The caller must hold the mutex."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
 
     def close(self) -> None:
-        """Close those that nobody is using. What was inherited by a fork isn't ours to close."""
+        """Close the idle connections, unless they were inherited by a fork."""
         if self.pid != os.getpid():
             return
         while self._idle:
@@ -103,7 +103,7 @@ class Connections:
 
 
 class WriteTransaction:
-    """A transaction of the writer. Nobody else writes from its beginning to its end."""
+    """A transaction of the writer, which excludes all other writers."""
 
     connection: Connection
 
@@ -113,7 +113,7 @@ class WriteTransaction:
         self._marks = 0
 
     def begin(self) -> None:
-        """Wait for the other writers, unless it was done already."""
+        """Wait for the other writers and begin the transaction, unless it has begun."""
         if self.began:
             return
         timeout = self._connections.timeout
@@ -130,14 +130,14 @@ class WriteTransaction:
 
     @contextmanager
     def operation(self) -> Iterator[None]:
-        """Undo what the block did if it fails, and keep what was done before."""
+        """Roll back the block if it fails, but keep earlier operations."""
         self._check()
         execute = self.connection.execute
         execute("SAVEPOINT operation")
         try:
             yield
         except BaseException:
-            # After some failures SQLite has undone the whole transaction.
+            # After some failures SQLite has already rolled back the whole transaction.
             if self.connection.in_transaction:
                 execute("ROLLBACK TO operation")
                 execute("RELEASE operation")
@@ -145,25 +145,25 @@ class WriteTransaction:
         execute("RELEASE operation")
 
     def commit(self) -> None:
-        """Make it durable and visible. If that fails it is still to be rolled back."""
+        """Commit the transaction. If that fails, the caller must still roll back."""
         self._check()
         self.connection.execute("COMMIT")
-        # Nobody would find again what was written to a file that is gone.
+        # Writes to a file that is gone would be lost.
         self._connections.check_writer()
         self._end()
 
     def rollback(self) -> None:
-        """Undo it all."""
+        """Roll back the transaction."""
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         except sqlite3.Error:
-            self._connections.forget_writer()  # which undoes it as well
+            self._connections.forget_writer()  # which rolls back as well
         finally:
             self._end()
 
     def mark(self) -> str:
-        """Make a savepoint, and return its name."""
+        """Create a savepoint, and return its name."""
         self._check()
         self._marks += 1
         name = f"mark{self._marks}"
@@ -171,7 +171,7 @@ class WriteTransaction:
         return name
 
     def rewind(self, name: str) -> None:
-        """Undo what was done since the savepoint."""
+        """Roll back to the savepoint."""
         self._check()
         self.connection.execute(f"ROLLBACK TO {name}")
 
@@ -185,7 +185,7 @@ class WriteTransaction:
 
 
 def connect(path: str, timeout: float, mode: str = "rw") -> Connection:
-    """Open the file, for any thread; statements commit themselves outside of a transaction.
+    """Open the file for use by any thread, in autocommit mode.
 
     :param timeout: how long SQLite waits for locks, in seconds.
     :param mode: ``rw``, or ``rwc`` to create the file if needed.
@@ -211,9 +211,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def insist(connection: sqlite3.Connection, statement: str, deadline: float) -> None:
-    """Run ``statement`` until no other process has the file locked, or time is over.
+    """Run ``statement``, and retry while another process has locked the file.
 
-    :param deadline: a time of :func:`time.monotonic`.
+    :param deadline: when to give up, as a time of :func:`time.monotonic`.
     """
     while True:
         try:

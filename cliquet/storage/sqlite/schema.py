@@ -1,4 +1,4 @@
-"""How what a backend keeps in the file is created: by the ``schema.sql`` of its package."""
+"""Creation of the SQLite schemas of the backends, from ``schema.sql`` in their packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cliquet.storage.sqlite.client import Client
 
 
 def initialize(client: Client, package: str) -> None:
-    """Create what the backend in ``package`` keeps, where it is missing, beside servers too."""
+    """Create the missing parts of the schema of a backend, also with running servers."""
     client.run_script(_schema(package))
 
 

@@ -1,16 +1,16 @@
--- What the storage keeps in the file. It may be run again at any time.
--- Timestamps are milliseconds; no two changes of one collection have the same.
+-- Schema of the storage backend. This script can be run repeatedly.
+-- Timestamps are in milliseconds and distinct within a collection.
 
 CREATE TABLE IF NOT EXISTS storage_metadata (
     name TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- For migrations to come: which version of this file the tables are of.
+-- For future migrations: the version of this schema.
 INSERT OR IGNORE INTO storage_metadata (name, value) VALUES ('schema_version', '1');
 
--- The number of records stands beside the timestamp, in the row that every
--- write changes anyway: the total of a list costs nothing.
+-- The number of records is in the same row as the timestamp, which every write
+-- changes anyway, so that totals of lists need no count.
 CREATE TABLE IF NOT EXISTS collections (
     id INTEGER NOT NULL PRIMARY KEY,
     parent_id TEXT NOT NULL,
@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS collections (
     UNIQUE (parent_id, collection_id)
 );
 
--- The timestamp of collections that were never written: when the schema was created, or the last
--- flush took place.
+-- The timestamp of collections that were never written: the time when the schema was created or
+-- last flushed.
 CREATE TABLE IF NOT EXISTS epoch (
     moment INTEGER NOT NULL PRIMARY KEY
 );
@@ -30,7 +30,7 @@ INSERT INTO epoch (moment)
     SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) - 1
     WHERE NOT EXISTS (SELECT 1 FROM epoch);
 
--- Records lie in the order of their timestamps, as pages ask for them.
+-- Records are stored in the order of their timestamps, the default order of pages.
 CREATE TABLE IF NOT EXISTS records (
     collection INTEGER NOT NULL,
     last_modified INTEGER NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS records (
 
 CREATE UNIQUE INDEX IF NOT EXISTS records_id ON records (collection, id);
 
--- Tombstones have a table of their own: they don't slow down the pages of records.
+-- Tombstones are in a separate table so that they don't slow down pages of records.
 CREATE TABLE IF NOT EXISTS tombstones (
     collection INTEGER NOT NULL,
     last_modified INTEGER NOT NULL,

@@ -1,20 +1,20 @@
-"""Which file a setting like ``storage_url = sqlite:///file`` names."""
+"""Parsing of SQLite URLs such as ``sqlite:///file``."""
 
 from __future__ import annotations
 
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-#: How long a writer waits for the others, in seconds: longer than any queue of
-#: writers that is not stuck, and no longer than the usual timeout of a proxy.
+#: How many seconds a writer waits for other writers: longer than any healthy queue of
+#: writers, and no longer than the usual time-out of a proxy.
 DEFAULT_TIMEOUT = 30.0
 
 _LONGEST_TIMEOUT = 86400.0
 
 
 def parse_url(url: str) -> tuple[str, float]:
-    """Return the path and the timeout, in seconds, that an ``sqlite:`` URL tells.
+    """Return the path in an ``sqlite:`` URL, and the timeout in seconds.
 
-    :raises ValueError: tells what was expected, when it isn't one.
+    :raises ValueError: if the URL is invalid; its message is the expected form.
     """
     expected = "sqlite:///relative/path or sqlite:////absolute/path"
     try:

@@ -1,9 +1,9 @@
--- What the storage keeps in the database, version 1 (see migrations.py).
--- Timestamps are milliseconds; no two changes of one collection have the same. Texts
--- are ordered by code point, whatever the language of the database.
+-- Schema of the storage backend, version 1 (see schema.py).
+-- Timestamps are in milliseconds and distinct within a collection. Strings are
+-- ordered by code point, independent of the locale of the database.
 
--- The number of records stands beside the timestamp, in the row that every
--- write locks anyway: the total of a list costs nothing.
+-- The number of records is in the same row as the timestamp, which every write
+-- locks anyway, so that totals of lists need no count.
 CREATE TABLE cliquet_collections (
     collection bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     parent_id text COLLATE "C" NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE cliquet_collections (
     UNIQUE (parent_id, collection_id)
 ) WITH (fillfactor = 50);
 
--- The data are of type json, which keeps the text as it is. In jsonb 1e30 would
+-- The data are of type json, which preserves its text. In jsonb, 1e30 would
 -- become an integer, and -0.0 would lose its sign.
 CREATE TABLE cliquet_records (
     collection bigint NOT NULL,
@@ -23,10 +23,10 @@ CREATE TABLE cliquet_records (
     PRIMARY KEY (collection, id)
 );
 
--- In the order of the pages.
+-- For pages in the default order.
 CREATE UNIQUE INDEX cliquet_records_by_time ON cliquet_records (collection, last_modified);
 
--- Tombstones have a table of their own: they don't slow down the pages of records.
+-- Tombstones are in a separate table so that they don't slow down pages of records.
 CREATE TABLE cliquet_tombstones (
     collection bigint NOT NULL,
     last_modified bigint NOT NULL,
@@ -36,14 +36,14 @@ CREATE TABLE cliquet_tombstones (
 
 CREATE UNIQUE INDEX cliquet_tombstones_by_time ON cliquet_tombstones (collection, last_modified);
 
--- What a value is compared by: the rank of its type, then a number (of booleans
--- too), then the UTF-8 of a text, or of the JSON of an array or object.
+-- The sort key of a value: the rank of its type, then a number (also for
+-- booleans), then the UTF-8 of a string, or of the JSON of an array or object.
 CREATE TYPE cliquet_key AS (rank integer, number numeric, text bytea);
 
--- The key of a value; of NULL, which stands for a missing one, too. The number of a number is
--- its exact value, if it is within 64 bits, or else the shortest decimal of its float; 1e310
--- for infinity. The function names nothing but what comes with PostgreSQL, which builds indexes
--- without the rest at hand. A field that is often sorted or filtered by deserves one:
+-- Returns the key of a value, or of a missing value for NULL. The number of a JSON number is its
+-- exact value within 64 bits, otherwise the shortest decimal of its float, and 1e310 for
+-- infinity. The function only uses what comes with PostgreSQL, because it builds indexes
+-- with a restricted search path. Create an index for a field that is often sorted or filtered by:
 --   CREATE INDEX ON cliquet_records (collection, cliquet_key(data -> 'field'), last_modified);
 CREATE FUNCTION cliquet_key(value json) RETURNS cliquet_key
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -87,8 +87,8 @@ BEGIN
     RETURN (rank, number, bytes);
 END $$;
 
--- Locks the row of a collection, until the end of the transaction, and returns it.
--- Where there is none it is made: its timestamp is before ``moment``.
+-- Locks the row of a collection until the end of the transaction, and returns it.
+-- Creates it if needed, with a timestamp before ``moment``.
 CREATE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
 RETURNS cliquet_collections
 LANGUAGE plpgsql AS $$
@@ -107,7 +107,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Locks the collection, then reads a record of it; ``latest`` is the collection's timestamp.
+-- Locks the collection, then reads one of its records; ``latest`` is the collection's timestamp.
 CREATE FUNCTION cliquet_get_for_update(
     of_parent text, of_collection text, moment bigint, of_id text,
     OUT latest bigint, OUT last_modified bigint, OUT data json)
@@ -121,7 +121,7 @@ BEGIN
         WHERE found.collection = locked.collection AND found.id = of_id;
 END $$;
 
--- The timestamp that was asked for, or the next one that nothing else in the
+-- Returns the requested timestamp, or the next one that no record or tombstone of the
 -- collection has.
 CREATE FUNCTION cliquet_free(of_collection bigint, asked bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
@@ -143,8 +143,8 @@ BEGIN
     RETURN free;
 END $$;
 
--- The timestamp of a change of a locked collection, which moves on, and whose
--- number of records changes.
+-- Returns the timestamp of a change of a locked collection, and updates the timestamp and the
+-- number of records of the collection.
 CREATE FUNCTION cliquet_move(
     locked cliquet_collections, asked bigint, moment bigint, change integer)
 RETURNS bigint
@@ -164,7 +164,7 @@ BEGIN
     RETURN own;
 END $$;
 
--- The number of the first of the ``fields`` of which another record has the value.
+-- Returns the number of the first of the ``fields`` whose value another record has.
 CREATE FUNCTION cliquet_same(
     of_collection bigint, of_id text, fields text[], keys cliquet_key[],
     OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
@@ -181,8 +181,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Writes a record, unless another one is in its way: then ``own`` is NULL, and the
--- other one is returned, with the number of the unique field, 0 for the id.
+-- Writes a record, unless it conflicts with another one: then ``own`` is NULL, and the
+-- other record is returned, with the number of the unique field, 0 for the id.
 CREATE FUNCTION cliquet_write(
     of_parent text, of_collection text, moment bigint,
     replace boolean, of_id text, asked bigint, document json, fields text[], keys cliquet_key[],
@@ -221,7 +221,7 @@ BEGIN
     END IF;
 END $$;
 
--- Deletes a record and returns the time of that; NULL if there is none.
+-- Deletes a record, and returns the time of the deletion; NULL if it doesn't exist.
 CREATE FUNCTION cliquet_delete(
     of_parent text, of_collection text, moment bigint, of_id text, asked bigint, keep boolean)
 RETURNS bigint

@@ -1,8 +1,8 @@
--- Version 2: reading a collection that was never written writes nothing, and changes may have
+-- Version 2: reading a collection that was never written writes nothing, and changes can have
 -- an earlier timestamp than the record.
 
--- One row: the timestamp of collections that were never written. It is the time when this table
--- was created, or of the last flush.
+-- One row: the timestamp of collections that were never written, which is the time when this table
+-- was created or last flushed.
 CREATE TABLE cliquet_epoch (
     moment bigint NOT NULL
 );
@@ -13,8 +13,8 @@ INSERT INTO cliquet_epoch (moment)
 DROP FUNCTION cliquet_free(bigint, bigint);
 DROP FUNCTION cliquet_move(cliquet_collections, bigint, bigint, integer);
 
--- Locks the row of a collection, until the end of the transaction, and returns it.
--- If there is none, it is created.
+-- Locks the row of a collection until the end of the transaction, and returns it.
+-- Creates it if needed.
 CREATE OR REPLACE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
 RETURNS cliquet_collections
 LANGUAGE plpgsql AS $$
@@ -33,7 +33,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- Locks the collection, then reads a record of it; ``latest`` is the collection's timestamp.
+-- Locks the collection, then reads one of its records; ``latest`` is the collection's timestamp.
 CREATE OR REPLACE FUNCTION cliquet_get_for_update(
     of_parent text, of_collection text, moment bigint, of_id text,
     OUT latest bigint, OUT last_modified bigint, OUT data json)
@@ -50,8 +50,8 @@ BEGIN
         WHERE found.collection = locked.collection AND found.id = of_id;
 END $$;
 
--- The timestamp that was asked for, or the next one that nothing in the collection has but the
--- record itself.
+-- Returns the requested timestamp, or the next one that no other record or tombstone of the
+-- collection has.
 CREATE FUNCTION cliquet_free(of_collection bigint, of_id text, asked bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -72,8 +72,8 @@ BEGIN
     RETURN free;
 END $$;
 
--- The timestamp of a change of a locked collection, which moves on, and whose
--- number of records changes.
+-- Returns the timestamp of a change of a locked collection, and updates the timestamp and the
+-- number of records of the collection.
 CREATE FUNCTION cliquet_move(
     locked cliquet_collections, of_id text, asked bigint, moment bigint, change integer)
 RETURNS bigint
@@ -98,8 +98,8 @@ BEGIN
     RETURN own;
 END $$;
 
--- Writes a record, unless another one is in its way: then ``own`` is NULL, and the
--- other one is returned, with the number of the unique field, 0 for the id.
+-- Writes a record, unless it conflicts with another one: then ``own`` is NULL, and the
+-- other record is returned, with the number of the unique field, 0 for the id.
 CREATE OR REPLACE FUNCTION cliquet_write(
     of_parent text, of_collection text, moment bigint,
     replace boolean, of_id text, asked bigint, document json, fields text[], keys cliquet_key[],
@@ -138,7 +138,7 @@ BEGIN
     END IF;
 END $$;
 
--- Deletes a record and returns the time of that; NULL if there is none.
+-- Deletes a record, and returns the time of the deletion; NULL if it doesn't exist.
 CREATE OR REPLACE FUNCTION cliquet_delete(
     of_parent text, of_collection text, moment bigint, of_id text, asked bigint, keep boolean)
 RETURNS bigint
