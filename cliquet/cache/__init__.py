@@ -1,8 +1,8 @@
-"""The contract of the cache backends, and what they have in common.
+"""Interface of the cache backends, and the code that the engines share.
 
-A cache keeps JSON values under text keys, each for a time or until it is
-deleted. It takes no part in the transaction of the request: what is cached
-while a request is served stays when the request fails.
+A cache maps string keys to JSON values, which expire after a while or remain
+until they are deleted. It doesn't take part in the transaction of the request: entries
+written by a request remain even if it fails.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _HEARTBEAT_SECONDS = 60
 
 
 class CacheBase(Migrated):
-    """What a cache backend must do; a class of somebody else's derives from this one.
+    """Base class of the cache backends, including those of other packages.
 
-    An engine defines :meth:`initialize_schema`, :meth:`flush`, and either the
-    other public methods, or the few private ones that these call: they get the
-    key with its prefix as bytes, the value as JSON in UTF-8, and times to live
-    that are positive and finite.
+    An engine implements :meth:`initialize_schema`, :meth:`flush`, and either the
+    other public methods, or the few private ones that these call. The private ones
+    receive keys as bytes with the prefix, values as JSON in UTF-8, and times to
+    live that are positive and finite.
 
-    :param cache_prefix: comes before every key; other arguments are not looked at.
+    :param cache_prefix: prefix of all keys; other arguments are ignored.
     """
 
     prefix = ""
@@ -46,19 +46,19 @@ class CacheBase(Migrated):
         raise NotImplementedError
 
     def ttl(self, key: str) -> float:
-        """Return how many seconds the entry has left.
+        """Return the remaining time to live of the entry, in seconds.
 
-        It is negative when there is no such entry, or one without end.
+        It is negative if the entry doesn't exist or never expires.
         """
         left = self._ttl(self._key(key))
         return -1 if left is None else left
 
     def expire(self, key: str, ttl: float) -> None:
-        """Let the entry, if there is one, live for ``ttl`` seconds from now on.
+        """Set the time to live of the entry, if it exists.
 
-        :param ttl: may have a fraction; the entry is deleted if it is not
-            positive, and kept for a century at most.
-        :raises ValueError: when ``ttl`` is not a number.
+        :param ttl: seconds from now on, possibly fractional. The entry is deleted if
+            it isn't positive, and kept for a century at most.
+        :raises ValueError: if ``ttl`` isn't a number.
         """
         seconds = _seconds(ttl)
         if seconds > 0:
@@ -67,14 +67,14 @@ class CacheBase(Migrated):
             self._delete(self._key(key))
 
     def set(self, key: str, value: Any, ttl: float | None = None) -> None:
-        """Keep ``value`` under ``key``, instead of what was there.
+        """Set the value of ``key``, replacing the previous entry.
 
-        :param value: any JSON value; what is done to it later changes nothing
-            in the cache. A tuple is kept as a list.
-        :param ttl: for how many seconds, as for :meth:`expire`; None: until it
-            is deleted.
-        :raises ValueError: when the value would not come back equal from JSON,
-            or ``ttl`` is not a number. The cache is as before.
+        :param value: any JSON value. It is copied: later changes to it don't affect
+            the cache. Tuples become lists.
+        :param ttl: time to live in seconds, as for :meth:`expire`; None: until it is
+            deleted.
+        :raises ValueError: if the value isn't equal after a round trip through JSON,
+            or ``ttl`` isn't a number. The previous entry is kept.
         """
         raw = _encode(value)
         seconds = None if ttl is None else _seconds(ttl)
@@ -84,28 +84,28 @@ class CacheBase(Migrated):
             self._delete(self._key(key))
 
     def get(self, key: str) -> Any:
-        """Return the value that was set, or None if there is none or it expired."""
+        """Return the value of ``key``, or None if it doesn't exist or has expired."""
         raw = self._read(self._key(key))
         return None if raw is None else read_document(raw)
 
     def delete(self, key: str) -> None:
-        """Delete the entry, if there is one."""
+        """Delete the entry, if it exists."""
         self._delete(self._key(key))
 
     def _key(self, key: str) -> bytes:
-        # Whatever the text: no engine takes lone surrogates, or null characters, in its own.
+        # As bytes, because no engine stores lone surrogates or null characters in strings.
         return f"{self.prefix}{key}".encode("utf-8", "surrogatepass")
 
     def _read(self, key: bytes) -> bytes | None:
-        """Return the value, None if there is none or it expired. Nothing is deleted here."""
+        """Return the value, or None if it doesn't exist or has expired; delete nothing."""
         raise NotImplementedError
 
     def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
-        """Set the value and its time to live in seconds; None removes an earlier one."""
+        """Set the value and its time to live in seconds; None: it never expires."""
         raise NotImplementedError
 
     def _ttl(self, key: bytes) -> float | None:
-        """Return the positive number of seconds that are left, or None."""
+        """Return the remaining time to live in seconds, or None if there is none."""
         raise NotImplementedError
 
     def _expire(self, key: bytes, ttl: float) -> None:
@@ -127,7 +127,7 @@ def _encode(value: Any) -> bytes:
     try:
         text = stdlib_json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         raw = text.encode("utf-8")
-        json.loads(raw)  # reads less than is written: not what is nested very deeply
+        json.loads(raw)  # stricter than the encoder: refuses very deep nesting
         if not _has_text_keys_only(value):
             raise ValueError("not all of its keys are text")
     except (TypeError, ValueError, RecursionError) as error:
@@ -142,11 +142,11 @@ def _has_text_keys_only(value: Any) -> bool:
 
 
 def probe(backend: CacheBase, readonly: bool = False) -> None:
-    """Try whether ``backend`` works: it raises what fails.
+    """Check that ``backend`` works, or raise the exception of the failing operation.
 
-    :param readonly: that mode is about records and permissions, the cache is written all the same.
+    :param readonly: ignored: read-only mode concerns records and permissions, not the cache.
     """
-    key = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
+    key = f"__heartbeat__:{uuid4()}"  # unique, because heartbeats can run concurrently
     backend.set(key, "alive", _HEARTBEAT_SECONDS)
     found = backend.get(key)
     backend.delete(key)
@@ -155,10 +155,10 @@ def probe(backend: CacheBase, readonly: bool = False) -> None:
 
 
 def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
-    """Return the function of the request that tells whether the cache works.
+    """Return the health check of ``backend`` for ``registry.heartbeats``.
 
-    It writes, in read-only mode too: that mode is about records and
-    permissions, the cache goes on serving.
+    It writes even in read-only mode, which concerns records and permissions: the
+    cache remains in use.
     """
 
     def ping(request: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A cache in the memory of the process: for tests, trials and single processes."""
+"""In-memory cache backend for tests, trials and single processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Entry(NamedTuple):
 
 
 class Cache(CacheBase):
-    """Entries in a dictionary, which ends with the process.
+    """In-memory cache backend; entries are lost when the process ends.
 
     Enable it with::
 
@@ -28,11 +28,11 @@ class Cache(CacheBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lock = threading.Lock()  # of who writes: one look-up needs none
+        self._lock = threading.Lock()  # for writes: a single look-up needs no lock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
 
     def initialize_schema(self) -> None:
-        """There is nothing to do."""
+        """Do nothing: memory has no schema."""
 
     def pending_migrations(self) -> list[str]:
         return []
@@ -71,8 +71,8 @@ class Cache(CacheBase):
         return entry if entry and entry.is_live(now) else None
 
     def _sweep(self, now: float) -> None:
-        # Two entries are looked at for each that is written, in turn: there can't be many
-        # more expired ones than there are live ones, and no write takes long.
+        # Examine two entries for each one written, in rotation: this bounds both the number of
+        # expired entries relative to live ones and the duration of a write.
         for _ in range(min(2, len(self._entries))):
             key, entry = next(iter(self._entries.items()))
             if entry.is_live(now):
@@ -82,5 +82,5 @@ class Cache(CacheBase):
 
 
 def load_from_config(config: Any) -> Cache:
-    """Return the cache that the settings of the application ask for."""
+    """Return the cache backend of an application."""
     return Cache(cache_prefix=config.get_settings().get("cache_prefix", ""))

@@ -1,4 +1,4 @@
-"""A cache in a Redis server, which lets the entries expire by itself."""
+"""Redis cache backend, which relies on Redis for expiry."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from cliquet.cache import CacheBase
 from cliquet.storage.redis.client import Client, create_from_config
 from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
-#: What every key begins with, before the prefix of the application.
+#: Prefix of all keys, before that of the application.
 PREFIX = b"cliquet.cache."
 
 
 class Cache(CacheBase):
-    """Entries in a Redis server.
+    """Redis cache backend.
 
     Enable it with::
 
         cliquet.cache_backend = cliquet.cache.redis
         cliquet.cache_url = redis://localhost:6379/0
 
-    :param client: the way to the server.
+    :param client: the client of the server.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
@@ -29,17 +29,17 @@ class Cache(CacheBase):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options of the connections to the server."""
+        """The connection options."""
         return self._client.settings
 
     def initialize_schema(self) -> None:
-        """There is nothing to create."""
+        """Do nothing: Redis has no schema."""
 
     def pending_migrations(self) -> list[str]:
         return []
 
     def flush(self) -> None:
-        """Delete every entry that has the prefix of this application."""
+        """Delete all entries with the prefix of this application."""
         self._client.delete_keys(self._key(""))
 
     def _key(self, key: str) -> bytes:
@@ -69,10 +69,10 @@ def _milliseconds(ttl: float) -> int:
 
 
 def load_from_config(config: Any) -> Cache:
-    """Return the cache that the settings of the application ask for.
+    """Return the cache backend of an application.
 
-    :raises pyramid.exceptions.ConfigurationError: when ``cache_url`` is no URL of a Redis
-        server.
+    :raises pyramid.exceptions.ConfigurationError: if ``cache_url`` isn't a Redis
+        URL.
     """
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

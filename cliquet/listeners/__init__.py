@@ -17,14 +17,14 @@ logger = get_logger(__name__)
 class ListenerBase:
     """Base class of listeners; their module has ``load_from_config(config, prefix)``.
 
-    A listener may be any callable. By default it is called inside the transaction, before the
+    A listener can be any callable. By default it is called inside the transaction, before the
     commit, with :class:`~cliquet.events.ResourceChanged` and
-    :class:`~cliquet.events.ResourceRead`: what it raises cancels the change.
+    :class:`~cliquet.events.ResourceRead` events: an exception cancels the change.
     """
 
-    #: If True, the listener is called once the change is committed, with
+    #: If True, the listener is called after the commit, with
     #: :class:`~cliquet.events.AfterResourceChanged` and
-    #: :class:`~cliquet.events.AfterResourceRead`: what it raises is only logged.
+    #: :class:`~cliquet.events.AfterResourceRead` events: an exception is only logged.
     after_commit = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class ListenerBase:
 def setup_listeners(config: Any) -> None:
     """Subscribe the listeners of the setting ``event_listeners``.
 
-    :raises pyramid.exceptions.ConfigurationError: lists all that is wrong with their settings.
+    :raises pyramid.exceptions.ConfigurationError: with all errors in their settings.
     """
     problems = Problems()
     for name in setting_list(config.get_settings()["event_listeners"]):
@@ -69,7 +69,7 @@ def _subscribe(config: Any, name: str) -> None:
 def _prefix(config: Any, name: str) -> str:
     """Return the prefix of the settings of a listener, and load their defaults.
 
-    A listener that is named by its module ``a.b.c``, without ``use``, has ``event_listeners.c.*``.
+    A listener named by its module ``a.b.c``, without ``use``, has ``event_listeners.c.*``.
     """
     keys = ("use", "actions", "resources")
     for prefix in (f"event_listeners.{name}.", f"event_listeners.{name.rpartition('.')[2]}."):

@@ -1,4 +1,4 @@
-"""A listener that pushes events on a list of a Redis server, where other programs take them.
+"""Listener that pushes events to a Redis list, from which other programs read them.
 
 Enable it with::
 
@@ -7,8 +7,8 @@ Enable it with::
     cliquet.event_listeners.queue.server_url = redis://localhost:6379/0
     cliquet.event_listeners.queue.listname = articles
 
-It also has the settings ``pool_size`` (25 connections at most), ``include_records`` (false), and
-``actions`` and ``resources`` as any listener.
+Further settings are ``pool_size`` (25 connections at most), ``include_records`` (false), and
+``actions`` and ``resources`` as for any listener.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from cliquet.utils import json
 
 logger = get_logger(__name__)
 
-#: Seconds that an answer may have to wait for the server, at each step: to have a connection of
-#: the pool, to make it, to be answered.
+#: Maximum delay of a response in seconds, for each step: get a connection from the pool,
+#: connect, receive the reply.
 TIMEOUT = 1.0
 
 _DEFAULTS = {
@@ -46,9 +46,9 @@ _DEFAULTS = {
 
 
 class Listener(ListenerBase):
-    """Pushes the payload of each event, as a JSON object, on the left of a list.
+    """Pushes the payload of each event, as a JSON object, to the left of a list.
 
-    :param client: the connections to the server.
+    :param client: the client of the server.
     :param listname: the key of the list.
     :param include_records: whether to add the list ``impacted_records`` of changes.
     """
@@ -79,11 +79,11 @@ class Listener(ListenerBase):
 
 
 def load_from_config(config: Any, prefix: str) -> Listener:
-    """Return the listener of the settings that begin with ``prefix``.
+    """Return the listener for the settings that begin with ``prefix``.
 
-    The URL may be in ``server_url``, or ``url``.
+    The URL is in ``server_url`` or ``url``.
 
-    :raises pyramid.exceptions.ConfigurationError: if one of them is wrong.
+    :raises pyramid.exceptions.ConfigurationError: if a setting is invalid.
     """
     load_default_settings(config, {prefix + key: value for key, value in _DEFAULTS.items()})
     settings = config.get_settings()

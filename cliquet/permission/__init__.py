@@ -1,10 +1,10 @@
-"""The contract of the permission backends, and what they have in common.
+"""Interface of the permission backends, and functions that the engines share.
 
-A principal is a user id, or whatever else stands for somebody: a group, or
-``system.Everyone``. A backend keeps the principals that users have beside their
-own id, and the access control entries (ACE): which principals have a permission
-on an object. The id of an object is the URL of the record without the prefix of
-the version. All of these are text of any characters.
+A principal is a user id, or an id that stands for several users: a group, or
+``system.Everyone``. A backend stores the principals of users (in addition to their
+own id), and the access control entries (ACE): the principals that have a permission
+on an object. The id of an object is the URL of the record without the version
+prefix. All of these are strings of any characters.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ from cliquet.permission.text import Pattern
 
 logger = get_logger(__name__)
 
-#: Given an object id and a permission, tells which (object id, permission) give it.
+#: Returns the (object id, permission) pairs that grant a permission on an object id.
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
 class PermissionBase(Migrated):
-    """What a permission backend must do; a class of somebody else's derives from this one.
+    """Base class of the permission backends, including those of other packages.
 
-    Each method either takes place as a whole or not at all, and belongs to the
-    transaction of the request where the engine has transactions. What is added
-    twice is there once, and what is missing can be removed.
+    Every method is atomic, and belongs to the transaction of the request if the engine
+    has transactions. Adding an existing item and removing a missing one have no
+    effect.
 
-    Several methods take ``get_bound_permissions``: a function of an object id
-    and a permission, which returns the ``(object_id, permission)`` couples any
-    of which gives that permission on that object; nothing is granted if there
-    are none. Without the function, it is that couple alone.
+    Several methods accept ``get_bound_permissions``: a function of an object id
+    and a permission, which returns ``(object_id, permission)`` pairs, any of which
+    grants that permission on that object; without pairs, nothing is granted. Without
+    the function, only the original pair grants it.
 
-    Methods raise :class:`~cliquet.storage.exceptions.BackendError` when the
+    Methods raise :class:`~cliquet.storage.exceptions.BackendError` if the
     backend fails.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Arguments are for the engines: none is looked at here."""
+        """Accept and ignore any arguments, which are for the engines."""
 
     def flush(self) -> None:
         """Delete the principals of every user, and every access control entry."""
         raise NotImplementedError
 
     def add_user_principal(self, user_id: str, principal: str) -> None:
-        """Give the user one more principal."""
+        """Add a principal to the user."""
         raise NotImplementedError
 
     def remove_user_principal(self, user_id: str, principal: str) -> None:
-        """Take a principal from the user."""
+        """Remove a principal from the user."""
         raise NotImplementedError
 
     def remove_principal(self, principal: str) -> None:
-        """Take a principal from every user."""
+        """Remove a principal from all users."""
         raise NotImplementedError
 
     def user_principals(self, user_id: str) -> set[str]:
-        """Return the principals that were given to the user."""
+        """Return the principals added to the user."""
         raise NotImplementedError
 
     def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
-        """Grant the permission on the object to one more principal."""
+        """Grant the permission on the object to a principal."""
         raise NotImplementedError
 
     def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
@@ -73,7 +73,7 @@ class PermissionBase(Migrated):
         raise NotImplementedError
 
     def object_permission_principals(self, object_id: str, permission: str) -> set[str]:
-        """Return the principals that were granted the permission on the object."""
+        """Return the principals that have the permission on the object."""
         return self.object_permission_authorized_principals(object_id, permission)
 
     def principals_accessible_objects(
@@ -85,11 +85,11 @@ class PermissionBase(Migrated):
     ) -> set[str]:
         """Return the ids of the objects on which one of the principals has the permission.
 
-        :param object_id_match: pattern of the object ids to return; a ``*`` in it stands
-            for any text, slashes included. None: all of them.
+        :param object_id_match: pattern of the object ids to return; ``*`` matches any
+            string, including slashes. None: all object ids.
         :param get_bound_permissions: called with this pattern and the permission; returns
-            couples of a pattern and a permission. Objects on which a couple gives the
-            permission are only returned if they match ``object_id_match`` too.
+            pairs of a pattern and a permission that grant it. Only objects that also match
+            ``object_id_match`` are returned.
         """
         raise NotImplementedError
 
@@ -109,7 +109,7 @@ class PermissionBase(Migrated):
         principals: Iterable[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> bool:
-        """Tell whether one of the principals has the permission on the object."""
+        """Return whether one of the principals has the permission on the object."""
         authorized = self.object_permission_authorized_principals(
             object_id, permission, get_bound_permissions
         )
@@ -118,31 +118,31 @@ class PermissionBase(Migrated):
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
     ) -> dict[str, set[str]]:
-        """Return the principals of each permission that was granted on the object.
+        """Return the principals of each permission granted on the object.
 
-        :param permissions: the permissions that matter; None: all of them.
-            Those that nobody was granted are not in the result.
+        :param permissions: the permissions to return; None: all. Permissions without
+            principals are omitted.
         """
         raise NotImplementedError
 
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:
-        """Grant each of these permissions to its principals, and to nobody else.
+        """Grant each of these permissions to exactly the given principals.
 
-        Other permissions on the object stay; one without principals is removed.
+        Other permissions on the object are kept; a permission without principals is removed.
         """
         raise NotImplementedError
 
     def delete_object_permissions(self, *object_id_list: str) -> None:
-        """Withdraw every permission on these objects. A ``*`` is no wildcard here."""
+        """Remove all permissions on these objects. A ``*`` isn't a wildcard here."""
         raise NotImplementedError
 
 
 def bound_permissions(
     object_id: str, permission: str, get_bound_permissions: BoundPermissions | None
 ) -> list[tuple[str, str]]:
-    """Return the (object id, permission) couples that give the permission, for the engines."""
+    """Return the (object id, permission) pairs that grant a permission."""
     if get_bound_permissions is None:
         return [(object_id, permission)]
     return [(bound_id, bound) for bound_id, bound in get_bound_permissions(object_id, permission)]
@@ -151,7 +151,7 @@ def bound_permissions(
 def bound_patterns(
     object_id_match: str | None, permission: str, get_bound_permissions: BoundPermissions | None
 ) -> list[tuple[Pattern, str]]:
-    """Return the patterns of object ids to look for, each with its permission, for the engines."""
+    """Return the patterns of the accessible object ids, each with its permission."""
     match = "*" if object_id_match is None else object_id_match
     if get_bound_permissions is None:
         return [(Pattern(match), permission)]
@@ -160,9 +160,12 @@ def bound_patterns(
 
 
 def probe(backend: PermissionBase, readonly: bool) -> None:
-    """Try whether ``backend`` works, by writing unless ``readonly``: it raises what fails."""
+    """Check that ``backend`` works, or raise the exception of the failing operation.
+
+    Write a temporary entry, unless ``readonly``.
+    """
     backend.check_durability()
-    name = f"__heartbeat__:{uuid4()}"  # its own: heartbeats may meet
+    name = f"__heartbeat__:{uuid4()}"  # unique, because heartbeats can run concurrently
     if not readonly:
         backend.add_user_principal(name, name)
         backend.remove_user_principal(name, name)
@@ -170,7 +173,7 @@ def probe(backend: PermissionBase, readonly: bool) -> None:
 
 
 def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
-    """Return the function of the request that tells whether the permission backend works.
+    """Return the health check of ``backend`` for ``registry.heartbeats``.
 
     It writes, unless the setting ``readonly`` is on.
     """

@@ -1,4 +1,4 @@
-"""What the permission engines have in common: how they decide."""
+"""Common part of the permission engines: the decisions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Entry = tuple[str, str]
 
 
 class Engine(PermissionBase):
-    """A permission backend that decides in one query, which a subclass implements.
+    """A permission backend that decides with one query, which a subclass implements.
 
-    A class of an application that overrides a step of a decision, for example to grant more
-    principals, is not ignored: the decision then takes this step.
+    If an application's class overrides a step of the decision, for example to grant more
+    principals, the decision uses that step instead.
     """
 
     _has_own_principals = False

@@ -1,4 +1,4 @@
-"""Permissions in the memory of the process: for tests, trials and single processes."""
+"""In-memory permission backend for tests, trials and single processes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NONE: frozenset[str] = frozenset()
 
 
 class _Relation(Generic[Key]):
-    """Which texts belong to which keys; what changes it tells the log how to undo it."""
+    """Sets of strings by key; changes add their reversal to the undo log."""
 
     def __init__(self) -> None:
         self._sets: dict[Key, set[str]] = {}
 
     def get(self, key: Key) -> set[str] | frozenset[str]:
-        """Return what belongs to the key; not a copy."""
+        """Return the set of a key, not a copy."""
         return self._sets.get(key, _NONE)
 
     def keys_of(self, text: str) -> list[Key]:
@@ -52,13 +52,13 @@ class _Relation(Generic[Key]):
 
 
 class Permission(Engine):
-    """Permissions in dictionaries, which end with the process.
+    """In-memory permission backend; the data is lost when the process ends.
 
     Enable it with::
 
         cliquet.permission_backend = cliquet.permission.memory
 
-    :param transactions: what the memory engines of the application share.
+    :param transactions: shared with the other memory backends of the application.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Permission(Engine):
         super().__init__(*args, **kwargs)
         self._transactions = transactions or MemoryTransactions()
         self._user_principals: _Relation[str] = _Relation()
-        # Access control entries, found by object, by object and permission, by principal.
+        # Access control entries: by object, by object and permission, and by principal.
         self._permissions: _Relation[str] = _Relation()
         self._principals: _Relation[tuple[str, str]] = _Relation()
         self._objects: _Relation[tuple[str, str]] = _Relation()
 
     def initialize_schema(self) -> None:
-        """There is nothing to do."""
+        """Do nothing: memory has no schema."""
 
     def pending_migrations(self) -> list[str]:
         return []
@@ -144,7 +144,7 @@ class Permission(Engine):
         if not self._principals.get((object_id, permission)):
             self._permissions.remove(object_id, permission, log)
 
-    # Who may do what
+    # Queries
 
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
@@ -186,5 +186,5 @@ class Permission(Engine):
 
 
 def load_from_config(config: Any) -> Permission:
-    """Return the permission backend that the settings of the application ask for."""
+    """Return the permission backend of an application."""
     return Permission(transactions=transactions_from_config(config))

@@ -1,42 +1,42 @@
-"""Object ids and principals as text: patterns of ids, and what databases can't keep."""
+"""Patterns of object ids, and the escaping of strings that databases can't store."""
 
 from __future__ import annotations
 
 import re
 
-# SQLite and PostgreSQL stop at null characters or refuse them, and neither takes lone
-# surrogates. U+001A (SUBSTITUTE) begins what stands for them, and for itself.
+# SQLite and PostgreSQL truncate or refuse null characters, and neither accepts lone surrogates.
+# The escape sequences begin with U+001A (SUBSTITUTE), which is escaped itself.
 _ODD = re.compile("[\0\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
 
 def escape(text: str) -> str:
-    """Return ``text`` as every database keeps it: without null characters and lone surrogates.
+    """Escape null characters and lone surrogates, so that every database can store ``text``.
 
-    It is done character by character, so what begins with a text still begins
-    with it; and hardly any text is changed at all.
+    Characters are escaped one by one, so the order of prefixes is preserved. Most strings
+    remain unchanged.
     """
     return _ODD.sub(lambda found: f"\x1a{ord(found[0]):04x}", text)
 
 
 def unescape(text: str) -> str:
-    """Return the text that was escaped."""
+    """Return the original of an escaped string."""
     if "\x1a" not in text:
         return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 class Pattern:
-    """A pattern of object ids, in which ``*`` stands for any text.
+    """A pattern of object ids, in which ``*`` matches any string.
 
-    Nothing else is special, and matching takes no longer than reading the id a
-    few times, whatever the number of stars.
+    No other character is special. Matching takes linear time in the length of the id,
+    regardless of the number of stars.
 
-    :param within: another pattern, which ids must match too.
+    :param within: another pattern that ids must match too.
     """
 
     def __init__(self, pattern: str, within: Pattern | None = None) -> None:
-        #: The beginning of all ids that match.
+        #: The common prefix of all matching ids.
         self.prefix, *self._parts = pattern.split("*")
         self._within = within
 
@@ -64,12 +64,12 @@ class Pattern:
 
 
 def after_prefix(prefix: str) -> str | None:
-    """Return the first text, in the order of code points, after all that begin with ``prefix``.
+    """Return the first string, by code points, after all strings that begin with ``prefix``.
 
-    With it an ordered index finds them as one range. None: all texts come before.
+    It ends the range of an ordered index that contains them; None: the range is unbounded.
     """
     stem = prefix.rstrip("\U0010ffff")
     if not stem:
         return None
-    # No text that was escaped has surrogates.
+    # Escaped strings contain no surrogates.
     return stem[:-1] + ("\ue000" if stem[-1] == "\ud7ff" else chr(ord(stem[-1]) + 1))

@@ -1,4 +1,4 @@
-"""Settings of an application: the forms of their keys, and where their values come from."""
+"""Settings of an application: the forms of their keys, and the sources of their values."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from cliquet.utils import env_name, setting_list
 
 PREFIX = "cliquet"
 
-# The lists of names that the keys of such a family contain, and how the keys begin.
+# Settings that list names, and the prefix of the keys that contain these names.
 _NAMED = {"multiauth.policies": "multiauth.policy", "event_listeners": "event_listeners"}
 
 
 class Names(NamedTuple):
-    """The forms of the keys of an application."""
+    """The forms of the setting keys of an application."""
 
     project: str
 
@@ -39,7 +39,7 @@ class Names(NamedTuple):
         return key
 
     def bare_variable(self, name: str) -> str:
-        """Return the name of an environment variable without those prefixes."""
+        """Return the name of an environment variable without either prefix."""
         for prefix in (PREFIX, self.project):
             head = f"{env_name(prefix)}_"
             if prefix and name.startswith(head) and name != head:
@@ -47,7 +47,7 @@ class Names(NamedTuple):
         return name
 
     def forms(self, bare: str) -> Iterator[str]:
-        """Return the forms of a key; each one's environment variable wins over those before."""
+        """Yield the forms of a key; the environment variables of later ones take precedence."""
         yield bare
         if self.project and self.project != PREFIX:
             yield f"{self.project}.{bare}"
@@ -55,14 +55,14 @@ class Names(NamedTuple):
 
 
 def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
-    """Complete the settings with defaults and with the environment, and convert them.
+    """Complete the settings with defaults and environment variables, and convert them.
 
-    Afterwards ``settings[key]`` holds the value for the bare name of each key. A value means the
-    same in the file, in the defaults and in the environment. Plugins declare their settings with
-    this function: prefixed keys that are not declared are logged as warnings.
+    Afterwards ``settings[key]`` contains the value for the bare name of each key. A value is read
+    in the same way in the file, the defaults and the environment. Plugins declare their settings
+    with this function: prefixed keys that no caller declares are logged as warnings.
 
     :param default_settings: bare or prefixed keys, and their values.
-    :raises ValueError: when two forms of a key have different values.
+    :raises ValueError: if two forms of a key have different values.
     """
     settings = config.get_settings()
     names = Names(settings.get("project_name") or "")
@@ -77,7 +77,7 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
 def _load(settings: Any, names: Names, bare: str, default: Any) -> None:
     value = find(settings, names, bare, default)
     settings[bare] = value
-    # Plugins may read the prefixed forms, which remain as they were written if they are equal.
+    # Plugins can read the prefixed forms, which keep their original value if it is equal.
     read = kind_of(bare).read
     settings.update(
         {
@@ -89,9 +89,9 @@ def _load(settings: Any, names: Names, bare: str, default: Any) -> None:
 
 
 def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> Any:
-    """Return the value that a key has in the environment, or else in any of its forms.
+    """Return the value of a key from the environment, or else from any of its forms.
 
-    :raises ValueError: when two forms have different values.
+    :raises ValueError: if two forms have different values.
     """
     kind = kind_of(bare)
     variable = _variable(names, bare)
@@ -107,7 +107,7 @@ def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> 
 
 
 def find_project_name(settings: Mapping[str, Any], default: str) -> str:
-    """Return the name of the project, on which the forms of the other keys depend."""
+    """Return the project name, which determines the forms of the other keys."""
     names = Names("")
     given = {form: settings[form] for form in names.forms("project_name") if settings.get(form)}
     name: str = find(given, names, "project_name", default)
@@ -115,13 +115,13 @@ def find_project_name(settings: Mapping[str, Any], default: str) -> str:
 
 
 def _variable(names: Names, bare: str) -> str | None:
-    """Return the name of the environment variable that sets a key, None without one."""
+    """Return the name of the environment variable that sets a key, or None."""
     variables = [env_name(form) for form in names.forms(bare)]
     return next((name for name in reversed(variables) if name in os.environ), None)
 
 
 def _keys_of_environment(settings: Mapping[str, Any], names: Names) -> Iterator[str]:
-    """Return the keys of the families that only the environment sets."""
+    """Yield the keys of the families that only the environment sets."""
     known = {env_name(key) for key in settings}
     for variable in os.environ:
         bare = names.bare_variable(variable)
@@ -138,7 +138,7 @@ def _is_of_resource(key: str) -> bool:
 
 
 def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
-    """Return the key of a policy or a listener whose variable is ``variable``."""
+    """Return the key of a policy or listener that the environment variable sets."""
     for list_key, prefix in _NAMED.items():
         listed = [name.rpartition(".")[2] for name in setting_list(settings.get(list_key))]
         for name in sorted(listed, key=len, reverse=True):
@@ -149,7 +149,7 @@ def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
 
 
 def add_resource_keys(settings: Any, resource_name: str) -> None:
-    """Add the keys of a resource that the environment writes with underscores or in lower case."""
+    """Add the keys of a resource whose environment variables spell its name differently."""
     written = env_name(resource_name).lower()
     pattern = re.compile(f"((?:collection_|record_)?){re.escape(written)}(_.+)")
     for key in list(settings) if written != resource_name else ():
@@ -167,9 +167,9 @@ def declared_settings(registry: Any) -> set[str]:
 
 
 def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind) -> list[str]:
-    """Return the forms of a key that are set, which must have the same value.
+    """Return the forms of a key that are set, if they have the same value.
 
-    :raises ValueError: when they have different values.
+    :raises ValueError: if they have different values.
     """
     defined = [form for form in forms if form in settings]
     if len({str(kind.read(settings[form])) for form in defined}) > 1:
@@ -178,14 +178,14 @@ def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind)
 
 
 def assign(settings: Any, bare: str, value: Any) -> None:
-    """Set a key, and those of its other forms that exist."""
+    """Set a key and its other existing forms."""
     forms = Names(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
 
 
 def integer_or_none(value: Any) -> int | None:
-    """Return the value of a setting as an integer, None when it is empty."""
+    """Return the value of a setting as an integer, or None if it is empty."""
     return None if value in (None, "") else int(value)
 
 

@@ -1,4 +1,4 @@
-"""Small helpers. They import nothing else of the package."""
+"""Small helpers that import nothing else from the package."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cliquet.utils.text import decode_header, encode_header, setting_list, witho
 
 
 class COMPARISON(Enum):
-    """Comparisons that a :class:`cliquet.storage.Filter` can make."""
+    """The comparisons of a :class:`cliquet.storage.Filter`."""
 
     LT = "<"
     MIN = ">="
@@ -48,17 +48,17 @@ _FALSE = frozenset(("false", "no", "off"))
 
 
 def strip_whitespace(v: Any) -> Any:
-    """Return ``v``, a string or Colander's null, without spaces and line breaks around it."""
+    """Return ``v``, a string or Colander's null, without surrounding white space."""
     return v if v is null else v.strip(" \t\n\r")
 
 
 def warn_deprecated(old: str, new: str) -> None:
-    """Warn the caller of a deprecated class that it has another name."""
+    """Warn that a class has a new name."""
     warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=3)
 
 
 class DeprecatedMeta(type):
-    """The metaclass of deprecated names of classes: it warns whoever inherits from one.
+    """Metaclass of deprecated aliases of classes, which warns on inheritance.
 
     The new name is that of the first base class.
     """
@@ -81,7 +81,7 @@ def classname(obj: Any) -> str:
 
 
 def merge_dicts(a: dict[str, Any], b: Mapping[str, Any]) -> None:
-    """Add to ``a``, in place and deeply, the keys of ``b`` that it lacks."""
+    """Merge into ``a``, recursively and in place, the keys of ``b`` that it lacks."""
     for key, value in b.items():
         if isinstance(value, Mapping):
             mine = a.setdefault(key, {})
@@ -92,15 +92,15 @@ def merge_dicts(a: dict[str, Any], b: Mapping[str, Any]) -> None:
 
 
 def random_bytes_hex(bytes_length: int) -> str:
-    """Return ``bytes_length`` random bytes, in hexadecimal."""
+    """Return ``bytes_length`` random bytes in hexadecimal."""
     return hexlify(os.urandom(bytes_length)).decode("ascii")
 
 
 def native_value(value: Any) -> Any:
-    """Return the Python value that the string ``value`` stands for.
+    """Return the Python value that the string ``value`` represents.
 
-    ``true/yes/on`` and ``false/no/off`` in any case are booleans. Python literals (numbers,
-    quoted strings, lists, ``None``...) are evaluated. Any other string is returned as it is.
+    ``true/yes/on`` and ``false/no/off``, in any case, are booleans. Python literals (numbers,
+    quoted strings, lists, ``None``...) are evaluated. Other strings are returned unchanged.
     """
     if not isinstance(value, str):
         return value
@@ -123,8 +123,8 @@ def env_name(key: str) -> str:
 def read_env(key: str, value: Any) -> Any:
     """Return the environment variable for the setting ``key``, or else ``value``.
 
-    Dots and dashes of ``key`` become underscores. Strings are converted by
-    :func:`native_value`, wherever they come from.
+    Dots and dashes in ``key`` become underscores. Strings from either source are
+    converted by :func:`native_value`.
     """
     return native_value(os.environ.get(env_name(key), value))
 
@@ -135,9 +135,9 @@ def encode64(content: str, encoding: str = "utf-8") -> str:
 
 
 def decode64(encoded_content: str, encoding: str = "utf-8") -> str:
-    """Return the text that is ``encoded_content`` in base 64.
+    """Decode a base 64 string.
 
-    :raises ValueError: when it is no base 64, or not of that encoding.
+    :raises ValueError: if it isn't base 64, or not in that encoding.
     """
     return b64decode(encoded_content.encode(encoding)).decode(encoding)
 
@@ -149,9 +149,9 @@ def hmac_digest(secret: str | bytes, message: str, encoding: str = "utf-8") -> s
 
 
 def field_selector(keys: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return a function that does as :func:`dict_subset`, for many dictionaries.
+    """Return a function equivalent to :func:`dict_subset`, for many dictionaries.
 
-    Keys are grouped once, so that a dictionary costs what the fields that it has cost.
+    Keys are grouped once, so that the cost per dictionary depends only on its own fields.
     """
     keys = list(keys)
     dotted = {key for key in keys if "." in key}
@@ -176,10 +176,10 @@ def field_selector(keys: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[st
 
 
 def dict_subset(d: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Return the part of ``d`` that ``keys`` name; dots go into sub-objects.
+    """Return the part of ``d`` that ``keys`` select; dots descend into sub-objects.
 
-    Keys that ``d`` lacks are left out. A dotted key through a value that is not an object
-    takes that value whole. Of two keys that share their first two names, the last one counts.
+    Missing keys are ignored. If a dotted key passes through a value that isn't an object, the
+    whole value is taken. Of several keys that share their first two names, the last one wins.
     """
     result: dict[str, Any] = {}
     for key in keys:
@@ -200,10 +200,10 @@ def strip_uri_prefix(path: str) -> str:
 
 
 def forget_variables(error: BaseException | None) -> None:
-    """Clear the variables of the calls, over now, that an exception and its causes went through.
+    """Clear the local variables in the tracebacks of an exception and its causes.
 
-    Whoever watches the log for errors, as Sentry does, sends them with the
-    traceback: headers of requests, passwords of databases.
+    Error trackers such as Sentry would send them: request headers, database
+    passwords.
     """
     known = set()
     while error is not None and id(error) not in known:
@@ -218,9 +218,9 @@ def json_serializer(v: Any, **kw: Any) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Return the module ``sqlalchemy``, or None where it is not installed.
+    """Return the module ``sqlalchemy``, or None if it isn't installed.
 
-    It is imported when it is asked for, because it is optional and slow to load.
+    It is imported lazily, because it is optional and slow to load.
     """
     if name != "sqlalchemy":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Requests made of requests: what a batch, and applications, send to the application itself."""
+"""Sub-requests, which batches and applications send to the application itself."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from pyramid.response import Response
 from cliquet.utils import json
 from cliquet.utils.text import decode_header, encode_header, setting_list
 
-#: Headers of the answers that pages of other origins may read.
+#: Response headers that pages of other origins can read.
 EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 
-#: How many redirections of a sub-request are followed.
+#: Maximum number of redirections of a sub-request.
 MAX_REDIRECTIONS = 5
 
 _SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
-#: What dummy requests lack.
+#: WSGI variables that dummy requests lack.
 _LOCAL = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
 _BODY_HEADERS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
 _PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
 
 
 def current_service(request: Any) -> Any:
-    """Return the Cornice service that the request is for, or None."""
+    """Return the Cornice service of the request, or None."""
     return cornice_service(request) if getattr(request, "matched_route", None) else None
 
 
 def current_resource_name(request: Any) -> str:
-    """Return the name of the resource that the request is for.
+    """Return the name of the resource of the request.
 
-    :raises AttributeError: when the request is for none.
+    :raises AttributeError: if the request isn't for a resource.
     """
     service = current_service(request)
     name: str = service.viewset.get_name(service.resource)
@@ -46,7 +46,7 @@ def current_resource_name(request: Any) -> str:
 
 
 def reapply_cors(request: Any, response: Any) -> Any:
-    """Put the CORS headers on an answer that was made anew, and return it."""
+    """Add the CORS headers to a new response, and return it."""
     service = current_service(request)
     if service:
         request.info["cors_checked"] = False
@@ -62,12 +62,12 @@ def reapply_cors(request: Any, response: Any) -> Any:
 
 
 def get_header(response: Any, name: str) -> str | None:
-    """Return the value of a header of a response, None if it has none.
+    """Return the value of a response header, or None.
 
-    It takes a fifth of the time of ``response.headers.get(name)``.
+    It is five times faster than ``response.headers.get(name)``.
     """
     headers = response.headerlist
-    if headers.__class__ is not list:  # the response of a test may be a mock
+    if headers.__class__ is not list:  # the response can be a mock
         known: str | None = response.headers.get(name)
         return known
     length, lowered = len(name), name.lower()
@@ -79,9 +79,9 @@ def get_header(response: Any, name: str) -> str | None:
 
 
 def set_header(response: Any, name: str, value: str) -> None:
-    """Give a response a header, instead of those of that name.
+    """Set a response header, replacing those of the same name.
 
-    It takes a fifth of the time of ``response.headers[name] = value``.
+    It is five times faster than ``response.headers[name] = value``.
     """
     headers = response.headerlist
     if headers.__class__ is list and get_header(response, name) is None:
@@ -91,9 +91,9 @@ def set_header(response: Any, name: str, value: str) -> None:
 
 
 def depends_on_origin(origins: Collection[str]) -> bool:
-    """Return whether one of several origins is repeated in ``Access-Control-Allow-Origin``.
+    """Return whether ``Access-Control-Allow-Origin`` depends on the origin of the request.
 
-    Origins are as in the setting ``cors_origins``: shell patterns.
+    Origins are shell patterns, as in the setting ``cors_origins``.
     """
     if "*" in origins or not origins:
         return False
@@ -101,7 +101,7 @@ def depends_on_origin(origins: Collection[str]) -> bool:
 
 
 def add_vary(response: Any, name: str) -> None:
-    """Add the name of a request header to ``Vary``, unless it is there."""
+    """Add the name of a request header to ``Vary``, unless it contains it."""
     vary = get_header(response, "Vary")
     if not vary:
         set_header(response, "Vary", name)
@@ -120,7 +120,7 @@ def is_preflight(request: Any) -> bool:
 
 
 def preflight_response(request: Any) -> Response:
-    """Return a response to a preflight that allows what the request asks for."""
+    """Return a preflight response that allows the requested method and headers."""
     response: Response = reapply_cors(request, Response(status=200))
     response.headers["Access-Control-Allow-Methods"] = request.headers[
         "Access-Control-Request-Method"
@@ -132,19 +132,19 @@ def preflight_response(request: Any) -> Response:
 
 
 def is_json(response: Any) -> bool:
-    """Tell whether a response has a JSON body."""
+    """Return whether a response has a JSON body."""
     return response.content_type == "application/json" and bool(response.body)
 
 
 def path_text(request: Any) -> str:
-    """Return the path of a request, decoded as far as it can be."""
+    """Return the path of a request, decoded as far as possible."""
     environ = request.environ
     raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return str(raw.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
 def with_version_prefix(registry: Any, path: str) -> str:
-    """Return ``path`` with the version prefix of the API, if it lacks it."""
+    """Return ``path`` with the version prefix of the API."""
     prefix = f"/{registry.route_prefix}".rstrip("/")
     return path if path.startswith(prefix) else prefix + path
 
@@ -175,12 +175,12 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
             "CONTENT_TYPE": content_type or original.environ.get("CONTENT_TYPE", ""),
             "CONTENT_LENGTH": str(len(payload)),
             "wsgi.input": io.BytesIO(payload),
-            "webob.is_body_seekable": True,  # or it is copied, to a file if it is large
+            "webob.is_body_seekable": True,  # otherwise WebOb copies it, to a file if it is large
         }
     )
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
-        # As WebOb does: other letters have the capitals of these too.
+        # Compare like WebOb: some non-ASCII letters have ASCII capitals.
         is_type_of_json = content_type is not None and name.upper() == "CONTENT-TYPE"
         if name.upper() not in _BODY_HEADERS and not is_type_of_json:
             request.headers[name] = decode_header(value)
@@ -188,17 +188,17 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
 
 
 def _payload(body: Any) -> tuple[bytes, str | None]:
-    """Return the bytes of a body, and its type if it isn't that of the original request."""
+    """Return the bytes of a body, and its type unless it is that of the original request."""
     if body is None:
         return b"", None
     if isinstance(body, (bytes, str)):
         return body if isinstance(body, bytes) else body.encode(), None
-    # Without content, there is no body either.
+    # An empty value means an empty body.
     return json.dumps_ascii(body).encode() if body else b"", "application/json"
 
 
 def _wsgi_path(path: str) -> str:
-    """Return a path of any text as WSGI wants it: the bytes of UTF-8, as latin-1 (PEP 3333)."""
+    """Return the path in the encoding of WSGI: UTF-8 bytes as latin-1 (PEP 3333)."""
     return unquote(quote(path, safe=_PATH_SAFE), "latin-1")
 
 
@@ -216,17 +216,17 @@ def adopt(original: Any, request: Any) -> Any:
     return request
 
 
-# A larger body in a batch is taken as it was rendered, without being parsed.
+# Larger JSON bodies in a batch are not parsed, but included as they are.
 _LARGE_BODY = 1 << 16
 
 
 def build_response(response: Any, request: Any) -> dict[str, Any]:
-    """Return the JSON description of ``response``, for the response of a batch."""
+    """Return the JSON description of ``response`` in the response of a batch."""
     return _description(response, request, _value(response.body))
 
 
 def describe_response(response: Any, request: Any) -> dict[str, Any]:
-    """Do as :func:`build_response`; a large body that is JSON is a fragment of JSON."""
+    """Describe a response like :func:`build_response`, but keep large JSON as a fragment."""
     body: bytes = response.body
     if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
         return _description(response, request, _value(body))
@@ -234,7 +234,7 @@ def describe_response(response: Any, request: Any) -> dict[str, Any]:
 
 
 def _value(body: bytes) -> Any:
-    """Return the value of a body that is JSON, otherwise its text."""
+    """Return the value of a JSON body, or the body as a string."""
     try:
         return json.loads(body)
     except ValueError:
@@ -251,12 +251,12 @@ def _description(response: Any, request: Any, body: Any) -> dict[str, Any]:
 
 
 def follow_subrequest(request: Any, subrequest: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Send a sub-request, and follow the redirections to this service.
+    """Send a sub-request, and follow redirections to this service.
 
     :param kwargs: for ``request.invoke_subrequest``.
-    :returns: the answer, and the request that it answers.
+    :returns: the response, and the last request.
     :raises pyramid.httpexceptions.HTTPException: an HTTP error that a view raises or returns,
-        with the body that this service gives it.
+        with the error body of this service.
     :raises Exception: an unexpected failure, unchanged.
     """
     for _ in range(MAX_REDIRECTIONS):
@@ -281,7 +281,7 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
 
 
 def _redirection(subrequest: Any, response: Any) -> Any:
-    """Return the request that ``response`` redirects to, None if it doesn't or elsewhere."""
+    """Return the request that ``response`` redirects to, or None if not to this service."""
     location = response.headers.get("Location")
     if not (300 <= response.status_code < 400 and location):
         return None
@@ -296,7 +296,7 @@ def _redirection(subrequest: Any, response: Any) -> Any:
 
 
 def _is_same_host(target: SplitResult, request: Any) -> bool:
-    """Tell whether a URL names the host of a request; the port of the scheme may be left out."""
+    """Return whether a URL has the host of a request; the default port is optional."""
     default = {"http": ":80", "https": ":443"}.get(target.scheme or request.scheme, "")
     host: str = request.host
     return target.netloc.removesuffix(default) == host.removesuffix(default)

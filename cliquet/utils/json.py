@@ -1,7 +1,7 @@
-"""JSON, fast, and exact for numbers of any size.
+"""Fast JSON that is exact for numbers of any size.
 
-orjson does the work; it reads integers beyond 64 bits as floats and can't
-write them: these are left to the standard library.
+orjson does most of the work. It reads integers beyond 64 bits as floats and can't
+write them, so the standard library handles those.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import orjson
 
-#: Deepest nesting of the JSON values that are accepted (protocol, "Limits").
+#: Maximum nesting of accepted JSON values (protocol, "Limits").
 MAX_DEPTH = 100
 
-# Turns digits into zeros, and all the rest into ones.
+# Turns digits into zeros, and all other bytes into ones.
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord("1") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 
@@ -28,19 +28,19 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _ISO_DATES = orjson.OPT_NON_STR_KEYS
 _OWN_DATES = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
-# The longest integers that Python converts from and to text by default.
+# The maximum length of the integers that Python converts by default.
 _MAX_DIGITS = 4300
 
-# The integers that orjson writes.
+# The range of the integers that orjson writes.
 _LEAST, _GREATEST = -(1 << 63), (1 << 64) - 1
 
 
 def loads(text: str | bytes, max_digits: int | None = None) -> Any:
-    """Return the value of the JSON document ``text``, UTF-8 if it is bytes.
+    """Parse the JSON document ``text``, which is UTF-8 if it is bytes.
 
-    :param max_digits: how many digits an integer may have, None: as many as Python converts.
-    :raises ValueError: when it isn't JSON, or holds lone surrogates,
-        infinite numbers, or integers too long to be read.
+    :param max_digits: maximum number of digits of an integer; None: that of Python.
+    :raises ValueError: if it isn't JSON, or contains lone surrogates, infinite
+        numbers, or integers that are too long.
     """
     raw = text.encode("utf-8") if isinstance(text, str) else text
     long_number = _LONG_NUMBER in raw.translate(_DIGITS)
@@ -52,8 +52,9 @@ def dumps_bytes(
 ) -> bytes:
     """Return ``value`` as compact JSON in UTF-8.
 
-    :param default: called with what JSON doesn't know, returns what it does.
-    :param iso_dates: whether dates and times are ISO 8601 strings, else ``default`` gets them.
+    :param default: converts values of other types into JSON values.
+    :param iso_dates: whether dates and times become ISO 8601 strings; otherwise ``default``
+        converts them.
     """
     options = _ISO_DATES if iso_dates else _OWN_DATES
     try:
@@ -63,9 +64,9 @@ def dumps_bytes(
 
 
 def exact_text(value: Any) -> bytes | None:
-    """Return a value as JSON, or None if the text may be another value's.
+    """Return a value as JSON, or None if the JSON can stand for another value.
 
-    orjson writes numbers that are not finite as null.
+    orjson writes infinite numbers and NaN as null.
     """
     try:
         text = orjson.dumps(value, None, _ISO_DATES)
@@ -75,7 +76,7 @@ def exact_text(value: Any) -> bytes | None:
 
 
 def fragment(text: str | bytes) -> Any:
-    """Return JSON text as a value of :func:`dumps_bytes`, which takes it as it is."""
+    """Return serialized JSON as a value that :func:`dumps_bytes` includes unchanged."""
     return orjson.Fragment(text)
 
 
@@ -84,15 +85,15 @@ def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None, options: in
         return orjson.dumps(_with_fragments(value), default, options)
     except TypeError:
         text = stdlib_json.dumps(value, default=default, ensure_ascii=False, separators=(",", ":"))
-        # A surrogate becomes its JSON escape.
+        # Surrogates become JSON escapes.
         return text.encode("utf-8", "backslashreplace")
 
 
 def _with_fragments(value: Any) -> Any:
-    """Return ``value`` with its long integers as orjson wants them.
+    """Return ``value`` with its long integers as fragments, for orjson.
 
-    The standard library writes some floats otherwise, and engines compare
-    arrays and objects by their text.
+    The standard library formats some floats differently, and engines compare
+    arrays and objects as JSON.
     """
     if isinstance(value, dict):
         return {key: _with_fragments(item) for key, item in value.items()}
@@ -104,10 +105,10 @@ def _with_fragments(value: Any) -> Any:
 
 
 def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
-    """Return ``value`` as compact JSON; as ``json.dumps`` does where it has further options.
+    """Return ``value`` as compact JSON; further options are those of ``json.dumps``.
 
-    :param default: called with what JSON doesn't know; by default, decimals become numbers.
-    :raises TypeError: for a value that isn't JSON.
+    :param default: converts values of other types; by default, decimals become numbers.
+    :raises TypeError: for a value that can't be converted.
     """
     default = default or _known
     if kw:
@@ -116,7 +117,7 @@ def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) ->
 
 
 def _known(value: Any) -> int | float:
-    """Return the number that a decimal is."""
+    """Return the number that equals a decimal."""
     number = _number(value) if isinstance(value, Decimal) else value
     if isinstance(number, (int, float)):
         return number
@@ -130,12 +131,12 @@ def dumps_ascii(value: Any, default: Callable[[Any], Any] | None = None) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text as it is in the strings of JSON in ASCII."""
+    """Return a string as it appears within an ASCII JSON string."""
     return stdlib_json.dumps(text)[1:-1]
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are the same: ``1`` is neither ``true`` nor ``1.0``."""
+    """Return whether two JSON values are identical: ``1`` equals neither ``true`` nor ``1.0``."""
     return one == other and _canonical(one) == _canonical(other)
 
 
@@ -144,10 +145,10 @@ def _canonical(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return what a schema made of a JSON value as a JSON value again.
+    """Return deserialized data as a plain JSON value.
 
-    Decimals become numbers, sets arrays, dates and times texts (ISO 8601). A decimal that no
-    number equals stays one: it can't be stored.
+    Decimals become numbers, sets become arrays, dates and times become ISO 8601 strings. A
+    decimal that no JSON number equals is kept, and is then refused as not storable.
     """
     if isinstance(value, dict):
         return {
@@ -166,9 +167,9 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def _number(value: Decimal) -> int | float | Decimal:
-    """Return the number of JSON that equals a decimal, or the decimal itself if there is none.
+    """Return the JSON number that equals a decimal, or the decimal itself if there is none.
 
-    It is a float, or an integer where no float equals the decimal.
+    It is a float, or an integer if no float equals the decimal.
     """
     if not value.is_finite():
         return value
@@ -189,7 +190,7 @@ def _loads_exactly(raw: bytes, max_digits: int | None) -> Any:
         value = stdlib_json.loads(
             raw.decode("utf-8"), parse_int=parse_int, parse_float=_finite, parse_constant=_finite
         )
-        # Unlike orjson it reads lone surrogates: they can't be encoded.
+        # Unlike orjson, it accepts lone surrogates: encoding detects them.
         stdlib_json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -204,12 +205,12 @@ def _finite(text: str) -> float:
 
 
 def most_values(text: bytes) -> int:
-    """Return how many values a JSON text has at most: all but the first follow a delimiter."""
+    """Return an upper bound of the number of values in JSON: one more than the delimiters."""
     return 1 + text.count(b"[") + text.count(b"{") + text.count(b",")
 
 
 def has_more_values(value: Any, limit: int) -> bool:
-    """Return whether a JSON value has more than ``limit`` values in it, itself included."""
+    """Return whether a JSON value contains more than ``limit`` values, itself included."""
     count = 1
     containers = [value] if isinstance(value, (dict, list, tuple)) else []
     while containers:
@@ -223,14 +224,14 @@ def has_more_values(value: Any, limit: int) -> bool:
 
 
 def unstorable(value: Any, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | None:
-    """Return why a JSON value can't be stored, None if it can.
+    """Return why a JSON value can't be stored, or None.
 
-    Every engine must give back what it was given (guarantee 9 of the
-    backends): text with ``\\u0000`` or lone surrogates, infinities and deep
-    nesting are refused.
+    Engines must return stored values unchanged (guarantee 9 of the backends), so
+    strings with ``\\u0000`` or lone surrogates, infinities and deep nesting are
+    refused.
 
-    :param max_depth: how many arrays and objects can be within one another.
-    :param outer: how many there are around the stored ones.
+    :param max_depth: maximum number of nested arrays and objects.
+    :param outer: number of arrays and objects around the stored ones.
     """
     level = [value]
     for _ in range(max_depth + outer):

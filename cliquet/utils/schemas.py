@@ -1,4 +1,4 @@
-"""Colander schemas that meet any JSON value."""
+"""Deserialization of arbitrary JSON values with Colander schemas."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import colander
 
 
 def deserialize(schema: Any, cstruct: Any) -> Any:
-    """Return the value that a schema reads from a JSON value.
+    """Return the value that a schema deserializes from a JSON value.
 
-    :raises colander.Invalid: if it isn't valid, or if a type can't cope with it: types only
-        foresee some values, and ``colander.Set`` fails on ``[[]]``. Exceptions of validators
-        and preparers are not changed.
+    :raises colander.Invalid: if it is invalid, or if a type fails on it: types don't expect
+        all JSON values, for example ``colander.Set`` fails on ``[[]]``. Exceptions of
+        validators and preparers are unchanged.
     """
     try:
         return schema.deserialize(cstruct)

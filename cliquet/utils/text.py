@@ -1,4 +1,4 @@
-"""Texts of headers, settings and ids."""
+"""Strings in headers, settings, logs and ids."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pyramid.settings import aslist
 
 from cliquet.utils import json
 
-#: Longest id of a record, of what records are isolated by, or of a principal, in bytes of UTF-8:
-#: a database has to have them in an index, with one another (PostgreSQL: 2704 bytes).
+#: Maximum length in bytes of UTF-8 of the id of a record or parent, and of a principal, so that a
+#: database can index several of them together (PostgreSQL: 2704 bytes).
 MAX_ID_LENGTH = 1024
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -22,24 +22,24 @@ _BOOLEANS = {
 
 
 def is_long_id(text: str) -> bool:
-    """Tell whether an id is longer than :data:`MAX_ID_LENGTH`."""
+    """Return whether an id is longer than :data:`MAX_ID_LENGTH`."""
     return len(text.encode("utf-8", "surrogatepass")) > MAX_ID_LENGTH
 
 
 def encode_header(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Return ``value`` as the native string that WSGI wants in a header (PEP 3333)."""
+    """Return ``value`` as a native string, as WSGI requires in headers (PEP 3333)."""
     return decode_header(value, encoding)
 
 
 def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Return the text of a header's ``value``."""
+    """Return a header's ``value`` as a string."""
     return value.decode(encoding) if isinstance(value, bytes) else value
 
 
 def one_line(text: str) -> str:
-    """Return a text for a log, in which clients can neither begin a line nor move a cursor.
+    """Return a string that can't inject lines or terminal control sequences into a log.
 
-    Characters that aren't printable are escaped as in Python; so are those that
+    Characters that aren't printable are escaped as in Python, as are those that
     change the direction of the text.
     """
     if text.isprintable():
@@ -48,26 +48,26 @@ def one_line(text: str) -> str:
 
 
 def indented(text: str) -> str:
-    """Return a traceback for a log: each line but the first is indented, and escaped.
+    """Return a traceback with each line but the first indented and escaped.
 
-    So none looks like the beginning of an entry of the log, whatever message it contains.
+    Thus no line can pass for the beginning of a log entry, whatever message it contains.
     """
     first, *others = map(one_line, text.split("\n"))
     return "\n".join([first, *(f"  {line}" for line in others)])
 
 
 def setting_list(value: Any) -> list[str]:
-    """Return the items of a setting that is a list, or a text of words."""
+    """Return the items of a setting: a list, or a string of words."""
     return [] if value in (None, "") else aslist(value)
 
 
-# Each pattern looks at a character once: what is searched may come from a client.
+# The patterns take linear time: their input can come from a client.
 _URL_USER = re.compile(r"//[^:@/]*:")
 _PASSWORD_PARAMETER = re.compile(r"(password=)('[^']*'|[^&\s]+)", re.IGNORECASE)
 
 
 def without_password(url: str) -> str:
-    """Return a URL, or a list of parameters, with its password replaced by ``***`` for logs."""
+    """Return a URL or a list of parameters with the password replaced by ``***`` for logs."""
     user, end = _URL_USER.search(url), url.rfind("@")
     if user is not None and user.end() <= end:
         url = f"{url[: user.end()]}***{url[end:]}"
@@ -75,7 +75,7 @@ def without_password(url: str) -> str:
 
 
 def query_value(text: str) -> Any:
-    """Return the boolean, number or string that a value in a query string stands for.
+    """Return the boolean, number or string that a value in a query string represents.
 
     Booleans are ``true/yes/on`` and ``false/no/off``. Numbers and quoted strings are JSON.
     """

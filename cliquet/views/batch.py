@@ -22,7 +22,7 @@ from cliquet.utils.http import describe_response
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 _SAFE_METHODS = ("GET", "HEAD", "TRACE")
 
-#: Longest path of a request, in bytes of UTF-8, before it is decoded.
+#: Maximum length of the path of a request, in bytes of UTF-8, before it is decoded.
 MAX_PATH_LENGTH = 8192
 
 
@@ -32,7 +32,7 @@ valid_http_method = colander.OneOf(METHODS)
 def string_values(node: colander.SchemaNode, cstruct: Mapping[str, Any]) -> None:
     """Validate that the values of a mapping are strings.
 
-    :raises colander.Invalid: if one of them is not.
+    :raises colander.Invalid: if one of them isn't.
     """
     if not all(isinstance(item, str) for item in cstruct.values()):
         raise colander.Invalid(node, f"{cstruct} contains non string value")
@@ -47,7 +47,7 @@ _valid_path = colander.All(colander.Regex("^/"), _short)
 
 
 class BatchRequestSchema(colander.MappingSchema):
-    """One of the requests."""
+    """A request of a batch."""
 
     method = colander.SchemaNode(
         colander.String(), validator=valid_http_method, missing=colander.drop
@@ -60,7 +60,7 @@ class BatchRequestSchema(colander.MappingSchema):
 
 
 class _DefaultsSchema(BatchRequestSchema):
-    """The values of every request that lacks them."""
+    """Default values of the requests."""
 
     path = colander.SchemaNode(colander.String(), validator=_valid_path, missing=colander.drop)
 
@@ -96,7 +96,7 @@ _payload_schema = BatchPayloadSchema()
 
 
 def _validator(request: Any, **kwargs: Any) -> None:
-    """Validate the body, unless it has too many requests: ``defaults`` is copied into each."""
+    """Validate the body, unless it has too many requests to merge ``defaults`` into."""
     body = json_object(request)
     requests = body.get("requests")
     limit = integer_or_none(request.registry.settings["batch_max_requests"])
@@ -108,19 +108,19 @@ def _validator(request: Any, **kwargs: Any) -> None:
 
 
 def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
-    """Check that the requests with their defaults are as small as a body has to be."""
+    """Check that the requests, merged with the defaults, respect the limits of a body."""
     defaults, requests = body.get("defaults"), body.get("requests")
     if not (isinstance(defaults, dict) and isinstance(requests, list)):
         return
     limits = limits_of(request.registry)
     text, copied = json.dumps_bytes(body), json.dumps_bytes(defaults)
-    # Most batches are far below the limits, which the sizes of their parts show.
+    # Most batches are far below the limits, as an upper bound shows without merging.
     most_values = json.most_values(text) + len(requests) * json.most_values(copied)
     most_bytes = len(text) + len(requests) * len(copied)
     if most_values <= limits.max_values and most_bytes <= limits.max_body_bytes:
         return
     merged = [_merged(item, defaults) for item in requests]
-    # With the body and its list.
+    # The body and its list are values too.
     if json.has_more_values(merged, limits.max_values - 1):
         description = f"More than {limits.max_values} values with defaults (setting max_values)"
         raise_invalid(request, name="defaults", description=description)
@@ -131,7 +131,7 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
 
 @batch.post(validators=(_validator,), permission=NO_PERMISSION_REQUIRED)
 def post_batch(request: Any) -> Any:
-    """Send the requests one after the other, in one transaction."""
+    """Send the requests one by one, in one transaction."""
     requests = request.validated["requests"]
     if hasattr(request, "parent") or any(_is_batch(item["path"]) for item in requests):
         raise_invalid(
@@ -162,7 +162,7 @@ def _is_batch(path: str) -> bool:
 
 
 def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
-    """Return the response to a sub-request, and the request; an error leaves no changes behind.
+    """Send a sub-request, and return its response and the request; roll back on an error.
 
     :raises Exception: an unexpected failure, which fails the whole batch.
     """
@@ -181,7 +181,7 @@ def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
 
 
 def _with_body(response: Any) -> Any:
-    """Return a response; an HTTP exception without a body gets that of an error."""
+    """Return a response; an HTTP exception without a body gets an error body."""
     is_exception = isinstance(response, httpexceptions.HTTPException)
     if not is_exception or response.status_code == 304 or response.body:
         return response

@@ -1,4 +1,4 @@
-"""Every error becomes JSON here, with its CORS headers (protocol, "Errors")."""
+"""Exception views: every error becomes JSON with CORS headers (protocol, "Errors")."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def cors(view: Callable[..., Any]) -> Callable[..., Any]:
 @forbidden_view_config()
 @cors
 def authorization_required(request: Any) -> Any:
-    """Return a 401 for unknown users, a 403 for the others."""
+    """Return a 401 for anonymous users, and a 403 for the others."""
     error = getattr(request, "exception", None)
     if error is not None and is_json(error):
         return error
@@ -65,7 +65,7 @@ def authorization_required(request: Any) -> Any:
 @notfound_view_config()
 @cors
 def page_not_found(request: Any) -> Any:
-    """Return a 404, or redirect to the URL that was meant."""
+    """Return a 404, or redirect to the intended URL."""
     location = _redirect_target(request)
     if location is not None:
         query = f"?{request.query_string}" if request.query_string else ""
@@ -84,9 +84,9 @@ def page_not_found(request: Any) -> Any:
 
 
 def _redirect_target(request: Any) -> str | None:
-    """Return the path meant by a URL without version, or with a trailing slash.
+    """Return the intended path of a URL without version or with a trailing slash.
 
-    What isn't a path (``*``, or without a slash) never becomes part of a ``Location``.
+    Anything but a path (such as ``*``) never becomes part of a ``Location``.
     """
     registry, path = request.registry, request.path_info or "/"
     root = f"/{registry.route_prefix}"
@@ -100,7 +100,7 @@ def _redirect_target(request: Any) -> str | None:
         return None
     if path == root and root != "/":
         return f"{request.path}/"
-    # Without a version, slashes at the start would make a host of the first segment.
+    # Without a version, leading slashes would turn the first segment into a host.
     target = quote(f"/{path.strip('/')}")
     is_redirected = path.endswith("/") and path not in ("/", f"{root}/")
     return f"{request.script_name}{target}" if is_redirected else None
@@ -108,7 +108,7 @@ def _redirect_target(request: Any) -> str | None:
 
 @exception_view_config(context=httpexceptions.HTTPException)
 def http_exception(context: Any, request: Any) -> Any:
-    """Give a response that was raised an error body; redirections are kept as they are."""
+    """Add an error body to a raised response; redirections remain unchanged."""
     if context.status_code == 503:
         return service_unavailable(context, request)
     if is_json(context) or context.status_code < 400:
@@ -142,10 +142,10 @@ def _formatted(response: Any) -> Any:
 
 
 def _with_cors(request: Any, response: Any) -> Any:
-    """Put the CORS headers on a failure.
+    """Add the CORS headers to an error response.
 
-    Pages of other origins may read those of resources; of other services, they
-    learn nothing but that the request failed, as with Cliquet 3.1.
+    Pages of other origins can read the errors of resources. For other services, they only
+    learn that the request failed, as in 3.1.
     """
     service = request.current_service
     if service is not None and not hasattr(service, "viewset"):
@@ -159,7 +159,7 @@ def _with_cors(request: Any, response: Any) -> Any:
 
 @exception_view_config(context=UnicodeDecodeError)
 def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
-    """Return a 400 when the URL isn't encoded in UTF-8."""
+    """Return a 400 if the URL isn't encoded in UTF-8."""
     if isinstance(context, URLDecodeError):
         location = "path"
     elif not _is_utf8(request.query_string):
@@ -174,7 +174,7 @@ def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
 
 @exception_view_config(context=DisconnectionError)
 def incomplete_body(context: DisconnectionError, request: Any) -> Any:
-    """Return a 400 when the body breaks off; whether the client reads it is another matter."""
+    """Return a 400 if the body is incomplete, although the client might not read it."""
     try:
         raise_invalid(request, "body", description="Should be complete")
     except httpexceptions.HTTPBadRequest as response:
@@ -191,7 +191,7 @@ def _is_utf8(query: str) -> bool:
 
 @exception_view_config(context=Exception)
 def error(context: Any, request: Any) -> Any:
-    """Return a 503 when a backend failed, a 500 for a bug.
+    """Return a 503 for a failure of a backend, and a 500 for a bug.
 
     The traceback goes to the log, not to the client.
     """
@@ -210,7 +210,7 @@ def error(context: Any, request: Any) -> Any:
 
 
 def _log(error: Any, request: Any) -> None:
-    """Log a failure once: the failure of a sub-request fails its batch too."""
+    """Log a failure once: that of a sub-request also fails its batch."""
     if runs_again(request):
         logger.info("The request runs again: %s", error)
         return

@@ -1,4 +1,4 @@
-"""Whether the service is up, for those who watch it."""
+"""Health checks of the service for monitoring."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="
 
 @heartbeat.get(permission=NO_PERMISSION_REQUIRED)
 def get_heartbeat(request: Any) -> dict[str, bool | None]:
-    """Return whether each backend works; 503 if one doesn't, or doesn't tell in time."""
+    """Return the health of each backend; 503 if a check fails or times out."""
     registry = request.registry
-    if not isinstance(registry.heartbeats, Heartbeats):  # the application put others in their place
+    if not isinstance(registry.heartbeats, Heartbeats):  # replaced by the application
         registry.heartbeats = Heartbeats(registry.heartbeats)
     if hasattr(request, "parent"):
-        # Elsewhere, the checks would wait for what the batch before them has locked.
+        # In another thread, the checks would wait for locks of the batch's transaction.
         status = registry.heartbeats.ask_in_turn(request)
     else:
         status = registry.heartbeats.ask(request, _timeout(registry.settings))
@@ -39,5 +39,5 @@ def _timeout(settings: Mapping[str, Any]) -> float:
 
 @lbheartbeat.get(permission=NO_PERMISSION_REQUIRED)
 def get_lbheartbeat(request: Any) -> dict[str, Any]:
-    """Return nothing: the process is up."""
+    """Return an empty object: the process is up."""
     return {}

@@ -1,4 +1,4 @@
-"""What the service is: ``GET /``."""
+"""Description of the service: ``GET /``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ hello = Service(name="hello", path="/", description="Welcome")
 
 @hello.get(permission=NO_PERMISSION_REQUIRED)
 def get_hello(request: Any) -> dict[str, Any]:
-    """Return what clients need to know of the service."""
+    """Return the description of the service for clients."""
     registry = request.registry
     settings = registry.settings
     data: dict[str, Any] = {
@@ -34,7 +34,7 @@ def get_hello(request: Any) -> dict[str, Any]:
     eos = get_eos(request)
     if eos:
         data["eos"] = eos
-    # Users of policies without a name have no prefixed id.
+    # With policies without a name, users have no prefixed id.
     if request.prefixed_userid is not None or request.authenticated_userid is not None:
         data["user"] = request.get_user_info()
     return data
@@ -47,11 +47,11 @@ def _public_value(settings: Any, key: str) -> Any:
 
 @functools.lru_cache(maxsize=256)
 def _bare_key(project_name: str, key: str) -> tuple[str, Kind]:
-    """Return the bare form of the key of a setting, and its type."""
+    """Return the bare key of a setting, and its type."""
     bare = Names(project_name).bare(key)
     return bare, kind_of(bare)
 
 
 def get_eos(request: Any) -> Any:
-    """Return the date of the end of service, None or an empty string without one."""
+    """Return the date of the end of service; None or an empty string: none."""
     return request.registry.settings["eos"]

@@ -1,4 +1,4 @@
-"""What is deployed: ``GET /__version__``."""
+"""Information about the deployed version: ``GET /__version__``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cliquet.service import Service
 
 
 def add_version_view(config: Any) -> None:
-    """Add the view, when the setting ``version_json_path`` names the file that it answers.
+    """Add the view if the setting ``version_json_path`` names a file to return.
 
-    The file is read once: it tells what this process runs.
+    The file is read once, at start-up, because it describes the running process.
     """
     path = config.get_settings()["version_json_path"]
     if not path:

@@ -1,4 +1,4 @@
-"""A cache in PostgreSQL, for any number of processes and machines."""
+"""PostgreSQL cache backend, for any number of processes and machines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from cliquet.cache import CacheBase
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.schema import initialize, pending
 
-# The time is that of the server, one for all machines. Every statement commits itself.
+# The clock is that of the server, the same for all machines. Every statement commits itself.
 
 READ = "SELECT value FROM cliquet_cache WHERE key = %s AND (expires IS NULL OR expires > now())"
 
-# Some expired entries are forgotten for each one that is written, so that they don't
-# accumulate; not all at once, which could take long, and none that another one deletes.
+# Each write deletes some expired entries, so that they don't accumulate; not all of them, which
+# could take long, and none that another transaction is deleting.
 WRITE = """
     WITH expired AS (
         SELECT key FROM cliquet_cache WHERE expires <= now() AND key <> %s
@@ -42,22 +42,22 @@ FLUSH = "DELETE FROM cliquet_cache"
 
 
 class Cache(CacheBase):
-    """Entries in a table, which survive a restart.
+    """PostgreSQL cache backend; entries survive a restart.
 
     Enable it with::
 
         cliquet.cache_backend = cliquet.cache.postgresql
         cliquet.cache_url = postgresql://user:password@host:5432/database
 
-    What is cached in a request takes a second connection, for a moment, when the
-    request is writing to the same database.
+    While a request is writing to the same database, each cache operation briefly uses a
+    second connection.
 
-    :param client: the way to the database.
+    :param client: the client of the database.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: For SQL of the application: see :meth:`.client.Client.connect`.
+        #: For the application's own SQL: see :meth:`.client.Client.connect`.
         self.client = self._client = client
 
     def initialize_schema(self) -> None:
@@ -88,6 +88,6 @@ class Cache(CacheBase):
 
 
 def load_from_config(config: Any) -> Cache:
-    """Return the cache that the settings of the application ask for."""
+    """Return the cache backend of an application."""
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

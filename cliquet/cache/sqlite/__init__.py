@@ -1,4 +1,4 @@
-"""A cache in an SQLite file, shared by the processes of a machine."""
+"""SQLite cache backend, shared by the processes of a machine."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ EXPIRE = """
 
 DELETE = "DELETE FROM cache WHERE key = :key"
 
-# More than one for each entry that is written, so that they don't accumulate; not all at
-# once, which could take long.
+# Deletes several expired entries for each entry written, so that they don't accumulate, but not
+# all of them, which could take long.
 SWEEP = """
     DELETE FROM cache WHERE rowid IN (
         SELECT rowid FROM cache WHERE expires <= :now LIMIT 10
@@ -37,14 +37,14 @@ FLUSH = "DELETE FROM cache"
 
 
 class Cache(CacheBase):
-    """Entries in a table, which survive a restart.
+    """SQLite cache backend; entries survive a restart.
 
     Enable it with::
 
         cliquet.cache_backend = cliquet.cache.sqlite
         cliquet.cache_url = sqlite:///path/to/file
 
-    :param client: the way to the file.
+    :param client: the client of the file.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
@@ -70,7 +70,7 @@ class Cache(CacheBase):
 
     def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
         with self._client.write_alone() as connection:
-            now = time.time()  # once it's our turn to write
+            now = time.time()  # after the wait for the lock
             connection.execute(SWEEP, {"now": now})
             expires = None if ttl is None else now + ttl
             connection.execute(WRITE, {"key": key, "value": value, "expires": expires})
@@ -94,6 +94,6 @@ class Cache(CacheBase):
 
 
 def load_from_config(config: Any) -> Cache:
-    """Return the cache that the settings of the application ask for."""
+    """Return the cache backend of an application."""
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

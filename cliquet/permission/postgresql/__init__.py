@@ -1,4 +1,4 @@
-"""Permissions in PostgreSQL, for any number of processes and machines."""
+"""PostgreSQL permission backend, for any number of processes and machines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cliquet.permission.text import after_prefix, escape, unescape
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.schema import initialize, pending
 
-# Each is one statement, whatever the length of the lists that it is given.
+# Each operation is one statement, regardless of the length of its lists.
 
 ADD_USER_PRINCIPAL = """
     INSERT INTO cliquet_user_principals (user_id, principal) VALUES (%s, %s)
@@ -49,7 +49,7 @@ AUTHORIZED_PRINCIPALS = """
     JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
 """
 
-# Planned in half of the time that a join with unnest() takes.
+# Planned in half the time of a join with unnest().
 CHECK_PERMISSION = """
     SELECT EXISTS (
         SELECT FROM cliquet_access_control_entries
@@ -57,8 +57,8 @@ CHECK_PERMISSION = """
     )
 """
 
-# For one range of ids: its number, the principals, the permission, the first text and, twice, the
-# text after the last (NULL where there is no end).
+# The parameters of a range of ids: its number, the principals, the permission, the first id and,
+# twice, the id after the last (NULL: unbounded).
 ACCESSIBLE_OBJECTS = """
     SELECT %s, object_id FROM cliquet_access_control_entries
     WHERE principal = ANY(%s::text[]) AND permission = %s
@@ -79,19 +79,19 @@ FLUSH = (
 
 
 class Permission(Engine):
-    """Permissions in two tables.
+    """PostgreSQL permission backend, with two tables.
 
     Enable it with::
 
         cliquet.permission_backend = cliquet.permission.postgresql
         cliquet.permission_url = postgresql://user:password@host:5432/database
 
-    :param client: the way to the database.
+    :param client: the client of the database.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: For SQL of the application: see :meth:`.client.Client.connect`.
+        #: For the application's own SQL: see :meth:`.client.Client.connect`.
         self.client = self._client = client
 
     def initialize_schema(self) -> None:
@@ -146,7 +146,7 @@ class Permission(Engine):
     def delete_object_permissions(self, *object_id_list: str) -> None:
         self._client.write_later(DELETE_OBJECTS, [_texts(object_id_list)])
 
-    # Who may do what
+    # Queries
 
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
@@ -194,11 +194,11 @@ def _texts(texts: Iterable[str]) -> list[str]:
 
 
 def _columns(couples: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Return the list of the first items, and that of the second ones."""
+    """Return the list of the first items of the pairs, and that of the second ones."""
     escaped = [(escape(first), escape(second)) for first, second in couples]
     return [[first for first, _ in escaped], [second for _, second in escaped]]
 
 
 def load_from_config(config: Any) -> Permission:
-    """Return the permission backend that the settings of the application ask for."""
+    """Return the permission backend of an application."""
     return Permission(create_from_config(config, prefix="permission_"))

@@ -1,7 +1,7 @@
-"""Permissions in a Redis server, shared by processes and machines.
+"""Redis permission backend, shared by processes and machines.
 
-Each operation is one script. What it changed is there for all at once, and stays whatever
-becomes of the request: Redis has no way back.
+Every operation is one script, and its changes become visible together. They remain even if the
+request fails, because Redis has no rollback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cliquet.permission.engine import Engine, Entry
 from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
 from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
-#: What every key begins with.
+#: Prefix of all keys.
 PREFIX = b"cliquet.permission."
 
 
@@ -33,19 +33,19 @@ _AUTHORIZED = _script("authorized")
 _CHECK = _script("check")
 _ACCESSIBLE = _script("accessible")
 
-#: The name of a change, and up to three texts.
+#: The name of a change, and up to three strings.
 _Change = tuple[str, ...]
 
 
 class Permission(Engine):
-    """Permissions in sets.
+    """Redis permission backend.
 
     Enable it with::
 
         cliquet.permission_backend = cliquet.permission.redis
         cliquet.permission_url = redis://localhost:6379/0
 
-    :param client: the way to the server.
+    :param client: the client of the server.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
@@ -54,11 +54,11 @@ class Permission(Engine):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options of the connections to the server."""
+        """The connection options."""
         return self._client.settings
 
     def initialize_schema(self) -> None:
-        """There is nothing to create."""
+        """Do nothing: Redis has no schema."""
 
     def pending_migrations(self) -> list[str]:
         return []
@@ -103,7 +103,7 @@ class Permission(Engine):
     def delete_object_permissions(self, *object_id_list: str) -> None:
         self._change([("delete", object_id) for object_id in object_id_list])
 
-    # Who may do what
+    # Queries
 
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
@@ -157,9 +157,9 @@ def _flat(couples: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def load_from_config(config: Any) -> Permission:
-    """Return the permission backend that the settings of the application ask for.
+    """Return the permission backend of an application.
 
-    :raises pyramid.exceptions.ConfigurationError: when ``permission_url`` is no URL of a
-        Redis server.
+    :raises pyramid.exceptions.ConfigurationError: if ``permission_url`` isn't a Redis
+        URL.
     """
     return Permission(create_from_config(config, prefix="permission_"))

@@ -1,4 +1,4 @@
-"""Permissions in an SQLite file, shared by the processes of a machine."""
+"""SQLite permission backend, shared by the processes of a machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cliquet.storage.sqlite.client import Client, create_from_config
 from cliquet.storage.sqlite.schema import initialize, pending
 from cliquet.utils import json
 
-# All text is escaped (see cliquet.permission.text). Lists are given as JSON, in which SQLite
-# would read a text only up to its first null character otherwise. CROSS JOIN keeps the order
-# of the tables: for each item of a list the entries are looked up in an index.
+# All strings are escaped (see cliquet.permission.text). Lists are passed as JSON, in which SQLite
+# would cut strings at null characters. CROSS JOIN fixes the order of the tables, so that the
+# entries of each item of a list are looked up in an index.
 
 ADD_USER_PRINCIPAL = "INSERT OR IGNORE INTO user_principals (user_id, principal) VALUES (?, ?)"
 
@@ -56,8 +56,8 @@ CHECK_PERMISSION = """
     )
 """
 
-# The first parameter is a list of [first text, text after the last, permission]. In SQLite
-# every text comes before every blob, so before the end of a range that has none.
+# The first parameter is a list of [first id, id after the last, permission]. SQLite orders every
+# string before every blob, so x'' is the end of an unbounded range.
 ACCESSIBLE_OBJECTS = """
     SELECT DISTINCT span.key, entry.object_id
     FROM json_each(?) AS span
@@ -89,14 +89,14 @@ FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
 class Permission(Engine):
-    """Permissions in two tables.
+    """SQLite permission backend, with two tables.
 
     Enable it with::
 
         cliquet.permission_backend = cliquet.permission.sqlite
         cliquet.permission_url = sqlite:///path/to/file
 
-    :param client: the way to the file.
+    :param client: the client of the file.
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
@@ -156,7 +156,7 @@ class Permission(Engine):
     def delete_object_permissions(self, *object_id_list: str) -> None:
         self._write(DELETE_OBJECTS, _texts(object_id_list))
 
-    # Who may do what
+    # Queries
 
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
@@ -211,5 +211,5 @@ def _couples(couples: Iterable[tuple[str, str]]) -> str:
 
 
 def load_from_config(config: Any) -> Permission:
-    """Return the permission backend that the settings of the application ask for."""
+    """Return the permission backend of an application."""
     return Permission(create_from_config(config, prefix="permission_"))
