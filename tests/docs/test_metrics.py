@@ -41,7 +41,7 @@ def pattern_of(name):
 
 def listed():
     """The pattern and the type of each name in the guide."""
-    for names, type_, _ in rows("howto/monitor", "Count and time with StatsD"):
+    for names, type_, _ in rows("howto/monitor", "Collect metrics with StatsD"):
         for name in names.split(", "):
             yield pattern_of(name.strip("`")), type_
 

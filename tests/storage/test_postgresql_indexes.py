@@ -15,7 +15,9 @@ PAGE = Path(__file__, "../../../docs/howto/index-a-field.rst").resolve().read_te
 (STATEMENTS,) = re.findall(r"code-block:: sql\n\n((?: {4}.*\n)+)", PAGE)
 SERVED, NOT_SERVED = (
     [text for text in re.findall("``(.+?)``", part) if "rank" in text]
-    for part in PAGE.partition("What it serves")[2].partition("What it costs")[0].split("It serves")
+    for part in PAGE.partition("Queries that use")[2]
+    .partition("Cost of the")[0]
+    .split("It doesn't help")
 )
 INDEX = "cliquet_records_by_rank"
 ROWS = 10_000

@@ -1,4 +1,4 @@
-"""Notes in folders: ``/folders/{id}/notes``."""
+"""Folders that contain notes: ``/folders/{id}/notes``."""
 
 import colander
 from pyramid.events import subscriber
@@ -34,13 +34,13 @@ class Note(resource.UserResource):
     def __init__(self, request, context=None):
         super().__init__(request, context)
         storage = request.registry.storage
-        # Who writes keeps the folder from being deleted meanwhile.
+        # A write locks the folder, so that no other request deletes it before the commit.
         get = storage.get if request.method in ("GET", "HEAD") else storage.get_for_update
         try:
             get("folder", request.prefixed_userid, request.matchdict["folder_id"])
         except RecordNotFoundError:
             raise http_error(
-                HTTPNotFound(), errno=ERRORS.MISSING_RESOURCE, message="There is no such folder."
+                HTTPNotFound(), errno=ERRORS.MISSING_RESOURCE, message="This folder does not exist."
             ) from None
 
     def get_parent_id(self, request):
@@ -49,7 +49,7 @@ class Note(resource.UserResource):
 
 @subscriber(ResourceChanged, for_resources=("folder",), for_actions=(ACTIONS.DELETE,))
 def delete_notes(event):
-    """Delete the notes of deleted folders, in the same transaction."""
+    """Delete the notes of the deleted folders in the same transaction."""
     storage = event.request.registry.storage
     for impacted in event.impacted_records:
         parent_id = notes_of(event.payload["user_id"], impacted["old"]["id"])

@@ -1,4 +1,4 @@
-"""Log lines in JSON, in the form that a collector of logs expects."""
+"""JSON log lines for a log collector."""
 
 import logging
 import os
@@ -16,29 +16,29 @@ def json_line(level, message, **fields):
             "message": message,
             **fields,
         },
-        default=str,  # what is no JSON is told as text
+        default=str,  # for values that JSON can't represent
     )
 
 
 class Renderer:
-    """For the lines of the toolkit and the application: ``logger.info("event", key=value)``."""
+    """Format the events of Cliquet and the application: ``logger.info("event", key=value)``."""
 
     def __init__(self, settings):
         self.service = settings["project_name"]
 
     def __call__(self, logger, name, event_dict):
-        """Return the line of an event; ``name`` is its level."""
+        """Return the line for an event; ``name`` is its level."""
         fields = dict(event_dict)
         return json_line(name, fields.pop("event", ""), service=self.service, **fields)
 
 
 class Formatter(logging.Formatter):
-    """For the lines of other libraries."""
+    """Format the lines of other libraries."""
 
     def format(self, record):
         message = record.getMessage()
         if message.startswith("{"):
-            return message  # of the renderer
+            return message  # already formatted by Renderer
         fields = {"logger": record.name}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
