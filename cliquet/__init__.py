@@ -1,4 +1,4 @@
-"""Cliquet: a toolkit for HTTP (micro)services, on Pyramid and Cornice."""
+"""Cliquet: a toolkit for HTTP microservices, based on Pyramid and Cornice."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from cliquet.utils import (
 from cliquet.views.hello import PROTOCOL_VERSION
 from cliquet.views.version import add_version_view
 
-#: The version of the distribution.
+#: The version of the package.
 __version__ = _version("cliquet")
 
 
 def includeme(config: Any) -> None:
-    """Set up the toolkit (``config.include("cliquet")``); a second time does nothing."""
+    """Set up the toolkit (``config.include("cliquet")``); repeated calls do nothing."""
     registry = config.registry
     if getattr(registry, "route_prefix", None) is not None:
         return
@@ -64,20 +64,20 @@ def includeme(config: Any) -> None:
     _execute_actions(config)
     security.accept_policies(config)
     include_packages(config, "includes")
-    security.accept_policies(config)  # also if one of the packages has committed
+    security.accept_policies(config)  # also if an included package has committed
     name_transactions(config)
     config.scan("cliquet.views", ignore="cliquet.views.errors")
     add_version_view(config)
-    # Plugins that are included later declare their settings until then.
+    # Check later, because plugins that are included later declare their settings.
     config.action(None, warn_of_unknown_keys, args=(config,), order=PHASE3_CONFIG)
-    # Once everything that adds to requests has done so.
+    # After everything that adds attributes to requests.
     config.action(None, request.compile_request_class, args=(config,), order=PHASE3_CONFIG + 1)
 
 
 def _execute_actions(config: Any) -> None:
     """Execute the configuration so far, so that included packages can override any part of it.
 
-    Unlike ``config.commit()``, it remembers the packages that are included already.
+    Unlike ``config.commit()``, this remembers the packages that are already included.
     """
     config.begin()
     try:
@@ -91,8 +91,8 @@ def add_api_capability(
 ) -> None:
     """Announce a feature to clients in the hello view (directive).
 
-    :param kw: further keys of its description.
-    :raises ValueError: when a capability has that identifier already.
+    :param kw: further keys of the description.
+    :raises ValueError: if a capability with that identifier exists.
     """
     capabilities = config.registry.api_capabilities
     if identifier in capabilities:

@@ -1,4 +1,4 @@
-"""Who makes a request: the policies of ``pyramid_multiauth``, and Basic auth."""
+"""User ids of requests, and Basic auth, on top of ``pyramid_multiauth``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cliquet.utils import hmac_digest
 
 
 def prefixed_userid(request: Any) -> str | None:
-    """Return the user id with its policy's name before it, None for anonymous requests.
+    """Return the user id with the prefix of its policy, None for anonymous requests.
 
-    It is what records and permissions know (protocol, "Authentication").
+    Records and permissions use this id (protocol, "Authentication").
     """
-    # Asking for the user runs the policies, unless they were run, and sets who was selected.
+    # Reading the identity runs the policies if needed, and sets the selected user id.
     if getattr(request, "identity", "") is None:
         return None
     authn_type = getattr(request, "authn_type", None)
@@ -30,7 +30,7 @@ def on_policy_selected(event: Any) -> None:
 
 
 def user_info(request: Any) -> dict[str, Any]:
-    """Return what the hello view tells of an authenticated user (``request.get_user_info``)."""
+    """Return the description of an authenticated user in the hello view."""
     return {"id": request.prefixed_userid}
 
 
@@ -56,7 +56,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         return self.unauthenticated_userid(request)
 
     def effective_principals(self, request: Any) -> list[str]:
-        """Return no principal: the stack of policies adds those of the user it has selected."""
+        """Return an empty list: the policy stack adds the principals of the selected user."""
         return []
 
     def _userid(self, request: Any, header: str | None) -> str | None:
@@ -68,13 +68,13 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
 
 
 def _of_parent(request: Any) -> tuple[str | None, str | None] | None:
-    """Return the header and the user id of the batch that the request is part of, if known."""
+    """Return the header and the user id of the parent batch request, if known."""
     parent = getattr(request, "parent", None)
     return None if parent is None else parent.__dict__.get("_basicauth")
 
 
 def _credentials(header: str | None) -> str | None:
-    """Return ``user:password`` of a header, None unless it is Basic auth with a user's name."""
+    """Return ``user:password`` from a header, None unless it is Basic auth with a user name."""
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Permissions of the users of requests (protocol, "Shared resources")."""
+"""Authorization of requests (protocol, "Shared resources")."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins
 from cliquet.storage import exceptions
 from cliquet.utils import current_service, setting_list, strip_uri_prefix
 
-#: The view permission of shareable resources: which one it is depends on the request.
+#: The view permission of shareable resources; the required one depends on the request.
 DYNAMIC = "dynamic"
-#: The view permission of records that each user has alone.
+#: The view permission of records that are private to each user.
 PRIVATE = "private"
 
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
 def groupfinder(userid: str, request: Any) -> Collection[str]:
-    """Return the groups of the user, read from the permission backend once for a batch."""
+    """Return the groups of the user from the permission backend, read once per batch."""
     backend = getattr(request.registry, "permission", None)
     if backend is None:
         return []
@@ -44,9 +44,9 @@ def groupfinder(userid: str, request: Any) -> Collection[str]:
 
 
 def authentication_policy(registry: Any) -> Any:
-    """Return the policy that authenticates users, None without one.
+    """Return the policy that authenticates users, or None.
 
-    It is the registered authentication policy, or the security policy of the application.
+    It is the registered authentication policy, or the application's security policy.
     """
     policy = registry.queryUtility(ISecurityPolicy)
     if isinstance(policy, LegacySecurityPolicy):
@@ -55,9 +55,9 @@ def authentication_policy(registry: Any) -> Any:
 
 
 def effective_principals(request: Any) -> list[str]:
-    """Return the principals of the request, groups included.
+    """Return the principals of the request, including groups.
 
-    Pyramid's own attribute only asks its own security policy.
+    Pyramid's own attribute ignores other security policies than its own.
     """
     policy = authentication_policy(request.registry)
     principals = getattr(policy, "effective_principals", None)
@@ -65,10 +65,10 @@ def effective_principals(request: Any) -> list[str]:
 
 
 def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]:
-    """Return the principals of a request as access control entries name them.
+    """Return the principals of a request in the form of access control entries.
 
-    Entries name a user by its prefixed id, or by the older form ``policy_id``. The bare id is
-    left out: two policies may authenticate different users with the same one.
+    Entries contain the prefixed user id, or its older form ``policy_id``. The bare id is
+    omitted, because two policies can authenticate different users with the same one.
 
     :param principals: the effective principals.
     :param userid: the prefixed user id, None for anonymous requests.
@@ -81,9 +81,9 @@ def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]
 
 
 def has_record_permission(request: Any, context: Any, object_id: str, permission: str) -> bool:
-    """Return whether the user has a permission on a record, whatever the request is about.
+    """Return whether the user has a permission on a record, regardless of the requested object.
 
-    :param context: the context of the request, on the resource of the record.
+    :param context: the context of the request, for the resource of the record.
     :param object_id: the object id of the record.
     """
     context = copy.copy(context)
@@ -97,18 +97,18 @@ def has_record_permission(request: Any, context: Any, object_id: str, permission
 def _settings_principals(
     request: Any, resource_name: str | None, permission: str | None
 ) -> list[str]:
-    """Return the principals to which the settings give a permission on a resource."""
+    """Return the principals that have a permission on a resource by the settings."""
     setting = f"{resource_name}_{permission}_principals"
     return setting_list(request.registry.settings.get(setting))
 
 
 @implementer(IAuthorizationPolicy)
 class AuthorizationPolicy:
-    """Decides from the settings or the permission backend.
+    """Authorization by the settings or the permission backend.
 
-    Applications may give :attr:`get_bound_permissions`: a function of an
-    object id and a permission, which returns the pairs of object id and
-    permission that grant it.
+    Applications can set :attr:`get_bound_permissions`: a function of an object id
+    and a permission, which returns the pairs of object id and permission that
+    grant it.
     """
 
     get_bound_permissions: BoundPermissions | None = None
@@ -130,7 +130,7 @@ class AuthorizationPolicy:
         else:
             allowed = context.check_permission(permission, principals, **bound)
         if not allowed and context.on_collection and not permission.endswith("create"):
-            # The user may list or delete the records that are shared with them.
+            # The user can list or delete the records that are shared with them.
             allowed = context.fetch_shared_records(permission, principals, **bound)
         return bool(allowed)
 
@@ -139,14 +139,14 @@ class AuthorizationPolicy:
 
 
 class RouteFactory:
-    """The context of a request: the object that permissions are asked for.
+    """The context of a request: the object that requires a permission.
 
-    What costs something is found when it is first asked for; every attribute
-    may be set. (Not by ``functools.cached_property``: before Python 3.12 one
-    lock makes all requests wait while one of them waits for the database.)
+    Expensive attributes are computed on first access, and every attribute can be
+    set. (``functools.cached_property`` isn't used because, before Python 3.12, it has one
+    lock for all requests, also while one of them waits for the database.)
     """
 
-    #: The permission that a method requires (PUT: see :attr:`required_permission`).
+    #: The permission that a method requires (for PUT, see :attr:`required_permission`).
     method_permissions = {
         "head": "read",
         "get": "read",
@@ -154,7 +154,7 @@ class RouteFactory:
         "delete": "write",
         "patch": "write",
     }
-    #: The ids of the records that are shared with the user, when only these may be seen.
+    #: The ids of the records shared with the user, if the user can only see these.
     shared_ids: list[str] | None = None
     on_collection = False
 
@@ -167,14 +167,14 @@ class RouteFactory:
 
     @reify
     def resource_name(self) -> str | None:
-        """The name of the resource, None elsewhere."""
+        """The name of the resource, None for other services."""
         return self._request.current_resource_name if self._is_on_resource else None
 
     @reify
     def current_record(self) -> dict[str, Any] | None:
         """The record that a PUT replaces; None if it creates one, and for other methods.
 
-        The record is locked, so that it stays the current one until the end of the request.
+        It is locked, so that it remains the current one until the end of the request.
         """
         if not self._is_put:
             return None
@@ -197,10 +197,10 @@ class RouteFactory:
 
     @reify
     def required_permission(self) -> str | None:
-        """The permission that the request needs: ``read``, ``write`` or ``create``.
+        """The permission that the request requires: ``read``, ``write`` or ``create``.
 
-        PUT needs ``write`` on the record if it exists, else ``create`` on the collection.
-        None for services that are not resources, unless a subclass sets it.
+        PUT requires ``write`` on an existing record, otherwise ``create`` on the collection.
+        None for services that aren't resources, unless a subclass sets it.
         """
         if not self._is_on_resource:
             return None
@@ -210,7 +210,7 @@ class RouteFactory:
 
     @reify
     def allowed_principals(self) -> list[str] | None:
-        """The principals to which the settings give the permission on a resource.
+        """The principals that have the permission by the settings.
 
         None or an empty list: the permission backend decides.
         """
@@ -220,9 +220,9 @@ class RouteFactory:
 
     @reify
     def permission_object_id(self) -> str | None:
-        """The id of the object that the permission is asked on: a collection or a record.
+        """The id of the object that requires the permission: a collection or a record.
 
-        None for services that are not resources, unless a subclass sets it.
+        None for services that aren't resources, unless a subclass sets it.
         """
         if not self._is_on_resource:
             return None
@@ -231,15 +231,15 @@ class RouteFactory:
         return self.get_permission_object_id(self._request)
 
     def get_prefixed_userid(self) -> str | None:
-        """Return the user id that permissions know."""
+        """Return the user id that access control entries contain."""
         return self._request.prefixed_userid
 
     def get_permission_object_id(self, request: Any, record_id: str | None = None) -> str:
-        """Return the id, for the permission backend, of the object that the request is about.
+        """Return the id of the requested object in the permission backend.
 
         It is the URL without its version prefix.
 
-        :param record_id: on a resource: ask for this record of it (``*``: all of them).
+        :param record_id: the id of a record of the resource, or ``*`` for all records.
         """
         if record_id is not None and self._is_on_resource:
             if record_id != request.matchdict.get("id"):
@@ -247,7 +247,7 @@ class RouteFactory:
         return strip_uri_prefix(request.path_info)
 
     def extract_object_id(self, object_uri: str) -> str:
-        """Return the id of the record that the object id stands for."""
+        """Return the record id in an object id."""
         return object_uri.rsplit("/", 1)[-1]
 
     def check_permission(
@@ -270,9 +270,9 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> list[str]:
-        """Return the ids of the records of this collection that the principals may see."""
+        """Return the ids of the records of this collection that the principals can see."""
         uris = self._accessible_objects(permission, principals, get_bound_permissions)
-        # ``*`` also matches what is nested under a record, and may be in the URL of the collection.
+        # ``*`` also matches objects below a record, and can occur in the URL of the collection.
         before, _, after = self.get_permission_object_id(self._request, "*").rpartition("*")
         end = -len(after) or None
         return [
@@ -287,10 +287,10 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> list[str]:
-        """Limit the request to the records that are shared with the principals.
+        """Restrict the request to the records shared with the principals.
 
-        Set :attr:`shared_ids` and return it. If it is empty, return the object ids of what is
-        shared below the records: with any of them, the user may list the collection.
+        Set :attr:`shared_ids` and return it. If it is empty, return the ids of the shared objects
+        below the records: if there are any, the user can list the collection.
         """
         self.shared_ids = self.get_shared_ids(perm, principals, get_bound_permissions)
         return self.shared_ids or list(
@@ -303,7 +303,7 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None,
     ) -> Collection[str]:
-        """Return the object ids, below this collection, that the principals may see."""
+        """Return the ids of the objects below this collection that the principals can see."""
         accessible: Collection[str] = (
             self._request.registry.permission.principals_accessible_objects(
                 principals=principals,

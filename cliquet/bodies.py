@@ -1,4 +1,4 @@
-"""Bodies of requests, which are read before the first attempt to serve them."""
+"""Request bodies, which are read before the first attempt to process a request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cliquet.limits import UNLIMITED, limits_of
 
 _STEP = 65536
 
-# A request of HTTP/1.1 without these has no body.
+# Without these, an HTTP/1.1 request has no body.
 _BODY_KEYS = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}
 
 
 class _Input(io.RawIOBase):
-    """The input of a WSGI server, whose failures are those of the client.
+    """The input stream of a WSGI server; treats its failures as disconnections of the client.
 
-    :param first: bytes that were read from it already.
+    :param first: bytes that were already read from it.
     """
 
     def __init__(self, file: Any, first: bytes = b"") -> None:
@@ -26,10 +26,10 @@ class _Input(io.RawIOBase):
         self._first = first
 
     def read_whole(self, length: int) -> bytes | None:
-        """Return the body if one read gets all of it, otherwise None.
+        """Return the entire body if a single read suffices, otherwise None.
 
         :param length: the length of the body.
-        :raises webob.request.DisconnectionError: when the body breaks off, or isn't HTTP.
+        :raises webob.request.DisconnectionError: if the body is incomplete or malformed.
         """
         self._first = self._read(length)
         return self._first if len(self._first) == length else None
@@ -37,7 +37,7 @@ class _Input(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read bytes of the body.
 
-        :raises webob.request.DisconnectionError: when the body breaks off, or isn't HTTP.
+        :raises webob.request.DisconnectionError: if the body is incomplete or malformed.
         """
         size = len(buffer)
         data, self._first = self._first[:size], self._first[size:]
@@ -48,13 +48,13 @@ class _Input(io.RawIOBase):
     def _read(self, size: int) -> bytes:
         try:
             data: bytes = self._file.read(size)
-        except Exception as error:  # servers have exceptions of their own
+        except Exception as error:  # each server has its own exceptions
             raise DisconnectionError(f"The body is incomplete: {error}") from error
         return data
 
 
 class _Broken(io.RawIOBase):
-    """The input of a request whose body broke off."""
+    """The input stream of a request whose body is incomplete."""
 
     def __init__(self, error: DisconnectionError) -> None:
         self._message = str(error)
@@ -64,12 +64,12 @@ class _Broken(io.RawIOBase):
 
 
 def read_body_once(request: Any) -> int | None:
-    """Keep the body for all attempts to serve a request: the hook of ``pyramid_retry``.
+    """Buffer the body for all attempts to process a request (hook of ``pyramid_retry``).
 
-    Bodies larger than ``max_body_bytes`` are not kept, so the request isn't run again.
-    Where a body breaks off, that is an error once a view reads it.
+    Bodies larger than ``max_body_bytes`` are not buffered, so the request isn't retried.
+    For an incomplete body, an error is raised when a view reads it.
 
-    :returns: how often the request may be run, or None for the setting ``retry.attempts``.
+    :returns: the maximum number of attempts, or None for the setting ``retry.attempts``.
     """
     if request.is_body_seekable:
         return None
@@ -78,7 +78,7 @@ def read_body_once(request: Any) -> int | None:
         return None
     environ = request.environ
     if environ["REQUEST_METHOD"] == "GET" and not _BODY_KEYS & environ.keys():
-        return None  # the server can't say that there is no body
+        return None  # the server can't indicate that there is no body
     limit = limits_of(request.registry).max_body_bytes
     environ["wsgi.input"] = file = _Input(environ["wsgi.input"])
     length = request.content_length or 0
@@ -98,7 +98,7 @@ def read_body_once(request: Any) -> int | None:
 
 
 def _set_body(request: Any, body: bytes) -> None:
-    """Do as ``request.body = body``, in a quarter of the time."""
+    """Set ``request.body``, four times faster than the attribute does."""
     environ = request.environ
     environ["CONTENT_LENGTH"] = str(len(body))
     environ["wsgi.input"] = io.BytesIO(body)
@@ -106,7 +106,7 @@ def _set_body(request: Any, body: bytes) -> None:
 
 
 def _read(request: Any, limit: int) -> int | None:
-    """Keep a body in memory, unless it is larger than the limit: its length may be unknown."""
+    """Buffer a body in memory, unless it exceeds the limit; its length can be unknown."""
     file, data = request.body_file, bytearray()
     while len(data) <= limit:
         chunk = file.read(min(_STEP, limit + 1 - len(data)))

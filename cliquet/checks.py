@@ -13,8 +13,8 @@ from pyramid.exceptions import ConfigurationError
 from cliquet.settings import DEFAULT_SETTINGS, Names, family, kind_of
 from cliquet.utils import env_name, setting_list, without_password
 
-#: The extra of the distribution that installs an optional package. Version 3.1 required those of
-#: the extra ``legacy``, and applications import them without requiring them.
+#: The extra of the distribution that installs an optional package. Version 3.1 required those in
+#: the extra ``legacy``, so applications import them without requiring them.
 EXTRAS = {
     "psycopg2": "postgresql",
     "sqlalchemy": "postgresql",
@@ -22,18 +22,18 @@ EXTRAS = {
     **dict.fromkeys(("dateutil", "requests", "six"), "legacy"),
 }
 
-# The extra has psycopg2-binary, which is the same package, already built.
+# The extra installs psycopg2-binary, which is the same package, prebuilt.
 _ALTERNATIVES = {"psycopg2": ", or psycopg2 to build it"}
 
-# How similar the suggestion for an unknown key must be, and that for an environment variable,
-# which may belong to another program.
+# Minimum similarity of the suggestion for an unknown key, and of that for an environment variable,
+# which can belong to another program.
 _LIKE, _VERY_LIKE = 0.6, 0.85
 
 
 class InvalidSettings(ConfigurationError):
-    """Some settings are wrong.
+    """Error in settings.
 
-    :param problems: one line for each.
+    :param problems: one line per setting.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -74,9 +74,9 @@ class Problems:
 
 
 def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSettings:
-    """Return the error that names a setting, its value, its source and what was expected.
+    """Return the error that names a setting, its value, its source and the expected values.
 
-    :param key: a bare key. A password in its value isn't shown.
+    :param key: a bare key. Passwords in its value are masked.
     :param expected: a description of valid values.
     """
     form, source = _source(settings, key)
@@ -86,7 +86,7 @@ def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSett
 
 
 def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
-    """Return the key as it was written, and a description of the place."""
+    """Return the key as it was written, and a description of its source."""
     forms = list(Names(settings.get("project_name") or "").forms(bare))
     for form in reversed(forms):
         if env_name(form) in os.environ:
@@ -96,9 +96,9 @@ def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
 
 
 def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSettings]]:
-    """Return the bare keys whose values are not of their type, and the errors.
+    """Yield the bare keys whose values have the wrong type, and the errors.
 
-    Empty values and the defaults are right.
+    Empty values and the defaults are accepted.
     """
     names = Names(settings.get("project_name") or "")
     for key in dict.fromkeys([*DEFAULT_SETTINGS, *map(names.bare, settings)]):
@@ -114,7 +114,7 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
 
 
 def missing_package(error: BaseException) -> str | None:
-    """Return the advice to install the extra of a package whose import failed, if it has one."""
+    """Return advice to install the extra of a missing package, if it has one."""
     package = str(getattr(error, "name", None)).partition(".")[0]
     if not isinstance(error, ImportError) or package not in EXTRAS:
         return None
@@ -123,14 +123,14 @@ def missing_package(error: BaseException) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a name can't be imported."""
+    """Return why a dotted name can't be imported."""
     return missing_package(error) or str(error)
 
 
 def include_packages(config: Any, key: str) -> None:
-    """Include the packages that the setting ``key`` lists.
+    """Include the packages in the setting ``key``.
 
-    :raises InvalidSettings: when one of them imports an optional package that is missing.
+    :raises InvalidSettings: if one of them imports an optional package that is missing.
     """
     settings = config.get_settings()
     for package in setting_list(settings[key]):
@@ -147,9 +147,9 @@ def unknown_keys(
 ) -> Iterator[tuple[str, str | None]]:
     """Return the unknown prefixed keys, each with the most similar known one.
 
-    Of the variables of the environment only those that are very like a known one.
+    Environment variables are only included if they are very similar to a known key.
 
-    :param declared: the bare keys that are known.
+    :param declared: the known bare keys.
     """
     known = set(declared)
     names = Names(settings.get("project_name") or "")
@@ -172,11 +172,11 @@ def _nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
 
 
 def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
-    """Return the object whose dotted name is the setting ``key``.
+    """Return the object whose dotted name is the value of the setting ``key``.
 
     :param expected: a description of valid values.
-    :param default: the name when the setting is empty.
-    :raises InvalidSettings: when it can't be imported.
+    :param default: the name if the setting is empty.
+    :raises InvalidSettings: if it can't be imported.
     """
     settings = config.get_settings()
     try:
@@ -186,10 +186,10 @@ def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any
 
 
 def load_module(config: Any, key: str, default: Any = None) -> Any:
-    """Return the module whose dotted name is the setting ``key``, which has ``load_from_config``.
+    """Return the module whose dotted name is the value of the setting ``key``.
 
-    :param default: the name when the setting is empty.
-    :raises InvalidSettings: when it can't be imported, or has no such function.
+    :param default: the name if the setting is empty.
+    :raises InvalidSettings: if it can't be imported, or has no ``load_from_config``.
     """
     expected = "a module with load_from_config"
     module = load_named(config, key, expected, default)

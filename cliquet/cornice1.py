@@ -1,6 +1,6 @@
-"""Adapt the functions of Cornice 1 style services to Cornice 6.
+"""Adapters of Cornice 1 style validators, filters and error handlers to Cornice 6.
 
-Their signatures are read once, when the service is added to the application.
+Signatures are inspected once, when the service is added to the application.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Function = Callable[..., Any]
 
 
 def adapted(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a view, whose functions may be of Cornice 1."""
+    """Return the arguments of a view with its functions adapted to Cornice 6."""
     class_ = arguments.get("klass")
     return {
         **arguments,
@@ -27,10 +27,10 @@ def adapted(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 class Method:
-    """A validator or filter given by the name of a method of the view's object.
+    """A validator or filter given as the name of a method of the view's class.
 
-    :param class_: the class of the object.
-    :param takes_one: returns True for a function that takes its first argument alone.
+    :param class_: the class.
+    :param takes_one: returns True if a function only accepts its first argument.
     """
 
     def __init__(self, name: str, class_: Any, takes_one: Callable[[Function], bool]) -> None:
@@ -38,11 +38,11 @@ class Method:
         attribute = inspect.getattr_static(class_, name, None)
         bound = attribute.__get__(self, class_) if hasattr(attribute, "__get__") else attribute
         self._check = takes_one
-        # The class lacks what its constructor adds: that is checked for each object.
+        # If the constructor adds the method, its signature is checked for each instance.
         self._takes_one = None if bound is None else takes_one(bound)
 
     def of(self, owner: Any) -> Function:
-        """Return the function for an object."""
+        """Return the function for an instance."""
         method: Function = getattr(owner, self.name)
         takes_one = self._check(method) if self._takes_one is None else self._takes_one
         return _first_argument_only(method) if takes_one else method
@@ -59,13 +59,13 @@ def _first_argument_only(function: Function) -> Function:
 
 
 def _lacks_keywords(validator: Function) -> bool:
-    """Return True for a validator that doesn't take the arguments of the view."""
+    """Return True if a validator doesn't accept keyword arguments."""
     kinds = [parameter.kind for parameter in _parameters(validator)]
     return bool(kinds) and inspect.Parameter.VAR_KEYWORD not in kinds
 
 
 def _lacks_request(filter_: Function) -> bool:
-    """Return True for a filter that takes the response, and no request after it."""
+    """Return True if a filter accepts the response, but no request after it."""
     signature = _signature(filter_)
     if signature is None:
         return False
@@ -77,7 +77,7 @@ def _lacks_request(filter_: Function) -> bool:
 
 
 def _adapted_error_handler(handler: Function) -> Function:
-    """Return an error handler that takes the request; in Cornice 1 it took the ``errors``."""
+    """Return an error handler that accepts the request instead of Cornice 1's ``errors``."""
     if getattr(handler, "__func__", None) is Service.default_error_handler:
         return _render_errors
     parameters = _parameters(handler)
@@ -92,7 +92,7 @@ def _adapted_error_handler(handler: Function) -> Function:
 
 
 def _render_errors(request: Any) -> Any:
-    """Return the errors as services of Cornice do, also those with a renderer of Pyramid."""
+    """Return the errors as Cornice services do, also for a service with a Pyramid renderer."""
     renderer = request.registry.getUtility(IRendererFactory, name=Service.renderer)
     return renderer.render_errors(request)
 
@@ -103,7 +103,7 @@ def _parameters(function: Function) -> list[inspect.Parameter]:
 
 
 def _signature(function: Function) -> inspect.Signature | None:
-    """Return the signature of a function, None if it can't be read."""
+    """Return the signature of a function, None if it can't be inspected."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):

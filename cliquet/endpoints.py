@@ -1,9 +1,9 @@
-"""The dispatcher: the Cornice definitions of a service as one view of Pyramid.
+"""Dispatcher that serves the Cornice definitions of a service with one Pyramid view.
 
-Cornice makes a view of each definition, which Pyramid tries in turn, and finds out for each
-request what never changes. Here that is done once, at start-up: responses take half the time.
-Where definitions have options of Pyramid's views (predicates, ``decorator``, ``http_cache``…),
-each is a view of Pyramid.
+Cornice registers a view for each definition: Pyramid tries them one by one, and every request
+recomputes values that never change. Computing them once, at start-up, halves the response time.
+Definitions with options of Pyramid views (predicates, ``decorator``, ``http_cache``…) become
+separate Pyramid views.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from cliquet.utils.http import set_header
 
 _RENDERING = implementedBy(BeforeRender)
 
-#: The arguments of definitions that a service is served by.
+#: The arguments of definitions that the dispatcher supports.
 _OWN_ARGUMENTS = {
     *("renderer", "validators", "filters", "error_handler", "schema", "klass", "permission"),
     *("description", "factory", "accept", "content_type", "deserializer", *cors.CORS_PARAMETERS),
@@ -44,7 +44,7 @@ _OWN_ARGUMENTS = {
 
 
 def has_one_view_each(service: Any) -> bool:
-    """Return True if no method of a service has several views to choose from."""
+    """Return True if each method of a service has only one view."""
     methods = [method for method, _, _ in service.definitions]
     return len(set(methods)) == len(methods)
 
@@ -52,7 +52,7 @@ def has_one_view_each(service: Any) -> bool:
 def add_views(config: Any, service: Any) -> None:
     """Add the views of a service to the application: one, unless Pyramid must choose.
 
-    :raises pyramid.exceptions.ConfigurationError: when two definitions are alike.
+    :raises pyramid.exceptions.ConfigurationError: if two definitions can't be distinguished.
     """
     groups = _groups(config, service)
     route_name = service.pyramid_route or service.name
@@ -76,7 +76,7 @@ def add_views(config: Any, service: Any) -> None:
 
 
 class Group(NamedTuple):
-    """The endpoints of a method that differ by types alone, and their options of Pyramid."""
+    """Endpoints of a method that only differ by media types, with their Pyramid options."""
 
     method: str
     options: dict[str, Any]
@@ -99,7 +99,7 @@ def _groups(config: Any, service: Any) -> list[Group]:
 
 
 def _view_options(config: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a definition that are for Pyramid's views."""
+    """Return the arguments of a definition that are options of Pyramid views."""
     of_routes = set(config.get_predlist("route").sorter.names)
     of_routes -= set(config.get_predlist("view").sorter.names)
     return {
@@ -122,7 +122,7 @@ def _check_distinct(endpoint: Endpoint, others: list[Endpoint], name: str) -> No
 
 
 def _negotiating(endpoints: list[Endpoint], is_last: bool = True) -> Any:
-    """Return the view that chooses between endpoints, or the only one."""
+    """Return a view that chooses between the endpoints, or the only endpoint."""
     (first, *others) = endpoints
     if others or first.accepted_types or first.content_types:
         return Alternatives(endpoints, is_last)
@@ -130,7 +130,7 @@ def _negotiating(endpoints: list[Endpoint], is_last: bool = True) -> Any:
 
 
 class ServiceView:
-    """The view of a service, for all its methods.
+    """The view of a service for all its methods.
 
     :param endpoints: the view of each method.
     """
@@ -153,7 +153,7 @@ def _method_not_allowed(methods: list[str]) -> HTTPMethodNotAllowed:
 
 
 class Mismatch:
-    """The view of a service for requests that match no definition: it reports why."""
+    """View for requests that match no definition of a service: it reports the reason."""
 
     def __init__(self, service: Any, groups: list[Group]) -> None:
         self._methods = service.defined_methods
@@ -171,9 +171,9 @@ class Mismatch:
 
 
 class Alternatives:
-    """The views of one method, which differ by the types that they accept or return.
+    """Views of one method that differ by the media types they accept or return.
 
-    :param is_last: whether no other view has the method.
+    :param is_last: whether no other view handles the method.
     """
 
     def __init__(self, endpoints: list[Endpoint], is_last: bool = True) -> None:
@@ -188,7 +188,7 @@ class Alternatives:
         return endpoint(context, request)
 
     def choose(self, request: Any) -> Endpoint:
-        """Return the endpoint for a request; where none suits, one that reports the error."""
+        """Return the endpoint for a request, or one that reports why none is suitable."""
         candidates = [each for each in self._endpoints if each.reads_type_of(request)]
         if not candidates:
             supported = [type_ for each in self._endpoints for type_ in each.content_types]
@@ -211,7 +211,7 @@ class Alternatives:
 class Endpoint:
     """A method of a service.
 
-    :param view: a function, or the name of a method of the class that ``arguments`` tell.
+    :param view: a function, or the name of a method of the class in ``arguments``.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class Endpoint:
         self._exposed = ", ".join(sorted(exposed))
 
     def reads_type_of(self, request: Any) -> bool:
-        """Return True if the type of the request's body, if any, is one of the definition's."""
+        """Return True if the definition accepts the media type of the request's body, if any."""
         type_ = media_type(request)
         types = self.content_types
         return not (types and type_) or type_ in resolve_types(types, request)
@@ -274,19 +274,19 @@ class Endpoint:
             raise HTTPForbidden(f"Unauthorized: {self._service.name}", result=result)
 
     def _make_owner(self, context: Any, request: Any) -> Any:
-        """Return the object whose methods are the view, and those of validators and filters."""
+        """Return the object whose methods are the view, validators and filters."""
         if self._with_context:
             return self._class(request=request, context=context)
         return self._class(request=request)
 
     def _answer(self, context: Any, request: Any, owner: Any) -> Any:
-        """Return what the view returns, rendered if it is no response."""
+        """Return the response of the view, rendered if needed."""
         try:
             result = self._view(request if owner is None else owner)
         except HTTPNotModified as not_modified:
             if hasattr(request, "parent"):
                 raise
-            # It is no error, and the way through exception views takes as long as all the rest.
+            # A 304 isn't an error, and exception views would double the response time.
             return _cancelling(not_modified)
         if result.__class__ is not dict:
             response = self._registry.queryAdapterOrSelf(result, IResponse)
@@ -302,7 +302,7 @@ class Endpoint:
         return helper.render_view(request, result, self._view, context)
 
     def _is_rendering_observed(self, request: Any) -> bool:
-        """Tell whether the application has a say in what is rendered, or how."""
+        """Return whether the application can influence what is rendered, or how."""
         listeners = self._registry.adapters.subscriptions((_RENDERING,), None)
         return bool(listeners) or "override_renderer" in request.__dict__
 
@@ -315,7 +315,7 @@ class Endpoint:
 
 
 def _cancelling(response: Any) -> Any:
-    """Return a response that was raised; as with all of these, nothing is saved."""
+    """Return a raised response, and abort the transaction, as for all raised responses."""
     txn = transactions.current()
     if txn is not None:
         txn.doom()
@@ -323,9 +323,9 @@ def _cancelling(response: Any) -> Any:
 
 
 def _method(view: Any, class_: Any) -> Callable[[Any], Any]:
-    """Return a function that calls a method of an object, which may have one of its own.
+    """Return a function that calls a method by name, which instances can override.
 
-    :param view: the name of the method, or what Cornice makes of it.
+    :param view: the name of the method, or Cornice's wrapper of it.
     """
     if isinstance(view, str):
         return methodcaller(view.lower())

@@ -1,4 +1,4 @@
-"""Errors that clients see: JSON objects, whatever the cause (protocol, "Errors")."""
+"""Error responses: JSON objects, whatever the cause (protocol, "Errors")."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON_TYPE = "application/json; charset=UTF-8"
 
 
 class ERRORS(Enum):
-    """The stable numbers of errors."""
+    """The stable error numbers."""
 
     MISSING_AUTH_TOKEN = 104
     INVALID_AUTH_TOKEN = 105
@@ -53,11 +53,11 @@ def http_error(
     info: str | None = None,
     details: Any = None,
 ) -> Any:
-    """Return ``httpexception``, a response, with the body of an error.
+    """Return ``httpexception``, a response, with an error body.
 
-    :param errno: one of :class:`ERRORS`, or its number; UNDEFINED by default, and for 0.
-    :param code: the HTTP status in the body, the exception's by default.
-    :param error: its title, the exception's by default.
+    :param errno: a member of :class:`ERRORS` or its number; UNDEFINED by default and for 0.
+    :param code: the HTTP status in the body; by default, that of the exception.
+    :param error: the title; by default, that of the exception.
     :param info: a URL.
     :param details: any JSON value.
     """
@@ -80,7 +80,7 @@ def with_json(response: Any, body: Any) -> Any:
     return response
 
 
-# A response to errors is not much larger than the request, whatever is wrong in it.
+# Bound the size of a response to invalid requests.
 _MOST_DETAILS = 100
 _LONGEST_VALUE = 200
 _LONGEST_DESCRIPTION = 300
@@ -94,7 +94,7 @@ def shortened(text: str, length: int = _LONGEST_VALUE) -> str:
 def json_error_handler(errors: Any) -> Response:
     """Return the response that lists the errors of a request (Cornice's ``error_handler``).
 
-    :param errors: a request, as Cornice 6 passes, or its ``errors``.
+    :param errors: a request, as in Cornice 6, or its ``errors``.
     """
     errors = getattr(errors, "errors", errors)
     first = min(errors, key=lambda error: str(error["name"]))
@@ -136,12 +136,12 @@ def _text(description: Any) -> str:
 
 
 class Errors(CorniceErrors):
-    """The errors of a request, in any location: Cornice 6 knows only some."""
+    """The errors of a request, in any location; Cornice 6 only allows some locations."""
 
     def add(
         self, location: str, name: str | None = None, description: Any = None, **kw: Any
     ) -> None:
-        """Note an error; the description may be translated."""
+        """Add an error; the description can be a translation string."""
         super().add("", name, description, **kw)
         self[-1]["location"] = location
 
@@ -149,14 +149,14 @@ class Errors(CorniceErrors):
 def add_error(
     request: Any, location: str, name: str | None = None, description: Any = None, **kw: Any
 ) -> None:
-    """Note an error of the request, in any location."""
+    """Add an error of the request, in any location."""
     if not hasattr(request, "errors"):
         request.errors = Errors()
     request.errors.append({"location": location, "name": name, "description": description, **kw})
 
 
 def has_errors(request: Any) -> bool:
-    """Tell whether an error of the request was noted; its list is made with the first one."""
+    """Return whether the request has errors, without creating their list."""
     return bool(request.__dict__.get("errors"))
 
 
@@ -167,7 +167,7 @@ def raise_invalid(
     description: Any = None,
     **kwargs: Any,
 ) -> NoReturn:
-    """Refuse the request with a 400 that tells what is wrong.
+    """Refuse the request with a 400 that describes the error.
 
     :param location: ``body``, ``querystring``, ``path``, ``headers``…
     :param name: the field or parameter.
@@ -184,14 +184,14 @@ def send_alert(
     code: str = "soft-eol",
     response: Any = None,
 ) -> None:
-    """Add an ``Alert`` header to the answer.
+    """Add an ``Alert`` header to the response.
 
-    :param url: a page about it, the setting ``project_docs`` by default.
+    :param url: a page with details; by default, the setting ``project_docs``.
     :param code: ``soft-eol`` or ``hard-eol``.
-    :param response: the answer, when it isn't ``request.response``.
+    :param response: the response, if it isn't ``request.response``.
     """
     if url is None:
         url = request.registry.settings["project_docs"]
-    # Headers are best kept ASCII (RFC 9110, 5.5).
+    # Headers should be ASCII (RFC 9110, 5.5).
     alert = json.dumps_ascii({"code": code, "message": message, "url": url})
     (request.response if response is None else response).headers["Alert"] = alert

@@ -1,4 +1,4 @@
-"""Events about the records of resources."""
+"""Events about records of resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 
 class ACTIONS(Enum):
-    """What was done."""
+    """The actions on records."""
 
     CREATE = "create"
     DELETE = "delete"
@@ -26,7 +26,7 @@ class ACTIONS(Enum):
 
     @staticmethod
     def from_string_list(elements: Iterable[ACTIONS | str]) -> tuple[ACTIONS, ...]:
-        """Return the actions of these names."""
+        """Return the actions with these names."""
         return tuple(ACTIONS(element) for element in elements)
 
 
@@ -34,8 +34,8 @@ class _ResourceEvent:
     """Base class of the events.
 
     :param timestamp: timestamp of the collection, in milliseconds.
-    :param payload: computed from the request unless given: ``timestamp``, ``action``, ``uri``,
-        ``user_id``, ``resource_name`` and the parts of the URL.
+    :param payload: by default, computed from the request: ``timestamp``, ``action``, ``uri``,
+        ``user_id``, ``resource_name`` and the variables of the URL.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ def _payload(
 
 
 class ResourceRead(_ResourceEvent):
-    """Records were read; fired inside the transaction.
+    """Records were read; sent inside the transaction.
 
     :param read_records: the list of records.
     """
@@ -85,7 +85,7 @@ class ResourceRead(_ResourceEvent):
 
 
 class ResourceChanged(_ResourceEvent):
-    """Records were changed; fired before the commit, which an exception of a subscriber cancels.
+    """Records were changed; sent before the commit, which a subscriber's exception cancels.
 
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
@@ -103,7 +103,7 @@ class ResourceChanged(_ResourceEvent):
 
 
 class AfterResourceRead(_ResourceEvent):
-    """Records were read; fired once the transaction is over.
+    """Records were read; sent after the transaction.
 
     :param read_records: the list of records.
     """
@@ -116,7 +116,7 @@ class AfterResourceRead(_ResourceEvent):
 
 
 class AfterResourceChanged(_ResourceEvent):
-    """Records were changed; fired after the commit. Exceptions of subscribers are only logged.
+    """Records were changed; sent after the commit. Exceptions of subscribers are only logged.
 
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
@@ -134,9 +134,9 @@ class AfterResourceChanged(_ResourceEvent):
 
 
 class _Notification(NamedTuple):
-    """A part of a future event, whose payload is computed only if there is a subscriber.
+    """A part of a future event, whose payload is only computed if there is a subscriber.
 
-    :param matchdict: the parts of the URL, which views may change for a moment.
+    :param matchdict: the variables of the URL, copied because views can change them temporarily.
     """
 
     request: Any
@@ -149,13 +149,13 @@ class _Notification(NamedTuple):
     def key(self) -> tuple[Any, ...]:
         """Return the key of the event: resource, parent, user and action.
 
-        The parent of the records depends on the URL, without the id, and on the user.
+        The parent of the records is determined by the URL, without the id, and the user.
         """
         parent = tuple(sorted((k, str(v)) for k, v in self.matchdict.items() if k != "id"))
         return self.resource_name, parent, self.request.prefixed_userid, self.action
 
     def event(self, records: list[Any], after_commit: bool) -> Any:
-        """Create the event that begins with this notification."""
+        """Create the event whose first notification this is."""
         request, timestamp, action = self.request, self.timestamp, self.action
         payload = _payload(action, timestamp, request, self.resource_name, self.matchdict)
         class_ = _class_of(action, after_commit)
@@ -163,29 +163,29 @@ class _Notification(NamedTuple):
 
 
 def _notifications(request: Any) -> list[_Notification]:
-    """Return what was notified so far, in the request and the batch that it is part of."""
+    """Return the notifications so far, of the request and of its batch."""
     notified: list[_Notification] = request.bound_data.setdefault("resource_events", [])
     return notified
 
 
 def count_notifications(request: Any) -> int:
-    """Return how many notifications there are so far, for :func:`forget_notifications`."""
+    """Return the number of notifications so far, for :func:`forget_notifications`."""
     return len(_notifications(request))
 
 
 def forget_notifications(request: Any, count: int) -> None:
-    """Forget what was notified after the first ``count`` notifications."""
+    """Discard all but the first ``count`` notifications."""
     del _notifications(request)[count:]
 
 
 def notify_resource_event(
     request: Any, timestamp: int, data: Any, action: ACTIONS, old: Any = None
 ) -> None:
-    """Tell, once the request has succeeded, that something was done to records.
+    """Schedule an event about an action on records, if the request succeeds.
 
-    :param timestamp: of the collection, in milliseconds.
-    :param data: the record, or the list of records, as it is now.
-    :param old: the record as it was before.
+    :param timestamp: timestamp of the collection, in milliseconds.
+    :param data: the current record, or the list of records.
+    :param old: the record before the change.
     """
     records = data if isinstance(data, list) else [data]
     if action is not ACTIONS.READ:
@@ -208,7 +208,7 @@ def _impact(action: ACTIONS, record: Any, old: Any) -> dict[str, Any]:
 def get_resource_events(request: Any, after_commit: bool = False) -> list[Any]:
     """Return the events of the request: one per resource, parent, user and action.
 
-    :param after_commit: whether to return those that fire after the commit.
+    :param after_commit: whether to return the events sent after the commit.
     """
     return _merge(_notifications(request), after_commit)
 
@@ -229,7 +229,7 @@ def _merge(notifications: Iterable[_Notification], after_commit: bool) -> list[A
 def _heard(
     request: Any, notified: Iterable[_Notification], after_commit: bool
 ) -> list[_Notification]:
-    """Return the notifications for whose events there are subscribers."""
+    """Return the notifications whose events have subscribers."""
     find = request.registry.adapters.subscriptions
     return [
         item
@@ -239,9 +239,9 @@ def _heard(
 
 
 def _fire(request: Any, start: int = 0) -> None:
-    """Fire the events that were notified from the ``start``-th on.
+    """Send the events of the notifications from index ``start`` on.
 
-    A subscriber may notify further ones, which are fired in turn.
+    Subscribers can notify further events, which are sent afterwards.
     """
     notified = _notifications(request)
     count = len(notified)
@@ -279,7 +279,7 @@ def _fire_once_committed(request: Any) -> None:
 def resource_events_tween_factory(
     handler: Callable[[Any], Any], registry: Any
 ) -> Callable[[Any], Any]:
-    """Fire the events of a request: before its transaction is committed, and after it was."""
+    """Send the events of a request, before its transaction is committed and afterwards."""
 
     def resource_events_tween(request: Any) -> Any:
         response = handler(request)
@@ -293,10 +293,10 @@ def resource_events_tween_factory(
 
 
 def setup_transaction_hook(config: Any) -> None:
-    """Make each request one transaction, and fire its events around the commit.
+    """Run each request in one transaction, and send its events around the commit.
 
-    A request that backends ask to be run again is: at most as often as the
-    setting ``retry.attempts`` says.
+    Requests that fail with a retryable error of a backend are attempted at most
+    ``retry.attempts`` times.
     """
     config.get_settings().setdefault("retry.activate_hook", "cliquet.bodies.read_body_once")
     config.include("pyramid_retry")
@@ -313,7 +313,7 @@ def setup_transaction_hook(config: Any) -> None:
 
 
 class EventActionFilter:
-    """``for_actions=(ACTIONS.CREATE, …)``: only events of these actions, none if it is empty.
+    """``for_actions=(ACTIONS.CREATE, …)``: only events of these actions, none if empty.
 
     :param actions: actions or their names.
     :raises ValueError: for an unknown action.
@@ -332,7 +332,7 @@ class EventActionFilter:
 
 
 class EventResourceFilter:
-    """``for_resources=("article", …)``: only events of these resources; all if it is empty.
+    """``for_resources=("article", …)``: only events of these resources, all if empty.
 
     :param resources: names of resources.
     """

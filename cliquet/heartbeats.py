@@ -1,4 +1,4 @@
-"""The heartbeats of an application: whether its backends work, told in a bounded time."""
+"""Health checks of an application, with a time limit."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from cliquet.utils import forget_variables
 
 logger = get_logger(__name__)
 
-#: A function of the request, which tells whether something works; None is fine too.
+#: A function of the request, which returns whether a component works; None counts as True.
 Check = Callable[[Any], bool | None]
 
 
 class Heartbeats(dict[str, Check]):
-    """The checks of an application, by name (``registry.heartbeats``).
+    """The health checks of an application, by name (``registry.heartbeats``).
 
-    They run side by side, each in a thread. There is one of each name at most,
-    however many ask: checks that hang neither pile up, nor keep the process
-    from ending.
+    They run concurrently, each in a thread, with at most one thread per name regardless
+    of the number of requests: blocked checks neither accumulate nor prevent the process
+    from exiting.
     """
 
-    #: Seconds for which a result is used again: anybody can ask, and checks write.
+    #: Seconds to reuse a result, because any client can request checks, and they write.
     cache_seconds = 1.0
 
     def __init__(self, checks: Mapping[str, Check] = MappingProxyType({})) -> None:
@@ -39,23 +39,23 @@ class Heartbeats(dict[str, Check]):
         self._runs: dict[str, _Run] = {}
 
     def ask(self, request: Any, timeout: float) -> dict[str, bool | None]:
-        """Return what each check answers; false for one that takes longer than ``timeout``.
+        """Return the result of each check; False if it takes longer than ``timeout``.
 
-        They take no part in the request's transaction, which may be over before
-        they are: what they write is saved at once, as in a script.
+        Checks run outside the request's transaction, which can end before them: their writes
+        are saved immediately, as in a script.
 
-        :param timeout: in seconds, from the moment when a check began; for one
-            that is late already nobody waits.
+        :param timeout: in seconds, from the start of a check, which can be earlier than this
+            call.
         """
         runs = [self._run(name, check, request) for name, check in self.items()]
         return {run.name: run.answer_within(timeout) for run in runs}
 
     def ask_in_turn(self, request: Any) -> dict[str, bool | None]:
-        """Return what each check answers, within the transaction of the request."""
+        """Return the result of each check, inside the transaction of the request."""
         return {name: _call(name, check, request) for name, check in self.items()}
 
     def _run(self, name: str, check: Check, request: Any) -> _Run:
-        """Return the current or recent run of the check, or else a new one."""
+        """Return the current or recent run of the check, otherwise start a new one."""
         with self._mutex:
             run = self._runs.get(name)
             if run is None or not run.is_usable(check, self.cache_seconds):
@@ -64,7 +64,7 @@ class Heartbeats(dict[str, Check]):
 
 
 class _Run:
-    """One run of a check, in a thread."""
+    """A run of a check in a thread."""
 
     def __init__(self, name: str, check: Check, request: Any) -> None:
         self.name = name
@@ -81,13 +81,13 @@ class _Run:
         self.thread.start()
 
     def is_usable(self, check: Check, cache_seconds: float) -> bool:
-        """Return whether the run goes on, or ran this check less than ``cache_seconds`` ago."""
+        """Return whether this run of ``check`` is in progress, or recent enough to reuse."""
         if self.thread.is_alive():
             return True
         return self._check is check and time.monotonic() - self._ended < cache_seconds
 
     def answer_within(self, timeout: float) -> bool | None:
-        """Return the answer; false when it isn't there after ``timeout`` seconds."""
+        """Return the result; False if there is none after ``timeout`` seconds."""
         self.thread.join(max(0.0, self._began + timeout - time.monotonic()))
         if self.thread.is_alive():
             logger.error("The heartbeat of %s takes more than %g seconds", self.name, timeout)
@@ -109,6 +109,6 @@ def _call(name: str, check: Check, request: Any) -> bool | None:
 
 
 def _call_apart(check: Check, request: Any) -> bool | None:
-    """Call a check in a thread, with what the thread of a request has."""
+    """Call a check in a thread, with the thread-local data of a request."""
     with RequestContext(request), transaction.manager:
         return check(request)

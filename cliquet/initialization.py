@@ -1,4 +1,4 @@
-"""Initialization of an application, and its steps."""
+"""Initialization of an application and its steps."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def initialize(
     project_name: str = "",
     default_settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Set up a service: the one call that an application needs.
+    """Set up a service: the only call that an application needs.
 
     :param config: a Pyramid configurator.
     :param version: of the application, unless the setting ``project_version``
-        has it; its first number is the prefix of the URLs.
-    :param project_name: name of the project, unless the setting has it.
+        is set; the first number is the prefix of the URLs.
+    :param project_name: name of the project, unless the setting is set.
     :param default_settings: default settings of the application.
-    :raises pyramid.exceptions.ConfigurationError: when a setting is invalid, or there is no
+    :raises pyramid.exceptions.ConfigurationError: if a setting is invalid, or there is no
         version.
     """
     settings = config.get_settings()
@@ -101,18 +101,18 @@ def initialize(
 
 
 def _set_project_name(settings: Any, default: str) -> None:
-    """Set the name of the project, on which the forms of the other keys depend."""
+    """Set the project name, which determines the forms of the other keys."""
     name = find_project_name(settings, default)
     settings.pop(f"{PREFIX}.project_name", None)
     settings["project_name"] = name
 
 
 def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Problems:
-    """Load the settings, the defaults of the application over those of the toolkit.
+    """Load the settings; the application's defaults override those of the toolkit.
 
-    The first call does it; the others return the same collector.
+    Only the first call does so; later calls return the same collector.
 
-    :returns: the collector of errors, which the rest of the initialization completes.
+    :returns: the collector of errors, which later steps add to.
     """
     registry = config.registry
     problems: Problems | None = getattr(registry, "settings_problems", None)
@@ -125,13 +125,13 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Probl
     load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
     for key, error in list(wrong_values(settings)):
         problems.add(error)
-        # The application won't start: a valid value lets the rest be checked.
+        # The application won't start, but a valid value allows further checks.
         assign(settings, key, DEFAULT_SETTINGS.get(key))
     return problems
 
 
 def warn_of_unknown_keys(config: Any) -> None:
-    """Log the prefixed keys that neither the toolkit, the application nor a plugin declares."""
+    """Log a warning for each prefixed key that no package declares."""
     declared = declared_settings(config.registry)
     for key, meant in unknown_keys(config.get_settings(), declared):
         hint = f' Did you mean "{meant}"?' if meant else ""
@@ -139,23 +139,23 @@ def warn_of_unknown_keys(config: Any) -> None:
 
 
 def _api_version(project_version: Any) -> str:
-    """Return the version of the API: the first two numbers of ``project_version``, or one."""
+    """Return the API version: the first two numbers of ``project_version``, or one."""
     return ".".join(re.findall(r"\d+", str(project_version))[:2]) or "0.0"
 
 
 def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
-    """The deprecated name of :func:`initialize`."""
+    """Initialize an application (deprecated name of :func:`initialize`)."""
     warnings.warn(
         "initialize_cliquet is deprecated: use initialize", DeprecationWarning, stacklevel=2
     )
     initialize(*args, **kwargs)
 
 
-# The steps (setting ``initialization_sequence``).
+# The steps in the setting ``initialization_sequence``.
 
 
 def setup_request_bound_data(config: Any) -> None:
-    """Give requests a dictionary that a batch shares with its sub-requests."""
+    """Add ``request.bound_data``, a dictionary that a batch shares with its sub-requests."""
     config.add_request_method(lambda request: {}, name="bound_data", reify=True)
 
 
@@ -170,11 +170,11 @@ def setup_logging(config: Any) -> None:
 
 
 def _backend(config: Any, kind: str, base: type) -> Any:
-    """Return the backend of the setting ``{kind}_backend``, None if it is empty."""
+    """Return the backend in the setting ``{kind}_backend``, None if it is empty."""
     settings = config.get_settings()
     if not settings[f"{kind}_backend"]:
         return None
-    # Third-party backends read ``settings["cliquet.cache_url"]``, whatever form was set.
+    # Third-party backends read ``settings["cliquet.cache_url"]``, whichever form was set.
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
             settings.setdefault(f"{PREFIX}.{key}", settings[key])
@@ -215,7 +215,7 @@ def setup_cache(config: Any) -> None:
 
 
 def setup_requests_scheme(config: Any) -> None:
-    """Use the scheme and the host of the settings in URLs."""
+    """Use the scheme and the host in the settings for URLs."""
     settings = config.get_settings()
     scheme, host = settings["http_scheme"], settings["http_host"]
 
@@ -230,20 +230,20 @@ def setup_requests_scheme(config: Any) -> None:
 
 
 def setup_version_redirection(config: Any) -> None:
-    """Redirect URLs without version prefix, and unknown URLs that end with a slash."""
+    """Redirect URLs without a version prefix, and unknown URLs with a trailing slash."""
     settings = config.get_settings()
     config.registry.redirect_to_version = asbool(settings["version_prefix_redirect_enabled"])
     setup_trailing_slash_redirection(config)
 
 
 def setup_trailing_slash_redirection(config: Any) -> None:
-    """Redirect unknown URLs that end with a slash (a part of the step before)."""
+    """Redirect unknown URLs with a trailing slash (a part of the previous step)."""
     settings = config.get_settings()
     config.registry.redirect_slash = asbool(settings["trailing_slash_redirect_enabled"])
 
 
 def setup_deprecation(config: Any) -> None:
-    """Announce the end of the service, and respond with 410 after it."""
+    """Announce the end of service, and respond with 410 afterwards."""
     config.add_tween("cliquet.initialization._end_of_life_tween_factory", under=INGRESS)
 
 
@@ -258,7 +258,7 @@ def _end_of_life_tween_factory(
             return handler(request)
         alert = {"message": settings["eos_message"], "url": settings["eos_url"]}
         if parse_date(settings["eos"]) < datetime.datetime.now(datetime.UTC):
-            # Browsers show the 410 to a page only once its preflight has succeeded.
+            # Browsers only show the 410 to a page if its preflight succeeds.
             response = preflight_response(request) if is_preflight(request) else _gone(request)
             errors.send_alert(request, code="hard-eol", response=response, **alert)
         else:
@@ -279,7 +279,7 @@ def _gone(request: Any) -> Any:
 
 
 def setup_authentication(config: Any) -> None:
-    """Set up the policies of the settings (``multiauth.*``)."""
+    """Set up the policies in the settings (``multiauth.*``)."""
     settings = config.get_settings()
     _check_policies(config)
     security.include_policies(config)
@@ -289,7 +289,7 @@ def setup_authentication(config: Any) -> None:
 
 
 def _check_policies(config: Any) -> None:
-    """Check the classes of the policies; one without is the name of a package to include."""
+    """Check the classes of the policies; a name without a class is a package to include."""
     settings = config.get_settings()
     problems = Problems()
     for name in setting_list(settings["multiauth.policies"]):
@@ -304,7 +304,7 @@ def _check_policies(config: Any) -> None:
 
 
 def setup_backoff(config: Any) -> None:
-    """Add the ``Backoff`` header when the setting ``backoff`` is set."""
+    """Add the ``Backoff`` header if the setting ``backoff`` is set."""
 
     def on_new_response(event: Any) -> None:
         backoff = event.request.registry.settings["backoff"]
@@ -320,7 +320,7 @@ def _separated_by_commas(words: str) -> str:
 
 
 def setup_vary_headers(config: Any) -> None:
-    """Add the ``Vary`` header of the setting ``vary``."""
+    """Add the setting ``vary`` to the ``Vary`` header."""
 
     def on_new_response(event: Any) -> None:
         words = event.request.registry.settings["vary"] or ""
@@ -335,7 +335,7 @@ def setup_vary_headers(config: Any) -> None:
 
 
 def setup_statsd(config: Any) -> None:
-    """Time the backends and count requests when the setting ``statsd_url`` is set."""
+    """Time the backends and count requests if the setting ``statsd_url`` is set."""
     settings, registry = config.get_settings(), config.registry
     registry.statsd = None
     if not settings["statsd_url"]:
@@ -357,7 +357,7 @@ def setup_statsd(config: Any) -> None:
         if service is not None:
             client.count(f"view.{service.name}.{metrics.known_method(request)}")
         authn_type = getattr(request, "authn_type", None)
-        if authn_type is not None:  # without asking the policies
+        if authn_type is not None:  # without running the policies
             client.count("users", unique=f"{authn_type}:{request.selected_userid}")
             client.count(f"authn_type.{authn_type}")
 
@@ -366,5 +366,5 @@ def setup_statsd(config: Any) -> None:
 
 
 def setup_listeners(config: Any) -> None:
-    """Subscribe the listeners of the setting ``event_listeners``."""
+    """Subscribe the listeners in the setting ``event_listeners``."""
     listeners.setup_listeners(config)

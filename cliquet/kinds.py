@@ -19,9 +19,9 @@ class Kind(NamedTuple):
     """A type of settings.
 
     :param expected: a description of valid values, for error messages.
-    :param parse: the function that returns the value, or raises an exception if it is invalid.
-    :param read: the function that converts the value as it was written, and accepts any.
-    :param empty_is_default: whether an empty value means the default one.
+    :param parse: converts a value, or raises an exception if it is invalid.
+    :param read: converts a value as it was written, and accepts any value.
+    :param empty_is_default: whether an empty value means the default value.
     """
 
     expected: str
@@ -44,7 +44,7 @@ def _words(value: Any) -> Any:
 
 
 def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool = True) -> Kind:
-    """Return a type whose values are numbers, once they are valid."""
+    """Return a type of settings with numeric values."""
 
     def read(value: Any) -> Any:
         if native_value(value) in (None, ""):
@@ -58,7 +58,7 @@ def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool 
 
 
 def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
-    """Return the function that accepts integers from ``minimum`` to ``maximum``."""
+    """Return a function that parses integers from ``minimum`` to ``maximum``."""
 
     def parse(value: Any) -> int:
         number = int(value)
@@ -87,9 +87,9 @@ def _boolean(value: Any) -> bool:
 
 
 def parse_date(value: Any) -> datetime.datetime:
-    """Return an ISO 8601 date with its time zone, by default UTC.
+    """Parse an ISO 8601 date; the default time zone is UTC.
 
-    :raises ValueError: when it isn't a date.
+    :raises ValueError: if it isn't a date.
     """
     date = datetime.datetime.fromisoformat(str(value))
     return date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
@@ -142,9 +142,9 @@ NAMES = Kind("a list of dotted names of importable objects", _names, _words)
 MODULE = Kind("a module with load_from_config", _module, _name)
 NATURAL = _numeric("an integer, 0 or more", _natural)
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
-#: Deeper values would exceed the recursion limit of Python.
+#: Deeper values would exceed Python's recursion limit.
 NESTING = _numeric("an integer from 1 to 500", _integer(1, 500))
-#: Python converts no longer integers.
+#: Python doesn't convert longer integers.
 DIGITS = _numeric("an integer from 1 to 4300", _integer(1, 4300))
 #: The value -1 means that there is no limit.
 FROM_MINUS_ONE = _numeric("an integer, -1 or more", _integer(-1))
@@ -158,5 +158,5 @@ DATE = Kind("a date (ISO 8601)", parse_date, _name)
 WORDS = Kind("a list of words", setting_list, _words)
 SCHEME = Kind("http or https", _scheme, _name)
 JSON_FILE = Kind("a file that contains a JSON object", _json_object, _name)
-#: What the table doesn't list: settings of applications and plugins.
+#: For keys that aren't in the table: settings of applications and plugins.
 ANY = Kind("any value", native_value)

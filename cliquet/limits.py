@@ -1,7 +1,7 @@
-"""Limits of requests: what one of them may cost the service, and the errors beyond that.
+"""Limits on the cost of requests, and the errors when they are exceeded.
 
-Each limit is a setting, which is None where there is no limit. A batch shares one
-:class:`Budget` among its requests.
+Each limit is a setting, which is None if there is no limit. The requests of a batch share
+one :class:`Budget`.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ UNLIMITED = sys.maxsize
 
 
 class Limits(NamedTuple):
-    """The settings of the same names; :data:`UNLIMITED` where there is no limit."""
+    """The settings of the same names; :data:`UNLIMITED` if there is no limit."""
 
-    #: Bytes of a JSON body.
+    #: Size of a JSON body in bytes.
     max_body_bytes: int
-    #: Bytes of a record in JSON.
+    #: Size of a record in bytes of JSON.
     max_record_bytes: int
     #: Values in a JSON body or a record, arrays and objects included.
     max_values: int
-    #: Levels of arrays and objects within one another.
+    #: Levels of nested arrays and objects.
     max_nesting: int
     #: Digits of an integer.
     max_digits: int
-    #: Filters of a query string.
+    #: Filters in a query string.
     max_filters: int
-    #: Values in the filters ``in_`` and ``exclude_`` of a query string.
+    #: Values in the filters ``in_`` and ``exclude_`` in a query string.
     max_filter_values: int
     #: Fields in ``_sort``.
     max_sort_fields: int
     #: Fields in ``_fields``.
     max_selected_fields: int
-    #: Bytes of the records on a page.
+    #: Size of the records of a page in bytes.
     max_page_bytes: int
-    #: Bytes of the responses of a batch.
+    #: Size of the responses of a batch in bytes.
     batch_max_bytes: int
-    #: Seconds during which the requests of a batch are sent.
+    #: Seconds after which a batch sends no further requests.
     batch_timeout_seconds: float
 
 
-#: The limits of functions that are called without any.
+#: Default limits of functions: none.
 NO_LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))
 
 
 def limits_of(registry: Any) -> Limits:
-    """Return the limits of an application, which are read from its settings once."""
+    """Return the limits of an application, read from its settings once."""
     limits = getattr(registry, "limits", None)
-    if not isinstance(limits, Limits):  # the registry may be a mock
+    if not isinstance(limits, Limits):  # the registry can be a mock
         limits = registry.limits = _read(registry.settings)
     return limits
 
@@ -67,9 +67,9 @@ def _read(settings: Mapping[str, Any]) -> Limits:
 
 
 class Budget:
-    """The bytes and the time that a request may still use, with those that it sends.
+    """The remaining bytes and time of a request and its sub-requests.
 
-    :param limits: those of the application.
+    :param limits: the limits of the application.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -79,35 +79,35 @@ class Budget:
         self._deadline = time.monotonic() + limits.batch_timeout_seconds
 
     def read(self, count: int) -> None:
-        """Count the bytes of records that were read for the response."""
+        """Add to the bytes of records that were read for the response."""
         self._read += count
 
     def respond(self, count: int) -> None:
-        """Subtract the bytes of a response, or those that were read for it if they are more."""
+        """Subtract the bytes of a response, or of the records read for it if these are more."""
         self._bytes -= max(count, self._read)
         self._read = 0
 
     def page_bytes(self) -> int:
-        """Return how many bytes the records of a page may have in all."""
+        """Return the remaining size for the records of a page, in bytes."""
         return max(0, min(self._page_bytes, self._bytes))
 
     def spent(self) -> str | None:
-        """Return the setting whose limit is reached, None if there is anything left."""
+        """Return the setting whose limit is reached, or None."""
         if self._bytes <= 0:
             return "batch_max_bytes"
         return "batch_timeout_seconds" if time.monotonic() > self._deadline else None
 
 
 def budget_of(request: Any) -> Budget:
-    """Return the budget of a request: that of the batch that it is part of, if any."""
+    """Return the budget of a request, which is that of its batch, if any."""
     budget = request.bound_data.get("budget")
-    if not isinstance(budget, Budget):  # the request may be a mock
+    if not isinstance(budget, Budget):  # the request can be a mock
         budget = request.bound_data["budget"] = Budget(limits_of(request.registry))
     return budget
 
 
 def too_large(message: str) -> HTTPRequestEntityTooLarge:
-    """Return the 413 response to a request that is too large or costs too much."""
+    """Return the 413 response to a request that is too large or too expensive."""
     response: HTTPRequestEntityTooLarge = http_error(
         HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message
     )
@@ -123,11 +123,11 @@ def raise_too_large(message: str) -> NoReturn:
 
 
 def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
-    """Return why a JSON value can't be accepted, None if it can.
+    """Return why a JSON value must be refused, or None.
 
     :param text: the value as JSON, or None. Its delimiters are counted first, because few values
-        have as many as are accepted.
-    :param outer: how many arrays and objects there are around the stored ones.
+        are near the limit.
+    :param outer: number of arrays and objects around the stored ones.
     """
     if text is not None and b"\\u0000" not in text:
         containers = text.count(b"[") + text.count(b"{")
@@ -141,13 +141,13 @@ def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> s
 def read_body(request: Any) -> bytes:
     """Return the body of a request.
 
-    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: when it is larger than
-        ``max_body_bytes``; it is not read then.
+    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: if it is larger than
+        ``max_body_bytes``, without reading it.
     """
     limit = limits_of(request.registry).max_body_bytes
     length = request.content_length
     if length is None and limit != UNLIMITED and request.is_body_readable:
-        # The server doesn't know the length either: the body comes in chunks.
+        # The length is unknown, because the body is sent in chunks.
         request.body = request.body_file_raw.read(limit + 1)
         length = request.content_length
     if length is not None and length > limit:

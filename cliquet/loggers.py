@@ -1,4 +1,4 @@
-"""Loggers of the toolkit, and the fields that the lines of a request share."""
+"""Loggers of the toolkit, and the fields common to the log lines of a request."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.loggers.context", default=None)
 _request: ContextVar[Any] = ContextVar("cliquet.loggers.request", default=None)
 
-# The renderer of the lines that belong to no request: that of the latest application.
+# The renderer of lines outside of requests: that of the latest application.
 _default_renderer: list[Any] = []
 
-# The same characters as in the URLs of WebOb.
+# Characters that WebOb doesn't quote in URLs.
 _PATH_SAFE = "/~!$&'()*+,;=:@"
 
 
 class SharedContext(MutableMapping[str, Any]):
-    """The values bound to the loggers since the request began: ``logger.bind(key=value)``.
+    """The values bound to the loggers during a request: ``logger.bind(key=value)``.
 
-    All loggers of a thread, or of an asynchronous task, share it; structlog
-    uses it instead of a dictionary for each logger.
+    All loggers of a thread or an asynchronous task share it; structlog uses it instead of
+    a dictionary per logger.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,19 +62,19 @@ class SharedContext(MutableMapping[str, Any]):
         return len(self._values())
 
     def copy(self) -> dict[str, Any]:
-        """Return the bound values, as an independent dictionary."""
+        """Return the bound values as an independent dictionary."""
         return dict(self._values())
 
 
 def thread_context() -> Context:
-    """Return the context of this request for another thread, which binds its own values."""
+    """Return a context for another thread of this request, with its own bound values."""
     context = copy_context()
     context.run(_context.set, dict(_context.get() or {}))
     return context
 
 
 def current_renderer() -> Any:
-    """Return the renderer of the application that serves the request, or of the latest one.
+    """Return the renderer of the current application, or of the latest one.
 
     :returns: None before any application is configured.
     """
@@ -85,16 +85,16 @@ def current_renderer() -> Any:
 
 
 def set_default_renderer(renderer: Any) -> None:
-    """Set the renderer of the lines that belong to no request."""
+    """Set the renderer of lines outside of requests."""
     _default_renderer[:] = [renderer]
 
 
-#: The names of the fields of every line of a request.
+#: The names of the fields in every line of a request.
 REQUEST_FIELDS = ("agent", "path", "method", "querystring", "lang", "uid", "authn_type", "errno")
 
 
 def request_fields(request: Any) -> dict[str, Any]:
-    """Return the fields of every line of a request, under :data:`REQUEST_FIELDS`."""
+    """Return the fields of every line of a request, named in :data:`REQUEST_FIELDS`."""
     environ = request.environ
     raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     try:
@@ -107,7 +107,7 @@ def request_fields(request: Any) -> dict[str, Any]:
         "method": request.method,
         "querystring": querystring,
         "lang": request.headers.get("Accept-Language"),
-        # Without asking the policies: the user of a view that nobody asked for is unknown.
+        # Don't run the policies: the user is unknown unless the view needed it.
         "uid": getattr(request, "selected_userid", None),
         "authn_type": getattr(request, "authn_type", None),
         "errno": None,
@@ -117,9 +117,9 @@ def request_fields(request: Any) -> dict[str, Any]:
 def add_request_fields(
     logger: Any, name: str, event_dict: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Add the fields of the request to an event; a processor of structlog.
+    """Add the fields of the request to an event (structlog processor).
 
-    ``logger.new()`` drops them with all other bound values.
+    ``logger.new()`` drops them along with all other bound values.
     """
     request = _request.get()
     if request is not None and "request_id" in event_dict and "authn_type" not in event_dict:
@@ -129,7 +129,7 @@ def add_request_fields(
 
 
 def _plain(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
-    """Render an event before any application is configured: the message and the traceback."""
+    """Render an event before any application is configured: message and traceback."""
     line = one_line(event_dict["event"])
     traceback_ = event_dict.get("exception")
     return line if traceback_ is None else f"{line}\n{indented(traceback_)}"
@@ -138,7 +138,7 @@ def _plain(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
 class _RenderedRecord(logging.LogRecord):
     """A record whose message contains the traceback, so that formatters don't append it.
 
-    Handlers that send exceptions, such as Sentry's, find it in ``exc_info``.
+    Handlers that send exceptions, such as Sentry's, use ``exc_info``.
     """
 
     @property
@@ -151,9 +151,9 @@ class _RenderedRecord(logging.LogRecord):
 
 
 class Logger(logging.LoggerAdapter[logging.Logger]):
-    """Logger of a module of the toolkit, whose lines are rendered as those of the application.
+    """Logger of a module of the toolkit, which renders lines like the application's loggers.
 
-    The traceback is the field ``exception``.
+    The traceback is in the field ``exception``.
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
@@ -172,18 +172,18 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
 def handle_rendered(
     logger: logging.Logger, level: int, line: str, exc_info: _ExcInfo | None
 ) -> None:
-    """Give a line that includes its traceback to the handlers of a logger."""
+    """Pass a line that includes its traceback to the handlers of a logger."""
     path, number, function = _caller()
     record = _RenderedRecord(logger.name, level, path, number, line, None, exc_info, function)
     logger.handle(record)
 
 
-# The modules between a call of a logger and its record.
+# Modules in the stack between the caller of a logger and its record.
 _PLUMBING = re.compile(r"(logging|structlog|cliquet\.logs|cliquet\.loggers)(\.|$)")
 
 
 def _caller() -> tuple[str, int, str]:
-    """Return the file, the line and the function that call a logger."""
+    """Return the file, line and function of the caller of a logger."""
     frame = sys._getframe()
     while frame.f_back and _PLUMBING.match(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
@@ -191,12 +191,12 @@ def _caller() -> tuple[str, int, str]:
 
 
 def format_exception(exc_info: _ExcInfo) -> str:
-    """Return the traceback as text."""
+    """Return the traceback as a string."""
     return "".join(traceback.format_exception(*exc_info)).rstrip()
 
 
 def find_exc_info(value: Any) -> _ExcInfo | None:
-    """Return the type, the exception and the traceback; ``value`` is as of the package logging."""
+    """Return type, exception and traceback; ``value`` is an ``exc_info`` as in logging."""
     if isinstance(value, tuple):
         value = value[1]
     error = value if isinstance(value, BaseException) else sys.exc_info()[1] if value else None

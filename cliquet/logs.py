@@ -1,4 +1,4 @@
-"""Structured logs: one line per request, in the format of the settings."""
+"""Structured logs: one line per request, in the configured format."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import set_header
 from cliquet.utils.text import indented, one_line
 
-# The ids that clients may give to their requests: they end up in logs.
+# Valid request ids from clients, which are written to logs.
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 def decode_value(value: Any) -> str:
-    """Return the text of a value in a log line."""
+    """Return a value of a log line as a string."""
     try:
         return decode_header(value) if isinstance(value, (bytes, str)) else str(value)
     except UnicodeDecodeError:
         return repr(value)
 
 
-# What has several lines in the log.
+# The multi-line fields.
 _TRACEBACKS = ("exception", "stack")
 
-# Bright, dim, and neither.
+# Bold, dim and reset.
 _COLOURS = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
 
 
 def _on_terminals(logger: Any) -> bool:
-    """Tell whether all that the logger writes is read on terminals, and may be coloured.
+    """Return whether all handlers of the logger write to terminals, so lines can have colours.
 
-    Lines have one form for all handlers: files, and services, want none.
+    Lines have the same form for all handlers, and files must not contain colours.
     """
     streams: list[Any] = []
     while isinstance(logger, logging.Logger):
@@ -66,12 +66,12 @@ def _on_terminals(logger: Any) -> bool:
 
 
 class ClassicLogRenderer:
-    """One readable line: method, path, status, duration, event, and the rest.
+    """Renderer of readable lines: method, path, status, duration, event, other fields.
 
-    On a terminal it has colours, unless the variable ``NO_COLOR`` is there
+    On a terminal it uses colours, unless the variable ``NO_COLOR`` is set
     (https://no-color.org).
 
-    :param settings: of the application.
+    :param settings: settings of the application.
     """
 
     def __init__(self, settings: Any) -> None:
@@ -104,13 +104,13 @@ def _pair(key: str, value: Any) -> str:
 
 
 class MozillaHekaRenderer:
-    """JSON in the layout of Heka's messages.
+    """Renderer of JSON in the layout of Heka messages.
 
-    :param settings: of the application.
+    :param settings: settings of the application.
     """
 
     ENV_VERSION = "2.0"
-    #: The severities of syslog (RFC 5424, section 6.2.1), as Heka numbers them since Cliquet 3.1.
+    #: The syslog severities (RFC 5424, section 6.2.1), with the same values as in 3.1.
     SEVERITIES = {
         "critical": 0,
         "fatal": 0,
@@ -146,7 +146,7 @@ class MozillaHekaRenderer:
 
 
 def _flat(value: Any) -> Any:
-    """Return a value of a field: messages of Heka hold scalars, and lists of strings."""
+    """Return the value of a field: Heka messages can contain scalars and lists of strings."""
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
@@ -155,11 +155,11 @@ def _flat(value: Any) -> Any:
 
 
 class _Escaped:
-    """A renderer of structlog that is given what may be in a log as it is."""
+    """Wrapper of structlog renderers that escapes values for logs."""
 
     def __init__(self, render: Any) -> None:
         self._render = render
-        # repr() is printable.
+        # This renderer uses repr(), which escapes values.
         self._keeps_values = isinstance(render, structlog.processors.KeyValueRenderer)
 
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
@@ -176,9 +176,9 @@ _FALLBACK = _Escaped(structlog.processors.KeyValueRenderer(key_order=["event"]))
 
 
 def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
-    """Render the event like the application that serves the request.
+    """Render the event like the current application.
 
-    Handlers get the exception, too, but don't write its traceback a second time.
+    Handlers also get the exception, but don't write its traceback again.
     """
     exc_info = find_exc_info(event_dict.pop("exc_info", None))
     if exc_info is not None:
@@ -196,17 +196,17 @@ _standard_logger = logging.getLogger("cliquet")
 _toolkit_logger = get_logger("cliquet")
 _summary_logger = structlog.get_logger("cliquet")
 
-#: The logger of applications; its lines have the name of the module that writes them.
+#: The logger for applications; its lines contain the name of the calling module.
 logger = structlog.get_logger()
 
 
 def setup_logging(config: Any) -> None:
-    """Configure structlog, and log one line per request, and one when the application starts.
+    """Configure structlog, and log one line per request and one at start-up.
 
-    structlog is configured once for the whole process; the format of the
-    lines is that of the application which serves the request.
+    structlog is configured once per process, but each line has the format of the
+    application that serves the request.
     """
-    context_class: Any = SharedContext  # structlog's types want a dict, it does with any mapping
+    context_class: Any = SharedContext  # typed as dict, but structlog accepts any mapping
     config.registry.log_renderer = _load_renderer(config)
     set_default_renderer(config.registry.log_renderer)
     structlog.configure(
@@ -232,7 +232,7 @@ def setup_logging(config: Any) -> None:
         request = event.request
         if hasattr(request, "parent"):
             return
-        if not hasattr(request, "log_context"):  # a tween has answered
+        if not hasattr(request, "log_context"):  # an outer tween has responded
             _begin(request)
         set_header(event.response, "X-Request-Id", request.request_id)
         if hasattr(request, "log_start") and not runs_again(request):
@@ -244,22 +244,22 @@ def setup_logging(config: Any) -> None:
 
 
 def _load_renderer(config: Any) -> Any:
-    """Return the renderer of the settings. Those of structlog itself take none."""
+    """Return the renderer in the settings. Those of structlog take no argument."""
     class_ = load_named(config, "logging_renderer", "a class of renderers")
     if class_.__module__.partition(".")[0] == structlog.__name__:
         render = class_()
-        # JSON in ASCII needs no help.
+        # ASCII JSON is already escaped.
         is_json = isinstance(render, structlog.processors.JSONRenderer)
         return render if is_json else _Escaped(render)
     return class_(config.get_settings())
 
 
 def request_id(request: Any) -> str:
-    """Return the id of a request (``request.request_id``), which its lines and its answer bear.
+    """Return the id of a request (``request.request_id``), for its log lines and its response.
 
-    It is that of the header ``X-Request-Id``; if the client tells none, or one
-    that is unfit for logs, it is made, and put there: what is sent on behalf
-    of the request has it too. The requests of a batch have that of the batch.
+    It is the value of the header ``X-Request-Id``. If that is missing or not safe for logs, a
+    new id is generated and set as the header, so that sub-requests inherit it. The requests of
+    a batch have the id of the batch.
     """
     parent = getattr(request, "parent", None)
     if parent is not None:
@@ -271,9 +271,9 @@ def request_id(request: Any) -> str:
 
 
 def _begin(request: Any) -> None:
-    """Give the request a context of its own, which goes with it; a sub-request copies its parent's.
+    """Set the context of the request; a sub-request starts with a copy of its parent's.
 
-    The request may be within another one, even of another application.
+    Requests can be nested, even those of different applications.
     """
     before, request_before = _context.get(), _request.get()
     request.log_context = {"request_id": request.request_id}
@@ -293,7 +293,7 @@ def _begin(request: Any) -> None:
 
 
 def log_subrequest(request: Any, response: Any) -> None:
-    """Log the line of a sub-request of a batch, once it is over."""
+    """Log the line of a completed sub-request of a batch."""
     if hasattr(request, "log_start"):
         token = _context.set(request.log_context)
         _summary_logger.info("subrequest.summary", **summary(request, response))
@@ -301,13 +301,13 @@ def log_subrequest(request: Any, response: Any) -> None:
 
 
 def bind_summary(**fields: Any) -> None:
-    """Add fields to the line of this request, if lines are written at all."""
+    """Add fields to the line of this request, if the logger is enabled."""
     if _standard_logger.isEnabledFor(logging.INFO):
         SharedContext(fields)
 
 
 def summary(request: Any, response: Any) -> dict[str, Any]:
-    """Return the fields of the line of a request, less those that ``logger.new()`` has dropped."""
+    """Return the fields of the line of a request, except those that ``logger.new()`` dropped."""
     fields: dict[str, Any] = {
         "code": response.status_code,
         "t": int((time.perf_counter() - request.log_start) * 1000),

@@ -1,8 +1,8 @@
-"""What the memory engines of one application share: their lock, and the way back.
+"""Lock and undo log that the memory engines of an application share.
 
-One lock guards them all, so that no two of them ever wait for one another. A
-request that writes keeps it until its transaction ends: what others read is
-what was committed.
+A single lock for all engines prevents deadlocks between them. A request that
+writes holds it until its transaction ends, so that other requests only read
+committed data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UndoLog = list[Callable[[], Any]]
 class MemoryTransactions:
     """The lock and the transactions of the memory engines of an application.
 
-    :param per_request: whether what a request writes is saved or undone as a
+    :param per_request: whether the writes of a request are saved or undone as a
         whole (setting ``transaction_per_request``); if not, each operation is.
     """
 
@@ -31,16 +31,16 @@ class MemoryTransactions:
         self._per_request = per_request
 
     def reading(self) -> AbstractContextManager[Any]:
-        """Within this block nobody else writes, and everything seen is committed."""
+        """Return a context manager that excludes writers; only committed data is visible."""
         return self._mutex
 
     @contextmanager
     def writing(self) -> Iterator[UndoLog]:
-        """Within this block, and until the request's transaction ends, nobody else reads or writes.
+        """Exclude other readers and writers in the block, and until the transaction ends.
 
-        :returns: a list, to which the block appends, for each of its changes,
-            a function that undoes it. They are called, the last one first, when the
-            block or the transaction fails.
+        :returns: the undo log: for each change, the block appends a function that
+            reverts it. If the block or the transaction fails, they are called in
+            reverse order.
         """
         part = transactions.participant(self, self._part)
         alone = part is None or not self._per_request
@@ -59,10 +59,10 @@ class MemoryTransactions:
                 transactions.not_repeatable()
 
     def lock(self) -> None:
-        """Keep others from reading and writing until the request's transaction ends.
+        """Exclude other readers and writers until the request's transaction ends.
 
-        Where each operation commits itself, until the next one that writes.
-        There is nothing to do outside of a request.
+        If each operation commits itself, the lock lasts until the next write.
+        Do nothing outside of requests.
         """
         part = transactions.participant(self, self._part)
         if part is not None:
@@ -73,7 +73,7 @@ class MemoryTransactions:
 
 
 class _Part(transactions.Participant):
-    """The lock while it is held, and how to undo what was done under it."""
+    """The lock while it is held, and the undo log of the changes made under it."""
 
     def __init__(self, owner: MemoryTransactions) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class _Part(transactions.Participant):
 
 
 def transactions_from_config(config: Any) -> MemoryTransactions:
-    """Return the one that the memory engines of this application share."""
+    """Return the transactions that the memory engines of this application share."""
     shared: MemoryTransactions | None = getattr(config.registry, "memory_transactions", None)
     if shared is None:
         settings = config.get_settings()

@@ -1,4 +1,4 @@
-"""What is measured, whatever it is sent to: StatsD, or Prometheus."""
+"""Measurements common to StatsD and Prometheus."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: The methods of HTTP (RFC 9110, section 9, and RFC 5789).
+#: The HTTP methods (RFC 9110, section 9, and RFC 5789).
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 
 
 def known_method(request: Any) -> str:
-    """Return the method of a request, ``other`` if it is none of HTTP: clients invent any."""
+    """Return the method of a request, or ``other``, because clients can invent methods."""
     return request.method if request.method in METHODS else "other"
 
 
 def backends(registry: Any) -> Iterator[tuple[str, Any]]:
-    """Return the kind of each backend that the application has, and the backend."""
+    """Yield the kind and the instance of each backend of the application."""
     for kind in ("storage", "cache", "permission"):
         backend = getattr(registry, kind, None)
         if backend is not None:
@@ -28,9 +28,9 @@ def backends(registry: Any) -> Iterator[tuple[str, Any]]:
 
 
 def time_calls(obj: Any, timer: Callable[[str], Callable[[Any], Any]]) -> None:
-    """Time every call of the public methods of ``obj``, which others may time already.
+    """Time every call of the public methods of ``obj``, which can be timed repeatedly.
 
-    :param timer: returns, for the name of a method, the decorator that times it.
+    :param timer: returns the decorator that times a method, given its name.
     """
     for name in dir(obj):
         value: Any = None if name.startswith("_") else getattr(obj, name)

@@ -20,11 +20,11 @@ _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
 
 def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
-    """Return the WSGI application wrapped in the middlewares of the settings.
+    """Return the WSGI application, wrapped in the middlewares of the settings.
 
-    :param app: an application of Pyramid, or one that is wrapped already.
-    :param settings: those of the file, with prefixes or without: the environment wins over them,
-        and the settings of ``app`` are the default.
+    :param app: a Pyramid application, or a wrapped one.
+    :param settings: the settings of the file, with or without prefixes, which the environment
+        overrides; the settings of ``app`` are the default.
     """
     settings = _completed(app, settings)
     if settings.get("newrelic_config"):
@@ -38,7 +38,7 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
         if not os.path.isdir(folder):
             raise invalid(settings, "profiler_dir", "a folder that exists")
-        name: Any = _profile_name  # a function too, which the type forgets
+        name: Any = _profile_name  # Werkzeug also accepts a function, contrary to its types
         app = profiler.ProfilerMiddleware(
             app, stream=None, profile_dir=folder, filename_format=name
         )
@@ -46,9 +46,9 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
 
 
 def _import_optional(name: str) -> Any:
-    """Return a module, or None without its package.
+    """Return a module, or None if its package is missing.
 
-    It is only imported where it is configured: that takes time, and New Relic's agent hooks into
+    Only import it if it is configured: imports take time, and New Relic's agent hooks into
     imports and the interpreter.
     """
     try:
@@ -58,7 +58,7 @@ def _import_optional(name: str) -> Any:
 
 
 def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the values of the settings of the middlewares, by their bare keys."""
+    """Return the settings of the middlewares by their bare keys."""
     registry = getattr(app, "registry", None)
     known = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
     if given is None and registry:
@@ -69,7 +69,7 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def name_transactions(config: Any) -> None:
-    """Name New Relic's transactions after services, for example ``bookmark-record.GET``."""
+    """Name New Relic's transactions after services, such as ``bookmark-record.GET``."""
     agent = _import_optional("newrelic.agent") if config.get_settings()["newrelic_config"] else None
     if agent is None:
         return
@@ -84,7 +84,7 @@ def name_transactions(config: Any) -> None:
 
 
 def _profile_name(environ: Mapping[str, Any]) -> str:
-    """Return a safe file name for a profile, whatever the method and the path are."""
+    """Return a safe file name for a profile, whatever the method and path."""
     profiled = environ["werkzeug.profiler"]
     path = environ["PATH_INFO"].strip("/").replace("/", ".") or "root"
     asked = re.sub(r"[^\w.-]", "_", f"{environ['REQUEST_METHOD']}.{path}", flags=re.ASCII)

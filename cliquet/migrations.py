@@ -1,41 +1,45 @@
-"""What the contracts of storage, permission and cache say of how a schema is made."""
+"""Schema management, common to the storage, permission and cache interfaces."""
 
 from __future__ import annotations
 
 
 class Migrated:
-    """A backend that may need something to store its data in."""
+    """A backend that might need a database schema."""
 
     def initialize_schema(self) -> None:
-        """Create or upgrade what the backend stores its data in; safe to run twice."""
+        """Create or upgrade the database schema; safe to run repeatedly."""
         raise NotImplementedError
 
     def pending_migrations(self) -> list[str] | None:
-        """Return the steps that :meth:`initialize_schema` would take now, in a line each.
+        """Return the steps that :meth:`initialize_schema` would take now, one line each.
 
-        Nothing is changed. A backend may lack this method, or return None: what there is
-        to do is then not told before it is done.
+        Nothing is changed. If a backend lacks this method or returns None, the steps can't
+        be listed in advance.
         """
         return None
 
     def check_durability(self) -> None:
-        """Check that the server deletes nothing by itself, for heartbeats; by default, do nothing.
+        """Check that the server never deletes data on its own; by default, do nothing.
 
-        :raises ~cliquet.storage.exceptions.BackendError: when it might.
+        Heartbeats call it.
+
+        :raises ~cliquet.storage.exceptions.BackendError: if it can.
         """
 
     def verify(self) -> None:
-        """Look for damage in what is stored, for ``cliquet check``; by default, do nothing.
+        """Check the stored data for damage; by default, do nothing.
 
-        :raises ~cliquet.storage.exceptions.BackendError: when some is found.
+        ``cliquet check`` calls it.
+
+        :raises ~cliquet.storage.exceptions.BackendError: if there is damage.
         """
 
 
 def pending_migrations(backend: Migrated) -> list[str] | None:
-    """Return the steps that ``backend.initialize_schema()`` would take, None if it can't tell.
+    """Return the steps that ``backend.initialize_schema()`` would take, None if unknown.
 
-    A class that does more in ``initialize_schema`` than the one it derives from, and nothing
-    about the steps, can't.
+    They are unknown if a subclass overrides ``initialize_schema`` but not
+    ``pending_migrations``.
     """
     names = {"initialize_schema", "pending_migrations"}
     latest = next(cls for cls in type(backend).__mro__ if names & vars(cls).keys())

@@ -1,4 +1,4 @@
-"""Content negotiation: the types that a client accepts, and the type of its body."""
+"""Content negotiation: the media types that clients accept and send."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
 
-#: The type of a view, or a function of the request that returns one or several.
+#: The media type of a view, or a function of the request that returns one or several.
 MediaType = str | Callable[[Any], Any]
 
 JSON_TYPE = "application/json"
 
 
 def list_types(value: Any) -> list[MediaType]:
-    """Return the types of a view from its argument: one, several or None."""
+    """Return the list of media types in a view's argument: one, several or None."""
     types = [value] if isinstance(value, str) or callable(value) else value or []
     return list(types)
 
 
 def media_type(request: Any) -> str:
-    """Return the type of a body in lower case, without its parameters; "" if it has none."""
+    """Return the media type of a body in lower case, without parameters; "" if it has none."""
     header: str = request.environ.get("CONTENT_TYPE") or ""
     return header.partition(";")[0].strip().lower()
 
 
 def resolve_types(types: Iterable[MediaType], request: Any) -> list[str]:
-    """Return the types of a view for a request."""
+    """Return the media types of a view for a request."""
     resolved: list[str] = []
     for type_ in types:
         value = type_(request) if callable(type_) else type_
@@ -37,10 +37,10 @@ def resolve_types(types: Iterable[MediaType], request: Any) -> list[str]:
 
 
 def acceptable_types(request: Any, types: Iterable[str]) -> list[str]:
-    """Return those of the types that the client accepts, in its order of preference.
+    """Return the types that the client accepts, in its order of preference.
 
-    JSON comes first where the client prefers none. Parameters of media ranges
-    such as ``charset`` don't exclude a type (RFC 9110 12.5.1).
+    JSON comes first if the client has no preference. Parameters of media ranges, such as
+    ``charset``, don't exclude a type (RFC 9110 12.5.1).
     """
     accept = request.accept
     if any(parameters for _, _, parameters, _ in accept.parsed or ()):
@@ -55,7 +55,7 @@ def acceptable_types(request: Any, types: Iterable[str]) -> list[str]:
 
 
 def check_accept(types: list[MediaType], request: Any, **kwargs: Any) -> None:
-    """Refuse a client that accepts none of the types (406)."""
+    """Add a 406 error if the client accepts none of the types."""
     header = request.environ.get("HTTP_ACCEPT")
     if header in (None, "", "*/*") or header in types:
         return
@@ -65,7 +65,7 @@ def check_accept(types: list[MediaType], request: Any, **kwargs: Any) -> None:
 
 
 def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> None:
-    """Refuse a body of another type (415)."""
+    """Add a 415 error if the body has another type."""
     header = request.environ.get("CONTENT_TYPE")
     if not header or header in types:
         return
@@ -75,6 +75,6 @@ def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> N
 
 
 def refuse_type(request: Any, header: str, types: Iterable[str], status: int) -> None:
-    """Add the error of a request whose ``Accept`` or ``Content-Type`` doesn't suit."""
+    """Add the error for an unsuitable ``Accept`` or ``Content-Type`` header."""
     request.errors.status = status
     add_error(request, "header", header, f"{header} header should be one of {list(types)}")

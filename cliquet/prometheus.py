@@ -1,11 +1,11 @@
-"""Metrics that Prometheus reads at ``/__metrics__``.
+"""Prometheus metrics at ``/__metrics__``.
 
 .. code-block:: ini
 
     cliquet.includes = cliquet.prometheus
 
-With several worker processes, the variable ``PROMETHEUS_MULTIPROC_DIR`` names
-an empty directory, through which any of them tells the numbers of all.
+With several worker processes, set the variable ``PROMETHEUS_MULTIPROC_DIR`` to an
+empty directory, through which every process reports the metrics of all.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from cliquet.transactions import runs_again
 try:
     import prometheus_client
     from prometheus_client import multiprocess
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
+except ImportError:  # pragma: no cover (optional package, installed in tests)
     prometheus_client = None  # type: ignore[assignment]
 
-#: Where the numbers of a request go when it is for no service.
+#: The label of requests without a service.
 NO_SERVICE = "none"
 
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
-# Upper bounds of durations, in seconds: from a read in memory to what clients give up on.
+# Upper bounds of durations in seconds, from a read in memory to the time-outs of clients.
 _BUCKETS = tuple(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2.5, 5)) + (10.0,)
 
 
@@ -81,7 +81,7 @@ class Metrics:
         time_calls(backend, lambda name: _timer(self.calls.labels(kind, name)))
 
     def observe(self, request: Any, response: Any) -> None:
-        """Count an answer."""
+        """Count a response."""
         service = request.current_service
         name = NO_SERVICE if service is None else service.name
         labels = name, known_method(request), response.status_code
@@ -94,7 +94,7 @@ class Metrics:
             self.durations.labels(*labels).observe(time.perf_counter() - began)
 
     def observe_pools(self, registry: Any) -> None:
-        """Note how many connections of this process are in use."""
+        """Update the number of connections in use in this process."""
         clients = getattr(registry, "postgresql_clients", {}).values()
         if clients:
             in_use, idle = map(sum, zip(*(client.connections() for client in clients), strict=True))
@@ -102,7 +102,7 @@ class Metrics:
             self.connections.labels("postgresql", "idle").set(idle)
 
     def collector(self) -> Any:
-        """Return what has the numbers of all processes."""
+        """Return the registry with the metrics of all processes."""
         if _DIRECTORY not in os.environ:
             return self.registry
         registry = prometheus_client.CollectorRegistry()
@@ -111,7 +111,7 @@ class Metrics:
 
 
 def _timer(histogram: Any) -> Callable[[Any], Any]:
-    """Return a decorator of methods too; the library's is one of functions only."""
+    """Return a decorator that also works for methods; the library's is for functions only."""
 
     def decorate(call: Any) -> Any:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -124,10 +124,10 @@ def _timer(histogram: Any) -> Callable[[Any], Any]:
 
 
 def includeme(config: Any) -> None:
-    """Measure the application, and tell it at ``/__metrics__``.
+    """Measure the application, and add the endpoint ``/__metrics__``.
 
     :raises pyramid.exceptions.ConfigurationError: without the package
-        ``prometheus-client``, or the directory of ``PROMETHEUS_MULTIPROC_DIR``.
+        ``prometheus-client``, or the directory ``PROMETHEUS_MULTIPROC_DIR``.
     """
     require(prometheus_client, "includes = cliquet.prometheus", "prometheus-client")
     directory = os.environ.get(_DIRECTORY)
@@ -159,7 +159,7 @@ def includeme(config: Any) -> None:
 
 
 def get_metrics(request: Any) -> Response:
-    """Return the metrics in the format that Prometheus asks for."""
+    """Return the metrics in the format that the client requests."""
     metrics = request.registry.prometheus
     metrics.observe_pools(request.registry)
     encode, content_type = prometheus_client.exposition.choose_encoder(

@@ -15,16 +15,16 @@ from cliquet.negotiation import acceptable_types
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 
-# The types that JSON is sent with.
+# The media types of JSON responses.
 _TYPES = ("application/json", "text/json", "text/plain")
 
 
 class JSONRenderer:
     """Renders JSON in UTF-8, with the protocol's ``Content-Type``.
 
-    Dates are seconds since the epoch. Any iterable is an array; objects may
-    have a method ``toDict()``, ``__json__(request)`` that returns a value, or
-    ``__json__()`` that returns JSON text.
+    Dates are seconds since the epoch. Iterables become arrays. Objects can have a method
+    ``toDict()``, ``__json__(request)`` that returns a value, or ``__json__()`` that returns
+    serialized JSON.
 
     :param info: Pyramid's description of the renderer.
     """
@@ -56,8 +56,8 @@ def _content_type(request: Any) -> str:
 
 
 def _adapter(request: Any) -> Callable[[Any], Any]:
-    """Return a function that makes JSON values of others."""
-    # A value may be asked for twice, and an iterator has its items once.
+    """Return a function that converts other objects to JSON values."""
+    # A value can be converted repeatedly, but an iterator yields its items only once.
     lists: dict[int, tuple[Any, list[Any]]] = {}
 
     def adapt(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What an application finds on its requests, and how it gets there at little cost."""
+"""Request attributes, and request classes that provide them efficiently."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from cliquet.utils import (
     reapply_cors,
 )
 
-# RFC 3986, 3.2.2, without commas: WSGI servers join several headers with one.
+# RFC 3986, 3.2.2, without commas, because WSGI servers join repeated headers with commas.
 _HOST = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|([\w.~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]{0,5})?", re.ASCII
 )
 
 
 def _json_body(request: Any) -> Any:
-    """Return the value of the JSON body, which is parsed once as long as it is the same."""
+    """Return the value of the JSON body, parsed again only if the body is replaced."""
     known = request.__dict__.get("_json_body")
     if known is None or known[0] is not request.environ["wsgi.input"]:
         max_digits = limits_of(request.registry).max_digits
@@ -45,13 +45,13 @@ def _set_json_body(request: Any, value: Any) -> None:
 
 
 def remember_json(request: Any, value: Any) -> None:
-    """Note the value of the JSON body, which has just been read."""
+    """Store the value of the JSON body, which has just been parsed."""
     request._json_body = request.environ["wsgi.input"], value
 
 
 def add_request_attributes(config: Any) -> None:
-    """Give requests their attributes (python-api, "What an application finds")."""
-    # Before whatever else looks at new requests.
+    """Add the attributes of requests (python-api, "What an application finds")."""
+    # Run before any other subscriber to new requests.
     config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: adopt(event.request), NewRequest)
     properties: dict[str, Any] = {
@@ -73,7 +73,7 @@ def add_request_attributes(config: Any) -> None:
         config.add_request_method(function, name=name)
 
 
-#: Attributes that stay the same once they are known: that is when they are not None.
+#: Attributes that are cached once they are not None.
 _SETTLED: dict[str, Callable[[Any], Any]] = {
     "prefixed_userid": authentication.prefixed_userid,
     "current_service": current_service,
@@ -82,14 +82,14 @@ _SETTLED: dict[str, Callable[[Any], Any]] = {
 
 
 class _Settled:
-    """An attribute that is found when it is asked for, and kept unless it is None."""
+    """A lazy attribute, cached unless it is None."""
 
     def __init__(self, name: str, find: Callable[[Any], Any]) -> None:
         self._name = name
         self._find = find
 
     def __get__(self, request: Any, owner: Any) -> Any:
-        if request is None:  # it is the class that is asked
+        if request is None:  # access through the class
             return self
         value = self._find(request)
         if value is not None:
@@ -98,21 +98,21 @@ class _Settled:
 
 
 class RequestClasses:
-    """Classes with all the attributes of ``add_request_method``, made once.
+    """Request classes that have all attributes of ``add_request_method``, created once.
 
-    Pyramid makes a class for each request out of them, which takes 50 µs, a
-    third of a small answer.
+    Pyramid creates a class with them for every request, which takes 50 µs, a third of
+    the time of a small response.
 
-    :param attributes: what ``add_request_method`` was given.
+    :param attributes: the attributes passed to ``add_request_method``.
     """
 
     def __init__(self, attributes: dict[str, Any]) -> None:
         self._attributes = {**attributes, "_completed_by": self}
-        # Bounded: what is added after the commit, Pyramid makes a class of for each request.
+        # Bounded: attributes added after the commit lead to a new class for every request.
         self._subclass = functools.lru_cache(maxsize=64)(self._make_subclass)
 
     def complete(self, class_: type) -> type:
-        """Return a subclass of a class of requests that has the attributes."""
+        """Return a subclass of a request class that has the attributes."""
         if getattr(class_, "_completed_by", None) is self:
             return class_
         return self._subclass(class_)
@@ -122,9 +122,9 @@ class RequestClasses:
 
 
 def compile_request_class(config: Any) -> None:
-    """Move the attributes from where Pyramid keeps them to a class of requests.
+    """Move the attributes from Pyramid's request extensions to a request class.
 
-    Where the factory of requests is no class, Pyramid goes on as usual.
+    If the request factory isn't a class, leave them to Pyramid.
     """
     registry = config.registry
     extensions = registry.queryUtility(IRequestExtensions)
@@ -139,7 +139,7 @@ def compile_request_class(config: Any) -> None:
 
 
 def adopt(request: Any) -> None:
-    """Complete a request that the application made itself, and sends to itself."""
+    """Add the attributes to a request that the application created and sends to itself."""
     classes = getattr(request.registry, "request_classes", None)
     if classes is not None:
         request.__class__ = classes.complete(type(request))
@@ -147,7 +147,7 @@ def adopt(request: Any) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _is_host(header: str) -> bool:
-    """Return whether a header is one host with an optional port (RFC 9110, 7.2)."""
+    """Return whether a header is a host with an optional port (RFC 9110, 7.2)."""
     return _HOST.fullmatch(header) is not None
 
 
@@ -158,10 +158,10 @@ def _decode_headers(environ: dict[str, Any]) -> None:
 
 
 def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
-    """Complete it before the other tweens, when it is sent through them.
+    """Complete requests that are sent through the tweens, before the other tweens.
 
-    Headers that are bytes, which WebTest lets tests send, become strings. A request with an
-    invalid ``Host`` gets no further: URLs are made of it.
+    Headers that are bytes, which WebTest allows in tests, become strings. Requests with an
+    invalid ``Host`` are refused, because URLs are built from it.
     """
 
     def adopting_tween(request: Any) -> Any:

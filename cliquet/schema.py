@@ -1,4 +1,4 @@
-"""The old name of :mod:`cliquet.resource.schema`."""
+"""Deprecated alias of :mod:`cliquet.resource.schema`."""
 
 from __future__ import annotations
 

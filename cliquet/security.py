@@ -1,7 +1,7 @@
-"""Security policy of Pyramid, made of the authentication and authorization policies.
+"""Pyramid security policy built on the authentication and authorization policies.
 
-As with Pyramid 1, the policies are those of the registry. Applications may replace those of the
-settings, at any time until they start.
+As in Pyramid 1, the policies are those of the registry. Applications can replace those of the
+settings at any time before start-up ends.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from cliquet.authorization import (
 
 @implementer(IAuthenticationPolicy)
 class PolicyStack(MultiAuthSecurityPolicy):
-    """The authentication policies of the settings, which looks for groups only when needed.
+    """The authentication policies of the settings, which reads groups only if needed.
 
-    :param policies: the policies, in the order in which they are asked.
-    :param find_groups: ``(userid, request)`` → groups, or None to refuse the user. That of an
-        application is called whenever the user or its principals are asked for, as in 3.1: groups
-        can change during a request.
+    :param policies: the policies, in the order in which they are tried.
+    :param find_groups: a function ``(userid, request)`` that returns the groups, or None to
+        refuse the user. An application's own function is called for every access to the user
+        or its principals, as in 3.1, because groups can change during a request.
     :param backend: the permission backend, if any.
     """
 
     def __init__(self, policies: Any, find_groups: Any, backend: Any = None) -> None:
-        # Ours refuses no user: it can wait until the principals are asked for.
+        # The default function refuses no user, so it can wait until the principals are needed.
         self.is_lazy = find_groups is groupfinder and not _has_own_groups(backend)
         self._find_groups = find_groups
         super().__init__(policies, None if self.is_lazy or find_groups is None else self._groups)
 
     def _groups(self, userid: str, request: Any) -> Any:
-        """Call the application's groupfinder, which may itself ask for the user id."""
+        """Call the application's groupfinder, which might itself read the user id."""
         request.identity_in_question = MultiAuthIdentity(userid, [])
         try:
             groups = self._find_groups(userid, request)
@@ -69,7 +69,7 @@ class PolicyStack(MultiAuthSecurityPolicy):
         return userid
 
     def unauthenticated_userid(self, request: Any) -> str | None:
-        """Return the user id that the first policy with one reads from the request."""
+        """Return the first user id that a policy reads from the request."""
         userids = (policy.unauthenticated_userid(request) for policy in self._policies)
         return next((userid for userid in userids if userid is not None), None)
 
@@ -88,7 +88,7 @@ class PolicyStack(MultiAuthSecurityPolicy):
 
 
 class SecurityPolicy(LegacySecurityPolicy):
-    """The security policy that asks the policies of the registry."""
+    """The security policy that delegates to the policies of the registry."""
 
     def identity(self, request: Any) -> Any:
         authn = self._get_authn_policy(request)
@@ -99,7 +99,7 @@ class SecurityPolicy(LegacySecurityPolicy):
     def permits(self, request: Any, context: Any, permission: str) -> Any:
         authn, authz = self._get_authn_policy(request), self._get_authz_policy(request)
         if permission == PRIVATE and getattr(authn, "is_lazy", False) and _is_plain(authz):
-            # The groups don't matter.
+            # Groups are irrelevant here.
             return authn.identity(request) is not None
         principals = list(authn.effective_principals(request))
         return authz.permits(context, principals, permission)
@@ -109,13 +109,13 @@ class SecurityPolicy(LegacySecurityPolicy):
 
 
 def _has_own_groups(backend: Any) -> bool:
-    """Return whether the application overrides how a permission backend finds groups."""
+    """Return whether a permission backend overrides how groups are read."""
     find = getattr(type(backend), "user_principals", None)
     return find is not None and not find.__module__.startswith("cliquet.")
 
 
 def _is_plain(policy: Any) -> bool:
-    """Return whether an authorization policy has the permits() of the toolkit."""
+    """Return whether an authorization policy inherits permits() from the toolkit."""
     return getattr(policy.permits, "__func__", None) is AuthorizationPolicy.permits
 
 
@@ -133,7 +133,7 @@ def named_policies(registry: Any) -> list[tuple[str, Any]]:
 
 
 def include_policies(config: Any) -> None:
-    """Set up the policies of the settings, where the application has none of its own."""
+    """Set up the policies of the settings, unless the application has its own."""
     registry = config.registry
     own = {
         interface: registry.queryUtility(interface)
@@ -142,15 +142,15 @@ def include_policies(config: Any) -> None:
     config.include("pyramid_multiauth")
     if own[IAuthorizationPolicy] is not None:
         registry.registerUtility(own[IAuthorizationPolicy], IAuthorizationPolicy)
-    # Between the registration of policies (PHASE2) and the views that use them (PHASE3).
+    # After policies are registered (PHASE2), and before the views that use them (PHASE3).
     config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
 
 
 def accept_policies(config: Any) -> None:
-    """Let the application replace, until the next commit, the policies that have been set up.
+    """Let the application replace the configured policies until the next commit.
 
-    Pyramid 2 refuses an authentication policy beside a security policy: ours is taken away while
-    the policies are registered.
+    Pyramid 2 refuses an authentication policy next to a security policy, so ours is removed
+    while policies are registered.
     """
     config.action(None, _withdraw, args=(config.registry,), order=PHASE2_CONFIG - 1)
     config.action(None, _install, args=(config,), order=PHASE3_CONFIG - 5)
@@ -162,9 +162,9 @@ def _withdraw(registry: Any) -> None:
 
 
 def _install(config: Any, own: Any = None) -> None:
-    """Register our security policy, unless the application has one of its own.
+    """Register our security policy, unless the application has its own.
 
-    :param own: the security policy that was registered before that of ``pyramid_multiauth``.
+    :param own: the security policy registered before that of ``pyramid_multiauth``.
     """
     registry = config.registry
     current = registry.queryUtility(ISecurityPolicy)

@@ -1,8 +1,8 @@
 """Cornice services with the toolkit's errors, CORS headers and body validation.
 
-All that is particular to Cornice is here: Cornice 6 validates nothing unless
-told how, and mixes what belongs to a service with what belongs to an
-application.
+This module contains all code that is specific to Cornice. Cornice 6 only validates
+requests with explicit validators, and shares state between applications that use the
+same service.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from cliquet.utils.schemas import deserialize
 
 
 class Service(CorniceService):
-    """A Cornice service whose errors are the protocol's.
+    """A Cornice service with the errors of the protocol.
 
     ``@service.post(schema=S)`` validates the JSON body with the Colander
     schema (class or instance) and fills ``request.validated`` flatly, unless
-    the view brings validators of its own. CORS origins and maximum age are the
-    settings of the application that the service is part of, if it tells none.
+    the view has its own validators. By default, CORS origins and maximum age
+    are those in the settings of the application.
     """
 
     renderer = "json"
@@ -58,7 +58,7 @@ class Service(CorniceService):
     cors_max_age: Any
 
     def bind(self, settings: Any) -> Service:
-        """Return the service as it is in the application of these settings."""
+        """Return a copy of the service for the application with these settings."""
         bound = _prepared(self)
         if not bound.cors_origins:
             bound.cors_origins = setting_list(settings["cors_origins"])
@@ -69,7 +69,7 @@ class Service(CorniceService):
 
     @classmethod
     def init_from_settings(cls, settings: Any) -> None:
-        """Set the CORS origins and maximum age of all services, whatever the application."""
+        """Set the CORS origins and maximum age of all services in all applications."""
         cls.cors_origins = tuple(setting_list(settings["cors_origins"]))
         cls.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
 
@@ -82,9 +82,9 @@ class Service(CorniceService):
 
 
 def include_cornice(config: Any) -> None:
-    """Include Cornice, but for what it does to each request for the sake of its own views.
+    """Include Cornice without its per-request work for its own views.
 
-    What requests bear for views and validators is found when it is first asked for.
+    The request attributes for views and validators are computed on first access.
     """
     config.include("cornice")
     config.add_directive("add_cornice_service", add_service)
@@ -103,7 +103,7 @@ def _errors(request: Any) -> Errors:
     return Errors()
 
 
-#: What Cornice gives each request.
+#: The attributes that Cornice adds to each request.
 _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "validated": lambda request: {},
     "errors": _errors,
@@ -112,7 +112,7 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 
 
 def _complete_headers(event: Any) -> None:
-    """Have browsers trust the ``Content-Type``, and caches distinguish origins."""
+    """Add headers so that browsers trust the ``Content-Type`` and caches separate origins."""
     response, request = event.response, event.request
     set_header(response, "X-Content-Type-Options", "nosniff")
     if request.registry.varies_by_origin:
@@ -123,7 +123,7 @@ def _complete_headers(event: Any) -> None:
 
 
 def _varies_by_origin(service: Any) -> bool:
-    """Return True if the CORS headers of a service are others for other origins."""
+    """Return True if the CORS headers of a service depend on the origin."""
     return bool(service.cors_enabled) and any(
         depends_on_origin(service.cors_origins_for(method))
         or service.cors_support_credentials_for(method)
@@ -144,7 +144,7 @@ def _unsubscribe_cornice(config: Any) -> None:
 def add_service(config: Any, service: Any) -> None:
     """Add a service to the application (directive ``config.add_cornice_service``).
 
-    Cornice changes the services that it registers, hence a copy for each application.
+    Each application gets a copy, because Cornice changes the services that it registers.
     """
     is_ours = isinstance(service, Service)
     service = service.bind(config.get_settings()) if is_ours else _prepared(service)
@@ -158,7 +158,7 @@ def add_service(config: Any, service: Any) -> None:
 
 
 def _add_route(config: Any, service: Any) -> None:
-    """Have Cornice add the route of a service, and no view."""
+    """Let Cornice add the route of a service, without views."""
     plain = copy.copy(service)
     plain.definitions, plain.defined_methods = [], ["OPTIONS"]
     register_service_views(config, plain)
@@ -167,7 +167,7 @@ def _add_route(config: Any, service: Any) -> None:
 
 
 def _prepared(service: Any) -> Any:
-    """Return a copy of a service, whose validators check the types and the schema first."""
+    """Return a copy of a service whose validators first check the media types and schema."""
     prepared = _copy(service)
     one_each = has_one_view_each(prepared)
     for _, _, arguments in prepared.definitions:
@@ -183,7 +183,7 @@ def _prepared(service: Any) -> Any:
 
 
 def _is_to_validate(schema: Any, validators: list[Any]) -> bool:
-    """Return True unless the validators of the view do it, as those of Cornice 6."""
+    """Return True unless the view has its own validators, as in Cornice 6."""
     if not validators:
         return schema is not None
     own = any(str(getattr(each, "__module__", "")).startswith("cornice.") for each in validators)
@@ -197,7 +197,7 @@ def _copy(service: Any) -> Any:
         (method, view, cornice1.adapted(arguments))
         for method, view, arguments in service.definitions
     ]
-    # It is for cliquet.openapi: neither Cornice nor Pyramid would understand it.
+    # Only for cliquet.openapi: Cornice and Pyramid would not accept it.
     twin.openapi = {
         method: arguments.pop("openapi", {}) for method, _, arguments in twin.definitions
     }
@@ -210,7 +210,7 @@ def _instance(schema: Any) -> Any:
 
 
 def _depends_on_request(schema: Any) -> bool:
-    """Tell whether a schema has something to be found out when it is bound."""
+    """Return whether a schema has deferred values, computed when it is bound."""
     return (
         getattr(schema, "after_bind", None) is not None
         or any(isinstance(getattr(schema, name), colander.deferred) for name in dir(schema))
@@ -219,9 +219,9 @@ def _depends_on_request(schema: Any) -> bool:
 
 
 def _guard_writes(service: Any) -> None:
-    """Make the endpoints of a resource that write refuse to, while ``readonly`` is on.
+    """Make the write endpoints of a resource refuse requests while ``readonly`` is on.
 
-    It may be switched while the service runs; where it is on from the start there are none.
+    The setting can be switched at run time; if it is on at start-up, they don't exist.
     """
     viewset = getattr(service, "viewset", None)
     if viewset is None:
@@ -242,7 +242,7 @@ def _refuse_to_write(service: Any, request: Any, **kwargs: Any) -> None:
 def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
     """Turn ``accept`` and ``content_type`` into validators.
 
-    As predicates of views, which Cornice makes of them, they cost four times as much.
+    Cornice turns them into view predicates, which are four times slower.
     """
     for argument, validator in (("accept", check_accept), ("content_type", check_content_type)):
         types = list_types(arguments.pop(argument, None))
@@ -253,7 +253,7 @@ def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
 def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     """Validate the JSON body with a Colander schema, and fill ``request.validated`` flatly.
 
-    A node of the schema may have another ``location``: ``querystring``,
+    A node of the schema can have another ``location``: ``querystring``,
     ``header`` or ``path``.
 
     :param schema: an instance.
@@ -266,17 +266,17 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
 
 
 def is_type_refused(request: Any) -> bool:
-    """Return True if the body can't be read; other errors are reported with its own."""
+    """Return True if the media type is refused; other errors don't prevent validation."""
     return has_errors(request) and request.errors.status != 400
 
 
 def binding_body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
-    """Do as :func:`body_validator`, with a schema that depends on the ``request``."""
+    """Validate the body like :func:`body_validator`, with a schema bound to the ``request``."""
     body_validator(request, schema.bind(request=request))
 
 
 def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
-    """Validate a body, and the values of nodes elsewhere, or note what is wrong with them."""
+    """Validate a body, and nodes in other locations; add errors to the request."""
     values = {**body, **_located(request, schema)}
     try:
         request.validated.update(deserialize(schema, values))
@@ -287,12 +287,12 @@ def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
 
 
 def json_object(request: Any) -> dict[str, Any]:
-    """Return the body of a request, a JSON object, or note what is wrong with it.
+    """Return the body of a request, a JSON object; add an error if it isn't one.
 
-    Without a body, or without a type, it is empty. What can't be kept exactly
-    is refused (protocol, "Limits").
+    Without a body or its type, it is empty. Values that can't be stored exactly
+    are refused (protocol, "Limits").
 
-    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: when it is too large.
+    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: if it is too large.
     """
     raw = read_body(request)
     if not (raw and request.environ.get("CONTENT_TYPE")):
@@ -317,7 +317,7 @@ def json_object(request: Any) -> dict[str, Any]:
 
 
 def _located(request: Any, schema: Any) -> dict[str, Any]:
-    """Return the values of the nodes that are not in the body."""
+    """Return the values of the nodes in other locations than the body."""
     sources = {"querystring": "GET", "header": "headers", "path": "matchdict"}
     values: dict[str, Any] = {}
     for node in schema.children:
@@ -330,12 +330,12 @@ def _located(request: Any, schema: Any) -> dict[str, Any]:
 def _invalid_fields(
     schema: Any, values: dict[str, Any], invalid: colander.Invalid
 ) -> Iterator[tuple[str, str]]:
-    """Return the dotted names of the fields that are wrong, and how each is.
+    """Yield the dotted name of each invalid field, and the description of the error.
 
-    The words for missing and unknown fields of the body are those that Cornice had.
+    Descriptions of missing and unknown fields of the body are the same as in Cornice 1.
     """
     unknown = sorted(invalid.fields) if isinstance(invalid, colander.UnsupportedFields) else []
-    if unknown:  # Colander then leaves the errors of the known fields out.
+    if unknown:  # Colander then omits the errors of the known fields.
         known = {name: value for name, value in values.items() if name not in unknown}
         try:
             deserialize(schema, known)

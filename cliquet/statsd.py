@@ -1,4 +1,4 @@
-"""Metrics, sent to StatsD."""
+"""StatsD metrics."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cliquet.metrics import time_calls
 from cliquet.settings import PREFIX
 from cliquet.utils import classname as class_name
 
-# The end of a value, or of a whole metric.
+# Characters that end a value or a metric.
 _ENDS = re.compile(r"[|\s]")
 
 
 class Client:
-    """Counts and times, under a prefix.
+    """Counters and timers with a common prefix.
 
     :param host: the name or address of the StatsD server.
     :param port: its UDP port.
-    :param prefix: what the names of the metrics begin with.
+    :param prefix: the prefix of the metrics.
     """
 
     def __init__(self, host: str, port: int, prefix: str) -> None:
@@ -38,11 +38,11 @@ class Client:
         time_calls(obj, lambda name: self.timer(f"{prefix}.{classname}.{name}"))
 
     def timer(self, key: str) -> Any:
-        """Return a context manager, and decorator, that times what is inside."""
+        """Return a context manager that is also a decorator, to time a block or function."""
         return self._client.timer(key)
 
     def count(self, key: str, unique: str | None = None) -> None:
-        """Add one to the counter ``key``, or ``unique`` to the set ``key``.
+        """Increment the counter ``key``, or add ``unique`` to the set ``key``.
 
         Vertical bars and white space in ``unique`` become dots: they would end the metric.
         """
@@ -53,7 +53,7 @@ class Client:
 
 
 def statsd_count(request: Any, count_key: str) -> None:
-    """Add one to the counter ``count_key``, if metrics are on."""
+    """Increment the counter ``count_key``, if metrics are enabled."""
     client = request.registry.statsd
     if client:
         client.count(count_key)
@@ -62,8 +62,8 @@ def statsd_count(request: Any, count_key: str) -> None:
 def load_from_config(config: Any) -> Client:
     """Return the client for the settings ``statsd_url`` and ``statsd_prefix``.
 
-    :raises pyramid.exceptions.ConfigurationError: when the former is no URL of
-        UDP, or its host isn't found.
+    :raises pyramid.exceptions.ConfigurationError: if the URL isn't a UDP URL, or its
+        host can't be resolved.
     """
     settings = config.get_settings()
     try:
@@ -72,7 +72,7 @@ def load_from_config(config: Any) -> Client:
             raise ValueError(url)
         prefix = settings["statsd_prefix"] or settings["project_name"] or PREFIX
         return Client(url.hostname, url.port, prefix)
-    except ValueError:  # a port that is none, too
+    except ValueError:  # also for an invalid port
         raise invalid(settings, "statsd_url", "udp://host:port") from None
     except OSError as error:
         expected = f"udp://host:port, of a host that can be found: {error.strerror}"

@@ -20,12 +20,12 @@ from cliquet.utils import encode64, follow_subrequest
 
 try:
     from webtest.app import TestRequest
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
+except ImportError:  # pragma: no cover (optional package, installed in tests)
     TestRequest = None
 
 
 class DummyRegistry(Registry):
-    """A registry with the default settings, and no backend."""
+    """A registry with the default settings and no backends."""
 
     def __init__(self) -> None:
         super().__init__("cliquet.testing")
@@ -40,15 +40,15 @@ class DummyRegistry(Registry):
 
 
 class DummyRequest(PyramidDummyRequest):
-    """A request to call views, resources and helpers with, in unit tests.
+    """A request for unit tests of views, resources and helpers.
 
-    It is that of the user ``bob``. What it lacks can be given, or set.
+    Its user is ``bob``. Attributes can be passed or set.
 
-    :param kwargs: attributes, and what Pyramid's own takes: ``params``, ``headers``…
+    :param kwargs: attributes, and arguments of Pyramid's class: ``params``, ``headers``…
     """
 
     headers: Any
-    # Pyramid's own attributes ask a security policy.
+    # Pyramid's own attributes require a security policy.
     authenticated_userid: Any = "bob"
     effective_principals: Any = ("system.Everyone", "system.Authenticated", "bob")
 
@@ -75,11 +75,11 @@ class DummyRequest(PyramidDummyRequest):
         self._json = kwargs.pop("json_body", None) or kwargs.pop("json", None) or {}
         super().__init__(*args, **{**attributes, **kwargs})
         self.registry = registry
-        # As those of real requests, their names may be in any case.
+        # Case-insensitive, as for real requests.
         headers = EnvironHeaders(self.environ)
         headers.update(self.headers)
         self.headers = headers
-        #: What was given to :meth:`notify_resource_event`.
+        #: The arguments of calls of :meth:`notify_resource_event`.
         self.notified: list[dict[str, Any]] = []
 
     @property
@@ -94,7 +94,7 @@ class DummyRequest(PyramidDummyRequest):
     json = json_body
 
     def route_url(self, route_name: str, *elements: Any, **kw: Any) -> str:
-        """Return the URL of a route; if the registry knows none, one that has its name."""
+        """Return the URL of a route; without routes in the registry, one with its name."""
         if self.registry.queryUtility(IRoutesMapper) is None:
             return "/".join((self.application_url, route_name, *map(str, elements)))
         url: str = super().route_url(route_name, *elements, **kw)
@@ -103,17 +103,17 @@ class DummyRequest(PyramidDummyRequest):
     def notify_resource_event(
         self, timestamp: int, data: Any, action: ACTIONS, old: Any = None
     ) -> None:
-        """Note the event in :attr:`notified`."""
+        """Append the event to :attr:`notified`."""
         event = {"timestamp": timestamp, "data": data, "action": action, "old": old}
         self.notified.append(event)
 
     def get_resource_events(self, after_commit: bool = False) -> list[Any]:
-        """Return no event."""
+        """Return an empty list."""
         return []
 
 
 def get_request_class(prefix: str) -> type:
-    """Return a class of WebTest requests whose URLs get the version prefix.
+    """Return a WebTest request class that adds the version prefix to URLs.
 
     .. code-block:: python
 
@@ -121,7 +121,7 @@ def get_request_class(prefix: str) -> type:
         app.RequestClass = get_request_class("v1")
         app.get("/articles")
 
-    :param prefix: without slashes; empty: none.
+    :param prefix: the prefix without slashes; empty: none.
     :raises ImportError: without the package ``webtest``.
     """
     if TestRequest is None:
@@ -138,7 +138,7 @@ def get_request_class(prefix: str) -> type:
 
 
 class FormattedErrorMixin:
-    """For test cases: a check of the JSON of errors."""
+    """Mixin for test cases with an assertion about error responses."""
 
     def assertFormattedError(
         self,
@@ -149,10 +149,10 @@ class FormattedErrorMixin:
         message: str | None = None,
         info: str | None = None,
     ) -> None:
-        """Check that a response is that error.
+        """Check that a response contains the given error.
 
-        :param message: part of the message, or None not to look at it.
-        :param info: part of the URL, or None for none.
+        :param message: a part of the message; None: don't check it.
+        :param info: a part of the URL; None: there is no URL.
         """
         body = response.json
         number = errno.value if isinstance(errno, ERRORS) else errno
@@ -167,5 +167,5 @@ class FormattedErrorMixin:
 
 
 def get_user_headers(user: str) -> dict[str, str]:
-    """Return the headers of a request of ``user``, by Basic auth."""
+    """Return the Basic auth headers of a request by ``user``."""
     return {"Authorization": "Basic " + encode64(f"{user}:secret")}

@@ -1,13 +1,13 @@
-"""How the backends take part in the transaction of a request.
+"""Participation of the backends in the transaction of a request.
 
-``pyramid_tm`` begins, commits or aborts one transaction per request. A backend
-that writes joins it with a :class:`Participant`; outside of a request (a
-script, a shell, what happens after the commit) each operation commits itself.
+``pyramid_tm`` begins, commits or aborts one transaction per request. A backend that writes
+joins it with a :class:`Participant`. Outside of requests (in scripts, shells and after the
+commit) each operation commits itself.
 
-``pyramid_retry`` runs a request again when a backend fails with an error that it has marked:
-two requests were in one another's way, and nothing is wrong with either. So that this comes to
-an end, what is locked is locked in one order, wherever it is known: the next attempt begins with
-all the locks that the former had asked for.
+``pyramid_retry`` retries a request if a backend fails with an error marked as retryable:
+two requests conflicted, although both are valid. To guarantee progress, locks are acquired in a
+global order as far as they are known: each attempt begins with all the locks that the
+previous one requested.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _ACTIVE = "Active"
 
 
 class _Served:
-    """A request that a thread serves, or one of the attempts to do so.
+    """A request that a thread is processing, or one attempt of it.
 
-    :param request: None if it won't run again.
+    :param request: None if it can't be retried.
     """
 
     def __init__(self, manager: Any, request: Any) -> None:
         self._manager = manager
         self._request = request
-        #: That of the request which sends this one, if another one does.
+        #: The outer request, if this one is nested.
         self.outer = _served()
         self.begun: Any = self.transaction()
         self._is_committing = False
-        # By their owners.
+        # The participants by owner.
         self.parts: dict[Any, Participant] = {}
-        # By the same: what they asked to lock, in the attempt before and in this.
+        # The locks by owner that the previous attempt and this one requested.
         environ = {} if request is None else request.environ
         self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
         self.asked: dict[Any, set[Any]] = {}
@@ -61,33 +61,33 @@ class _Served:
             return None
 
     def was_ended(self) -> bool:
-        """Tell whether the application has ended the transaction: what it saved then stays."""
+        """Return whether the application has ended the transaction, so that its writes remain."""
         return self.transaction() is not self.begun
 
     def begin_commit(self) -> None:
-        """Serve the request once more, which was answered: for the hooks before its commit."""
-        if _served() is not self:  # or else the application commits, in a view
+        """Make the request current again for the hooks before its commit."""
+        if _served() is not self:  # otherwise a view commits the transaction
             self._is_committing = True
             _serving.request = self
 
     def is_over(self) -> bool:
-        """Tell whether the hooks before the commit have run: nothing can join it any more."""
+        """Return whether the hooks before the commit have run: then no backend can join."""
         return self._is_committing and self.begun.status != _ACTIVE
 
     def end(self) -> None:
-        """Let go of all: where such a hook has failed, ``pyramid_tm`` leaves it as it is."""
+        """Clean up if ``pyramid_tm`` left the transaction open, because such a hook failed."""
         if self._is_committing:
             _serving.request = self.outer
             if self.begun.status == _ACTIVE:
                 self.begun.abort()
 
     def is_repeatable(self) -> bool:
-        """Tell whether there may be another attempt."""
+        """Return whether another attempt is possible."""
         request = self._request
         return request is not None and not (is_last_attempt(request) or self.was_ended())
 
     def settle(self) -> None:
-        """Make this attempt the last one, of the request that this one is sent by too."""
+        """Disable retries of this request, and of the outer request that sends it."""
         environ = {} if self._request is None else self._request.environ
         if "retry.attempt" in environ:
             environ["retry.attempts"] = environ["retry.attempt"] + 1
@@ -97,40 +97,40 @@ class _Served:
 
 def _served() -> _Served | None:
     served: _Served | None = getattr(_serving, "request", None)
-    # What happens after the commit is no part of it.
+    # Code that runs after the commit isn't part of the transaction.
     return served.outer if served is not None and served.is_over() else served
 
 
 def current() -> transaction.Transaction | None:
-    """Return the transaction of the request that this thread serves, if any."""
+    """Return the transaction of the request in this thread, if any."""
     served = _served()
     return None if served is None else served.transaction()
 
 
 def is_repeatable() -> bool:
-    """Tell whether this thread serves a request that may run again: it leaves nothing behind."""
+    """Return whether the request in this thread can be retried without side effects."""
     served = _served()
     return served is not None and served.is_repeatable()
 
 
 def retryable(failure: E) -> E:
-    """Return the failure, marked as one that another attempt overcomes, if there is one."""
+    """Mark the failure as retryable if another attempt is possible, and return it."""
     if is_repeatable():
         mark_error_retryable(failure)
     return failure
 
 
 def not_repeatable() -> None:
-    """Note that what was just written stays, whatever becomes of the request."""
+    """Disable retries, because a write of the request can't be rolled back."""
     served = _served()
     if served is not None:
         served.settle()
 
 
 def runs_again(request: Any) -> bool:
-    """Tell whether the request has failed in a way for which there is another attempt.
+    """Return whether the request failed with a retryable error and has attempts left.
 
-    The requests of a batch run again with it.
+    The requests of a batch are retried with it.
     """
     error = getattr(request, "exception", None)
     while hasattr(request, "parent"):
@@ -139,9 +139,9 @@ def runs_again(request: Any) -> bool:
 
 
 class serving:
-    """A context in which what the thread writes belongs to ``manager``'s transaction.
+    """Context manager in which the thread's writes belong to ``manager``'s transaction.
 
-    :param request: the request, if it may run again.
+    :param request: the request, if it can be retried.
     """
 
     def __init__(self, manager: Any, request: Any = None) -> None:
@@ -156,7 +156,7 @@ class serving:
         _serving.request = self._served.outer
 
     def await_commit(self, environ: dict[str, Any]) -> None:
-        """Have what hooks before the commit write belong to the transaction too."""
+        """Include the writes of hooks before the commit in the transaction."""
         environ[_AWAITED] = self._served
         self._served.begun.addBeforeCommitHook(self._served.begin_commit)
 
@@ -164,9 +164,9 @@ class serving:
 def request_manager(request: Any) -> Any:
     """Return the transaction manager for ``request`` (``tm.manager_hook``).
 
-    It is the thread's own, as everywhere with the ``transaction`` package, but
-    for a request that is served while another one of the same thread is: an
-    application called by another must not end the caller's transaction.
+    It is the thread-local one of the ``transaction`` package, except for nested requests in
+    the same thread: if an application calls another one, that must not end the caller's
+    transaction.
     """
     if _served() is None:
         return transaction.manager
@@ -174,10 +174,10 @@ def request_manager(request: Any) -> Any:
 
 
 def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
-    """Let the backends know the transaction that ``pyramid_tm`` has begun."""
+    """Make the transaction that ``pyramid_tm`` has begun known to the backends."""
 
     def serving_tween(request: Any) -> Any:
-        if "tm.active" not in request.environ:  # the application's ``tm.activate_hook`` said no
+        if "tm.active" not in request.environ:  # disabled by the application's ``tm.activate_hook``
             return handler(request)
         context = serving(request.tm, request)
         with context:
@@ -188,7 +188,7 @@ def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
 
 def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
-    """Let go of the transaction of a request, which ``pyramid_tm`` has ended, or should have."""
+    """Clean up if ``pyramid_tm`` left the transaction open."""
 
     def committing_tween(request: Any) -> Any:
         try:
@@ -203,59 +203,59 @@ def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Ca
 
 @implementer(IDataManager, ISavepointDataManager)
 class Participant:
-    """One engine's part in a transaction, from its first write or lock on.
+    """An engine's part in a transaction, from its first write or lock on.
 
-    Subclasses say how to :meth:`save`, :meth:`undo` and :meth:`mark`. The work
-    is saved when the transaction votes, the last moment when it may fail.
+    Subclasses implement :meth:`save`, :meth:`undo` and :meth:`mark`. The work is saved when
+    the transaction votes, the last moment when it can fail.
     """
 
     transaction_manager = None
     _served: _Served
 
     def save(self) -> None:
-        """Make the work durable and visible, and let go of the locks."""
+        """Make the work durable and visible, and release the locks."""
         raise NotImplementedError
 
     def undo(self) -> None:
-        """Forget the work, and let go of the locks. Called once at most, never after a save."""
+        """Discard the work, and release the locks. Called once at most, never after save()."""
         raise NotImplementedError
 
     def mark(self) -> Callable[[], None]:
-        """Return a function that undoes what is done from now on; it may be called twice."""
+        """Create a savepoint: return a function that rolls back to it, possibly twice."""
         raise NotImplementedError
 
-    # The protocol of the transaction package.
+    # The data manager interface of the transaction package.
 
     def __init__(self) -> None:
         self._ended = False
-        #: The names of the locks that this part has, which subclasses keep up to date.
+        #: The names of the locks held, maintained by subclasses.
         self.held: set[Any] = set()
-        # What it asked to lock, and what the attempt before did.
+        # The locks requested by this attempt and by the previous one.
         self._asked: set[Any] = set()
         self._asked_before: set[Any] = set()
 
     def join(self, served: _Served, owner: Any) -> None:
-        """Take part in the request, for ``owner``."""
+        """Join the transaction of the request, for ``owner``."""
         self._served = served
         served.parts[owner] = self
         self._asked = served.asked.setdefault(owner, set())
         self._asked_before = served.asked_before.get(owner, set())
 
     def is_repeatable(self) -> bool:
-        """Tell whether the request that this is a part of may run again."""
+        """Return whether the request can be retried."""
         return self._served.is_repeatable()
 
     def is_alone(self) -> bool:
-        """Tell whether no other engine takes part in the request."""
+        """Return whether no other engine takes part in the transaction."""
         return len(self._served.parts) == 1
 
     def to_lock_before(self, name: Any) -> Iterable[Any]:
-        """Return what to lock, in this order, before something else.
+        """Return the locks to acquire, in this order, before another one.
 
-        That is nothing, unless the request runs again: then it is, the first
-        time, all that the attempt before has asked for.
+        These are, once per retried request, all the locks that the previous attempt requested;
+        otherwise none.
 
-        :param name: what is about to be locked; names can be sorted.
+        :param name: the next lock; names are sortable.
         """
         self._asked.add(name)
         if not self._asked_before:
@@ -266,9 +266,9 @@ class Participant:
         return names
 
     def is_in_order(self, name: Any) -> bool:
-        """Tell whether the lock of ``name`` comes after all that this part has.
+        """Return whether the lock ``name`` comes after all locks held in the global order.
 
-        Those who wait for nothing else never wait for one another.
+        Requests that only wait for such locks can't deadlock.
         """
         return name in self.held or all(held < name for held in self.held)
 
@@ -310,12 +310,12 @@ P = TypeVar("P", bound=Participant)
 
 
 def participant(owner: Any, factory: Callable[[], P]) -> P | None:
-    """Return the part that ``owner`` takes in the current transaction.
+    """Return the participant of ``owner`` in the current transaction.
 
-    It is made by ``factory`` and joined the first time.
+    It is created by ``factory`` and joins the transaction the first time.
 
-    :param owner: what the part is kept for: any object of the application.
-    :returns: None outside of a request.
+    :param owner: the key of the participant: any object of the application.
+    :returns: None outside of requests.
     """
     part: P | None = current_participant(owner)
     if part is not None:
@@ -330,8 +330,8 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
 
 
 def current_participant(owner: Any) -> Any:
-    """Return the part that ``owner`` already takes in the current transaction, or None."""
+    """Return the participant that ``owner`` already has in the current transaction, or None."""
     served = _served()
     part = None if served is None else served.parts.get(owner)
-    # It ends before the transaction when a savepoint from before it joined is rolled back.
+    # A participant ends early if a savepoint from before it joined is rolled back.
     return None if part is None or part._ended else part
