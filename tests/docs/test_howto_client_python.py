@@ -1,4 +1,4 @@
-"""The guide of the Python client, block by block, by a reader who has a service of one's own."""
+"""The blocks of the Python client guide, executed in order against a service."""
 
 import uuid
 
@@ -19,7 +19,7 @@ def url():
 
 @pytest.fixture
 def reader(url):
-    """What the blocks of the page have defined in the end."""
+    """The names that the blocks of the page define."""
     names = {}
 
     def execute(language, caption, text):
@@ -30,16 +30,16 @@ def reader(url):
     execute_page(PAGE, execute)
     yield names
     names["client"].close()
-    names["others"].close()
+    names["token_client"].close()
 
 
-def test_guide_does_what_it_tells(capsys, reader):
+def test_code_of_the_guide_works(capsys, reader):
     bookmarks = reader["bookmarks"]
-    assert reader["answer"].status == 201
-    assert reader["found"].total == 0
+    assert reader["response"].status == 201
+    assert reader["others"].total == 0
     assert [record["title"] for record in reader["latest"]] == ["Python"]
     assert reader["copy"] == {}
-    assert bookmarks.get(reader["seen"].data["id"]).data["stars"] == 3
+    assert bookmarks.get(reader["created"].data["id"]).data["stars"] == 3
     permissions = reader["articles"].get(reader["article"].data["id"]).permissions
     assert permissions["read"] == ["system.Everyone"]
     assert [bookmarks.get(id_).data.get("stars") for id_ in reader["ids"]] == [3, None, None]

@@ -1,4 +1,4 @@
-"""Authors and their books: a book has an author that exists, and goes when the author goes."""
+"""Books and authors: a book requires an existing author, and is deleted with its author."""
 
 import colander
 
@@ -21,12 +21,12 @@ class AuthorModel(resource.Model):
         return deleted
 
     def _delete_books(self, authors, parent_id):
-        theirs = Filter("author", [author["id"] for author in authors], COMPARISON.IN)
-        self.storage.delete_all("book", parent_id or self.parent_id, filters=[theirs])
+        by_author = Filter("author", [author["id"] for author in authors], COMPARISON.IN)
+        self.storage.delete_all("book", parent_id or self.parent_id, filters=[by_author])
 
 
 class BookModel(resource.Model):
-    """Books are read with the names of their authors, which are stored with the authors alone."""
+    """Add the name of the author to each book that is read."""
 
     def get_record(self, record_id, parent_id=None):
         record = super().get_record(record_id, parent_id)
@@ -42,7 +42,7 @@ class BookModel(resource.Model):
             "author", parent_id or self.parent_id, filters=[Filter("id", ids, COMPARISON.IN)]
         )
         names = {author["id"]: author["name"] for author in authors}
-        # Tombstones have no author.
+        # Tombstones don't have an author.
         return [
             {**book, "author_name": names.get(book["author"])} if "author" in book else book
             for book in books
@@ -72,8 +72,10 @@ class Book(resource.UserResource):
     def process_record(self, new, old=None):
         new = super().process_record(new, old)
         try:
-            # Locked: nobody deletes the author before the book is stored.
+            # Lock the author, so that no other request deletes it before the commit.
             self.model.storage.get_for_update("author", self.model.parent_id, new["author"])
         except RecordNotFoundError:
-            raise_invalid(self.request, name="data.author", description="There is no such author")
+            raise_invalid(
+                self.request, name="data.author", description="This author does not exist"
+            )
         return new

@@ -1,4 +1,4 @@
-"""Load on a service, as clients that synchronise make it: they poll, and now and then write."""
+"""Run a load test with clients that mostly poll for changes, and sometimes write."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 
 class Client:
-    """A connection, and a user with some records."""
+    """A connection of a new user."""
 
     def __init__(self, url, resource, data):
         parts = urlsplit(url)
@@ -31,21 +31,21 @@ class Client:
 
     def send(self, method, path, body=None, **headers):
         self.connection.request(method, self.path + path, body, {**self.headers, **headers})
-        answer = self.connection.getresponse()
-        answer.read()
-        return answer
+        response = self.connection.getresponse()
+        response.read()
+        return response
 
     def poll(self):
-        answer = self.send("GET", f"?_since={self.etag}", **{"If-None-Match": self.etag})
-        self.etag = answer.headers.get("ETag", self.etag)
-        return answer.status
+        response = self.send("GET", f"?_since={self.etag}", **{"If-None-Match": self.etag})
+        self.etag = response.headers.get("ETag", self.etag)
+        return response.status
 
     def write(self):
         return self.send("PUT", f"/{random.choice(self.records)}", self.body).status
 
 
 def work(url, resource, data, seconds, writes):
-    """Send requests for some seconds; return the times, in seconds, by operation and status."""
+    """Send requests, and return their durations in seconds, by operation and status."""
     client = Client(url, resource, data)
     times = defaultdict(list)
     end = time.monotonic() + seconds
@@ -58,12 +58,14 @@ def work(url, resource, data, seconds, writes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", help="of the service, with its version")
-    parser.add_argument("resource", help="as it is in URLs: bookmarks")
-    parser.add_argument("data", type=json.loads, help="a record of it, in JSON")
+    parser.add_argument("url", help="URL of the service, with its version")
+    parser.add_argument("resource", help="name of the resource in URLs: bookmarks")
+    parser.add_argument("data", type=json.loads, help="a valid record, in JSON")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--writes", type=float, default=0.2, help="their part of all requests")
+    parser.add_argument(
+        "--writes", type=float, default=0.2, help="share of writes among all requests"
+    )
     options = parser.parse_args()
     job = (options.url, options.resource, options.data, options.seconds, options.writes)
     all_times = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A full-text index of the records of some resources, which follows them as a client would."""
+"""Full-text search, with an index that polls collections for changes like a client."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS documents USING fts5 (
 
 
 class Index:
-    """An index in a file, by the full-text search of SQLite."""
+    """Full-text index in an SQLite file."""
 
     def __init__(self, path):
         self._path = path
@@ -31,30 +31,30 @@ class Index:
         return sqlite3.connect(self._path, timeout=10, isolation_level=None)
 
     def follow(self, storage, resource, parent):
-        """Bring the index up to date with a collection: read what it has not seen yet."""
+        """Index the changes of a collection since the last indexed timestamp."""
         with closing(self._connect()) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            place = (resource, parent)
+            collection = (resource, parent)
             row = connection.execute(
-                "SELECT timestamp FROM followed WHERE resource = ? AND parent = ?", place
+                "SELECT timestamp FROM followed WHERE resource = ? AND parent = ?", collection
             ).fetchone()
             since = Filter("last_modified", row[0] if row else 0, COMPARISON.GT)
-            page = storage.get_page(*place, filters=[since], include_deleted=True)
+            page = storage.get_page(*collection, filters=[since], include_deleted=True)
             for record in page.records:
                 connection.execute(
                     "DELETE FROM documents WHERE resource = ? AND parent = ? AND id = ?",
-                    (*place, record["id"]),
+                    (*collection, record["id"]),
                 )
                 if not record.get("deleted"):
                     text = json.dumps(record, ensure_ascii=False)
-                    row = (*place, record["id"], text)
+                    row = (*collection, record["id"], text)
                     connection.execute("INSERT INTO documents VALUES (?, ?, ?, ?)", row)
             connection.execute(
-                "INSERT OR REPLACE INTO followed VALUES (?, ?, ?)", (*place, page.timestamp)
+                "INSERT OR REPLACE INTO followed VALUES (?, ?, ?)", (*collection, page.timestamp)
             )
 
     def search(self, resource, parent, words, limit=20):
-        """Return the ids of the records with all the words, the best first."""
+        """Return the ids of the records that contain all words, best match first."""
         query = " ".join('"{}"'.format(word.replace('"', '""')) for word in words.split())
         with closing(self._connect()) as connection:
             rows = connection.execute(
@@ -74,11 +74,11 @@ def get_search(request):
     if not words:
         raise_invalid(request, "querystring", "q", "Required")
     resource, parent = request.matchdict["resource_name"], request.prefixed_userid
-    found = request.registry.search_index.search(resource, parent, words)
+    ids = request.registry.search_index.search(resource, parent, words)
     records, _ = request.registry.storage.get_all(
-        resource, parent, filters=[Filter("id", found, COMPARISON.IN)]
+        resource, parent, filters=[Filter("id", ids, COMPARISON.IN)]
     )
-    return {"data": sorted(records, key=lambda record: found.index(record["id"]))}
+    return {"data": sorted(records, key=lambda record: ids.index(record["id"]))}
 
 
 def index_changes(event):
@@ -91,7 +91,7 @@ def includeme(config):
     settings = config.get_settings()
     config.registry.search_index = Index(settings["search.path"])
     resources = settings["search.resources"].split()
-    if resources:  # an empty list would stand for all of them
+    if resources:  # an empty list would mean all resources
         config.add_subscriber(index_changes, AfterResourceChanged, for_resources=resources)
     config.add_cornice_service(search)
     config.add_api_capability("search", description="Full-text search", resources=resources)
