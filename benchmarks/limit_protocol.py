@@ -123,7 +123,7 @@ def _list(store: Any, asked: Asked) -> Answer:
     headers = [("Total-Records", str(total)), *_timed(timestamp), *_LISTED]
     if len(rows) > limit:
         rows = rows[:limit]
-        headers.insert(0, ("Next-Page", _next_page(asked.url, params, rows[-1], by_size)))
+        headers.insert(0, ("Next-Page", _next_page(asked.url, params, rows, by_size)))
     records = b",".join([_document(*row) for row in rows])
     return Answer(200, headers, b'{"data":[' + records + b"]}")
 
@@ -140,9 +140,11 @@ def _limit(params: dict[str, str]) -> int:
     return min(limit or _MAX_RECORDS, _MAX_RECORDS)
 
 
-def _next_page(url: str, params: dict[str, str], last: Row, by_size: bool) -> str:
+def _next_page(url: str, params: dict[str, str], rows: list[Row], by_size: bool) -> str:
+    last = rows[-1]
     compared = {"size": orjson.loads(last[2])["size"]} if by_size else {}
-    token = orjson.dumps({"last_record": {**compared, "last_modified": last[1]}})
+    record = {**compared, "last_modified": last[1]}
+    token = orjson.dumps({"last_record": record, "offset": len(rows)})
     return f"{url}?{urlencode({**params, '_token': urlsafe_b64encode(token)})}"
 
 

@@ -372,7 +372,8 @@ def test_fields_that_are_named_often_are_copied_once(client):
     for n in range(300):
         client.create("/spores", {"a": n})
     with in_time():
-        answer = client.send("GET", "/spores", "_fields=" + "a," * 100_000)
+        answer = client.send("GET", "/spores", "_fields=" + "a," * 99)
+        assert client.send("GET", "/spores", "_fields=" + "a," * 100_000).status == 400
     assert {tuple(sorted(record)) for record in answer.data} == {("a", "id", "last_modified")}
 
 

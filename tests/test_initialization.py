@@ -236,7 +236,7 @@ def test_end_of_service_can_be_announced_and_passed_while_running(serve):
     client = serve()
     client.registry.settings["eos"] = "2069-01-01"
     alert = client.get("/").headers["Alert"]
-    assert alert == '{"code":"soft-eol","message":null,"url":"https://docs.example/"}'
+    assert alert == r'{"code":"soft-eol","message":null,"url":"https:\/\/docs.example\/"}'
     client.registry.settings["eos"] = "2015-01-01"
     client.registry.settings["eos_message"] = "C’est fini"
     gone = client.get("/mushrooms", headers={"Origin": "http://a.example"}, status=410)
