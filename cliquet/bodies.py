@@ -19,11 +19,21 @@ class _Input(io.RawIOBase):
     """The input stream of a WSGI server; treats its failures as disconnections of the client.
 
     :param first: bytes that were already read from it.
+    :param left: how many bytes are left to read, None if the server knows where they end.
     """
 
-    def __init__(self, file: Any, first: bytes = b"") -> None:
+    def __init__(self, file: Any, first: bytes = b"", left: int | None = None) -> None:
         self._file = file
         self._first = first
+        self._left = left
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def buffered(self) -> io.BufferedReader:
+        """Return a file in which lines are found without reading byte by byte."""
+        return io.BufferedReader(self, _STEP)
 
     def read_whole(self, length: int) -> bytes | None:
         """Return the entire body if a single read suffices, otherwise None.
@@ -46,10 +56,14 @@ class _Input(io.RawIOBase):
         return len(data)
 
     def _read(self, size: int) -> bytes:
+        if self._left is not None:
+            size = min(size, self._left)
         try:
             data: bytes = self._file.read(size)
         except Exception as error:  # each server has its own exceptions
             raise DisconnectionError(f"The body is incomplete: {error}") from error
+        if self._left is not None:
+            self._left -= len(data)
         return data
 
 
@@ -80,8 +94,9 @@ def read_body_once(request: Any) -> int | None:
     if environ["REQUEST_METHOD"] == "GET" and not _BODY_KEYS & environ.keys():
         return None  # the server can't indicate that there is no body
     limit = limits_of(request.registry).max_body_bytes
-    environ["wsgi.input"] = file = _Input(environ["wsgi.input"])
     length = request.content_length or 0
+    file = _Input(environ["wsgi.input"], left=request.content_length)
+    environ["wsgi.input"] = file.buffered()
     if length > limit:
         return 1
     try:
@@ -114,5 +129,5 @@ def _read(request: Any, limit: int) -> int | None:
             request.body = bytes(data)
             return None
         data += chunk
-    request.environ["wsgi.input"] = _Input(file, bytes(data))
+    request.environ["wsgi.input"] = _Input(file, bytes(data)).buffered()
     return 1

@@ -131,8 +131,14 @@ def compile_request_class(config: Any) -> None:
     factory = registry.queryUtility(IRequestFactory, default=Request)
     if extensions is None or not isinstance(factory, type):
         return
-    quick = {name: _Settled(name, find) for name, find in _SETTLED.items()}
-    classes = RequestClasses({**extensions.descriptors, **extensions.methods, **quick})
+    descriptors = extensions.descriptors
+    quick = {
+        name: _Settled(name, find)
+        for name, find in _SETTLED.items()
+        # Packages may have put theirs in its place.
+        if getattr(descriptors[name], "fget", None) is find
+    }
+    classes = RequestClasses({**descriptors, **extensions.methods, **quick})
     registry.registerUtility(classes.complete(factory), IRequestFactory)
     registry.unregisterUtility(extensions, IRequestExtensions)
     registry.request_classes = classes

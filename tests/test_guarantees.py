@@ -90,17 +90,17 @@ def test_the_first_record_comes_between_a_list_and_its_timestamp(app, monkeypatc
 def failing(app):
     """Within this block, the storage has no room for records named ``bomb``."""
     storage = app.registry.storage
-    update = storage.update
+    create = storage.create
 
-    def explode(collection_id, parent_id, object_id, record, **kwargs):
-        result = update(collection_id, parent_id, object_id, record, **kwargs)
-        if record.get("name") == "bomb":
+    def explode(*args, **kwargs):
+        result = create(*args, **kwargs)
+        if result.get("name") == "bomb":
             raise ZeroDivisionError
         return result
 
-    storage.update = explode
+    storage.create = explode
     yield
-    del storage.update
+    del storage.create
 
 
 def test_a_failed_batch_leaves_nothing_and_nobody_sees_it(app, team):

@@ -124,6 +124,6 @@ def test_a_server_without_memory_withdraws_and_grants_nothing():
 
 
 def test_settings_are_the_options_of_the_connections(backend):
-    assert backend.settings["db"] == 2
+    assert redis_server.database_url(2).endswith(f"/{backend.settings['db']}")
     backend.settings.clear()
     assert "socket_timeout" in backend.settings

@@ -38,7 +38,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(storage, serve, monke
             raise ZeroDivisionError
         return current + 1, current + 1
 
-    monkeypatch.setattr("cliquet.storage.memory.times", fail_at_the_third)
+    monkeypatch.setattr("cliquet.storage.memory.change_timestamps", fail_at_the_third)
     with pytest.raises(ZeroDivisionError):
         storage.delete_all(*PLACE)
     assert storage.get_page(*PLACE, include_deleted=True) == before
@@ -101,7 +101,7 @@ def test_a_page_of_a_large_collection_reads_no_other_records(storage, monkeypatc
         storage.create(*PLACE, {"last_modified": n + 1})
     read = []
     monkeypatch.setattr(
-        "cliquet.storage.memory.joined",
+        "cliquet.storage.memory.rows_to_records",
         lambda rows, names: read.extend(rows) or [{"last_modified": row[1]} for row in rows],
     )
     assert len(storage.get_all(*PLACE, limit=10)[0]) == len(read) == 10

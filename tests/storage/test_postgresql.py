@@ -642,7 +642,10 @@ def test_a_server_may_end_and_come_back():
         storage._client.close()
 
 
-def test_a_fork_has_connections_of_its_own(storage, client):
+def test_a_fork_has_connections_of_its_own():
+    # Of other settings: a pool that no other test has used.
+    storage = make(storage_pool_size=7)
+    client = storage._client
     created = storage.create(*PLACE, {"id": "a"})
     pid, inherited = client._opened
     client._opened = 0, inherited  # as if it were another process
