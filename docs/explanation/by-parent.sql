@@ -1,5 +1,5 @@
--- The tables of the storage with the parent in each key, for one database of several machines.
--- Every constraint has it: what is unique is so within one parent, and on one machine.
+-- Storage tables with the parent in each key, for a database distributed over several machines.
+-- Every unique constraint includes the parent, so each machine can check it alone.
 CREATE TABLE cliquet_collections (
     parent_id text COLLATE "C" NOT NULL,
     collection_id text COLLATE "C" NOT NULL,

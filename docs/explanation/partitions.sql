@@ -1,5 +1,5 @@
--- Divides records and tombstones into eight partitions, by collection. Run it once
--- `cliquet migrate` has made the tables, while they are empty.
+-- Divide records and tombstones into eight partitions by collection.
+-- Run this after `cliquet migrate`, while the tables are empty.
 BEGIN;
 
 ALTER TABLE cliquet_records RENAME TO cliquet_records_whole;

@@ -77,7 +77,7 @@ NOT_EXECUTED = {
     ("../README", "console", "$ python3 dev.py"): "they run the tests; tests/test_dev.py",
     ("../README", "console", "$ python3 -m venv"): "the tutorial begins with the same commands",
     ("../CONTRIBUTING", "console", ""): "as in the README",
-    ("explanation/scaling", "ini", ""): "settings that there could be one day",
+    ("explanation/scaling", "ini", ""): "a setting that does not exist yet",
     ("howto/deploy", "ini", "[Service]"): "the tests run without systemd",
     ("howto/deploy", "ini", "[uwsgi]"): "the tests do without uWSGI",
     ("howto/deploy", "console", "$ granian"): "the tests do without granian",
