@@ -75,7 +75,7 @@ def includeme(config: Any) -> None:
 
 
 def _execute_actions(config: Any) -> None:
-    """Execute the configuration so far, so that included packages can override any part of it.
+    """Execute the configuration so far, so that packages can override any part.
 
     Unlike ``config.commit()``, this remembers the packages that are already included.
     """

@@ -56,7 +56,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         return self.unauthenticated_userid(request)
 
     def effective_principals(self, request: Any) -> list[str]:
-        """Return an empty list: the policy stack adds the principals of the selected user."""
+        """Return an empty list: the policy stack adds the principals."""
         return []
 
     def _userid(self, request: Any, header: str | None) -> str | None:
@@ -74,7 +74,7 @@ def _of_parent(request: Any) -> tuple[str | None, str | None] | None:
 
 
 def _credentials(header: str | None) -> str | None:
-    """Return ``user:password`` from a header, None unless it is Basic auth with a user name."""
+    """Return ``user:password`` from a Basic auth header with a user name, or None."""
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -81,7 +81,7 @@ def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]
 
 
 def has_record_permission(request: Any, context: Any, object_id: str, permission: str) -> bool:
-    """Return whether the user has a permission on a record, regardless of the requested object.
+    """Return whether the user has a permission on a given record.
 
     :param context: the context of the request, for the resource of the record.
     :param object_id: the object id of the record.
@@ -303,7 +303,7 @@ class RouteFactory:
         principals: Collection[str],
         get_bound_permissions: BoundPermissions | None,
     ) -> Collection[str]:
-        """Return the ids of the objects below this collection that the principals can see."""
+        """Return the ids of visible objects below this collection."""
         accessible: Collection[str] = (
             self._request.registry.permission.principals_accessible_objects(
                 principals=principals,

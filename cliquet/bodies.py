@@ -16,7 +16,7 @@ _BODY_KEYS = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}
 
 
 class _Input(io.RawIOBase):
-    """The input stream of a WSGI server; treats its failures as disconnections of the client.
+    """The input stream of a WSGI server; its failures become disconnections.
 
     :param first: bytes that were already read from it.
     :param left: how many bytes are left to read, None if the server knows where they end.
@@ -78,7 +78,7 @@ class _Broken(io.RawIOBase):
 
 
 def read_body_once(request: Any) -> int | None:
-    """Buffer the body for all attempts to process a request (hook of ``pyramid_retry``).
+    """Buffer the body for all attempts of a request (hook of ``pyramid_retry``).
 
     Bodies larger than ``max_body_bytes`` are not buffered, so the request isn't retried.
     For an incomplete body, an error is raised when a view reads it.
@@ -121,7 +121,7 @@ def _set_body(request: Any, body: bytes) -> None:
 
 
 def _read(request: Any, limit: int) -> int | None:
-    """Buffer a body in memory, unless it exceeds the limit; its length can be unknown."""
+    """Buffer a body of known or unknown length, unless it exceeds the limit."""
     file, data = request.body_file, bytearray()
     while len(data) <= limit:
         chunk = file.read(min(_STEP, limit + 1 - len(data)))

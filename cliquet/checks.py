@@ -1,4 +1,4 @@
-"""Validation of settings: all errors are reported together when the application starts."""
+"""Validation of settings: all errors are reported together at start-up."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class InvalidSettings(ConfigurationError):
 
 
 class Problems:
-    """Collector of errors: an application reports all of them before it refuses to start."""
+    """Collector of errors, so that an application reports all of them."""
 
     def __init__(self) -> None:
         self._told: list[str] = []
@@ -74,7 +74,7 @@ class Problems:
 
 
 def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSettings:
-    """Return the error that names a setting, its value, its source and the expected values.
+    """Return the error that names a setting, its value, source and expectation.
 
     :param key: a bare key. Passwords in its value are masked.
     :param expected: a description of valid values.

@@ -1,4 +1,4 @@
-"""Adapters of Cornice 1 style validators, filters and error handlers to Cornice 6.
+"""Adapters of Cornice 1 style view functions to Cornice 6.
 
 Signatures are inspected once, when the service is added to the application.
 """
@@ -77,7 +77,7 @@ def _lacks_request(filter_: Function) -> bool:
 
 
 def _adapted_error_handler(handler: Function) -> Function:
-    """Return an error handler that accepts the request instead of Cornice 1's ``errors``."""
+    """Return an error handler that accepts the request instead of its errors."""
     if getattr(handler, "__func__", None) is Service.default_error_handler:
         return _render_errors
     parameters = _parameters(handler)
@@ -92,7 +92,7 @@ def _adapted_error_handler(handler: Function) -> Function:
 
 
 def _render_errors(request: Any) -> Any:
-    """Return the errors as Cornice services do, also for a service with a Pyramid renderer."""
+    """Return the errors as Cornice services do, regardless of the renderer."""
     renderer = request.registry.getUtility(IRendererFactory, name=Service.renderer)
     return renderer.render_errors(request)
 

@@ -1,4 +1,4 @@
-"""Dispatcher that serves the Cornice definitions of a service with one Pyramid view.
+"""Dispatcher that serves a Cornice service with one Pyramid view.
 
 Cornice registers a view for each definition: Pyramid tries them one by one, and every request
 recomputes values that never change. Computing them once, at start-up, halves the response time.
@@ -76,7 +76,7 @@ def add_views(config: Any, service: Any) -> None:
 
 
 class Group(NamedTuple):
-    """Endpoints of a method that only differ by media types, with their Pyramid options."""
+    """Endpoints of a method that only differ by media types."""
 
     method: str
     options: dict[str, Any]
@@ -235,7 +235,7 @@ class Endpoint:
         self._exposed = ", ".join(sorted(exposed))
 
     def reads_type_of(self, request: Any) -> bool:
-        """Return True if the definition accepts the media type of the request's body, if any."""
+        """Return True if the definition accepts the media type of the body, if any."""
         type_ = media_type(request)
         types = self.content_types
         return not (types and type_) or type_ in resolve_types(types, request)
@@ -315,7 +315,7 @@ class Endpoint:
 
 
 def _cancelling(response: Any) -> Any:
-    """Return a raised response, and abort the transaction, as for all raised responses."""
+    """Return a raised response, and abort the transaction."""
     txn = transactions.current()
     if txn is not None:
         txn.doom()

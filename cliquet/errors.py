@@ -92,7 +92,7 @@ def shortened(text: str, length: int = _LONGEST_VALUE) -> str:
 
 
 def json_error_handler(errors: Any) -> Response:
-    """Return the response that lists the errors of a request (Cornice's ``error_handler``).
+    """Return the response that lists the errors of a request (``error_handler``).
 
     :param errors: a request, as in Cornice 6, or its ``errors``.
     """

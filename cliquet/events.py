@@ -85,7 +85,9 @@ class ResourceRead(_ResourceEvent):
 
 
 class ResourceChanged(_ResourceEvent):
-    """Records were changed; sent before the commit, which a subscriber's exception cancels.
+    """Records were changed; sent before the commit.
+
+    An exception of a subscriber cancels the change.
 
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
@@ -116,7 +118,9 @@ class AfterResourceRead(_ResourceEvent):
 
 
 class AfterResourceChanged(_ResourceEvent):
-    """Records were changed; sent after the commit. Exceptions of subscribers are only logged.
+    """Records were changed; sent after the commit.
+
+    Exceptions of subscribers are only logged.
 
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
@@ -134,7 +138,9 @@ class AfterResourceChanged(_ResourceEvent):
 
 
 class _Notification(NamedTuple):
-    """A part of a future event, whose payload is only computed if there is a subscriber.
+    """A part of a future event.
+
+    The payload is only computed if there is a subscriber.
 
     :param matchdict: the variables of the URL, copied because views can change them temporarily.
     """
@@ -279,7 +285,7 @@ def _fire_once_committed(request: Any) -> None:
 def resource_events_tween_factory(
     handler: Callable[[Any], Any], registry: Any
 ) -> Callable[[Any], Any]:
-    """Send the events of a request, before its transaction is committed and afterwards."""
+    """Send the events of a request, before its transaction commits and after."""
 
     def resource_events_tween(request: Any) -> Any:
         response = handler(request)
@@ -313,7 +319,7 @@ def setup_transaction_hook(config: Any) -> None:
 
 
 class EventActionFilter:
-    """``for_actions=(ACTIONS.CREATE, …)``: only events of these actions, none if empty.
+    """``for_actions=(ACTIONS.CREATE, …)``: events of these actions, none if empty.
 
     :param actions: actions or their names.
     :raises ValueError: for an unknown action.

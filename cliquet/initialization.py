@@ -155,7 +155,7 @@ def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
 
 
 def setup_request_bound_data(config: Any) -> None:
-    """Add ``request.bound_data``, a dictionary that a batch shares with its sub-requests."""
+    """Add ``request.bound_data``, which a batch shares with its sub-requests."""
     config.add_request_method(lambda request: {}, name="bound_data", reify=True)
 
 
@@ -289,7 +289,7 @@ def setup_authentication(config: Any) -> None:
 
 
 def _check_policies(config: Any) -> None:
-    """Check the classes of the policies; a name without a class is a package to include."""
+    """Check the classes of the policies; names without one are packages."""
     settings = config.get_settings()
     problems = Problems()
     for name in setting_list(settings["multiauth.policies"]):

@@ -83,7 +83,7 @@ class Budget:
         self._read += count
 
     def respond(self, count: int) -> None:
-        """Subtract the bytes of a response, or of the records read for it if these are more."""
+        """Subtract the bytes of a response, or of the records read if these are more."""
         self._bytes -= max(count, self._read)
         self._read = 0
 

@@ -136,7 +136,7 @@ def _plain(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
 
 
 class _RenderedRecord(logging.LogRecord):
-    """A record whose message contains the traceback, so that formatters don't append it.
+    """A record whose message contains the traceback; formatters don't append it.
 
     Handlers that send exceptions, such as Sentry's, use ``exc_info``.
     """
@@ -151,7 +151,7 @@ class _RenderedRecord(logging.LogRecord):
 
 
 class Logger(logging.LoggerAdapter[logging.Logger]):
-    """Logger of a module of the toolkit, which renders lines like the application's loggers.
+    """Logger of a toolkit module, with lines rendered like the application's.
 
     The traceback is in the field ``exception``.
     """
@@ -196,7 +196,7 @@ def format_exception(exc_info: _ExcInfo) -> str:
 
 
 def find_exc_info(value: Any) -> _ExcInfo | None:
-    """Return type, exception and traceback; ``value`` is an ``exc_info`` as in logging."""
+    """Return type, exception and traceback of an ``exc_info`` argument of logging."""
     if isinstance(value, tuple):
         value = value[1]
     error = value if isinstance(value, BaseException) else sys.exc_info()[1] if value else None

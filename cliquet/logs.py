@@ -53,7 +53,7 @@ _COLOURS = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
 
 
 def _on_terminals(logger: Any) -> bool:
-    """Return whether all handlers of the logger write to terminals, so lines can have colours.
+    """Return whether all handlers write to terminals, which can show colours.
 
     Lines have the same form for all handlers, and files must not contain colours.
     """
@@ -66,7 +66,7 @@ def _on_terminals(logger: Any) -> bool:
 
 
 class ClassicLogRenderer:
-    """Renderer of readable lines: method, path, status, duration, event, other fields.
+    """Renderer of readable lines: request, status, duration, event, other fields.
 
     On a terminal it uses colours, unless the variable ``NO_COLOR`` is set
     (https://no-color.org).
@@ -146,7 +146,7 @@ class MozillaHekaRenderer:
 
 
 def _flat(value: Any) -> Any:
-    """Return the value of a field: Heka messages can contain scalars and lists of strings."""
+    """Return a field of a Heka message: a scalar or a list of strings."""
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
@@ -255,7 +255,7 @@ def _load_renderer(config: Any) -> Any:
 
 
 def request_id(request: Any) -> str:
-    """Return the id of a request (``request.request_id``), for its log lines and its response.
+    """Return the id of a request, for its log lines and its response.
 
     It is the value of the header ``X-Request-Id``. If that is missing or not safe for logs, a
     new id is generated and set as the header, so that sub-requests inherit it. The requests of
@@ -271,7 +271,7 @@ def request_id(request: Any) -> str:
 
 
 def _begin(request: Any) -> None:
-    """Set the context of the request; a sub-request starts with a copy of its parent's.
+    """Set the context of the request; sub-requests copy their parent's.
 
     Requests can be nested, even those of different applications.
     """
@@ -307,7 +307,10 @@ def bind_summary(**fields: Any) -> None:
 
 
 def summary(request: Any, response: Any) -> dict[str, Any]:
-    """Return the fields of the line of a request, except those that ``logger.new()`` dropped."""
+    """Return the fields of the line of a request.
+
+    Fields that ``logger.new()`` dropped are omitted.
+    """
     fields: dict[str, Any] = {
         "code": response.status_code,
         "t": int((time.perf_counter() - request.log_start) * 1000),

@@ -15,7 +15,7 @@ METHODS = frozenset(
 
 
 def known_method(request: Any) -> str:
-    """Return the method of a request, or ``other``, because clients can invent methods."""
+    """Return the method, or ``other``, because clients can invent methods."""
     return request.method if request.method in METHODS else "other"
 
 
@@ -28,7 +28,7 @@ def backends(registry: Any) -> Iterator[tuple[str, Any]]:
 
 
 def time_calls(obj: Any, timer: Callable[[str], Callable[[Any], Any]]) -> None:
-    """Time every call of the public methods of ``obj``, which can be timed repeatedly.
+    """Time every call of the public methods of ``obj``, possibly a second time.
 
     :param timer: returns the decorator that times a method, given its name.
     """

@@ -92,7 +92,7 @@ def _profile_name(environ: Mapping[str, Any]) -> str:
 
 
 def require(module: Any, key: str, package: str) -> None:
-    """Raise ConfigurationError if the optional package that a setting needs is missing.
+    """Raise ConfigurationError if a setting's optional package is missing.
 
     :param module: the imported package, or None.
     """

@@ -36,7 +36,7 @@ class Migrated:
 
 
 def pending_migrations(backend: Migrated) -> list[str] | None:
-    """Return the steps that ``backend.initialize_schema()`` would take, None if unknown.
+    """Return the steps of ``backend.initialize_schema()``, None if unknown.
 
     They are unknown if a subclass overrides ``initialize_schema`` but not
     ``pending_migrations``.

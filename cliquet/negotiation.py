@@ -22,7 +22,7 @@ def list_types(value: Any) -> list[MediaType]:
 
 
 def media_type(request: Any) -> str:
-    """Return the media type of a body in lower case, without parameters; "" if it has none."""
+    """Return the media type of a body, lower case, without parameters, or ""."""
     header: str = request.environ.get("CONTENT_TYPE") or ""
     return header.partition(";")[0].strip().lower()
 

@@ -111,7 +111,7 @@ class Metrics:
 
 
 def _timer(histogram: Any) -> Callable[[Any], Any]:
-    """Return a decorator that also works for methods; the library's is for functions only."""
+    """Return a timing decorator for methods; the library's is for functions only."""
 
     def decorate(call: Any) -> Any:
         def timed(*args: Any, **kwargs: Any) -> Any:

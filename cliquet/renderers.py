@@ -48,7 +48,7 @@ class JSONRenderer:
 
 
 def _content_type(request: Any) -> str:
-    """Return the type of the body, which is plain text for clients that prefer it to JSON."""
+    """Return the media type, plain text for clients that prefer it to JSON."""
     if "text/" not in request.environ.get("HTTP_ACCEPT", ""):
         return JSON_TYPE
     accepted = acceptable_types(request, _TYPES)

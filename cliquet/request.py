@@ -98,7 +98,7 @@ class _Settled:
 
 
 class RequestClasses:
-    """Request classes that have all attributes of ``add_request_method``, created once.
+    """Request classes with all attributes of ``add_request_method``.
 
     Pyramid creates a class with them for every request, which takes 50 µs, a third of
     the time of a small response.
@@ -145,7 +145,7 @@ def compile_request_class(config: Any) -> None:
 
 
 def adopt(request: Any) -> None:
-    """Add the attributes to a request that the application created and sends to itself."""
+    """Add the attributes to a request that the application created."""
     classes = getattr(request.registry, "request_classes", None)
     if classes is not None:
         request.__class__ = classes.complete(type(request))

@@ -112,7 +112,7 @@ _ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 
 
 def _complete_headers(event: Any) -> None:
-    """Add headers so that browsers trust the ``Content-Type`` and caches separate origins."""
+    """Add ``X-Content-Type-Options``, and ``Vary`` if CORS headers vary."""
     response, request = event.response, event.request
     set_header(response, "X-Content-Type-Options", "nosniff")
     if request.registry.varies_by_origin:
@@ -167,7 +167,7 @@ def _add_route(config: Any, service: Any) -> None:
 
 
 def _prepared(service: Any) -> Any:
-    """Return a copy of a service whose validators first check the media types and schema."""
+    """Return a copy whose validators first check the media types and schema."""
     prepared = _copy(service)
     one_each = has_one_view_each(prepared)
     for _, _, arguments in prepared.definitions:
@@ -219,7 +219,7 @@ def _depends_on_request(schema: Any) -> bool:
 
 
 def _guard_writes(service: Any) -> None:
-    """Make the write endpoints of a resource refuse requests while ``readonly`` is on.
+    """Make the write endpoints of a resource refuse requests in read-only mode.
 
     The setting can be switched at run time; if it is on at start-up, they don't exist.
     """
@@ -251,7 +251,7 @@ def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
 
 
 def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
-    """Validate the JSON body with a Colander schema, and fill ``request.validated`` flatly.
+    """Validate the JSON body with a Colander schema; fill ``request.validated``.
 
     A node of the schema can have another ``location``: ``querystring``,
     ``header`` or ``path``.
@@ -266,12 +266,12 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
 
 
 def is_type_refused(request: Any) -> bool:
-    """Return True if the media type is refused; other errors don't prevent validation."""
+    """Return True if the media type is refused; validation is pointless then."""
     return has_errors(request) and request.errors.status != 400
 
 
 def binding_body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
-    """Validate the body like :func:`body_validator`, with a schema bound to the ``request``."""
+    """Validate like :func:`body_validator`, with the schema bound to the request."""
     body_validator(request, schema.bind(request=request))
 
 

@@ -61,7 +61,7 @@ class _Served:
             return None
 
     def was_ended(self) -> bool:
-        """Return whether the application has ended the transaction, so that its writes remain."""
+        """Return whether the application has ended the transaction; writes remain."""
         return self.transaction() is not self.begun
 
     def begin_commit(self) -> None:
@@ -75,7 +75,7 @@ class _Served:
         return self._is_committing and self.begun.status != _ACTIVE
 
     def end(self) -> None:
-        """Clean up if ``pyramid_tm`` left the transaction open, because such a hook failed."""
+        """Clean up if ``pyramid_tm`` left the transaction open after a failed hook."""
         if self._is_committing:
             _serving.request = self.outer
             if self.begun.status == _ACTIVE:
@@ -139,7 +139,7 @@ def runs_again(request: Any) -> bool:
 
 
 class serving:
-    """Context manager in which the thread's writes belong to ``manager``'s transaction.
+    """Context manager in which writes belong to ``manager``'s transaction.
 
     :param request: the request, if it can be retried.
     """
@@ -217,7 +217,7 @@ class Participant:
         raise NotImplementedError
 
     def undo(self) -> None:
-        """Discard the work, and release the locks. Called once at most, never after save()."""
+        """Discard the work, and release the locks. Called once, unless save() was."""
         raise NotImplementedError
 
     def mark(self) -> Callable[[], None]:
@@ -266,7 +266,7 @@ class Participant:
         return names
 
     def is_in_order(self, name: Any) -> bool:
-        """Return whether the lock ``name`` comes after all locks held in the global order.
+        """Return whether the lock ``name`` comes after all held ones in the order.
 
         Requests that only wait for such locks can't deadlock.
         """
@@ -330,7 +330,7 @@ def participant(owner: Any, factory: Callable[[], P]) -> P | None:
 
 
 def current_participant(owner: Any) -> Any:
-    """Return the participant that ``owner`` already has in the current transaction, or None."""
+    """Return the participant that ``owner`` already has, or None."""
     served = _served()
     part = None if served is None else served.parts.get(owner)
     # A participant ends early if a savepoint from before it joined is rolled back.

@@ -80,7 +80,7 @@ def _prefix(config: Any, name: str) -> str:
 
 
 def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
-    """Return the actions and the resources of a listener's events; no resource means all."""
+    """Return the actions and resources of a listener; no resource means all."""
     names = setting_list(settings[f"{prefix}actions"]) or ("create", "update", "delete")
     try:
         actions = events.ACTIONS.from_string_list(names)
@@ -91,7 +91,7 @@ def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
 
 
 def _guarded(name: str, listener: Callable[[Any], Any]) -> Callable[[Any], None]:
-    """Return a subscriber that calls a listener after the commit and logs its failure."""
+    """Return a subscriber that logs failures of a listener."""
 
     def on_event(event: Any) -> None:
         try:

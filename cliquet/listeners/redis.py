@@ -1,4 +1,4 @@
-"""Listener that pushes events to a Redis list, from which other programs read them.
+"""Listener that pushes events to a Redis list for other programs.
 
 Enable it with::
 

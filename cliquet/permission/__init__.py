@@ -83,7 +83,7 @@ class PermissionBase(Migrated):
         object_id_match: str | None = None,
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
-        """Return the ids of the objects on which one of the principals has the permission.
+        """Return the ids of the objects on which a principal has the permission.
 
         :param object_id_match: pattern of the object ids to return; ``*`` matches any
             string, including slashes. None: all object ids.

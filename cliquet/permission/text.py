@@ -11,7 +11,7 @@ _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
 
 def escape(text: str) -> str:
-    """Escape null characters and lone surrogates, so that every database can store ``text``.
+    """Escape null characters and lone surrogates, so that databases accept them.
 
     Characters are escaped one by one, so the order of prefixes is preserved. Most strings
     remain unchanged.
@@ -64,7 +64,7 @@ class Pattern:
 
 
 def after_prefix(prefix: str) -> str | None:
-    """Return the first string, by code points, after all strings that begin with ``prefix``.
+    """Return the first string after all those that begin with ``prefix``.
 
     It ends the range of an ordered index that contains them; None: the range is unbounded.
     """

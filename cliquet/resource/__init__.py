@@ -1,4 +1,4 @@
-"""Resources: a schema and the endpoints to list, create, read, change and delete records."""
+"""Resources: a schema and the endpoints for its records."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def register(depth: int = 1, **kwargs: Any) -> Callable[[type], type]:
 
 
 def _add_at_scan(resource_cls: type, depth: int, kwargs: dict[str, Any]) -> None:
-    """Add the services of a resource when an application scans the module of its class."""
+    """Add the services of a resource when an application scans its module."""
 
     def callback(context: Any, name: str, ob: Any) -> None:
         config = context.config.with_package(info.module)
@@ -154,7 +154,7 @@ def _without_body(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_context(resource_cls: Any) -> Any:
-    """Return a class whose constructor accepts a context, which older resources don't."""
+    """Return a class that accepts a context, unlike older resources."""
     parameters = inspect.signature(resource_cls).parameters
     if "context" in parameters or inspect.Parameter.VAR_KEYWORD in {
         parameter.kind for parameter in parameters.values()

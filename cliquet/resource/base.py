@@ -132,7 +132,7 @@ class UserResource(RequestReader):
         return {"data": result}
 
     def _latest(self, result: Any, action: ACTIONS) -> int | None:
-        """Return the timestamp for events: the collection's, or that of the latest record."""
+        """Return the timestamp for events: the collection's or latest record's."""
         if action is ACTIONS.READ and self._timestamp is not None:
             return self._timestamp  # no record is later
         records = result if isinstance(result, list) else [result]
@@ -262,7 +262,7 @@ class UserResource(RequestReader):
     # Steps of the endpoints.
 
     def _delete_page(self, filters: list[Filter]) -> list[Record]:
-        """Delete the page that a GET of the same URL lists, and return its tombstones in order."""
+        """Delete the page that a GET of the same URL lists; return its tombstones."""
         limit = self._extract_limit()
         records = self._read_page(filters, self._extract_sorting(limit), limit)
         id_field = self.model.id_field
@@ -329,7 +329,7 @@ class UserResource(RequestReader):
     def _in_response_behavior(
         self, answer: dict[str, Any], changes: dict[str, Any], changed: list[str]
     ) -> dict[str, Any]:
-        """Reduce the response to a PATCH to the fields that ``Response-Behavior`` selects."""
+        """Reduce the response to a PATCH as ``Response-Behavior`` requests."""
         behavior = self.request.headers.get("Response-Behavior", "").lower()
         data = answer["data"]
         if behavior == "diff":

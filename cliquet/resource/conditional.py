@@ -86,7 +86,7 @@ class ConditionalResource:
         )
 
     def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
-        """Respond with 304 if the client has the current state of the record or collection."""
+        """Respond with 304 if the client has the current state."""
         if self._conditions is preconditions.ALWAYS:
             return
         state = self._state(record)
@@ -98,7 +98,7 @@ class ConditionalResource:
             raise response
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
-        """Respond with 412 if the record or collection isn't in the state the client expects."""
+        """Respond with 412 if the current state isn't what the client expects."""
         if self._conditions is preconditions.ALWAYS:
             return
         state = self._state(record)
@@ -106,7 +106,7 @@ class ConditionalResource:
             self._raise_412(state.timestamp, {"existing": self._shown(record)} if record else {})
 
     def _raise_412_if_required(self) -> None:
-        """Respond with 412 if the client expects a record where there isn't even a tombstone."""
+        """Respond with 412 if the client expects a record, but nothing ever existed."""
         nothing = preconditions.State(preconditions.Kind.NOTHING)
         if preconditions.check(self._conditions, self.request.method, nothing) == 412:
             self._raise_412(self.timestamp, {})
@@ -136,7 +136,7 @@ class ConditionalResource:
         return self._tombstone
 
     def _has_own_steps(self) -> bool:
-        """Return True if the application overrides a step of PUT that could see a tombstone."""
+        """Return True if an overridden step of PUT could see a tombstone."""
         own = type(self)
         steps = (own.process_record, own._raise_412_if_modified)
         return not (
@@ -145,7 +145,7 @@ class ConditionalResource:
         )
 
     def _add_timestamp_header(self, response: Any, timestamp: int | None = None) -> None:
-        """Add ``ETag`` and ``Last-Modified`` for the record, or for the collection by default."""
+        """Add ``ETag`` and ``Last-Modified``, by default those of the collection."""
         if timestamp is None:
             timestamp = self.timestamp
         set_header(response, "ETag", preconditions.etag(timestamp))

@@ -24,7 +24,7 @@ def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> st
 
 
 def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tuple[Record, int]:
-    """Return the sorted fields of the last record of the previous page, and the offset.
+    """Return the sorted fields of the last record of the page, and the offset.
 
     :raises ValueError: if the token is damaged or belongs to another order.
     """
@@ -44,7 +44,7 @@ def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tu
 
 
 def pagination_rules(last: Record, sorting: Sequence[Sort]) -> list[list[Filter]]:
-    """Return the pagination rules for ``last``: records match all filters of any list.
+    """Return the rules for ``last``: records match all filters of any list.
 
     For an order by ``a`` then ``b``: ``a`` is after that of ``last``, or ``a`` is equal
     and ``b`` is after it.

@@ -35,7 +35,7 @@ class Tag(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """The tags of ``If-Match`` and ``If-None-Match``: :data:`ANY`, or None without the header."""
+    """The tags of both headers: :data:`ANY`, or None without the header."""
 
     if_match: Collection[Tag] | None = None
     if_none_match: Collection[Tag] | None = None

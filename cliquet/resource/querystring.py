@@ -70,7 +70,7 @@ def read_id(text: str, match: Callable[[str], Any]) -> Any:
 
 
 def read_value(node: colander.SchemaNode, text: str) -> Any:
-    """Return the stored value that a string represents, read by the type of the schema node.
+    """Return the stored value that a string represents, by the schema's type.
 
     If the type refuses the string, its value is guessed: it equals no stored value, but
     ``min_size=0.5`` finds integers.
@@ -177,7 +177,7 @@ def _operator(name: str, is_known_field: Callable[[str], bool]) -> tuple[str, An
 
 
 def _timestamp(name: str, text: str) -> int:
-    """Return the timestamp in a parameter: an integer, or an entity tag that contains one."""
+    """Return the timestamp in a parameter: an integer or an entity tag."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise Invalid(f"Invalid value for {name}", name)

@@ -30,7 +30,7 @@ _TO_IS_DEPRECATED = {
 
 
 class RequestReader(ConditionalResource):
-    """Base class of resources that parses the query string and the body, or responds with 4xx."""
+    """Base class of resources that parses and validates requests."""
 
     context: Any
     mapping: Any
@@ -65,7 +65,7 @@ class RequestReader(ConditionalResource):
             )
 
     def _is_timestamp(self, value: Any) -> bool:
-        """Return whether clients can send a timestamp, or the collection has already reached it."""
+        """Return whether clients can send a timestamp, or the collection reached it."""
         return preconditions.is_timestamp(value) or (
             type(value) is int and 0 < value <= self.timestamp
         )
@@ -301,7 +301,7 @@ class RequestReader(ConditionalResource):
         )
 
     def _storable(self, record: Record) -> Record:
-        """Return the record as plain JSON values; refuse it if it is not storable or too large."""
+        """Return the record as plain JSON; refuse it if it isn't storable."""
         limits = limits_of(self.request.registry)
         stored: Record = json.plain(record)
         text = json.exact_text(stored)

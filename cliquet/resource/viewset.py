@@ -20,7 +20,9 @@ _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
 class ViewSet:
-    """URLs, methods and view arguments of a resource; keyword arguments override attributes.
+    """URLs, methods and view arguments of a resource.
+
+    Keyword arguments override the attributes.
 
     View arguments come from ``default_arguments``,
     ``default_{method}_arguments``, ``default_{collection|record}_arguments``
@@ -127,7 +129,7 @@ class ViewSet:
         return prefix + method.lower()
 
     def get_name(self, resource_cls: Any) -> str:
-        """Return the name of the resource: from the viewset, or the class, or the class name."""
+        """Return the name from the viewset, the class or the class name."""
         name = getattr(self, "name", None) or getattr(resource_cls, "name", None)
         return name if name and isinstance(name, str) else str(resource_cls.__name__.lower())
 
@@ -162,7 +164,7 @@ class ViewSet:
 
 
 class ShareableViewSet(ViewSet):
-    """The endpoints of a shareable resource, whose required permission depends on the request."""
+    """The endpoints of a shareable resource, with dynamic permissions."""
 
     factory = authorization.RouteFactory
 

@@ -1,4 +1,4 @@
-"""Settings of an application: the forms of their keys, and the sources of their values."""
+"""Settings of an application: forms of the keys and sources of the values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Names(NamedTuple):
         return name
 
     def forms(self, bare: str) -> Iterator[str]:
-        """Yield the forms of a key; the environment variables of later ones take precedence."""
+        """Yield the forms of a key; variables of later ones take precedence."""
         yield bare
         if self.project and self.project != PREFIX:
             yield f"{self.project}.{bare}"
@@ -55,7 +55,7 @@ class Names(NamedTuple):
 
 
 def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
-    """Complete the settings with defaults and environment variables, and convert them.
+    """Complete and convert the settings, with defaults and the environment.
 
     Afterwards ``settings[key]`` contains the value for the bare name of each key. A value is read
     in the same way in the file, the defaults and the environment. Plugins declare their settings
@@ -149,7 +149,7 @@ def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
 
 
 def add_resource_keys(settings: Any, resource_name: str) -> None:
-    """Add the keys of a resource whose environment variables spell its name differently."""
+    """Add the keys of a resource that are spelled differently in variables."""
     written = env_name(resource_name).lower()
     pattern = re.compile(f"((?:collection_|record_)?){re.escape(written)}(_.+)")
     for key in list(settings) if written != resource_name else ():
@@ -159,7 +159,7 @@ def add_resource_keys(settings: Any, resource_name: str) -> None:
 
 
 def declared_settings(registry: Any) -> set[str]:
-    """Return the bare keys that the application, the toolkit and the plugins have declared."""
+    """Return the bare keys that any package has declared."""
     declared: set[str] | None = getattr(registry, "declared_settings", None)
     if declared is None:
         declared = registry.declared_settings = set()

@@ -23,7 +23,7 @@ Record = dict[str, Any]
 
 
 class Filter(NamedTuple):
-    """A condition on a field; ``operator`` is a member of :data:`cliquet.utils.COMPARISON`."""
+    """A condition on a field; ``operator`` is a ``cliquet.utils.COMPARISON``."""
 
     field: str
     value: Any
@@ -100,7 +100,7 @@ class StorageBase(Migrated):
         raise NotImplementedError
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        """Lock the collection against changes by other requests until the transaction ends.
+        """Lock the collection against other writers until the transaction ends.
 
         Resources call this before they read records in order to check and then write them.
         Engines without transactions need not override it.
@@ -186,7 +186,7 @@ class StorageBase(Migrated):
         modified_field: str = DEFAULT_MODIFIED_FIELD,
         auth: str | None = None,
     ) -> Record:
-        """Replace the record, or create it if it is missing; return it with its timestamp.
+        """Replace the record, or create it; return it with its timestamp.
 
         :param record: its timestamp is kept (or the next free one used), unless it is missing
             or equals that of the replaced record.
@@ -309,7 +309,7 @@ class StorageBase(Migrated):
         auth: str | None = None,
         max_bytes: int | None = None,
     ) -> Page:
-        """Return the page that :meth:`get_all` returns, with the timestamp of the collection.
+        """Return the page for :meth:`get_all`, with the collection's timestamp.
 
         The timestamp is read first, so that a client that then polls for changes since that
         time misses none.

@@ -47,7 +47,7 @@ class Change(NamedTuple):
 
 
 class Conflict(Exception):
-    """A record exists with the same id (``field`` is None), or the same value of ``field``."""
+    """A record has the same id (``field`` is None) or value of ``field``."""
 
     def __init__(self, row: Row, field: str | None = None) -> None:
         super().__init__(row, field)
@@ -87,14 +87,14 @@ class Engine(StorageBase):
     def _delete(
         self, collection: Collection, object_id: str, forced: int | None, keep: bool
     ) -> int | None:
-        """Delete the record, and return the time of the deletion, or None if it doesn't exist.
+        """Delete the record; return the time, or None if it doesn't exist.
 
         :param keep: whether to keep a tombstone.
         """
         raise NotImplementedError
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
-        """Delete the matching records, and return the tombstones in the order of deletion."""
+        """Delete the matching records, and return the tombstones in order."""
         raise NotImplementedError
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -105,7 +105,7 @@ class Engine(StorageBase):
         raise NotImplementedError
 
     def _count_deleted(self, before: int) -> Iterable[tuple[Collection, int]]:
-        """Return the number of tombstones older than ``before`` by collection, also zeros."""
+        """Count the tombstones older than ``before`` by collection, also zeros."""
         raise NotImplementedError
 
     def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
@@ -295,7 +295,7 @@ class Engine(StorageBase):
 
 
 def is_own(method: Any) -> bool:
-    """Return whether a method is the engine's: applications can override or replace it.
+    """Return whether a method is the engine's, not overridden or replaced.
 
     Operations that combine several methods must not bypass an override.
     """

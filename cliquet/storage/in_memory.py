@@ -1,4 +1,4 @@
-"""Base class for storage backends that filter and sort in memory, as 3.1 provided it."""
+"""Base class of storages that filter and sort in memory, as in 3.1."""
 
 from __future__ import annotations
 

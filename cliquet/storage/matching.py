@@ -43,7 +43,7 @@ COMPARE: dict[Any, Callable[[Any, Any], bool]] = {
 
 
 def order_key(value: Any) -> Key:
-    """Return the sort key of ``value``, which can be :data:`~cliquet.storage.MISSING`."""
+    """Return the sort key of ``value``, which can be ``MISSING``."""
     kind = type(value)
     if kind is str:
         return TEXT, value
@@ -167,7 +167,7 @@ def query(
     include_deleted: bool = False,
     max_bytes: int | None = None,
 ) -> Query:
-    """Return the query for the arguments of :meth:`cliquet.storage.StorageBase.get_page`."""
+    """Return the query for the arguments of ``StorageBase.get_page()``."""
     span, others = ALWAYS, []
     for filter_ in filters or ():
         limits = _limits(filter_, names.modified)
@@ -182,7 +182,7 @@ def query(
 
 
 def _limits(filter_: Filter, modified_field: str) -> Span | None:
-    """Return the span that a filter on the timestamp accepts; None: not a single span."""
+    """Return the span that a filter on the timestamp accepts; None: not one span."""
     field, value, operator_ = filter_
     if field != modified_field or type(value) is not int or abs(value) >= _INT64 - 1:
         return None
@@ -218,7 +218,7 @@ def _total(sorting: Iterable[Sort], names: Names) -> list[Sort]:
 
 
 def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
-    """Return a function that returns whether a record is in the span and matches the filters.
+    """Return a predicate: is a record in the span, and does it match the filters.
 
     :param deleted: whether the records are tombstones: to filters, live records
         have the deleted mark too, with the value false.
@@ -244,7 +244,7 @@ def matcher(asked: Query, deleted: bool = False) -> Callable[[Record], bool]:
 
 
 def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
-    """Return a function that returns whether a record matches all filters of any rule."""
+    """Return a predicate: does a record match all filters of any rule."""
     alternatives = [
         [(field, COMPARE[comparison], order_key(value)) for field, value, comparison in rule]
         for rule in rules

@@ -189,7 +189,7 @@ class _Records:
         forced: int | None,
         keep: bool = True,
     ) -> int:
-        """Replace the entry with this id by a record, a tombstone (if ``keep``) or nothing."""
+        """Replace the entry by a record, a tombstone (if ``keep``) or nothing."""
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
         self._unindex(object_id)
         free = None if forced is None else self._next_free(forced)
@@ -313,7 +313,7 @@ def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:
 
 
 def _copy(data: bytes) -> bytes:
-    """Return a copy without spare capacity: the JSON encoder allocates buffers of 4 KB."""
+    """Return a copy without the 4 KB buffer of the JSON encoder."""
     return bytes(memoryview(data))
 
 

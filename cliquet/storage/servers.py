@@ -42,7 +42,7 @@ def note(registry: Any, key: str, client: Client) -> None:
 
 
 def tell_those_down(registry: Any) -> None:
-    """Log an error for each server that is down or can lose data; the service starts anyway.
+    """Log an error for each server that is down or can lose data.
 
     No connection stays open, because forked processes would share it.
     """

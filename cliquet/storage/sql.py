@@ -38,7 +38,7 @@ def any_of(conditions: Sequence[Sql]) -> Sql:
 
 
 def _combined(word: str, conditions: Sequence[Sql]) -> Sql:
-    """Return a balanced tree of conditions, because SQLite limits the depth of expressions."""
+    """Return a balanced tree, because SQLite limits the depth of expressions."""
     if len(conditions) == 1:
         return conditions[0]
     half = len(conditions) // 2

@@ -91,7 +91,7 @@ def set_header(response: Any, name: str, value: str) -> None:
 
 
 def depends_on_origin(origins: Collection[str]) -> bool:
-    """Return whether ``Access-Control-Allow-Origin`` depends on the origin of the request.
+    """Return whether ``Access-Control-Allow-Origin`` depends on the request.
 
     Origins are shell patterns, as in the setting ``cors_origins``.
     """
@@ -188,7 +188,7 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
 
 
 def _payload(body: Any) -> tuple[bytes, str | None]:
-    """Return the bytes of a body, and its type unless it is that of the original request."""
+    """Return the bytes of a body, and its type unless it is the original's."""
     if body is None:
         return b"", None
     if isinstance(body, (bytes, str)):
@@ -207,7 +207,7 @@ def _request_class(request: Any) -> type:
 
 
 def adopt(original: Any, request: Any) -> Any:
-    """Make ``request`` a sub-request of ``original``: same application, same bound data."""
+    """Attach ``request`` to its parent: same application, same bound data."""
     request.registry = original.registry
     request.parent = original
     bound_data = getattr(original, "bound_data", None)
@@ -226,7 +226,7 @@ def build_response(response: Any, request: Any) -> dict[str, Any]:
 
 
 def describe_response(response: Any, request: Any) -> dict[str, Any]:
-    """Describe a response like :func:`build_response`, but keep large JSON as a fragment."""
+    """Describe a response like :func:`build_response`, with large JSON unparsed."""
     body: bytes = response.body
     if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
         return _description(response, request, _value(body))
@@ -281,7 +281,7 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
 
 
 def _redirection(subrequest: Any, response: Any) -> Any:
-    """Return the request that ``response`` redirects to, or None if not to this service."""
+    """Return the request for a redirection to this service, or None."""
     location = response.headers.get("Location")
     if not (300 <= response.status_code < 400 and location):
         return None

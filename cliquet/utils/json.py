@@ -136,7 +136,7 @@ def escape(text: str) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two JSON values are identical: ``1`` equals neither ``true`` nor ``1.0``."""
+    """Return whether two JSON values are identical: ``1`` isn't ``true`` or ``1.0``."""
     return one == other and _canonical(one) == _canonical(other)
 
 
@@ -167,7 +167,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def _number(value: Decimal) -> int | float | Decimal:
-    """Return the JSON number that equals a decimal, or the decimal itself if there is none.
+    """Return the JSON number that equals a decimal, or the decimal itself.
 
     It is a float, or an integer if no float equals the decimal.
     """
@@ -205,12 +205,12 @@ def _finite(text: str) -> float:
 
 
 def most_values(text: bytes) -> int:
-    """Return an upper bound of the number of values in JSON: one more than the delimiters."""
+    """Return an upper bound of the number of values in JSON."""
     return 1 + text.count(b"[") + text.count(b"{") + text.count(b",")
 
 
 def has_more_values(value: Any, limit: int) -> bool:
-    """Return whether a JSON value contains more than ``limit`` values, itself included."""
+    """Return whether a JSON value contains more than ``limit`` values."""
     count = 1
     containers = [value] if isinstance(value, (dict, list, tuple)) else []
     while containers:

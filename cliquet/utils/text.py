@@ -37,7 +37,7 @@ def decode_header(value: str | bytes, encoding: str = "utf-8") -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a string that can't inject lines or terminal control sequences into a log.
+    """Return a string that can't inject lines or control sequences into a log.
 
     Characters that aren't printable are escaped as in Python, as are those that
     change the direction of the text.
@@ -67,7 +67,7 @@ _PASSWORD_PARAMETER = re.compile(r"(password=)('[^']*'|[^&\s]+)", re.IGNORECASE)
 
 
 def without_password(url: str) -> str:
-    """Return a URL or a list of parameters with the password replaced by ``***`` for logs."""
+    """Return a URL or parameters with the password replaced by ``***``."""
     user, end = _URL_USER.search(url), url.rfind("@")
     if user is not None and user.end() <= end:
         url = f"{url[: user.end()]}***{url[end:]}"

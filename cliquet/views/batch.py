@@ -108,7 +108,7 @@ def _validator(request: Any, **kwargs: Any) -> None:
 
 
 def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
-    """Check that the requests, merged with the defaults, respect the limits of a body."""
+    """Check that the requests, with the defaults, respect the limits of a body."""
     defaults, requests = body.get("defaults"), body.get("requests")
     if not (isinstance(defaults, dict) and isinstance(requests, list)):
         return
@@ -162,7 +162,7 @@ def _is_batch(path: str) -> bool:
 
 
 def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
-    """Send a sub-request, and return its response and the request; roll back on an error.
+    """Send a sub-request, and return its response and the final request.
 
     :raises Exception: an unexpected failure, which fails the whole batch.
     """

@@ -1,4 +1,4 @@
-"""Exception views: every error becomes JSON with CORS headers (protocol, "Errors")."""
+"""Exception views that return JSON with CORS headers (protocol, "Errors")."""
 
 from __future__ import annotations
 

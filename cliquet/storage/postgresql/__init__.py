@@ -261,7 +261,7 @@ class Storage(Engine):
         return rows
 
     def _locked(self, names: Collection) -> Locked:
-        """Return the state of a collection in the request's transaction, empty without one."""
+        """Return the transaction's state of a collection, empty without one."""
         notes = self._client.notes()
         locked: Locked = Locked() if notes is None else notes.setdefault(names, Locked())
         return locked
@@ -310,7 +310,7 @@ class Storage(Engine):
         return Page(rows_to_records(found, asked.names), total, timestamp, is_cut, size)
 
     def _total(self, number: int, asked: Query, found: Sequence[Row], is_cut: bool) -> int:
-        """Return the number of records that match the filters, given the rows of the page."""
+        """Return how many records match the filters, given the rows of the page."""
         whole = not is_cut and (asked.limit is None or len(found) < asked.limit)
         if whole and not asked.rules:
             return sum(data is not None for _, _, data in found)

@@ -190,7 +190,7 @@ class Client:
             return part.work.run(statement, parameters)
 
     def part(self) -> _Part | None:
-        """Return this client's part in the request's transaction, None outside of requests."""
+        """Return this client's part in the request's transaction, if any."""
         return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
 
     def connections(self) -> tuple[int, int]:
@@ -200,7 +200,7 @@ class Client:
         return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
 
     def ping(self) -> None:
-        """Connect to the server, within the connection time-out, and close the connection.
+        """Check that the server responds within the time-out; keep no connection.
 
         :raises BackendError: if the server doesn't respond.
         """
@@ -261,7 +261,7 @@ PostgreSQLClient = Client
 
 
 class _Translated:
-    """Context manager that translates errors of psycopg2 and the pool into BackendError.
+    """Context manager that translates driver and pool errors into BackendError.
 
     :param is_repeatable: returns whether the request can be retried.
     """

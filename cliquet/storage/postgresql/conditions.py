@@ -113,7 +113,7 @@ def count(collection: int, asked: Query) -> Sql:
 
 
 def delete_all(collection: tuple[str, str], asked: Query, moment: int, keep: bool) -> Sql:
-    """Return the statement that deletes the matching records and returns the tombstones."""
+    """Return the statement that deletes matching records, and returns tombstones."""
     where = _where(asked, asked.span, deleted=False)
     text = _DELETE_ALL.format(" AND ".join((_IN_NAMED_COLLECTION, where.text)))
     return Sql(text, [moment, *collection, *collection, *where.parameters, keep])
@@ -125,7 +125,7 @@ def key(value: Any) -> tuple[int, Any, bytes]:
 
 
 def storable(text: str | None) -> bool:
-    """Return whether the database can store a string: no null characters or surrogates."""
+    """Return whether a string has neither null characters nor surrogates."""
     return text is not None and "\0" not in text and _is_unicode(text)
 
 
@@ -146,7 +146,7 @@ def _parameters(key: Key) -> tuple[int, Any, bytes]:
 
 
 def _number(value: float) -> int | Decimal:
-    """Return the number that the function cliquet_key() computes for the JSON of ``value``."""
+    """Return the number that cliquet_key() computes for the JSON of ``value``."""
     if isinstance(value, int):
         return value
     if math.isinf(value):
@@ -294,7 +294,7 @@ def _edge(asked: Query, deleted: bool) -> list[Sql]:
 
 
 def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
-    """Return the condition that a value compares with the rule's in the order of values."""
+    """Return the condition for a filter in a pagination rule."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
     columns = {names.id: ("id", TEXT), names.modified: ("last_modified", NUMBER)}
@@ -311,7 +311,7 @@ def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
 
 
 def _field(name: str) -> str | None:
-    """Return the parameter for a field name; NULL, which matches none, if it isn't storable."""
+    """Return the parameter for a field name, NULL if no record can have it."""
     return name if storable(name) else None
 
 

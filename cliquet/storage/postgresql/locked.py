@@ -37,7 +37,7 @@ class Locked:
         return self._there.get(object_id)
 
     def note(self, timestamp: int | None, object_id: str, there: bool) -> None:
-        """Record the timestamp of the collection, None if unknown, and whether a record exists."""
+        """Record the timestamp, None if unknown, and whether a record exists."""
         self._timestamp = timestamp
         self._there[object_id] = there
 

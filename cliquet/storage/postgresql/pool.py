@@ -27,7 +27,7 @@ _JSON_OID = 114
 
 
 class QueuePoolWithMaxBacklog(QueuePool):
-    """A pool that limits how many threads wait for a connection, and refuses the others.
+    """A pool that limits how many threads wait for a connection.
 
     :param max_backlog: how many threads can wait; -1: any number.
     """
@@ -75,7 +75,7 @@ _shared: WeakValueDictionary[Any, SharedPool] = WeakValueDictionary()
 
 
 def share_pool(key: Any, connect: Callable[[], Pool]) -> SharedPool:
-    """Return the pool of this process with that key; ``connect`` creates it if needed."""
+    """Return the pool of this process with that key, created if needed."""
     key = (os.getpid(), key)
     shared = _shared.get(key)
     if shared is None:
@@ -121,7 +121,7 @@ def _note_the_time(connection: Any, record: Any) -> None:
 
 
 def _test(connection: Any, record: Any, proxy: Any) -> None:
-    """Raise DisconnectionError for a broken connection, so that the pool uses another one."""
+    """Raise DisconnectionError for a broken connection; the pool replaces it."""
     since = record.info.get("idle_since")
     if since is None or (time.monotonic() - since < _TRUSTED_IDLE and not _readable(connection)):
         return
@@ -133,7 +133,7 @@ def _test(connection: Any, record: Any, proxy: Any) -> None:
 
 
 def _readable(connection: Any) -> bool:
-    """Return whether the server has sent unexpected data, usually a notice of closing."""
+    """Return whether unexpected data arrived, usually a notice of closing."""
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))

@@ -33,7 +33,7 @@ INSERT INTO cliquet_metadata (part, version) VALUES (%s, %s)
 
 
 def initialize(client: Client, package: str) -> None:
-    """Create or upgrade the schema of the backend in ``package``, also with running servers.
+    """Create or upgrade the schema of a backend, also with running servers.
 
     Each step is one transaction.
 

@@ -132,7 +132,7 @@ def make_engine(pool: Pool) -> Engine:
 
 
 def _decode_json(connection: Any, cursor: Any, *args: Any) -> None:
-    """Decode JSON like psycopg2 does by default, although the backends read it as bytes."""
+    """Decode JSON, although the backends read it as bytes."""
     psycopg2.extensions.register_type(psycopg2.extensions.JSON, cursor)
 
 

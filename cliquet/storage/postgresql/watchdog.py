@@ -29,7 +29,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400
 
 
 def statement_timeout(options: str) -> float:
-    """Return the statement time-out in the ``options`` of libpq in seconds, 0 if none."""
+    """Return the statement time-out in libpq ``options`` in seconds, 0 if none."""
     told = _TIMEOUT.findall(options)
     if not told:
         return 0.0

@@ -1,4 +1,4 @@
-"""Statements and transactions on pooled connections, in as few round trips as possible."""
+"""Statements and transactions in as few round trips as possible."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Work:
             self.send()
 
     def send(self) -> None:
-        """Send the deferred statements; raise an error if the transaction can't be committed."""
+        """Send the deferred statements, and check that a commit is possible."""
         if self._later:
             self._run(*self._later.pop())
         self._check()

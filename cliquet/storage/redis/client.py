@@ -146,7 +146,7 @@ class Client:
             return self._redis.execute_command(*command, NEVER_DECODE=True)
 
     def run(self, script: Script, keys: Sequence[bytes], *args: Any) -> Any:
-        """Run a script in one round trip, or two if the server doesn't know the script yet."""
+        """Run a script in one round trip, two if the server doesn't know it yet."""
         with self._translated:
             try:
                 return self._redis.evalsha(script.sha, len(keys), *keys, *args)
@@ -158,7 +158,7 @@ class Client:
         self.run(_FLUSH, [], pattern(prefix), CHUNK)
 
     def keys(self, prefix: bytes) -> set[bytes]:
-        """Return the keys that begin with ``prefix``, if they exist during the whole scan."""
+        """Return the keys that begin with ``prefix`` during the whole scan."""
         with self._translated:
             return set(self._redis.scan_iter(pattern(prefix), CHUNK, NEVER_DECODE=True))
 

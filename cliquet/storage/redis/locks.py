@@ -94,7 +94,7 @@ class Locks:
     def write(
         self, collection: Collection, script: Script, *args: Any, part: Part | None = None
     ) -> list[Any]:
-        """Run a script that writes to the collection, once no other request has locked it.
+        """Run a script that writes to the collection, once it isn't locked.
 
         :param part: the holder of the lock; None: the current request, if it locked any.
         :returns: the reply of the script: the outcome and its details.

@@ -54,7 +54,7 @@ class Client:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for reads: the transaction's, if the request is already writing."""
+        """Yield a connection for reads, the transaction's if it has begun."""
         part: _Part | None = transactions.current_participant(self)
         with self.translated:
             if part is not None and part.work.began:

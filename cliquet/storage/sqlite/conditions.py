@@ -116,7 +116,7 @@ def _data_fields(asked: Query) -> dict[str, int]:
 
 
 def _union(collection: int, asked: Query, fields: dict[str, int], rules: Sql) -> Sql:
-    """Return the statement that selects records, tombstones if needed, and keys of ``fields``.
+    """Return the statement for records, and for tombstones if included.
 
     Without such fields, SQLite reads the tables in order and merges them, up to the end of
     the page.
@@ -194,7 +194,7 @@ def _one_of(value: str, comparables: list[Any]) -> Sql:
 
 
 def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
-    """Return the condition that a value compares with the rule's in the order of values."""
+    """Return the condition for a filter in a pagination rule."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
     if field in fields:

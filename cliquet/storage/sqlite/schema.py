@@ -1,4 +1,4 @@
-"""Creation of the SQLite schemas of the backends, from ``schema.sql`` in their packages."""
+"""Creation of the SQLite schemas of the backends."""
 
 from __future__ import annotations
 
