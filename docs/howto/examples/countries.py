@@ -1,4 +1,4 @@
-"""A resource whose ids are the codes of countries: clients choose them, with PUT."""
+"""Countries, identified by codes that clients choose with PUT."""
 
 import colander
 
@@ -10,7 +10,7 @@ class CountryCode(Generator):
     regexp = r"^[A-Z]{2}$"
 
     def __call__(self):
-        raise NotImplementedError  # without POST there is no new one to make
+        raise NotImplementedError  # The resource doesn't accept POST.
 
 
 class CountrySchema(resource.ResourceSchema):

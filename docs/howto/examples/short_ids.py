@@ -1,4 +1,4 @@
-"""Ids of sixteen characters, which are easy to read aloud."""
+"""Id generator: sixteen characters that are easy to read aloud."""
 
 import base64
 import os
