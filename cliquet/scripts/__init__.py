@@ -1,1 +1,1 @@
-"""The commands that are installed with the package."""
+"""Commands installed with the package."""

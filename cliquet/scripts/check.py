@@ -1,4 +1,4 @@
-"""The command ``cliquet check``: whether the service could work, as it is configured."""
+"""The ``cliquet check`` command."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _TITLES = ("KIND", "BACKEND", "URL", "TIME", "RESULT")
 
 _OK = "ok"
 
-# `cliquet new` makes 64 hexadecimal digits.
+# `cliquet new` generates 64 hexadecimal digits.
 _SHORTEST_SECRET = 16  # characters
 
-#: For how many seconds an answer is waited for, and for how many it may be at most.
+#: Default and greatest time to wait for a backend, in seconds.
 _PATIENCE = 10.0
 _LONGEST_PATIENCE = 3600.0
 
@@ -41,16 +41,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         type=_seconds,
         default=_PATIENCE,
-        help=f"how long to wait for the answer of each backend (default: {_PATIENCE:g})",
+        help=f"Seconds to wait for each backend (default: {_PATIENCE:g}).",
     )
 
 
 def check(options: Namespace, registry: Any) -> None:
-    """Load the configuration, and try each backend as the heartbeat of the service does.
+    """Check the configuration and each backend.
 
-    Settings that are risky in production are warnings; an empty secret is a failure. It writes,
-    and deletes what it wrote; storage and permission are only read in read-only mode.
-    An SQLite file is read as a whole, to find damage.
+    Writes to each backend and deletes what it wrote; in read-only mode, only reads from storage
+    and permission. Reads the whole of an SQLite file to find damage. Settings that are risky in
+    production are warnings; an empty userid_hmac_secret is an error.
     """
     settings = registry.settings
     mode = ", read-only" if asbool(settings.get("readonly")) else ""
@@ -63,35 +63,35 @@ def check(options: Namespace, registry: Any) -> None:
         print(f"warning: {warning}")
     failed = [row[0] for row in rows if row[-1].startswith("error")]
     if not settings.get("userid_hmac_secret"):
-        print("error: userid_hmac_secret is empty: anybody can compute the user ids")
+        print("error: userid_hmac_secret is empty: anyone can compute user ids")
         failed.append("userid_hmac_secret")
     if failed:
-        raise Mistake(f"what doesn't work: {', '.join(failed)}", FAILED)
+        raise Mistake(f"Checks failed: {', '.join(failed)}", FAILED)
 
 
 def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Describe the settings that are risky in production."""
+    """Yield a warning for each setting that is risky in production."""
     if not settings.get("http_host"):
         yield (
-            "http_host is empty: URLs in responses have the host of the request; "
-            "set it to the public one"
+            "http_host is empty: URLs in responses use the host of the request. "
+            "Set it to the public host."
         )
     if 0 < len(settings.get("userid_hmac_secret") or "") < _SHORTEST_SECRET:
         yield f"userid_hmac_secret is shorter than {_SHORTEST_SECRET} characters: it can be guessed"
     for key in (f"{kind}_backend" for kind in _PROBES):
         if settings.get(key) == f"cliquet.{key.removesuffix('_backend')}.memory":
-            yield f"{key} is in memory: each process has its own, and a restart loses all"
+            yield f"{key} is in memory: processes share no data, and a restart loses it"
     if asbool(settings.get("profiler_enabled")):
-        yield "profiler_enabled is on: each request writes a file"
+        yield "profiler_enabled is true: each request writes a file"
     for key in Limits._fields:
         if key in settings and not settings[key]:
-            yield f"{key} is empty: a request can cost any amount"
+            yield f"{key} is empty: the cost of a request is unlimited"
 
 
 def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
     backend, settings = getattr(registry, kind, None), registry.settings
     if backend is None:
-        return kind, "-", "-", "-", "none is configured"
+        return kind, "-", "-", "-", "not configured"
     readonly = asbool(settings.get("readonly"))
     started = time.perf_counter()
 
@@ -106,18 +106,18 @@ def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
 
 
 def _tried(attempt: Callable[[], None], patience: float) -> str:
-    """Return what became of an attempt, in ``patience`` seconds whatever it does."""
-    result = f"error: no answer after {patience:g} seconds"
+    """Run the check and return its result, waiting at most ``patience`` seconds."""
+    result = f"error: no response within {patience:g} seconds"
 
     def run() -> None:
         nonlocal result
         try:
             attempt()
             result = _OK
-        except Exception as error:  # those of a backend of somebody else may be any
+        except Exception as error:  # third-party backends can raise anything
             result = f"error: {explained(error)}"
 
-    # It doesn't keep the process from ending.
+    # A daemon thread doesn't keep the process alive.
     thread = Thread(target=run, daemon=True)
     thread.start()
     thread.join(patience)
@@ -125,7 +125,7 @@ def _tried(attempt: Callable[[], None], patience: float) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, whose columns are as wide as needed."""
+    """Return the lines of a table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -139,5 +139,6 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= _LONGEST_PATIENCE:
-        raise ArgumentTypeError(f"{text!r}: expected a number of seconds, as 5")
+        expected = f"expected a number of seconds, above 0 and at most {_LONGEST_PATIENCE:g}"
+        raise ArgumentTypeError(f"{text!r}: {expected}")
     return seconds

@@ -1,4 +1,4 @@
-"""The command ``cliquet``: what is done to a service from a terminal."""
+"""The ``cliquet`` command."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from cliquet.storage.exceptions import BackendError
 
 INI_VARIABLE = "CLIQUET_INI"
 
-# What a file may have wrong: its syntax, a section or an option that is missing, a factory that
-# can't be found or that refuses its settings.
+# Errors of a configuration file: wrong syntax, a missing section or option, a factory that
+# can't be found or that rejects its settings.
 _LOADING_ERRORS = (AttributeError, ImportError, LookupError, OSError, ValueError, IniError)
 
-_HINT = "(--traceback shows where)"
+_HINT = "(use --traceback for details)"
 
 
 class Command(NamedTuple):
-    """A command: what it does, and its line of help.
+    """A command, with its function and its help.
 
-    ``run`` gets the arguments, and what the configuration file made of the
-    application: its registry; None where a command does without the file.
+    ``run`` takes the arguments and the application's registry, or None if the command needs no
+    configuration file.
     """
 
     run: Callable[[argparse.Namespace, Any], None]
@@ -51,38 +51,36 @@ class Command(NamedTuple):
 
 
 def version(options: argparse.Namespace, registry: Any) -> None:
-    """Print the version of the distribution."""
+    """Print the version of Cliquet."""
     print(cliquet.__version__)
 
 
 COMMANDS = {
-    "new": Command(new.new, "make a folder with a small application", False, new.add_arguments),
+    "new": Command(new.new, "Create a small application.", False, new.add_arguments),
     "check": Command(
-        check.check, "try the configuration, and each backend", True, check.add_arguments
+        check.check, "Check the configuration and each backend.", True, check.add_arguments
     ),
     "migrate": Command(
         schema.migrate,
-        "create or upgrade what the backends store; safe to run twice",
+        "Create the database schema or upgrade it. Safe to run twice.",
         True,
         schema.add_migrate_arguments,
     ),
     "purge-deleted": Command(
-        purge.purge_deleted, "forget the tombstones of old deletions", True, purge.add_arguments
+        purge.purge_deleted, "Purge old tombstones.", True, purge.add_arguments
     ),
-    "flush-cache": Command(schema.flush_cache, "delete every entry of the cache"),
-    "init": Command(
-        schema.init, "the deprecated name of migrate", True, schema.add_migrate_arguments
-    ),
-    "version": Command(version, "print the version of the toolkit", needs_ini=False),
+    "flush-cache": Command(schema.flush_cache, "Delete every entry of the cache."),
+    "init": Command(schema.init, "Deprecated, use migrate.", True, schema.add_migrate_arguments),
+    "version": Command(version, "Print the version of Cliquet.", needs_ini=False),
 }
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments tell.
+    """Run the command given by the arguments.
 
-    :param args: those of the process by default.
-    :returns: what to exit with: 0, 1 (it failed), 2 (it was called, or configured, wrongly),
-        130 (it was interrupted).
+    :param args: the arguments of the process by default.
+    :returns: the exit code: 0, 1 (failure), 2 (wrong arguments or configuration) or
+        130 (interrupted).
     """
     try:
         code = _run_told(make_parser().parse_args(args))
@@ -96,10 +94,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run_told(options: argparse.Namespace) -> int:
-    """Run the command; tell in a line what the user can put right."""
+    """Run the command and report expected errors in one line."""
     try:
         run(options)
-    except BrokenPipeError:  # who reads has had enough
+    except BrokenPipeError:  # the reader of the output is gone
         return FAILED
     except (Mistake, ConfigurationError, BackendError, OSError) as error:
         if options.traceback:
@@ -110,7 +108,7 @@ def _run_told(options: argparse.Namespace) -> int:
 
 
 def _flush_output() -> bool:
-    """Write what is left of the output, and tell whether that could be done."""
+    """Flush the standard output and return whether this succeeded."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -124,20 +122,24 @@ def _flush_output() -> bool:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the arguments; options may stand before or after the command."""
+    """Return the argument parser; options can come before or after the command."""
     parser = argparse.ArgumentParser(
         prog="cliquet",
-        description="Make a service with Cliquet, and look after it.",
+        description="Create and manage Cliquet services.",
         epilog="Example: cliquet --ini config/example.ini migrate",
     )
     parser.add_argument(
-        "-v", "--version", action="version", version=cliquet.__version__, help="print it, and exit"
+        "-v",
+        "--version",
+        action="version",
+        version=cliquet.__version__,
+        help="Print the version and exit.",
     )
     _add_options(parser, os.environ.get(INI_VARIABLE), False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.help, description=command.run.__doc__)
-        # Without a default of theirs, these leave what came before the command as it is.
+        # Without defaults, these keep the values of options that came before the command.
         _add_options(sub, argparse.SUPPRESS, argparse.SUPPRESS)
         command.add_arguments(sub)
     return parser
@@ -148,20 +150,20 @@ def _add_options(parser: argparse.ArgumentParser, ini: Any, traceback: Any) -> N
         "--ini",
         metavar="FILE",
         default=ini,
-        help=f"the configuration file of the application (default: the variable {INI_VARIABLE})",
+        help=f"Configuration file of the application (default: the variable {INI_VARIABLE}).",
     )
     parser.add_argument(
         "--traceback",
         action="store_true",
         default=traceback,
-        help="when something fails, show where in the code",
+        help="Show the Python traceback of errors.",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run a command, in the application if it needs one.
+    """Run a command, after loading the application if the command needs it.
 
-    :raises Mistake: when the application can't be made.
+    :raises Mistake: when the application can't be loaded.
     """
     command = COMMANDS[options.command]
     if not command.needs_ini:
@@ -175,25 +177,26 @@ def run(options: argparse.Namespace) -> None:
 
 
 def load(ini: str | None) -> dict[str, Any]:
-    """Return the environment of scripts for the application of a configuration file.
+    """Return Pyramid's script environment for the application of a configuration file.
 
-    :param ini: the file, and ``#section`` after it unless it is ``app:main``.
-    :raises Mistake: when there is none, or it can't be loaded.
+    :param ini: the path of the file, followed by ``#section`` unless that is ``app:main``.
+    :raises Mistake: when the file doesn't exist or can't be loaded.
     """
     if not ini:
-        raise Mistake(f"which configuration? Give --ini FILE, or set {INI_VARIABLE}", MISUSED)
+        message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
+        raise Mistake(message, MISUSED)
     path = ini.partition("#")[0]
-    if ":" not in path and not os.path.isfile(path):  # else a URI, as egg:package
-        raise Mistake(f"{path}: there is no such file", MISUSED)
+    if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
+        raise Mistake(f"Configuration file not found: {path}", MISUSED)
     try:
         env: dict[str, Any] = bootstrap(ini)
-    except ConfigurationExecutionError as error:  # anything that a deferred action raised
+    except ConfigurationExecutionError as error:  # wraps any error of a deferred action
         reason = missing_package(error.evalue) or explained(error.evalue)
         raise Mistake(f"{reason} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
     except ModuleNotFoundError as error:
-        question = f"{explained(error)}; is it installed in this environment?"
+        question = f"{explained(error)}. Is it installed in this environment?"
         reason = missing_package(error) or question
         raise Mistake(f"{path}: {reason} {_HINT}", MISUSED) from error
     except _LOADING_ERRORS as error:
@@ -202,7 +205,7 @@ def load(ini: str | None) -> dict[str, Any]:
 
 
 def init_schema(env: Mapping[str, Any]) -> None:
-    """Initialize the schema of each backend; in read-only mode, of the cache only.
+    """Initialize the schema of each backend; in read-only mode, only of the cache.
 
     :param env: the result of ``pyramid.paster.bootstrap()``.
     """
@@ -219,7 +222,7 @@ def init_schema(env: Mapping[str, Any]) -> None:
 
 
 def deprecated_init(env: Mapping[str, Any]) -> None:
-    """Run :func:`init_schema`, of which this is the deprecated name."""
+    """Run :func:`init_schema` (deprecated)."""
     message = "'init' command is deprecated, use 'migrate' instead."
     warnings.warn(message, stacklevel=2)
     init_schema(env)

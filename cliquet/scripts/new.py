@@ -1,4 +1,4 @@
-"""The command ``cliquet new``: a folder with a small application, to begin with."""
+"""The ``cliquet new`` command."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from cliquet.scripts.terminal import MISUSED, Mistake
 
 _TEMPLATE = files(__package__) / "template"
 
-#: What the names of the files end with: they are no modules, nor configurations.
+#: Suffix of the template files, which are not modules or configurations yet.
 _SUFFIX = ".template"
 
-#: In the template, the folder that gets the name of the application.
+#: The folder of the template that is renamed to the name of the application.
 _PACKAGE = "package"
 
 _NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")
 
 _NEXT = """\
-now:
+Next steps:
   cd {name}
   pip install -e '.[test]'
   pytest
@@ -39,18 +39,18 @@ now:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the argument of :func:`new`."""
-    parser.add_argument("name", metavar="NAME", help="of the package and of its folder")
+    parser.add_argument("name", metavar="NAME", help="Name of the package and of its folder.")
 
 
 def new(options: Namespace, registry: Any) -> None:
-    """Make a folder with a small application: a resource, its test, and its configurations."""
+    """Create a small application, with a resource, tests and configuration."""
     name = options.name
     _check_name(name)
     folder = Path(name)
     try:
         folder.mkdir()
     except FileExistsError:
-        raise Mistake(f"{name}: it exists already", MISUSED) from None
+        raise Mistake(f"{name!r} already exists. Choose another name.", MISUSED) from None
     try:
         for path, text in _made(name):
             target = folder / path
@@ -64,19 +64,19 @@ def new(options: Namespace, registry: Any) -> None:
 
 
 def _check_name(name: str) -> None:
-    """Refuse what can't be the name of a package that is new.
+    """Check that a name can be the name of a new package.
 
-    :raises ~cliquet.scripts.terminal.Mistake: which tells why.
+    :raises ~cliquet.scripts.terminal.Mistake: when it can't.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        expected = "the name of a Python package, in lower case, as myservice"
-        raise Mistake(f"{name!r}: expected {expected}", MISUSED)
+        expected = "a Python package name in lower case, such as myservice"
+        raise Mistake(f"Invalid name {name!r}: expected {expected}", MISUSED)
     if name in sys.stdlib_module_names or name == "tests" or importlib.util.find_spec(name):
-        raise Mistake(f"{name!r}: there is a Python package of that name already", MISUSED)
+        raise Mistake(f"Invalid name {name!r}: a Python package has this name already", MISUSED)
 
 
 def _made(name: str) -> Iterator[tuple[Path, str]]:
-    """Yield the files of an application: their paths in its folder, and what is in them."""
+    """Yield the path, relative to the folder, and the contents of each file of an application."""
     values = {"name": name, "underline": "=" * len(name), "secret": secrets.token_hex(32)}
     for path, file in _found(_TEMPLATE, Path()):
         parts = [name if part == _PACKAGE else part for part in path.parts]
@@ -85,7 +85,7 @@ def _made(name: str) -> Iterator[tuple[Path, str]]:
 
 
 def _found(folder: Traversable, at: Path) -> Iterator[tuple[Path, Traversable]]:
-    """Yield the files of the template, in order, and where they are in it."""
+    """Yield the path and the file of each template, sorted by name."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _found(item, at / item.name)

@@ -1,4 +1,4 @@
-"""The command ``cliquet purge-deleted``: tombstones are forgotten when they are old."""
+"""The ``cliquet purge-deleted`` command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cliquet.scripts.terminal import FAILED, MISUSED, Mistake, Progress
 from cliquet.storage import Deleted, StorageBase
 from cliquet.utils import msec_time
 
-#: How many tombstones a transaction forgets at most: writers don't wait for more.
+#: Greatest number of tombstones purged in one transaction, so that writers wait briefly.
 BATCH = 1000
 
 _MILLISECONDS = {"h": 3600_000, "d": 24 * 3600_000, "w": 7 * 24 * 3600_000}
@@ -25,7 +25,8 @@ _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _TIMESTAMP = re.compile(r"[0-9]{12,15}")
 
 _EXPECTED = (
-    "expected an age as 12h, 30d or 2w, a date as 2026-01-31 (UTC), or a timestamp in milliseconds"
+    "expected an age such as 12h, 30d or 2w, a date such as 2026-01-31 (UTC), "
+    "or a timestamp in milliseconds"
 )
 
 
@@ -36,29 +37,29 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="AGE",
         required=True,
         type=moment,
-        help="purge what was deleted longer ago: 12h (hours), 30d (days), 2w (weeks);"
-        " or before a date, as 2026-01-31, or a timestamp in milliseconds",
+        help="Purge tombstones older than an age such as 12h (hours), 30d (days) or 2w (weeks),"
+        " a date such as 2026-01-31, or a timestamp in milliseconds.",
     )
     parser.add_argument(
-        "--resource", metavar="NAME", help="purge the tombstones of this resource alone"
+        "--resource", metavar="NAME", help="Purge only the tombstones of this resource."
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="count the tombstones, and change nothing"
+        "--dry-run", action="store_true", help="Count the tombstones without purging them."
     )
 
 
 def moment(text: str) -> int:
-    """Return the timestamp, in milliseconds, that an argument tells.
+    """Return an argument as a timestamp in milliseconds.
 
-    :param text: an age, a date of ISO 8601, in UTC unless it tells a zone, or a timestamp.
-    :raises argparse.ArgumentTypeError: when it is none of these, or still to come.
+    :param text: an age, an ISO 8601 date (UTC by default), or a timestamp.
+    :raises argparse.ArgumentTypeError: when the argument is invalid or in the future.
     """
     try:
         timestamp = _timestamp(text)
     except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r}: {_EXPECTED}") from None
     if timestamp > msec_time():
-        raise ArgumentTypeError(f"{text!r} is still to come")
+        raise ArgumentTypeError(f"{text!r} is in the future: expected a time in the past")
     return max(0, timestamp)
 
 
@@ -72,15 +73,15 @@ def _timestamp(text: str) -> int:
 
 
 def purge_deleted(options: Namespace, registry: Any) -> None:
-    """Forget the tombstones of records that were deleted long ago.
+    """Purge the tombstones of records that were deleted long ago.
 
-    A client that asks for what changed since an earlier time is not told of these
-    deletions any more: AGE has to be longer than clients are ever offline.
+    Clients that last synchronised before that time miss these deletions, so choose
+    an AGE longer than any client stays offline.
     """
     storage = _storage(registry, options.dry_run)
     counts = _counts(registry, storage, options)
     date = datetime.fromtimestamp(options.before / 1000, UTC).isoformat(" ", "seconds")
-    print(f"tombstones from before {date}:", flush=True)
+    print(f"Tombstones older than {date}:", flush=True)
     total = 0
     for collection_id, group in groupby(counts, key=lambda deleted: deleted.collection_id):
         places = list(group)
@@ -88,38 +89,43 @@ def purge_deleted(options: Namespace, registry: Any) -> None:
         if not options.dry_run:
             number = _purge(storage, options.before, places)
         total += number
-        print(f"{collection_id}: {number}, of {len(places)} parents", flush=True)
-    print(f"{total} in all {'would be' if options.dry_run else 'were'} purged")
+        print(f"{collection_id}: {_tombstones(number)} (parents: {len(places)})", flush=True)
+    print(f"{_tombstones(total)} {'would be purged' if options.dry_run else 'purged'}")
+
+
+def _tombstones(number: int) -> str:
+    return f"{number} tombstone{'' if number == 1 else 's'}"
 
 
 def _storage(registry: Any, dry_run: bool) -> StorageBase:
     storage: StorageBase | None = getattr(registry, "storage", None)
     if storage is None:
-        raise Mistake("no storage is configured: storage_backend is empty", FAILED)
+        raise Mistake("No storage backend. Set storage_backend.", FAILED)
     if asbool(registry.settings.get("readonly")) and not dry_run:
-        raise Mistake("the service is read-only: nothing is purged", FAILED)
+        raise Mistake("The service is read-only. Set readonly to false or use --dry-run.", FAILED)
     return storage
 
 
 def _counts(registry: Any, storage: StorageBase, options: Namespace) -> list[Deleted]:
-    """Return what there is to purge, in the order of the collection ids."""
+    """Return the number of tombstones to purge by collection and parent, sorted by collection."""
     try:
         counts = storage.count_deleted(options.before)
     except NotImplementedError:
         name = registry.settings["storage_backend"]
-        raise Mistake(f"{name} can't tell where it has tombstones", FAILED) from None
+        raise Mistake(f"{name} does not implement count_deleted()", FAILED) from None
     if options.resource is None:
         return counts
     known = {deleted.collection_id: deleted.collection_id for deleted in counts}
     known.update(_resources(registry))
     if options.resource not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise Mistake(f"there is no resource {options.resource!r}, but: {names}", MISUSED)
+        message = f"Unknown resource {options.resource!r}: expected one of {names}"
+        raise Mistake(message, MISUSED)
     return [item for item in counts if item.collection_id == known[options.resource]]
 
 
 def _resources(registry: Any) -> dict[str, str]:
-    """Return the collection ids of the resources, by name and by themselves."""
+    """Return the collection ids of the resources, keyed by resource name and by collection id."""
     ids: dict[str, str] = {}
     for service in getattr(registry, "cornice_services", {}).values():
         if hasattr(service, "viewset"):
@@ -130,7 +136,7 @@ def _resources(registry: Any) -> dict[str, str]:
 
 
 def _purge(storage: StorageBase, before: int, places: Sequence[Deleted]) -> int:
-    """Purge the tombstones of one resource, and return how many there were."""
+    """Purge the tombstones of one resource and return their number."""
     purged = 0
     with Progress(places[0].collection_id, _number(places)) as progress:
         for place in places:

@@ -1,4 +1,4 @@
-"""The commands on what the backends keep as a whole: made, upgraded, emptied."""
+"""The ``cliquet migrate``, ``init`` and ``flush-cache`` commands."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pyramid.settings import asbool
 from cliquet.migrations import Migrated, pending_migrations
 from cliquet.scripts.terminal import FAILED, Mistake, tell
 
-#: The kinds of backends, and whether they are left alone in read-only mode.
+#: The kinds of backends, and whether read-only mode skips them.
 _KINDS = {"storage": True, "permission": True, "cache": False}
 
 
 def add_migrate_arguments(parser: ArgumentParser) -> None:
     """Add the options of :func:`migrate`."""
     parser.add_argument(
-        "--dry-run", action="store_true", help="tell what there is to do, and change nothing"
+        "--dry-run", action="store_true", help="List pending migrations without running them."
     )
 
 
 def migrate(options: Namespace, registry: Any) -> None:
-    """Create or upgrade what the backends store their data in."""
+    """Create the database schema of each backend, or upgrade it."""
     for kind, name, backend in _writable(registry):
         steps = pending_migrations(backend)
         if options.dry_run:
             print(f"{kind}: {name} {_state(steps)}")
         else:
-            print(f"{kind}: preparing {name}")
+            print(f"{kind}: migrating {name}")
         for step in steps or []:
             print(f"{kind}: {step}", flush=True)
         if not options.dry_run:
@@ -38,14 +38,14 @@ def migrate(options: Namespace, registry: Any) -> None:
 
 
 def _state(steps: list[str] | None) -> str:
-    """Return what a dry run tells of a backend, before the steps."""
+    """Return the summary that a dry run prints for a backend."""
     if steps is None:
-        return "can't tell what there is to do"
-    return "has to be prepared" if steps else "is ready"
+        return "can't list its pending migrations"
+    return "has pending migrations" if steps else "is up to date"
 
 
 def init(options: Namespace, registry: Any) -> None:
-    """Do as ``migrate``, of which it is the deprecated name."""
+    """Run ``migrate`` (deprecated name)."""
     tell("warning: 'init' is deprecated, use 'migrate'")
     migrate(options, registry)
 
@@ -54,25 +54,25 @@ def flush_cache(options: Namespace, registry: Any) -> None:
     """Delete every entry of the cache."""
     cache = getattr(registry, "cache", None)
     if cache is None:
-        raise Mistake("no cache is configured: cache_backend is empty", FAILED)
+        raise Mistake("No cache backend. Set cache_backend.", FAILED)
     cache.flush()
-    print(f"cache: {backend_name(registry, 'cache')} is empty")
+    print(f"cache: {backend_name(registry, 'cache')} flushed")
 
 
 def backend_name(registry: Any, kind: str) -> str:
-    """Return the name of the module of a backend, as the settings tell it."""
+    """Return the name of a backend's module, from the settings if they include it."""
     backend = getattr(registry, kind)
     return str(registry.settings.get(f"{kind}_backend") or type(backend).__module__)
 
 
 def _writable(registry: Any) -> Iterator[tuple[str, str, Migrated]]:
-    """Yield the kind, the name and the backend, of those that may be written; tell the others."""
+    """Yield the kind, name and instance of each writable backend; report the skipped ones."""
     readonly = asbool(registry.settings.get("readonly"))
     for kind, written_by_requests in _KINDS.items():
         backend = getattr(registry, kind, None)
         if backend is None:
-            print(f"{kind}: none is configured")
+            print(f"{kind}: not configured")
         elif readonly and written_by_requests:
-            tell(f"warning: {kind} is skipped, the service is read-only")
+            tell(f"warning: skipping {kind}: the service is read-only")
         else:
             yield kind, backend_name(registry, kind), backend

@@ -1,4 +1,4 @@
-"""What the commands tell: mistakes, exit codes, and how far they are."""
+"""Command-line output: messages, exit codes and progress."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TextIO
 
 DONE, FAILED, MISUSED = 0, 1, 2
 
-#: What a shell gives for a command that ``SIGINT`` has ended.
+#: The exit code that shells report for a command ended by ``SIGINT``.
 INTERRUPTED = 130
 
-#: How many seconds to wait before telling again how far one is, and the same off terminals.
+#: Seconds between two reports of progress, on a terminal and elsewhere.
 _PAUSE = 0.1
 _LONG_PAUSE = 10.0
 
@@ -21,9 +21,9 @@ _BAR_WIDTH = 30
 
 
 class Mistake(Exception):
-    """Something that the user can put right, told in a line.
+    """An error that the user can fix, reported in one line.
 
-    :param code: what the command exits with.
+    :param code: the exit code of the command.
     """
 
     def __init__(self, message: str, code: int) -> None:
@@ -32,22 +32,22 @@ class Mistake(Exception):
 
 
 def tell(line: str) -> None:
-    """Write a line that is no result, but about the command."""
+    """Write a message to the standard error."""
     print(f"cliquet: {line}", file=sys.stderr, flush=True)
 
 
 def explained(error: BaseException) -> str:
-    """Return what an exception says, in one line, without where the code says it."""
+    """Return the message of an exception in one line."""
     lines = [line.strip() for line in str(error).splitlines()]
     text = "; ".join(filter(None, lines)).replace(":; ", ": ")
     return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text
 
 
 class Progress:
-    """How far something is: a bar on a terminal, from time to time a line elsewhere.
+    """Progress report: a bar on a terminal, a line from time to time elsewhere.
 
-    :param label: what it is about.
-    :param total: how many there are to do.
+    :param label: the label of the report.
+    :param total: the number of items to process.
     :param stream: the standard error by default.
     """
 
@@ -73,7 +73,7 @@ class Progress:
         self._show("")
 
     def advance(self, number: int) -> None:
-        """Note that ``number`` more are done."""
+        """Record that ``number`` more items were processed."""
         self._done += number
         now = time.monotonic()
         if now - self._told < self._pause:
@@ -91,7 +91,7 @@ class Progress:
         return line[: shutil.get_terminal_size().columns - 1]
 
     def _show(self, line: str) -> None:
-        """Show a line in the place of the one before."""
+        """Replace the current line."""
         if self._shown or line:
             blank = " " * len(self._shown)
             self._stream.write(f"\r{blank}\r{line}")

@@ -6,7 +6,7 @@ Its blocks are executed in order:
   as :mod:`tests.docs.correspondence` says. Servers run in a terminal of their own, until ``^C``;
 - a file, whose name is the caption: it is written; or, with ``at the end`` or ``after`` a line
   in the caption, added to it there;
-- ``text``, captioned ``In the terminal of the server``: the last lines that the server has written.
+- ``text``, captioned ``In the server's terminal``: the last lines that the server has written.
 
 The port 8888 of the tutorial is a free one in the test.
 """
@@ -32,7 +32,7 @@ PAGES = sorted(path.name for path in DOCS.glob("tutorial/[0-9]*.rst"))
 SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE")
 
 PORT = ":8888"
-IN_SERVER = "In the terminal of the server"
+IN_SERVER = "In the server's terminal"
 SOON = 5  # seconds
 SERVERS = ("pserve", "gunicorn")
 FILES = ("python", "ini", "json")

@@ -53,12 +53,12 @@ def test_check_tells_which_backend_fails(write_ini, sqlite, table):
     _, rows = table()
     assert "has `cliquet migrate` been run?" in rows["storage"][-1]
     assert rows["permission"][-1].startswith("error: ")
-    assert rows["cache"] == ["-", "-", "-", "none is configured"]
+    assert rows["cache"] == ["-", "-", "-", "not configured"]
 
 
 def test_check_names_on_standard_error_what_does_not_work(write_ini, sqlite, explanation):
     assert main(["--ini", write_ini(sqlite[0]), "check"]) == 1
-    assert explanation() == "what doesn't work: storage, permission, cache"
+    assert explanation() == "Checks failed: storage, permission, cache"
 
 
 def test_check_hides_passwords(write_ini, settings_of, capsys):
@@ -76,7 +76,7 @@ def test_check_does_not_wait_for_ever(write_ini, settings_of, table):
         started = time.monotonic()
         assert main(["--ini", ini, "check", "--timeout", "0.2"]) == 1
         assert time.monotonic() - started < PATIENCE
-    assert table()[1]["storage"][-1] == "error: no answer after 0.2 seconds"
+    assert table()[1]["storage"][-1] == "error: no response within 0.2 seconds"
 
 
 def test_check_only_reads_in_read_only_mode(write_ini, monkeypatch, table):
@@ -157,13 +157,13 @@ def test_check_has_no_warning_about_safe_settings(warnings_of):
 @pytest.mark.parametrize(
     ("settings", "warning"),
     [
-        ({"http_host": ""}, "http_host is empty: URLs in responses have the host of the request"),
+        ({"http_host": ""}, "http_host is empty: URLs in responses use the host of the request"),
         ({"userid_hmac_secret": "x" * 15}, "userid_hmac_secret is shorter than 16 characters"),
-        ({"storage_backend": "cliquet.storage.memory"}, "storage_backend is in memory: each"),
+        ({"storage_backend": "cliquet.storage.memory"}, "storage_backend is in memory: processes"),
         ({"permission_backend": "cliquet.permission.memory"}, "permission_backend is in memory"),
-        ({"cache_backend": "cliquet.cache.memory"}, "cache_backend is in memory: each process"),
-        ({"profiler_enabled": "true"}, "profiler_enabled is on: each request writes a file"),
-        *(({key: ""}, f"{key} is empty: a request can cost any amount") for key in OPTIONAL),
+        ({"cache_backend": "cliquet.cache.memory"}, "cache_backend is in memory: processes"),
+        ({"profiler_enabled": "true"}, "profiler_enabled is true: each request writes a file"),
+        *(({key: ""}, f"{key} is empty: the cost of a request is unlimited") for key in OPTIONAL),
     ],
 )
 def test_check_warns_of_settings_that_are_risky_in_production(warnings_of, settings, warning):
@@ -173,5 +173,5 @@ def test_check_warns_of_settings_that_are_risky_in_production(warnings_of, setti
 
 
 def test_check_fails_without_a_secret(warnings_of):
-    expected = "error: userid_hmac_secret is empty: anybody can compute the user ids"
+    expected = "error: userid_hmac_secret is empty: anyone can compute user ids"
     assert warnings_of(userid_hmac_secret="") == (1, [expected])

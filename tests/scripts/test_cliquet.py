@@ -34,11 +34,11 @@ def test_migrate_initializes_every_backend(write_ini, initialized, capsys):
     assert initialized == [Storage, Permission, Cache]
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "storage: preparing cliquet.storage.memory",
+        "storage: migrating cliquet.storage.memory",
         "storage: ready",
-        "permission: preparing cliquet.permission.memory",
+        "permission: migrating cliquet.permission.memory",
         "permission: ready",
-        "cache: preparing cliquet.cache.memory",
+        "cache: migrating cliquet.cache.memory",
         "cache: ready",
     ]
     assert err == ""
@@ -62,7 +62,7 @@ def test_migrate_can_be_run_twice(write_ini, sqlite):
 
 def test_migrate_tells_which_backends_are_not_configured(write_ini, capsys):
     assert main(["--ini", write_ini(), "migrate"]) == 0
-    assert "storage: none is configured\n" in capsys.readouterr().out
+    assert "storage: not configured\n" in capsys.readouterr().out
 
 
 def test_migrate_leaves_storage_and_permission_alone_in_readonly_mode(
@@ -72,8 +72,8 @@ def test_migrate_leaves_storage_and_permission_alone_in_readonly_mode(
     assert main(["--ini", ini, "migrate"]) == 0
     assert initialized == [Cache]
     assert capsys.readouterr().err.splitlines() == [
-        "cliquet: warning: storage is skipped, the service is read-only",
-        "cliquet: warning: permission is skipped, the service is read-only",
+        "cliquet: warning: skipping storage: the service is read-only",
+        "cliquet: warning: skipping permission: the service is read-only",
     ]
 
 
@@ -150,12 +150,12 @@ def test_unknown_arguments_are_refused(arguments, capsys):
 
 def test_missing_option_is_told(explanation):
     assert main(["migrate"]) == 2
-    assert explanation() == "which configuration? Give --ini FILE, or set CLIQUET_INI"
+    assert explanation() == "No configuration file. Use --ini FILE or set CLIQUET_INI."
 
 
 def test_missing_file_is_told(explanation):
     assert main(["--ini", "nowhere.ini", "migrate"]) == 2
-    assert explanation() == "nowhere.ini: there is no such file"
+    assert explanation() == "Configuration file not found: nowhere.ini"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_missing_file_is_told(explanation):
         ("", "No section 'main'"),
         (
             "[app:main]\nuse = call:nothing_like_it:main",
-            "No module named 'nothing_like_it'; is it installed",
+            "No module named 'nothing_like_it'. Is it installed",
         ),
         ("[app:main]\nuse = call:cliquet:mian", "module 'cliquet' has no attribute 'mian'"),
         ("[app:main]\nuse = call:cliquet:mian\na = %(b)s", "Bad value substitution"),
@@ -189,7 +189,7 @@ def test_package_that_3_1_required_is_named_with_its_extra(write_ini, explanatio
 
 def test_application_that_cannot_be_made_is_told(write_ini, explanation):
     assert main(["--ini", write_ini(factory="broken_application"), "migrate"]) == 2
-    assert "KeyError: 'what' (--traceback shows where)" in explanation()
+    assert "KeyError: 'what' (use --traceback for details)" in explanation()
 
 
 def test_conflict_of_settings_is_told(write_ini, explanation):
@@ -210,7 +210,7 @@ def test_wrong_settings_are_told_together(write_ini, explanation):
 
 def test_error_of_a_deferred_action_is_told_as_any_other(write_ini, explanation):
     assert main(["--ini", write_ini(factory="application_with_action"), "migrate"]) == 1
-    assert explanation() == "no such view (--traceback shows where)"
+    assert explanation() == "no such view (use --traceback for details)"
 
 
 def test_backend_that_fails_is_told(write_ini, monkeypatch, explanation):
@@ -243,4 +243,4 @@ def test_command_exits_with_its_code():
         text=True,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "cliquet: error: nowhere.ini: there is no such file\n"
+    assert done.stderr == "cliquet: error: Configuration file not found: nowhere.ini\n"

@@ -71,7 +71,7 @@ def test_every_file_is_told_and_what_comes_next(made, capsys):
     files = sorted(path for path in made.rglob("*") if path.is_file())
     lines = capsys.readouterr().out.splitlines()
     assert lines[: len(files)] == [str(path.relative_to(made.parent)) for path in files]
-    assert lines[len(files) :][:2] == ["now:", "  cd myservice"]
+    assert lines[len(files) :][:2] == ["Next steps:", "  cd myservice"]
     assert {path.suffix for path in files} == {".py", ".ini", ".rst", ".toml"}
 
 
@@ -119,7 +119,7 @@ def test_what_exists_is_left_as_it_is(tmp_path, monkeypatch, explanation):
     monkeypatch.chdir(tmp_path)
     Path("mine").write_text("text")
     assert main(["new", "mine"]) == 2
-    assert explanation() == "mine: it exists already"
+    assert explanation() == "'mine' already exists. Choose another name."
     assert Path("mine").read_text() == "text"
 
 
@@ -129,8 +129,8 @@ def test_what_exists_is_left_as_it_is(tmp_path, monkeypatch, explanation):
 def test_what_is_no_name_of_a_package_is_refused(name, tmp_path, monkeypatch, explanation):
     monkeypatch.chdir(tmp_path)
     assert main(["new", name]) == 2
-    expected = "expected the name of a Python package, in lower case, as myservice"
-    assert explanation() == f"{name!r}: {expected}"
+    expected = "expected a Python package name in lower case, such as myservice"
+    assert explanation() == f"Invalid name {name!r}: {expected}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_name_of_a_package_is_refused(name, tmp_path, monkeypatch, ex
 def test_name_of_another_package_is_refused(name, tmp_path, monkeypatch, explanation):
     monkeypatch.chdir(tmp_path)
     assert main(["new", name]) == 2
-    assert explanation() == f"{name!r}: there is a Python package of that name already"
+    assert explanation() == f"Invalid name {name!r}: a Python package has this name already"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -53,7 +53,7 @@ def run(write_ini, capsys):
 def test_migrate_prints_each_step_on_sqlite(run, sqlite):
     lines = run(sqlite[0], "migrate")
     assert lines[:2] == [
-        "storage: preparing cliquet.storage.sqlite",
+        "storage: migrating cliquet.storage.sqlite",
         "storage: create table storage_metadata",
     ]
     assert "permission: create table access_control_entries" in lines
@@ -78,9 +78,9 @@ def test_dry_run_tells_what_is_missing_in_a_file(run, sqlite):
         connection.execute("DROP TABLE cache")
     for _ in range(2):  # the second shows that the first has changed nothing
         assert run(settings, "migrate", "--dry-run") == [
-            "storage: cliquet.storage.sqlite is ready",
-            "permission: cliquet.permission.sqlite is ready",
-            "cache: cliquet.cache.sqlite has to be prepared",
+            "storage: cliquet.storage.sqlite is up to date",
+            "permission: cliquet.permission.sqlite is up to date",
+            "cache: cliquet.cache.sqlite has pending migrations",
             "cache: create table cache",
             "cache: create index cache_by_expiry",
         ]
@@ -100,19 +100,19 @@ def test_steps_are_told_on_postgresql(run, settings_of):
         told = run(settings, "migrate", "--dry-run")
         assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"
         assert told[:3] == [
-            "storage: cliquet.storage.postgresql has to be prepared",
+            "storage: cliquet.storage.postgresql has pending migrations",
             "storage: from version 0 to 2",
-            "permission: cliquet.permission.postgresql has to be prepared",
+            "permission: cliquet.permission.postgresql has pending migrations",
         ]
         assert run(settings, "migrate")[:3] == [
-            "storage: preparing cliquet.storage.postgresql",
+            "storage: migrating cliquet.storage.postgresql",
             "storage: from version 0 to 2",
             "storage: ready",
         ]
         assert run(settings, "migrate", "--dry-run") == [
-            "storage: cliquet.storage.postgresql is ready",
-            "permission: cliquet.permission.postgresql is ready",
-            "cache: cliquet.cache.postgresql is ready",
+            "storage: cliquet.storage.postgresql is up to date",
+            "permission: cliquet.permission.postgresql is up to date",
+            "cache: cliquet.cache.postgresql is up to date",
         ]
 
 
@@ -121,26 +121,26 @@ def test_only_the_storage_has_something_to_do_on_redis(run, settings_of):
     settings = settings_of("redis", url)
     Client(url).call("FLUSHDB")
     assert run(settings, "migrate", "--dry-run") == [
-        "storage: cliquet.storage.redis has to be prepared",
+        "storage: cliquet.storage.redis has pending migrations",
         "storage: set the timestamp of empty collections",
-        "permission: cliquet.permission.redis is ready",
-        "cache: cliquet.cache.redis is ready",
+        "permission: cliquet.permission.redis is up to date",
+        "cache: cliquet.cache.redis is up to date",
     ]
     run(settings, "migrate")
     assert run(settings, "migrate", "--dry-run") == [
-        "storage: cliquet.storage.redis is ready",
-        "permission: cliquet.permission.redis is ready",
-        "cache: cliquet.cache.redis is ready",
+        "storage: cliquet.storage.redis is up to date",
+        "permission: cliquet.permission.redis is up to date",
+        "cache: cliquet.cache.redis is up to date",
     ]
 
 
 def test_dry_run_leaves_alone_a_backend_that_can_not_tell_its_steps(run):
     settings = SETTINGS + STORAGE_OF_SOMEBODY_ELSE
     lines = run(settings, "migrate", "--dry-run")
-    assert lines[0] == "storage: tests.scripts.test_schema can't tell what there is to do"
+    assert lines[0] == "storage: tests.scripts.test_schema can't list its pending migrations"
     assert OfSomebodyElse.made is False
     assert run(settings, "migrate")[:2] == [
-        "storage: preparing tests.scripts.test_schema",
+        "storage: migrating tests.scripts.test_schema",
         "storage: ready",
     ]
     assert OfSomebodyElse.made is True
@@ -169,7 +169,7 @@ def test_flush_cache_empties_the_cache(run, sqlite):
     config = Configurator(settings={"cache_url": f"sqlite:///{path}"})
     cache = config.maybe_dotted("cliquet.cache.sqlite").load_from_config(config)
     cache.set("key", "value")
-    assert run(settings, "flush-cache") == ["cache: cliquet.cache.sqlite is empty"]
+    assert run(settings, "flush-cache") == ["cache: cliquet.cache.sqlite flushed"]
     assert cache.get("key") is None
 
 
@@ -182,7 +182,7 @@ def test_flush_cache_is_for_read_only_services_too(run, monkeypatch):
 
 def test_flush_cache_needs_a_cache(write_ini, explanation):
     assert main(["--ini", write_ini(), "flush-cache"]) == 1
-    assert explanation() == "no cache is configured: cache_backend is empty"
+    assert explanation() == "No cache backend. Set cache_backend."
 
 
 class Recorder:
