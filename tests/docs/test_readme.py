@@ -1,4 +1,4 @@
-"""The service of the README, run as the README says; its figures, links and file names."""
+"""README: its service runs as printed; its figures, links and file names are correct."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.scenarios import SCENARIOS
 
 ROOT = DOCS.parent
 PAGE = "../README"
-TEXTS = sorted(ROOT.glob("*.rst"))
+DOCUMENTS = sorted(ROOT.glob("*.rst"))
 #: The sentence before a block that is a file, and the name of the file.
 FILE = r"^Save .* as ``(\S+)``:\n\n\.\. code-block:: (\w+)\n"
 #: Blocks that install packages, or run the whole test suite.
@@ -26,7 +26,7 @@ def files():
 
 @pytest.fixture
 def run_block(tmp_path, terminal, server):
-    """A function that runs the commands of a block in a folder that has the files."""
+    """Return a function that runs the commands of a block in a folder with the files."""
     places = {":8888": f":{server.port}", "PYTHONPATH=.": f"PYTHONPATH={ROOT}:."}
     console = Console(terminal, places)
     for name, text in files().items():
@@ -75,24 +75,24 @@ def measured():
     return {name: cells.split() for name, cells in re.findall(r"^``(\w+)`` +(\d.*)$", text, re.M)}
 
 
-def test_figures_of_the_readme_are_the_last_results():
+def test_readme_figures_match_the_latest_benchmark_results():
     results = [measured()[operation] for operation in ("get", "list", "post")]
-    told = [[float(number) for number in re.findall(r"\d\.\d+", row[1])] for row in rows(PAGE)]
-    for column, figures in ((0, told[3]), (3, told[4][:3])):
+    figures = [[float(number) for number in re.findall(r"\d\.\d+", row[1])] for row in rows(PAGE)]
+    for column, shown in ((0, figures[3]), (3, figures[4][:3])):
         milliseconds = [int(row[column]) / 1000 for row in results]
-        assert figures == pytest.approx(milliseconds, abs=0.0051)  # they have two digits
-    assert told[4][3:] == [float(row[4]) for row in results]
+        assert shown == pytest.approx(milliseconds, abs=0.0051)  # rounded to two decimals
+    assert figures[4][3:] == [float(row[4]) for row in results]
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
-def test_links_of_the_texts_beside_the_readme_lead_to_files(path):
-    """Sphinx checks the others."""
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_relative_links_of_top_level_documents_exist(path):
+    """Sphinx checks the links in ``docs``."""
     text = path.read_text()
     links = re.findall(r"`[^`<]+ <([^>]+)>`_", text) + re.findall(r"\.\. image:: (.+)", text)
     files = [link for link in links if "://" not in link]
     assert [link for link in files if not path.parent.joinpath(link).exists()] == []
 
 
-def test_races_of_the_readme_are_those_of_the_benchmark():
-    (told,) = (row[0] for row in rows(PAGE) if "races" in row[0])
-    assert int(told.split()[0]) == len(SCENARIOS)
+def test_readme_counts_the_races_of_the_benchmark():
+    (cell,) = (row[0] for row in rows(PAGE) if "races" in row[0])
+    assert int(cell.split()[0]) == len(SCENARIOS)
