@@ -252,9 +252,10 @@ def main() -> None:
             )
             for title, cost in rows(app, options):
                 status, cpu, database, megabytes, sent, received = cost
+                verdict = cost.verdict(is_batch="batch" in title or "requests" in title)
                 print(
                     f"{status:>6} {cpu:7.3f} {database:7.3f} {megabytes:6.0f} {sent:>11} "
-                    f"{received:>11}  {title}  {cost.verdict('batch' in title or 'requests' in title)}",
+                    f"{received:>11}  {title}  {verdict}",
                     flush=True,
                 )
 
