@@ -34,7 +34,7 @@ EXECUTED = {
     ("index", "python", ""): "docs/test_readme.py",
     ("howto/*", "ini", "cliquet."): SETTINGS,
     ("howto/*", "ini", "multiauth."): SETTINGS,
-    ("howto/*", "ini", "# Clients are asked"): SETTINGS,
+    ("howto/*", "ini", "# Ask clients"): SETTINGS,
     ("howto/authentication", "console", ""): "docs/test_howto_authentication.py",
     ("howto/backends", "console", ""): "storage/test_postgresql.py",
     ("howto/backends", "sql", ""): "storage/test_postgresql.py",
