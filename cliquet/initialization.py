@@ -90,7 +90,7 @@ def initialize(
     if not settings["project_version"]:
         problems.add(
             ConfigurationError(
-                "No version: give one to cliquet.initialize(), or set project_version"
+                "No version. Pass it to cliquet.initialize() or set project_version."
             )
         )
     api_version = settings["http_api_version"] or _api_version(settings["project_version"])
@@ -298,7 +298,7 @@ def _check_policies(config: Any) -> None:
             if settings.get(key):
                 load_named(config, key, "the dotted name of a class of policies")
             else:
-                expected = f"names of policies, each with its class: there is no {key}"
+                expected = f"policy names, each with a class: {key} is not set"
                 load_named(config, "multiauth.policies", expected, name)
     problems.tell()
 

@@ -37,7 +37,7 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         require(profiler, "profiler_enabled", "werkzeug")
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
         if not os.path.isdir(folder):
-            raise invalid(settings, "profiler_dir", "a folder that exists")
+            raise invalid(settings, "profiler_dir", "an existing directory")
         name: Any = _profile_name  # Werkzeug also accepts a function, contrary to its types
         app = profiler.ProfilerMiddleware(
             app, stream=None, profile_dir=folder, filename_format=name

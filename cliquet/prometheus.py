@@ -46,31 +46,31 @@ class Metrics:
         self.registry = registry = prometheus_client.CollectorRegistry()
         labels = ("service", "method", "status")
         self.requests = prometheus_client.Counter(
-            "cliquet_requests", "Requests that were answered.", labels, registry=registry
+            "cliquet_requests", "Requests served.", labels, registry=registry
         )
         self.subrequests = prometheus_client.Counter(
             "cliquet_subrequests",
-            "Requests within these, as in batches.",
+            "Sub-requests, as in batches.",
             labels,
             registry=registry,
         )
         self.durations = prometheus_client.Histogram(
             "cliquet_request_duration_seconds",
-            "Time to answer a request, the commit included.",
+            "Duration of requests, including the commit.",
             labels,
             buckets=_BUCKETS,
             registry=registry,
         )
         self.calls = prometheus_client.Histogram(
             "cliquet_backend_call_duration_seconds",
-            "Time that a call of a method of a backend took.",
+            "Duration of calls of backend methods.",
             ("backend", "method"),
             buckets=_BUCKETS,
             registry=registry,
         )
         self.connections = prometheus_client.Gauge(
             "cliquet_pool_connections",
-            "Connections of the pools, in use or idle.",
+            "Pooled connections, in use or idle.",
             ("engine", "state"),
             multiprocess_mode="livesum",
             registry=registry,

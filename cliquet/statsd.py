@@ -75,5 +75,5 @@ def load_from_config(config: Any) -> Client:
     except ValueError:  # also for an invalid port
         raise invalid(settings, "statsd_url", "udp://host:port") from None
     except OSError as error:
-        expected = f"udp://host:port, of a host that can be found: {error.strerror}"
+        expected = f"udp://host:port with a host that can be resolved: {error.strerror}"
         raise invalid(settings, "statsd_url", expected) from error

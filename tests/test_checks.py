@@ -147,7 +147,7 @@ def test_mistakes_of_any_sort_are_told_at_once():
         version=None,
     )
     assert sorted(line.partition(": expected")[0] for line in told) == [
-        "No version: give one to cliquet.initialize(), or set project_version",
+        "No version. Pass it to cliquet.initialize() or set project_version.",
         "cliquet.batch_max_requests = 'lots' (from the configuration)",
         "cliquet.storage_url = 'postgresql://me:***@db/x' (from the configuration)",
         "event_listeners.one.use = 'json' (from the configuration)",
@@ -402,7 +402,7 @@ def test_server_that_is_down_is_one_line_without_password(caplog, engine, scheme
     app = started(backends(engine, url))
     (line,) = caplog.messages
     shown = url.replace("secret", "***")
-    assert line.startswith(f"storage_url, permission_url, cache_url: {shown} doesn't answer: ")
+    assert line.startswith(f"storage_url, permission_url, cache_url: {shown} does not respond: ")
     assert "refused" in line
     assert "\n" not in line and "secret" not in caplog.text
     assert app.registry.storage
@@ -424,7 +424,7 @@ def test_redis_that_hangs_is_told_of(caplog):
         server.pause()
         started({"cache_backend": "cliquet.cache.redis", "cache_url": server.url()})
         (line,) = caplog.messages
-        assert line.startswith(f"cache_url: {server.url()} doesn't answer: TimeoutError")
+        assert line.startswith(f"cache_url: {server.url()} does not respond: TimeoutError")
     finally:
         server.resume()
         server.close()

@@ -378,7 +378,7 @@ def test_profiles_of_requests_at_once_and_of_any_path_are_kept(serve, tmp_path):
 
 def test_folder_of_profiles_that_is_missing_is_told(serve, tmp_path):
     settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path / "missing")}
-    with pytest.raises(ConfigurationError, match="profiler_dir = .*expected a folder that exists"):
+    with pytest.raises(ConfigurationError, match="profiler_dir = .*expected an existing directory"):
         cliquet.install_middlewares(serve().app, settings)
 
 

@@ -73,7 +73,7 @@ def test_start_logs_a_server_that_evicts_records_or_permissions(
         assert caplog.messages == []
     else:
         (line,) = caplog.messages
-        assert line.startswith(f"{kind}_url: {server.url()} may lose data: maxmemory-policy is ")
+        assert line.startswith(f"{kind}_url: {server.url()} can lose data: maxmemory-policy is ")
         assert "set it to noeviction" in line
 
 

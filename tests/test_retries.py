@@ -127,7 +127,7 @@ def test_requests_that_wait_for_one_another_both_succeed(build, caplog):
         assert client.storage.get(name, "everybody", "counter")["n"] == 2
     # What was tried in vain is told, but neither as a failure nor as a request.
     assert sum("request.summary" in message for message in caplog.messages) == 2
-    (told,) = [message for message in caplog.messages if "runs again" in message]
+    (told,) = [message for message in caplog.messages if "Retrying the request" in message]
     assert told.startswith('"POST  /v1/counters/')
     assert {record.levelno for record in caplog.records} == {logging.INFO}
 

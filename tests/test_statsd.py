@@ -156,7 +156,7 @@ def test_url_that_is_none_is_told(serve, url):
 
 
 def test_host_that_is_not_found_is_told(serve):
-    with pytest.raises(ConfigurationError, match="statsd_url = .*host that can be found"):
+    with pytest.raises(ConfigurationError, match="statsd_url = .*host that can be resolved"):
         serve({"statsd_url": "udp://nowhere.invalid:8125"})
 
 

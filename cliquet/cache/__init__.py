@@ -129,9 +129,9 @@ def _encode(value: Any) -> bytes:
         raw = text.encode("utf-8")
         json.loads(raw)  # stricter than the encoder: refuses very deep nesting
         if not _has_text_keys_only(value):
-            raise ValueError("not all of its keys are text")
+            raise ValueError("not all of its keys are strings")
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"This value can't be cached as JSON: {error}") from error
+        raise ValueError(f"This value cannot be cached as JSON: {error}") from error
     return raw
 
 
@@ -151,7 +151,7 @@ def probe(backend: CacheBase, readonly: bool = False) -> None:
     found = backend.get(key)
     backend.delete(key)
     if found != "alive":
-        raise BackendError(message="what was set is not there")
+        raise BackendError(message="a value that was just set is missing")
 
 
 def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
@@ -165,7 +165,7 @@ def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
         try:
             probe(backend)
         except Exception:
-            logger.exception("The cache backend doesn't work.")
+            logger.exception("The cache backend failed")
             return False
         return True
 

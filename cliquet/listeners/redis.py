@@ -75,7 +75,7 @@ class Listener(ListenerBase):
         try:
             self._client.call("LPUSH", self._listname, json.dumps_bytes(message))
         except BackendError as error:
-            logger.error("%s is not pushed on %s: %s", event, self._listname, error)
+            logger.error("Cannot push %s to %s: %s", event, self._listname, error)
 
 
 def load_from_config(config: Any, prefix: str) -> Listener:

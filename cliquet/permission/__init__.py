@@ -182,7 +182,7 @@ def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
         try:
             probe(backend, asbool(request.registry.settings.get("readonly", False)))
         except Exception:
-            logger.exception("The permission backend doesn't work.")
+            logger.exception("The permission backend failed")
             return False
         return True
 

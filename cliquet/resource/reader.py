@@ -307,7 +307,7 @@ class RequestReader(ConditionalResource):
         text = json.exact_text(stored)
         reason = refusal(stored, text, limits)
         if reason is not None:
-            raise_invalid(self.request, name="data", description=f"data can't be kept: {reason}")
+            raise_invalid(self.request, name="data", description=f"data cannot be stored: {reason}")
         if len(text or json.dumps_bytes(stored)) > limits.max_record_bytes:
             limit = f"{limits.max_record_bytes} bytes (setting max_record_bytes)"
             raise_too_large(f"The record is larger than {limit}")

@@ -362,7 +362,7 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
         try:
             probe(backend, asbool(request.registry.settings.get("readonly", False)))
         except Exception:
-            logger.exception("the storage does not work")
+            logger.exception("The storage backend failed")
             return False
         return True
 

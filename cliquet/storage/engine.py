@@ -358,7 +358,7 @@ def _milliseconds(field: str, value: Any) -> int | None:
 def _text(field: str, value: Any) -> str:
     if isinstance(value, str) and "\0" not in value:
         return value
-    raise ValueError(f"{field} must be a text without null characters, not {value!r}")
+    raise ValueError(f"{field} must be a string without null characters, not {value!r}")
 
 
 def _serialized(fields: Record) -> bytes:
@@ -367,7 +367,7 @@ def _serialized(fields: Record) -> bytes:
     if b"\\u0000" in data or b"\\ud" in data:
         reason = unstorable(fields)
         if reason is not None:
-            raise ValueError(f"{reason} can't be stored")
+            raise ValueError(f"{reason} cannot be stored")
     return data
 
 

@@ -68,7 +68,7 @@ def _other_key(value: Any) -> Key:
     for plain in (str, int, float):
         if isinstance(value, plain):
             return order_key(plain(value))
-    raise TypeError(f"{value!r} is no JSON value")
+    raise TypeError(f"{value!r} is not a JSON value")
 
 
 def _as_float(value: int) -> float:

@@ -58,12 +58,12 @@ def _problem(client: Client, keys: list[str]) -> str | None:
     try:
         client.ping()
     except BackendError as error:
-        return f"doesn't answer: {error}"
+        return f"does not respond: {error}"
     try:
         if any(key.startswith(_DURABLE) for key in keys):
             client.check_durability()
     except BackendError as error:
-        return f"may lose data: {error}"
+        return f"can lose data: {error}"
     finally:
         client.close()
     return None

@@ -200,7 +200,7 @@ def _loads_exactly(raw: bytes, max_digits: int | None) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:50]} can't be kept exactly")
+        raise ValueError(f"{text[:50]} cannot be stored exactly")
     return number
 
 
@@ -255,13 +255,13 @@ def unstorable(value: Any, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | 
 def _unstorable_scalar(value: Any) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
-            return "text with a null character"
+            return "a string with a null character"
         if not _is_encodable(value):
-            return "text with a lone surrogate"
+            return "a string with a lone surrogate"
     elif isinstance(value, float) and not math.isfinite(value):
         return "a number that is not finite"
     elif isinstance(value, Decimal):
-        return "a decimal that no number equals"
+        return "a decimal that no JSON number equals"
     return None
 
 

@@ -126,7 +126,7 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
         raise_invalid(request, name="defaults", description=description)
     if len(json.dumps_bytes(merged)) > limits.max_body_bytes:
         limit = f"{limits.max_body_bytes} bytes (setting max_body_bytes)"
-        raise_too_large(f"The requests are with their defaults larger than {limit}")
+        raise_too_large(f"The requests with their defaults are larger than {limit}")
 
 
 @batch.post(validators=(_validator,), permission=NO_PERMISSION_REQUIRED)

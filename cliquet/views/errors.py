@@ -212,7 +212,7 @@ def error(context: Any, request: Any) -> Any:
 def _log(error: Any, request: Any) -> None:
     """Log a failure once: that of a sub-request also fails its batch."""
     if runs_again(request):
-        logger.info("The request runs again: %s", error)
+        logger.info("Retrying the request: %s", error)
         return
     bound_data = getattr(request, "bound_data", {})
     if bound_data.get("logged_error") is not error:

@@ -140,7 +140,7 @@ def nested(depth):
 )
 def test_what_is_no_json_is_refused_and_changes_nothing(cache, value):
     cache.set("key", "before", ttl=60)
-    with pytest.raises(ValueError, match="can't be cached as JSON"):
+    with pytest.raises(ValueError, match="cannot be cached as JSON"):
         cache.set("key", value)
     assert cache.get("key") == "before"
     assert cache.ttl("key") > 0
@@ -163,7 +163,7 @@ def test_what_could_be_written_but_not_read_is_refused(cache):
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(10_000)
     try:
-        with pytest.raises(ValueError, match="can't be cached as JSON"):
+        with pytest.raises(ValueError, match="cannot be cached as JSON"):
             cache.set("key", nested(1500))
     finally:
         sys.setrecursionlimit(limit)

@@ -530,7 +530,7 @@ def test_what_a_schema_makes_of_values_is_answered_and_stored_as_json(offers):
 @pytest.mark.parametrize("price", ["0.1234567890123456789", "NaN", "Infinity", "1E+999999999"])
 def test_decimals_that_no_number_equals_are_refused(offers, price):
     response = offers.post("/offers", {"price": price}, status=400)
-    assert "data can't be kept: a " in response.json["message"]
+    assert "data cannot be stored: a " in response.json["message"]
     assert offers.list("/offers") == []
 
 

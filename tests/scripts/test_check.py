@@ -96,7 +96,7 @@ def test_check_only_reads_in_read_only_mode(write_ini, monkeypatch, table):
 def test_cache_that_keeps_nothing_fails(monkeypatch, write_ini, table):
     monkeypatch.setattr(cache.CacheBase, "get", lambda self, key: None)
     assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check"]) == 1
-    assert table()[1]["cache"][-1] == "error: what was set is not there"
+    assert table()[1]["cache"][-1] == "error: a value that was just set is missing"
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "1e9"])

@@ -77,7 +77,7 @@ def test_an_id_is_a_text_that_every_engine_keeps(storage, bad):
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800", {"a\0": 1}, ["\udfff"]], ids=ascii)
 def test_what_not_every_engine_keeps_is_refused(storage, bad):
-    with pytest.raises(ValueError, match="can't be stored"):
+    with pytest.raises(ValueError, match="cannot be stored"):
         storage.create(*PLACE, {"field": bad})
     assert storage.get_all(*PLACE) == ([], 0)
 

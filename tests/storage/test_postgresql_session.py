@@ -205,7 +205,7 @@ def test_errors_are_failures_of_the_backend(storage, serve, inside):
                 session.execute("SELECT FROM nowhere")
 
     if inside:
-        with pytest.raises(BackendError, match="undone by a failure"), serve():
+        with pytest.raises(BackendError, match="rolled back after a failure"), serve():
             fail()
     else:
         fail()

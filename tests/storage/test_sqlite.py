@@ -247,7 +247,7 @@ class TestFailures:
         with pytest.raises(BackendError, match="disk is full"), filled._client.write() as db:
             db.execute("ROLLBACK")
             raise sqlite3.OperationalError("database or disk is full")
-        with pytest.raises(BackendError, match="undone by a failure"):
+        with pytest.raises(BackendError, match="rolled back after a failure"):
             if next_step == "write":
                 filled.update(*PLACE, "2", {"n": 2})
             else:
@@ -263,7 +263,7 @@ class TestFailures:
         savepoint = manager.savepoint()
         with filled._client.read() as db:
             db.execute("ROLLBACK")
-        with pytest.raises(BackendError, match="undone by a failure"):
+        with pytest.raises(BackendError, match="rolled back after a failure"):
             savepoint.rollback()
 
     def test_a_commit_that_fails_fails_the_request(self, filled, serve):

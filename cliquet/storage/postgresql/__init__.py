@@ -286,7 +286,9 @@ class Storage(Engine):
 
     def _try_lock(self, names: Collection) -> None:
         if self._client.lock(_TRY_LOCK, [*names, *names]) != [(True,)]:
-            raise transactions.retryable(BackendError(message="others have locked the collection"))
+            raise transactions.retryable(
+                BackendError(message="the collection is locked by another request")
+            )
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
         parameters = [*_names(collection), before, limit]

@@ -77,8 +77,8 @@ def _check_encoding(client: Client) -> None:
     ((encoding,),) = client.apart(_ENCODING)
     if encoding != "UTF8":
         raise BackendError(
-            message=f"the encoding of the database is {encoding}: expected UTF8, with which"
-            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 makes one"
+            message=f"the encoding of the database is {encoding}: expected UTF8. Create it with"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
 
 
@@ -88,8 +88,8 @@ def _version(run: Run, part: str, latest: int) -> int:
     version: int = found[0][0] if found else 0
     if version > latest:
         raise BackendError(
-            message=f"the {part} in the database has version {version}: expected {latest}"
-            " at most, upgrade the package cliquet"
+            message=f"the {part} schema in the database has version {version}: expected at most"
+            f" {latest}. Upgrade the package cliquet"
         )
     return version
 

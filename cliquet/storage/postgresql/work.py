@@ -115,7 +115,7 @@ class Work:
         connection = self._borrowed.dbapi_connection
         # After a failed statement, PostgreSQL reports success for COMMIT but rolls back.
         if connection.get_transaction_status() != _IN_TRANSACTION:
-            raise psycopg2.OperationalError("the transaction was undone by a failure")
+            raise psycopg2.OperationalError("the transaction was rolled back after a failure")
 
     def _run(self, statement: str, parameters: Sequence[Any]) -> Rows:
         if self._later:

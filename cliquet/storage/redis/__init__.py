@@ -305,7 +305,7 @@ def _asked(timestamp: int | None) -> int | bytes:
     if timestamp is None:
         return b""
     if abs(timestamp) > _LATEST:
-        raise ValueError(f"a timestamp of {timestamp} can't be kept exactly")
+        raise ValueError(f"Redis cannot store the timestamp {timestamp} exactly")
     return timestamp
 
 

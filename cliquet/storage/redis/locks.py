@@ -140,7 +140,10 @@ class Locks:
         self.give_back_stranded()
         while reply[0] == b"busy":
             if time.monotonic() > deadline:
-                raise BackendError(message="others have locked the collection for too long")
+                raise BackendError(
+                    message=f"timed out after {self._patience:g} s waiting for the lock of "
+                    f'collection "{collection[1]}"'
+                )
             if part is not None and not keeping:
                 part.give_way(collection)
             time.sleep(random.uniform(pause / 2, pause))
@@ -148,7 +151,7 @@ class Locks:
             reply = attempt()
         if reply[0] == b"lost":
             raise transactions.retryable(
-                BackendError(message="the collection was changed by others meanwhile")
+                BackendError(message="the collection was changed by another request")
             )
         return reply
 
@@ -226,7 +229,9 @@ class Part(transactions.Participant):
         """
         self.held.discard(refused)
         if transactions.is_repeatable():
-            raise transactions.retryable(BackendError(message="others have locked the collection"))
+            raise transactions.retryable(
+                BackendError(message="the collection is locked by another request")
+            )
         self.let_go()
 
     def let_go(self) -> None:

@@ -177,7 +177,7 @@ class WriteTransaction:
 
     def _check(self) -> None:
         if not self.connection.in_transaction:
-            raise sqlite3.OperationalError("the transaction was undone by a failure")
+            raise sqlite3.OperationalError("the transaction was rolled back after a failure")
 
     def _end(self) -> None:
         self.began = False
