@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
 from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
-from cliquet.storage.matching import ALWAYS, Names, Query, query
+from cliquet.storage.matching import ALWAYS, FieldNames, Query, query
 from cliquet.storage.rows import Row, rows_to_records
 from cliquet.storage.timestamps import change_timestamps
 from cliquet.utils import json
@@ -135,7 +135,7 @@ class Engine(StorageBase):
         if object_id is None:
             generator = id_generator or self.id_generator
             object_id, fresh = generator(), type(generator) is generators.UUID4
-        names = Names(id_field, modified_field, "")
+        names = FieldNames(id_field, modified_field, "")
         change = _change(object_id, record, unique_fields, names, fresh)
         return _written(self._create, (parent_id, collection_id), change, record, names)
 
@@ -150,7 +150,7 @@ class Engine(StorageBase):
         modified_field: str = "last_modified",
         auth: str | None = None,
     ) -> Record:
-        names = Names(id_field, modified_field, "")
+        names = FieldNames(id_field, modified_field, "")
         change = _change(object_id, record, unique_fields, names)
         return _written(self._update, (parent_id, collection_id), change, record, names)
 
@@ -203,7 +203,7 @@ class Engine(StorageBase):
         auth: str | None = None,
     ) -> list[Record]:
         id_field, with_deleted = _in_order(id_field, with_deleted)
-        asked = query(Names(id_field, modified_field, deleted_field), filters)
+        asked = query(FieldNames(id_field, modified_field, deleted_field), filters)
         rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
         return rows_to_records(rows, asked.names)
 
@@ -253,7 +253,7 @@ class Engine(StorageBase):
         deleted_field: str = "deleted",
         auth: str | None = None,
     ) -> tuple[list[Record], int]:
-        names = Names(id_field, modified_field, deleted_field)
+        names = FieldNames(id_field, modified_field, deleted_field)
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
         page = self._page((parent_id, collection_id), asked, timed=False)
         return page.records, page.total
@@ -287,7 +287,7 @@ class Engine(StorageBase):
                 deleted_field=deleted_field,
                 auth=auth,
             )
-        names = Names(id_field, modified_field, deleted_field)
+        names = FieldNames(id_field, modified_field, deleted_field)
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes)
@@ -322,7 +322,7 @@ def _change(
     object_id: str,
     record: Record,
     unique_fields: Iterable[str] | None,
-    names: Names,
+    names: FieldNames,
     fresh: bool = False,
 ) -> Change:
     fields = dict(record)
@@ -337,7 +337,7 @@ def _written(
     collection: Collection,
     change: Change,
     record: Record,
-    names: Names,
+    names: FieldNames,
 ) -> Record:
     """Run the write operation, and return the record with its id and timestamp."""
     try:

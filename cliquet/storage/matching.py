@@ -108,7 +108,7 @@ def key_test(filter_: Filter) -> Callable[[Key], bool]:
     return accepted.__contains__
 
 
-class Names(NamedTuple):
+class FieldNames(NamedTuple):
     """The field names of the id, the timestamp and the mark of tombstones."""
 
     id: str
@@ -142,7 +142,7 @@ class Query(NamedTuple):
     total order, which ends at the first field that is distinct in every record.
     """
 
-    names: Names
+    names: FieldNames
     span: Span
     filters: list[Filter]
     rules: Sequence[Sequence[Filter]]
@@ -159,7 +159,7 @@ class Query(NamedTuple):
 
 
 def query(
-    names: Names,
+    names: FieldNames,
     filters: Sequence[Filter] | None = None,
     sorting: Sequence[Sort] | None = None,
     rules: Sequence[Sequence[Filter]] | None = None,
@@ -208,7 +208,7 @@ def _hull(rules: Sequence[Sequence[Filter]], modified_field: str) -> Span:
     return hull or ALWAYS
 
 
-def _total(sorting: Iterable[Sort], names: Names) -> list[Sort]:
+def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
     order: dict[str, Sort] = {}
     for sort in sorting:
         order.setdefault(sort.field, sort)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from cliquet.storage import Record
 from cliquet.storage.documents import read_document
-from cliquet.storage.matching import Names, Query
+from cliquet.storage.matching import FieldNames, Query
 
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]
 
 
-def rows_to_records(rows: Sequence[Row], names: Names) -> list[Record]:
+def rows_to_records(rows: Sequence[Row], names: FieldNames) -> list[Record]:
     """Return the records and tombstones of rows."""
     # Parsing one document is faster than parsing many.
     documents = [b"{}" if data is None else data for _, _, data in rows]

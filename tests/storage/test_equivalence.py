@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from cliquet import utils
 from cliquet.storage import MISSING, Filter, Sort
-from cliquet.storage.matching import Names, query, select
+from cliquet.storage.matching import FieldNames, query, select
 from cliquet.utils import COMPARISON
 
 PLACE = ("articles", "alice")
-NAMES = Names("id", "last_modified", "deleted")
+NAMES = FieldNames("id", "last_modified", "deleted")
 SETTINGS = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

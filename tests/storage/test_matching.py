@@ -8,7 +8,7 @@ import pytest
 from cliquet.storage import MISSING, Filter, Sort
 from cliquet.storage.matching import (
     ALWAYS,
-    Names,
+    FieldNames,
     Span,
     key_test,
     order_key,
@@ -18,7 +18,7 @@ from cliquet.storage.matching import (
 )
 from cliquet.utils import COMPARISON
 
-NAMES = Names("id", "last_modified", "deleted")
+NAMES = FieldNames("id", "last_modified", "deleted")
 
 
 def asked(**parameters):

@@ -24,7 +24,7 @@ from cliquet.cache import postgresql as cache
 from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Page, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import Names, query
+from cliquet.storage.matching import FieldNames, query
 from cliquet.storage.postgresql import conditions, pool, schema
 from cliquet.storage.postgresql.work import Work
 from cliquet.utils import COMPARISON
@@ -32,7 +32,7 @@ from tests import servers
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ("articles", "alice")
-NAMES = Names("id", "last_modified", "deleted")
+NAMES = FieldNames("id", "last_modified", "deleted")
 LT, GT, MAX, EQ = COMPARISON.LT, COMPARISON.GT, COMPARISON.MAX, COMPARISON.EQ
 
 

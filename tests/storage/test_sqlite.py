@@ -12,13 +12,13 @@ import pytest
 from cliquet.storage import Filter, Sort
 from cliquet.storage import sqlite as engine
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import Names, query
+from cliquet.storage.matching import FieldNames, query
 from cliquet.storage.sqlite import Storage, conditions, connections
 from cliquet.storage.sqlite.client import Client
 from cliquet.utils import COMPARISON
 
 PLACE = ("articles", "alice")
-NAMES = Names("id", "last_modified", "deleted")
+NAMES = FieldNames("id", "last_modified", "deleted")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from cliquet.storage.engine import (
     is_own,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import ALWAYS, Names, Query
+from cliquet.storage.matching import ALWAYS, FieldNames, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
@@ -189,7 +189,7 @@ class Storage(Engine):
         if data is None:
             raise RecordNotFoundError(object_id)
         row = (object_id, timestamp, data)
-        return rows_to_records([row], Names(id_field, modified_field, ""))[0]
+        return rows_to_records([row], FieldNames(id_field, modified_field, ""))[0]
 
     def _timestamp(self, collection: Collection) -> int:
         found = self._client.read(_TIMESTAMP, _names(collection))

@@ -20,8 +20,8 @@ from cliquet.storage.matching import (
     NUMBER,
     RANGES,
     TEXT,
+    FieldNames,
     Key,
-    Names,
     Query,
     Span,
     accepted_keys,
@@ -193,7 +193,7 @@ def _where(asked: Query, span: Span, deleted: bool) -> Sql:
     return all_of(conditions)
 
 
-def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
+def _filter(filter_: Filter, names: FieldNames, deleted: bool) -> Sql:
     if filter_.field == names.id:
         found = _column_filter(filter_, "id", TEXT)
     elif filter_.field == names.modified:
@@ -293,7 +293,7 @@ def _edge(asked: Query, deleted: bool) -> list[Sql]:
     return [_ordered(edge, asked.names, deleted)] if len(values) == 1 else []
 
 
-def _ordered(filter_: Filter, names: Names, deleted: bool) -> Sql:
+def _ordered(filter_: Filter, names: FieldNames, deleted: bool) -> Sql:
     """Return the condition for a filter in a pagination rule."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
@@ -315,12 +315,12 @@ def _field(name: str) -> str | None:
     return name if storable(name) else None
 
 
-def _field_key(field: str, names: Names, deleted: bool) -> Sql:
+def _field_key(field: str, names: FieldNames, deleted: bool) -> Sql:
     if deleted:
         return Sql(_KEY, [*key(True if field == names.deleted else MISSING)])
     return Sql(_FIELD, [_field(field)])
 
 
-def _order(sort: Sort, names: Names, fields: dict[str, int]) -> str:
+def _order(sort: Sort, names: FieldNames, fields: dict[str, int]) -> str:
     column = {names.id: "id", names.modified: "last_modified"}.get(sort.field)
     return f"{column or f'key{fields[sort.field]}'} {'DESC' if sort.direction < 0 else 'ASC'}"

@@ -31,7 +31,7 @@ from cliquet.storage.engine import (
 )
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
-from cliquet.storage.matching import Names, Query, Span, matcher, on_page, select
+from cliquet.storage.matching import FieldNames, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.client import (
     CHUNK,
     Client,
@@ -142,7 +142,7 @@ class Storage(Engine, MemoryBasedStorage):
         if stored is None:
             raise RecordNotFoundError(object_id)
         return rows_to_records(
-            [(object_id, *_parsed(stored))], Names(id_field, modified_field, "")
+            [(object_id, *_parsed(stored))], FieldNames(id_field, modified_field, "")
         )[0]
 
     def _timestamp(self, collection: Collection) -> int:

@@ -21,7 +21,7 @@ from cliquet.storage.matching import (
     OBJECT,
     RANGES,
     TEXT,
-    Names,
+    FieldNames,
     Query,
     Span,
     accepted_keys,
@@ -148,7 +148,7 @@ def _by_id(asked: Query) -> bool:
     return any(f.field == asked.names.id and f.operator in named for f in asked.filters)
 
 
-def _filter(filter_: Filter, names: Names, deleted: bool) -> Sql:
+def _filter(filter_: Filter, names: FieldNames, deleted: bool) -> Sql:
     if filter_.field == names.deleted:
         return TRUE if key_test(filter_)(order_key(deleted)) else FALSE
     if filter_.field == names.id:
@@ -193,7 +193,7 @@ def _one_of(value: str, comparables: list[Any]) -> Sql:
     return any_of([in_list, *(Sql(value + " = ?", [item]) for item in infinite)])
 
 
-def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
+def _ordered(filter_: Filter, names: FieldNames, fields: dict[str, int]) -> Sql:
     """Return the condition for a filter in a pagination rule."""
     field, value, comparison = filter_
     rank, comparable = order_key(value)
@@ -207,7 +207,7 @@ def _ordered(filter_: Filter, names: Names, fields: dict[str, int]) -> Sql:
     return Sql(f"{column} {OPERATORS[comparison]} ?", [comparable])
 
 
-def _order(sort: Sort, names: Names, fields: dict[str, int]) -> str:
+def _order(sort: Sort, names: FieldNames, fields: dict[str, int]) -> str:
     direction = "DESC" if sort.direction < 0 else "ASC"
     if sort.field in fields:
         number = fields[sort.field]
