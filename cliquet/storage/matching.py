@@ -122,11 +122,11 @@ class Span(NamedTuple):
     low: int = -_INT64
     high: int = _INT64 - 1
 
-    def meet(self, other: Span) -> Span:
+    def intersect(self, other: Span) -> Span:
         """Return the intersection of both spans."""
         return Span(max(self.low, other.low), min(self.high, other.high))
 
-    def join(self, other: Span) -> Span:
+    def hull(self, other: Span) -> Span:
         """Return the smallest span that contains both."""
         return Span(min(self.low, other.low), max(self.high, other.high))
 
@@ -174,8 +174,8 @@ def query(
         if limits is None:
             others.append(filter_)
         else:
-            span = span.meet(limits)
-    page_span = span.meet(_hull(rules, names.modified)) if rules else span
+            span = span.intersect(limits)
+    page_span = span.intersect(_timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
     rules = rules or ()
     return Query(names, span, others, rules, page_span, order, limit, include_deleted, max_bytes)
@@ -197,15 +197,15 @@ def _limits(filter_: Filter, modified_field: str) -> Span | None:
     return Span(value, value) if operator_ is COMPARISON.EQ else None
 
 
-def _hull(rules: Sequence[Sequence[Filter]], modified_field: str) -> Span:
+def _timestamp_bounds(rules: Sequence[Sequence[Filter]], modified_field: str) -> Span:
     """Return a span that contains all timestamps that match the rules."""
-    hull: Span | None = None
+    bounds: Span | None = None
     for rule in rules:
         span = ALWAYS
         for filter_ in rule:
-            span = span.meet(_limits(filter_, modified_field) or ALWAYS)
-        hull = span if hull is None else hull.join(span)
-    return hull or ALWAYS
+            span = span.intersect(_limits(filter_, modified_field) or ALWAYS)
+        bounds = span if bounds is None else bounds.hull(span)
+    return bounds or ALWAYS
 
 
 def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
