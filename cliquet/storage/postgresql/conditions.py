@@ -268,10 +268,10 @@ def _rules(asked: Query, deleted: bool) -> Sql:
     if not asked.rules:
         return TRUE
     rules = [all_of([_ordered(f, asked.names, deleted) for f in rule]) for rule in asked.rules]
-    return all_of([*_edge(asked, deleted), any_of(rules)])
+    return all_of([*_page_boundary(asked, deleted), any_of(rules)])
 
 
-def _edge(asked: Query, deleted: bool) -> list[Sql]:
+def _page_boundary(asked: Query, deleted: bool) -> list[Sql]:
     """Return the bound that all rules imply for the first field of the order.
 
     It is redundant, but an index can't find the start of a disjunction.
