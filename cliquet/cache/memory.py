@@ -49,7 +49,7 @@ class Cache(CacheBase):
         now = time.time()
         with self._lock:
             self._entries[key] = _Entry(value, None if ttl is None else now + ttl)
-            self._sweep(now)
+            self._delete_expired(now)
 
     def _ttl(self, key: bytes) -> float | None:
         now = time.time()
@@ -70,7 +70,7 @@ class Cache(CacheBase):
         entry = self._entries.get(key)
         return entry if entry and entry.is_live(now) else None
 
-    def _sweep(self, now: float) -> None:
+    def _delete_expired(self, now: float) -> None:
         # Examine two entries for each one written, in rotation: this bounds both the number of
         # expired entries relative to live ones and the duration of a write.
         for _ in range(min(2, len(self._entries))):
