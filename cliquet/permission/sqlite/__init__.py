@@ -143,7 +143,7 @@ class Permission(Engine):
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:
-        entries = _couples(
+        entries = _permission_pairs(
             (permission, principal)
             for permission, principals in permissions.items()
             for principal in principals
@@ -170,11 +170,11 @@ class Permission(Engine):
         return result
 
     def _authorized_principals(self, entries: list[Entry]) -> set[str]:
-        rows = self._read(AUTHORIZED_PRINCIPALS, _couples(entries))
+        rows = self._read(AUTHORIZED_PRINCIPALS, _permission_pairs(entries))
         return {unescape(principal) for (principal,) in rows}
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
-        ((found,),) = self._read(CHECK_PERMISSION, _couples(entries), _texts(principals))
+        ((found,),) = self._read(CHECK_PERMISSION, _permission_pairs(entries), _texts(principals))
         return bool(found)
 
     def principals_accessible_objects(
@@ -206,8 +206,8 @@ def _texts(texts: Iterable[str]) -> str:
     return json.dumps([escape(text) for text in texts])
 
 
-def _couples(couples: Iterable[tuple[str, str]]) -> str:
-    return json.dumps([(escape(first), escape(second)) for first, second in couples])
+def _permission_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    return json.dumps([(escape(first), escape(second)) for first, second in pairs])
 
 
 def load_from_config(config: Any) -> Permission:
