@@ -56,9 +56,9 @@ def includeme(config: Any) -> None:
     config.add_subscriber_predicate("for_resources", events.EventResourceFilter)
 
     for step in setting_list(settings["initialization_sequence"]):
-        with problems.noted():
+        with problems.collect():
             config.maybe_dotted(step)(config)
-    problems.tell()
+    problems.raise_if_any()
     servers.tell_those_down(registry)
     config.scan("cliquet.views.errors")
     _execute_actions(config)

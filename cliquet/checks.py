@@ -42,18 +42,18 @@ class InvalidSettings(ConfigurationError):
         super().__init__("\n  ".join([*title, *problems]))
 
 
-class Problems:
+class ErrorCollector:
     """Collector of errors, so that an application reports all of them."""
 
     def __init__(self) -> None:
-        self._told: list[str] = []
+        self._lines: list[str] = []
 
     def add(self, error: ConfigurationError) -> None:
         """Add the lines of an error."""
-        self._told += error.problems if isinstance(error, InvalidSettings) else [str(error)]
+        self._lines += error.problems if isinstance(error, InvalidSettings) else [str(error)]
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def collect(self) -> Iterator[None]:
         """Collect a configuration error of the block instead of raising it."""
         try:
             yield
@@ -61,16 +61,16 @@ class Problems:
             self.add(error)
         except Exception:
             # Probably caused by an error already recorded; don't report it twice.
-            if not self._told:
+            if not self._lines:
                 raise
 
-    def tell(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise the collected errors, if any.
 
         :raises InvalidSettings: with one line for each error.
         """
-        if self._told:
-            raise InvalidSettings(*self._told)
+        if self._lines:
+            raise InvalidSettings(*self._lines)
 
 
 def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSettings:

@@ -32,7 +32,7 @@ from cliquet import (
     utils,
 )
 from cliquet.checks import (
-    Problems,
+    ErrorCollector,
     invalid,
     load_module,
     load_named,
@@ -107,7 +107,7 @@ def _set_project_name(settings: Any, default: str) -> None:
     settings["project_name"] = name
 
 
-def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Problems:
+def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> ErrorCollector:
     """Load the settings; the application's defaults override those of the toolkit.
 
     Only the first call does so; later calls return the same collector.
@@ -115,10 +115,10 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Probl
     :returns: the collector of errors, which later steps add to.
     """
     registry = config.registry
-    problems: Problems | None = getattr(registry, "settings_problems", None)
+    problems: ErrorCollector | None = getattr(registry, "settings_problems", None)
     if problems is not None:
         return problems
-    problems = registry.settings_problems = Problems()
+    problems = registry.settings_problems = ErrorCollector()
     settings = config.get_settings()
     names = Names(settings.get("project_name") or "")
     defaults = {names.bare(key): value for key, value in default_settings.items()}
@@ -291,16 +291,16 @@ def setup_authentication(config: Any) -> None:
 def _check_policies(config: Any) -> None:
     """Check the classes of the policies; names without one are packages."""
     settings = config.get_settings()
-    problems = Problems()
+    problems = ErrorCollector()
     for name in setting_list(settings["multiauth.policies"]):
         key = f"multiauth.policy.{name}.use"
-        with problems.noted():
+        with problems.collect():
             if settings.get(key):
                 load_named(config, key, "the dotted name of a class of policies")
             else:
                 expected = f"policy names, each with a class: {key} is not set"
                 load_named(config, "multiauth.policies", expected, name)
-    problems.tell()
+    problems.raise_if_any()
 
 
 def setup_backoff(config: Any) -> None:

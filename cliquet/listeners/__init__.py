@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cliquet import events
-from cliquet.checks import Problems, invalid, load_module
+from cliquet.checks import ErrorCollector, invalid, load_module
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
 from cliquet.utils import forget_variables, setting_list
@@ -40,11 +40,11 @@ def setup_listeners(config: Any) -> None:
 
     :raises pyramid.exceptions.ConfigurationError: with all errors in their settings.
     """
-    problems = Problems()
+    problems = ErrorCollector()
     for name in setting_list(config.get_settings()["event_listeners"]):
-        with problems.noted():
+        with problems.collect():
             _subscribe(config, name)
-    problems.tell()
+    problems.raise_if_any()
 
 
 def _subscribe(config: Any, name: str) -> None:
