@@ -58,7 +58,7 @@ from cliquet.settings import (
     find_project_name,
     load_default_settings,
 )
-from cliquet.transactions import runs_again
+from cliquet.transactions import will_retry
 from cliquet.utils import setting_list
 from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
@@ -351,7 +351,7 @@ def setup_statsd(config: Any) -> None:
 
     def on_new_response(event: Any) -> None:
         request = event.request
-        if runs_again(request):
+        if will_retry(request):
             return
         service = request.current_service
         if service is not None:

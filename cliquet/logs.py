@@ -28,7 +28,7 @@ from cliquet.loggers import (
     set_default_renderer,
     thread_context,
 )
-from cliquet.transactions import runs_again
+from cliquet.transactions import will_retry
 from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import set_header
 from cliquet.utils.text import indented, one_line
@@ -235,7 +235,7 @@ def setup_logging(config: Any) -> None:
         if not hasattr(request, "log_context"):  # an outer tween has responded
             _begin(request)
         set_header(event.response, "X-Request-Id", request.request_id)
-        if hasattr(request, "log_start") and not runs_again(request):
+        if hasattr(request, "log_start") and not will_retry(request):
             _summary_logger.info("request.summary", **summary(request, event.response))
 
     config.add_subscriber(on_application_created, ApplicationCreated)

@@ -56,7 +56,7 @@ class MemoryTransactions:
         finally:
             if alone:
                 part.save()
-                transactions.not_repeatable()
+                transactions.disable_retry()
 
     def lock(self) -> None:
         """Exclude other readers and writers until the request's transaction ends.

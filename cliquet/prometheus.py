@@ -22,7 +22,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.metrics import backends, known_method, time_calls
 from cliquet.middlewares import require
-from cliquet.transactions import runs_again
+from cliquet.transactions import will_retry
 
 try:
     import prometheus_client
@@ -143,7 +143,7 @@ def includeme(config: Any) -> None:
 
     def on_new_response(event: Any) -> None:
         request = event.request
-        if not runs_again(request):
+        if not will_retry(request):
             metrics.observe(request, event.response)
             metrics.observe_pools(registry)
 

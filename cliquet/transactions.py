@@ -32,7 +32,7 @@ _AWAITED = "cliquet.awaits_commit"
 _ACTIVE = "Active"
 
 
-class _Served:
+class _RequestAttempt:
     """A request that a thread is processing, or one attempt of it.
 
     :param request: None if it can't be retried.
@@ -60,7 +60,7 @@ class _Served:
         except NoTransaction:
             return None
 
-    def was_ended(self) -> bool:
+    def ended_by_application(self) -> bool:
         """Return whether the application has ended the transaction; writes remain."""
         return self.transaction() is not self.begun
 
@@ -84,19 +84,19 @@ class _Served:
     def is_repeatable(self) -> bool:
         """Return whether another attempt is possible."""
         request = self._request
-        return request is not None and not (is_last_attempt(request) or self.was_ended())
+        return request is not None and not (is_last_attempt(request) or self.ended_by_application())
 
-    def settle(self) -> None:
+    def disable_retry(self) -> None:
         """Disable retries of this request, and of the outer request that sends it."""
         environ = {} if self._request is None else self._request.environ
         if "retry.attempt" in environ:
             environ["retry.attempts"] = environ["retry.attempt"] + 1
         if self.outer is not None:
-            self.outer.settle()
+            self.outer.disable_retry()
 
 
-def _served() -> _Served | None:
-    served: _Served | None = getattr(_serving, "request", None)
+def _served() -> _RequestAttempt | None:
+    served: _RequestAttempt | None = getattr(_serving, "request", None)
     # Code that runs after the commit isn't part of the transaction.
     return served.outer if served is not None and served.is_over() else served
 
@@ -120,14 +120,14 @@ def retryable(failure: E) -> E:
     return failure
 
 
-def not_repeatable() -> None:
+def disable_retry() -> None:
     """Disable retries, because a write of the request can't be rolled back."""
     served = _served()
     if served is not None:
-        served.settle()
+        served.disable_retry()
 
 
-def runs_again(request: Any) -> bool:
+def will_retry(request: Any) -> bool:
     """Return whether the request failed with a retryable error and has attempts left.
 
     The requests of a batch are retried with it.
@@ -145,14 +145,14 @@ class serving:
     """
 
     def __init__(self, manager: Any, request: Any = None) -> None:
-        self._served = _Served(manager, request)
+        self._served = _RequestAttempt(manager, request)
 
     def __enter__(self) -> None:
         _serving.request = self._served
 
     def __exit__(self, *failure: Any) -> None:
-        if self._served.was_ended():
-            self._served.settle()
+        if self._served.ended_by_application():
+            self._served.disable_retry()
         _serving.request = self._served.outer
 
     def await_commit(self, environ: dict[str, Any]) -> None:
@@ -210,7 +210,7 @@ class Participant:
     """
 
     transaction_manager = None
-    _served: _Served
+    _served: _RequestAttempt
 
     def save(self) -> None:
         """Make the work durable and visible, and release the locks."""
@@ -234,7 +234,7 @@ class Participant:
         self._asked: set[Any] = set()
         self._asked_before: set[Any] = set()
 
-    def join(self, served: _Served, owner: Any) -> None:
+    def join(self, served: _RequestAttempt, owner: Any) -> None:
         """Join the transaction of the request, for ``owner``."""
         self._served = served
         served.parts[owner] = self
@@ -284,7 +284,7 @@ class Participant:
     def tpc_vote(self, transaction: Any) -> None:
         self.save()
         self._ended = True
-        self._served.settle()
+        self._served.disable_retry()
 
     def tpc_finish(self, transaction: Any) -> None:
         pass

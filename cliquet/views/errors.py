@@ -19,7 +19,7 @@ from webob.request import DisconnectionError
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
-from cliquet.transactions import runs_again
+from cliquet.transactions import will_retry
 from cliquet.utils import encode_header as encode_header
 from cliquet.utils import forget_variables, reapply_cors
 from cliquet.utils.http import is_json
@@ -211,7 +211,7 @@ def error(context: Any, request: Any) -> Any:
 
 def _log(error: Any, request: Any) -> None:
     """Log a failure once: that of a sub-request also fails its batch."""
-    if runs_again(request):
+    if will_retry(request):
         logger.info("Retrying the request: %s", error)
         return
     bound_data = getattr(request, "bound_data", {})

@@ -140,7 +140,7 @@ class Permission(Engine):
 
     def _change(self, changes: Iterable[_Change]) -> None:
         self._run(_CHANGE, [text for change in changes for text in (*change, "", "")[:4]])
-        transactions.not_repeatable()
+        transactions.disable_retry()
 
     def _run_for(
         self, principals: Iterable[str], script: Script, couples: Iterable[tuple[str, str]]

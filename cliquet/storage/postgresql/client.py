@@ -112,7 +112,7 @@ class Client:
         part = self.part()
         if part is None or not (self._per_request or part.work.began):
             rows = self.apart(statement, parameters)
-            transactions.not_repeatable()
+            transactions.disable_retry()
             return rows
         with self._work(part) as work:
             return work.run(statement, parameters)
@@ -239,7 +239,7 @@ class Client:
             except BaseException:
                 work.rollback()
                 raise
-            transactions.not_repeatable()
+            transactions.disable_retry()
 
     def _open(self) -> Pool:
         shared, pid = share_pool(self._key, self._connect), os.getpid()

@@ -109,7 +109,7 @@ class Locks:
 
         reply = self._insist(part, collection, attempt)
         if reply[0] == b"done":
-            transactions.not_repeatable()
+            transactions.disable_retry()
             if part is not None:
                 part.wrote(collection, reply[1])
         return reply

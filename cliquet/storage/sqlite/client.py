@@ -80,7 +80,7 @@ class Client:
         if part is None or not self._per_request:
             with self._alone(part) as connection:
                 yield connection
-            transactions.not_repeatable()
+            transactions.disable_retry()
             return
         work = part.work
         with self.translated:
