@@ -249,7 +249,7 @@ class Participant:
         """Return whether no other engine takes part in the transaction."""
         return len(self._served.parts) == 1
 
-    def to_lock_before(self, name: Any) -> Iterable[Any]:
+    def pending_locks(self, name: Any) -> Iterable[Any]:
         """Return the locks to acquire, in this order, before another one.
 
         These are, once per retried request, all the locks that the previous attempt requested;

@@ -157,7 +157,7 @@ class Storage(Engine):
         (self._client.notes() or {}).clear()
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        self._client.lock(_LOCK, [*self._to_lock((parent_id, collection_id)), next_time(0)])
+        self._client.lock(_LOCK, [*self._acquire_lock((parent_id, collection_id)), next_time(0)])
 
     def get_for_update(
         self,
@@ -173,7 +173,7 @@ class Storage(Engine):
         if not is_own(self.get):
             self.lock(collection_id, parent_id, auth=auth)
         elif storable(object_id):
-            names = self._to_lock((parent_id, collection_id))
+            names = self._acquire_lock((parent_id, collection_id))
             found = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
         if found is None:
             return self.get(
@@ -212,7 +212,7 @@ class Storage(Engine):
         return self._write(collection, change, replace=True)
 
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
-        names = self._to_lock(collection)
+        names = self._acquire_lock(collection)
         locked = self._locked(names)
         id_, forced, data, unique, fresh = change
         own = locked.next_time()
@@ -241,7 +241,7 @@ class Storage(Engine):
     ) -> int | None:
         if not storable(object_id):
             return None
-        names = self._to_lock(collection)
+        names = self._acquire_lock(collection)
         locked = self._locked(names)
         own: int | None = locked.next_time()
         parameters = [*names, own, object_id, forced, keep]
@@ -253,7 +253,7 @@ class Storage(Engine):
         return own
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
-        names, moment = self._to_lock(collection), next_time(0)
+        names, moment = self._acquire_lock(collection), next_time(0)
         text, parameters = conditions.delete_all(names, asked, moment, keep)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
@@ -266,7 +266,7 @@ class Storage(Engine):
         locked: Locked = Locked() if notes is None else notes.setdefault(names, Locked())
         return locked
 
-    def _to_lock(self, collection: Collection) -> Collection:
+    def _acquire_lock(self, collection: Collection) -> Collection:
         """Return the names of a collection for a statement that locks it.
 
         If the request is being retried, first take the locks that it is known to need. If
@@ -276,7 +276,7 @@ class Storage(Engine):
         part = self._client.part()
         if part is None:
             return names
-        for each in part.to_lock_before(names):
+        for each in part.pending_locks(names):
             self._client.lock(_LOCK, [*each, next_time(0)])
             part.held.add(each)
         if not part.is_in_order(names) and part.is_repeatable():

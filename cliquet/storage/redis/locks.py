@@ -75,7 +75,7 @@ class Locks:
 
     def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
         """Lock the collection, then return the record as it is stored."""
-        for each in part.to_lock_before(collection):
+        for each in part.pending_locks(collection):
             self._take(part, each)
         return self._take(part, collection, object_id)
 
