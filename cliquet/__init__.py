@@ -20,7 +20,7 @@ from cliquet.logs import logger
 from cliquet.middlewares import install_middlewares, name_transactions
 from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
-from cliquet.storage import servers
+from cliquet.storage import connectivity
 from cliquet.utils import (
     current_resource_name,
     current_service,
@@ -59,7 +59,7 @@ def includeme(config: Any) -> None:
         with problems.collect():
             config.maybe_dotted(step)(config)
     problems.raise_if_any()
-    servers.tell_those_down(registry)
+    connectivity.log_unreachable(registry)
     config.scan("cliquet.views.errors")
     _execute_actions(config)
     security.accept_policies(config)

@@ -20,7 +20,7 @@ from cliquet.kinds import BOOLEAN, POSITIVE, Kind
 from cliquet.listeners import ListenerBase
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
-from cliquet.storage import servers
+from cliquet.storage import connectivity
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.redis.client import (
     DEFAULT_POOL_SIZE,
@@ -94,7 +94,7 @@ def load_from_config(config: Any, prefix: str) -> Listener:
         client = Client(str(settings[key]), pool_size, TIMEOUT)
     except (TypeError, ValueError):
         raise invalid(settings, key, EXPECTED) from None
-    servers.note(config.registry, key, client)
+    connectivity.register(config.registry, key, client)
     return Listener(client, str(settings[f"{prefix}listname"]), include_records=include_records)
 
 

@@ -27,7 +27,7 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet import transactions
 from cliquet.checks import invalid
-from cliquet.storage import servers
+from cliquet.storage import connectivity
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.postgresql.pool import (
     QueuePoolWithMaxBacklog,
@@ -347,7 +347,7 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         clients[database] = Client(
             lambda: make_pool(poolclass, options, parameters), per_request, (poolclass, digest)
         )
-    servers.note(config.registry, f"{prefix}url", clients[database])
+    connectivity.register(config.registry, f"{prefix}url", clients[database])
     return clients[database]
 
 

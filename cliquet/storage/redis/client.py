@@ -19,7 +19,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from cliquet.checks import invalid
-from cliquet.storage import servers
+from cliquet.storage import connectivity
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import forget_variables
 
@@ -240,5 +240,5 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
             clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", DEFAULT_POOL_SIZE)))
         except (TypeError, ValueError):
             raise invalid(settings, key, EXPECTED) from None
-    servers.note(config.registry, key, clients[url])
+    connectivity.register(config.registry, key, clients[url])
     return clients[url]

@@ -33,7 +33,7 @@ class Client(Protocol):
         """Close the idle connections."""
 
 
-def note(registry: Any, key: str, client: Client) -> None:
+def register(registry: Any, key: str, client: Client) -> None:
     """Register the client of the server in the setting ``key``."""
     servers: dict[Client, list[str]] | None = getattr(registry, "servers", None)
     if servers is None:
@@ -41,7 +41,7 @@ def note(registry: Any, key: str, client: Client) -> None:
     servers.setdefault(client, []).append(key)
 
 
-def tell_those_down(registry: Any) -> None:
+def log_unreachable(registry: Any) -> None:
     """Log an error for each server that is down or can lose data.
 
     No connection stays open, because forked processes would share it.
