@@ -1,4 +1,4 @@
-"""The querystring of a collection (protocol, "Querystring")."""
+"""The query string of a collection (protocol, "Query string")."""
 
 from __future__ import annotations
 

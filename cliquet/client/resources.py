@@ -145,7 +145,7 @@ class Resource(Operations[Answer]):
     def list(self, /, **params: Any) -> Records:
         """Return the records that match; the first page is read at once, the others when needed.
 
-        :param params: those of the protocol ("Querystring"). Filters are named after fields, with
+        :param params: those of the protocol ("Query string"). Filters are named after fields, with
             prefixes: ``title="Hello"``, ``min_stars=3``, ``in_title=["Hello", "World"]``. The rest
             begins with an underscore, as no filter does: ``_sort`` and ``_fields`` (texts, or lists
             of these), ``_since`` and ``_before`` (timestamps; tombstones are listed, too), and

@@ -1,4 +1,4 @@
-"""The parameters of the endpoints of resources (protocol, "Querystring" and "Preconditions")."""
+"""Parameters of resource endpoints (protocol, "Query string" and "Preconditions")."""
 
 from __future__ import annotations
 

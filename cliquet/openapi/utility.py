@@ -1,4 +1,4 @@
-"""What is known of the services of the toolkit itself (protocol, "Utility endpoints", "Batch")."""
+"""Operations of Cliquet's own services (protocol, "Utility endpoints" and "Batch")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query string parameters of a collection (protocol, "Querystring").
+"""Query string parameters of a collection (protocol, "Query string").
 
 These functions are independent of resources: they raise :class:`Invalid`, which a resource
 turns into a 400.

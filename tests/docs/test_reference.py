@@ -101,7 +101,7 @@ def test_subscriber_of_the_reference_is_called(serve, tmp_path, monkeypatch, cap
     client = serve("subscribers_of_events")
     client.post_json("/bookmarks", {"data": {"url": "https://www.python.org"}})
     assert re.fullmatch(
-        r"basicauth:[0-9a-f]{64} keeps https://www.python.org\n", capsys.readouterr().out
+        r"basicauth:[0-9a-f]{64} saved https://www.python.org\n", capsys.readouterr().out
     )
 
 
