@@ -152,7 +152,7 @@ def adopt(request: Any) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _is_host(header: str) -> bool:
+def is_host(header: str) -> bool:
     """Return whether a header is a host with an optional port (RFC 9110, 7.2)."""
     return _HOST.fullmatch(header) is not None
 
@@ -176,7 +176,7 @@ def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Call
         if bytes in map(type, environ.values()):
             _decode_headers(environ)
         host = environ.get("HTTP_HOST")
-        if host and not _is_host(host):
+        if host and not is_host(host):
             add_error(request, "header", "Host", "Should be a host name, with or without a port")
             return reapply_cors(request, json_error_handler(request))
         return handler(request)

@@ -285,7 +285,10 @@ def _redirection(subrequest: Any, response: Any) -> Any:
     location = response.headers.get("Location")
     if not (300 <= response.status_code < 400 and location):
         return None
-    target = urlsplit(location)
+    try:
+        target = urlsplit(location)
+    except ValueError:  # not a URL
+        return None
     if target.netloc and not _is_same_host(target, subrequest):
         return None
     followed = subrequest.copy()

@@ -13,6 +13,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet import events, logs, transactions
 from cliquet.errors import add_error, http_error, raise_invalid
 from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
+from cliquet.request import is_host
 from cliquet.service import Service, is_type_refused, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, json, merge_dicts
@@ -20,7 +21,6 @@ from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
-_SAFE_METHODS = ("GET", "HEAD", "TRACE")
 
 #: Maximum length of the path of a request, in bytes of UTF-8, before it is decoded.
 MAX_PATH_LENGTH = 8192
@@ -36,6 +36,13 @@ def string_values(node: colander.SchemaNode, cstruct: Mapping[str, Any]) -> None
     """
     if not all(isinstance(item, str) for item in cstruct.values()):
         raise colander.Invalid(node, f"{cstruct} contains non string value")
+
+
+def _valid_host(node: colander.SchemaNode, cstruct: Mapping[str, Any]) -> None:
+    """Validate the ``Host`` as that of other requests, because URLs are built from it."""
+    for name, value in cstruct.items():
+        if name.upper() == "HOST" and value and not is_host(value):
+            raise colander.Invalid(node, "Host should be a host name, with or without a port")
 
 
 def _short(node: colander.SchemaNode, value: str) -> None:
@@ -54,7 +61,9 @@ class BatchRequestSchema(colander.MappingSchema):
     )
     path = colander.SchemaNode(colander.String(), validator=_valid_path)
     headers = colander.SchemaNode(
-        colander.Mapping(unknown="preserve"), validator=string_values, missing=colander.drop
+        colander.Mapping(unknown="preserve"),
+        validator=colander.All(string_values, _valid_host),
+        missing=colander.drop,
     )
     body = colander.SchemaNode(colander.Mapping(unknown="preserve"), missing=colander.drop)
 
@@ -166,7 +175,8 @@ def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
 
     :raises Exception: an unexpected failure, which fails the whole batch.
     """
-    txn = None if subrequest.method in _SAFE_METHODS else transactions.current()
+    txn = transactions.current()
+    # Also for GET: views can write, for example to create defaults.
     savepoint = None if txn is None else txn.savepoint(optimistic=True)
     notifications = events.count_notifications(request)
     try:
