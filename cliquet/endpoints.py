@@ -22,7 +22,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
 from cliquet import transactions
-from cliquet.cornice1 import Method
+from cliquet.cornice_compat import Method
 from cliquet.errors import has_errors
 from cliquet.negotiation import (
     acceptable_types,

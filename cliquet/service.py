@@ -24,7 +24,7 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 
-from cliquet import cornice1
+from cliquet import cornice_compat
 from cliquet.endpoints import add_views, has_one_view_each
 from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
 from cliquet.limits import limits_of, read_body, refusal
@@ -194,7 +194,7 @@ def _copy(service: Any) -> Any:
     twin = copy.copy(service)
     twin.defined_methods = list(service.defined_methods)
     twin.definitions = [
-        (method, view, cornice1.adapted(arguments))
+        (method, view, cornice_compat.adapted(arguments))
         for method, view, arguments in service.definitions
     ]
     # Only for cliquet.openapi: Cornice and Pyramid would not accept it.
