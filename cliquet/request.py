@@ -53,9 +53,9 @@ def add_request_attributes(config: Any) -> None:
     """Add the attributes of requests (python-api, "What an application finds")."""
     # Run before any other subscriber to new requests.
     config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
-    config.add_subscriber(lambda event: adopt(event.request), NewRequest)
+    config.add_subscriber(lambda event: ensure_request_class(event.request), NewRequest)
     properties: dict[str, Any] = {
-        **_SETTLED,
+        **_CACHED_ATTRIBUTES,
         "effective_principals": authorization.effective_principals,
     }
     for name, function in properties.items():
@@ -74,14 +74,14 @@ def add_request_attributes(config: Any) -> None:
 
 
 #: Attributes that are cached once they are not None.
-_SETTLED: dict[str, Callable[[Any], Any]] = {
+_CACHED_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "prefixed_userid": authentication.prefixed_userid,
     "current_service": current_service,
     "current_resource_name": current_resource_name,
 }
 
 
-class _Settled:
+class _CachedUnlessNone:
     """A lazy attribute, cached unless it is None."""
 
     def __init__(self, name: str, find: Callable[[Any], Any]) -> None:
@@ -133,8 +133,8 @@ def compile_request_class(config: Any) -> None:
         return
     descriptors = extensions.descriptors
     quick = {
-        name: _Settled(name, find)
-        for name, find in _SETTLED.items()
+        name: _CachedUnlessNone(name, find)
+        for name, find in _CACHED_ATTRIBUTES.items()
         # Packages may have put theirs in its place.
         if getattr(descriptors[name], "fget", None) is find
     }
@@ -144,7 +144,7 @@ def compile_request_class(config: Any) -> None:
     registry.request_classes = classes
 
 
-def adopt(request: Any) -> None:
+def ensure_request_class(request: Any) -> None:
     """Add the attributes to a request that the application created."""
     classes = getattr(request.registry, "request_classes", None)
     if classes is not None:
@@ -171,7 +171,7 @@ def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Call
     """
 
     def adopting_tween(request: Any) -> Any:
-        adopt(request)
+        ensure_request_class(request)
         environ = request.environ
         if bytes in map(type, environ.values()):
             _decode_headers(environ)

@@ -184,7 +184,7 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
         is_type_of_json = content_type is not None and name.upper() == "CONTENT-TYPE"
         if name.upper() not in _BODY_HEADERS and not is_type_of_json:
             request.headers[name] = decode_header(value)
-    return adopt(original, request)
+    return attach_to_parent(original, request)
 
 
 def _payload(body: Any) -> tuple[bytes, str | None]:
@@ -206,7 +206,7 @@ def _request_class(request: Any) -> type:
     return type(request) if isinstance(request, Request) else Request
 
 
-def adopt(original: Any, request: Any) -> Any:
+def attach_to_parent(original: Any, request: Any) -> Any:
     """Attach ``request`` to its parent: same application, same bound data."""
     request.registry = original.registry
     request.parent = original
@@ -295,7 +295,7 @@ def _redirection(subrequest: Any, response: Any) -> Any:
     path = unquote(target.path, "latin-1")
     followed.environ["PATH_INFO"] = path.removeprefix(followed.environ["SCRIPT_NAME"])
     followed.environ["QUERY_STRING"] = target.query
-    return adopt(subrequest, followed)
+    return attach_to_parent(subrequest, followed)
 
 
 def _is_same_host(target: SplitResult, request: Any) -> bool:
