@@ -29,7 +29,7 @@ from cliquet.storage.matching import ALWAYS, FieldNames, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.client import Client, create_from_config
 from cliquet.storage.postgresql.conditions import storable
-from cliquet.storage.postgresql.locked import Locked
+from cliquet.storage.postgresql.locked import CollectionState
 from cliquet.storage.postgresql.schema import initialize, pending
 from cliquet.storage.rows import (
     Row,
@@ -185,7 +185,7 @@ class Storage(Engine):
                 auth=auth,
             )
         ((latest, timestamp, data),) = found
-        self._locked(names).note(latest, object_id, data is not None)
+        self._locked(names).record_change(latest, object_id, data is not None)
         if data is None:
             raise RecordNotFoundError(object_id)
         row = (object_id, timestamp, data)
@@ -217,12 +217,12 @@ class Storage(Engine):
         id_, forced, data, unique, fresh = change
         own = locked.next_time()
         parameters: list[Any] = [*names, own, replace, id_, forced, data.decode()]
-        is_free = replace or fresh or locked.has(id_) is False
-        if locked.foresees(forced) and is_free and not unique and _is_short(change):
+        is_free = replace or fresh or locked.contains(id_) is False
+        if locked.timestamp_is_predictable(forced) and is_free and not unique and _is_short(change):
             self._client.write_later(_WRITE, parameters)
         else:
             own = self._write_now(parameters, unique)
-        locked.note(own if forced is None else None, id_, True)
+        locked.record_change(own if forced is None else None, id_, True)
         return own
 
     def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
@@ -245,11 +245,11 @@ class Storage(Engine):
         locked = self._locked(names)
         own: int | None = locked.next_time()
         parameters = [*names, own, object_id, forced, keep]
-        if locked.foresees(forced) and locked.has(object_id):
+        if locked.timestamp_is_predictable(forced) and locked.contains(object_id):
             self._client.write_later(_DELETE, parameters)
         else:
             own = self._client.write(_DELETE, parameters)[0][0]
-        locked.note(own if forced is None else None, object_id, False)
+        locked.record_change(own if forced is None else None, object_id, False)
         return own
 
     def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
@@ -257,13 +257,15 @@ class Storage(Engine):
         text, parameters = conditions.delete_all(names, asked, moment, keep)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
-        self._locked(names).forget()
+        self._locked(names).reset()
         return rows
 
-    def _locked(self, names: Collection) -> Locked:
+    def _locked(self, names: Collection) -> CollectionState:
         """Return the transaction's state of a collection, empty without one."""
         notes = self._client.notes()
-        locked: Locked = Locked() if notes is None else notes.setdefault(names, Locked())
+        locked: CollectionState = (
+            CollectionState() if notes is None else notes.setdefault(names, CollectionState())
+        )
         return locked
 
     def _acquire_lock(self, collection: Collection) -> Collection:

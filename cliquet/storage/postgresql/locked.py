@@ -14,7 +14,7 @@ from cliquet.storage.timestamps import (
 )
 
 
-class Locked:
+class CollectionState:
     """A collection that a transaction has locked."""
 
     def __init__(self) -> None:
@@ -25,23 +25,23 @@ class Locked:
         """Return the earliest time of the next change in milliseconds."""
         return next_time(self._timestamp or 0)
 
-    def foresees(self, forced: int | None) -> bool:
+    def timestamp_is_predictable(self, forced: int | None) -> bool:
         """Return whether the next change is certain to take place at :meth:`next_time`.
 
         :param forced: the requested timestamp, if any.
         """
         return self._timestamp is not None and forced is None
 
-    def has(self, object_id: str) -> bool | None:
+    def contains(self, object_id: str) -> bool | None:
         """Return whether a record exists, or None if that isn't known."""
         return self._there.get(object_id)
 
-    def note(self, timestamp: int | None, object_id: str, there: bool) -> None:
+    def record_change(self, timestamp: int | None, object_id: str, there: bool) -> None:
         """Record the timestamp, None if unknown, and whether a record exists."""
         self._timestamp = timestamp
         self._there[object_id] = there
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Discard the state."""
         self._timestamp = None
         self._there.clear()
