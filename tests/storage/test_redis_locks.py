@@ -197,7 +197,7 @@ def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(s
     storage.create(*PLACE, {"id": "a"})
     with serve():
         storage.lock(*PLACE)
-        transactions.current_participant(storage._locks).let_go()
+        transactions.current_participant(storage._locks).release()
         with pytest.raises(UnicityError):
             storage.create(*PLACE, {"id": "a"})
         assert storage._client.call("KEYS", "cliquet.storage.lock*")
@@ -274,10 +274,10 @@ def test_locks_that_have_ended_by_themselves_are_forgotten_while_the_server_is_d
         with serve(), suppress(BackendError):
             storage.lock(*PLACE)
         time.sleep(0.2)
-    assert len(storage._locks._stranded._locks) == 1
+    assert len(storage._locks._orphaned._locks) == 1
     server.start()
     storage.create(*PLACE, {})
-    assert not storage._locks._stranded._locks
+    assert not storage._locks._orphaned._locks
 
 
 def test_locks_that_can_not_be_given_back_yet_are_kept_in_mind(server, serve):
@@ -286,6 +286,6 @@ def test_locks_that_can_not_be_given_back_yet_are_kept_in_mind(server, serve):
     with serve():
         storage.lock(*PLACE)
         server.stop()
-    storage._locks.give_back_stranded()
+    storage._locks.release_orphaned()
     server.start()
     storage.create(*PLACE, {})

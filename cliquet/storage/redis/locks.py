@@ -63,7 +63,7 @@ class Locks:
         self.client = client
         self._lease = int(lease * 1000)
         self._patience = patience
-        self._stranded = _Stranded(lease)
+        self._orphaned = _OrphanedLocks(lease)
 
     def part(self) -> Part | None:
         """Return the locks of this request's transaction, None outside of requests."""
@@ -86,8 +86,8 @@ class Locks:
         def attempt() -> Any:
             return self.client.run(_LOCK, names, part.hold(collection), self._lease, raw_id)
 
-        reply = self._insist(part, collection, attempt)
-        part.saw(collection, reply[1])
+        reply = self._retry_while_busy(part, collection, attempt)
+        part.record_version(collection, reply[1])
         record: bytes | None = reply[2]
         return record
 
@@ -104,10 +104,10 @@ class Locks:
         names = keys(collection)
 
         def attempt() -> Any:
-            token, known = (b"", _ANY) if part is None else part.claim(collection)
+            token, known = (b"", _ANY) if part is None else part.write_token(collection)
             return self.client.run(script, names, token, known, self._lease, *args)
 
-        reply = self._insist(part, collection, attempt)
+        reply = self._retry_while_busy(part, collection, attempt)
         if reply[0] == b"done":
             transactions.disable_retry()
             if part is not None:
@@ -120,16 +120,16 @@ class Locks:
         try:
             self.client.run(_RELEASE, [key for key, _ in locks], *[token for _, token in locks])
         except BackendError:
-            self._stranded.add(locks)
+            self._orphaned.add(locks)
             raise
 
-    def give_back_stranded(self) -> None:
+    def release_orphaned(self) -> None:
         """Release the locks that could not be released before."""
-        if locks := self._stranded.take():
+        if locks := self._orphaned.take():
             with suppress(BackendError):
                 self.release(locks)
 
-    def _insist(
+    def _retry_while_busy(
         self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
     ) -> list[Any]:
         """Retry an attempt until no other request has the lock of the collection."""
@@ -137,7 +137,7 @@ class Locks:
         deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE
         reply: list[Any] = attempt()
-        self.give_back_stranded()
+        self.release_orphaned()
         while reply[0] == b"busy":
             if time.monotonic() > deadline:
                 raise BackendError(
@@ -145,7 +145,7 @@ class Locks:
                     f'collection "{collection[1]}"'
                 )
             if part is not None and not keeping:
-                part.give_way(collection)
+                part.yield_locks(collection)
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
             reply = attempt()
@@ -156,7 +156,7 @@ class Locks:
         return reply
 
 
-class _Stranded:
+class _OrphanedLocks:
     """Locks that could not be released, kept until they have certainly expired.
 
     :param lease: seconds until they have.
@@ -207,13 +207,13 @@ class Part(transactions.Participant):
         self.held.add(collection)
         return self.token
 
-    def claim(self, collection: Collection) -> tuple[bytes, bytes]:
+    def write_token(self, collection: Collection) -> tuple[bytes, bytes]:
         """Return the token and the version for a write."""
         if collection in self.held or collection in self._known:
             return self.hold(collection), self._known.get(collection, _ANY)
         return b"", _ANY
 
-    def saw(self, collection: Collection, version: bytes) -> None:
+    def record_version(self, collection: Collection, version: bytes) -> None:
         """Record the version of a collection read under the lock."""
         self._known[collection] = version
 
@@ -222,7 +222,7 @@ class Part(transactions.Participant):
         if collection in self._known:
             self._known[collection] = version
 
-    def give_way(self, refused: Collection) -> None:
+    def yield_locks(self, refused: Collection) -> None:
         """Release our locks so that the holder of ``refused`` can proceed.
 
         :raises BackendError: instead, if the request can be retried.
@@ -232,9 +232,9 @@ class Part(transactions.Participant):
             raise transactions.retryable(
                 BackendError(message="the collection is locked by another request")
             )
-        self.let_go()
+        self.release()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release all locks."""
         held = [(lock_key(collection), self.token) for collection in self.held]
         self.held.clear()
@@ -243,7 +243,7 @@ class Part(transactions.Participant):
 
     def save(self) -> None:
         try:
-            self.let_go()
+            self.release()
         except BackendError:
             pass  # completed writes remain
 
