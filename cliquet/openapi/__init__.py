@@ -1,7 +1,7 @@
-"""The application described by itself (OpenAPI 3.1), at ``/__api__``.
+"""OpenAPI 3.1 description of the application, at ``/__api__``.
 
-Unless the setting ``openapi_enabled`` is true, this module is all that is imported, and the
-directives have no effect.
+Unless the setting ``openapi_enabled`` is true, no other module of this package is imported and
+the directives have no effect.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from pyramid.exceptions import ConfigurationError
 from pyramid.settings import asbool
 
-#: What an application adds: a merge patch (RFC 7396), or a function that changes the document.
+#: An addition to the document: a merge patch (RFC 7396) or a function that changes it.
 Addition = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
 
 class Extensions(NamedTuple):
-    """What an application and its plugins say of the document.
+    """Changes to the document by an application and its plugins.
 
     :param additions: in the order in which they apply.
     :param excluded: names of services.
@@ -28,7 +28,7 @@ class Extensions(NamedTuple):
 
 
 def includeme(config: Any) -> None:
-    """Add the directives, and what the setting ``openapi_enabled`` decides of."""
+    """Add the directives, and the views if ``openapi_enabled`` is true."""
     config.registry.openapi_extensions = Extensions([], set())
     config.add_directive("extend_openapi", extend_openapi)
     config.add_directive("exclude_from_openapi", exclude_from_openapi)
@@ -37,10 +37,10 @@ def includeme(config: Any) -> None:
 
 
 def extend_openapi(config: Any, addition: Addition) -> None:
-    """Add to the document, or change what it says (directive).
+    """Extend or change the document (directive).
 
-    :param addition: a merge patch (RFC 7396): objects are merged, other values replace those that
-        are there, None removes them. Or a function, which is given the document and changes it.
+    :param addition: a merge patch (RFC 7396): objects are merged, other values replace existing
+        ones, None removes them. Or a function that takes the document and changes it.
     :raises pyramid.exceptions.ConfigurationError: when it is neither.
     """
     if not isinstance(addition, Mapping) and not callable(addition):
@@ -51,9 +51,9 @@ def extend_openapi(config: Any, addition: Addition) -> None:
 
 
 def exclude_from_openapi(config: Any, *names: str) -> None:
-    """Leave services out of the document (directive).
+    """Exclude services from the document (directive).
 
-    :param names: those of Cornice; a resource has two, ``{resource}-collection`` and
-        ``{resource}-record``.
+    :param names: the names of Cornice services; a resource has two, ``{resource}-collection``
+        and ``{resource}-record``.
     """
     config.registry.openapi_extensions.excluded.update(names)

@@ -1,4 +1,4 @@
-"""What operations have in common: headers, errors, and their schemas."""
+"""Components shared by operations: headers, errors and their schemas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBLEM: Schema = {
     "type": "object",
     "properties": {
         "location": {"type": "string", "description": "body, querystring, path, header…"},
-        "name": {"type": ["string", "null"], "description": "The field or parameter."},
+        "name": {"type": ["string", "null"], "description": "Name of the field or parameter."},
         "description": {"type": "string"},
     },
     "required": ["location", "name", "description"],
@@ -31,41 +31,41 @@ _PROBLEM: Schema = {
 
 ERROR: Schema = {
     "type": "object",
-    "description": "An error, whatever its cause.",
+    "description": "An error.",
     "properties": {
-        "code": {"type": "integer", "description": "The HTTP status."},
+        "code": {"type": "integer", "description": "HTTP status."},
         "errno": {
             "type": "integer",
-            "description": "The stable number of the error: "
+            "description": "Stable number of the error: "
             + ", ".join(f"{error.value} {error.name}" for error in ERRORS)
             + ", or one of the application's.",
         },
-        "error": {"type": "string", "description": "The title of the error."},
+        "error": {"type": "string", "description": "Title of the error."},
         "message": {"type": "string"},
-        "info": {"type": "string", "description": "A URL."},
-        "details": {"description": "What is wrong: any value, which depends on the error."},
+        "info": {"type": "string", "description": "URL of more information."},
+        "details": {"description": "Error-specific data."},
     },
     "required": ["code", "errno", "error"],
     "if": {"properties": {"errno": {"const": ERRORS.INVALID_PARAMETERS.value}}},
     "then": {"properties": {"details": {"type": "array", "items": _PROBLEM}}},
 }
 
-#: What errors mean, by status.
+#: Descriptions of errors, by status.
 _ERRORS = {
-    "400": "Something in the request is invalid: `details` lists what.",
-    "401": "No usable credentials.",
-    "403": "The user may not do this.",
-    "404": "There is no such record, or no such URL.",
-    "406": "The client accepts no JSON.",
-    "409": "Another record has the value of a unique field: `details` tells which one.",
+    "400": "The request is invalid. `details` lists the errors.",
+    "401": "The request has no usable credentials.",
+    "403": "The user does not have the permission.",
+    "404": "The record or the URL does not exist.",
+    "406": "The client does not accept JSON.",
+    "409": "Another record has the same value of a unique field. `details` contains it.",
     "410": "The service has ended.",
-    "412": "It was changed meanwhile, or exists already: `details` may show what there is.",
-    "415": "The body is of another type than JSON.",
-    "500": "A bug, which was logged.",
+    "412": "A precondition failed. `details` can contain the current record.",
+    "415": "The content type of the body is not JSON.",
+    "500": "An unexpected error, which was logged.",
     "503": "A backend failed or is overloaded.",
 }
 
-#: The headers that some errors have always.
+#: Headers that errors always include, by status.
 _HEADERS_OF_ERRORS = {
     "401": ("WWW-Authenticate",),
     "412": ("ETag", "Last-Modified"),
@@ -76,35 +76,32 @@ _TEXT: Schema = {"type": "string"}
 _NATURAL: Schema = {"type": "integer", "minimum": 0}
 
 _HEADERS: dict[str, tuple[str, Schema]] = {
-    "Access-Control-Expose-Headers": ("The headers that pages of other origins may read.", _TEXT),
-    "Alert": ("A JSON object that tells the end of the service, or a deprecation.", _TEXT),
-    "Backoff": ("How many seconds the client should wait before it comes back.", _NATURAL),
-    "Cache-Control": ("How long the answer may be kept.", _TEXT),
+    "Access-Control-Expose-Headers": ("Headers that pages of other origins can read.", _TEXT),
+    "Alert": ("JSON object that announces the end of the service or a deprecation.", _TEXT),
+    "Backoff": ("Seconds to wait before the next request.", _NATURAL),
+    "Cache-Control": ("Caching directives.", _TEXT),
     "ETag": (
-        "The timestamp, between double quotes.",
+        "Timestamp in double quotes.",
         {"type": "string", "pattern": '^"[0-9]+"$'},
     ),
-    "Expires": ("Until when the answer may be kept.", _TEXT),
-    "Last-Modified": ("The timestamp, in seconds, as a date of HTTP.", _TEXT),
-    "Next-Page": ("The URL of the next page, if there is one.", _TEXT),
-    "Retry-After": ("How many seconds to wait before the next try.", _NATURAL),
-    "Total-Records": (
-        "How many records match, whatever the page; tombstones don't count.",
-        _NATURAL,
-    ),
-    "Vary": ("The headers of requests that the answer depends on.", _TEXT),
-    "WWW-Authenticate": ("How to authenticate.", _TEXT),
-    "X-Request-Id": ("The id of the request, which the logs of the service have too.", _TEXT),
+    "Expires": ("Expiry date of the response.", _TEXT),
+    "Last-Modified": ("Timestamp as an HTTP date, in seconds.", _TEXT),
+    "Next-Page": ("URL of the next page, absent from the last page.", _TEXT),
+    "Retry-After": ("Seconds to wait before a retry.", _NATURAL),
+    "Total-Records": ("Number of matching records on all pages, without tombstones.", _NATURAL),
+    "Vary": ("Request headers that the response depends on.", _TEXT),
+    "WWW-Authenticate": ("Authentication challenge.", _TEXT),
+    "X-Request-Id": ("Id of the request, which the service also logs.", _TEXT),
 }
 
-#: Those that may be absent where they are told.
+#: Headers that are not in every response for which they are documented.
 _OPTIONAL = ("Access-Control-Expose-Headers", "Alert", "Expires", "Next-Page", "X-Request-Id")
 
 
 class Components:
-    """The components of a document, added when they are first referred to.
+    """The components of a document, added at their first reference.
 
-    :param settings: of the application.
+    :param settings: the settings of the application.
     """
 
     def __init__(self, settings: Any) -> None:
@@ -112,7 +109,7 @@ class Components:
         self.found: dict[str, dict[str, Any]] = {}
 
     def add(self, kind: str, name: str, value: Any) -> dict[str, str]:
-        """Return a reference to a component, whose name may become another, to be unique."""
+        """Return a reference to a component; the name gets a suffix if it isn't unique."""
         name = base = re.sub(r"[^a-zA-Z0-9._-]", "-", name)
         known = self.found.setdefault(kind, {})
         number = 1
@@ -122,7 +119,7 @@ class Components:
         return {"$ref": f"#/components/{kind}/{name}"}
 
     def headers(self, *names: str) -> dict[str, Any]:
-        """Return the headers of an answer: these, and those of all answers."""
+        """Return the given headers of a response and those of all responses."""
         everywhere = ["Access-Control-Expose-Headers", "X-Request-Id"]
         for name, setting in (("Vary", "vary"), ("Backoff", "backoff"), ("Alert", "eos")):
             if self.settings[setting] not in (None, ""):
@@ -135,7 +132,7 @@ class Components:
         return self.add("headers", name, header)
 
     def error(self, status: str) -> dict[str, str]:
-        """Return the answer that an error is."""
+        """Return a reference to the error response with a status."""
         response = {
             "description": _ERRORS[status],
             "headers": self.headers(*_HEADERS_OF_ERRORS.get(status, ())),
@@ -144,6 +141,6 @@ class Components:
         return self.add("responses", f"error-{status}", response)
 
     def errors(self, *statuses: str) -> dict[str, Any]:
-        """Return the answers of errors, and of those that happen anywhere."""
+        """Return these error responses and those of all operations."""
         ended = ("410",) if self.settings["eos"] else ()
         return {status: self.error(status) for status in (*statuses, *ended, "500", "503")}

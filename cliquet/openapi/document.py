@@ -1,4 +1,4 @@
-"""The document: all services of an application, and what these have in common."""
+"""The OpenAPI document: all services of an application and their components."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ VERSION = "3.1.0"
 PREFLIGHT_TAG = "cross-origin"
 
 _TAGS = (
-    {"name": utility.TAG, "description": "The service itself."},
-    {"name": PREFLIGHT_TAG, "description": "What browsers ask before they call other origins."},
+    {"name": utility.TAG, "description": "Service information, health checks and batches."},
+    {"name": PREFLIGHT_TAG, "description": "CORS preflight requests of browsers."},
 )
 
 # {name}, {name:expression} and, at the end, *name.
@@ -56,7 +56,7 @@ def make(request: Any) -> dict[str, Any]:
 
 
 class Document:
-    """A document that is being made.
+    """Builder of a document.
 
     :param schemes: the security schemes, by name.
     """
@@ -115,7 +115,7 @@ class Document:
         }
 
     def _link(self) -> None:
-        """Tell with which operations to go on from a record that was created."""
+        """Link the creation of a record to the operations on the record."""
         for resource, item in self._resources:
             path, _ = parse_pattern(resource.record_path)
             links = resource.links(self._paths.get(path, {}))
@@ -144,7 +144,7 @@ class Document:
 
 
 def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
-    """Apply a merge patch (RFC 7396); parameters are added to those that are there."""
+    """Apply a merge patch (RFC 7396); parameters are added to the existing ones."""
     for key, value in patch.items():
         if value is None:
             target.pop(key, None)
@@ -169,7 +169,7 @@ def _merged_parameters(known: list[Any], added: list[Any]) -> list[Any]:
 
 
 def parse_pattern(pattern: str) -> tuple[str, list[dict[str, Any]]]:
-    """Return the path of a pattern of Pyramid, and its parameters."""
+    """Return the path of a Pyramid pattern and its parameters."""
     parameters = []
 
     def placeholder(match: re.Match[str]) -> str:

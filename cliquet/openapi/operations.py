@@ -1,4 +1,4 @@
-"""The operation that a method of a service is, from its Cornice definition."""
+"""OpenAPI operations, from Cornice service definitions."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def without_body(found: Operation) -> Operation:
         status: {key: value for key, value in response.items() if key != "content"}
         for status, response in found["responses"].items()
     }
-    summary = f"{found['summary']} (headers alone)"
+    summary = f"{found['summary']} (headers only)"
     return {**found, "summary": summary, "responses": responses}
 
 
@@ -228,13 +228,13 @@ def preflight(endpoint: Endpoint, components: Components) -> Operation:
     """Return the operation OPTIONS of a service, which is for browsers."""
     methods = sorted(endpoint.service.cors_supported_methods)
     headers = {
-        "Origin": ("Where the page comes from.", True, {"type": "string", "minLength": 1}),
-        "Access-Control-Request-Method": ("What it will call.", True, {"enum": methods}),
-        "Access-Control-Request-Headers": ("With which headers.", False, {"type": "string"}),
+        "Origin": ("Origin of the page.", True, {"type": "string", "minLength": 1}),
+        "Access-Control-Request-Method": ("Method of the request.", True, {"enum": methods}),
+        "Access-Control-Request-Headers": ("Headers of the request.", False, {"type": "string"}),
     }
     return {
         "operationId": f"{endpoint.service.name}-options",
-        "summary": "Tell browsers what pages of other origins may do",
+        "summary": "CORS preflight",
         "parameters": [
             {
                 "name": name,
@@ -247,7 +247,7 @@ def preflight(endpoint: Endpoint, components: Components) -> Operation:
         ],
         "responses": {
             "200": {
-                "description": "In the headers `Access-Control-Allow-…`.",
+                "description": "The permissions are in the headers `Access-Control-Allow-…`.",
                 "content": {JSON: {"schema": {"type": "null"}}},
             },
             **components.errors("400"),

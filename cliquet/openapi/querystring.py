@@ -33,14 +33,14 @@ _LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
 IF_MATCH = {
     "name": "If-Match",
     "in": "header",
-    "description": "Fail with 412 if there was a change after these timestamps, each an `ETag`; "
-    "`*`: if the record doesn't exist.",
+    "description": "Fail with 412 if there was a change after these timestamps (`ETag` values). "
+    "`*`: fail with 412 if the record doesn't exist.",
     "schema": _TAGS,
 }
 IF_CHANGED = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "Answer 304 unless there was a change after these timestamps, each an `ETag`.",
+    "description": "Return 304 unless there was a change after these timestamps (`ETag` values).",
     "schema": _TAGS,
 }
 IF_NEW = {
@@ -52,21 +52,20 @@ IF_NEW = {
 RESPONSE_BEHAVIOR = {
     "name": "Response-Behavior",
     "in": "header",
-    "description": "What to answer: `full`, all of the record; `light`, the fields that changed; "
-    "`diff`, those that differ from what was sent.",
+    "description": "Content of the response: `full`, the whole record; `light`, the fields that "
+    "changed; `diff`, the fields that differ from the request.",
     "schema": {"type": "string", "enum": ["full", "light", "diff"]},
 }
 DELETION_TIME = {
     "name": "last_modified",
     "in": "query",
-    "description": "When it was deleted, in milliseconds since the epoch, for replication.",
+    "description": "Time of the deletion in milliseconds since the epoch, for replication.",
     "schema": _QUOTED_TIMESTAMP,
 }
 FIELDS = {
     "name": "_fields",
     "in": "query",
-    "description": "Only these fields, those of objects with dots, beside the id and the "
-    "timestamp.",
+    "description": "Fields to return besides the id and the timestamp. Use dots for nested ones.",
     **{"schema": {"type": "array", "items": {"type": "string"}}, "style": "form", "explode": False},
 }
 
@@ -118,7 +117,7 @@ class Filters:
         limit = {
             "name": "_limit",
             "in": "query",
-            "description": f"The size of the page{at_most}; 0 for no other limit.",
+            "description": f"Page size{at_most}; 0: no other limit.",
             "schema": {"type": "integer", "minimum": 0, **default},
         }
         yield self._shared(limit)
@@ -139,7 +138,7 @@ class Filters:
         return {
             "name": "_sort",
             "in": "query",
-            "description": "The order, by these fields; descending after `-`.",
+            "description": "Sort by these fields; `-` sorts in descending order.",
             "schema": {"type": "array", "items": items},
             "style": "form",
             "explode": False,
@@ -171,8 +170,8 @@ def _time_limits() -> Iterator[dict[str, Any]]:
         yield {
             "name": name,
             "in": "query",
-            "description": f"Only what changed {what} this timestamp, deletions included; "
-            "it can be an `ETag`.",
+            "description": f"Only records that changed {what} this timestamp or `ETag`, "
+            "including deletions.",
             "schema": _ANY_TIMESTAMP,
             **({"deprecated": True} if deprecated else {}),
         }
@@ -181,7 +180,7 @@ def _time_limits() -> Iterator[dict[str, Any]]:
 _TOKEN = {
     "name": "_token",
     "in": "query",
-    "description": "Where the page starts: from the header `Next-Page`, as it is.",
+    "description": "Start of the page, from the header `Next-Page`.",
     "schema": {"type": "string"},
 }
 _OTHERS = {

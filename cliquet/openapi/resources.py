@@ -1,4 +1,4 @@
-"""What is known of the operations of resources, beside what any service tells."""
+"""OpenAPI operations of resources."""
 
 from __future__ import annotations
 
@@ -105,11 +105,10 @@ class Resource:
             ],
             "responses": {
                 "200": self._answer(
-                    "The record that exists with that id, or that value of a unique field, as it "
-                    "is.",
+                    "The existing record with the same id or unique value, unchanged.",
                     self._record(),
                 ),
-                "201": self._answer("The record, which was created.", self._record()),
+                "201": self._answer("The created record.", self._record()),
                 "412": self._components.error("412"),
             },
         }
@@ -153,14 +152,14 @@ class Resource:
                 self._parameter(querystring.IF_NEW, "if-new"),
             ],
             "responses": {
-                "200": self._answer("The record, which was replaced.", self._record(), _ETAG),
-                "201": self._answer("The record, which was created.", self._record(), _ETAG),
+                "200": self._answer("The replaced record.", self._record(), _ETAG),
+                "201": self._answer("The created record.", self._record(), _ETAG),
                 **self._conflicts(),
             },
         }
 
     def _record_patch(self) -> Operation:
-        light = {"type": "object", "description": "Some fields, if `Response-Behavior` asks so."}
+        light = {"type": "object", "description": "Some fields, depending on `Response-Behavior`."}
         record = {"anyOf": [self._record(), light]}
         return {
             "parameters": [
@@ -168,7 +167,7 @@ class Resource:
                 self._parameter(querystring.RESPONSE_BEHAVIOR),
             ],
             "responses": {
-                "200": self._answer("The record, as it is now.", record, _ETAG),
+                "200": self._answer("The changed record.", record, _ETAG),
                 **self._conflicts(),
             },
         }
@@ -180,7 +179,7 @@ class Resource:
                 self._parameter(querystring.DELETION_TIME),
             ],
             "responses": {
-                "200": self._answer("What is left of the record.", self._tombstone()),
+                "200": self._answer("The tombstone of the record.", self._tombstone()),
                 "412": self._components.error("412"),
             },
         }
@@ -210,7 +209,7 @@ class Resource:
     def _not_modified(self) -> dict[str, Any]:
         # Only responses that can be cached have cache headers, which anonymous users get.
         response = {
-            "description": "There was no change.",
+            "description": "Not modified.",
             "headers": self._components.headers(*_ETAG),
         }
         return self._components.add("responses", "not-modified", response)
@@ -252,7 +251,7 @@ class Resource:
         deleted = {"const": True}
         tombstone = {
             "type": "object",
-            "description": "What is left of a record that was deleted.",
+            "description": "The tombstone of a deleted record.",
             "properties": {**self._identity(), self._model.deleted_field: deleted},
             "required": [*self._identity(), self._model.deleted_field],
         }
@@ -286,7 +285,7 @@ class Resource:
             field: {key: value for key, value in schema.items() if key != "default"}
             for field, schema in data["properties"].items()
         }
-        notes = dict.fromkeys(_option(self._mapping, "readonly_fields"), "It can't be modified.")
+        notes = dict.fromkeys(_option(self._mapping, "readonly_fields"), "Read-only.")
         return {**data, "properties": _noted(properties, notes)}
 
     # Permissions.
@@ -294,24 +293,24 @@ class Resource:
     def _permission(self, endpoint: Endpoint) -> str:
         permission = endpoint.arguments.get("permission")
         if permission == PRIVATE:
-            return "It needs authentication; each user has records of their own."
+            return "Requires authentication. Each user has a private collection."
         if permission != DYNAMIC:
-            return f"It needs the permission `{permission}`." if permission else ""
+            return f"Requires the permission `{permission}`." if permission else ""
         if endpoint.method == "PUT":
             return (
-                "It needs the permission `write` on the record, or, if there is none, `create` on "
-                "the collection."
+                "Requires the permission `write` on the record, or `create` on the collection if "
+                "the record doesn't exist."
             )
         known = getattr(self._service.viewset.factory, "method_permissions", {})
         permission = known.get(endpoint.method.lower())
         if permission is None:
-            return "It needs a permission."
-        needed = f"It needs the permission `{permission}`"
+            return "Requires a permission."
+        needed = f"Requires the permission `{permission}`"
         if self._service.type == "record":
             return f"{needed} on the record."
         if endpoint.method == "POST":
             return f"{needed} on the collection."
-        return f"{needed} on the collection, or concerns the records alone on which it is given."
+        return f"{needed} on the collection; without it, applies to the records that grant it."
 
 
 def _is_ours(class_: type) -> bool:

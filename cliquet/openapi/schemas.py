@@ -1,7 +1,7 @@
-"""Colander schemas as JSON Schema (draft 2020-12), the one of OpenAPI 3.1.
+"""Colander schemas as JSON Schema (draft 2020-12), as OpenAPI 3.1 uses it.
 
-What a node accepts isn't what is answered of it: ``"12"`` is an integer to Colander, and what is
-stored is 12. So each node has two schemas.
+Each node has two schemas, because requests and responses differ: Colander accepts ``"12"`` as an
+integer, but stores and returns 12.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may call an operation, and how they say who they are."""
+"""Security schemes and requirements of operations."""
 
 from __future__ import annotations
 

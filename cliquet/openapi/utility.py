@@ -24,8 +24,8 @@ _HELLO: Schema = {
         "http_api_version": {**_TEXT, "description": "`MAJOR.MINOR`."},
         "project_docs": _TEXT,
         "cliquet_protocol_version": _TEXT,
-        "url": {**_TEXT, "description": "The root of the API."},
-        "settings": {**_OBJECT, "description": "Those that clients must know."},
+        "url": {**_TEXT, "description": "Root URL of the API."},
+        "settings": {**_OBJECT, "description": "Settings that clients need."},
         "capabilities": {
             "type": "object",
             "additionalProperties": {
@@ -33,7 +33,7 @@ _HELLO: Schema = {
                 "properties": {"description": _TEXT, "url": _TEXT},
             },
         },
-        "eos": {**_TEXT, "description": "The date when the service ends, if it does."},
+        "eos": {**_TEXT, "description": "Date of the end of the service, if any."},
         "user": {
             "type": "object",
             "description": "The user, if the request is authenticated.",
@@ -48,24 +48,24 @@ _HELLO: Schema = {
 
 _HEARTBEAT: Schema = {
     "type": "object",
-    "description": "Whether each backend is fine; null if it isn't known.",
+    "description": "Whether each check succeeded; null if it doesn't apply.",
     "additionalProperties": {"type": ["boolean", "null"]},
 }
 
 _SUB_REQUEST: Schema = {
     "type": "object",
-    "description": "A request of the batch. What it lacks comes from `defaults`.",
+    "description": "A request of the batch, completed by `defaults`.",
     "properties": {
         "method": {"enum": list(METHODS), "default": "GET"},
         "path": {
             "type": "string",
             "pattern": "^/",
-            "description": "With or without the prefix of the version.",
+            "description": "Path, with or without the version prefix.",
         },
         "headers": {
             "type": "object",
             "additionalProperties": _TEXT,
-            "description": "Beside those of the batch itself.",
+            "description": "Headers, in addition to those of the batch.",
         },
         "body": _OBJECT,
     },
@@ -84,32 +84,32 @@ _SUB_RESPONSE: Schema = {
 
 
 def _hello(components: Components) -> Operation:
-    return {"responses": {"200": answer(components, "What the service is.", _HELLO)}}
+    return {"responses": {"200": answer(components, "The description of the service.", _HELLO)}}
 
 
 def _heartbeat(components: Components) -> Operation:
     return {
         "responses": {
-            "200": answer(components, "All backends are fine.", _HEARTBEAT),
-            "503": answer(components, "Some backend isn't.", _HEARTBEAT, "Retry-After"),
+            "200": answer(components, "All checks succeeded.", _HEARTBEAT),
+            "503": answer(components, "At least one check failed.", _HEARTBEAT, "Retry-After"),
         }
     }
 
 
 def _lbheartbeat(components: Components) -> Operation:
-    return {"responses": {"200": answer(components, "The process is up.", _OBJECT)}}
+    return {"responses": {"200": answer(components, "The process is running.", _OBJECT)}}
 
 
 def _version(components: Components) -> Operation:
     return {
-        "summary": "Tell what is deployed",
-        "responses": {"200": answer(components, "What was deployed.", _OBJECT)},
+        "summary": "Get the deployed version",
+        "responses": {"200": answer(components, "The deployed version.", _OBJECT)},
     }
 
 
 def _document(components: Components) -> Operation:
     found = answer(components, "This document.", _OBJECT)
-    return {"responses": {"200": found, "304": {"description": "There was no change."}}}
+    return {"responses": {"200": found, "304": {"description": "Not modified."}}}
 
 
 def _batch(components: Components) -> Operation:
@@ -118,7 +118,10 @@ def _batch(components: Components) -> Operation:
     payload = {
         "type": "object",
         "properties": {
-            "defaults": {**_SUB_REQUEST, "description": "Merged under each of the requests."},
+            "defaults": {
+                **_SUB_REQUEST,
+                "description": "Default values, merged into each request.",
+            },
             "requests": {**requests, **({"maxItems": limit} if limit else {})},
         },
         "required": ["requests"],
@@ -128,7 +131,7 @@ def _batch(components: Components) -> Operation:
         "properties": {"responses": {"type": "array", "items": _SUB_RESPONSE}},
         "required": ["responses"],
     }
-    what = "The answers, in the order of the requests."
+    what = "The responses, in the order of the requests."
     return {
         "requestBody": {"content": {JSON: {"schema": payload}}},
         "responses": {"200": answer(components, what, responses)},

@@ -1,6 +1,6 @@
-"""The document, for programs, at ``/__api__``, and a page for people at ``/__api__/``.
+"""Views of the OpenAPI document (``/__api__``) and of its page (``/__api__/``).
 
-The page is Swagger UI, with the files of the folder ``static``, which also has its licence.
+The page is Swagger UI. Its files and its licence are in the folder ``static``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def includeme(config: Any) -> None:
     config.registry.openapi_document = None
     config.add_api_capability(
         "openapi",
-        description="This API is described (OpenAPI 3.1), at a URL relative to this one.",
+        description="OpenAPI 3.1 description of this API, at a URL relative to this one.",
         url="__api__",
     )
     config.add_cornice_service(openapi)

@@ -142,7 +142,7 @@ class UserResource(RequestReader):
     # Endpoints.
 
     def collection_get(self) -> Any:
-        """List the records."""
+        """List records."""
         self._raise_304_if_not_modified()
         self._raise_412_if_modified()
         filters = self._extract_filters()
@@ -159,7 +159,10 @@ class UserResource(RequestReader):
         return self.postprocess(records)
 
     def collection_post(self) -> Any:
-        """Create a record, or return the existing one with the same id or unique value."""
+        """Create a record.
+
+        If a record with the same id or unique value exists, return it instead.
+        """
         self.model.locking = True
         new = self.request.validated["data"]
         existing = self._find_posted(new)
@@ -177,7 +180,10 @@ class UserResource(RequestReader):
         return self.postprocess(created, action=ACTIONS.CREATE)
 
     def collection_delete(self) -> Any:
-        """Delete the records that match the filters, or one page of them."""
+        """Delete records.
+
+        Deletes the records that match the filters, or one page of them.
+        """
         self.model.locking = True
         self._raise_400_if_unknown_parameter()
         filters = self._extract_filters()
@@ -202,7 +208,7 @@ class UserResource(RequestReader):
         return self.postprocess(dict_subset(record, fields) if fields else record)
 
     def put(self) -> Any:
-        """Create or replace a record."""
+        """Replace or create a record."""
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
         existing = self._find_record(self.record_id)

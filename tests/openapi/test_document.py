@@ -138,7 +138,7 @@ def test_words_are_those_of_docstrings_and_schemas(described):
     document = described(setup=with_resource(Plant))
     get = document["paths"]["/plants"]["get"]
     assert get["summary"] == "List the plants"
-    assert get["description"].startswith("The oldest ones are first.\n\nIt needs authentication")
+    assert get["description"].startswith("The oldest ones are first.\n\nRequires authentication")
     assert document["paths"]["/plants/{id}"]["get"]["summary"] == "Return a record"
     assert {"name": "plant", "description": "Plants of a garden."} in document["tags"]
     schema = document["components"]["schemas"]["plant"]
@@ -162,7 +162,7 @@ def test_service_without_docstring_is_summed_up_by_its_description(described):
     service.get(permission=NO_PERMISSION_REQUIRED)(lambda request: {})
     document = described(setup=with_services(service))
     assert document["paths"]["/plain"]["get"]["summary"] == "Plain service"
-    assert document["paths"]["/plain"]["head"]["summary"] == "Plain service (headers alone)"
+    assert document["paths"]["/plain"]["head"]["summary"] == "Plain service (headers only)"
 
 
 # Resources.
@@ -244,7 +244,7 @@ def test_bodies_tell_what_is_accepted_and_what_is_answered(described):
     assert body(document, "/plants/{id}", "put", "data") == new
     changes = body(document, "/plants/{id}", "patch", "data")
     assert "required" not in changes
-    assert changes["properties"]["name"]["description"] == "In Latin. Unique. It can't be modified."
+    assert changes["properties"]["name"]["description"] == "In Latin. Unique. Read-only."
     assert "default" not in changes["properties"]["size"]
     record = document["components"]["schemas"]["plant"]
     assert record["properties"]["size"] == {"type": "integer"}
@@ -321,11 +321,11 @@ def test_two_resources_of_one_name_keep_their_schemas(described):
 @pytest.mark.parametrize(
     "path, method, words",
     [
-        ("/psilos", "get", "permission `read` on the collection, or"),
+        ("/psilos", "get", "permission `read` on the collection; without"),
         ("/psilos", "post", "permission `create` on the collection."),
-        ("/psilos", "delete", "permission `write` on the collection, or"),
+        ("/psilos", "delete", "permission `write` on the collection; without"),
         ("/psilos/{id}", "get", "permission `read` on the record."),
-        ("/psilos/{id}", "put", "permission `write` on the record, or, if there is none, `create`"),
+        ("/psilos/{id}", "put", "permission `write` on the record, or `create` on the collection"),
         ("/psilos/{id}", "patch", "permission `write` on the record."),
     ],
 )
@@ -367,7 +367,7 @@ def test_policy_without_challenge_has_no_scheme(described, name, arguments):
 def test_permission_of_the_application_is_told(described):
     setup = with_resource(Plant, default_arguments={"permission": "garden"})
     operation = described(setup=setup)["paths"]["/plants"]["get"]
-    assert operation["description"].endswith("It needs the permission `garden`.")
+    assert operation["description"].endswith("Requires the permission `garden`.")
     assert {"401", "403"} <= set(operation["responses"])
     assert "406" not in operation["responses"]
 
@@ -392,7 +392,7 @@ def test_permission_of_a_factory_without_a_table_is_told(described):
 
     setup = with_resource(Thing, factory=lambda request: None)
     description = described(setup=setup)["paths"]["/things"]["get"]["description"]
-    assert description == "It needs a permission."
+    assert description == "Requires a permission."
 
 
 # Services of applications.
