@@ -292,10 +292,13 @@ def _check_policies(config: Any) -> None:
     """Check the classes of the policies; names without one are packages."""
     settings = config.get_settings()
     problems = ErrorCollector()
-    for name in setting_list(settings["multiauth.policies"]):
+    names = setting_list(settings["multiauth.policies"])
+    for name in dict.fromkeys(names):
         key = f"multiauth.policy.{name}.use"
         with problems.collect():
             if settings.get(key):
+                if names.count(name) > 1:
+                    raise invalid(settings, "multiauth.policies", "each policy once")
                 load_named(config, key, "the dotted name of a class of policies")
             else:
                 expected = f"policy names, each with a class: {key} is not set"

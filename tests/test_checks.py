@@ -158,6 +158,13 @@ def test_mistakes_of_any_sort_are_told_at_once():
     ]
 
 
+def test_policy_named_twice_is_refused():
+    assert refused({"multiauth.policies": "basicauth basicauth"}) == [
+        "multiauth.policies = 'basicauth basicauth' (from the configuration): "
+        "expected each policy once"
+    ]
+
+
 def test_mistakes_of_a_file_and_of_variables_are_told_with_their_place(tmp_path, monkeypatch):
     ini = tmp_path / "app.ini"
     ini.write_text(
