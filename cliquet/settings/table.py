@@ -96,53 +96,60 @@ _LIMITS = (
         "max_body_bytes",
         1_000_000,
         LIMIT,
-        "Largest JSON body of a request, and largest sum of the bodies in a batch, in bytes; "
-        "empty: no limit.",
+        "Maximum size of a JSON body, and of all bodies in a batch, in bytes; empty: no limit.",
     ),
     Setting(
-        "max_record_bytes", 262_144, LIMIT, "Largest record, in bytes of JSON; empty: no limit."
+        "max_record_bytes",
+        262_144,
+        LIMIT,
+        "Maximum size of a record, in bytes of JSON; empty: no limit.",
     ),
     Setting(
         "max_values",
         50_000,
         LIMIT,
-        "Most values in a JSON body or a record, arrays and objects included; empty: no limit.",
+        "Maximum number of values in a JSON body or a record, including arrays and objects; "
+        "empty: no limit.",
     ),
     Setting(
         "max_nesting",
         100,
         NESTING,
-        "Most levels of arrays and objects within one another in a record, at most 500.",
+        "Maximum nesting depth of arrays and objects in a record, at most 500.",
     ),
-    Setting("max_digits", 1_000, DIGITS, "Most digits of an integer in a body, at most 4300."),
-    Setting("max_filters", 20, LIMIT, "Most filters in a query string; empty: no limit."),
+    Setting("max_digits", 1_000, DIGITS, "Maximum digits of an integer in a body, at most 4300."),
+    Setting("max_filters", 20, LIMIT, "Maximum number of filters; empty: no limit."),
     Setting(
         "max_filter_values",
         1_000,
         LIMIT,
-        "Most values in the filters ``in_`` and ``exclude_`` of a query string; empty: no limit.",
+        "Maximum number of values in the filters ``in_`` and ``exclude_``; empty: no limit.",
     ),
-    Setting("max_sort_fields", 5, LIMIT, "Most fields in ``_sort``; empty: no limit."),
-    Setting("max_selected_fields", 100, LIMIT, "Most fields in ``_fields``; empty: no limit."),
+    Setting("max_sort_fields", 5, LIMIT, "Maximum number of fields in ``_sort``; empty: no limit."),
+    Setting(
+        "max_selected_fields",
+        100,
+        LIMIT,
+        "Maximum number of fields in ``_fields``; empty: no limit.",
+    ),
     Setting(
         "max_page_bytes",
         10_000_000,
         LIMIT,
-        "Bytes of JSON after which a page of a list ends early, with a ``Next-Page``; empty: no "
-        "limit.",
+        "Bytes of JSON after which a page ends early, with a ``Next-Page``; empty: no limit.",
     ),
     Setting(
         "batch_max_bytes",
         20_000_000,
         LIMIT,
-        "Bytes of the responses after which the other requests of a batch are refused; empty: no "
-        "limit.",
+        "Total size of responses, in bytes, after which a batch rejects its remaining requests; "
+        "empty: no limit.",
     ),
     Setting(
         "batch_timeout_seconds",
         10,
         TIME_LIMIT,
-        "Seconds after which the other requests of a batch are refused; empty: no limit.",
+        "Seconds after which a batch rejects its remaining requests; empty: no limit.",
     ),
 )
 
@@ -179,25 +186,25 @@ SETTINGS = (
         "heartbeat_timeout_seconds",
         10,
         DURATION,
-        "Seconds that a heartbeat can take; it counts as failed afterwards.",
+        "Seconds after which a check of the heartbeat counts as failed.",
     ),
     Setting(
         "version_json_path",
         None,
         JSON_FILE,
-        "Path of the JSON file that ``/__version__`` returns. When empty, that URL doesn't exist.",
+        "Path of the JSON file that ``/__version__`` returns; empty: the URL doesn't exist.",
     ),
     Setting(
         "batch_max_requests",
         25,
         LIMIT,
-        "Greatest number of requests in a batch; empty or 0: no limit.",
+        "Maximum number of requests in a batch; empty or 0: no limit.",
     ),
     Setting(
         "paginate_by",
         None,
         LIMIT,
-        "Default and greatest number of records of a page; empty or 0: no limit.",
+        "Default and maximum number of records in a page; empty or 0: no limit.",
     ),
     Setting(
         "id_generator",
@@ -226,12 +233,12 @@ SETTINGS = (
         "storage_max_fetch_size",
         10000,
         POSITIVE,
-        "Greatest number of records that one query returns.",
+        "Maximum number of records that one query returns.",
     ),
     *_LIMITS,
     Setting("cache_prefix", "", TEXT, "Prefix of every key in the cache."),
     Setting("transaction_per_request", True, BOOLEAN, "Whether each request is one transaction."),
-    Setting("readonly", False, BOOLEAN, "Whether only the endpoints that read exist."),
+    Setting("readonly", False, BOOLEAN, "Whether the endpoints that write are disabled."),
     Setting("cors_origins", "*", WORDS, "Origins whose pages can call the service."),
     Setting(
         "cors_max_age_seconds",
@@ -260,8 +267,8 @@ SETTINGS = (
         TEXT,
         "URL in the ``info`` of 500 responses.",
     ),
-    Setting("http_scheme", None, SCHEME, "Scheme of URLs, instead of the server's."),
-    Setting("http_host", None, TEXT, "Host of URLs, instead of the request's."),
+    Setting("http_scheme", None, SCHEME, "Scheme of URLs; by default, the scheme of the server."),
+    Setting("http_host", None, TEXT, "Public host of URLs; by default, the host of the request."),
     Setting(
         "version_prefix_redirect_enabled",
         True,
@@ -334,8 +341,8 @@ SETTINGS = (
         "retry.attempts",
         30,
         POSITIVE,
-        "Greatest number of attempts to run a request that conflicts with others in the "
-        "database (deadlocks). A batch of n lists, in an unlucky order, can need n attempts.",
+        "Maximum number of attempts to run a request that conflicts with others in the "
+        "database (deadlocks). In the worst case, a batch of n lists needs n attempts.",
     ),
     Setting(
         "tm.manager_hook",
