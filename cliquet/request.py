@@ -54,12 +54,10 @@ def add_request_attributes(config: Any) -> None:
     # Run before any other subscriber to new requests.
     config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: ensure_request_class(event.request), NewRequest)
-    properties: dict[str, Any] = {
-        **_CACHED_ATTRIBUTES,
-        "effective_principals": authorization.effective_principals,
-    }
-    for name, function in properties.items():
-        config.add_request_method(function, name=name, property=True)
+    principals = authorization.effective_principals
+    config.add_request_method(principals, name="effective_principals", property=True)
+    for name, attribute in _SETTABLE_ATTRIBUTES.items():
+        config.add_request_method(attribute, name=name, property=True)
     for name in ("json_body", "json"):
         config.add_request_method(property(_json_body, _set_json_body), name=name, property=True)
     config.add_request_method(logs.request_id, name="request_id", reify=True)
@@ -79,6 +77,22 @@ _CACHED_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "current_service": current_service,
     "current_resource_name": current_resource_name,
 }
+
+
+def _settable(name: str, find: Callable[[Any], Any]) -> property:
+    """Return a property that can be set, as those of Pyramid can."""
+
+    def get(request: Any) -> Any:
+        return request.__dict__[name] if name in request.__dict__ else find(request)
+
+    def set_(request: Any, value: Any) -> None:
+        request.__dict__[name] = value
+
+    return property(get, set_)
+
+
+#: The same attributes, for applications whose request factory isn't a class.
+_SETTABLE_ATTRIBUTES = {name: _settable(name, find) for name, find in _CACHED_ATTRIBUTES.items()}
 
 
 class _CachedUnlessNone:
@@ -136,7 +150,7 @@ def compile_request_class(config: Any) -> None:
         name: _CachedUnlessNone(name, find)
         for name, find in _CACHED_ATTRIBUTES.items()
         # Packages may have put theirs in its place.
-        if getattr(descriptors[name], "fget", None) is find
+        if descriptors[name] is _SETTABLE_ATTRIBUTES[name]
     }
     classes = RequestClasses({**descriptors, **extensions.methods, **quick})
     registry.registerUtility(classes.complete(factory), IRequestFactory)

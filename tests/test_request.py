@@ -119,9 +119,14 @@ def test_application_may_have_a_request_factory(made_by, alice):
     factory = made_by("Own", (Request,), {"own": "mine"})
     config = Configurator(settings=testapp.SETTINGS, request_factory=factory)
     cliquet.initialize(config, version="1.0")
-    tell(config, lambda request: [request.own, request.prefixed_userid is not None])
+
+    def view(request):
+        request.current_resource_name = "set"
+        return [request.own, request.prefixed_userid is not None, request.current_resource_name]
+
+    tell(config, view)
     client = webtest.TestApp(config.make_wsgi_app())
-    assert client.get("/v1/tell", headers=alice).json == ["mine", True]
+    assert client.get("/v1/tell", headers=alice).json == ["mine", True, "set"]
 
 
 def test_attributes_may_be_added_before_after_and_once_committed(serve):

@@ -145,6 +145,13 @@ def test_defaults_of_a_batch_count_in_each_request(alice):
     assert len(alice.get("/notes").json["data"]) == 5
 
 
+def test_defaults_that_the_requests_replace_do_not_count(alice):
+    defaults = {"method": "POST", "path": "/notes", "body": {"data": {"a": [1] * 10}}}
+    response = batch(alice, [{"body": {"data": {"a": 2}}}] * 5, defaults=defaults)
+    assert [each["status"] for each in response.json["responses"]] == [201] * 5
+    assert alice.values("/notes", "a") == [2] * 5
+
+
 # Pages and batches of large records.
 
 

@@ -285,3 +285,9 @@ class TestPermissionsSchema:
 def test_old_module_has_the_same_names(name):
     assert getattr(old_name, name) is getattr(schema, name)
     assert name in old_name.__all__
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5, colander.null])
+def test_body_that_is_not_an_object_is_invalid(body):
+    payload = schema.PayloadSchema(colander.SchemaNode(colander.Mapping(), name="data"))
+    assert messages(payload, body)
