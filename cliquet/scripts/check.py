@@ -12,8 +12,8 @@ from pyramid.settings import asbool
 
 from cliquet import cache, permission, storage
 from cliquet.limits import Limits
+from cliquet.scripts.cli_output import FAILED, CommandError, format_error
 from cliquet.scripts.schema import backend_name
-from cliquet.scripts.terminal import FAILED, Mistake, explained
 from cliquet.utils import without_password
 
 _PROBES: dict[str, Callable[[Any, bool], None]] = {
@@ -66,7 +66,7 @@ def check(options: Namespace, registry: Any) -> None:
         print("error: userid_hmac_secret is empty: anyone can compute user ids")
         failed.append("userid_hmac_secret")
     if failed:
-        raise Mistake(f"Checks failed: {', '.join(failed)}", FAILED)
+        raise CommandError(f"Checks failed: {', '.join(failed)}", FAILED)
 
 
 def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _tried(attempt: Callable[[], None], patience: float) -> str:
             attempt()
             result = _OK
         except Exception as error:  # third-party backends can raise anything
-            result = f"error: {explained(error)}"
+            result = f"error: {format_error(error)}"
 
     # A daemon thread doesn't keep the process alive.
     thread = Thread(target=run, daemon=True)

@@ -17,14 +17,14 @@ from pyramid.settings import asbool
 import cliquet
 from cliquet.checks import missing_package
 from cliquet.scripts import check, new, purge, schema
-from cliquet.scripts.terminal import (
+from cliquet.scripts.cli_output import (
     DONE,
     FAILED,
     INTERRUPTED,
     MISUSED,
-    Mistake,
-    explained,
-    tell,
+    CommandError,
+    format_error,
+    print_message,
 )
 from cliquet.storage.exceptions import BackendError
 
@@ -83,27 +83,27 @@ def main(args: Sequence[str] | None = None) -> int:
         130 (interrupted).
     """
     try:
-        code = _run_told(make_parser().parse_args(args))
+        code = _run_reporting_errors(make_parser().parse_args(args))
     except SystemExit:  # of argparse: help, the version, or a misuse
         _flush_output()
         raise
     except KeyboardInterrupt:
-        tell("interrupted")
+        print_message("interrupted")
         code = INTERRUPTED
     return code if _flush_output() else FAILED
 
 
-def _run_told(options: argparse.Namespace) -> int:
+def _run_reporting_errors(options: argparse.Namespace) -> int:
     """Run the command and report expected errors in one line."""
     try:
         run(options)
     except BrokenPipeError:  # the reader of the output is gone
         return FAILED
-    except (Mistake, ConfigurationError, BackendError, OSError) as error:
+    except (CommandError, ConfigurationError, BackendError, OSError) as error:
         if options.traceback:
             raise
-        tell(f"error: {explained(error)}")
-        return error.code if isinstance(error, Mistake) else FAILED
+        print_message(f"error: {format_error(error)}")
+        return error.code if isinstance(error, CommandError) else FAILED
     return DONE
 
 
@@ -114,7 +114,7 @@ def _flush_output() -> bool:
             sys.stdout.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            tell(f"error: {explained(error)}")
+            print_message(f"error: {format_error(error)}")
         # Python must not try again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
@@ -163,7 +163,7 @@ def _add_options(parser: argparse.ArgumentParser, ini: Any, traceback: Any) -> N
 def run(options: argparse.Namespace) -> None:
     """Run a command, after loading the application if the command needs it.
 
-    :raises Mistake: when the application can't be loaded.
+    :raises CommandError: when the application can't be loaded.
     """
     command = COMMANDS[options.command]
     if not command.needs_ini:
@@ -180,27 +180,27 @@ def load(ini: str | None) -> dict[str, Any]:
     """Return Pyramid's script environment for the application of a configuration file.
 
     :param ini: the path of the file, followed by ``#section`` unless that is ``app:main``.
-    :raises Mistake: when the file doesn't exist or can't be loaded.
+    :raises CommandError: when the file doesn't exist or can't be loaded.
     """
     if not ini:
         message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
-        raise Mistake(message, MISUSED)
+        raise CommandError(message, MISUSED)
     path = ini.partition("#")[0]
     if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
-        raise Mistake(f"Configuration file not found: {path}", MISUSED)
+        raise CommandError(f"Configuration file not found: {path}", MISUSED)
     try:
         env: dict[str, Any] = bootstrap(ini)
     except ConfigurationExecutionError as error:  # wraps any error of a deferred action
-        reason = missing_package(error.evalue) or explained(error.evalue)
-        raise Mistake(f"{reason} {_HINT}", FAILED) from error
+        reason = missing_package(error.evalue) or format_error(error.evalue)
+        raise CommandError(f"{reason} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
     except ModuleNotFoundError as error:
-        question = f"{explained(error)}. Is it installed in this environment?"
+        question = f"{format_error(error)}. Is it installed in this environment?"
         reason = missing_package(error) or question
-        raise Mistake(f"{path}: {reason} {_HINT}", MISUSED) from error
+        raise CommandError(f"{path}: {reason} {_HINT}", MISUSED) from error
     except _LOADING_ERRORS as error:
-        raise Mistake(f"{path}: {explained(error)} {_HINT}", MISUSED) from error
+        raise CommandError(f"{path}: {format_error(error)} {_HINT}", MISUSED) from error
     return env
 
 

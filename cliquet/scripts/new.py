@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from cliquet.scripts.terminal import MISUSED, Mistake
+from cliquet.scripts.cli_output import MISUSED, CommandError
 
 _TEMPLATE = files(__package__) / "template"
 
@@ -50,7 +50,7 @@ def new(options: Namespace, registry: Any) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
-        raise Mistake(f"{name!r} already exists. Choose another name.", MISUSED) from None
+        raise CommandError(f"{name!r} already exists. Choose another name.", MISUSED) from None
     try:
         for path, text in _made(name):
             target = folder / path
@@ -66,13 +66,15 @@ def new(options: Namespace, registry: Any) -> None:
 def _check_name(name: str) -> None:
     """Check that a name can be the name of a new package.
 
-    :raises ~cliquet.scripts.terminal.Mistake: when it can't.
+    :raises ~cliquet.scripts.cli_output.CommandError: when it can't.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         expected = "a Python package name in lower case, such as myservice"
-        raise Mistake(f"Invalid name {name!r}: expected {expected}", MISUSED)
+        raise CommandError(f"Invalid name {name!r}: expected {expected}", MISUSED)
     if name in sys.stdlib_module_names or name == "tests" or importlib.util.find_spec(name):
-        raise Mistake(f"Invalid name {name!r}: a Python package has this name already", MISUSED)
+        raise CommandError(
+            f"Invalid name {name!r}: a Python package has this name already", MISUSED
+        )
 
 
 def _made(name: str) -> Iterator[tuple[Path, str]]:

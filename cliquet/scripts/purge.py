@@ -12,7 +12,7 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet.kinds import parse_date
-from cliquet.scripts.terminal import FAILED, MISUSED, Mistake, Progress
+from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, Progress
 from cliquet.storage import Deleted, StorageBase
 from cliquet.utils import msec_time
 
@@ -100,9 +100,11 @@ def _tombstones(number: int) -> str:
 def _storage(registry: Any, dry_run: bool) -> StorageBase:
     storage: StorageBase | None = getattr(registry, "storage", None)
     if storage is None:
-        raise Mistake("No storage backend. Set storage_backend.", FAILED)
+        raise CommandError("No storage backend. Set storage_backend.", FAILED)
     if asbool(registry.settings.get("readonly")) and not dry_run:
-        raise Mistake("The service is read-only. Set readonly to false or use --dry-run.", FAILED)
+        raise CommandError(
+            "The service is read-only. Set readonly to false or use --dry-run.", FAILED
+        )
     return storage
 
 
@@ -112,7 +114,7 @@ def _counts(registry: Any, storage: StorageBase, options: Namespace) -> list[Del
         counts = storage.count_deleted(options.before)
     except NotImplementedError:
         name = registry.settings["storage_backend"]
-        raise Mistake(f"{name} does not implement count_deleted()", FAILED) from None
+        raise CommandError(f"{name} does not implement count_deleted()", FAILED) from None
     if options.resource is None:
         return counts
     known = {deleted.collection_id: deleted.collection_id for deleted in counts}
@@ -120,7 +122,7 @@ def _counts(registry: Any, storage: StorageBase, options: Namespace) -> list[Del
     if options.resource not in known:
         names = ", ".join(sorted(known)) or "none"
         message = f"Unknown resource {options.resource!r}: expected one of {names}"
-        raise Mistake(message, MISUSED)
+        raise CommandError(message, MISUSED)
     return [item for item in counts if item.collection_id == known[options.resource]]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet.migrations import Migrated, pending_migrations
-from cliquet.scripts.terminal import FAILED, Mistake, tell
+from cliquet.scripts.cli_output import FAILED, CommandError, print_message
 
 #: The kinds of backends, and whether read-only mode skips them.
 _KINDS = {"storage": True, "permission": True, "cache": False}
@@ -46,7 +46,7 @@ def _state(steps: list[str] | None) -> str:
 
 def init(options: Namespace, registry: Any) -> None:
     """Run ``migrate`` (deprecated name)."""
-    tell("warning: 'init' is deprecated, use 'migrate'")
+    print_message("warning: 'init' is deprecated, use 'migrate'")
     migrate(options, registry)
 
 
@@ -54,7 +54,7 @@ def flush_cache(options: Namespace, registry: Any) -> None:
     """Delete every entry of the cache."""
     cache = getattr(registry, "cache", None)
     if cache is None:
-        raise Mistake("No cache backend. Set cache_backend.", FAILED)
+        raise CommandError("No cache backend. Set cache_backend.", FAILED)
     cache.flush()
     print(f"cache: {backend_name(registry, 'cache')} flushed")
 
@@ -73,6 +73,6 @@ def _writable(registry: Any) -> Iterator[tuple[str, str, Migrated]]:
         if backend is None:
             print(f"{kind}: not configured")
         elif readonly and written_by_requests:
-            tell(f"warning: skipping {kind}: the service is read-only")
+            print_message(f"warning: skipping {kind}: the service is read-only")
         else:
             yield kind, backend_name(registry, kind), backend

@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
-from cliquet.scripts import purge, terminal
+from cliquet.scripts import cli_output, purge
 from cliquet.scripts.cliquet import main
 from cliquet.scripts.purge import moment
 from cliquet.storage import Deleted, StorageBase
@@ -117,7 +117,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(
     storage.initialize_schema()
     bury(storage, "bookmark", "alice", *range(OLD, OLD + 3))
     monkeypatch.setattr(purge, "BATCH", 2)
-    monkeypatch.setattr(terminal, "_LONG_PAUSE", 0)
+    monkeypatch.setattr(cli_output, "_LONG_PAUSE", 0)
     ini = write_ini(settings_of("sqlite"))
     assert main(["--ini", ini, "purge-deleted", "--before", "1d"]) == 0
     assert capsys.readouterr().err.splitlines() == ["bookmark: 2 of 3", "bookmark: 3 of 3"]

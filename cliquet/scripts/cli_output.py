@@ -20,7 +20,7 @@ _LONG_PAUSE = 10.0
 _BAR_WIDTH = 30
 
 
-class Mistake(Exception):
+class CommandError(Exception):
     """An error that the user can fix, reported in one line.
 
     :param code: the exit code of the command.
@@ -31,12 +31,12 @@ class Mistake(Exception):
         self.code = code
 
 
-def tell(line: str) -> None:
+def print_message(line: str) -> None:
     """Write a message to the standard error."""
     print(f"cliquet: {line}", file=sys.stderr, flush=True)
 
 
-def explained(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """Return the message of an exception in one line."""
     lines = [line.strip() for line in str(error).splitlines()]
     text = "; ".join(filter(None, lines)).replace(":; ", ": ")
@@ -58,7 +58,7 @@ class Progress:
         self._on_terminal = self._stream.isatty()
         self._pause = _PAUSE if self._on_terminal else _LONG_PAUSE
         self._done = 0
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         self._shown = ""
 
     def __enter__(self) -> Progress:
@@ -76,9 +76,9 @@ class Progress:
         """Record that ``number`` more items were processed."""
         self._done += number
         now = time.monotonic()
-        if now - self._told < self._pause:
+        if now - self._reported < self._pause:
             return
-        self._told = now
+        self._reported = now
         if self._on_terminal:
             self._show(self._bar())
         else:

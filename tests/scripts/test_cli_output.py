@@ -9,17 +9,17 @@ import sys
 
 import pytest
 
-from cliquet.scripts import terminal
+from cliquet.scripts import cli_output
+from cliquet.scripts.cli_output import Progress
 from cliquet.scripts.cliquet import main
-from cliquet.scripts.terminal import Progress
 from tests.scripts.test_new import COMMAND, ROOT
 
 PATIENCE = 30  # seconds: a bound on hanging
 
 SHOW = """
-from cliquet.scripts import terminal
-terminal._PAUSE = 0
-with terminal.Progress("bookmark", 4) as progress:
+from cliquet.scripts import cli_output
+cli_output._PAUSE = 0
+with cli_output.Progress("bookmark", 4) as progress:
     progress.advance(1)
     progress.advance(3)
 print("done")
@@ -56,8 +56,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def eager(monkeypatch):
     """Progress is told each time."""
-    monkeypatch.setattr(terminal, "_PAUSE", 0)
-    monkeypatch.setattr(terminal, "_LONG_PAUSE", 0)
+    monkeypatch.setattr(cli_output, "_PAUSE", 0)
+    monkeypatch.setattr(cli_output, "_LONG_PAUSE", 0)
 
 
 def test_progress_is_a_bar_on_a_terminal_and_gone_in_the_end(eager):
