@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cliquet.client import Client, NoAnswer
+from cliquet.client import Client, TransportError
 from tests import redis_server, servers
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
@@ -43,7 +43,7 @@ def user():
 
 def connect(server, user):
     """A client that tries once."""
-    return Client(f"{server.url}/v1", auth=(user, "secret"), timeout=PATIENCE, retries=0)
+    return Client(f"{server.url}/v1", auth=(user, "secret"), attempt_timeout=PATIENCE, retries=0)
 
 
 def create(client, data, **headers):
@@ -140,7 +140,7 @@ def test_stop_under_load_loses_nothing_that_was_answered(engine, url, user):
             try:
                 with connect(server, user) as client:
                     acknowledged.add(create(client, {})["id"])
-            except NoAnswer:
+            except TransportError:
                 return acknowledged
             begun.set()
 

@@ -1,4 +1,4 @@
-"""A client, in Python, of the resources of any service; it takes the extra ``client``.
+"""Python client of Cliquet services. It requires the extra ``client``.
 
 .. code-block:: python
 
@@ -9,8 +9,6 @@
     bookmarks.create({"url": "https://www.python.org", "title": "Python"})
     for bookmark in bookmarks.list(title="Python", _sort="-last_modified"):
         print(bookmark["url"])
-
-It needs nothing else of the package.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ except ImportError as error:
 from cliquet.client.batch import Batch
 from cliquet.client.errors import (
     AlertWarning,
+    BackoffError,
     BatchError,
     ClientError,
     Conflict,
@@ -37,44 +36,41 @@ from cliquet.client.errors import (
     Gone,
     InvalidParameters,
     MethodNotAllowed,
-    NoAnswer,
     NotFound,
-    Paused,
     PreconditionFailed,
     ResponseError,
     ServerError,
     ServiceUnavailable,
     TooManyRequests,
-    Unauthenticated,
+    TransportError,
+    Unauthorized,
 )
-from cliquet.client.messages import Answer, Request
+from cliquet.client.messages import Request, Response
 from cliquet.client.resources import Operations, Records, Resource, new_id
 from cliquet.client.transport import Transport
 
 
 class Client:
-    """A service, and who uses it.
+    """Connection of a user to a service.
 
-    What may pass is tried again: no answer, and the statuses 429, 502, 503 and 504. The client
-    waits longer each time, and as long as the headers ``Retry-After`` and ``Backoff`` ask. What
-    would do harm twice is sent once: a POST, unless it creates a record whose id the client knows.
+    The client retries requests without response and those with status 429, 502, 503 or 504. It
+    doubles the delay each time, and obeys the headers ``Retry-After`` and ``Backoff``. It sends a
+    request once if it isn't idempotent: a POST, unless the client chose the id of the new record.
 
-    Threads need a client each. A client can be used in a ``with`` statement, which closes its
-    connections.
+    Use each client in one thread only. A ``with`` block closes its connections.
 
-    :param server: the URL of the service, its version included: ``https://api.example.com/v1``.
-    :param auth: as in requests: a user and a password, or a function that adds credentials to a
-        request. None: those of the session.
-    :param timeout: for the server to accept a connection, and to send the next bytes, in seconds.
-    :param retries: how many times a request is sent again, at most.
-    :param delay: before it is sent again for the first time, in seconds, more or less by half; it
-        doubles each time.
-    :param patience: how long the server may make the client wait before a request, in seconds.
-    :param session: of requests, with certificates, proxies or headers; a new one by default.
-    :param sleep: called with the seconds to wait.
-    :param clock: the time, in seconds, that never goes back.
-    :raises ValueError: when ``server`` isn't the URL of a server.
-    :raises TypeError: when ``auth`` is none of those.
+    :param server: URL of the service, with its version: ``https://api.example.com/v1``.
+    :param auth: user name and password, or a callable that adds credentials to a request, as in
+        requests. None: the credentials of the session.
+    :param attempt_timeout: limit for connecting and for each read, in seconds.
+    :param retries: maximum number of retries of a request.
+    :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
+    :param timeout: longest pause before a request that the server can impose, in seconds.
+    :param session: requests session with certificates, proxies or headers; new by default.
+    :param sleep: function that waits for a number of seconds.
+    :param clock: function that returns the monotonic time, in seconds.
+    :raises ValueError: if ``server`` isn't the URL of a service.
+    :raises TypeError: if ``auth`` is something else.
     """
 
     def __init__(
@@ -82,10 +78,10 @@ class Client:
         server: str,
         auth: Any = None,
         *,
-        timeout: float = 30,
+        attempt_timeout: float = 30,
         retries: int = 4,
         delay: float = 1,
-        patience: float = 60,
+        timeout: float = 60,
         session: requests.Session | None = None,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -94,10 +90,10 @@ class Client:
         self._transport = Transport(
             server,
             auth=auth,
-            timeout=timeout,
+            attempt_timeout=attempt_timeout,
             retries=retries,
             delay=delay,
-            patience=patience,
+            timeout=timeout,
             session=self._session,
             sleep=sleep,
             clock=clock,
@@ -110,30 +106,30 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; the next request opens others."""
+        """Close the connections. The next request opens new ones."""
         self._session.close()
 
     def server_info(self) -> dict[str, Any]:
-        """Return what the service says of itself at ``/``.
+        """Return the service's description of itself, at ``/``.
 
-        :raises ClientError: as any request.
+        :raises ClientError: if the request fails.
         """
         body: dict[str, Any] = self._transport.send(Request("GET", "/", member="settings")).body
         return body
 
-    def resource(self, path: str, new_id: Callable[[], str] | None = new_id) -> Resource:
-        """Return the resource whose collection is at a path, as ``/bookmarks``.
+    def resource(self, path: str, id_factory: Callable[[], str] | None = new_id) -> Resource:
+        """Return the resource whose collection is at a path, such as ``/bookmarks``.
 
-        :param path: without the version prefix, quoted as in a URL.
-        :param new_id: makes the ids of new records, for a creation to be repeatable; UUIDs by
-            default. None: the server makes them, and creations are never sent again.
+        :param path: quoted as in a URL, without the version prefix.
+        :param id_factory: function that returns the id of a new record; random UUIDs by default.
+            None: the server generates the ids, and the client doesn't retry creations.
         """
-        return Resource(self._transport.send, path, new_id)
+        return Resource(self._transport.send, path, id_factory)
 
     def batch(self, check: bool = True) -> Batch:
-        """Return a batch, to be filled in a ``with`` statement, and sent at its end.
+        """Return a batch, which is filled in a ``with`` block and sent at its end.
 
-        :param check: raise :class:`BatchError` in the end if requests of it are refused.
+        :param check: whether the block raises :class:`BatchError` if requests fail.
         """
         return Batch(self._transport.send, lambda: self._batch_size, check)
 
@@ -143,34 +139,34 @@ class Client:
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        repeatable: bool | None = None,
-    ) -> Answer:
-        """Send any request, and return its answer.
+        idempotent: bool | None = None,
+    ) -> Response:
+        """Send a request and return the response.
 
-        :param path: without the version prefix, with the querystring, quoted as in a URL.
+        :param path: quoted as in a URL, with the query string, without the version prefix.
         :param body: a JSON value; None: no body.
-        :param repeatable: whether it may be sent again if no answer comes; unless it is a POST, by
-            default (RFC 9110, 9.2.2).
-        :raises ClientError: when there is no answer, or one of an error.
-        :raises ValueError: when the path doesn't begin with a slash.
+        :param idempotent: whether the client can retry the request; by default, unless the method
+            is POST (RFC 9110, 9.2.2).
+        :raises ClientError: if the request fails.
+        :raises ValueError: if the path doesn't start with a slash.
         """
         if not path.startswith("/"):
-            raise ValueError(f"{path!r} is no path: expected /bookmarks")
-        if repeatable is None:
-            repeatable = method.upper() != "POST"
-        return self._transport.send(Request(method, path, body, headers or {}, repeatable))
+            raise ValueError(f"{path!r} is not a path: expected /bookmarks")
+        if idempotent is None:
+            idempotent = method.upper() != "POST"
+        return self._transport.send(Request(method, path, body, headers or {}, idempotent))
 
     @cached_property
     def _batch_size(self) -> int | None:
-        """How many requests the server allows in a batch; None: any number."""
-        # Servers of Cliquet 3.1 show a missing limit as 0 or as an empty string.
+        """Maximum number of requests in a batch; None: no limit."""
+        # Cliquet 3.1 reports a missing limit as 0 or as an empty string.
         size: int | None = self.server_info()["settings"].get("batch_max_requests") or None
         return size
 
 
 __all__ = [
     "AlertWarning",
-    "Answer",
+    "Response",
     "Batch",
     "BatchError",
     "Client",
@@ -180,10 +176,10 @@ __all__ = [
     "Gone",
     "InvalidParameters",
     "MethodNotAllowed",
-    "NoAnswer",
+    "TransportError",
     "NotFound",
     "Operations",
-    "Paused",
+    "BackoffError",
     "PreconditionFailed",
     "Records",
     "Request",
@@ -192,6 +188,6 @@ __all__ = [
     "ServerError",
     "ServiceUnavailable",
     "TooManyRequests",
-    "Unauthenticated",
+    "Unauthorized",
     "new_id",
 ]

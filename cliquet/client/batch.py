@@ -1,4 +1,4 @@
-"""Several requests in one (protocol, "Batch")."""
+"""Batches: several requests in one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from requests.structures import CaseInsensitiveDict
 
 from cliquet.client.errors import BatchError, ClientError, ResponseError, error_of
-from cliquet.client.messages import Answer, Request
+from cliquet.client.messages import Request, Response
 from cliquet.client.resources import Operations, new_id
 
 
 class Batch:
-    """Requests that are sent together when a ``with`` statement ends.
+    """Requests that are sent together at the end of a ``with`` block.
 
     .. code-block:: python
 
@@ -24,25 +24,25 @@ class Batch:
             bookmarks.delete(id)
         created.result().data
 
-    If the block raises, nothing is sent. A batch is one transaction of the server, unless it has
-    more requests than the server allows in one: then it is several, one after the other.
+    If the block raises an exception, nothing is sent. The server processes a batch in one
+    transaction. A batch with more requests than the server allows is split into several.
 
-    The block ends with :class:`BatchError` if requests were refused: the others are done. It ends
-    with another :class:`ClientError` if the batch itself failed: nothing of that part is done, and
-    the futures of what wasn't sent are cancelled.
+    The block raises :class:`BatchError` if the server refused some requests; the others are done.
+    It raises another :class:`ClientError` if a whole batch failed: none of its requests are done,
+    and the futures of requests that were not sent are cancelled.
 
-    :param send: sends the batch itself.
-    :param limit: tells how many requests the server allows in one, or None.
-    :param check: whether to raise :class:`BatchError`; the futures raise in any case.
+    :param send: function that sends a :class:`Request`.
+    :param limit: function that returns the server's limit of requests in a batch, or None.
+    :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
     """
 
     def __init__(
-        self, send: Callable[[Request], Answer], limit: Callable[[], int | None], check: bool
+        self, send: Callable[[Request], Response], limit: Callable[[], int | None], check: bool
     ) -> None:
         self._send = send
         self._limit = limit
         self._check = check
-        self._entries: list[tuple[Request, Future[Answer]]] = []
+        self._entries: list[tuple[Request, Future[Response]]] = []
         self._open = False
 
     def __enter__(self) -> Batch:
@@ -57,45 +57,44 @@ class Batch:
                 self._send_all(entries)
         finally:
             for _, future in entries:
-                future.cancel()  # unless it was answered
+                future.cancel()  # no effect on futures that are done
 
     def resource(
-        self, path: str, new_id: Callable[[], str] | None = new_id
-    ) -> Operations[Future[Answer]]:
-        """Return the resource at a path, as :meth:`Client.resource` does.
+        self, path: str, id_factory: Callable[[], str] | None = new_id
+    ) -> Operations[Future[Response]]:
+        """Return the resource at a path, like :meth:`Client.resource`.
 
-        Its methods return a future, which has the :class:`Answer`, or raises the error, when the
-        block has ended.
+        Its methods return futures of a :class:`Response`, which are done at the end of the block.
         """
-        return Operations(self._add, path, new_id)
+        return Operations(self._add, path, id_factory)
 
-    def _add(self, request: Request) -> Future[Answer]:
+    def _add(self, request: Request) -> Future[Response]:
         if not self._open:
-            raise RuntimeError("Requests are added to a batch in its with statement")
-        future: Future[Answer] = Future()
+            raise RuntimeError("Add requests to a batch inside its with block")
+        future: Future[Response] = Future()
         self._entries.append((request, future))
         return future
 
-    def _send_all(self, entries: Sequence[tuple[Request, Future[Answer]]]) -> None:
+    def _send_all(self, entries: Sequence[tuple[Request, Future[Response]]]) -> None:
         size = (entries and self._limit()) or len(entries) or 1
         for start in range(0, len(entries), size):
             self._send_part(entries[start : start + size])
         outcomes = [future.exception() for _, future in entries]
         errors = [error for error in outcomes if isinstance(error, ResponseError)]
         if errors and self._check:
-            raise BatchError(f"{len(errors)} of {len(entries)} requests were refused", errors)
+            raise BatchError(f"{len(errors)} of {len(entries)} requests failed", errors)
 
-    def _send_part(self, entries: Sequence[tuple[Request, Future[Answer]]]) -> None:
+    def _send_part(self, entries: Sequence[tuple[Request, Future[Response]]]) -> None:
         body = {"requests": [_item(request) for request, _ in entries]}
-        repeatable = all(request.repeatable for request, _ in entries)
+        idempotent = all(request.idempotent for request, _ in entries)
         try:
-            answer = self._send(Request("POST", "/batch", body, {}, repeatable, "responses"))
+            response = self._send(Request("POST", "/batch", body, {}, idempotent, "responses"))
         except ClientError as error:
             for _, future in entries:
                 future.set_exception(error)
             raise
-        for (request, future), item in zip(entries, answer.body["responses"], strict=True):
-            _settle(request, future, item)
+        for (request, future), item in zip(entries, response.body["responses"], strict=True):
+            _resolve(request, future, item)
 
 
 def _item(request: Request) -> dict[str, Any]:
@@ -108,9 +107,9 @@ def _item(request: Request) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None}
 
 
-def _settle(request: Request, future: Future[Answer], item: dict[str, Any]) -> None:
-    answer = Answer(item["status"], CaseInsensitiveDict(item["headers"]), item["body"])
-    if answer.ok:
-        future.set_result(answer)
+def _resolve(request: Request, future: Future[Response], item: dict[str, Any]) -> None:
+    response = Response(item["status"], CaseInsensitiveDict(item["headers"]), item["body"])
+    if response.ok:
+        future.set_result(response)
     else:
-        future.set_exception(error_of(request, answer))
+        future.set_exception(error_of(request, response))

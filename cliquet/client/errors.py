@@ -1,4 +1,4 @@
-"""What can go wrong: each kind of error of the protocol is an exception."""
+"""Exceptions: one class for each kind of error of the protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from cliquet.client.messages import Answer, Request
+from cliquet.client.messages import Request, Response
 
 _INVALID_PARAMETERS = 107
 
@@ -14,20 +14,20 @@ _INVALID_PARAMETERS = 107
 class ClientError(Exception):
     """Any failure of a request."""
 
-    #: Whether the same request may succeed later.
-    may_pass = False
+    #: Whether the same request can succeed later.
+    is_transient = False
 
 
-class NoAnswer(ClientError):
-    """The server can't be reached, or what it sent is no answer of the protocol."""
+class TransportError(ClientError):
+    """The server can't be reached, or its response doesn't follow the protocol."""
 
-    may_pass = True
+    is_transient = True
 
 
-class Paused(ClientError):
-    """The server has asked for a longer pause than the client has patience for.
+class BackoffError(ClientError):
+    """The server requested a pause longer than the client's timeout.
 
-    :param seconds: how long it still is.
+    :param seconds: the rest of the pause.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -35,38 +35,38 @@ class Paused(ClientError):
         self.seconds = seconds
 
     def __str__(self) -> str:
-        return f"The server has asked for a pause, of {self.seconds:.0f} more seconds"
+        return f"The server requested a pause: {self.seconds:.0f} s remain"
 
 
 class ResponseError(ClientError):
-    """An answer that isn't one of success.
+    """The service responded with an error.
 
-    :param request: what it answers.
-    :param answer: its status, headers and body.
+    :param request: the request that failed.
+    :param response: the response, with its status, headers and body.
     """
 
-    def __init__(self, request: Request, answer: Answer) -> None:
-        super().__init__(request, answer)
+    def __init__(self, request: Request, response: Response) -> None:
+        super().__init__(request, response)
         self.request = request
-        self.answer = answer
-        body = answer.body if isinstance(answer.body, dict) else {}
-        #: The status of HTTP.
-        self.code = answer.status
-        #: The number of the protocol; None if the answer isn't one of the protocol.
+        self.response = response
+        body = response.body if isinstance(response.body, dict) else {}
+        #: HTTP status.
+        self.code = response.status
+        #: Error number of the protocol; None if the response doesn't follow the protocol.
         self.errno: int | None = body.get("errno")
-        #: The title.
-        self.error: str = body.get("error", _title(answer.status))
-        #: A sentence for people, or None.
+        #: Title of the error.
+        self.error: str = body.get("error", _title(response.status))
+        #: Description for people, or None.
         self.message: str | None = body.get("message")
-        #: A URL where there is more to know, or None.
+        #: URL with more information, or None.
         self.info: str | None = body.get("info")
-        #: What is particular to the error, or None.
+        #: Error-specific data, or None.
         self.details: Any = body.get("details")
-        self.may_pass = self.code in (429, 502, 503, 504)
+        self.is_transient = self.code in (429, 502, 503, 504)
 
     @property
     def existing(self) -> dict[str, Any] | None:
-        """The record that is in the way, of a conflict or a failed precondition."""
+        """The record that caused a conflict or a failed precondition, or None."""
         return self.details.get("existing") if isinstance(self.details, dict) else None
 
     def __str__(self) -> str:
@@ -76,23 +76,23 @@ class ResponseError(ClientError):
 
 
 class InvalidParameters(ResponseError):
-    """Status 400, or 406 and 415 with the same ``errno``: ``details`` lists what is wrong."""
+    """Status 400, 406 or 415: ``details`` lists the invalid parameters."""
 
 
-class Unauthenticated(ResponseError):
-    """Status 401: there are no credentials, or wrong ones."""
+class Unauthorized(ResponseError):
+    """Status 401: the credentials are missing or wrong."""
 
 
 class Forbidden(ResponseError):
-    """Status 403: the user may not."""
+    """Status 403: the user lacks the permission."""
 
 
 class NotFound(ResponseError):
-    """Status 404: there is no such record, or no such URL."""
+    """Status 404: the record or the URL doesn't exist."""
 
 
 class MethodNotAllowed(ResponseError):
-    """Status 405: also what writes to a service that is read-only."""
+    """Status 405: the URL doesn't support the method, or the service is read-only."""
 
 
 class Conflict(ResponseError):
@@ -104,23 +104,23 @@ class Gone(ResponseError):
 
 
 class PreconditionFailed(ResponseError):
-    """Status 412: others have changed the record, which is ``existing``, or the collection."""
+    """Status 412: the record (``existing``) or the collection has changed since."""
 
 
 class TooManyRequests(ResponseError):
-    """Status 429: the client has sent too much."""
+    """Status 429: the client has sent too many requests."""
 
 
 class ServerError(ResponseError):
-    """Status 5XX: the server has failed."""
+    """Status 5XX: the server failed."""
 
 
 class ServiceUnavailable(ServerError):
-    """Status 503: a backend has failed, or is overloaded."""
+    """Status 503: a backend failed or is overloaded."""
 
 
 class BatchError(ClientError, ExceptionGroup[ResponseError]):
-    """Requests of a batch were refused: ``exceptions`` has a :class:`ResponseError` for each."""
+    """Requests of a batch failed: ``exceptions`` contains an error for each."""
 
     def derive(self, excs: Sequence[Any]) -> BatchError:  # type: ignore[override]
         """Return the error of some of them: ``except*`` takes it apart."""
@@ -128,12 +128,12 @@ class BatchError(ClientError, ExceptionGroup[ResponseError]):
 
 
 class AlertWarning(UserWarning):
-    """The server tells something with its header ``Alert``, as the end of the service."""
+    """The server sent the header ``Alert``, for example to announce its end of life."""
 
 
 _CLASSES: dict[int, type[ResponseError]] = {
     400: InvalidParameters,
-    401: Unauthenticated,
+    401: Unauthorized,
     403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
@@ -145,12 +145,12 @@ _CLASSES: dict[int, type[ResponseError]] = {
 }
 
 
-def error_of(request: Request, answer: Answer) -> ResponseError:
-    """Return the exception for an answer that isn't one of success."""
-    default = ServerError if answer.status >= 500 else ResponseError
-    error = _CLASSES.get(answer.status, default)(request, answer)
+def error_of(request: Request, response: Response) -> ResponseError:
+    """Return the exception for an error response."""
+    default = ServerError if response.status >= 500 else ResponseError
+    error = _CLASSES.get(response.status, default)(request, response)
     if error.errno == _INVALID_PARAMETERS:
-        return InvalidParameters(request, answer)
+        return InvalidParameters(request, response)
     return error
 
 

@@ -1,4 +1,4 @@
-"""What is sent, and what is answered: alone, or in a batch."""
+"""Requests and responses, sent alone or in a batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Proxies that compress answers make tags weak (RFC 9110, 8.8.1).
+# Proxies that compress responses weaken tags (RFC 9110, 8.8.1).
 _TAG = re.compile(r'(?:W/)?"([0-9]+)"')
 
 
@@ -15,28 +15,27 @@ _TAG = re.compile(r'(?:W/)?"([0-9]+)"')
 class Request:
     """A request.
 
-    :param path: without the version prefix, with the querystring, quoted.
+    :param path: quoted, with the query string, without the version prefix.
     :param body: a JSON value; None: no body.
-    :param repeatable: whether it does no harm when the server gets it twice.
-    :param member: what the body of each success has, unless HTTP forbids it a body; None: it has
-        whatever it has.
+    :param idempotent: whether the server can process it twice without harm.
+    :param member: member that the body of a successful response must have; None: any body.
     """
 
     method: str
     path: str
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    repeatable: bool = True
+    idempotent: bool = True
     member: str | None = None
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer.
+class Response:
+    """A response.
 
-    :param status: of HTTP.
-    :param headers: by name, in whatever case.
-    :param body: the JSON value; None without one.
+    :param status: HTTP status.
+    :param headers: by name, in any case.
+    :param body: a JSON value; None without a body.
     """
 
     status: int
@@ -45,25 +44,25 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it is one of success, or 304."""
+        """Whether the status is 2XX or 304."""
         return self.status < 300 or self.status == 304
 
     @property
     def data(self) -> Any:
-        """The record, or the list of records; None if it hasn't changed (304)."""
+        """The record, or the list of records; None if it has not changed (304)."""
         return self._member("data")
 
     @property
     def permissions(self) -> dict[str, list[str]] | None:
-        """The principals of each permission; None if the record isn't shared."""
+        """The principals of each permission; None if records of the resource aren't shared."""
         permissions: dict[str, list[str]] | None = self._member("permissions")
         return permissions
 
     @property
     def timestamp(self) -> int | None:
-        """The time of the last change, in milliseconds, for preconditions and ``_since``.
+        """Time of the last change of the record or collection, in milliseconds.
 
-        It is that of the record, or of the whole collection.
+        Pass it as a precondition or as ``_since``.
         """
         tag = _TAG.fullmatch(self.headers.get("ETag", ""))
         if tag:
@@ -73,7 +72,7 @@ class Answer:
 
     @property
     def total(self) -> int | None:
-        """How many records match, on all pages; None if the answer isn't one of a list."""
+        """Number of matching records on all pages; None if the response isn't a list."""
         total = self.headers.get("Total-Records")
         return None if total is None else int(total)
 

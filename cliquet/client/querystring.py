@@ -9,19 +9,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-#: What isn't a field of the records.
+#: Parameters that aren't filters.
 OPTIONS = ("_sort", "_limit", "_token", "_since", "_before", "_fields")
 
-# Texts that the server would read as something else: booleans, numbers, texts in quotes.
+# Strings that the server would read as something else: booleans, numbers, quoted strings.
 _AMBIGUOUS = re.compile(r'true|yes|on|false|no|off|[-0-9].*|".*', re.IGNORECASE | re.DOTALL)
 
 
 def querystring(params: Mapping[str, Any]) -> str:
-    """Return the querystring of filters and options, with its question mark; empty if it has none.
+    """Return the query string of filters and options, with its question mark.
+
+    Without filters and options it is empty.
 
     Options that are None are left out.
 
-    :raises TypeError: for an option that there isn't, or a value that the protocol can't tell.
+    :raises TypeError: for an unknown option, or a value that isn't a filter value.
     :raises ValueError: for a number that isn't finite, or an empty list.
     """
     pairs = []
@@ -29,7 +31,7 @@ def querystring(params: Mapping[str, Any]) -> str:
         if not name.startswith("_"):
             pairs.append((name, _filter(name, value)))
         elif name not in OPTIONS:
-            raise TypeError(f"There is no option {name}: expected one of {', '.join(OPTIONS)}")
+            raise TypeError(f"Unknown option {name}: expected one of {', '.join(OPTIONS)}")
         elif value is not None:
             pairs.append((name, _option(value)))
     return f"?{urlencode(pairs)}" if pairs else ""
@@ -50,7 +52,7 @@ def _filter(name: str, value: Any) -> str:
 def _items(name: str, values: Iterable[Any]) -> Iterable[str]:
     for value in values:
         text = _value(name, value)
-        # The server splits at commas, and reads what it has split as JSON.
+        # The server splits at commas, and parses each part as JSON.
         yield _quoted(value).replace(",", r"\u002c") if "," in text else text
 
 
@@ -63,7 +65,9 @@ def _value(name: str, value: Any) -> str:
         if not math.isfinite(value):
             raise ValueError(f"{name} is {value}: expected a finite number")
         return repr(value)
-    raise TypeError(f"{name} is {value!r}: expected a text, a number, a boolean or a list of these")
+    raise TypeError(
+        f"{name} is {value!r}: expected a string, a number, a boolean or a list of these"
+    )
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The records at one path of a service."""
+"""Operations on the records of one resource."""
 
 from __future__ import annotations
 
@@ -7,51 +7,55 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
-from cliquet.client.messages import Answer, Request
+from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
 
-#: What a request gives: an answer, or in a batch the promise of one.
+#: Type of the results: a response, or in a batch a future of one.
 Result = TypeVar("Result")
 
 
 def new_id() -> str:
-    """Return an id that no record has yet: a random UUID."""
+    """Return the id of a new record: a random UUID."""
     return str(uuid.uuid4())
 
 
 class Operations(Generic[Result]):
-    """What can be asked of a resource: alone, or in a batch.
+    """Operations on a resource, each sent alone or in a batch.
 
-    Preconditions are timestamps in milliseconds, as :attr:`Answer.timestamp` is, or a text for the
-    header itself: ``if_none_match="*"`` requires that there is no such record.
+    A precondition is a timestamp in milliseconds, such as :attr:`Response.timestamp`, or the value
+    of the header as a string: ``if_none_match="*"`` requires that the record doesn't exist.
 
-    :param send: takes a :class:`Request`.
-    :param path: of the collection, quoted.
-    :param new_id: makes ids of records; None: the server does.
+    :param send: function that sends a :class:`Request`.
+    :param path: path of the collection, quoted.
+    :param id_factory: function that returns a new id; None: the server generates the ids.
     """
 
     def __init__(
-        self, send: Callable[[Request], Result], path: str, new_id: Callable[[], str] | None
+        self, send: Callable[[Request], Result], path: str, id_factory: Callable[[], str] | None
     ) -> None:
         if not path.startswith("/") or path.endswith("/") or "?" in path or "#" in path:
-            raise ValueError(f"{path!r} is no path of a collection: expected /bookmarks")
+            raise ValueError(f"{path!r} is not the path of a collection: expected /bookmarks")
         self._send = send
         self._path = path
-        self._new_id = new_id
+        self._id_factory = id_factory
 
     def head(self, /, **params: Any) -> Result:
-        """Ask for the ``timestamp`` of the collection, and for the ``total`` of what matches.
+        """Request the ``timestamp`` of the collection and the ``total`` of matching records.
 
-        :param params: as those of :meth:`Resource.list`.
+        :param params: filters and options of :meth:`Resource.list`.
         """
-        return self._ask("HEAD", self._path + querystring(params))
+        return self._request("HEAD", self._path + querystring(params))
 
     def get(
         self, id: str, *, if_match: int | str | None = None, if_none_match: int | str | None = None
     ) -> Result:
-        """Ask for a record; ``if_none_match``: unless it hasn't changed since (304, no data)."""
+        """Request a record.
+
+        :param if_none_match: if the record has not changed since, the response is 304, without
+            data.
+        """
         headers = _preconditions(if_match, if_none_match)
-        return self._ask("GET", self._path_of(id), headers=headers)
+        return self._request("GET", self._path_of(id), headers=headers)
 
     def create(
         self,
@@ -62,19 +66,19 @@ class Operations(Generic[Result]):
     ) -> Result:
         """Create a record.
 
-        The status is 201; or it is 200 and nothing was changed, if there is a record of that id, or
-        with the value of a unique field: the answer has that one.
+        The status is 201. If a record has the same id or unique value, the status is 200, and the
+        response contains that record, unchanged.
 
-        Of a record without ``id`` the client makes one, so that a creation that was sent twice
-        creates once.
+        If ``data`` has no ``id``, the client generates one, so that a creation that is sent twice
+        creates one record.
 
-        :param if_match: the collection's timestamp.
+        :param if_match: timestamp of the collection.
         """
-        if "id" not in data and self._new_id is not None:
-            data = {"id": self._new_id(), **data}
+        if "id" not in data and self._id_factory is not None:
+            data = {"id": self._id_factory(), **data}
         headers = _preconditions(if_match)
         body = _body(data, permissions)
-        return self._ask("POST", self._path, body, headers, repeatable="id" in data)
+        return self._request("POST", self._path, body, headers, idempotent="id" in data)
 
     def update(
         self,
@@ -87,10 +91,10 @@ class Operations(Generic[Result]):
     ) -> Result:
         """Replace a record, or create it.
 
-        :param permissions: replace those that there are.
+        :param permissions: replace all permissions of the record.
         """
         headers = _preconditions(if_match, if_none_match)
-        return self._ask("PUT", self._path_of(id), _body(data, permissions), headers)
+        return self._request("PUT", self._path_of(id), _body(data, permissions), headers)
 
     def patch(
         self,
@@ -102,67 +106,67 @@ class Operations(Generic[Result]):
     ) -> Result:
         """Change some fields of a record.
 
-        :param permissions: replace those that they name.
+        :param permissions: replace the permissions that they name.
         """
         headers = _preconditions(if_match)
-        return self._ask("PATCH", self._path_of(id), _body(data, permissions), headers)
+        return self._request("PATCH", self._path_of(id), _body(data, permissions), headers)
 
     def delete(self, id: str, *, if_match: int | str | None = None) -> Result:
-        """Delete a record: the answer has its tombstone."""
-        return self._ask("DELETE", self._path_of(id), headers=_preconditions(if_match))
+        """Delete a record. The response contains its tombstone."""
+        return self._request("DELETE", self._path_of(id), headers=_preconditions(if_match))
 
     def delete_all(self, /, *, if_match: int | str | None = None, **filters: Any) -> Result:
-        """Delete the records that match, all of them without a filter: the answer has tombstones.
+        """Delete all matching records. The response contains their tombstones.
 
-        :param filters: as those of :meth:`Resource.list`.
+        :param filters: filters of :meth:`Resource.list`; without any, all records are deleted.
         """
         path = self._path + querystring(filters)
-        return self._ask("DELETE", path, headers=_preconditions(if_match))
+        return self._request("DELETE", path, headers=_preconditions(if_match))
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        repeatable: bool = True,
+        idempotent: bool = True,
     ) -> Result:
-        return self._send(Request(method, path, body, headers or {}, repeatable, "data"))
+        return self._send(Request(method, path, body, headers or {}, idempotent, "data"))
 
     def _path_of(self, id: str) -> str:
-        # Without these URLs would be those of the collection, or of what is above it.
+        # With these ids, the URL would be that of the collection or of its parent.
         if not isinstance(id, str) or id in ("", ".", ".."):
-            raise ValueError(f"{id!r} is no id of a record")
+            raise ValueError(f"{id!r} is not the id of a record")
         return f"{self._path}/{quote(id, safe='')}"
 
 
-class Resource(Operations[Answer]):
-    """The records at one path of a service.
+class Resource(Operations[Response]):
+    """A resource of a service.
 
-    Every method sends its request at once, and raises :class:`ClientError` if it doesn't succeed.
+    Each method sends its request, returns the response, and raises :class:`ClientError` if the
+    request fails.
     """
 
     def list(self, /, **params: Any) -> Records:
-        """Return the records that match; the first page is read at once, the others when needed.
+        """Return the matching records. Pages after the first are read when they are needed.
 
-        :param params: those of the protocol ("Query string"). Filters are named after fields, with
-            prefixes: ``title="Hello"``, ``min_stars=3``, ``in_title=["Hello", "World"]``. The rest
-            begins with an underscore, as no filter does: ``_sort`` and ``_fields`` (texts, or lists
-            of these), ``_since`` and ``_before`` (timestamps; tombstones are listed, too), and
-            ``_limit`` (the size of a page).
-        :raises TypeError: for a parameter that there isn't, or a value that can't be told.
+        :param params: parameters of the protocol. Filters are field names with optional prefixes:
+            ``title="Hello"``, ``min_stars=3``, ``in_title=["Hello", "World"]``. Options start with
+            an underscore: ``_sort`` and ``_fields`` (strings, or lists of strings), ``_since`` and
+            ``_before`` (timestamps; the list includes tombstones), and ``_limit`` (size of a page).
+        :raises TypeError: for an unknown option, or a value that isn't a filter value.
         :raises ValueError: for a number that isn't finite, or an empty list.
         """
         return Records(self._page, querystring(params))
 
-    def _page(self, query: str) -> Answer:
-        return self._ask("GET", self._path + query)
+    def _page(self, query: str) -> Response:
+        return self._request("GET", self._path + query)
 
 
 class Records:
-    """The records of a list, page by page. Iterating again begins with the same first page."""
+    """Records of a list, read page by page. Each iteration starts with the same first page."""
 
-    def __init__(self, read: Callable[[str], Answer], query: str) -> None:
+    def __init__(self, read: Callable[[str], Response], query: str) -> None:
         self._read = read
         self._first = read(query)
 
@@ -170,26 +174,26 @@ class Records:
         for page in self.pages():
             yield from page.data
 
-    def pages(self) -> Iterator[Answer]:
-        """Yield the answers."""
+    def pages(self) -> Iterator[Response]:
+        """Yield the response of each page."""
         page = self._first
         yield page
         while "Next-Page" in page.headers:
-            # Of the URL the query alone counts, whatever host a proxy makes it name.
+            # Only the query string matters: behind a proxy, the URL can name another host.
             page = self._read("?" + urlsplit(page.headers["Next-Page"]).query)
             yield page
 
     @property
     def timestamp(self) -> int | None:
-        """The time of the collection's last change, in milliseconds: what to ask ``_since`` next.
+        """Time of the collection's last change, in milliseconds: the next value of ``_since``.
 
-        It is that of the first page: what changes while others are read comes after it.
+        It is that of the first page, so the next list includes changes made since then.
         """
         return self._first.timestamp
 
     @property
     def total(self) -> int | None:
-        """How many records match, tombstones left out."""
+        """Number of matching records, without tombstones."""
         return self._first.total
 
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import requests
 
-from cliquet.client.errors import AlertWarning, ClientError, NoAnswer, Paused, error_of
-from cliquet.client.messages import Answer, Request
+from cliquet.client.errors import AlertWarning, BackoffError, ClientError, TransportError, error_of
+from cliquet.client.messages import Request, Response
 
 # What fails later, too: certificates, redirections without end, headers that are none.
-_LASTING = (requests.exceptions.SSLError, requests.TooManyRedirects, ValueError)
+PERMANENT = (requests.exceptions.SSLError, requests.TooManyRedirects, ValueError)
 
 # More seconds are as good as none: they can't be meant.
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -31,10 +31,10 @@ class Transport:
         server: str,
         *,
         auth: Any,
-        timeout: float,
+        attempt_timeout: float,
         retries: int,
         delay: float,
-        patience: float,
+        timeout: float,
         session: requests.Session,
         sleep: Callable[[float], object],
         clock: Callable[[], float],
@@ -48,18 +48,18 @@ class Transport:
         if not (auth is None or callable(auth) or (isinstance(auth, tuple) and len(auth) == 2)):
             raise TypeError("auth: expected a user and a password, (user, password), or a function")
         self._auth = auth
-        self._timeout = timeout
+        self._attempt_timeout = attempt_timeout
         self._retries = retries
         self._delay = delay
-        self._patience = patience
+        self._timeout = timeout
         self._session = session
         self._sleep = sleep
         self._clock = clock
         self._not_before = clock()
         self._alerts: set[str] = set()
 
-    def send(self, request: Request) -> Answer:
-        """Send a request, several times if need be, and return the answer: a success, or 304.
+    def send(self, request: Request) -> Response:
+        """Send a request, several times if need be, and return the result: a success, or 304.
 
         :raises ClientError: that of the last time.
         """
@@ -71,33 +71,35 @@ class Transport:
             except ClientError as error:
                 if attempt:
                     error.add_note(_note(request, attempt + 1))
-                if not (error.may_pass and request.repeatable and attempt < self._retries):
+                if not (error.is_transient and request.idempotent and attempt < self._retries):
                     raise
                 # Not all clients at the same moment.
-                self._postpone(self._delay * 2**attempt * random.uniform(0.5, 1.5))
-                if self._pause() > self._patience:
+                self.delay_until(self._delay * 2**attempt * random.uniform(0.5, 1.5))
+                if self._pause() > self._timeout:
                     raise
             attempt += 1
 
-    def _exchange(self, request: Request) -> Answer:
+    def _exchange(self, request: Request) -> Response:
         """Send a request once."""
         response = self._response(request)
-        self._heed(response.headers)
+        self.apply_backoff_headers(response.headers)
         body = _json(response.content)
-        answer = Answer(response.status_code, response.headers, body)
-        if not answer.ok:
-            raise error_of(request, answer)
+        result = Response(response.status_code, response.headers, body)
+        if not result.ok:
+            raise error_of(request, result)
         if body is None and response.content:
             kind = response.headers.get("Content-Type", "of no type")
-            raise NoAnswer(f"{request.method} {request.path}: the body is no JSON, but {kind}")
-        if not _is_expected(request, answer):
-            failure = NoAnswer(
+            raise TransportError(
+                f"{request.method} {request.path}: the body is no JSON, but {kind}"
+            )
+        if not _is_expected(request, result):
+            failure = TransportError(
                 f"{request.method} {request.path}: the body has no {request.member!r}:"
                 " is something else at the client's URL?"
             )
-            failure.may_pass = False
+            failure.is_transient = False
             raise failure
-        return answer
+        return result
 
     def _response(self, request: Request) -> requests.Response:
         content = None if request.body is None else json.dumps(request.body, allow_nan=False)
@@ -111,11 +113,11 @@ class Transport:
                 data=content,
                 headers=headers,
                 auth=self._auth,
-                timeout=self._timeout,
+                timeout=self._attempt_timeout,
             )
         except requests.RequestException as error:
-            failure = NoAnswer(f"{request.method} {request.path}: {_reason(error)}")
-            failure.may_pass = not isinstance(error, _LASTING)
+            failure = TransportError(f"{request.method} {request.path}: {_reason(error)}")
+            failure.is_transient = not isinstance(error, PERMANENT)
             raise failure from error
         # As browsers do, requests follows some redirections of a POST by a GET: it wrote nothing.
         is_other = response.request.method != request.method.upper()
@@ -123,15 +125,15 @@ class Transport:
 
     # What the server asks for (protocol, "Errors").
 
-    def _heed(self, headers: Mapping[str, str]) -> None:
+    def apply_backoff_headers(self, headers: Mapping[str, str]) -> None:
         for name in ("Backoff", "Retry-After"):
-            self._postpone(_seconds(headers.get(name), headers.get("Date")))
+            self.delay_until(_seconds(headers.get(name), headers.get("Date")))
         alert = headers.get("Alert")
         if alert and alert not in self._alerts:
             self._alerts.add(alert)
             warnings.warn(f"{self._name}: {_sentence(alert)}", AlertWarning, stacklevel=2)
 
-    def _postpone(self, seconds: float) -> None:
+    def delay_until(self, seconds: float) -> None:
         """Send nothing for as long."""
         self._not_before = max(self._not_before, self._clock() + seconds)
 
@@ -141,8 +143,8 @@ class Transport:
 
     def _wait(self) -> None:
         pause = self._pause()
-        if pause > self._patience:
-            raise Paused(pause)
+        if pause > self._timeout:
+            raise BackoffError(pause)
         if pause:
             self._sleep(pause)
 
@@ -158,12 +160,12 @@ def _reason(error: Exception) -> object:
     return getattr(error.args[0] if error.args else None, "reason", None) or error
 
 
-def _is_expected(request: Request, answer: Answer) -> bool:
-    """Whether an answer of success has the member that its request expects."""
-    is_bodiless = request.method == "HEAD" or answer.status in (204, 304)
+def _is_expected(request: Request, result: Response) -> bool:
+    """Whether an result of success has the member that its request expects."""
+    is_bodiless = request.method == "HEAD" or result.status in (204, 304)
     if is_bodiless or request.member is None:
         return True
-    return isinstance(answer.body, dict) and request.member in answer.body
+    return isinstance(result.body, dict) and request.member in result.body
 
 
 def _json(content: bytes) -> Any:
@@ -177,7 +179,7 @@ def _json(content: bytes) -> Any:
 def _seconds(text: str | None, date: str | None) -> float:
     """How long a header asks to wait: in seconds, or until a time (RFC 9110, 10.2.3).
 
-    :param date: when the answer was made, for the clocks needn't agree.
+    :param date: when the result was made, for the clocks needn't agree.
     """
     if text is None:
         return 0

@@ -3,7 +3,7 @@ import uuid
 import pytest
 
 from cliquet.client import Client
-from tests.client.between import Between
+from tests.client.fault_proxy import FaultProxy
 from tests.http_servers import http_servers
 
 #: As few as this, for pages and batches to be several.
@@ -34,16 +34,16 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _between(service):
-    with Between(service).running() as between:
-        yield between
+def _proxy(service):
+    with FaultProxy(service).running() as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def between(_between):
+def proxy(_proxy):
     """A server that passes everything on, until it is told otherwise."""
-    _between.will()
-    return _between
+    _proxy.script()
+    return _proxy
 
 
 @pytest.fixture
@@ -67,5 +67,5 @@ def connect(clock):
 
 
 @pytest.fixture
-def client(connect, between):
-    return connect(between.url)
+def client(connect, proxy):
+    return connect(proxy.url)

@@ -6,15 +6,15 @@ import pytest
 
 from cliquet.client import (
     BatchError,
-    NoAnswer,
     NotFound,
     PreconditionFailed,
     ServiceUnavailable,
-    Unauthenticated,
+    TransportError,
+    Unauthorized,
     new_id,
 )
-from tests.client.between import LOSE, PASS, answer_of, error
 from tests.client.conftest import BATCH
+from tests.client.fault_proxy import DROP, PASS, error, success
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def spores(client):
     return client.resource("/spores")
 
 
-def test_requests_are_answered_when_the_block_ends(client, spores, between):
+def test_requests_are_answered_when_the_block_ends(client, spores, proxy):
     kept, deleted = (spores.create({"name": "x"}).data for _ in range(2))
-    between.will()
+    proxy.script()
     with client.batch() as batch:
         part = batch.resource("/spores")
         created = part.create({"name": "é"})
@@ -32,8 +32,8 @@ def test_requests_are_answered_when_the_block_ends(client, spores, between):
         same = part.get(kept["id"], if_none_match=2**41)
         gone = part.delete(deleted["id"])
         assert not created.done()
-        assert between.seen == []
-    assert between.methods == ["GET", "POST"]
+        assert proxy.requests == []
+    assert proxy.methods == ["GET", "POST"]
     assert created.result().status == 201
     assert patched.result().data["name"] == "y"
     assert patched.result().timestamp > kept["last_modified"]
@@ -41,49 +41,49 @@ def test_requests_are_answered_when_the_block_ends(client, spores, between):
     assert gone.result().data["deleted"] is True
 
 
-def test_batch_is_split_as_the_server_limits_it_which_is_asked_once(client, spores, between):
+def test_batch_is_split_as_the_server_limits_it_which_is_asked_once(client, spores, proxy):
     for _ in range(2):
         with client.batch() as batch:
             part = batch.resource("/spores")
             futures = [part.create({"n": n}) for n in range(2 * BATCH + 1)]
         assert [future.result().data["n"] for future in futures] == list(range(2 * BATCH + 1))
-    assert between.methods == ["GET", *["POST"] * 6]
+    assert proxy.methods == ["GET", *["POST"] * 6]
 
 
 @pytest.mark.parametrize(
     "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, ""))]
 )
-def test_batch_is_one_where_there_is_no_limit(connect, between, settings):
+def test_batch_is_one_where_there_is_no_limit(connect, proxy, settings):
     responses = [{"status": 200, "path": "/", "headers": {}, "body": {}}] * 30
-    info = answer_of(None)._replace(body=json.dumps({"settings": settings}).encode())
-    answer = info._replace(body=json.dumps({"responses": responses}).encode())
-    between.will(info, answer)
-    with connect(between.url).batch() as batch:
+    info = success(None)._replace(body=json.dumps({"settings": settings}).encode())
+    response = info._replace(body=json.dumps({"responses": responses}).encode())
+    proxy.script(info, response)
+    with connect(proxy.url).batch() as batch:
         for _ in range(30):
             batch.resource("/spores").get(new_id())
-    assert between.methods == ["GET", "POST"]
+    assert proxy.methods == ["GET", "POST"]
 
 
-def test_nothing_is_sent_when_the_block_raises(client, between):
+def test_nothing_is_sent_when_the_block_raises(client, proxy):
     with pytest.raises(ZeroDivisionError):
         with client.batch() as batch:
             future = batch.resource("/spores").create({})
             1 / 0  # noqa: B018 (what is wrong)
-    assert between.seen == []
+    assert proxy.requests == []
     assert future.cancelled()
 
 
-def test_nothing_is_sent_for_an_empty_batch(client, between):
+def test_nothing_is_sent_for_an_empty_batch(client, proxy):
     with client.batch():
         pass
-    assert between.seen == []
+    assert proxy.requests == []
 
 
 def test_requests_are_only_added_in_the_block(client):
     batch = client.batch()
     part = batch.resource("/spores")
     for _ in range(2):
-        with pytest.raises(RuntimeError, match="with statement"):
+        with pytest.raises(RuntimeError, match="with block"):
             part.create({})
         with batch:
             pass
@@ -91,7 +91,7 @@ def test_requests_are_only_added_in_the_block(client):
 
 def test_what_is_refused_is_told_together_and_the_rest_is_done(client, spores):
     record = spores.create({"name": "x"}).data
-    with pytest.raises(BatchError, match="2 of 3 requests were refused") as caught:
+    with pytest.raises(BatchError, match="2 of 3 requests failed") as caught:
         with client.batch() as batch:
             part = batch.resource("/spores")
             created = part.create({})
@@ -127,9 +127,9 @@ def test_refusals_are_left_to_the_futures_where_the_caller_checks_them(client):
     assert isinstance(missing.exception(), NotFound)
 
 
-def test_batch_that_fails_answers_its_futures_and_cancels_those_after_it(connect, between):
-    client = connect(between.url, retries=0)
-    between.will(PASS, PASS, error(503, 201))
+def test_batch_that_fails_answers_its_futures_and_cancels_those_after_it(connect, proxy):
+    client = connect(proxy.url, retries=0)
+    proxy.script(PASS, PASS, error(503, 201))
     with pytest.raises(ServiceUnavailable) as caught:
         with client.batch() as batch:
             part = batch.resource("/spores")
@@ -139,28 +139,28 @@ def test_batch_that_fails_answers_its_futures_and_cancels_those_after_it(connect
     assert all(future.cancelled() for future in futures[2 * BATCH :])
 
 
-def test_nothing_is_sent_to_a_server_that_does_not_tell_its_limit(connect, between):
-    between.will(error(401, 104))
-    with pytest.raises(Unauthenticated):
-        with connect(between.url).batch() as batch:
+def test_nothing_is_sent_to_a_server_that_does_not_tell_its_limit(connect, proxy):
+    proxy.script(error(401, 104))
+    with pytest.raises(Unauthorized):
+        with connect(proxy.url).batch() as batch:
             future = batch.resource("/spores").create({})
     assert future.cancelled()
 
 
-def test_batch_is_sent_again_if_all_of_it_may_be(client, spores, between):
+def test_batch_is_sent_again_if_all_of_it_may_be(client, spores, proxy):
     with client.batch() as batch:
         created = batch.resource("/spores").create({"name": "x"})
-        between.will(PASS, LOSE)
-    assert between.methods == ["GET", "POST", "POST"]
+        proxy.script(PASS, DROP)
+    assert proxy.methods == ["GET", "POST", "POST"]
     assert created.result().data["name"] == "x"
     assert spores.list().total == 1
 
 
-def test_batch_is_not_sent_again_if_a_part_may_not_be(client, spores, between):
-    with pytest.raises(NoAnswer):
+def test_batch_is_not_sent_again_if_a_part_may_not_be(client, spores, proxy):
+    with pytest.raises(TransportError):
         with client.batch() as batch:
             batch.resource("/spores").create({})
-            batch.resource("/spores", new_id=None).create({})
-            between.will(PASS, LOSE)
-    assert between.methods == ["GET", "POST"]
+            batch.resource("/spores", id_factory=None).create({})
+            proxy.script(PASS, DROP)
+    assert proxy.methods == ["GET", "POST"]
     assert spores.list().total == 2

@@ -6,11 +6,11 @@ import pytest
 
 from cliquet import client as module
 from cliquet.errors import ERRORS
-from tests.client.between import Answer, error
+from tests.client.fault_proxy import Response, error
 
 
-def failure(client, *step, between):
-    between.will(*step)
+def failure(client, *step, proxy):
+    proxy.script(*step)
     with pytest.raises(module.ClientError) as caught:
         client.request("POST", "/spores")
     return caught.value
@@ -20,7 +20,7 @@ def failure(client, *step, between):
     ("status", "kind"),
     [
         (400, module.InvalidParameters),
-        (401, module.Unauthenticated),
+        (401, module.Unauthorized),
         (403, module.Forbidden),
         (404, module.NotFound),
         (405, module.MethodNotAllowed),
@@ -35,16 +35,16 @@ def failure(client, *step, between):
         (507, module.ServerError),
     ],
 )
-def test_status_is_a_class(client, between, status, kind):
-    found = failure(client, error(status, 999), between=between)
+def test_status_is_a_class(client, proxy, status, kind):
+    found = failure(client, error(status, 999), proxy=proxy)
     assert type(found) is kind
     assert isinstance(found, module.ResponseError)
     assert (found.code, found.errno) == (status, 999)
 
 
 @pytest.mark.parametrize("status", [400, 406, 415])
-def test_invalid_parameters_are_told_by_their_number(client, between, status):
-    found = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), between=between)
+def test_invalid_parameters_are_told_by_their_number(client, proxy, status):
+    found = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), proxy=proxy)
     assert type(found) is module.InvalidParameters
 
 
@@ -60,7 +60,7 @@ def test_error_of_the_service_tells_all_of_it(client):
     assert found.info is None
     assert found.existing is None
     assert found.request.method == "POST"
-    assert found.answer.headers["content-type"].startswith("application/json")
+    assert found.response.headers["content-type"].startswith("application/json")
 
 
 def test_conflict_has_the_record_that_is_in_the_way(client):
@@ -73,17 +73,17 @@ def test_conflict_has_the_record_that_is_in_the_way(client):
 
 
 @pytest.mark.parametrize("body", [b"", b"<h1>no</h1>", b"[]", b'"text"'])
-def test_error_that_is_not_of_the_protocol_is_told_by_its_status(client, between, body):
-    found = failure(client, Answer(500, {}, body), between=between)
+def test_error_that_is_not_of_the_protocol_is_told_by_its_status(client, proxy, body):
+    found = failure(client, Response(500, {}, body), proxy=proxy)
     assert str(found) == "POST /spores: 500 Internal Server Error"
     assert (found.errno, found.message, found.details) == (None, None, None)
-    found = failure(client, Answer(599, {}, body), between=between)
+    found = failure(client, Response(599, {}, body), proxy=proxy)
     assert str(found) == "POST /spores: 599 Unknown"
 
 
-def test_credentials_that_are_missing_are_told(connect, between):
-    with pytest.raises(module.Unauthenticated) as caught:
-        connect(between.url, auth=None).resource("/spores").list()
+def test_credentials_that_are_missing_are_told(connect, proxy):
+    with pytest.raises(module.Unauthorized) as caught:
+        connect(proxy.url, auth=None).resource("/spores").list()
     assert caught.value.errno == ERRORS.MISSING_AUTH_TOKEN.value
 
 
@@ -93,6 +93,6 @@ def test_credentials_that_requests_does_not_know_are_told_without_them(connect, 
         connect("http://localhost", auth=auth)
 
 
-def test_errors_can_be_sent_to_other_processes(client, between):
-    found = failure(client, error(404, 111, message="none"), between=between)
+def test_errors_can_be_sent_to_other_processes(client, proxy):
+    found = failure(client, error(404, 111, message="none"), proxy=proxy)
     assert str(pickle.loads(pickle.dumps(found))) == str(found)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet import client as module
-from tests.client.between import Answer, answer_of
 from tests.client.conftest import BATCH, PAGE
+from tests.client.fault_proxy import Response, success
 
 
 @pytest.fixture
@@ -50,13 +50,13 @@ def test_permissions_are_sent_and_told(client):
     assert replaced.permissions["read"] == ["basicauth:eve"]
 
 
-def test_id_is_the_clients_the_callers_or_the_servers(client, between):
+def test_id_is_the_clients_the_callers_or_the_servers(client, proxy):
     id_ = module.new_id()
     assert client.resource("/spores").create({"id": id_}).data["id"] == id_
-    mine = client.resource("/spores", new_id=lambda: id_).create({})
+    mine = client.resource("/spores", id_factory=lambda: id_).create({})
     assert (mine.status, mine.data["id"]) == (200, id_)
-    client.resource("/spores", new_id=None).create({})
-    assert b"id" not in between.seen[-1][3]
+    client.resource("/spores", id_factory=None).create({})
+    assert b"id" not in proxy.requests[-1][3]
 
 
 def test_value_of_a_unique_field_answers_the_record_that_has_it(client):
@@ -69,13 +69,13 @@ def test_value_of_a_unique_field_answers_the_record_that_has_it(client):
 # Lists
 
 
-def test_list_is_read_page_by_page_as_it_is_iterated(spores, between):
+def test_list_is_read_page_by_page_as_it_is_iterated(spores, proxy):
     created = [spores.create({"n": n}).data for n in range(5)]
-    between.will()
+    proxy.script()
     found = spores.list(_sort="n", _limit=2)
     assert found.total == 5
     assert [record["n"] for record in islice(found, 3)] == [0, 1, 2]
-    assert len(between.seen) == 2
+    assert len(proxy.requests) == 2
     assert list(found) == created
     assert [len(page.data) for page in found.pages()] == [2, 2, 1]
 
@@ -85,14 +85,14 @@ def test_list_that_the_server_cuts_is_read_to_its_end(client, spores):
     assert {record["id"] for record in spores.list()} == ids
 
 
-def test_next_page_is_asked_of_the_same_server_whatever_the_proxy_makes_of_it(connect, between):
-    client = connect(between.url, auth=None)
-    between.will(
-        answer_of([{"id": "a"}], {"Next-Page": "https://elsewhere.example/other?_token=x%3D"}),
-        answer_of([{"id": "b"}]),
+def test_next_page_is_asked_of_the_same_server_whatever_the_proxy_makes_of_it(connect, proxy):
+    client = connect(proxy.url, auth=None)
+    proxy.script(
+        success([{"id": "a"}], {"Next-Page": "https://elsewhere.example/other?_token=x%3D"}),
+        success([{"id": "b"}]),
     )
     assert [record["id"] for record in client.resource("/spores").list()] == ["a", "b"]
-    assert between.seen[1][1] == "/v1/spores?_token=x%3D"
+    assert proxy.requests[1][1] == "/v1/spores?_token=x%3D"
 
 
 def test_list_tells_what_has_changed_since_with_tombstones(spores):
@@ -126,8 +126,8 @@ def test_filters_and_options_are_those_of_the_protocol(spores):
 
 def test_head_tells_the_timestamp_and_how_many_match(spores):
     created = spores.create({"name": "x"})
-    answer = spores.head(name="y")
-    assert (answer.timestamp, answer.total, answer.data) == (created.timestamp, 0, None)
+    response = spores.head(name="y")
+    assert (response.timestamp, response.total, response.data) == (created.timestamp, 0, None)
 
 
 def test_filters_tell_which_records_are_deleted(spores):
@@ -164,8 +164,8 @@ def test_what_others_have_changed_is_not_overwritten(spores):
 
 def test_record_that_has_not_changed_is_not_sent(spores):
     created = spores.create({"name": "x"})
-    answer = spores.get(created.data["id"], if_none_match=created.timestamp)
-    assert (answer.status, answer.data, answer.timestamp) == (304, None, created.timestamp)
+    response = spores.get(created.data["id"], if_none_match=created.timestamp)
+    assert (response.status, response.data, response.timestamp) == (304, None, created.timestamp)
     assert spores.get(created.data["id"], if_none_match=created.timestamp - 1).data == created.data
 
 
@@ -180,13 +180,13 @@ def test_record_is_only_created_if_there_is_none(spores):
 
 
 @pytest.mark.parametrize("id_", ["", ".", "..", None, 3])
-def test_id_that_would_be_another_url_is_refused(spores, between, id_):
+def test_id_that_would_be_another_url_is_refused(spores, proxy, id_):
     spores.create({})
-    between.will()
+    proxy.script()
     for call in (spores.delete, spores.get, lambda id_: spores.update(id_, {})):
-        with pytest.raises(ValueError, match="no id of a record"):
+        with pytest.raises(ValueError, match="not the id of a record"):
             call(id_)
-    assert between.seen == []
+    assert proxy.requests == []
 
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from(
@@ -205,7 +205,7 @@ def test_id_stays_one_part_of_the_url(id_):
 
 @pytest.mark.parametrize("path", ["spores", "/", "/spores/", "/spores?a=b", "/spores#a"])
 def test_path_that_is_not_of_a_collection_is_refused(client, path):
-    with pytest.raises(ValueError, match="no path of a collection"):
+    with pytest.raises(ValueError, match="not the path of a collection"):
         client.resource(path)
 
 
@@ -218,53 +218,53 @@ def test_server_that_is_none_is_refused(server):
         module.Client(server)
 
 
-def test_value_that_is_not_json_is_refused(spores, between):
-    between.will()
+def test_value_that_is_not_json_is_refused(spores, proxy):
+    proxy.script()
     for value, kind in ((float("nan"), ValueError), (object(), TypeError)):
         with pytest.raises(kind):
             spores.create({"x": value})
-    assert between.seen == []
+    assert proxy.requests == []
 
 
 # The client
 
 
-def test_server_can_be_given_without_its_version(connect, between):
-    spores = connect(between.url.removesuffix("/v1") + "/").resource("/spores")
+def test_server_can_be_given_without_its_version(connect, proxy):
+    spores = connect(proxy.url.removesuffix("/v1") + "/").resource("/spores")
     created = spores.create({"name": "x"})
     assert (created.status, list(spores.list())) == (201, [created.data])
 
 
-def test_write_that_is_redirected_to_a_read_is_an_error(client, spores, between):
-    between.will(Answer(301, {"Location": f"{between.url}/spores"}, b""))
+def test_write_that_is_redirected_to_a_read_is_an_error(client, spores, proxy):
+    proxy.script(Response(301, {"Location": f"{proxy.url}/spores"}, b""))
     with pytest.raises(module.ResponseError, match="POST /spores: 301 Moved Permanently"):
         spores.create({})
-    with pytest.raises(ValueError, match="'spores' is no path: expected /bookmarks"):
+    with pytest.raises(ValueError, match="'spores' is not a path: expected /bookmarks"):
         client.request("GET", "spores")
 
 
 @pytest.mark.parametrize(
     ("tag", "timestamp"), [('"12"', 12), ('W/"12"', 12), ('"abc"', 7), ("", 7)]
 )
-def test_timestamp_is_the_tags_or_the_records(spores, between, tag, timestamp):
-    between.will(answer_of({"last_modified": 7}, {"ETag": tag}))
+def test_timestamp_is_the_tags_or_the_records(spores, proxy, tag, timestamp):
+    proxy.script(success({"last_modified": 7}, {"ETag": tag}))
     assert spores.get("x").timestamp == timestamp
 
 
 def test_any_request_can_be_sent(client):
     body = {"requests": [{"path": "/spores"}]}
-    answer = client.request("POST", "/batch", body)
-    assert answer.body["responses"][0]["status"] == 200
+    response = client.request("POST", "/batch", body)
+    assert response.body["responses"][0]["status"] == 200
     tag = client.request("GET", "/spores").headers["etag"]
     assert client.request("GET", "/spores", headers={"If-None-Match": tag}).status == 304
 
 
-def test_session_of_the_caller_is_used_and_the_client_can_be_closed(between):
+def test_session_of_the_caller_is_used_and_the_client_can_be_closed(proxy):
     session = requests.Session()
     session.headers["X-Mine"] = "yes"
-    with module.Client(between.url, session=session) as client:
+    with module.Client(proxy.url, session=session) as client:
         client.server_info()
-    assert between.seen[0][2]["X-Mine"] == "yes"
+    assert proxy.requests[0][2]["X-Mine"] == "yes"
 
 
 def test_module_tells_what_to_install_without_requests(monkeypatch):
