@@ -7,9 +7,11 @@ from typing import Any
 
 from pyramid.interfaces import PHASE3_CONFIG
 
-from cliquet import events, request, resource, security
-from cliquet.checks import include_packages
+from cliquet import events, resource
+from cliquet.drivers import connectivity
 from cliquet.heartbeats import Heartbeats
+from cliquet.http import request, security
+from cliquet.http.service import Service, include_cornice
 from cliquet.initialization import (
     complete_settings,
     initialize,
@@ -18,9 +20,8 @@ from cliquet.initialization import (
 )
 from cliquet.logs import logger
 from cliquet.middlewares import install_middlewares, name_transactions
-from cliquet.service import Service, include_cornice
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
-from cliquet.storage import connectivity
+from cliquet.settings.validation import include_packages
 from cliquet.utils import (
     current_resource_name,
     current_service,

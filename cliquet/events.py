@@ -304,7 +304,7 @@ def setup_transaction_hook(config: Any) -> None:
     Requests that fail with a retryable error of a backend are attempted at most
     ``retry.attempts`` times.
     """
-    config.get_settings().setdefault("retry.activate_hook", "cliquet.bodies.read_body_once")
+    config.get_settings().setdefault("retry.activate_hook", "cliquet.http.bodies.read_body_once")
     config.include("pyramid_retry")
     config.include("pyramid_tm")
     config.add_tween(

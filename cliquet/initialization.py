@@ -27,17 +27,8 @@ from cliquet import (
     logs,
     metrics,
     permission,
-    security,
     storage,
     utils,
-)
-from cliquet.checks import (
-    ErrorCollector,
-    invalid,
-    load_module,
-    load_named,
-    unknown_keys,
-    wrong_values,
 )
 from cliquet.events import (  # noqa: F401 (public here since 3.1)
     ACTIONS,
@@ -46,7 +37,7 @@ from cliquet.events import (  # noqa: F401 (public here since 3.1)
     ResourceChanged,
     ResourceRead,
 )
-from cliquet.kinds import parse_date
+from cliquet.http import security
 from cliquet.loggers import get_logger
 from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
@@ -57,6 +48,15 @@ from cliquet.settings import (
     declared_settings,
     find_project_name,
     load_default_settings,
+)
+from cliquet.settings.types import parse_date
+from cliquet.settings.validation import (
+    ErrorCollector,
+    invalid,
+    load_module,
+    load_named,
+    unknown_keys,
+    wrong_values,
 )
 from cliquet.transactions import will_retry
 from cliquet.utils import setting_list
@@ -161,7 +161,7 @@ def setup_request_bound_data(config: Any) -> None:
 
 def setup_json_serializer(config: Any) -> None:
     """Set up the JSON renderer."""
-    config.add_renderer("json", "cliquet.renderers.JSONRenderer")
+    config.add_renderer("json", "cliquet.http.renderers.JSONRenderer")
 
 
 def setup_logging(config: Any) -> None:

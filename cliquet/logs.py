@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 from pyramid.events import ApplicationCreated, NewRequest, NewResponse
 
-from cliquet.checks import load_named
 from cliquet.loggers import (
     REQUEST_FIELDS,
     SharedContext,
@@ -28,6 +27,7 @@ from cliquet.loggers import (
     set_default_renderer,
     thread_context,
 )
+from cliquet.settings.validation import load_named
 from cliquet.transactions import will_retry
 from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import set_header

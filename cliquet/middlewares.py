@@ -12,9 +12,9 @@ from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.settings import asbool
 
-from cliquet.checks import invalid
 from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
+from cliquet.settings.validation import invalid
 
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import statsd
 
-from cliquet.checks import invalid
 from cliquet.metrics import time_calls
 from cliquet.settings import PREFIX
+from cliquet.settings.validation import invalid
 from cliquet.utils import classname as class_name
 
 # Characters that end a value or a metric.

@@ -7,8 +7,8 @@ import structlog
 import webtest
 from hypothesis import settings
 
+from cliquet.drivers.postgresql import work
 from cliquet.settings import SETTINGS
-from cliquet.storage.postgresql import work
 from cliquet.testing import get_request_class, get_user_headers
 from tests import servers, testapp
 

@@ -11,7 +11,7 @@ import pytest
 from pyramid.request import Request
 from webob.request import DisconnectionError
 
-from cliquet import bodies
+from cliquet.http import bodies
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import retryable
 from tests.wsgi_servers import COMMANDS, wsgi_server

@@ -13,9 +13,9 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.paster import get_app
 
 import cliquet
-from cliquet import checks
-from cliquet.kinds import LIMIT, TIME_LIMIT
 from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, kind_of, load_default_settings
+from cliquet.settings import validation as checks
+from cliquet.settings.types import LIMIT, TIME_LIMIT
 from cliquet.utils import env_name
 from tests import redis_server, servers
 
@@ -367,7 +367,7 @@ def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
     ],
 )
 def test_key_that_is_declared_or_of_a_family_is_known(warnings, key):
-    value = "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog" if "pool" in key else "1"
+    value = "cliquet.drivers.postgresql.pool.QueuePoolWithMaxBacklog" if "pool" in key else "1"
     started({key: value}, plugin, default_settings={"own": "the application's own"})
     assert warnings() == []
 

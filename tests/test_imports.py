@@ -1,6 +1,8 @@
 """Who imports whom: the modules of the package are rooms that know only those below."""
 
 import ast
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -8,38 +10,28 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(ROOT.joinpath("cliquet").rglob("*.py"))
 
-#: What the leaves may import of the package.
-LEAVES = {
-    "cliquet.utils": {"cliquet.utils"},
-    "cliquet.utils.http": {"cliquet.utils"},
-    "cliquet.utils.json": {"cliquet.utils"},
-    "cliquet.utils.schemas": set(),
-    "cliquet.utils.text": {"cliquet.utils"},
-    "cliquet.storage.exceptions": set(),
-    "cliquet.errors": {"cliquet.utils"},
-    "cliquet.kinds": {"cliquet.utils"},
-    "cliquet.settings": {"cliquet.kinds", "cliquet.settings", "cliquet.utils"},
-    "cliquet.settings.table": {"cliquet.kinds"},
-    "cliquet.checks": {"cliquet.kinds", "cliquet.settings", "cliquet.utils"},
-    "cliquet.metrics": set(),
-    "cliquet.statsd": {"cliquet.checks", "cliquet.metrics", "cliquet.settings", "cliquet.utils"},
-    "cliquet.transactions": set(),
-    "cliquet.storage.generators": {"cliquet.utils"},
-    "cliquet.resource.schema": {"cliquet.utils"},
-}
+#: The packages and top-level modules, from the top down: each imports only from those below.
+LAYERS = (
+    {"scripts", "tests"},
+    {"testing", "cliquet"},
+    {"openapi", "prometheus", "statsd", "initialization"},
+    {"views"},
+    {"listeners"},
+    {"schema", "heartbeats", "middlewares"},
+    {"resource"},
+    {"http"},
+    {"authorization", "events", "logs", "errors"},
+    {"authentication"},
+    {"storage", "permission", "cache"},
+    {"drivers"},
+    {"loggers", "metrics", "transactions"},
+    {"settings"},
+    {"utils"},
+)
+LAYER_OF = {package: depth for depth, layer in enumerate(LAYERS) for package in layer}
 
-#: The client is at the other end of HTTP: it has nothing of the service.
+#: The client is at the other end of HTTP: it shares nothing with the service.
 CLIENT = "cliquet.client"
-
-#: Rooms, and those above them, which they know nothing of.
-BELOW = {
-    "cliquet.storage": {"cliquet.resource", "cliquet.views", "cliquet.initialization"},
-    "cliquet.permission": {"cliquet.resource", "cliquet.views", "cliquet.initialization"},
-    "cliquet.cache": {"cliquet.resource", "cliquet.views", "cliquet.initialization"},
-    "cliquet.resource": {"cliquet.views", "cliquet.initialization", "cliquet.scripts"},
-    "cliquet.views": {"cliquet.initialization", "cliquet.scripts"},
-    "cliquet.initialization": {"cliquet.scripts"},
-}
 
 #: The model knows no HTTP, and what was asked is computed by plain functions.
 WITHOUT_HTTP = (
@@ -85,16 +77,20 @@ def of_package(names):
     return {name for name in names if is_in(name, {"cliquet"})}
 
 
-@pytest.mark.parametrize("name", sorted(LEAVES))
-def test_leaf_imports_nothing_upward(name):
-    upward = {found for found in of_package(imported_by(name)) if not is_in(found, LEAVES[name])}
-    assert upward == set()
+def package_of(name):
+    return (name.split(".") + ["cliquet"])[1] if "." in name else "cliquet"
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_module_does_not_know_those_above(name):
-    above = {room for package, rooms in BELOW.items() if is_in(name, {package}) for room in rooms}
-    assert {found for found in of_package(imported_by(name)) if is_in(found, above)} == set()
+@pytest.mark.parametrize("name", sorted(name for name in NAMES if not is_in(name, {CLIENT})))
+def test_module_imports_only_from_packages_below(name):
+    package = package_of(name)
+    others = {package_of(found) for found in of_package(imported_by(name))} - {package}
+    assert {other for other in others if LAYER_OF[other] <= LAYER_OF[package]} == set()
+
+
+def test_modules_import_each_other_in_one_direction():
+    imports = {name: of_package(imported_by(name)) - {name} for name in NAMES}
+    TopologicalSorter(imports).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NAMES if is_in(name, WITHOUT_HTTP)))
@@ -141,4 +137,15 @@ def test_functions_that_import_are_found():
 
 def test_every_module_is_looked_at():
     assert {"cliquet", "cliquet.utils", "cliquet.storage.memory"} <= NAMES
-    assert set(LEAVES) | set(BELOW) <= NAMES
+    assert {package_of(name) for name in NAMES} == {*LAYER_OF, "client"}
+
+
+def test_the_contributing_guide_lists_the_packages_in_the_order_of_the_layers():
+    guide = ROOT.joinpath("CONTRIBUTING.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^((?:``[\w/.]+``(?:, )?)+)  ", guide, re.MULTILINE)
+    names = [re.findall(r"``([\w/.]+)``", row) for row in rows]
+    packages = [[name.rstrip("/").removesuffix(".py") for name in row] for row in names]
+    in_guide = [name.replace("__init__", "cliquet") for row in packages for name in row]
+    assert sorted(in_guide) == sorted({package_of(name) for name in NAMES})
+    depths = [LAYER_OF[name] for name in in_guide if name != "client"]
+    assert depths == sorted(depths)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from cliquet.limits import UNLIMITED, Limits, refusal
+from cliquet.http.limits import UNLIMITED, Limits, refusal
 from cliquet.utils import json
 
 LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))._replace(max_values=6, max_nesting=3)

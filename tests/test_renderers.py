@@ -11,7 +11,7 @@ from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
-from cliquet.renderers import JSONRenderer
+from cliquet.http.renderers import JSONRenderer
 from tests import testapp
 
 

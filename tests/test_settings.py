@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from pyramid.config import Configurator
 
 import cliquet
-from cliquet.kinds import (
+from cliquet.settings import (
+    DEFAULT_SETTINGS,
+    SETTINGS,
+    add_resource_keys,
+    integer_or_none,
+    kind_of,
+    load_default_settings,
+)
+from cliquet.settings.types import (
     ANY,
     BOOLEAN,
     DATE,
@@ -22,14 +30,6 @@ from cliquet.kinds import (
     VERSION,
     WORDS,
     parse_date,
-)
-from cliquet.settings import (
-    DEFAULT_SETTINGS,
-    SETTINGS,
-    add_resource_keys,
-    integer_or_none,
-    kind_of,
-    load_default_settings,
 )
 from cliquet.utils import env_name, native_value
 

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from cliquet.drivers.documents import read_document
+from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
-from cliquet.migrations import Migrated
-from cliquet.storage.documents import read_document
-from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
 
 logger = get_logger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.storage.redis.client import Client, create_from_config
-from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
+from cliquet.drivers.redis.client import Client, create_from_config
+from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 
 #: Prefix of all keys, before that of the application.
 PREFIX = b"cliquet.cache."

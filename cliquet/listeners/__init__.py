@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cliquet import events
-from cliquet.checks import ErrorCollector, invalid, load_module
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
+from cliquet.settings.validation import ErrorCollector, invalid, load_module
 from cliquet.utils import forget_variables, setting_list
 
 logger = get_logger(__name__)

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from cliquet.checks import invalid
-from cliquet.kinds import BOOLEAN, POSITIVE, Kind
-from cliquet.listeners import ListenerBase
-from cliquet.loggers import get_logger
-from cliquet.settings import load_default_settings
-from cliquet.storage import connectivity
-from cliquet.storage.exceptions import BackendError
-from cliquet.storage.redis.client import (
+from cliquet.drivers import connectivity
+from cliquet.drivers.redis.client import (
     DEFAULT_POOL_SIZE,
     EXPECTED,
     Client,
     create_from_config,
 )
+from cliquet.listeners import ListenerBase
+from cliquet.loggers import get_logger
+from cliquet.settings import load_default_settings
+from cliquet.settings.types import BOOLEAN, POSITIVE, Kind
+from cliquet.settings.validation import invalid
+from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
 
 logger = get_logger(__name__)

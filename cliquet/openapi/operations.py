@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import colander
 from cornice import validators as cornice_validators
 
+from cliquet.http.service import check_accept, check_content_type
 from cliquet.openapi.components import JSON, Components
 from cliquet.openapi.schemas import Schema, accepted, answered, is_required
 from cliquet.openapi.security import Security, refusals
-from cliquet.service import check_accept, check_content_type
 
 Operation = dict[str, Any]
 

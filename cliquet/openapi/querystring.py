@@ -7,7 +7,7 @@ from typing import Any
 
 from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
-from cliquet.resource.querystring import PREFIXES
+from cliquet.resource.query import PREFIXES
 from cliquet.settings import integer_or_none
 from cliquet.utils import COMPARISON
 

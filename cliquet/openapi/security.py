@@ -8,7 +8,7 @@ from pyramid.interfaces import IDefaultPermission
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.authorization import DYNAMIC, PRIVATE
-from cliquet.security import named_policies
+from cliquet.http.security import named_policies
 
 Requirement = dict[str, list[str]]
 

@@ -12,8 +12,8 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.static import static_view
 
 from cliquet.errors import JSON_TYPE
+from cliquet.http.service import Service
 from cliquet.openapi.document import make
-from cliquet.service import Service
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 

@@ -15,9 +15,9 @@ from uuid import uuid4
 
 from pyramid.settings import asbool
 
+from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
-from cliquet.migrations import Migrated
-from cliquet.permission.text import Pattern
+from cliquet.permission.object_ids import Pattern
 
 logger = get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Engine, Entry

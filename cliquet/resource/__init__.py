@@ -11,13 +11,13 @@ from pyramid.exceptions import ConfigurationError
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
 from cliquet.events import ACTIONS
+from cliquet.http.service import Service
 from cliquet.logs import logger
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import Model, ProtectedModel, ShareableModel
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.shareable import ProtectedResource, ShareableResource
 from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
-from cliquet.service import Service
 from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
 from cliquet.utils import (

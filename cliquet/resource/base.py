@@ -10,7 +10,7 @@ import colander
 from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.logs import bind_summary
-from cliquet.resource import querystring
+from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
 from cliquet.resource.reader import RequestReader
 from cliquet.resource.schema import ResourceSchema

@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from pyramid import httpexceptions
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
-from cliquet.limits import budget_of, limits_of, raise_too_large, refusal
+from cliquet.http.limits import budget_of, limits_of, raise_too_large, refusal
 from cliquet.logs import bind_summary
-from cliquet.resource import pagination, preconditions, querystring
-from cliquet.resource.conditional import ConditionalResource
+from cliquet.resource import pagination, preconditions
+from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
+from cliquet.resource.responses import ConditionalResource
 from cliquet.settings import integer_or_none
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import json

@@ -11,7 +11,7 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet import cache, permission, storage
-from cliquet.limits import Limits
+from cliquet.http.limits import Limits
 from cliquet.scripts.cli_output import FAILED, CommandError, format_error
 from cliquet.scripts.schema import backend_name
 from cliquet.utils import without_password

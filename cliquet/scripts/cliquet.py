@@ -15,7 +15,6 @@ from pyramid.paster import bootstrap
 from pyramid.settings import asbool
 
 import cliquet
-from cliquet.checks import missing_package
 from cliquet.scripts import check, new, purge, schema
 from cliquet.scripts.cli_output import (
     DONE,
@@ -26,6 +25,7 @@ from cliquet.scripts.cli_output import (
     format_error,
     print_message,
 )
+from cliquet.settings.validation import missing_package
 from cliquet.storage.exceptions import BackendError
 
 INI_VARIABLE = "CLIQUET_INI"

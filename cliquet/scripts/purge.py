@@ -11,8 +11,8 @@ from typing import Any
 
 from pyramid.settings import asbool
 
-from cliquet.kinds import parse_date
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, Progress
+from cliquet.settings.types import parse_date
 from cliquet.storage import Deleted, StorageBase
 from cliquet.utils import msec_time
 

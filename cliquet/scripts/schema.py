@@ -8,7 +8,7 @@ from typing import Any
 
 from pyramid.settings import asbool
 
-from cliquet.migrations import Migrated, pending_migrations
+from cliquet.drivers.migrations import Migrated, pending_migrations
 from cliquet.scripts.cli_output import FAILED, CommandError, print_message
 
 #: The kinds of backends, and whether read-only mode skips them.

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from cliquet.kinds import Kind
 from cliquet.settings.table import (
     DEFAULT_SETTINGS,
     FAMILIES,
@@ -18,6 +17,7 @@ from cliquet.settings.table import (
     family,
     kind_of,
 )
+from cliquet.settings.types import Kind
 from cliquet.utils import env_name, setting_list
 
 PREFIX = "cliquet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from cliquet.kinds import (
+from cliquet.settings.types import (
     ANY,
     BOOLEAN,
     DATE,
@@ -80,7 +80,7 @@ _POOL = (
     ),
     Setting(
         "poolclass",
-        "cliquet.storage.postgresql.pool.QueuePoolWithMaxBacklog",
+        "cliquet.drivers.postgresql.pool.QueuePoolWithMaxBacklog",
         NAME,
         "Class of the pool of connections to the {}.",
     ),

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from pyramid.settings import asbool
 
+from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
-from cliquet.migrations import Migrated
 from cliquet.storage import exceptions, generators
 
 logger = get_logger(__name__)

@@ -12,8 +12,8 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from cliquet.drivers.documents import read_document
 from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
-from cliquet.storage.documents import read_document
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.matching import ALWAYS, FieldNames, Query, query
 from cliquet.storage.rows import Row, rows_to_records

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from functools import partial
 from typing import Any
 
-from cliquet.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cliquet.drivers.documents import read_document
 from cliquet.storage import Record
-from cliquet.storage.documents import read_document
 from cliquet.storage.matching import FieldNames, Query
 
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.

@@ -12,9 +12,9 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
 from cliquet.errors import add_error, http_error, raise_invalid
-from cliquet.limits import budget_of, limits_of, raise_too_large, too_large
-from cliquet.request import is_host
-from cliquet.service import Service, is_type_refused, json_object, validate
+from cliquet.http.limits import budget_of, limits_of, raise_too_large, too_large
+from cliquet.http.request import is_host
+from cliquet.http.service import Service, is_type_refused, json_object, validate
 from cliquet.settings import integer_or_none
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response

@@ -8,7 +8,7 @@ from typing import Any
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.heartbeats import Heartbeats
-from cliquet.service import Service
+from cliquet.http.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
 
 heartbeat = Service(name="heartbeat", path="/__heartbeat__", description="Server health")

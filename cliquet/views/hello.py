@@ -8,9 +8,9 @@ from typing import Any
 from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from cliquet.kinds import Kind
-from cliquet.service import Service
+from cliquet.http.service import Service
 from cliquet.settings import Names, kind_of
+from cliquet.settings.types import Kind
 
 #: The version of the protocol (protocol.md).
 PROTOCOL_VERSION = "2"

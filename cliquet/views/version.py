@@ -6,8 +6,8 @@ from typing import Any
 
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from cliquet.kinds import JSON_FILE
-from cliquet.service import Service
+from cliquet.http.service import Service
+from cliquet.settings.types import JSON_FILE
 
 
 def add_version_view(config: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.client.querystring import querystring
-from cliquet.resource.querystring import PREFIXES, extract_filters, guesses
+from cliquet.resource.query import PREFIXES, extract_filters, guesses
 from cliquet.storage import Filter
 from cliquet.utils import COMPARISON, json
 

@@ -2,9 +2,9 @@
 
 import re
 
-from cliquet.limits import Limits
+from cliquet.drivers.postgresql.client import DEFAULT_PARAMETERS
+from cliquet.http.limits import Limits
 from cliquet.settings import DEFAULT_SETTINGS
-from cliquet.storage.postgresql.client import DEFAULT_PARAMETERS
 from tests.docs.pages import DOCS
 
 PAGE = DOCS.joinpath("howto", "limits.rst").read_text(encoding="utf-8")

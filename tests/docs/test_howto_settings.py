@@ -4,8 +4,8 @@ import configparser
 
 import pytest
 
-from cliquet.checks import unknown_keys, wrong_values
 from cliquet.settings import SETTINGS, Names
+from cliquet.settings.validation import unknown_keys, wrong_values
 from tests.docs.pages import DOCS, blocks, execute_page
 
 NAMES = Names("")

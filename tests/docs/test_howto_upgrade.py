@@ -14,7 +14,7 @@ from pyramid.paster import bootstrap, get_app
 from pyramid.registry import Registry
 from webtest import TestApp
 
-from cliquet.limits import NO_LIMITS, Limits, limits_of
+from cliquet.http.limits import NO_LIMITS, Limits, limits_of
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import redis_server, servers

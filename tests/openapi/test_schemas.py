@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from cliquet.http.renderers import JSONRenderer
 from cliquet.openapi.schemas import accepted, answered, pattern_of
-from cliquet.renderers import JSONRenderer
 from cliquet.resource.schema import (
     URL,
     PermissionsSchema,

@@ -4,7 +4,7 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet.permission import postgresql
-from cliquet.permission.text import after_prefix
+from cliquet.permission.object_ids import after_prefix
 from cliquet.storage.exceptions import BackendError
 from tests import servers
 

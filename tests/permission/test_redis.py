@@ -5,9 +5,9 @@ import transaction
 from pyramid.config import Configurator
 
 from cliquet import transactions
+from cliquet.drivers.redis.client import Client
 from cliquet.permission import redis
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.redis.client import Client
 from tests import redis_server
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"

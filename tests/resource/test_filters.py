@@ -7,7 +7,8 @@ from urllib.parse import quote
 import colander
 import pytest
 
-from cliquet.resource import ResourceSchema, UserResource, querystring
+from cliquet.resource import ResourceSchema, UserResource
+from cliquet.resource import query as querystring
 from cliquet.resource.schema import StrictBoolean, TimeStamp
 from cliquet.storage.generators import Generator
 from tests.resource.apps import ENGINES, SERVED, Note

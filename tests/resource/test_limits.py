@@ -5,7 +5,7 @@ import json
 import pytest
 from webob import Request
 
-from cliquet.limits import Budget, limits_of
+from cliquet.http.limits import Budget, limits_of
 from cliquet.resource import UserResource
 from cliquet.storage import StorageBase
 from cliquet.testing import get_user_headers
@@ -253,7 +253,7 @@ def test_batch_spends_what_is_read_for_short_responses(large):
 def test_batch_is_refused_once_its_time_is_over(build, monkeypatch):
     alice = build(Note, settings={"batch_timeout_seconds": 5}).user("alice")
     moments = iter([0, 1, 4, 6, 6, 6])
-    monkeypatch.setattr("cliquet.limits.time.monotonic", lambda: next(moments))
+    monkeypatch.setattr("cliquet.http.limits.time.monotonic", lambda: next(moments))
     create = {"method": "POST", "path": "/notes", "body": {"data": {"n": 1}}}
     response = batch(alice, [create] * 4)
     monkeypatch.undo()

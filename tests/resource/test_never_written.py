@@ -8,10 +8,10 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from cliquet.storage.postgresql.watchdog import Cursor
-from cliquet.storage.redis.client import Client as RedisClient
-from cliquet.storage.sqlite import connections
-from cliquet.storage.sqlite.connections import connect
+from cliquet.drivers.postgresql.watchdog import Cursor
+from cliquet.drivers.redis.client import Client as RedisClient
+from cliquet.drivers.sqlite import connections
+from cliquet.drivers.sqlite.connections import connect
 from tests import redis_server, servers
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note, Page

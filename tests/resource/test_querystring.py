@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cliquet.resource import querystring
+from cliquet.resource import query as querystring
 from tests.resource.apps import ENGINES, Book, Note
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cliquet import cache
-from cliquet.limits import Limits
+from cliquet.http.limits import Limits
 from cliquet.scripts.cliquet import main
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.memory import Storage

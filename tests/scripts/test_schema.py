@@ -8,10 +8,10 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet.cache.memory import Cache
-from cliquet.migrations import Migrated, pending_migrations
+from cliquet.drivers.migrations import Migrated, pending_migrations
+from cliquet.drivers.redis.client import Client
 from cliquet.scripts.cliquet import deprecated_init, init_schema, main
 from cliquet.storage.memory import Storage
-from cliquet.storage.redis.client import Client
 from tests import redis_server, servers
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 

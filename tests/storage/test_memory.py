@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from pyramid.config import Configurator
 
-from cliquet.memory import MemoryTransactions, transactions_from_config
+from cliquet.drivers.memory import MemoryTransactions, transactions_from_config
 from cliquet.storage import Filter
 from cliquet.storage.memory import Storage, load_from_config
 from cliquet.utils import COMPARISON

@@ -21,12 +21,13 @@ from sqlalchemy.pool import NullPool
 
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
+from cliquet.drivers.postgresql import pool, schema
+from cliquet.drivers.postgresql.work import Work
 from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Page, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import FieldNames, query
-from cliquet.storage.postgresql import conditions, pool, schema
-from cliquet.storage.postgresql.work import Work
+from cliquet.storage.postgresql import conditions
 from cliquet.utils import COMPARISON
 from tests import servers
 

@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
+from cliquet.drivers.postgresql.client import create_from_config
 from cliquet.permission import postgresql as permission
 from cliquet.storage import postgresql
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.postgresql.client import create_from_config
 from tests import servers
 
 PLACE = ("articles", "alice")

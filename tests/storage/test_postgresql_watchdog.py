@@ -12,9 +12,9 @@ import pytest
 from psycopg2 import OperationalError
 from pyramid.config import Configurator
 
+from cliquet.drivers.postgresql import watchdog
+from cliquet.drivers.postgresql.client import Work, create_from_config
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.postgresql import watchdog
-from cliquet.storage.postgresql.client import Work, create_from_config
 from tests import servers
 
 

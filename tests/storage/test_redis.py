@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from cliquet.drivers.redis.client import Client, create_from_config, wrap_redis_error
 from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
-from cliquet.storage.redis.client import Client, create_from_config, wrap_redis_error
 from cliquet.storage.redis.keys import BEGINNING, EPOCH
 from cliquet.utils import COMPARISON
 from tests import redis_server

@@ -8,10 +8,10 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet import transactions
+from cliquet.drivers.redis.client import Client
 from cliquet.storage import Filter
 from cliquet.storage import redis as module
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
-from cliquet.storage.redis.client import Client
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import COMPARISON
 from tests import redis_server

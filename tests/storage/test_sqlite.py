@@ -9,12 +9,13 @@ from contextlib import closing
 
 import pytest
 
+from cliquet.drivers.sqlite import connections
+from cliquet.drivers.sqlite.client import Client
 from cliquet.storage import Filter, Sort
 from cliquet.storage import sqlite as engine
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import FieldNames, query
-from cliquet.storage.sqlite import Storage, conditions, connections
-from cliquet.storage.sqlite.client import Client
+from cliquet.storage.sqlite import Storage, conditions
 from cliquet.utils import COMPARISON
 
 PLACE = ("articles", "alice")

@@ -10,10 +10,11 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from cliquet.drivers.sqlite import connections
+from cliquet.drivers.sqlite.client import Client, create_from_config
+from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.sqlite import Storage, connections, load_from_config
-from cliquet.storage.sqlite.client import Client, create_from_config
-from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
+from cliquet.storage.sqlite import Storage, load_from_config
 
 PLACE = ("articles", "alice")
 

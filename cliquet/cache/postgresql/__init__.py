@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.storage.postgresql.client import Client, create_from_config
-from cliquet.storage.postgresql.schema import initialize, pending
+from cliquet.drivers.postgresql.client import Client, create_from_config
+from cliquet.drivers.postgresql.schema import initialize, pending
 
 # The clock is that of the server, the same for all machines. Every statement commits itself.
 

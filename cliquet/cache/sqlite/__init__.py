@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.storage.sqlite.client import Client, create_from_config
-from cliquet.storage.sqlite.schema import initialize, pending
+from cliquet.drivers.sqlite.client import Client, create_from_config
+from cliquet.drivers.sqlite.schema import initialize, pending
 
 READ = "SELECT value FROM cache WHERE key = :key AND (expires IS NULL OR expires > :now)"
 

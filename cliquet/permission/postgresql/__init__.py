@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cliquet.drivers.escaping import escape, unescape
+from cliquet.drivers.postgresql.client import Client, create_from_config
+from cliquet.drivers.postgresql.schema import initialize, pending
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Engine, Entry
-from cliquet.permission.text import after_prefix, escape, unescape
-from cliquet.storage.postgresql.client import Client, create_from_config
-from cliquet.storage.postgresql.schema import initialize, pending
+from cliquet.permission.object_ids import after_prefix
 
 # Each operation is one statement, regardless of the length of its lists.
 

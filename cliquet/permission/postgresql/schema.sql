@@ -1,5 +1,5 @@
 -- Schema of the permission backend, version 1. All strings are escaped (see
--- cliquet.permission.text), and ordered by code point.
+-- cliquet.permission.object_ids), and ordered by code point.
 
 -- The principals of users, except their own id.
 CREATE TABLE cliquet_user_principals (

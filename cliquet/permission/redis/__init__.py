@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
+from cliquet.drivers.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Engine, Entry
-from cliquet.storage.redis.client import Client, Script, create_from_config, decode, encode
-from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 
 #: Prefix of all keys.
 PREFIX = b"cliquet.permission."

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cliquet.drivers.escaping import escape, unescape
+from cliquet.drivers.sqlite.client import Client, create_from_config
+from cliquet.drivers.sqlite.schema import initialize, pending
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission.engine import Engine, Entry
-from cliquet.permission.text import after_prefix, escape, unescape
-from cliquet.storage.sqlite.client import Client, create_from_config
-from cliquet.storage.sqlite.schema import initialize, pending
+from cliquet.permission.object_ids import after_prefix
 from cliquet.utils import json
 
-# All strings are escaped (see cliquet.permission.text). Lists are passed as JSON, in which SQLite
-# would cut strings at null characters. CROSS JOIN fixes the order of the tables, so that the
-# entries of each item of a list are looked up in an index.
+# All strings are escaped (see cliquet.drivers.escaping). Lists are passed as JSON, in which
+# SQLite would cut strings at null characters. CROSS JOIN fixes the order of the tables, so that
+# the entries of each item of a list are looked up in an index.
 
 ADD_USER_PRINCIPAL = "INSERT OR IGNORE INTO user_principals (user_id, principal) VALUES (?, ?)"
 

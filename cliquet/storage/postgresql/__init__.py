@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cliquet import transactions
-from cliquet.permission.text import escape, unescape
+from cliquet.drivers.escaping import escape, unescape
+from cliquet.drivers.postgresql.client import Client, create_from_config
+from cliquet.drivers.postgresql.schema import initialize, pending
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
@@ -27,10 +29,8 @@ from cliquet.storage.engine import (
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import ALWAYS, FieldNames, Query
 from cliquet.storage.postgresql import conditions
-from cliquet.storage.postgresql.client import Client, create_from_config
+from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.conditions import storable
-from cliquet.storage.postgresql.locked import CollectionState
-from cliquet.storage.postgresql.schema import initialize, pending
 from cliquet.storage.rows import (
     Row,
     rows_to_records,

@@ -29,7 +29,7 @@ from cliquet.storage.matching import (
     order_key,
     range_bound,
 )
-from cliquet.storage.sql import FALSE, OPERATORS, TRUE, Sql, all_of, any_of
+from cliquet.storage.sql_fragments import FALSE, OPERATORS, TRUE, Sql, all_of, any_of
 from cliquet.utils import COMPARISON
 
 _INT64 = 1 << 63

@@ -18,6 +18,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cliquet.drivers.redis.client import (
+    CHUNK,
+    Client,
+    Script,
+    create_from_config,
+    decode,
+    encode,
+    pattern,
+)
+from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
@@ -32,16 +42,6 @@ from cliquet.storage.engine import (
 from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.matching import FieldNames, Query, Span, matcher, on_page, select
-from cliquet.storage.redis.client import (
-    CHUNK,
-    Client,
-    Script,
-    create_from_config,
-    decode,
-    encode,
-    pattern,
-)
-from cliquet.storage.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.storage.redis.keys import (
     BEGINNING,
     EPOCH,

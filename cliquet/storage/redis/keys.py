@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from cliquet.drivers.redis.client import decode, encode
 from cliquet.storage.engine import Collection
 from cliquet.storage.matching import order_key
-from cliquet.storage.redis.client import decode, encode
 
 #: Prefix of all keys of the storage.
 PREFIX = b"cliquet.storage."

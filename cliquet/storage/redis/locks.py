@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
+from cliquet.drivers.redis.client import Client, Script, encode
 from cliquet.storage.engine import Collection
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.redis.client import Client, Script, encode
 from cliquet.storage.redis.keys import keys, lock_key
 
 _HERE = Path(__file__).parent

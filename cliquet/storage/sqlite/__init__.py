@@ -10,6 +10,8 @@ import sqlite3
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from cliquet.drivers.sqlite.client import Client, create_from_config
+from cliquet.drivers.sqlite.schema import initialize, pending
 from cliquet.storage import Page
 from cliquet.storage.engine import (
     Change,
@@ -23,10 +25,8 @@ from cliquet.storage.rows import (
     Row,
     rows_to_records,
 )
-from cliquet.storage.sql import Sql
+from cliquet.storage.sql_fragments import Sql
 from cliquet.storage.sqlite import conditions
-from cliquet.storage.sqlite.client import Client, create_from_config
-from cliquet.storage.sqlite.schema import initialize, pending
 from cliquet.storage.timestamps import (
     change_timestamps,
     far_future,

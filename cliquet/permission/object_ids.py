@@ -1,29 +1,6 @@
-"""Patterns of object ids, and the escaping of strings that databases can't store."""
+"""Patterns of object ids."""
 
 from __future__ import annotations
-
-import re
-
-# SQLite and PostgreSQL truncate or refuse null characters, and neither accepts lone surrogates.
-# The escape sequences begin with U+001A (SUBSTITUTE), which is escaped itself.
-_ODD = re.compile("[\0\x1a\ud800-\udfff]")
-_ESCAPED = re.compile("\x1a([0-9a-f]{4})")
-
-
-def escape(text: str) -> str:
-    """Escape null characters and lone surrogates, so that databases accept them.
-
-    Characters are escaped one by one, so the order of prefixes is preserved. Most strings
-    remain unchanged.
-    """
-    return _ODD.sub(lambda found: f"\x1a{ord(found[0]):04x}", text)
-
-
-def unescape(text: str) -> str:
-    """Return the original of an escaped string."""
-    if "\x1a" not in text:
-        return text
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 class Pattern:
@@ -71,5 +48,5 @@ def after_prefix(prefix: str) -> str | None:
     stem = prefix.rstrip("\U0010ffff")
     if not stem:
         return None
-    # Escaped strings contain no surrogates.
+    # Escaped strings (see cliquet.drivers.escaping) contain no surrogates.
     return stem[:-1] + ("\ue000" if stem[-1] == "\ud7ff" else chr(ord(stem[-1]) + 1))

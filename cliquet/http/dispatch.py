@@ -22,16 +22,16 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
 from cliquet import transactions
-from cliquet.cornice_compat import Method
 from cliquet.errors import has_errors
-from cliquet.negotiation import (
+from cliquet.http.cornice_compat import Method
+from cliquet.http.negotiation import (
     acceptable_types,
     list_types,
     media_type,
     refuse_type,
     resolve_types,
 )
-from cliquet.renderers import JSONRenderer
+from cliquet.http.renderers import JSONRenderer
 from cliquet.utils.http import set_header
 
 _RENDERING = implementedBy(BeforeRender)

@@ -20,10 +20,10 @@ from typing import Any
 from pyramid.settings import asbool
 
 from cliquet import transactions
-from cliquet.checks import invalid
-from cliquet.storage.exceptions import BackendError
-from cliquet.storage.sqlite.connections import Connections, WriteTransaction, connect, insist
-from cliquet.storage.sqlite.url import DEFAULT_TIMEOUT, parse_url
+from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.sqlite.connections import Connections, WriteTransaction, connect, insist
+from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
+from cliquet.settings.validation import invalid
 
 _CREATED = re.compile(r"^CREATE (?:UNIQUE )?(TABLE|INDEX) IF NOT EXISTS (\w+)", re.MULTILINE)
 

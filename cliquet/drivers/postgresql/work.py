@@ -9,7 +9,7 @@ import psycopg2
 import psycopg2.extensions
 from sqlalchemy.pool import Pool
 
-from cliquet.storage.postgresql.watchdog import TOGETHER
+from cliquet.drivers.postgresql.watchdog import TOGETHER
 
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS

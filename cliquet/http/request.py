@@ -15,7 +15,7 @@ from pyramid.tweens import INGRESS
 
 from cliquet import authentication, authorization, events, logs
 from cliquet.errors import add_error, json_error_handler
-from cliquet.limits import limits_of, read_body
+from cliquet.http.limits import limits_of, read_body
 from cliquet.utils import (
     current_resource_name,
     current_service,
@@ -52,7 +52,7 @@ def remember_json(request: Any, value: Any) -> None:
 def add_request_attributes(config: Any) -> None:
     """Add the attributes of requests (python-api, "What an application finds")."""
     # Run before any other subscriber to new requests.
-    config.add_tween("cliquet.request.adopting_tween_factory", under=INGRESS)
+    config.add_tween("cliquet.http.request.adopting_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: ensure_request_class(event.request), NewRequest)
     principals = authorization.effective_principals
     config.add_request_method(principals, name="effective_principals", property=True)

@@ -24,11 +24,11 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool
 
-from cliquet import cornice_compat
-from cliquet.endpoints import add_views, has_one_view_each
 from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
-from cliquet.limits import limits_of, read_body, refusal
-from cliquet.negotiation import (
+from cliquet.http import cornice_compat
+from cliquet.http.dispatch import add_views, has_one_view_each
+from cliquet.http.limits import limits_of, read_body, refusal
+from cliquet.http.negotiation import (
     JSON_TYPE,
     check_accept,
     check_content_type,
@@ -36,7 +36,7 @@ from cliquet.negotiation import (
     media_type,
     refuse_type,
 )
-from cliquet.request import remember_json
+from cliquet.http.request import remember_json
 from cliquet.settings import integer_or_none
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin, set_header

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterator
 from importlib.resources import files
 
-from cliquet.storage.exceptions import BackendError
-from cliquet.storage.postgresql.client import Client, Run
+from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.postgresql.client import Client, Run
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import colander
 
-from cliquet.limits import NO_LIMITS, Limits
+from cliquet.http.limits import NO_LIMITS, Limits
 from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON, json

@@ -18,9 +18,9 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from cliquet.checks import invalid
-from cliquet.storage import connectivity
-from cliquet.storage.exceptions import BackendError
+from cliquet.drivers import connectivity
+from cliquet.drivers.exceptions import BackendError
+from cliquet.settings.validation import invalid
 from cliquet.utils import forget_variables
 
 #: Time-outs in seconds of connecting, of a response, and of waiting for a pooled connection;

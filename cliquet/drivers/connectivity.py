@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from cliquet.drivers.exceptions import BackendError
 from cliquet.loggers import get_logger
-from cliquet.storage.exceptions import BackendError
 from cliquet.utils import without_password
 
 logger = get_logger("cliquet")

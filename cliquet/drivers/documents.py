@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cliquet.storage.exceptions import BackendError
+from cliquet.drivers.exceptions import BackendError
 from cliquet.utils import json
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from cliquet.storage.sqlite.client import Client
+from cliquet.drivers.sqlite.client import Client
 
 
 def initialize(client: Client, package: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from webob.request import DisconnectionError
 
-from cliquet.limits import UNLIMITED, limits_of
+from cliquet.http.limits import UNLIMITED, limits_of
 
 _STEP = 65536
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from cliquet.errors import JSON_TYPE
-from cliquet.negotiation import acceptable_types
+from cliquet.http.negotiation import acceptable_types
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 

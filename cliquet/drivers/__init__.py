@@ -1,0 +1,1 @@
+"""Database drivers that the storage, permission and cache backends share."""

@@ -1,0 +1,1 @@
+"""HTTP layer: services, dispatching, request bodies and renderers."""
