@@ -118,7 +118,7 @@ def test_demo_page_is_served_beside_the_versions_of_the_api(alice):
     assert len(files) == 2
     for file in files:
         assert alice.get(f"/demo/{file}").cache_control.max_age == 0
-    assert "class Client" in alice.get("/cliquet.js").text
+    assert "extends EventTarget" in alice.get("/cliquet.js").text
     outside = alice.get("/demo/..%2fcliquet.js", status=307)
     assert alice.get(outside.location, status=404).json["errno"] == 111
 

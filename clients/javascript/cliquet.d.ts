@@ -38,9 +38,7 @@ export type Choice<T> = 'server' | 'client' | T | null;
 
 /** Ends conflicts; what it leaves undefined stays in conflict. */
 export type Strategy<T> =
-  | 'server'
-  | 'client'
-  | ((conflict: Pending<T>) => Choice<T> | undefined | Promise<Choice<T> | undefined>);
+  'server' | 'client' | ((conflict: Pending<T>) => Choice<T> | undefined | Promise<Choice<T> | undefined>);
 
 export interface Result<T> {
   /** How many versions were news. */

@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import DOCS, blocks
 
 ROOT = DOCS.parent
-FILES = (*DOCS.glob("**/*.rst"), *ROOT.glob("*.rst"), *ROOT.glob("clients/**/README.rst"))
+FILES = (*DOCS.glob("**/*.rst"), *ROOT.glob("*.rst"))
 PAGES = sorted(os.path.relpath(path, DOCS).removesuffix(".rst") for path in FILES)
 
 GUIDES = "docs/test_guides.py"
@@ -30,7 +30,6 @@ EXECUTED = {
     ("../README", "ini", ""): "docs/test_readme.py",
     ("../README", "console", "$ export"): "docs/test_readme.py",
     ("../README", "console", "$ curl"): "docs/test_readme.py",
-    ("../clients/javascript/README", "javascript", ""): JAVASCRIPT,
     ("index", "python", ""): "docs/test_readme.py",
     ("howto/*", "ini", "cliquet."): SETTINGS,
     ("howto/*", "ini", "multiauth."): SETTINGS,

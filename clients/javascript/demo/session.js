@@ -111,7 +111,7 @@ export class Session extends EventTarget {
   }
 
   async #run() {
-    for (let pause = PAUSE; !this.#end.signal.aborted; ) {
+    for (let pause = PAUSE; !this.#end.signal.aborted;) {
       if (!this.#isOffline && !document.hidden) await this.#sync();
       pause = this.#failure ? Math.min(2 * pause, LONGEST_PAUSE) : PAUSE;
       await this.#rest(pause);

@@ -41,7 +41,10 @@ export class Window {
 
   /** Wait until a record has a state. */
   shows(title, state) {
-    return this.list.and(this.page.locator(`[data-state=${state}]`)).filter({ hasText: title }).waitFor();
+    return this.list
+      .and(this.page.locator(`[data-state=${state}]`))
+      .filter({ hasText: title })
+      .waitFor();
   }
 
   async workOffline(isOffline) {

@@ -89,7 +89,11 @@ describe('the demo page', OPTIONS, () => {
   }
 
   test('opens without the server, keeps what is changed, and sends it later', async (t) => {
-    const { gate, user, windows: [window] } = await using(t);
+    const {
+      gate,
+      user,
+      windows: [window],
+    } = await using(t);
     await window.add(URL_, 'first');
     await window.shows('first', 'synced');
     const names = await window.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name));
@@ -111,7 +115,9 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('shows what is done on another device', async (t) => {
-    const { windows: [one, other] } = await using(t, { browsers: 2 });
+    const {
+      windows: [one, other],
+    } = await using(t, { browsers: 2 });
     await one.add(URL_, 'first');
     await other.shows('first', 'synced');
     await other.rename('first', 'second');
@@ -121,7 +127,10 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('stays offline until it is asked not to, in this window alone', async (t) => {
-    const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+    const {
+      user,
+      windows: [one, other],
+    } = await using(t, { browsers: 2 });
     await one.workOffline(true);
     await one.add(URL_, 'mine');
     await other.add(`${URL_}2`, 'theirs');
@@ -136,7 +145,9 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('tells a conflict with what was typed since before the record was sent', async (t) => {
-    const { windows: [one, other] } = await using(t, { browsers: 2 });
+    const {
+      windows: [one, other],
+    } = await using(t, { browsers: 2 });
     await one.workOffline(true);
     await one.add(URL_, 'first');
     await one.press('Edit: first');
@@ -152,7 +163,12 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('has windows on one list that show the same, and send it once', async (t) => {
-    const { gate, user, contexts: [context], windows: [one] } = await using(t);
+    const {
+      gate,
+      user,
+      contexts: [context],
+      windows: [one],
+    } = await using(t);
     const other = await Window.open(context, gate.url);
     await one.workOffline(true);
     await other.workOffline(true);
@@ -169,9 +185,15 @@ describe('the demo page', OPTIONS, () => {
     await untilServerHas(server, user, titles);
   });
 
-  for (const [choice, button] of [['mine', 'Keep this one: mine'], ['theirs', 'Keep that one: theirs']]) {
+  for (const [choice, button] of [
+    ['mine', 'Keep this one: mine'],
+    ['theirs', 'Keep that one: theirs'],
+  ]) {
     test(`shows both versions of a conflict, and keeps the one that is chosen: ${choice}`, async (t) => {
-      const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+      const {
+        user,
+        windows: [one, other],
+      } = await using(t, { browsers: 2 });
       await one.add(URL_, 'first');
       await other.shows('first', 'synced');
       await one.workOffline(true);
@@ -188,7 +210,10 @@ describe('the demo page', OPTIONS, () => {
   }
 
   test('shows a record that others changed and that was deleted here, to choose from', async (t) => {
-    const { user, windows: [one, other] } = await using(t, { browsers: 2 });
+    const {
+      user,
+      windows: [one, other],
+    } = await using(t, { browsers: 2 });
     await one.add(URL_, 'first');
     await other.shows('first', 'synced');
     await one.workOffline(true);
@@ -203,7 +228,9 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('tells what the server refuses, and gives it up when asked to', async (t) => {
-    const { windows: [window] } = await using(t);
+    const {
+      windows: [window],
+    } = await using(t);
     await window.add(URL_, 'first');
     await window.shows('first', 'synced');
     await window.add(URL_, 'again');
@@ -215,11 +242,15 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('has a store that opens its database again when the browser has closed it', async (t) => {
-    const { gate, contexts: [context], windows: [{ page }] } = await using(t);
+    const {
+      gate,
+      contexts: [context],
+      windows: [{ page }],
+    } = await using(t);
     await page.evaluate(async () => {
       const { IndexedDBStore } = await import('/cliquet.js');
-      globalThis.store = new IndexedDBStore('tested');
-      await store.setItem('before', 1);
+      window.store = new IndexedDBStore('tested');
+      await window.store.setItem('before', 1);
       const request = indexedDB.open('tested');
       await new Promise((resolve) => (request.onsuccess = resolve));
       globalThis.closed = new Promise((resolve) => (request.result.onclose = resolve));
@@ -228,10 +259,11 @@ describe('the demo page', OPTIONS, () => {
     await session.send('Storage.clearDataForOrigin', { origin: gate.url, storageTypes: 'indexeddb' });
     const keys = await page.evaluate(async () => {
       await closed;
-      for (let tries = 50; ; tries--) { // while Chromium removes the data, it closes what is opened too
+      for (let tries = 50; ; tries--) {
+        // while Chromium removes the data, it closes what is opened too
         try {
-          await store.setItem('after', 2);
-          return await store.keys();
+          await window.store.setItem('after', 2);
+          return await window.store.keys();
         } catch (error) {
           if (!tries) throw error;
           await new Promise((resolve) => setTimeout(resolve, 100));
@@ -242,15 +274,19 @@ describe('the demo page', OPTIONS, () => {
   });
 
   test('has a store whose operations all end when the browser closes its database during them', async (t) => {
-    const { gate, contexts: [context], windows: [{ page }] } = await using(t);
+    const {
+      gate,
+      contexts: [context],
+      windows: [{ page }],
+    } = await using(t);
     await page.evaluate(async () => {
       const { IndexedDBStore } = await import('/cliquet.js');
       const store = new IndexedDBStore('tested');
-      globalThis.ended = 0;
+      window.ended = 0;
       const work = async () => {
         for (;;) {
           await store.setItem('key', 1).catch(() => {});
-          ended++;
+          window.ended++;
           await new Promise((resolve) => setTimeout(resolve));
         }
       };
@@ -259,13 +295,17 @@ describe('the demo page', OPTIONS, () => {
     const session = await context.newCDPSession(page);
     for (let i = 0; i < 5; i++) {
       await session.send('Storage.clearDataForOrigin', { origin: gate.url, storageTypes: 'indexeddb' });
-      const count = await page.evaluate(() => ended);
-      await page.waitForFunction((before) => ended > before + 20, count);
+      const count = await page.evaluate(() => window.ended);
+      await page.waitForFunction((before) => window.ended > before + 20, count);
     }
   });
 
   test('loses nothing when it is loaded again in the middle of a synchronisation', async (t) => {
-    const { gate, user, windows: [window] } = await using(t);
+    const {
+      gate,
+      user,
+      windows: [window],
+    } = await using(t);
     await window.workOffline(true);
     const titles = ['0', '1', '2', '3', '4'];
     for (const title of titles) await window.add(URL_ + title, title);

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { basic, recordsOf, SERVERS } from './support.js';
 
-const README = new URL('../README.rst', import.meta.url);
+const README = new URL('../README.md', import.meta.url);
 const GUIDE = new URL('../../../docs/howto/synchronise-javascript.rst', import.meta.url);
 const PLACES = new Map([
   ['./cliquet.js', new URL('../cliquet.js', import.meta.url).href],
@@ -21,9 +21,9 @@ const PLACES = new Map([
 ]);
 
 /** The JavaScript of a page, with what is here in the place of what it shows. */
-async function blocksOf(page) {
+async function blocksOf(page, pattern = /code-block:: javascript\n\n((?: {4}.*\n|\n)+)/g) {
   const text = await readFile(page, 'utf8');
-  const blocks = [...text.matchAll(/code-block:: javascript\n\n((?: {4}.*\n|\n)+)/g)];
+  const blocks = [...text.matchAll(pattern)];
   return blocks.map(([, block]) => [...PLACES].reduce((code, [shown, here]) => code.replaceAll(shown, here), block));
 }
 
@@ -41,7 +41,7 @@ const tokenOf = (user) => basic(user).Authorization.replace('Basic ', '');
 
 test('the README keeps a record, finds it, and synchronises', async (t) => {
   const user = randomUUID();
-  await run(t, await blocksOf(README), { token: tokenOf(user) });
+  await run(t, await blocksOf(README, /```javascript\n([^]+?\n)```/g), { token: tokenOf(user) });
   const titles = (await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks')).map(({ title }) => title);
   assert.deepEqual(titles, ['Hello world']);
 });
@@ -63,8 +63,9 @@ test('the guide ends a conflict, and tells of it', async (t) => {
   };
   const [use, endConflicts, follow] = await blocksOf(GUIDE);
   const both = "await changeOnServer(article, 'there'); await articles.patch(article.id, { title: 'here' });";
-  const change = "told.push((await articles.get(article.id)).title);"
-    + "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
+  const change =
+    'told.push((await articles.get(article.id)).title);' +
+    "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
   await run(t, [use, both, endConflicts, follow, change], names);
   assert.equal(told.shift(), 'there / here');
   const [{ title }] = await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks');

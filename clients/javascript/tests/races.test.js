@@ -126,7 +126,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       await other.sync();
       await other.patch(id, { title: 'theirs' });
       await other.sync();
-      assert.deepEqual((await one.sync()).conflicts.map(({ local }) => local.title), ['mine']);
+      assert.deepEqual(
+        (await one.sync()).conflicts.map(({ local }) => local.title),
+        ['mine'],
+      );
     });
 
     test('an edit during a push is sent after it, and is no conflict', async () => {
@@ -189,7 +192,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       const { id, hooks, one, tab } = await sharing(server);
       await tab.patch(id, { title: 'second' });
       hooks.after = once('keys', () => tab.sync());
-      assert.deepEqual((await one.list()).map(({ title }) => title), ['second']);
+      assert.deepEqual(
+        (await one.list()).map(({ title }) => title),
+        ['second'],
+      );
     });
 
     test('two pages that push the same changes send them once', async () => {

@@ -129,7 +129,8 @@ for (const answer of ['nothing', 'a record', 'pages']) {
     await other.create(bookmark(0, 'first'));
     await other.sync();
     await one.sync();
-    for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[answer]; i++) await other.create(bookmark(i, 'second'));
+    for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[answer]; i++)
+      await other.create(bookmark(i, 'second'));
     await other.sync();
     isEmptied = true;
     await one.sync().catch(({ message }) => assert.equal(message, 'Store emptied'));

@@ -19,7 +19,7 @@ export function clientOf(server, user, options) {
 export async function recordsOf(server, user, path) {
   const response = await fetch(`${server}/v1${path}?_limit=`, { headers: user });
   const records = (await response.json()).data;
-  for (let next = response.headers.get('Next-Page'); next; ) {
+  for (let next = response.headers.get('Next-Page'); next;) {
     const page = await fetch(next, { headers: user });
     records.push(...(await page.json()).data);
     next = page.headers.get('Next-Page');

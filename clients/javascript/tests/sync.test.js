@@ -32,11 +32,11 @@ for (const [engine, server] of Object.entries(SERVERS)) {
   describe(`on ${engine}`, () => {
     test('the example of the documentation works as written', async () => {
       const localforage = new cliquet.MemoryStore();
-      var client = new cliquet.Client({ server, store: localforage, auth: newUser });
-      var articles = client.resource('/articles');
+      const client = new cliquet.Client({ server, store: localforage, auth: newUser });
+      const articles = client.resource('/articles');
       const result = await articles.create({ title: 'Hello' });
       assert.equal((await articles.get(result.id)).title, 'Hello');
-      assert.deepEqual(await articles.filter({ title: { '$eq': 'Hello' } }), [result]);
+      assert.deepEqual(await articles.filter({ title: { $eq: 'Hello' } }), [result]);
       assert.equal((await articles.sync()).pushed, 1);
       assert.equal((await articles.get(result.id)).title, 'Hello');
     });
@@ -89,7 +89,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       const { id, one } = await conflicting(server);
       const { conflicts, errors } = await one.sync();
       assert.deepEqual(errors, []);
-      assert.deepEqual(conflicts.map(({ local, server }) => [local.title, server.title]), [['mine', 'theirs']]);
+      assert.deepEqual(
+        conflicts.map(({ local, server }) => [local.title, server.title]),
+        [['mine', 'theirs']],
+      );
       await one.resolve(conflicts[0], { ...conflicts[0].server, title: 'both' });
       assert.deepEqual((await one.sync()).conflicts, []);
       assert.equal((await one.get(id)).title, 'both');
@@ -130,7 +133,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([pushed, errors.map(({ status, local }) => [status, local.url])], [1, [[400, 'no URL']]]);
       await one.resolve(errors[0], 'server');
       assert.deepEqual(await one.pending(), []);
-      assert.deepEqual((await one.list()).map(({ url }) => url), [URL_]);
+      assert.deepEqual(
+        (await one.list()).map(({ url }) => url),
+        [URL_],
+      );
     });
 
     test('a unique value that is taken is told, with the record that has it', async () => {
@@ -139,7 +145,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       await other.sync();
       await one.create({ url: URL_ });
       const { errors } = await one.sync();
-      assert.deepEqual(errors.map(({ status, body }) => [status, body.details.field]), [[409, 'url']]);
+      assert.deepEqual(
+        errors.map(({ status, body }) => [status, body.details.field]),
+        [[409, 'url']],
+      );
     });
 
     test('changes that make no difference are sent once, and no more', async () => {
@@ -178,7 +187,11 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       end();
       await one.sync();
       await one.create({ url: URL_, title: 'unheard' });
-      assert.deepEqual(told, [['local', 'mine'], ['server', 'theirs'], ['local', undefined]]);
+      assert.deepEqual(told, [
+        ['local', 'mine'],
+        ['server', 'theirs'],
+        ['local', undefined],
+      ]);
     });
 
     test('progress is told', async () => {
@@ -188,7 +201,11 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       const bookmarks = client.resource('/bookmarks');
       for (let i = 0; i < 5; i++) await bookmarks.create({ url: URL_ + i });
       await bookmarks.sync();
-      assert.deepEqual(steps.slice(0, 3), [['pull', 0], ['push', 3], ['push', 5]]);
+      assert.deepEqual(steps.slice(0, 3), [
+        ['pull', 0],
+        ['push', 3],
+        ['push', 5],
+      ]);
     });
   });
 }
