@@ -7,18 +7,14 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from pyramid.authorization import Authenticated, Everyone
+from pyramid.authorization import Authenticated
 from pyramid.decorator import reify
-from pyramid.interfaces import (
-    IAuthenticationPolicy,
-    IAuthorizationPolicy,
-    IRoutesMapper,
-    ISecurityPolicy,
-)
-from pyramid.security import LegacySecurityPolicy
+from pyramid.interfaces import IAuthorizationPolicy, IRoutesMapper
 from zope.interface import implementer
 
 from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins import it here
+from cliquet.principals import entry_principals as entry_principals
+from cliquet.principals import groupfinder as groupfinder
 from cliquet.storage import exceptions
 from cliquet.utils import current_service, setting_list, strip_uri_prefix
 
@@ -28,56 +24,6 @@ DYNAMIC = "dynamic"
 PRIVATE = "private"
 
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
-
-
-def groupfinder(userid: str, request: Any) -> Collection[str]:
-    """Return the groups of the user from the permission backend, read once per batch."""
-    backend = getattr(request.registry, "permission", None)
-    if backend is None:
-        return []
-    userid = request.prefixed_userid or userid
-    key = f"{userid}_principals"
-    if key not in request.bound_data:
-        request.bound_data[key] = backend.user_principals(userid)
-    groups: Collection[str] = request.bound_data[key]
-    return groups
-
-
-def authentication_policy(registry: Any) -> Any:
-    """Return the policy that authenticates users, or None.
-
-    It is the registered authentication policy, or the application's security policy.
-    """
-    policy = registry.queryUtility(ISecurityPolicy)
-    if isinstance(policy, LegacySecurityPolicy):
-        return registry.queryUtility(IAuthenticationPolicy)
-    return policy
-
-
-def effective_principals(request: Any) -> list[str]:
-    """Return the principals of the request, including groups.
-
-    Pyramid's own attribute ignores other security policies than its own.
-    """
-    policy = authentication_policy(request.registry)
-    principals = getattr(policy, "effective_principals", None)
-    return [Everyone] if principals is None else list(principals(request))
-
-
-def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]:
-    """Return the principals of a request in the form of access control entries.
-
-    Entries contain the prefixed user id, or its older form ``policy_id``. The bare id is
-    omitted, because two policies can authenticate different users with the same one.
-
-    :param principals: the effective principals.
-    :param userid: the prefixed user id, None for anonymous requests.
-    """
-    if userid is None:
-        return list(principals)
-    policy, _, bare = userid.partition(":")
-    others = [principal for principal in principals if principal != bare]
-    return [*others, userid, f"{policy}_{bare}"]
 
 
 def has_record_permission(request: Any, context: Any, object_id: str, permission: str) -> bool:
@@ -112,6 +58,8 @@ class AuthorizationPolicy:
     """
 
     get_bound_permissions: BoundPermissions | None = None
+    #: Whether users who change a record are added to its ``write`` principals, as its creator is.
+    grants_write_to_editors = True
 
     def permits(self, context: Any, principals: Iterable[str], permission: str) -> bool:
         """Return whether the principals have the permission on the context."""
@@ -124,10 +72,9 @@ class AuthorizationPolicy:
             permission = context.required_permission
         if permission == "create":
             permission = f"{context.resource_name}:create"
-        bound = {"get_bound_permissions": self.get_bound_permissions}
-        if context.allowed_principals:
-            allowed = not set(principals).isdisjoint(context.allowed_principals)
-        else:
+        bound = {"get_bound_permissions": self._stored_grants(context)}
+        allowed = self._allowed_by_settings(context, permission, principals)
+        if allowed is None:
             allowed = context.check_permission(permission, principals, **bound)
         if not allowed and context.on_collection and not permission.endswith("create"):
             # The user can list or delete the records that are shared with them.
@@ -136,6 +83,118 @@ class AuthorizationPolicy:
 
     def principals_allowed_by_permission(self, context: Any, permission: str) -> Any:
         raise NotImplementedError
+
+    def _allowed_by_settings(
+        self, context: Any, permission: str, principals: list[str]
+    ) -> bool | None:
+        """Return the decision of the settings, None if the permission backend decides."""
+        if not context.allowed_principals:
+            return None
+        return not set(principals).isdisjoint(context.allowed_principals)
+
+    def _stored_grants(self, context: Any) -> BoundPermissions | None:
+        """Return the function that lists the stored entries that grant a permission."""
+        return self.get_bound_permissions
+
+
+class InheritingAuthorizationPolicy(AuthorizationPolicy):
+    """Authorization where ``write`` implies ``read`` and records inherit permissions.
+
+    Enable it with::
+
+        cliquet.multiauth.authorization_policy =
+            cliquet.authorization.InheritingAuthorizationPolicy
+
+    - ``write`` on an object also grants ``read`` and, on a collection, ``create``.
+    - A permission on a URL also applies to all URLs below it: to the records of a collection, and
+      to the collections and records nested below a record.
+    - Permissions of the settings (``{resource}_{permission}_principals``) imply others and are
+      inherited in the same way. They still replace the stored entries for that permission.
+    - Users who change a record aren't added to its ``write`` principals unless the request
+      replaces these. Otherwise, members of a group would keep access after leaving it.
+
+    :param inherits_from_parents: whether a permission applies to the URLs below it; for the
+        policy of the settings, the setting ``inherit_permissions``.
+    """
+
+    grants_write_to_editors = False
+
+    def __init__(self, inherits_from_parents: bool = True) -> None:
+        self.inherits_from_parents = inherits_from_parents
+
+    def get_bound_permissions(self, object_id: str, permission: str) -> Iterable[tuple[str, str]]:
+        """Return the pairs of object and permission that grant a permission."""
+        names = [permission]
+        if permission == "read" or permission.endswith(":create"):
+            names.append("write")
+        objects = [object_id]
+        if self.inherits_from_parents and "*" not in object_id:  # patterns only match records
+            objects += _parents(object_id)
+        return [(each, name) for each in objects for name in names]
+
+    def _allowed_by_settings(
+        self, context: Any, permission: str, principals: list[str]
+    ) -> bool | None:
+        object_id = context.permission_object_id
+        if object_id is not None:
+            for pair in self.get_bound_permissions(object_id, permission):
+                if not set(_principals_by_settings(context, *pair)).isdisjoint(principals):
+                    return True
+        return None
+
+    def _stored_grants(self, context: Any) -> BoundPermissions:
+        def stored(object_id: str, permission: str) -> Iterable[tuple[str, str]]:
+            pairs = self.get_bound_permissions(object_id, permission)
+            return [pair for pair in pairs if not _principals_by_settings(context, *pair)]
+
+        return stored
+
+
+def _parents(object_id: str) -> list[str]:
+    """Return the URLs above an object, from the nearest to the first segment."""
+    segments = object_id.split("/")
+    return ["/".join(segments[:end]) for end in range(len(segments) - 1, 1, -1)]
+
+
+def _principals_by_settings(context: Any, object_id: str, permission: str) -> list[str]:
+    """Return the principals to whom the settings grant a permission on an object.
+
+    :param object_id: the URL of the request, or one above it.
+    :param permission: ``read``, ``write``…, or ``{resource}:create``.
+    """
+    resource_name, _, name = permission.rpartition(":")
+    if object_id == context.permission_object_id and name == context.required_permission:
+        return context.allowed_principals or []
+    registry = context._request.registry
+    resource_name = resource_name or _resource_name(registry, object_id) or ""
+    return _settings_principals(context._request, resource_name, name)
+
+
+def _resource_name(registry: Any, object_id: str) -> str | None:
+    """Return the name of the resource with that URL, None if there is none."""
+    patterns = registry.__dict__.get("resource_patterns")
+    if patterns is None:
+        patterns = registry.resource_patterns = _resource_patterns(registry)
+    segments = object_id.split("/")
+    for pattern, name in patterns.get(len(segments), ()):
+        if all(map(_matches, pattern, segments)):
+            return str(name)
+    return None
+
+
+def _resource_patterns(registry: Any) -> dict[int, list[tuple[list[str], str]]]:
+    """Return the segments of the URL of each resource with its name, by number of segments."""
+    patterns: dict[int, list[tuple[list[str], str]]] = {}
+    for service in registry.cornice_services.values():
+        if hasattr(service, "viewset"):
+            segments = getattr(service, f"{service.type}_path").split("/")
+            name = service.viewset.get_name(service.resource)
+            patterns.setdefault(len(segments), []).append((segments, name))
+    return patterns
+
+
+def _matches(pattern: str, segment: str) -> bool:
+    return pattern == segment or "{" in pattern
 
 
 class RouteFactory:

@@ -9,7 +9,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementer
 
 import cliquet
-from cliquet import authentication, authorization
+from cliquet import authentication, authorization, principals
 from cliquet.authorization import (
     DYNAMIC,
     PRIVATE,
@@ -84,7 +84,7 @@ def test_without_a_security_policy_there_is_everyone(build):
     request = Request.blank("/")
     request.registry = registry
     registry.unregisterUtility(provided=ISecurityPolicy)
-    assert authorization.effective_principals(request) == [Everyone]
+    assert principals.effective_principals(request) == [Everyone]
 
 
 def test_groups_are_asked_for_once_in_a_batch(build, monkeypatch):

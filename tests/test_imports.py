@@ -21,7 +21,7 @@ LAYERS = (
     {"resource"},
     {"http"},
     {"authorization"},
-    {"authentication", "events", "errors", "logs"},
+    {"authentication", "events", "errors", "logs", "principals"},
     {"storage", "permission", "cache"},
     {"drivers"},
     {"loggers", "metrics", "transactions"},

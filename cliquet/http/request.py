@@ -13,7 +13,7 @@ from pyramid.interfaces import IRequestExtensions, IRequestFactory
 from pyramid.request import Request
 from pyramid.tweens import INGRESS
 
-from cliquet import authentication, authorization, events, logs
+from cliquet import authentication, events, logs, principals
 from cliquet.errors import add_error, json_error_handler
 from cliquet.http.limits import limits_of, read_body
 from cliquet.utils import (
@@ -54,8 +54,9 @@ def add_request_attributes(config: Any) -> None:
     # Run before any other subscriber to new requests.
     config.add_tween("cliquet.http.request.adopting_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: ensure_request_class(event.request), NewRequest)
-    principals = authorization.effective_principals
-    config.add_request_method(principals, name="effective_principals", property=True)
+    config.add_request_method(
+        principals.effective_principals, name="effective_principals", property=True
+    )
     for name, attribute in _SETTABLE_ATTRIBUTES.items():
         config.add_request_method(attribute, name=name, property=True)
     for name in ("json_body", "json"):

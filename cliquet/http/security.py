@@ -16,6 +16,7 @@ from pyramid.interfaces import (
     ISecurityPolicy,
 )
 from pyramid.security import LegacySecurityPolicy
+from pyramid.settings import asbool
 from pyramid_multiauth import (
     MultiAuthenticationPolicy,
     MultiAuthIdentity,
@@ -23,12 +24,8 @@ from pyramid_multiauth import (
 )
 from zope.interface import implementer
 
-from cliquet.authorization import (
-    PRIVATE,
-    AuthorizationPolicy,
-    authentication_policy,
-    groupfinder,
-)
+from cliquet.authorization import PRIVATE, AuthorizationPolicy, InheritingAuthorizationPolicy
+from cliquet.principals import authentication_policy, groupfinder
 
 
 @implementer(IAuthenticationPolicy)
@@ -142,6 +139,10 @@ def include_policies(config: Any) -> None:
     config.include("pyramid_multiauth")
     if own[IAuthorizationPolicy] is not None:
         registry.registerUtility(own[IAuthorizationPolicy], IAuthorizationPolicy)
+    elif isinstance(
+        policy := registry.getUtility(IAuthorizationPolicy), InheritingAuthorizationPolicy
+    ):
+        policy.inherits_from_parents = asbool(config.get_settings()["inherit_permissions"])
     # After policies are registered (PHASE2), and before the views that use them (PHASE3).
     config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
 

@@ -213,6 +213,8 @@ class ShareableModel(Model):
     get_permission_object_id: Callable[..., str]
     #: The prefixed id of the user of the request, None for anonymous requests.
     current_principal: str | None = None
+    #: Whether users who change a record are added to its ``write`` principals, as its creator is.
+    grants_write_to_editors = True
 
     def _object_id(self, record: Record) -> str:
         return self.get_permission_object_id(record[self.id_field])
@@ -230,6 +232,7 @@ class ShareableModel(Model):
         record: Record,
         parent_id: str | None,
         unique_fields: Sequence[str] | None,
+        is_new: bool = False,
     ) -> Record:
         """Write a record and then its permissions."""
         data = dict(record)
@@ -238,7 +241,8 @@ class ShareableModel(Model):
         object_id = self._object_id(saved)
         if permissions:
             self.permission.replace_object_permissions(object_id, permissions)
-        self._allow_write(object_id)
+        if is_new or self.grants_write_to_editors or "write" in permissions:
+            self._allow_write(object_id)
         return self._with_permissions(saved, object_id)
 
     def _allow_write(self, perm_object_id: str) -> None:
@@ -258,7 +262,7 @@ class ShareableModel(Model):
         unique_fields: Sequence[str] | None = None,
     ) -> Record:
         """Add a record and its permissions; its creator gets write access."""
-        return self._save(super().create_record, record, parent_id, unique_fields)
+        return self._save(super().create_record, record, parent_id, unique_fields, is_new=True)
 
     def update_record(
         self,
@@ -266,7 +270,11 @@ class ShareableModel(Model):
         parent_id: str | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> Record:
-        """Replace a record and the given permissions; the user keeps write access."""
+        """Replace a record and the given permissions.
+
+        The user gets write access, depending on :attr:`grants_write_to_editors`; in any case if the
+        ``write`` principals are replaced, so that users can't lock themselves out.
+        """
         return self._save(super().update_record, record, parent_id, unique_fields)
 
     def delete_record(

@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from pyramid import httpexceptions
+from pyramid.interfaces import IAuthorizationPolicy
 
 from cliquet.authorization import RouteFactory, has_record_permission
 from cliquet.errors import ERRORS, http_error, raise_invalid
@@ -27,10 +28,12 @@ class ShareableResource(UserResource):
 
     def __init__(self, request: Any, context: Any = None) -> None:
         super().__init__(request, RouteFactory(request) if context is None else context)
-        # Whoever changes a record gets write access, so even an empty change is saved.
+        # Users who change a record can get write access, so even an empty change is saved.
         self.force_patch_update = True
         self.model.permission = request.registry.permission
         self.model.current_principal = request.prefixed_userid
+        policy = request.registry.queryUtility(IAuthorizationPolicy)
+        self.model.grants_write_to_editors = getattr(policy, "grants_write_to_editors", True)
         self.model.get_permission_object_id = functools.partial(
             self.context.get_permission_object_id, request
         )

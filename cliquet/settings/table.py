@@ -310,6 +310,12 @@ SETTINGS = (
         NAME,
         "Class of the authorization policy.",
     ),
+    Setting(
+        "inherit_permissions",
+        True,
+        BOOLEAN,
+        "Whether ``InheritingAuthorizationPolicy`` applies a permission to the URLs below it.",
+    ),
     Setting("event_listeners", "", WORDS, "Names of the event listeners."),
     Setting("includes", "", NAMES, "Packages to include after the initialization."),
     Setting(

@@ -1,5 +1,6 @@
 """Permissions on a wiki are those on its pages, and there is one more permission."""
 
+import importlib
 import types
 
 import pytest
@@ -84,5 +85,21 @@ def test_group_of_the_guide_gives_its_permissions_from_the_next_request_on(alice
     become(alice, "bob")
     alice.get(wiki, status=403)
     request = types.SimpleNamespace(registry=alice.registry)
-    exec(block("howto/permissions", "python"), {"request": request, "user_id": bob})
+    add_to_group = block("howto/permissions", "python", "request.registry")
+    exec(add_to_group, {"request": request, "user_id": bob})
     alice.get(wiki)
+
+
+def test_policy_of_the_guide_adds_a_rule(serve, settings_of, become):
+    wiki = importlib.import_module("wiki")
+    exec(block("howto/permissions", "python", "from cliquet"), vars(wiki))
+    settings = settings_of("permissions.ini")
+    settings["cliquet.multiauth.authorization_policy"] = "wiki.WikiPolicy"
+    alice = serve("wiki", settings=settings)
+    become(alice, "bob")
+    bob = alice.get("/").json["user"]["id"]
+    become(alice, "alice")
+    published, other = create(alice, "/wikis", publish=[bob]), create(alice, "/wikis")
+    become(alice, "bob")
+    alice.get(published)
+    alice.get(other, status=403)

@@ -119,8 +119,8 @@ def engine():
 def asked(build_once, statements):
     """A function that sends a request for a resource, and returns what it asks for."""
 
-    def asked(path, request):
-        alice = build_once(Book, Page).user("alice")
+    def asked(path, request, settings=None):
+        alice = build_once(Book, Page, settings=settings).user("alice")
         rights = {"permissions": {"read": ["system.Authenticated"]}} if path == "/pages" else {}
         for id_ in (ID, OTHER):
             alice.create(path, {**DATA, "id": id_}, **rights)
@@ -162,3 +162,12 @@ def test_a_batch_of_creations_costs_two_round_trips(build_once, statements):
 def test_shared_records_cost_the_permissions_more(asked, name):
     request, _, expected = REQUESTS[name]
     assert asked("/pages", request) == expected
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_inherited_permissions_need_no_additional_statement(asked, name):
+    request, _, expected = REQUESTS[name]
+    policy = "cliquet.authorization.InheritingAuthorizationPolicy"
+    if name in ("put", "patch"):  # editors aren't added to the permissions of the record
+        expected = [*expected[:-2], "write + its permissions", "commit"]
+    assert asked("/pages", request, {"multiauth.authorization_policy": policy}) == expected

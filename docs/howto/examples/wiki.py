@@ -5,20 +5,8 @@ from pyramid.httpexceptions import HTTPForbidden
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import Service, resource
-from cliquet.authorization import AuthorizationPolicy, entry_principals
+from cliquet.authorization import entry_principals
 from cliquet.errors import ERRORS, http_error
-
-
-class WikiPolicy(AuthorizationPolicy):
-    def get_bound_permissions(self, object_uri, permission):
-        """Return the pairs that grant the permission, on the object or on its wiki."""
-        permissions = {"read": ["read", "write"], "page:create": ["page:create", "write"]}
-        wiki = "/".join(object_uri.split("/")[:3])
-        return {
-            (uri, sufficient)
-            for uri in (object_uri, wiki)
-            for sufficient in permissions.get(permission, [permission])
-        }
 
 
 class TitleSchema(resource.ResourceSchema):

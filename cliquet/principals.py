@@ -1,0 +1,60 @@
+"""Principals of requests: the ids that stand for their user in permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from pyramid.authorization import Everyone
+from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy
+from pyramid.security import LegacySecurityPolicy
+
+
+def groupfinder(userid: str, request: Any) -> Collection[str]:
+    """Return the groups of the user from the permission backend, read once per batch."""
+    backend = getattr(request.registry, "permission", None)
+    if backend is None:
+        return []
+    userid = request.prefixed_userid or userid
+    key = f"{userid}_principals"
+    if key not in request.bound_data:
+        request.bound_data[key] = backend.user_principals(userid)
+    groups: Collection[str] = request.bound_data[key]
+    return groups
+
+
+def authentication_policy(registry: Any) -> Any:
+    """Return the policy that authenticates users, or None.
+
+    It is the registered authentication policy, or the application's security policy.
+    """
+    policy = registry.queryUtility(ISecurityPolicy)
+    if isinstance(policy, LegacySecurityPolicy):
+        return registry.queryUtility(IAuthenticationPolicy)
+    return policy
+
+
+def effective_principals(request: Any) -> list[str]:
+    """Return the principals of the request, including groups.
+
+    Pyramid's own attribute ignores other security policies than its own.
+    """
+    policy = authentication_policy(request.registry)
+    principals = getattr(policy, "effective_principals", None)
+    return [Everyone] if principals is None else list(principals(request))
+
+
+def entry_principals(principals: Iterable[str], userid: str | None) -> list[str]:
+    """Return the principals of a request in the form of access control entries.
+
+    Entries contain the prefixed user id, or its older form ``policy_id``. The bare id is
+    omitted, because two policies can authenticate different users with the same one.
+
+    :param principals: the effective principals.
+    :param userid: the prefixed user id, None for anonymous requests.
+    """
+    if userid is None:
+        return list(principals)
+    policy, _, bare = userid.partition(":")
+    others = [principal for principal in principals if principal != bare]
+    return [*others, userid, f"{policy}_{bare}"]
