@@ -7,7 +7,7 @@ import structlog
 import webtest
 from hypothesis import settings
 
-from cliquet.drivers.postgresql import work
+from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import servers, testapp
@@ -64,13 +64,13 @@ def serve():
 @pytest.fixture
 def statements(monkeypatch):
     """The texts that are sent to PostgreSQL, each in one round trip."""
-    found, execute = [], work._execute
+    found, execute = [], transaction._execute
 
     def recorded(cursor, statement, *parameters):
         found.append(statement)
         return execute(cursor, statement, *parameters)
 
-    monkeypatch.setattr(work, "_execute", recorded)
+    monkeypatch.setattr(transaction, "_execute", recorded)
     return found
 
 

@@ -165,7 +165,7 @@ def test_connections_in_use_are_told(serve, alice):
     found = metrics_of(client)
     assert (found[*pool, "in_use"], found[*pool, "idle"]) == (0, 1)
     ((_, database),) = client.registry.postgresql_clients.items()
-    with database.writing_several() as run:
+    with database.grouped_writes() as run:
         run("SELECT 1")
         found = metrics_of(client)
     assert (found[*pool, "in_use"], found[*pool, "idle"]) == (1, 0)

@@ -7,7 +7,7 @@ from cliquet import transactions
 from tests import testapp
 
 
-class Part(transactions.Participant):
+class Part(transactions.EngineDataManager):
     def __init__(self, fails=False):
         super().__init__()
         self.done = []
@@ -21,8 +21,8 @@ class Part(transactions.Participant):
     def undo(self):
         self.done.append("undo")
 
-    def mark(self):
-        return lambda: self.done.append("rewind")
+    def create_savepoint(self):
+        return lambda: self.done.append("rollback")
 
 
 @pytest.fixture
@@ -61,13 +61,13 @@ def test_part_that_cannot_be_saved_undoes_those_that_come_after(manager):
     assert failing.done == ["undo"]
 
 
-def test_savepoint_rewinds_the_parts_and_ends_those_that_joined_later(manager):
+def test_savepoint_rolls_back_earlier_participants_and_ends_later_ones(manager):
     first, second = object(), object()
     part = transactions.participant(first, Part)
     savepoint = transactions.current().savepoint()
     late = transactions.participant(second, Part)
     savepoint.rollback()
-    assert (part.done, late.done) == (["rewind"], ["undo"])
+    assert (part.done, late.done) == (["rollback"], ["undo"])
     assert transactions.participant(second, Part) is not late
 
 
@@ -94,8 +94,8 @@ def never(request):
 
 
 def test_parts_must_say_what_they_do():
-    part = transactions.Participant()
-    for method in (part.save, part.undo, part.mark):
+    part = transactions.EngineDataManager()
+    for method in (part.save, part.undo, part.create_savepoint):
         with pytest.raises(NotImplementedError):
             method()
 

@@ -51,7 +51,7 @@ class MemoryTransactions:
         try:
             yield part.log
         except BaseException:
-            part.rewind(start)
+            part.undo_to(start)
             raise
         finally:
             if alone:
@@ -72,7 +72,7 @@ class MemoryTransactions:
         return _Part(self)
 
 
-class _Part(transactions.Participant):
+class _Part(transactions.EngineDataManager):
     """The lock while it is held, and the undo log of the changes made under it."""
 
     def __init__(self, owner: MemoryTransactions) -> None:
@@ -86,7 +86,7 @@ class _Part(transactions.Participant):
             self._owner._mutex.acquire()
             self._holding = True
 
-    def rewind(self, length: int) -> None:
+    def undo_to(self, length: int) -> None:
         while len(self.log) > length:
             self.log.pop()()
 
@@ -96,13 +96,13 @@ class _Part(transactions.Participant):
 
     def undo(self) -> None:
         try:
-            self.rewind(0)
+            self.undo_to(0)
         finally:
             self._release()
 
-    def mark(self) -> Callable[[], None]:
+    def create_savepoint(self) -> Callable[[], None]:
         length = len(self.log)
-        return lambda: self.rewind(length)
+        return lambda: self.undo_to(length)
 
     def _release(self) -> None:
         if self._holding:

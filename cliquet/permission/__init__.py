@@ -155,8 +155,8 @@ def bound_patterns(
     match = "*" if object_id_match is None else object_id_match
     if get_bound_permissions is None:
         return [(Pattern(match), permission)]
-    couples = bound_permissions(match, permission, get_bound_permissions)
-    return [(Pattern(pattern, within=Pattern(match)), bound) for pattern, bound in couples]
+    pairs = bound_permissions(match, permission, get_bound_permissions)
+    return [(Pattern(pattern, within=Pattern(match)), bound) for pattern, bound in pairs]
 
 
 def probe(backend: PermissionBase, readonly: bool) -> None:

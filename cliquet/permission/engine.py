@@ -11,7 +11,7 @@ from cliquet.permission import BoundPermissions, PermissionBase, bound_permissio
 Entry = tuple[str, str]
 
 
-class Engine(PermissionBase):
+class PermissionEngine(PermissionBase):
     """A permission backend that decides with one query, which a subclass implements.
 
     If an application's class overrides a step of the decision, for example to grant more
@@ -24,11 +24,11 @@ class Engine(PermissionBase):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._has_own_principals = (
-            cls.object_permission_principals is not Engine.object_permission_principals
+            cls.object_permission_principals is not PermissionEngine.object_permission_principals
         )
         cls._has_own_authorized_principals = cls._has_own_principals or (
             cls.object_permission_authorized_principals
-            is not Engine.object_permission_authorized_principals
+            is not PermissionEngine.object_permission_authorized_principals
         )
 
     def _authorized_principals(self, entries: list[Entry]) -> set[str]:

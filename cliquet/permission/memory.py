@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine, Entry
+from cliquet.permission.engine import Entry, PermissionEngine
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -51,7 +51,7 @@ class _Relation(Generic[Key]):
             del self._sets[key]
 
 
-class Permission(Engine):
+class Permission(PermissionEngine):
     """In-memory permission backend; the data is lost when the process ends.
 
     Enable it with::

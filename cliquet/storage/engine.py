@@ -1,7 +1,7 @@
 """Common part of the storage engines: everything except how to store data.
 
 For each record id, an engine stores the timestamp and the JSON of the other fields.
-It implements the methods of :class:`Engine` whose names begin with an underscore; the
+It implements the methods of :class:`StorageEngine` whose names begin with an underscore; the
 public methods split records for them and reassemble them. Because engines store serialized
 data, callers can't change it through the objects they passed or received.
 """
@@ -33,17 +33,17 @@ _LARGE_RECORD = 1 << 18
 class Change(NamedTuple):
     """A record to write.
 
-    :param forced: the requested timestamp, if any.
+    :param requested_timestamp: the requested timestamp, if any.
     :param data: the other fields as JSON.
     :param unique: the values that must be unique, by field.
-    :param fresh: whether the id is known to be unused.
+    :param is_new_id: whether the id is known to be unused.
     """
 
     id: str
-    forced: int | None
+    requested_timestamp: int | None
     data: bytes
     unique: Mapping[str, Any]
-    fresh: bool = False
+    is_new_id: bool = False
 
 
 class Conflict(Exception):
@@ -55,7 +55,7 @@ class Conflict(Exception):
         self.field = field
 
 
-class Engine(StorageBase):
+class StorageEngine(StorageBase):
     """A storage built on a few primitive operations of an engine.
 
     In these, ``collection`` is a pair of parent id and collection id. Each operation is
@@ -85,15 +85,19 @@ class Engine(StorageBase):
         raise NotImplementedError
 
     def _delete(
-        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
     ) -> int | None:
         """Delete the record; return the time, or None if it doesn't exist.
 
-        :param keep: whether to keep a tombstone.
+        :param keep_tombstone: whether to keep a tombstone.
         """
         raise NotImplementedError
 
-    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
         """Delete the matching records, and return the tombstones in order."""
         raise NotImplementedError
 
@@ -108,10 +112,10 @@ class Engine(StorageBase):
         """Count the tombstones older than ``before`` by collection, also zeros."""
         raise NotImplementedError
 
-    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
         """Return the page for a query.
 
-        :param timed: whether the caller needs the timestamp of the collection.
+        :param with_timestamp: whether the caller needs the timestamp of the collection.
         """
         raise NotImplementedError
 
@@ -131,12 +135,12 @@ class Engine(StorageBase):
         modified_field: str = "last_modified",
         auth: str | None = None,
     ) -> Record:
-        object_id, fresh = record.get(id_field), False
+        object_id, is_new_id = record.get(id_field), False
         if object_id is None:
             generator = id_generator or self.id_generator
-            object_id, fresh = generator(), type(generator) is generators.UUID4
+            object_id, is_new_id = generator(), type(generator) is generators.UUID4
         names = FieldNames(id_field, modified_field, "")
-        change = _change(object_id, record, unique_fields, names, fresh)
+        change = _change(object_id, record, unique_fields, names, is_new_id)
         return _written(self._create, (parent_id, collection_id), change, record, names)
 
     def update(
@@ -185,8 +189,10 @@ class Engine(StorageBase):
         last_modified: int | None = None,
     ) -> Record:
         id_field, with_deleted = _in_order(id_field, with_deleted)
-        forced = _milliseconds(modified_field, last_modified)
-        timestamp = self._delete((parent_id, collection_id), object_id, forced, with_deleted)
+        requested_timestamp = _milliseconds(modified_field, last_modified)
+        timestamp = self._delete(
+            (parent_id, collection_id), object_id, requested_timestamp, with_deleted
+        )
         if timestamp is None:
             raise RecordNotFoundError(object_id)
         return {id_field: object_id, modified_field: timestamp, deleted_field: True}
@@ -255,7 +261,7 @@ class Engine(StorageBase):
     ) -> tuple[list[Record], int]:
         names = FieldNames(id_field, modified_field, deleted_field)
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
-        page = self._page((parent_id, collection_id), asked, timed=False)
+        page = self._page((parent_id, collection_id), asked, with_timestamp=False)
         return page.records, page.total
 
     def get_page(
@@ -291,7 +297,7 @@ class Engine(StorageBase):
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
         asked = query(names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes)
-        return self._page((parent_id, collection_id), asked, timed=True)
+        return self._page((parent_id, collection_id), asked, with_timestamp=True)
 
 
 def is_own(method: Any) -> bool:
@@ -300,7 +306,7 @@ def is_own(method: Any) -> bool:
     Operations that combine several methods must not bypass an override.
     """
     function = getattr(inspect.unwrap(method), "__func__", None)  # timing can wrap it
-    return function is not None and getattr(Engine, function.__name__, None) is function
+    return function is not None and getattr(StorageEngine, function.__name__, None) is function
 
 
 def _in_order(id_field: Any, with_deleted: Any) -> tuple[str, bool]:
@@ -323,13 +329,15 @@ def _change(
     record: Record,
     unique_fields: Iterable[str] | None,
     names: FieldNames,
-    fresh: bool = False,
+    is_new_id: bool = False,
 ) -> Change:
     fields = dict(record)
     fields.pop(names.id, None)
-    forced = _milliseconds(names.modified, fields.pop(names.modified, None))
+    requested_timestamp = _milliseconds(names.modified, fields.pop(names.modified, None))
     unique = _unique(fields, unique_fields) if unique_fields else {}
-    return Change(_text(names.id, object_id), forced, _serialized(fields), unique, fresh)
+    return Change(
+        _text(names.id, object_id), requested_timestamp, _serialized(fields), unique, is_new_id
+    )
 
 
 def _written(

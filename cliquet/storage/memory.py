@@ -20,7 +20,7 @@ from cliquet.storage.engine import (
     Change,
     Collection,
     Conflict,
-    Engine,
+    StorageEngine,
 )
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
@@ -47,7 +47,7 @@ Entry = tuple[int, bytes | None]
 _NOTHING: Entry = (0, None)
 
 
-class Storage(Engine, MemoryBasedStorage):
+class Storage(StorageEngine, MemoryBasedStorage):
     """In-memory storage backend.
 
     .. code-block:: ini
@@ -100,26 +100,30 @@ class Storage(Engine, MemoryBasedStorage):
             if data is not None:
                 raise Conflict((change.id, timestamp, data))
             records.check_unique(change)
-            return records.write(log, change.id, _copy(change.data), change.forced)
+            return records.write(log, change.id, _copy(change.data), change.requested_timestamp)
 
     def _update(self, collection: Collection, change: Change) -> int:
         with self._transactions.writing() as log:
             records = self._collections.get(collection) or self._new(log, collection)
             records.check_unique(change)
-            forced = records.other_time(change.id, change.forced)
-            return records.write(log, change.id, _copy(change.data), forced)
+            requested_timestamp = records.other_time(change.id, change.requested_timestamp)
+            return records.write(log, change.id, _copy(change.data), requested_timestamp)
 
     def _delete(
-        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
     ) -> int | None:
         with self._transactions.writing() as log:
             records = self._collections.get(collection)
             if records is None or records.get(object_id)[1] is None:
                 return None
-            forced = records.other_time(object_id, forced)
-            return records.write(log, object_id, None, forced, keep)
+            requested_timestamp = records.other_time(object_id, requested_timestamp)
+            return records.write(log, object_id, None, requested_timestamp, keep_tombstone)
 
-    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
         with self._transactions.writing() as log:
             records = self._collections.get(collection)
             if records is None:
@@ -127,7 +131,7 @@ class Storage(Engine, MemoryBasedStorage):
             rows = records.live_rows(asked.span)
             found = filter(matcher(asked), rows_to_records(rows, asked.names))
             ids = records.in_order_of_creation({record[asked.names.id] for record in found})
-            return [(id_, records.write(log, id_, None, None, keep), None) for id_ in ids]
+            return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
         with self._transactions.writing() as log:
@@ -144,9 +148,9 @@ class Storage(Engine, MemoryBasedStorage):
             collections = self._collections.items()
             return [(collection, len(records.dead(before))) for collection, records in collections]
 
-    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
         with self._transactions.reading():
-            timestamp = self._timestamp(collection) if timed else 0
+            timestamp = self._timestamp(collection) if with_timestamp else 0
             records = self._collections.get(collection)
             if records is None:
                 return Page([], 0, timestamp)
@@ -186,16 +190,16 @@ class _Records:
         log: UndoLog,
         object_id: str,
         data: bytes | None,
-        forced: int | None,
-        keep: bool = True,
+        requested_timestamp: int | None,
+        keep_tombstone: bool = True,
     ) -> int:
-        """Replace the entry by a record, a tombstone (if ``keep``) or nothing."""
+        """Replace the entry by a record, a tombstone (if ``keep_tombstone``) or nothing."""
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
         self._unindex(object_id)
-        free = None if forced is None else self._next_free(forced)
+        free = None if requested_timestamp is None else self._next_free(requested_timestamp)
         current = self.timestamp or (self._epoch if free is None else 0)
         timestamp, self.timestamp = change_timestamps(current, free)
-        self._put(object_id, (timestamp, data) if keep else None)
+        self._put(object_id, (timestamp, data) if keep_tombstone else None)
         return timestamp
 
     def forget(self, log: UndoLog, object_id: str) -> None:
@@ -203,10 +207,12 @@ class _Records:
         self._unindex(object_id)
         self._put(object_id, None)
 
-    def other_time(self, object_id: str, forced: int | None) -> int | None:
+    def other_time(self, object_id: str, requested_timestamp: int | None) -> int | None:
         """Return the timestamp that a change requests, unless it equals the record's."""
         timestamp, data = self.get(object_id)
-        return None if data is not None and forced == timestamp else forced
+        return (
+            None if data is not None and requested_timestamp == timestamp else requested_timestamp
+        )
 
     def check_unique(self, change: Change) -> None:
         for field, value in change.unique.items():

@@ -1,7 +1,7 @@
 """Participation of the backends in the transaction of a request.
 
 ``pyramid_tm`` begins, commits or aborts one transaction per request. A backend that writes
-joins it with a :class:`Participant`. Outside of requests (in scripts, shells and after the
+joins it with a :class:`EngineDataManager`. Outside of requests (in scripts, shells and after the
 commit) each operation commits itself.
 
 ``pyramid_retry`` retries a request if a backend fails with an error marked as retryable:
@@ -46,7 +46,7 @@ class _RequestAttempt:
         self.begun: Any = self.transaction()
         self._is_committing = False
         # The participants by owner.
-        self.parts: dict[Any, Participant] = {}
+        self.parts: dict[Any, EngineDataManager] = {}
         # The locks by owner that the previous attempt and this one requested.
         environ = {} if request is None else request.environ
         self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
@@ -202,11 +202,11 @@ def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Ca
 
 
 @implementer(IDataManager, ISavepointDataManager)
-class Participant:
+class EngineDataManager:
     """An engine's part in a transaction, from its first write or lock on.
 
-    Subclasses implement :meth:`save`, :meth:`undo` and :meth:`mark`. The work is saved when
-    the transaction votes, the last moment when it can fail.
+    Subclasses implement :meth:`save`, :meth:`undo` and :meth:`create_savepoint`. The work is saved
+    when the transaction votes, the last moment when it can fail.
     """
 
     transaction_manager = None
@@ -220,7 +220,7 @@ class Participant:
         """Discard the work, and release the locks. Called once, unless save() was."""
         raise NotImplementedError
 
-    def mark(self) -> Callable[[], None]:
+    def create_savepoint(self) -> Callable[[], None]:
         """Create a savepoint: return a function that rolls back to it, possibly twice."""
         raise NotImplementedError
 
@@ -298,7 +298,7 @@ class Participant:
             self.undo()
 
     def savepoint(self) -> _Savepoint:
-        return _Savepoint(self.mark())
+        return _Savepoint(self.create_savepoint())
 
 
 class _Savepoint:
@@ -306,7 +306,7 @@ class _Savepoint:
         self.rollback = rollback
 
 
-P = TypeVar("P", bound=Participant)
+P = TypeVar("P", bound=EngineDataManager)
 
 
 def participant(owner: Any, factory: Callable[[], P]) -> P | None:

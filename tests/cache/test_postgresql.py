@@ -26,7 +26,7 @@ def cache():
 
 
 def count(cache):
-    return cache._client.apart("SELECT count(*) FROM cliquet_cache")[0][0]
+    return cache._client.execute_autocommit("SELECT count(*) FROM cliquet_cache")[0][0]
 
 
 def test_applications_with_prefixes_share_a_database(cache):
@@ -38,7 +38,7 @@ def test_applications_with_prefixes_share_a_database(cache):
 
 
 def test_expired_entries_do_not_accumulate(cache):
-    cache._client.apart(
+    cache._client.execute_autocommit(
         """INSERT INTO cliquet_cache (key, value, expires)
         SELECT n::text::bytea, '1', now() - interval '1 s' FROM generate_series(1, 100) AS n"""
     )

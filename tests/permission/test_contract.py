@@ -51,8 +51,8 @@ def grant(backend, *entries):
         backend.add_principal_to_ace(object_id, permission, principal)
 
 
-def bound_to(*couples):
-    return lambda object_id, permission: set(couples)
+def bound_to(*pairs):
+    return lambda object_id, permission: set(pairs)
 
 
 # The principals of users

@@ -36,22 +36,22 @@ LISTS = {
 def large_backend(backend):
     """One with some thousand entries."""
     client = backend._client
-    client.apart(
+    client.execute_autocommit(
         """INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
         SELECT '/' || n, 'read', 'user' || n %% 1000 FROM generate_series(1, 5000) AS n"""
     )
-    client.apart(
+    client.execute_autocommit(
         """INSERT INTO cliquet_user_principals (user_id, principal)
         SELECT 'user' || n, 'group' || n FROM generate_series(1, 2000) AS n"""
     )
-    client.apart("ANALYZE cliquet_access_control_entries, cliquet_user_principals")
+    client.execute_autocommit("ANALYZE cliquet_access_control_entries, cliquet_user_principals")
     return backend
 
 
 def test_entries_are_looked_up_in_an_index(large_backend):
     for name, parameters in LISTS.items():
         query = f"EXPLAIN {getattr(postgresql, name)}"
-        plan = str(large_backend._client.apart(query, parameters))
+        plan = str(large_backend._client.execute_autocommit(query, parameters))
         assert "Index" in plan, name
         assert "Seq Scan" not in plan, name
 

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
 from cliquet.drivers.postgresql import pool, schema
-from cliquet.drivers.postgresql.work import Work
+from cliquet.drivers.postgresql.transaction import Transaction
 from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Page, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
@@ -172,15 +172,15 @@ def test_a_savepoint_that_was_not_sent_yet_serves_again_after_later_ones(storage
 
 
 def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
-    work = Work(client._of_this_process())
-    work.run("SELECT 1")
-    work.run_later("SELECT 1/0")
-    work.notes["timestamp"] = 1
-    work.rollback()
-    work.run("SELECT 1")
-    assert work.run("SELECT 2") == [(2,)]
-    assert work.notes == {}
-    work.rollback()
+    transaction = Transaction(client._of_this_process())
+    transaction.run("SELECT 1")
+    transaction.enqueue("SELECT 1/0")
+    transaction.cache["timestamp"] = 1
+    transaction.rollback()
+    transaction.run("SELECT 1")
+    assert transaction.run("SELECT 2") == [(2,)]
+    assert transaction.cache == {}
+    transaction.rollback()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_collection_that_was_locked_and_never_written_is_as_if_it_had_no_row(
 def test_the_timestamp_of_empty_collections_is_read_where_the_table_is_empty(database):
     storage = make(database)
     storage.initialize_schema()
-    storage._client.apart("TRUNCATE cliquet_epoch")
+    storage._client.execute_autocommit("TRUNCATE cliquet_epoch")
     assert storage.collection_timestamp(*PLACE) == 0
     with pytest.raises(RecordNotFoundError):
         storage.get_for_update(*PLACE, "a")
@@ -283,7 +283,9 @@ def test_the_timestamp_of_empty_collections_is_read_where_the_table_is_empty(dat
 
 
 def plan(client, sql):
-    return "\n".join(row[0] for row in client.apart(f"EXPLAIN {sql.text}", sql.parameters))
+    return "\n".join(
+        row[0] for row in client.execute_autocommit(f"EXPLAIN {sql.text}", sql.parameters)
+    )
 
 
 PAGES = {
@@ -325,21 +327,21 @@ def large_client():
         storage.create(*PLACE, {"id": "first", "last_modified": 5000})
         storage.delete(*PLACE, "first", with_deleted=False)
         client = storage._client
-        client.apart(
+        client.execute_autocommit(
             """INSERT INTO cliquet_records (collection, last_modified, id, data)
             SELECT collection, n, md5(n::text), json_build_object('n', n)
             FROM cliquet_collections, generate_series(1, 2000) AS n"""
         )
-        client.apart(
+        client.execute_autocommit(
             """INSERT INTO cliquet_tombstones (collection, last_modified, id)
             SELECT collection, n, md5(n::text)
             FROM cliquet_collections, generate_series(2001, 4000) AS n"""
         )
-        client.apart(
+        client.execute_autocommit(
             """CREATE INDEX by_n ON cliquet_records
             (collection, cliquet_key(data -> 'n'), last_modified DESC)"""
         )
-        client.apart("ANALYZE")
+        client.execute_autocommit("ANALYZE")
         yield client
         client.close()
 
@@ -358,7 +360,7 @@ def test_a_page_is_read_in_the_order_of_an_index(large_client, name):
 
 def test_a_batch_of_a_purge_reads_no_more_than_the_batch(large_client):
     parameters = [*PLACE[::-1], 9000, 10]
-    rows = large_client.apart(f"EXPLAIN {postgresql._PURGE}", parameters)
+    rows = large_client.execute_autocommit(f"EXPLAIN {postgresql._PURGE}", parameters)
     found = "\n".join(row[0] for row in rows)
     assert "Index Scan using cliquet_tombstones_by_time" in found
     assert "Tid Scan on cliquet_tombstones" in found
@@ -449,12 +451,12 @@ def test_a_transaction_whose_first_statement_fails_is_none(storage, client, mana
 
 def test_statements_that_belong_together_are_undone_together(storage, client):
     for failure in ("SELECT 1 / 0", "nonsense"):
-        with pytest.raises(BackendError), client.writing_several() as run:
+        with pytest.raises(BackendError), client.grouped_writes() as run:
             run("DELETE FROM cliquet_collections")
             run(failure)
-    with pytest.raises(ZeroDivisionError), client.writing_several():
+    with pytest.raises(ZeroDivisionError), client.grouped_writes():
         raise ZeroDivisionError  # before anything begins
-    with client.writing_several():
+    with client.grouped_writes():
         pass
     assert storage.get_all(*PLACE) == ([], 0)
 
@@ -476,7 +478,7 @@ def test_what_can_not_be_undone_is_not_retried(client, manager, several):
         each.write(FAIL.format("40001"))
     assert IRetryableError.providedBy(caught.value)
     if several:
-        with each.writing_several() as run:
+        with each.grouped_writes() as run:
             run("SELECT 1")
     else:
         each.write("SELECT 1")
@@ -498,7 +500,7 @@ def test_commit_that_the_database_asks_to_be_retried_is_unless_others_have_commi
     storage, manager, database
 ):
     refusing = make(database)._client
-    refusing.apart(REFUSING)
+    refusing.execute_autocommit(REFUSING)
     storage.create(*PLACE, {})
     refusing.write("INSERT INTO refused DEFAULT VALUES")
     with pytest.raises(BackendError) as caught:
@@ -597,7 +599,9 @@ def failing(database):
     """A storage that refuses records with a field ``n``, in another database."""
     failing = make(database)
     failing.initialize_schema()
-    failing._client.apart("ALTER TABLE cliquet_records ADD CHECK (data ->> 'n' IS NULL)")
+    failing._client.execute_autocommit(
+        "ALTER TABLE cliquet_records ADD CHECK (data ->> 'n' IS NULL)"
+    )
     yield failing
     failing._client.close()
 
@@ -661,11 +665,11 @@ def test_a_fork_has_connections_of_its_own():
 def test_too_many_threads_are_refused_at_once():
     storage = make(storage_pool_size=1, storage_max_overflow=0, storage_max_backlog=0)
     client = storage._client
-    with client.writing_several() as run:
+    with client.grouped_writes() as run:
         run("SELECT 1")
         with pytest.raises(BackendError, match="0 threads are waiting"):
-            client.apart("SELECT 1")
-    assert client.apart("SELECT 1") == [(1,)]
+            client.execute_autocommit("SELECT 1")
+    assert client.execute_autocommit("SELECT 1") == [(1,)]
 
 
 def test_some_threads_may_wait_for_a_connection():
@@ -678,16 +682,18 @@ def test_some_threads_may_wait_for_a_connection():
     )
     client, results = storage._client, []
     threads = [
-        threading.Thread(target=lambda: results.append(client.apart("SELECT 1")), daemon=True)
+        threading.Thread(
+            target=lambda: results.append(client.execute_autocommit("SELECT 1")), daemon=True
+        )
     ]
-    with client.writing_several() as run:
+    with client.grouped_writes() as run:
         run("SELECT 1")
         threads[0].start()
         deadline = time.monotonic() + 20
         while not client._of_this_process()._waiting and time.monotonic() < deadline:
             time.sleep(0.01)
         with pytest.raises(BackendError, match="1 threads are waiting"):
-            client.apart("SELECT 1")
+            client.execute_autocommit("SELECT 1")
     threads[0].join(20)
     assert results == [[(1,)]]
     assert client._of_this_process()._waiting == 0
@@ -697,7 +703,7 @@ def test_a_pool_without_bounds_refuses_nobody():
     client = make(storage_pool_size=1, storage_max_overflow=-1, storage_max_backlog=0)._client
     with ExitStack() as stack:
         for _ in range(3):
-            stack.enter_context(client.writing_several())("SELECT 1")
+            stack.enter_context(client.grouped_writes())("SELECT 1")
     client.close()
 
 
@@ -710,7 +716,7 @@ def test_a_pool_that_is_made_anew_has_the_same_bounds():
 def test_the_class_of_the_pool_may_be_another_one():
     for poolclass in ("sqlalchemy.pool.NullPool", "sqlalchemy.pool.QueuePool", NullPool):
         client = make(storage_poolclass=poolclass, storage_pool_size=2)._client
-        assert client.apart("SELECT 1") == [(1,)]
+        assert client.execute_autocommit("SELECT 1") == [(1,)]
         client.close()
 
 
@@ -776,7 +782,7 @@ _CONTENT = (
 
 
 def content(client):
-    return [client.apart(question) for question in _CONTENT]
+    return [client.execute_autocommit(question) for question in _CONTENT]
 
 
 @pytest.mark.parametrize("backend", [postgresql, permission, cache])
@@ -786,10 +792,10 @@ def test_the_migrations_from_the_first_give_the_schema(database, backend):
     with servers.postgresql_database(database) as url:
         by_steps = make(url)._client
         for script in schema.migrations(backend.__name__).values():
-            by_steps.apart(script, None)
-        by_steps.apart(schema._METADATA)
+            by_steps.execute_autocommit(script, None)
+        by_steps.execute_autocommit(schema._METADATA)
         version = max(schema.migrations(backend.__name__))
-        by_steps.apart(schema._NOTE_VERSION, [backend.__name__.split(".")[1], version])
+        by_steps.execute_autocommit(schema._NOTE_VERSION, [backend.__name__.split(".")[1], version])
         assert content(by_steps) == content(at_once)
         by_steps.close()
     at_once.close()
@@ -808,7 +814,7 @@ def test_what_is_created_by_hand_is_what_migrate_creates(database, caplog):
     environment = {**os.environ, "PATH": programs, "URL": database}
     subprocess.run(command, shell=True, check=True, cwd=ROOT / "cliquet", env=environment)
     by_hand = make(database)._client
-    by_hand.apart(code_of("howto/backends.rst", "sql"))
+    by_hand.execute_autocommit(code_of("howto/backends.rst", "sql"))
     caplog.set_level("INFO", schema.__name__)
     with servers.postgresql_database(database) as url:
         at_once = make(url)._client
@@ -856,8 +862,8 @@ def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, packag
         "version 1 to 2",
         "version 2 to 3",
     ]
-    client.apart("SELECT FROM book1, book2, book3")
-    client.apart("UPDATE cliquet_metadata SET version = 4")
+    client.execute_autocommit("SELECT FROM book1, book2, book3")
+    client.execute_autocommit("UPDATE cliquet_metadata SET version = 4")
     for call in (schema.initialize, schema.pending):
         with pytest.raises(BackendError, match="has version 4: expected at most 3"):
             call(client, package(3))
@@ -892,9 +898,11 @@ def test_a_database_that_keeps_not_every_text_is_refused():
 def test_an_index_survives_being_built_anew(storage, client):
     """PostgreSQL does so without the names of the schema at hand."""
     storage.create(*PLACE, {"n": 10**30})
-    client.apart("CREATE INDEX by_n ON cliquet_records (collection, cliquet_key(data -> 'n'))")
+    client.execute_autocommit(
+        "CREATE INDEX by_n ON cliquet_records (collection, cliquet_key(data -> 'n'))"
+    )
     try:
-        client.apart("REINDEX INDEX by_n")
-        client.apart("ANALYZE cliquet_records")
+        client.execute_autocommit("REINDEX INDEX by_n")
+        client.execute_autocommit("ANALYZE cliquet_records")
     finally:
-        client.apart("DROP INDEX by_n")
+        client.execute_autocommit("DROP INDEX by_n")

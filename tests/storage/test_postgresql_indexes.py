@@ -38,12 +38,12 @@ def alice():
         }
         alice = apps.build(apps.Note, settings=settings).user("alice")
         client = alice.storage._client
-        client.apart(
+        client.execute_autocommit(
             """INSERT INTO cliquet_collections (parent_id, collection_id, last_modified)
             VALUES (%s, 'note', %s)""",
             [alice.id, ROWS],
         )
-        client.apart(
+        client.execute_autocommit(
             """INSERT INTO cliquet_records (collection, last_modified, id, data)
             SELECT collection, n, md5(n::text),
                    json_build_object('rank', n * 7 %% 1000, 'status', n %% 3)
@@ -51,7 +51,7 @@ def alice():
             [ROWS],
         )
         for statement in STATEMENTS.split(";")[:-1]:
-            client.apart(statement)
+            client.execute_autocommit(statement)
         yield alice
         client.close()
 
@@ -60,7 +60,7 @@ def alice():
 def plan_of(alice, monkeypatch):
     """A function of a querystring that returns the plan of the statement that finds the page."""
     client, sent = alice.storage._client, []
-    run = client.apart
+    run = client.execute_autocommit
 
     def recorded(*statement):
         sent.append(statement)
@@ -72,7 +72,7 @@ def plan_of(alice, monkeypatch):
         text, parameters = sent[0]
         return "\n".join(row[0] for row in run(f"EXPLAIN {text}", parameters))
 
-    monkeypatch.setattr(client, "apart", recorded)
+    monkeypatch.setattr(client, "execute_autocommit", recorded)
     return plan_of
 
 
@@ -123,8 +123,8 @@ def test_the_index_serves_unique_fields(alice):
 
 def test_an_index_of_one_collection_is_not_used(alice, plan_of):
     client = alice.storage._client
-    client.apart(f"DROP INDEX {INDEX}")
-    client.apart(
+    client.execute_autocommit(f"DROP INDEX {INDEX}")
+    client.execute_autocommit(
         "CREATE INDEX partial ON cliquet_records (cliquet_key(data -> 'rank')) WHERE collection = 1"
     )
     assert "partial" not in plan_of("/notes?rank=3")

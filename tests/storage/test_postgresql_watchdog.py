@@ -13,7 +13,7 @@ from psycopg2 import OperationalError
 from pyramid.config import Configurator
 
 from cliquet.drivers.postgresql import watchdog
-from cliquet.drivers.postgresql.client import Work, create_from_config
+from cliquet.drivers.postgresql.client import Transaction, create_from_config
 from cliquet.storage.exceptions import BackendError
 from tests import servers
 
@@ -44,7 +44,7 @@ def connect(server, monkeypatch):
 @contextmanager
 def stopped(client):
     """Within this block the process that serves the idle connection of the client does nothing."""
-    ((pid,),) = client.apart("SELECT pg_backend_pid()")
+    ((pid,),) = client.execute_autocommit("SELECT pg_backend_pid()")
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -57,41 +57,41 @@ def test_a_statement_that_is_not_answered_fails_in_time(connect):
     with stopped(client):
         before = time.monotonic()
         with pytest.raises(BackendError, match="closed the connection"):
-            client.apart("SELECT 1")
+            client.execute_autocommit("SELECT 1")
         assert 0.5 <= time.monotonic() - before < 5
         # The connection isn't used again.
-        assert client.apart("SELECT 2") == [(2,)]
+        assert client.execute_autocommit("SELECT 2") == [(2,)]
 
 
 def test_statements_have_the_time_that_the_server_grants_each(connect):
     client = connect("-c statement_timeout=600ms")
     texts = "; ".join(["SELECT pg_sleep(0.4)"] * 4)
-    assert client.apart(texts) == [("",)]
+    assert client.execute_autocommit(texts) == [("",)]
     with pytest.raises(BackendError, match="statement timeout"):
-        client.apart("SELECT pg_sleep(2)")
+        client.execute_autocommit("SELECT pg_sleep(2)")
     assert client.connections() == (0, 1)
 
 
 def test_what_is_sent_together_later_has_the_time_of_one_statement(connect):
     client = connect("-c statement_timeout=200ms")
-    work = Work(client._of_this_process())
-    ((pid,),) = work.run("SELECT pg_backend_pid()")
+    transaction = Transaction(client._of_this_process())
+    ((pid,),) = transaction.run("SELECT pg_backend_pid()")
     for _ in range(90):
-        work.run_later("SELECT 1")
+        transaction.enqueue("SELECT 1")
     os.kill(pid, signal.SIGSTOP)
     try:
         before = time.monotonic()
         with pytest.raises(OperationalError, match="closed the connection"):
-            work.commit()
+            transaction.commit()
         assert time.monotonic() - before < 5
     finally:
         os.kill(pid, signal.SIGCONT)
-        work.rollback()
+        transaction.rollback()
 
 
 def test_a_server_that_grants_any_time_is_waited_for(connect):
     client = connect("-c lock_timeout=1s")
-    waiting = threading.Thread(target=client.apart, args=("SELECT 1",))
+    waiting = threading.Thread(target=client.execute_autocommit, args=("SELECT 1",))
     with stopped(client):
         waiting.start()
         waiting.join(1)
@@ -103,7 +103,7 @@ def test_a_server_that_grants_any_time_is_waited_for(connect):
 def test_the_thread_that_watches_ends_with_the_statements(connect):
     client = connect("-c statement_timeout=5s")
     for _ in range(2):
-        client.apart("SELECT 1")
+        client.execute_autocommit("SELECT 1")
         deadline = time.monotonic() + 10
         while any(thread.name == "watchdog" for thread in threading.enumerate()):
             assert time.monotonic() < deadline

@@ -286,11 +286,11 @@ class TestFailures:
             def execute(self, statement):
                 raise sqlite3.OperationalError("disk I/O error")
 
-        work = connections.WriteTransaction(filled._client._connections)
-        work.begin()
-        work.connection.execute("DELETE FROM records")
-        work.connection = Stuck()
-        work.rollback()
+        transaction = connections.WriteTransaction(filled._client._connections)
+        transaction.begin()
+        transaction.connection.execute("DELETE FROM records")
+        transaction.connection = Stuck()
+        transaction.rollback()
         assert filled.get_all(*PLACE)[1] == 3
         assert filled.create(*PLACE, {"id": "new"})["id"] == "new"
 

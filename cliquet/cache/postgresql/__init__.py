@@ -67,24 +67,24 @@ class Cache(CacheBase):
         return pending(self._client, __name__)
 
     def flush(self) -> None:
-        self._client.apart(FLUSH)
+        self._client.execute_autocommit(FLUSH)
 
     def _read(self, key: bytes) -> bytes | None:
-        rows = self._client.apart(READ, [key])
+        rows = self._client.execute_autocommit(READ, [key])
         return bytes(rows[0][0]) if rows else None
 
     def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
-        self._client.apart(WRITE, [key, key, value, ttl])
+        self._client.execute_autocommit(WRITE, [key, key, value, ttl])
 
     def _ttl(self, key: bytes) -> float | None:
-        rows = self._client.apart(TTL, [key])
+        rows = self._client.execute_autocommit(TTL, [key])
         return rows[0][0] if rows else None
 
     def _expire(self, key: bytes, ttl: float) -> None:
-        self._client.apart(EXPIRE, [ttl, key])
+        self._client.execute_autocommit(EXPIRE, [ttl, key])
 
     def _delete(self, key: bytes) -> None:
-        self._client.apart(DELETE, [key])
+        self._client.execute_autocommit(DELETE, [key])
 
 
 def load_from_config(config: Any) -> Cache:

@@ -35,7 +35,7 @@ from cliquet.drivers.postgresql.pool import (
     share_pool,
 )
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
-from cliquet.drivers.postgresql.work import Rows, Work, run_alone
+from cliquet.drivers.postgresql.transaction import Rows, Transaction, run_alone
 from cliquet.settings.validation import invalid
 from cliquet.utils import forget_variables
 
@@ -97,11 +97,11 @@ class Client:
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a query, in the request's transaction if it has begun, and return the rows."""
-        part: _Part | None = transactions.current_participant(self)
-        if part is None or not part.work.began:
-            return self.apart(query, parameters)
+        part: _DataManager | None = transactions.current_participant(self)
+        if part is None or not part.transaction.is_open:
+            return self.execute_autocommit(query, parameters)
         with self.translated:
-            return part.work.run(query, parameters)
+            return part.transaction.run(query, parameters)
 
     def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run an atomic statement and return its rows.
@@ -109,41 +109,41 @@ class Client:
         In a request it belongs to the request's transaction, and begins it if needed; outside of
         a request it is committed immediately.
         """
-        part = self.part()
-        if part is None or not (self._per_request or part.work.began):
-            rows = self.apart(statement, parameters)
+        part = self.join_transaction()
+        if part is None or not (self._per_request or part.transaction.is_open):
+            rows = self.execute_autocommit(statement, parameters)
             transactions.disable_retry()
             return rows
-        with self._work(part) as work:
-            return work.run(statement, parameters)
+        with self._transaction(part) as transaction:
+            return transaction.run(statement, parameters)
 
-    def write_later(self, statement: str, parameters: Sequence[Any]) -> None:
+    def execute_deferred(self, statement: str, parameters: Sequence[Any]) -> None:
         """Run a statement like :meth:`write`, without waiting for the outcome.
 
         Once the request's transaction has begun, it is sent along with its next statement.
         """
-        part: _Part | None = transactions.current_participant(self)
-        if part is not None and self._per_request and part.work.began:
+        part: _DataManager | None = transactions.current_participant(self)
+        if part is not None and self._per_request and part.transaction.is_open:
             with self.translated:
-                part.work.run_later(statement, parameters)
+                part.transaction.enqueue(statement, parameters)
         else:
             self.write(statement, parameters)
 
-    def notes(self) -> dict[Any, Any] | None:
+    def transaction_cache(self) -> dict[Any, Any] | None:
         """Return the cache about locked collections of the request's transaction.
 
         It is cleared if the transaction is rolled back, even in part.
 
         :returns: None outside of requests, and if each operation commits itself.
         """
-        part: _Part | None = transactions.current_participant(self)
-        return part.work.notes if part is not None and self._per_request else None
+        part: _DataManager | None = transactions.current_participant(self)
+        return part.transaction.cache if part is not None and self._per_request else None
 
     @contextmanager
-    def writing_several(self) -> Iterator[Run]:
+    def grouped_writes(self) -> Iterator[Run]:
         """Yield a function that runs statements like :meth:`write`, as one atomic group."""
-        with self._work(self.part()) as work:
-            yield work.run
+        with self._transaction(self.join_transaction()) as transaction:
+            yield transaction.run
 
     @contextmanager
     def connect(self, readonly: bool = False, force_commit: bool = False) -> Iterator[Session]:
@@ -156,23 +156,23 @@ class Client:
         :param force_commit: whether to commit the request's transaction at the end of the block.
         :raises BackendError: for any error of SQLAlchemy or the driver.
         """
-        part: _Part | None = transactions.current_participant(self)
-        block: AbstractContextManager[Work]
+        part: _DataManager | None = transactions.current_participant(self)
+        block: AbstractContextManager[Transaction]
         if not readonly:
-            block = self._work(self.part())
-        elif part is not None and part.work.began:
-            block = nullcontext(part.work)
+            block = self._transaction(self.join_transaction())
+        elif part is not None and part.transaction.is_open:
+            block = nullcontext(part.transaction)
         else:
             block = self._undone()
-        with self.translated, block as work:
-            if self._engine is None or self._engine.pool is not work.pool:
-                self._engine = make_engine(work.pool)
-            yield make_session(self._engine, work.begin(), work.send)
+        with self.translated, block as transaction:
+            if self._engine is None or self._engine.pool is not transaction.pool:
+                self._engine = make_engine(transaction.pool)
+            yield make_session(self._engine, transaction.begin(), transaction.flush)
         current = transactions.current()
         if force_commit and current is not None:
             current.commit()
 
-    def apart(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+    def execute_autocommit(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement that commits itself, regardless of the request's transaction."""
         with self.translated:
             return run_alone(self._of_this_process(), statement, parameters)
@@ -183,15 +183,17 @@ class Client:
         If each operation commits itself, the locks last until the next write. Outside of
         requests, do nothing and return None.
         """
-        part = self.part()
+        part = self.join_transaction()
         if part is None:
             return None
         with self.translated:
-            return part.work.run(statement, parameters)
+            return part.transaction.run(statement, parameters)
 
-    def part(self) -> _Part | None:
+    def join_transaction(self) -> _DataManager | None:
         """Return this client's part in the request's transaction, if any."""
-        return transactions.participant(self, lambda: _Part(self, Work(self._of_this_process())))
+        return transactions.participant(
+            self, lambda: _DataManager(self, Transaction(self._of_this_process()))
+        )
 
     def connections(self) -> tuple[int, int]:
         """Return the number of connections of this process in use, and of idle ones."""
@@ -205,7 +207,7 @@ class Client:
         :raises BackendError: if the server doesn't respond.
         """
         try:
-            self.apart("SELECT 1")
+            self.execute_autocommit("SELECT 1")
         finally:
             self.close()
 
@@ -218,26 +220,26 @@ class Client:
             self._of_this_process().dispose()
 
     @contextmanager
-    def _undone(self) -> Iterator[Work]:
+    def _undone(self) -> Iterator[Transaction]:
         """Yield a separate transaction, and roll it back at the end of the block."""
-        work = Work(self._of_this_process())
+        transaction = Transaction(self._of_this_process())
         try:
-            yield work
+            yield transaction
         finally:
-            work.rollback()
+            transaction.rollback()
 
     @contextmanager
-    def _work(self, part: _Part | None) -> Iterator[Work]:
-        work = Work(self._of_this_process()) if part is None else part.work
+    def _transaction(self, part: _DataManager | None) -> Iterator[Transaction]:
+        transaction = Transaction(self._of_this_process()) if part is None else part.transaction
         with self.translated:
             if part is not None and self._per_request:
-                yield work
+                yield transaction
                 return
             try:
-                yield work
-                work.commit()
+                yield transaction
+                transaction.commit()
             except BaseException:
-                work.rollback()
+                transaction.rollback()
                 raise
             transactions.disable_retry()
 
@@ -286,40 +288,40 @@ class _Translated:
         raise failure from error
 
 
-class _Part(transactions.Participant):
+class _DataManager(transactions.EngineDataManager):
     """The part of a client in a request's transaction."""
 
-    def __init__(self, client: Client, work: Work) -> None:
+    def __init__(self, client: Client, transaction: Transaction) -> None:
         super().__init__()
-        self.work = work
+        self.transaction = transaction
         self._client = client
 
     def commit(self, transaction: Any) -> None:
         # Before other databases commit: their work would remain if this one failed.
-        if self.work.began and not self.is_alone():
+        if self.transaction.is_open and not self.is_alone():
             with _Translated(self.is_repeatable):
-                self.work.send()
+                self.transaction.flush()
 
     def save(self) -> None:
         with _Translated(self.is_repeatable):
-            self.work.commit()
+            self.transaction.commit()
 
     def undo(self) -> None:
-        self.work.rollback()
+        self.transaction.rollback()
 
-    def mark(self) -> Callable[[], None]:
-        if not self.work.began:
-            return self.work.rollback
+    def create_savepoint(self) -> Callable[[], None]:
+        if not self.transaction.is_open:
+            return self.transaction.rollback
         with self._client.translated:
-            number = self.work.mark()
+            number = self.transaction.savepoint()
         held = frozenset(self.held)
-        return lambda: self._rewind(number, held)
+        return lambda: self._rollback_to(number, held)
 
-    def _rewind(self, number: int, held: Iterable[Any]) -> None:
+    def _rollback_to(self, number: int, held: Iterable[Any]) -> None:
         self.held = set(held)
-        if self.work.began:
+        if self.transaction.is_open:
             with self._client.translated:
-                self.work.rewind(number)
+                self.transaction.rollback_to(number)
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:

@@ -54,8 +54,8 @@ def pending(client: Client, package: str) -> list[str]:
     """
     _check_encoding(client)
     part, latest = package.split(".")[1], max(migrations(package))
-    ((has_metadata,),) = client.apart(_HAS_METADATA)
-    version = _version(client.apart, part, latest) if has_metadata else 0
+    ((has_metadata,),) = client.execute_autocommit(_HAS_METADATA)
+    version = _version(client.execute_autocommit, part, latest) if has_metadata else 0
     steps = []
     while version != latest:
         steps.append(f"from version {version} to {_next(version, latest)}")
@@ -74,7 +74,7 @@ def _migrations(package: str) -> Iterator[tuple[int, str]]:
 
 
 def _check_encoding(client: Client) -> None:
-    ((encoding,),) = client.apart(_ENCODING)
+    ((encoding,),) = client.execute_autocommit(_ENCODING)
     if encoding != "UTF8":
         raise BackendError(
             message=f"the encoding of the database is {encoding}: expected UTF8. Create it with"
@@ -102,7 +102,7 @@ def _next(version: int, latest: int) -> int:
 def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> bool:
     """Run one step, and return whether another one can follow."""
     latest = max(scripts)
-    with client.writing_several() as run:
+    with client.grouped_writes() as run:
         run(_LOCK)
         run(_METADATA)
         version = _version(run, part, latest)

@@ -55,10 +55,10 @@ class Client:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for reads, the transaction's if it has begun."""
-        part: _Part | None = transactions.current_participant(self)
+        part: _DataManager | None = transactions.current_participant(self)
         with self.translated:
-            if part is not None and part.work.began:
-                yield part.work.connection
+            if part is not None and part.transaction.is_open:
+                yield part.transaction.connection
                 return
             connections = self._of_this_process()
             connection = connections.borrow()
@@ -82,11 +82,11 @@ class Client:
                 yield connection
             transactions.disable_retry()
             return
-        work = part.work
+        transaction = part.transaction
         with self.translated:
-            work.begin()
-            with work.operation():
-                yield work.connection
+            transaction.begin()
+            with transaction.operation():
+                yield transaction.connection
 
     @contextmanager
     def write_alone(self) -> Iterator[sqlite3.Connection]:
@@ -95,9 +95,9 @@ class Client:
         It is committed at the end of the block, unless the request's transaction has already
         locked the file.
         """
-        part: _Part | None = transactions.current_participant(self)
-        began = part is not None and part.work.began
-        with self.write() if began else self._alone() as connection:
+        part: _DataManager | None = transactions.current_participant(self)
+        is_locked = part is not None and part.transaction.is_open
+        with self.write() if is_locked else self._alone() as connection:
             yield connection
 
     def lock(self) -> None:
@@ -109,7 +109,7 @@ class Client:
         part = transactions.participant(self, self._part)
         if part is not None:
             with self.translated:
-                part.work.begin()
+                part.transaction.begin()
 
     def run_script(self, script: str) -> None:
         """Run the statements of ``script`` in one transaction; create the file if needed.
@@ -148,16 +148,18 @@ class Client:
         self._of_this_process().close()
 
     @contextmanager
-    def _alone(self, part: _Part | None = None) -> Iterator[sqlite3.Connection]:
+    def _alone(self, part: _DataManager | None = None) -> Iterator[sqlite3.Connection]:
         """Commit the block at its end, under the lock that ``part`` might already hold."""
-        work = WriteTransaction(self._of_this_process()) if part is None else part.work
+        transaction = (
+            WriteTransaction(self._of_this_process()) if part is None else part.transaction
+        )
         with self.translated:
-            work.begin()
+            transaction.begin()
             try:
-                yield work.connection
-                work.commit()
+                yield transaction.connection
+                transaction.commit()
             except BaseException:
-                work.rollback()
+                transaction.rollback()
                 raise
 
     def _is_to_be_made(self) -> bool:
@@ -179,8 +181,8 @@ class Client:
             self._open()
         return self._connections
 
-    def _part(self) -> _Part:
-        return _Part(self, WriteTransaction(self._of_this_process()))
+    def _part(self) -> _DataManager:
+        return _DataManager(self, WriteTransaction(self._of_this_process()))
 
 
 class _Translated:
@@ -201,34 +203,34 @@ class _Translated:
             raise BackendError(original=error, message=message) from error
 
 
-class _Part(transactions.Participant):
+class _DataManager(transactions.EngineDataManager):
     """The part of a client in a request's transaction."""
 
-    def __init__(self, client: Client, work: WriteTransaction) -> None:
+    def __init__(self, client: Client, transaction: WriteTransaction) -> None:
         super().__init__()
-        self.work = work
+        self.transaction = transaction
         self._client = client
 
     def save(self) -> None:
-        if self.work.began:
+        if self.transaction.is_open:
             with self._client.translated:
-                self.work.commit()
+                self.transaction.commit()
 
     def undo(self) -> None:
-        if self.work.began:
-            self.work.rollback()
+        if self.transaction.is_open:
+            self.transaction.rollback()
 
-    def mark(self) -> Callable[[], None]:
-        if not self.work.began:
+    def create_savepoint(self) -> Callable[[], None]:
+        if not self.transaction.is_open:
             return lambda: None
         with self._client.translated:
-            name = self.work.mark()
-        return lambda: self._rewind(name)
+            name = self.transaction.savepoint()
+        return lambda: self._rollback_to(name)
 
-    def _rewind(self, name: str) -> None:
-        if self.work.began:
+    def _rollback_to(self, name: str) -> None:
+        if self.transaction.is_open:
             with self._client.translated:
-                self.work.rewind(name)
+                self.transaction.rollback_to(name)
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:

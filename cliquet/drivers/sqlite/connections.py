@@ -108,13 +108,13 @@ class WriteTransaction:
     connection: Connection
 
     def __init__(self, connections: Connections) -> None:
-        self.began = False
+        self.is_open = False
         self._connections = connections
         self._marks = 0
 
     def begin(self) -> None:
         """Wait for the other writers and begin the transaction, unless it has begun."""
-        if self.began:
+        if self.is_open:
             return
         timeout = self._connections.timeout
         deadline = time.monotonic() + timeout
@@ -126,7 +126,7 @@ class WriteTransaction:
         except BaseException:
             self._connections.mutex.release()
             raise
-        self.began = True
+        self.is_open = True
 
     @contextmanager
     def operation(self) -> Iterator[None]:
@@ -162,7 +162,7 @@ class WriteTransaction:
         finally:
             self._end()
 
-    def mark(self) -> str:
+    def savepoint(self) -> str:
         """Create a savepoint, and return its name."""
         self._check()
         self._marks += 1
@@ -170,7 +170,7 @@ class WriteTransaction:
         self.connection.execute(f"SAVEPOINT {name}")
         return name
 
-    def rewind(self, name: str) -> None:
+    def rollback_to(self, name: str) -> None:
         """Roll back to the savepoint."""
         self._check()
         self.connection.execute(f"ROLLBACK TO {name}")
@@ -180,7 +180,7 @@ class WriteTransaction:
             raise sqlite3.OperationalError("the transaction was rolled back after a failure")
 
     def _end(self) -> None:
-        self.began = False
+        self.is_open = False
         self._connections.mutex.release()
 
 

@@ -10,7 +10,7 @@ from cliquet.drivers.postgresql.client import Client, create_from_config
 from cliquet.drivers.postgresql.schema import initialize, pending
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine, Entry
+from cliquet.permission.engine import Entry, PermissionEngine
 from cliquet.permission.object_ids import after_prefix
 
 # Each operation is one statement, regardless of the length of its lists.
@@ -79,7 +79,7 @@ FLUSH = (
 )
 
 
-class Permission(Engine):
+class Permission(PermissionEngine):
     """PostgreSQL permission backend, with two tables.
 
     Enable it with::
@@ -102,20 +102,20 @@ class Permission(Engine):
         return pending(self._client, __name__)
 
     def flush(self) -> None:
-        with self._client.writing_several() as run:
+        with self._client.grouped_writes() as run:
             for statement in FLUSH:
                 run(statement)
 
     # Users
 
     def add_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.write_later(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+        self._client.execute_deferred(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
 
     def remove_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.write_later(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
+        self._client.execute_deferred(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
 
     def remove_principal(self, principal: str) -> None:
-        self._client.write_later(REMOVE_PRINCIPAL, [escape(principal)])
+        self._client.execute_deferred(REMOVE_PRINCIPAL, [escape(principal)])
 
     def user_principals(self, user_id: str) -> set[str]:
         rows = self._client.read(USER_PRINCIPALS, [escape(user_id)])
@@ -124,12 +124,12 @@ class Permission(Engine):
     # Access control entries
 
     def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.write_later(
+        self._client.execute_deferred(
             ADD_ENTRY, [escape(object_id), escape(permission), escape(principal)]
         )
 
     def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.write_later(
+        self._client.execute_deferred(
             REMOVE_ENTRY, [escape(object_id), escape(permission), escape(principal)]
         )
 
@@ -142,10 +142,10 @@ class Permission(Engine):
             for principal in principals
         )
         parameters = [escape(object_id), _texts(permissions), *entries]
-        self._client.write_later(REPLACE_PERMISSIONS, parameters)
+        self._client.execute_deferred(REPLACE_PERMISSIONS, parameters)
 
     def delete_object_permissions(self, *object_id_list: str) -> None:
-        self._client.write_later(DELETE_OBJECTS, [_texts(object_id_list)])
+        self._client.execute_deferred(DELETE_OBJECTS, [_texts(object_id_list)])
 
     # Queries
 
@@ -167,8 +167,8 @@ class Permission(Engine):
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:
             return False
-        couples = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
-        ((found,),) = self._client.read(CHECK_PERMISSION, [couples, _texts(principals)])
+        pairs = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
+        ((found,),) = self._client.read(CHECK_PERMISSION, [pairs, _texts(principals)])
         return bool(found)
 
     def principals_accessible_objects(
@@ -194,9 +194,9 @@ def _texts(texts: Iterable[str]) -> list[str]:
     return [escape(text) for text in texts]
 
 
-def _columns(couples: Iterable[tuple[str, str]]) -> list[list[str]]:
+def _columns(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
     """Return the list of the first items of the pairs, and that of the second ones."""
-    escaped = [(escape(first), escape(second)) for first, second in couples]
+    escaped = [(escape(first), escape(second)) for first, second in pairs]
     return [[first for first, _ in escaped], [second for _, second in escaped]]
 
 

@@ -15,7 +15,7 @@ from cliquet.drivers.redis.client import Client, Script, create_from_config, dec
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Engine, Entry
+from cliquet.permission.engine import Entry, PermissionEngine
 
 #: Prefix of all keys.
 PREFIX = b"cliquet.permission."
@@ -37,7 +37,7 @@ _ACCESSIBLE = _script("accessible")
 _Change = tuple[str, ...]
 
 
-class Permission(Engine):
+class Permission(PermissionEngine):
     """Redis permission backend.
 
     Enable it with::
@@ -131,8 +131,8 @@ class Permission(Engine):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
         patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        couples = [(pattern.prefix, bound) for pattern, bound in patterns]
-        reply = self._run_for(principals, _ACCESSIBLE, couples)
+        pairs = [(pattern.prefix, bound) for pattern, bound in patterns]
+        reply = self._run_for(principals, _ACCESSIBLE, pairs)
         candidates = zip(reply[::2], map(decode, reply[1::2]), strict=True)
         return {
             object_id for number, object_id in candidates if patterns[number][0].matches(object_id)
@@ -143,17 +143,17 @@ class Permission(Engine):
         transactions.disable_retry()
 
     def _run_for(
-        self, principals: Iterable[str], script: Script, couples: Iterable[tuple[str, str]]
+        self, principals: Iterable[str], script: Script, pairs: Iterable[tuple[str, str]]
     ) -> Any:
         principals = set(principals)
-        return self._run(script, [str(len(principals)), *principals, *_flat(couples)])
+        return self._run(script, [str(len(principals)), *principals, *_flat(pairs)])
 
     def _run(self, script: Script, texts: Iterable[str]) -> Any:
         return self._client.run(script, [], *map(encode, texts))
 
 
-def _flat(couples: Iterable[tuple[str, str]]) -> list[str]:
-    return [text for couple in couples for text in couple]
+def _flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [text for couple in pairs for text in couple]
 
 
 def load_from_config(config: Any) -> Permission:

@@ -9,7 +9,7 @@ from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.sqlite.client import Client, create_from_config
 from cliquet.drivers.sqlite.schema import initialize, pending
 from cliquet.permission import BoundPermissions, bound_patterns
-from cliquet.permission.engine import Engine, Entry
+from cliquet.permission.engine import Entry, PermissionEngine
 from cliquet.permission.object_ids import after_prefix
 from cliquet.utils import json
 
@@ -89,7 +89,7 @@ DELETE_OBJECTS = """
 FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
-class Permission(Engine):
+class Permission(PermissionEngine):
     """SQLite permission backend, with two tables.
 
     Enable it with::

@@ -23,7 +23,7 @@ from cliquet.storage.engine import (
     Change,
     Collection,
     Conflict,
-    Engine,
+    StorageEngine,
     is_own,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
@@ -124,7 +124,7 @@ _FLUSH = (
 )
 
 
-class Storage(Engine):
+class Storage(StorageEngine):
     """PostgreSQL storage backend.
 
     Enable it with::
@@ -148,13 +148,13 @@ class Storage(Engine):
         return pending(self._client, __name__)
 
     def flush(self, auth: str | None = None) -> None:
-        with self._client.writing_several() as run:
+        with self._client.grouped_writes() as run:
             run(_FLUSH_LOCK)
             ((latest,),) = run(_LATEST, [far_future()])
             run(_SET_EPOCH, [next_epoch(latest)])
             for statement in _FLUSH:
                 run(statement)
-        (self._client.notes() or {}).clear()
+        (self._client.transaction_cache() or {}).clear()
 
     def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
         self._client.lock(_LOCK, [*self._acquire_lock((parent_id, collection_id)), next_time(0)])
@@ -214,15 +214,20 @@ class Storage(Engine):
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
         names = self._acquire_lock(collection)
         locked = self._locked(names)
-        id_, forced, data, unique, fresh = change
+        id_, requested_timestamp, data, unique, is_new_id = change
         own = locked.next_time()
-        parameters: list[Any] = [*names, own, replace, id_, forced, data.decode()]
-        is_free = replace or fresh or locked.contains(id_) is False
-        if locked.timestamp_is_predictable(forced) and is_free and not unique and _is_short(change):
-            self._client.write_later(_WRITE, parameters)
+        parameters: list[Any] = [*names, own, replace, id_, requested_timestamp, data.decode()]
+        is_free = replace or is_new_id or locked.contains(id_) is False
+        if (
+            locked.timestamp_is_predictable(requested_timestamp)
+            and is_free
+            and not unique
+            and _is_short(change)
+        ):
+            self._client.execute_deferred(_WRITE, parameters)
         else:
             own = self._write_now(parameters, unique)
-        locked.record_change(own if forced is None else None, id_, True)
+        locked.record_change(own if requested_timestamp is None else None, id_, True)
         return own
 
     def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
@@ -237,24 +242,28 @@ class Storage(Engine):
         return int(own)
 
     def _delete(
-        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
     ) -> int | None:
         if not storable(object_id):
             return None
         names = self._acquire_lock(collection)
         locked = self._locked(names)
         own: int | None = locked.next_time()
-        parameters = [*names, own, object_id, forced, keep]
-        if locked.timestamp_is_predictable(forced) and locked.contains(object_id):
-            self._client.write_later(_DELETE, parameters)
+        parameters = [*names, own, object_id, requested_timestamp, keep_tombstone]
+        if locked.timestamp_is_predictable(requested_timestamp) and locked.contains(object_id):
+            self._client.execute_deferred(_DELETE, parameters)
         else:
             own = self._client.write(_DELETE, parameters)[0][0]
-        locked.record_change(own if forced is None else None, object_id, False)
+        locked.record_change(own if requested_timestamp is None else None, object_id, False)
         return own
 
-    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
         names, moment = self._acquire_lock(collection), next_time(0)
-        text, parameters = conditions.delete_all(names, asked, moment, keep)
+        text, parameters = conditions.delete_all(names, asked, moment, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
         self._locked(names).reset()
@@ -262,9 +271,9 @@ class Storage(Engine):
 
     def _locked(self, names: Collection) -> CollectionState:
         """Return the transaction's state of a collection, empty without one."""
-        notes = self._client.notes()
+        states = self._client.transaction_cache()
         locked: CollectionState = (
-            CollectionState() if notes is None else notes.setdefault(names, CollectionState())
+            CollectionState() if states is None else states.setdefault(names, CollectionState())
         )
         return locked
 
@@ -275,7 +284,7 @@ class Storage(Engine):
         waiting could cause a deadlock, the request is retried instead, if possible.
         """
         names = _names(collection)
-        part = self._client.part()
+        part = self._client.join_transaction()
         if part is None:
             return names
         for each in part.pending_locks(names):
@@ -301,11 +310,11 @@ class Storage(Engine):
             parent_id, collection_id = map(unescape, names)
             yield (parent_id, collection_id), count
 
-    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_names(collection), asked))
         number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
         if not timestamp:
-            return Page([], 0, self._epoch() if timed else 0)
+            return Page([], 0, self._epoch() if with_timestamp else 0)
         found, is_cut, size = take(
             [] if rows[0][0] is None else [row[:3] for row in rows], asked.max_bytes
         )

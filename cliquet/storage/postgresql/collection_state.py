@@ -3,7 +3,7 @@
 Only the holder of the lock changes the collection. From its timestamp, the timestamp of the
 next change is known in advance, and from a record that was read, whether it can be created or
 deleted. Such a change needs no response and is sent along with the next statement
-(:meth:`.client.Client.write_later`): a PUT takes two round trips instead of three, and a batch
+(:meth:`.client.Client.execute_deferred`): a PUT takes two round trips instead of three, and a batch
 of 25 POSTs takes two instead of fifty, and half of the time.
 """
 
@@ -25,12 +25,12 @@ class CollectionState:
         """Return the earliest time of the next change in milliseconds."""
         return next_time(self._timestamp or 0)
 
-    def timestamp_is_predictable(self, forced: int | None) -> bool:
+    def timestamp_is_predictable(self, requested_timestamp: int | None) -> bool:
         """Return whether the next change is certain to take place at :meth:`next_time`.
 
-        :param forced: the requested timestamp, if any.
+        :param requested_timestamp: the requested timestamp, if any.
         """
-        return self._timestamp is not None and forced is None
+        return self._timestamp is not None and requested_timestamp is None
 
     def contains(self, object_id: str) -> bool | None:
         """Return whether a record exists, or None if that isn't known."""

@@ -112,11 +112,11 @@ def count(collection: int, asked: Query) -> Sql:
     return Sql(_COUNT + where.text, [collection, *where.parameters])
 
 
-def delete_all(collection: tuple[str, str], asked: Query, moment: int, keep: bool) -> Sql:
+def delete_all(collection: tuple[str, str], asked: Query, moment: int, keep_tombstone: bool) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
     where = _where(asked, asked.span, deleted=False)
     text = _DELETE_ALL.format(" AND ".join((_IN_NAMED_COLLECTION, where.text)))
-    return Sql(text, [moment, *collection, *collection, *where.parameters, keep])
+    return Sql(text, [moment, *collection, *collection, *where.parameters, keep_tombstone])
 
 
 def key(value: Any) -> tuple[int, Any, bytes]:

@@ -36,7 +36,7 @@ from cliquet.storage.engine import (
     Change,
     Collection,
     Conflict,
-    Engine,
+    StorageEngine,
     is_own,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
@@ -79,7 +79,7 @@ _FLUSH = Script(_script("flush_storage.lua"))
 _LATEST = (1 << 53) - 1
 
 
-class Storage(Engine, MemoryBasedStorage):
+class Storage(StorageEngine, MemoryBasedStorage):
     """Redis storage backend.
 
     Enable it with::
@@ -159,23 +159,29 @@ class Storage(Engine, MemoryBasedStorage):
         return self._write(collection, change, replace=True)
 
     def _delete(
-        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
     ) -> int | None:
-        args = (next_time(0), encode(object_id), _asked(forced), int(keep))
+        args = (next_time(0), encode(object_id), _asked(requested_timestamp), int(keep_tombstone))
         timestamp: int | None = self._locks.write(collection, _DELETE, *args)[2]
         return timestamp
 
-    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
         low, high = asked.span
         if not asked.filters:
-            reply = self._locks.write(collection, _DELETE_ALL, next_time(0), int(keep), low, high)
+            reply = self._locks.write(
+                collection, _DELETE_ALL, next_time(0), int(keep_tombstone), low, high
+            )
             return _tombstones(reply[2:])
         part = self._locks.part()
         if part is not None:
-            return self._delete_some(collection, asked, keep, part)
+            return self._delete_some(collection, asked, keep_tombstone, part)
         part = self._locks.new_part()
         try:
-            return self._delete_some(collection, asked, keep, part)
+            return self._delete_some(collection, asked, keep_tombstone, part)
         finally:
             part.save()
 
@@ -189,7 +195,7 @@ class Storage(Engine, MemoryBasedStorage):
             count = self._client.call("ZCOUNT", key, "-inf", f"({before}")
             yield collection_of(key.removeprefix(TOMBSTONES)), count
 
-    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
         if not asked.by_time or asked.filters:
             found = self._found(collection, asked._replace(max_bytes=None), asked.span, None)
             live, dead = (
@@ -216,7 +222,13 @@ class Storage(Engine, MemoryBasedStorage):
 
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
         object_id = encode(change.id)
-        args = [next_time(0), object_id, _asked(change.forced), change.data, int(replace)]
+        args = [
+            next_time(0),
+            object_id,
+            _asked(change.requested_timestamp),
+            change.data,
+            int(replace),
+        ]
         args.append(len(change.unique))
         for field, value in change.unique.items():
             args += (encode(field), digest(value))
@@ -231,7 +243,7 @@ class Storage(Engine, MemoryBasedStorage):
         return timestamp
 
     def _delete_some(
-        self, collection: Collection, asked: Query, keep: bool, part: Any
+        self, collection: Collection, asked: Query, keep_tombstone: bool, part: Any
     ) -> list[Row]:
         """Delete the matching records, under a lock that is held since they were read."""
         self._locks.lock(part, collection)
@@ -239,7 +251,7 @@ class Storage(Engine, MemoryBasedStorage):
         rows = self._found(collection, oldest_first, asked.span, None).live
         matching = filter(matcher(asked), rows_to_records(rows, asked.names))
         ids = [encode(record[asked.names.id]) for record in matching]
-        args = (next_time(0), int(keep), *asked.span, b"ids", *ids)
+        args = (next_time(0), int(keep_tombstone), *asked.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
 
     def _found(self, collection: Collection, asked: Query, span: Span, limit: int | None) -> _Found:

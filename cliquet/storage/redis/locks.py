@@ -188,7 +188,7 @@ class _OrphanedLocks:
             self._locks.popleft()
 
 
-class Part(transactions.Participant):
+class Part(transactions.EngineDataManager):
     """The locks of a request, or of an operation outside of requests.
 
     There is nothing to save or roll back: writes remain even if the request fails.
@@ -250,7 +250,7 @@ class Part(transactions.Participant):
     def undo(self) -> None:
         self.save()
 
-    def mark(self) -> Callable[[], None]:
+    def create_savepoint(self) -> Callable[[], None]:
         # A new request of a batch doesn't depend on the reads of the previous ones.
         self._known.clear()
         return lambda: None

@@ -17,7 +17,7 @@ from cliquet.storage.engine import (
     Change,
     Collection,
     Conflict,
-    Engine,
+    StorageEngine,
 )
 from cliquet.storage.matching import ALWAYS, Query
 from cliquet.storage.rows import (
@@ -128,14 +128,14 @@ class _State(NamedTuple):
     """The record or tombstone of an id in a collection, or neither."""
 
     collection: int
-    collection_time: int
-    record_time: int | None
+    collection_timestamp: int
+    record_timestamp: int | None
     data: bytes | None
     tombstone_time: int | None
     epoch: int = 0
 
 
-class Storage(Engine):
+class Storage(StorageEngine):
     """SQLite storage backend.
 
     .. code-block:: ini
@@ -185,38 +185,42 @@ class Storage(Engine):
     def _create(self, collection: Collection, change: Change) -> int:
         with self._client.write() as db:
             state = _state(db, collection, change.id) or _new(db, collection)
-            if state.record_time is not None:
-                raise Conflict((change.id, state.record_time, state.data))
+            if state.record_timestamp is not None:
+                raise Conflict((change.id, state.record_timestamp, state.data))
             return _add(db, state, change)
 
     def _update(self, collection: Collection, change: Change) -> int:
         with self._client.write() as db:
             state = _state(db, collection, change.id) or _new(db, collection)
-            if state.record_time is None:
+            if state.record_timestamp is None:
                 return _add(db, state, change)
             _check_unique(db, state, change)
             # Delete first, so that the record can keep its own timestamp.
             db.execute(_DELETE_RECORD, (state.collection, change.id))
-            own, afterwards = _times(db, state, change.forced)
+            own, afterwards = _times(db, state, change.requested_timestamp)
             db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
             db.execute(_CHANGE_COLLECTION, (afterwards, 0, state.collection))
             return own
 
     def _delete(
-        self, collection: Collection, object_id: str, forced: int | None, keep: bool
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
     ) -> int | None:
         with self._client.write() as db:
             state = _state(db, collection, object_id)
-            if state is None or state.record_time is None:
+            if state is None or state.record_timestamp is None:
                 return None
             db.execute(_DELETE_RECORD, (state.collection, object_id))
-            own, afterwards = _times(db, state, forced)
-            if keep:
+            own, afterwards = _times(db, state, requested_timestamp)
+            if keep_tombstone:
                 db.execute(_ADD_TOMBSTONE, (own, state.collection, object_id))
             db.execute(_CHANGE_COLLECTION, (afterwards, -1, state.collection))
             return own
 
-    def _delete_all(self, collection: Collection, asked: Query, keep: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
         with self._client.write() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
             if found is None:
@@ -228,7 +232,7 @@ class Storage(Engine):
             first = next_time(current)
             rows: list[Row] = [(row[0], time, None) for time, row in enumerate(old, first)]
             db.executemany(_DELETE_RECORD, ((number, row[0]) for row in rows))
-            if keep:
+            if keep_tombstone:
                 db.executemany(_ADD_TOMBSTONE, ((row[1], number, row[0]) for row in rows))
             db.execute(_CHANGE_COLLECTION, (rows[-1][1], -len(rows), number))
             return rows
@@ -243,11 +247,11 @@ class Storage(Engine):
             rows = db.execute(_COUNT_DELETED, [before]).fetchall()
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
-    def _page(self, collection: Collection, asked: Query, timed: bool) -> Page:
+    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
         with self._client.read() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
             if found is None:
-                return Page([], 0, _epoch(db) if timed else 0)
+                return Page([], 0, _epoch(db) if with_timestamp else 0)
             number, timestamp, total = found
             rows, is_cut, size = _first_rows(db, conditions.page(number, asked), asked)
             if asked.filters or asked.span != ALWAYS:
@@ -292,20 +296,22 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
     _check_unique(db, state, change)
     if state.tombstone_time is not None:
         db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
-    own, afterwards = _times(db, state, change.forced)
+    own, afterwards = _times(db, state, change.requested_timestamp)
     db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
     db.execute(_CHANGE_COLLECTION, (afterwards, 1, state.collection))
     return own
 
 
-def _times(db: sqlite3.Connection, state: _State, forced: int | None) -> tuple[int, int]:
+def _times(
+    db: sqlite3.Connection, state: _State, requested_timestamp: int | None
+) -> tuple[int, int]:
     """Return the timestamps of a change and of its collection afterwards."""
-    if forced is None or forced == state.record_time:
-        return change_timestamps(state.collection_time or state.epoch, None)
-    asked = {"collection": state.collection, "at": forced}
+    if requested_timestamp is None or requested_timestamp == state.record_timestamp:
+        return change_timestamps(state.collection_timestamp or state.epoch, None)
+    asked = {"collection": state.collection, "at": requested_timestamp}
     if db.execute(_TAKEN, asked).fetchone()[0]:
-        forced = db.execute(_NEXT_FREE, asked).fetchone()[0]
-    return change_timestamps(state.collection_time, forced)
+        requested_timestamp = db.execute(_NEXT_FREE, asked).fetchone()[0]
+    return change_timestamps(state.collection_timestamp, requested_timestamp)
 
 
 def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:

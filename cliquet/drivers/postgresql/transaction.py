@@ -22,7 +22,7 @@ _MOST_TOGETHER = 100
 Rows = list[tuple[Any, ...]]
 
 
-class Work:
+class Transaction:
     """A transaction, which begins with the first statement."""
 
     def __init__(self, pool: Pool) -> None:
@@ -33,10 +33,10 @@ class Work:
         self._gone = 0
         self._later: list[tuple[str, Sequence[Any]]] = []
         #: Cache for the users of the transaction, cleared if it is rolled back, even in part.
-        self.notes: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
 
     @property
-    def began(self) -> bool:
+    def is_open(self) -> bool:
         return self._borrowed is not None
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
@@ -59,13 +59,13 @@ class Work:
             self.run("")
         return self._borrowed
 
-    def run_later(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+    def enqueue(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         """Send a statement along with the next one; it is dropped if nothing is saved."""
         self._later.append((statement, parameters))
         if len(self._later) == _MOST_TOGETHER:
-            self.send()
+            self.flush()
 
-    def send(self) -> None:
+    def flush(self) -> None:
         """Send the deferred statements, and check that a commit is possible."""
         if self._later:
             self._run(*self._later.pop())
@@ -84,25 +84,25 @@ class Work:
     def rollback(self) -> None:
         """Roll back the transaction."""
         self._later.clear()
-        self.notes.clear()
+        self.cache.clear()
         borrowed, self._borrowed = self._borrowed, None
         if borrowed is not None:
             _undo(borrowed)
 
-    def mark(self) -> int:
+    def savepoint(self) -> int:
         """Create a savepoint, and return its number."""
         if self._later and self._later[-1][0].startswith(_SAVEPOINT):
             return int(self._later[-1][0].removeprefix(_SAVEPOINT))
         self._marks += 1
-        self.run_later(f"{_SAVEPOINT}{self._marks}")
+        self.enqueue(f"{_SAVEPOINT}{self._marks}")
         return self._marks
 
-    def rewind(self, number: int) -> None:
+    def rollback_to(self, number: int) -> None:
         """Roll back to the savepoint, except for committed work."""
         if number <= self._gone:
             self.rollback()
             return
-        self.notes.clear()
+        self.cache.clear()
         waiting = [statement for statement, _ in self._later]
         savepoint = f"{_SAVEPOINT}{number}"
         if savepoint in waiting:
