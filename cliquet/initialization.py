@@ -15,7 +15,6 @@ from pyramid.httpexceptions import HTTPGone
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.interfaces import IAuthenticationPolicy as IAuthenticationPolicy
 from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
-from pyramid.settings import asbool
 from pyramid.tweens import INGRESS
 from pyramid_multiauth import MultiAuthPolicySelected
 
@@ -49,7 +48,7 @@ from cliquet.settings import (
     find_project_name,
     load_default_settings,
 )
-from cliquet.settings.types import parse_date
+from cliquet.settings.types import BOOLEAN, DATE
 from cliquet.settings.validation import (
     ErrorCollector,
     invalid,
@@ -232,14 +231,14 @@ def setup_requests_scheme(config: Any) -> None:
 def setup_version_redirection(config: Any) -> None:
     """Redirect URLs without a version prefix, and unknown URLs with a trailing slash."""
     settings = config.get_settings()
-    config.registry.redirect_to_version = asbool(settings["version_prefix_redirect_enabled"])
+    config.registry.redirect_to_version = BOOLEAN.get(settings, "version_prefix_redirect_enabled")
     setup_trailing_slash_redirection(config)
 
 
 def setup_trailing_slash_redirection(config: Any) -> None:
     """Redirect unknown URLs with a trailing slash (a part of the previous step)."""
     settings = config.get_settings()
-    config.registry.redirect_slash = asbool(settings["trailing_slash_redirect_enabled"])
+    config.registry.redirect_slash = BOOLEAN.get(settings, "trailing_slash_redirect_enabled")
 
 
 def setup_deprecation(config: Any) -> None:
@@ -254,10 +253,11 @@ def _end_of_life_tween_factory(
 
     def end_of_life_tween(request: Any) -> Any:
         settings = registry.settings
-        if not settings["eos"]:
+        end = DATE.get(settings, "eos")
+        if end is None:
             return handler(request)
         alert = {"message": settings["eos_message"], "url": settings["eos_url"]}
-        if parse_date(settings["eos"]) < datetime.datetime.now(datetime.UTC):
+        if end < datetime.datetime.now(datetime.UTC):
             # Browsers only show the 410 to a page if its preflight succeeds.
             response = preflight_response(request) if is_preflight(request) else _gone(request)
             errors.send_alert(request, code="hard-eol", response=response, **alert)

@@ -10,10 +10,10 @@ from typing import Any
 
 from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
-from pyramid.settings import asbool
 
 from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
+from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
@@ -32,7 +32,7 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
         require(agent, "newrelic_config", "newrelic")
         agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
         app = agent.WSGIApplicationWrapper(app)
-    if asbool(settings.get("profiler_enabled")):
+    if BOOLEAN.get(settings, "profiler_enabled"):
         profiler = _import_optional("werkzeug.middleware.profiler")
         require(profiler, "profiler_enabled", "werkzeug")
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]

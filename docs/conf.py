@@ -36,10 +36,10 @@ def described(setting: Setting) -> str:
     return "\n".join(
         [
             f".. confval:: {setting.key}",
-            f"    :type: {setting.kind.expected}",
+            f"    :type: {setting.type.expected}",
             *([] if default in (None, "") else [f"    :default: ``{default}``"]),
             "",
-            f"    {setting.meaning}",
+            f"    {setting.description}",
             "",
         ]
     )

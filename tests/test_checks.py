@@ -13,7 +13,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.paster import get_app
 
 import cliquet
-from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, kind_of, load_default_settings
+from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings, type_of
 from cliquet.settings import validation as checks
 from cliquet.settings.types import LIMIT, TIME_LIMIT
 from cliquet.utils import env_name
@@ -73,7 +73,7 @@ def test_all_values_that_are_none_of_their_kind_are_told_at_once():
 def numbers():
     """Return the settings that are numbers, and whether 0 is valid."""
     for setting in SETTINGS:
-        expected = setting.kind.expected
+        expected = setting.type.expected
         if expected.startswith(("an integer", "a number")):
             yield setting.key, "0 or more" in expected or "-1 or more" in expected
 
@@ -124,7 +124,7 @@ def test_every_number_is_checked_at_start(monkeypatch, key, accepts_0, source):
         else:
             app = started(given)
         value = app.registry.settings[key]
-        no_limit = kind_of(key) in (LIMIT, TIME_LIMIT)
+        no_limit = type_of(key) in (LIMIT, TIME_LIMIT)
         if right == "3" or (right == "0" and not no_limit):
             assert value == int(right)
         else:

@@ -1,5 +1,7 @@
 import datetime
 import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -13,10 +15,10 @@ from cliquet.settings import (
     DEFAULT_SETTINGS,
     SETTINGS,
     add_resource_keys,
-    integer_or_none,
-    kind_of,
     load_default_settings,
+    type_of,
 )
+from cliquet.settings import types as setting_types
 from cliquet.settings.types import (
     ANY,
     BOOLEAN,
@@ -114,7 +116,7 @@ def test_project_named_as_the_toolkit_or_not_at_all_has_two_forms():
 
 
 def test_every_setting_has_a_meaning_and_a_key_of_its_own():
-    assert all(setting.meaning.endswith(".") for setting in SETTINGS)
+    assert all(setting.description.endswith(".") for setting in SETTINGS)
     assert len({setting.key for setting in SETTINGS}) == len(SETTINGS)
 
 
@@ -124,8 +126,27 @@ def test_date_without_zone_is_utc():
     assert parse_date("2069-02-21T10:00:00+02:00") == datetime.datetime(2069, 2, 21, 8, tzinfo=utc)
 
 
-def test_empty_integer_is_none():
-    assert [integer_or_none(value) for value in ("", None, "3", 0)] == [None, None, 3, 0]
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, True), ("off", False), ("", None), (None, None), ("maybe", None)]
+)
+def test_empty_and_invalid_values_are_read_as_the_default(value, expected):
+    assert BOOLEAN.get({"readonly": value}, "readonly") is expected
+    assert BOOLEAN.get({}, "readonly", True) is True
+
+
+def typed_reads():
+    """Yield the types and keys in calls such as ``BOOLEAN.get(settings, "readonly")``."""
+    for path in Path(cliquet.__file__).parent.rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        yield from re.findall(r'\b([A-Z_]+)\.get\(\s*[\w.]*settings, "([\w.]+)"', source)
+
+
+def test_settings_are_read_with_the_type_in_the_table():
+    reads = list(typed_reads())
+    assert len(reads) > 10
+    types = {setting.key: setting.type for setting in SETTINGS}
+    wrong = [(name, key) for name, key in reads if getattr(setting_types, name) != types[key]]
+    assert wrong == []
 
 
 # Values mean the same wherever they come from.
@@ -180,7 +201,7 @@ def assert_same_from_all_sources(key, text):
 @pytest.mark.parametrize("text", WRITTEN)
 def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(key, text):
     value = assert_same_from_all_sources(key, text)
-    kind = kind_of(key)
+    kind = type_of(key)
     if kind in NEVER_CONVERTED:
         assert value == text
     elif kind in CONVERTED_IF_NONE and text not in ("", "None"):

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet import transactions
+from cliquet.settings.types import BOOLEAN
 
 UndoLog = list[Callable[[], Any]]
 
@@ -115,6 +114,6 @@ def transactions_from_config(config: Any) -> MemoryTransactions:
     shared: MemoryTransactions | None = getattr(config.registry, "memory_transactions", None)
     if shared is None:
         settings = config.get_settings()
-        shared = MemoryTransactions(asbool(settings.get("transaction_per_request", True)))
+        shared = MemoryTransactions(BOOLEAN.get(settings, "transaction_per_request", True))
         config.registry.memory_transactions = shared
     return shared

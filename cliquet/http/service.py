@@ -22,7 +22,6 @@ from pyramid.events import NewResponse
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
-from pyramid.settings import asbool
 
 from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
 from cliquet.http import cornice_compat
@@ -37,7 +36,7 @@ from cliquet.http.negotiation import (
     refuse_type,
 )
 from cliquet.http.request import remember_json
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin, set_header
 from cliquet.utils.schemas import deserialize
@@ -63,7 +62,7 @@ class Service(CorniceService):
         if not bound.cors_origins:
             bound.cors_origins = setting_list(settings["cors_origins"])
         if getattr(bound, "cors_max_age", None) is None:
-            bound.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
+            bound.cors_max_age = LIMIT.get(settings, "cors_max_age_seconds")
         _guard_writes(bound)
         return bound
 
@@ -71,7 +70,7 @@ class Service(CorniceService):
     def init_from_settings(cls, settings: Any) -> None:
         """Set the CORS origins and maximum age of all services in all applications."""
         cls.cors_origins = tuple(setting_list(settings["cors_origins"]))
-        cls.cors_max_age = integer_or_none(settings["cors_max_age_seconds"]) or None
+        cls.cors_max_age = LIMIT.get(settings, "cors_max_age_seconds")
 
     def error_handler(self, error: Any) -> Any:
         """Return the response with the errors of a request.
@@ -232,7 +231,7 @@ def _guard_writes(service: Any) -> None:
 
 
 def _refuse_to_write(service: Any, request: Any, **kwargs: Any) -> None:
-    if asbool(request.registry.settings["readonly"]):
+    if BOOLEAN.get(request.registry.settings, "readonly"):
         reading = service.viewset.readonly_methods
         response = HTTPMethodNotAllowed()
         response.allow = [method for method in service.defined_methods if method in reading]

@@ -13,7 +13,7 @@ Further settings are ``pool_size`` (25 connections at most), ``include_records``
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from cliquet.drivers import connectivity
 from cliquet.drivers.redis.client import (
@@ -25,10 +25,12 @@ from cliquet.drivers.redis.client import (
 from cliquet.listeners import ListenerBase
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
-from cliquet.settings.types import BOOLEAN, POSITIVE, Kind
+from cliquet.settings.types import BOOLEAN, POSITIVE, SettingType
 from cliquet.settings.validation import invalid
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import json
+
+T = TypeVar("T")
 
 logger = get_logger(__name__)
 
@@ -98,11 +100,11 @@ def load_from_config(config: Any, prefix: str) -> Listener:
     return Listener(client, str(settings[f"{prefix}listname"]), include_records=include_records)
 
 
-def _parse(settings: Any, key: str, kind: Kind) -> Any:
+def _parse(settings: Any, key: str, setting_type: SettingType[T]) -> T:
     try:
-        return kind.parse(settings[key])
+        return setting_type.parse(settings[key])
     except (LookupError, ValueError):
-        raise invalid(settings, key, kind.expected) from None
+        raise invalid(settings, key, setting_type.expected) from None
 
 
 __all__ = ["Listener", "ListenerBase", "create_from_config", "load_from_config"]

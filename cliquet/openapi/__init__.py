@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
-from pyramid.settings import asbool
+
+from cliquet.settings.types import BOOLEAN
 
 #: An addition to the document: a merge patch (RFC 7396) or a function that changes it.
 Addition = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
@@ -32,7 +33,7 @@ def includeme(config: Any) -> None:
     config.registry.openapi_extensions = Extensions([], set())
     config.add_directive("extend_openapi", extend_openapi)
     config.add_directive("exclude_from_openapi", exclude_from_openapi)
-    if asbool(config.get_settings()["openapi_enabled"]):
+    if BOOLEAN.get(config.get_settings(), "openapi_enabled"):
         config.include("cliquet.openapi.views")
 
 

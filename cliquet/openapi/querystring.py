@@ -8,7 +8,7 @@ from typing import Any
 from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
 from cliquet.resource.query import PREFIXES
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import LIMIT
 from cliquet.utils import COMPARISON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
@@ -111,7 +111,7 @@ class Filters:
         :param lists_fields: whether the response only includes some fields if asked.
         """
         yield self._own(self._sort())
-        paginate_by = integer_or_none(settings["paginate_by"])
+        paginate_by = LIMIT.get(settings, "paginate_by")
         default = {"default": paginate_by} if paginate_by else {}
         at_most = f"; {paginate_by} at most" if paginate_by else ""
         limit = {

@@ -14,7 +14,7 @@ from cliquet.openapi.components import JSON, TIMESTAMP, Components
 from cliquet.openapi.operations import Endpoint, Operation, answer
 from cliquet.openapi.schemas import Schema, accepted, answered, is_required, pattern_of
 from cliquet.resource.schema import PermissionsSchema
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import NATURAL
 
 _ETAG = ("ETag", "Last-Modified")
 
@@ -203,7 +203,7 @@ class Resource:
         return getattr(self._mapping.typ, "unknown", "") == "preserve"
 
     def _cache_headers(self) -> tuple[str, ...]:
-        seconds = integer_or_none(self._settings.get(f"{self.name}_cache_expires_seconds"))
+        seconds = NATURAL.get(self._settings, f"{self.name}_cache_expires_seconds")
         return ("Cache-Control", "Expires") if seconds else ("Cache-Control",)
 
     def _not_modified(self) -> dict[str, Any]:

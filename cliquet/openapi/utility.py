@@ -8,7 +8,7 @@ from typing import Any
 from cliquet.openapi.components import JSON, Components
 from cliquet.openapi.operations import Operation, answer
 from cliquet.openapi.schemas import Schema
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import LIMIT
 from cliquet.views.batch import METHODS
 
 TAG = "utility"
@@ -113,7 +113,7 @@ def _document(components: Components) -> Operation:
 
 
 def _batch(components: Components) -> Operation:
-    limit = integer_or_none(components.settings["batch_max_requests"])
+    limit = LIMIT.get(components.settings, "batch_max_requests")
     requests = {"type": "array", "items": _SUB_REQUEST}
     payload = {
         "type": "object",

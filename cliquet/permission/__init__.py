@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from pyramid.settings import asbool
-
 from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
 from cliquet.permission.object_ids import Pattern
+from cliquet.settings.types import BOOLEAN
 
 logger = get_logger(__name__)
 
@@ -180,7 +179,7 @@ def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
 
     def ping(request: Any) -> bool:
         try:
-            probe(backend, asbool(request.registry.settings.get("readonly", False)))
+            probe(backend, BOOLEAN.get(request.registry.settings, "readonly", False))
         except Exception:
             logger.exception("The permission backend failed")
             return False

@@ -18,7 +18,8 @@ from cliquet.resource import pagination, preconditions
 from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
 from cliquet.resource.responses import ConditionalResource
-from cliquet.settings import integer_or_none
+from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.settings.types import LIMIT, POSITIVE
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import json
 from cliquet.utils.http import set_header
@@ -110,7 +111,7 @@ class RequestReader(ConditionalResource):
         limit: int | None = self._parse_or_400(
             querystring.extract_limit,
             self._query().get("_limit"),
-            integer_or_none(settings["paginate_by"]),
+            LIMIT.get(settings, "paginate_by"),
         )
         return limit
 
@@ -118,7 +119,9 @@ class RequestReader(ConditionalResource):
         self, filters: list[Filter], sorting: list[Sort], limit: int | None
     ) -> list[Record]:
         """Return the records of a page, and add the headers of the list."""
-        max_fetch_size = int(self.request.registry.settings["storage_max_fetch_size"])
+        settings = self.request.registry.settings
+        key = "storage_max_fetch_size"
+        max_fetch_size = POSITIVE.get(settings, key, DEFAULT_SETTINGS[key])
         size = max_fetch_size if limit is None else min(limit, max_fetch_size)
         rules, offset = self._extract_pagination_rules_from_token(limit, sorting)
         include_deleted = any(item.field == self.model.modified_field for item in filters)

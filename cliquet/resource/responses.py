@@ -11,7 +11,7 @@ from pyramid import httpexceptions
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.resource import preconditions
 from cliquet.resource.model import Model
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
 from cliquet.utils import COMPARISON
 from cliquet.utils.http import set_header
@@ -154,7 +154,7 @@ class ConditionalResource:
     def _cache_seconds(self) -> int | None:
         """Return for how many seconds an anonymous client can cache the response."""
         name = f"{self.request.current_resource_name}_cache_expires_seconds"
-        seconds = integer_or_none(self.request.registry.settings.get(name))
+        seconds = NATURAL.get(self.request.registry.settings, name)
         return seconds if seconds and self.request.prefixed_userid is None else None
 
     def _add_cache_header(self, response: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import colander
-from pyramid.settings import asbool
 
 from cliquet import authorization
 from cliquet.resource.schema import PayloadSchema, PermissionsSchema
+from cliquet.settings.types import BOOLEAN
 from cliquet.utils import DeprecatedMeta
 from cliquet.utils.http import EXPOSED_HEADERS
 
@@ -149,10 +149,10 @@ class ViewSet:
         self, endpoint_type: str, resource_name: str, method: str, settings: Any
     ) -> bool:
         """Return whether the settings enable an endpoint."""
-        if asbool(settings.get("readonly")) and method.upper() not in self.readonly_methods:
+        if BOOLEAN.get(settings, "readonly") and method.upper() not in self.readonly_methods:
             return False
         name = f"{endpoint_type}_{resource_name}_{method.lower()}_enabled"
-        return asbool(settings.get(name, True))
+        return BOOLEAN.get(settings, name, True)
 
     def collection_arguments(self, resource: Any, method: str) -> dict[str, Any]:
         """Return the arguments of a collection view."""

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Thread
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet import cache, permission, storage
 from cliquet.http.limits import Limits
 from cliquet.scripts.cli_output import FAILED, CommandError, format_error
 from cliquet.scripts.schema import backend_name
+from cliquet.settings.types import BOOLEAN
 from cliquet.utils import without_password
 
 _PROBES: dict[str, Callable[[Any, bool], None]] = {
@@ -53,7 +52,7 @@ def check(options: Namespace, registry: Any) -> None:
     production are warnings; an empty userid_hmac_secret is an error.
     """
     settings = registry.settings
-    mode = ", read-only" if asbool(settings.get("readonly")) else ""
+    mode = ", read-only" if BOOLEAN.get(settings, "readonly", False) else ""
     prefix = registry.route_prefix if hasattr(registry, "route_prefix") else ""
     print(f"{settings['project_name']} {settings['project_version']}, at /{prefix}{mode}")
     rows = [_row(registry, kind, options.timeout) for kind in _PROBES]
@@ -81,7 +80,7 @@ def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
     for key in (f"{kind}_backend" for kind in _PROBES):
         if settings.get(key) == f"cliquet.{key.removesuffix('_backend')}.memory":
             yield f"{key} is in memory: processes share no data, and a restart loses it"
-    if asbool(settings.get("profiler_enabled")):
+    if BOOLEAN.get(settings, "profiler_enabled"):
         yield "profiler_enabled is true: each request writes a file"
     for key in Limits._fields:
         if key in settings and not settings[key]:
@@ -92,7 +91,7 @@ def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
     backend, settings = getattr(registry, kind, None), registry.settings
     if backend is None:
         return kind, "-", "-", "-", "not configured"
-    readonly = asbool(settings.get("readonly"))
+    readonly = BOOLEAN.get(settings, "readonly", False)
     started = time.perf_counter()
 
     def attempt() -> None:

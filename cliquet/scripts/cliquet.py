@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
 from pyramid.paster import bootstrap
-from pyramid.settings import asbool
 
 import cliquet
 from cliquet.scripts import check, new, purge, schema
@@ -25,6 +24,7 @@ from cliquet.scripts.cli_output import (
     format_error,
     print_message,
 )
+from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import missing_package
 from cliquet.storage.exceptions import BackendError
 
@@ -210,7 +210,7 @@ def init_schema(env: Mapping[str, Any]) -> None:
     :param env: the result of ``pyramid.paster.bootstrap()``.
     """
     registry = env["registry"]
-    readonly = asbool(registry.settings.get("readonly"))
+    readonly = BOOLEAN.get(registry.settings, "readonly")
     for kind in ("cache", "storage", "permission"):
         if not hasattr(registry, kind):
             continue

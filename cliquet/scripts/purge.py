@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, Progress
-from cliquet.settings.types import parse_date
+from cliquet.settings.types import BOOLEAN, parse_date
 from cliquet.storage import Deleted, StorageBase
 from cliquet.utils import msec_time
 
@@ -101,7 +99,7 @@ def _storage(registry: Any, dry_run: bool) -> StorageBase:
     storage: StorageBase | None = getattr(registry, "storage", None)
     if storage is None:
         raise CommandError("No storage backend. Set storage_backend.", FAILED)
-    if asbool(registry.settings.get("readonly")) and not dry_run:
+    if BOOLEAN.get(registry.settings, "readonly") and not dry_run:
         raise CommandError(
             "The service is read-only. Set readonly to false or use --dry-run.", FAILED
         )

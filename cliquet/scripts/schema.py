@@ -6,10 +6,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet.drivers.migrations import Migrated, pending_migrations
 from cliquet.scripts.cli_output import FAILED, CommandError, print_message
+from cliquet.settings.types import BOOLEAN
 
 #: The kinds of backends, and whether read-only mode skips them.
 _KINDS = {"storage": True, "permission": True, "cache": False}
@@ -67,7 +66,7 @@ def backend_name(registry: Any, kind: str) -> str:
 
 def _writable(registry: Any) -> Iterator[tuple[str, str, Migrated]]:
     """Yield the kind, name and instance of each writable backend; report the skipped ones."""
-    readonly = asbool(registry.settings.get("readonly"))
+    readonly = BOOLEAN.get(registry.settings, "readonly")
     for kind, written_by_requests in _KINDS.items():
         backend = getattr(registry, kind, None)
         if backend is None:

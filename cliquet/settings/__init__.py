@@ -15,9 +15,9 @@ from cliquet.settings.table import (
     SETTINGS,
     Setting,
     family,
-    kind_of,
+    type_of,
 )
-from cliquet.settings.types import Kind
+from cliquet.settings.types import SettingType
 from cliquet.utils import env_name, setting_list
 
 PREFIX = "cliquet"
@@ -78,7 +78,7 @@ def _load(settings: Any, names: Names, bare: str, default: Any) -> None:
     value = find(settings, names, bare, default)
     settings[bare] = value
     # Plugins can read the prefixed forms, which keep their original value if it is equal.
-    read = kind_of(bare).read
+    read = type_of(bare).read
     settings.update(
         {
             form: value
@@ -93,15 +93,15 @@ def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> 
 
     :raises ValueError: if two forms have different values.
     """
-    kind = kind_of(bare)
+    setting_type = type_of(bare)
     variable = _variable(names, bare)
     if variable is None:
-        defined = defined_forms(settings, names.forms(bare), kind)
-        value = kind.read(settings[defined[0]] if defined else default)
+        defined = defined_forms(settings, names.forms(bare), setting_type)
+        value = setting_type.read(settings[defined[0]] if defined else default)
     else:
-        value = kind.read(os.environ[variable])
-    if value in ("", None) and kind.empty_is_default:
-        defaults = (kind.read(value) for value in (default, DEFAULT_SETTINGS.get(bare)))
+        value = setting_type.read(os.environ[variable])
+    if value in ("", None) and setting_type.empty_is_default:
+        defaults = (setting_type.read(value) for value in (default, DEFAULT_SETTINGS.get(bare)))
         value = next((value for value in defaults if value not in ("", None)), None)
     return value
 
@@ -166,13 +166,15 @@ def declared_settings(registry: Any) -> set[str]:
     return declared
 
 
-def defined_forms(settings: Mapping[str, Any], forms: Iterable[str], kind: Kind) -> list[str]:
+def defined_forms(
+    settings: Mapping[str, Any], forms: Iterable[str], setting_type: SettingType[Any]
+) -> list[str]:
     """Return the forms of a key that are set, if they have the same value.
 
     :raises ValueError: if they have different values.
     """
     defined = [form for form in forms if form in settings]
-    if len({str(kind.read(settings[form])) for form in defined}) > 1:
+    if len({str(setting_type.read(settings[form])) for form in defined}) > 1:
         raise ValueError("Settings '{}' are in conflict.".format("', '".join(defined)))
     return defined
 
@@ -182,11 +184,6 @@ def assign(settings: Any, bare: str, value: Any) -> None:
     forms = Names(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
-
-
-def integer_or_none(value: Any) -> int | None:
-    """Return the value of a setting as an integer, or None if it is empty."""
-    return None if value in (None, "") else int(value)
 
 
 __all__ = [
@@ -204,7 +201,6 @@ __all__ = [
     "family",
     "find",
     "find_project_name",
-    "integer_or_none",
-    "kind_of",
+    "type_of",
     "load_default_settings",
 ]

@@ -25,7 +25,7 @@ from cliquet.settings.types import (
     TIME_LIMIT,
     VERSION,
     WORDS,
-    Kind,
+    SettingType,
 )
 
 INITIALIZATION_SEQUENCE = (
@@ -52,8 +52,8 @@ class Setting(NamedTuple):
 
     key: str
     default: Any
-    kind: Kind
-    meaning: str
+    type: SettingType[Any]
+    description: str
 
 
 # The keys begin with the kind of backend.
@@ -86,9 +86,9 @@ _POOL = (
     ),
 )
 _POOL_SETTINGS = [
-    Setting(f"{kind}_{key}", default, type_, meaning.format(kind))
+    Setting(f"{kind}_{key}", default, setting_type, description.format(kind))
     for kind in ("storage", "permission", "cache")
-    for key, default, type_, meaning in _POOL
+    for key, default, setting_type, description in _POOL
 ]
 
 _LIMITS = (
@@ -360,7 +360,7 @@ SETTINGS = (
 
 DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
 
-_TABLE = {setting.key: setting.kind for setting in SETTINGS}
+_TABLE = {setting.key: setting.type for setting in SETTINGS}
 
 #: Keys that contain the name of a resource, and their types.
 RESOURCE_FAMILIES = (
@@ -382,11 +382,11 @@ FAMILIES = (
 )
 
 
-def family(bare: str) -> Kind | None:
-    """Return what the keys of the family of ``bare`` hold, None if it is of no family."""
-    return next((kind for pattern, kind in FAMILIES if pattern.fullmatch(bare)), None)
+def family(bare: str) -> SettingType[Any] | None:
+    """Return the type of a key that contains a name, None if it matches no pattern."""
+    return next((type_ for pattern, type_ in FAMILIES if pattern.fullmatch(bare)), None)
 
 
-def kind_of(bare: str) -> Kind:
+def type_of(bare: str) -> SettingType[Any]:
     """Return the type of the setting ``bare``."""
     return _TABLE.get(bare) or family(bare) or ANY

@@ -6,16 +6,18 @@ import datetime
 import math
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from pyramid.path import DottedNameResolver
 
 from cliquet.utils import json, native_value, setting_list
 
+T = TypeVar("T")
 
-class Kind(NamedTuple):
+
+class SettingType(NamedTuple, Generic[T]):
     """A type of settings.
 
     :param expected: a description of valid values, for error messages.
@@ -25,9 +27,29 @@ class Kind(NamedTuple):
     """
 
     expected: str
-    parse: Callable[[Any], Any]
+    parse: Callable[[Any], T]
     read: Callable[[Any], Any] = native_value
     empty_is_default: bool = False
+
+    @overload
+    def get(self, settings: Mapping[str, Any], key: str) -> T | None: ...
+
+    @overload
+    def get(self, settings: Mapping[str, Any], key: str, default: T) -> T: ...
+
+    def get(self, settings: Mapping[str, Any], key: str, default: T | None = None) -> T | None:
+        """Return the current value of a setting; ``default`` if it is empty.
+
+        Start-up validates the settings. Applications can change some while they run; invalid
+        values count as empty then.
+        """
+        value = settings.get(key)
+        if value is None or value == "":
+            return default
+        try:
+            return self.parse(value)
+        except (KeyError, TypeError, ValueError):
+            return default
 
 
 def _text(value: Any) -> Any:
@@ -43,7 +65,9 @@ def _words(value: Any) -> Any:
     return native if native is None or isinstance(native, (list, tuple)) else value
 
 
-def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool = True) -> Kind:
+def _numeric(
+    expected: str, parse: Callable[[Any], T], empty_is_default: bool = True
+) -> SettingType[T]:
     """Return a type of settings with numeric values."""
 
     def read(value: Any) -> Any:
@@ -54,7 +78,7 @@ def _numeric(expected: str, parse: Callable[[Any], Any], empty_is_default: bool 
         except (TypeError, ValueError):
             return value
 
-    return Kind(expected, parse, read, empty_is_default)
+    return SettingType(expected, parse, read, empty_is_default)
 
 
 def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
@@ -135,11 +159,13 @@ def _scheme(value: Any) -> str:
     return str(value)
 
 
-TEXT = Kind("a string", _text, _text)
-VERSION = Kind("a version such as 1.0", _version, _text)
-NAME = Kind("the dotted name of an importable object", _resolve, _name, empty_is_default=True)
-NAMES = Kind("a list of dotted names of importable objects", _names, _words)
-MODULE = Kind("a module with load_from_config", _module, _name)
+TEXT = SettingType("a string", _text, _text)
+VERSION = SettingType("a version such as 1.0", _version, _text)
+NAME = SettingType(
+    "the dotted name of an importable object", _resolve, _name, empty_is_default=True
+)
+NAMES = SettingType("a list of dotted names of importable objects", _names, _words)
+MODULE = SettingType("a module with load_from_config", _module, _name)
 NATURAL = _numeric("an integer, 0 or more", _natural)
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
 #: Deeper values would exceed Python's recursion limit.
@@ -153,10 +179,10 @@ LIMIT = _numeric("an integer, 0 or more", _limit, empty_is_default=False)
 #: Empty means that there is no limit.
 TIME_LIMIT = _numeric("a number of seconds above 0", _duration, empty_is_default=False)
 DURATION = _numeric("a number of seconds above 0", _duration)
-BOOLEAN = Kind("true or false", _boolean)
-DATE = Kind("a date (ISO 8601)", parse_date, _name)
-WORDS = Kind("a list of words", setting_list, _words)
-SCHEME = Kind("http or https", _scheme, _name)
-JSON_FILE = Kind("a file that contains a JSON object", _json_object, _name)
+BOOLEAN = SettingType("true or false", _boolean)
+DATE = SettingType("a date (ISO 8601)", parse_date, _name)
+WORDS = SettingType("a list of words", setting_list, _words)
+SCHEME = SettingType("http or https", _scheme, _name)
+JSON_FILE = SettingType("a file that contains a JSON object", _json_object, _name)
 #: For keys that aren't in the table: settings of applications and plugins.
-ANY = Kind("any value", native_value)
+ANY = SettingType("any value", native_value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.settings import DEFAULT_SETTINGS, Names, family, kind_of
+from cliquet.settings import DEFAULT_SETTINGS, Names, family, type_of
 from cliquet.utils import env_name, setting_list, without_password
 
 #: The extra of the distribution that installs an optional package. Version 3.1 required those in
@@ -102,15 +102,15 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
     """
     names = Names(settings.get("project_name") or "")
     for key in dict.fromkeys([*DEFAULT_SETTINGS, *map(names.bare, settings)]):
-        kind, value = kind_of(key), settings.get(key)
+        setting_type, value = type_of(key), settings.get(key)
         if value in (None, "", DEFAULT_SETTINGS.get(key)):
             continue
         try:
-            kind.parse(value)
+            setting_type.parse(value)
         except ImportError as error:
-            yield key, invalid(settings, key, f"{kind.expected}: {_reason(error)}")
+            yield key, invalid(settings, key, f"{setting_type.expected}: {_reason(error)}")
         except (AttributeError, KeyError, OSError, TypeError, ValueError):
-            yield key, invalid(settings, key, kind.expected)
+            yield key, invalid(settings, key, setting_type.expected)
 
 
 def missing_package(error: BaseException) -> str | None:
@@ -138,7 +138,7 @@ def include_packages(config: Any, key: str) -> None:
             config.include(package)
         except ImportError as error:
             if reason := missing_package(error):
-                raise invalid(settings, key, f"{kind_of(key).expected}: {reason}") from error
+                raise invalid(settings, key, f"{type_of(key).expected}: {reason}") from error
             raise
 
 

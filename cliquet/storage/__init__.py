@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pyramid.settings import asbool
-
 from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
+from cliquet.settings.types import BOOLEAN
 from cliquet.storage import exceptions, generators
 
 logger = get_logger(__name__)
@@ -360,7 +359,7 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
 
     def ping(request: Any) -> bool:
         try:
-            probe(backend, asbool(request.registry.settings.get("readonly", False)))
+            probe(backend, BOOLEAN.get(request.registry.settings, "readonly", False))
         except Exception:
             logger.exception("The storage backend failed")
             return False

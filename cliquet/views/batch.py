@@ -15,7 +15,7 @@ from cliquet.errors import add_error, http_error, raise_invalid
 from cliquet.http.limits import budget_of, limits_of, raise_too_large, too_large
 from cliquet.http.request import is_host
 from cliquet.http.service import Service, is_type_refused, json_object, validate
-from cliquet.settings import integer_or_none
+from cliquet.settings.types import LIMIT
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response
@@ -108,7 +108,7 @@ def _validator(request: Any, **kwargs: Any) -> None:
     """Validate the body, unless it has too many requests to merge ``defaults`` into."""
     body = json_object(request)
     requests = body.get("requests")
-    limit = integer_or_none(request.registry.settings["batch_max_requests"])
+    limit = LIMIT.get(request.registry.settings, "batch_max_requests")
     if limit and isinstance(requests, list) and len(requests) > limit:
         add_error(request, "body", "requests", f"Number of requests is limited to {limit}")
     elif not is_type_refused(request):

@@ -10,6 +10,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.heartbeats import Heartbeats
 from cliquet.http.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.settings.types import DURATION
 
 heartbeat = Service(name="heartbeat", path="/__heartbeat__", description="Server health")
 lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="Web head health")
@@ -34,7 +35,7 @@ def get_heartbeat(request: Any) -> dict[str, bool | None]:
 
 def _timeout(settings: Mapping[str, Any]) -> float:
     key = "heartbeat_timeout_seconds"
-    return float(settings[key] or DEFAULT_SETTINGS[key])
+    return DURATION.get(settings, key, DEFAULT_SETTINGS[key])
 
 
 @lbheartbeat.get(permission=NO_PERMISSION_REQUIRED)

@@ -9,8 +9,8 @@ from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.http.service import Service
-from cliquet.settings import Names, kind_of
-from cliquet.settings.types import Kind
+from cliquet.settings import Names, type_of
+from cliquet.settings.types import SettingType
 
 #: The version of the protocol (protocol.md).
 PROTOCOL_VERSION = "2"
@@ -41,15 +41,15 @@ def get_hello(request: Any) -> dict[str, Any]:
 
 
 def _public_value(settings: Any, key: str) -> Any:
-    bare, kind = _bare_key(settings["project_name"], key)
-    return kind.read(settings.get(bare, settings.get(key)))
+    bare, setting_type = _bare_key(settings["project_name"], key)
+    return setting_type.read(settings.get(bare, settings.get(key)))
 
 
 @functools.lru_cache(maxsize=256)
-def _bare_key(project_name: str, key: str) -> tuple[str, Kind]:
+def _bare_key(project_name: str, key: str) -> tuple[str, SettingType[Any]]:
     """Return the bare key of a setting, and its type."""
     bare = Names(project_name).bare(key)
-    return bare, kind_of(bare)
+    return bare, type_of(bare)
 
 
 def get_eos(request: Any) -> Any:

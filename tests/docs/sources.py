@@ -91,13 +91,18 @@ def settings_read():
 
 
 def settings_defaults():
-    """The defaults that are told where a setting is read: each with its module and the key."""
+    """Return the literal defaults in the code that reads settings, with their module and key."""
     found = set()
     for module, node in nodes(ast.Call):
         match node:
             case ast.Call(
                 func=ast.Attribute(value=value, attr="get"),
                 args=[ast.Constant(value=key), ast.Constant(value=default)],
+            ) if _is_settings(value):
+                found.add((module, key, default))
+            case ast.Call(
+                func=ast.Attribute(attr="get"),
+                args=[value, ast.Constant(value=key), ast.Constant(value=default)],
             ) if _is_settings(value):
                 found.add((module, key, default))
     return found

@@ -125,11 +125,11 @@ def test_each_setting_that_is_read_is_documented():
     assert len(read) > 40
 
 
-def test_defaults_told_where_settings_are_read_are_those_of_the_table():
+def test_defaults_in_code_that_reads_settings_agree_with_the_table():
     table = {setting.key: setting.default for setting in SETTINGS}
-    told = sources.settings_defaults()
-    assert {each for each in told if table[each[1]] != each[2]} == set()
-    assert len(told) > 5
+    defaults = sources.settings_defaults()
+    assert {each for each in defaults if table[each[1]] != each[2]} == set()
+    assert len(defaults) > 5
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
@@ -137,7 +137,7 @@ def test_setting_is_described_with_its_type_and_default(setting):
     text = runpy.run_path(str(DOCS / "conf.py"))["described"](setting)
     options = dict(re.findall(r"^    :(\w+): (.+)$", text, re.M))
     assert text.startswith(f".. confval:: {setting.key}\n")
-    assert options.pop("type") == setting.kind.expected
+    assert options.pop("type") == setting.type.expected
     words = options.pop("default", "````").strip("`").split()
     assert words == shown_words(setting.default)
     assert options == {}

@@ -19,7 +19,6 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import errorcodes
-from pyramid.settings import asbool
 from pyramid_retry import mark_error_retryable
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
@@ -36,6 +35,7 @@ from cliquet.drivers.postgresql.pool import (
 )
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
 from cliquet.drivers.postgresql.transaction import Rows, Transaction, run_alone
+from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 from cliquet.utils import forget_variables
 
@@ -343,7 +343,7 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
             settings.get(f"{prefix}poolclass") or QueuePoolWithMaxBacklog
         )
         options = _pool_options(settings, prefix, poolclass)
-        per_request = asbool(settings.get("transaction_per_request", True))
+        per_request = BOOLEAN.get(settings, "transaction_per_request", True)
         # Hashed, because the parameters include a password.
         digest = hashlib.sha256(repr((sorted(options.items()), database)).encode()).hexdigest()
         clients[database] = Client(

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from pyramid.settings import asbool
-
 from cliquet import transactions
 from cliquet.drivers.exceptions import BackendError
 from cliquet.drivers.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
+from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 
 _CREATED = re.compile(r"^CREATE (?:UNIQUE )?(TABLE|INDEX) IF NOT EXISTS (\w+)", re.MULTILINE)
@@ -250,7 +249,7 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         clients = config.registry.sqlite_clients = {}
     real = os.path.realpath(path)
     if real not in clients:
-        per_request = asbool(settings.get("transaction_per_request", True))
+        per_request = BOOLEAN.get(settings, "transaction_per_request", True)
         clients[real] = Client(path, timeout, per_request)
     return clients[real]
 
