@@ -164,7 +164,7 @@ def _shape(typ: Any, node: Any, side: Side) -> Schema:
 @_shape.register
 def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
     if isinstance(node, PermissionsSchema):
-        return _permissions(node)
+        return _permissions(node, side)
     schema: Schema = {
         "type": "object",
         "properties": {child.name: side(child) for child in node.children},
@@ -176,8 +176,9 @@ def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
     return schema
 
 
-def _permissions(node: PermissionsSchema) -> Schema:
-    principals = {"type": "array", "items": {"type": "string"}}
+def _permissions(node: PermissionsSchema, side: Side) -> Schema:
+    principal = {"type": "string", **({"minLength": 1} if side is accepted else {})}
+    principals = {"type": "array", "items": principal}
     if not node.known_permissions:
         return {"type": "object", "additionalProperties": principals}
     return {
