@@ -1,4 +1,4 @@
-"""The document is true: no answer is other than it says."""
+"""The document is true: every response is one that it describes."""
 
 from itertools import chain
 
@@ -10,7 +10,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from cliquet.testing import get_user_headers
 from tests.conformance import test_conformance as conformance
-from tests.openapi.described import Described
+from tests.openapi.openapi_checker import OpenAPIChecker
 
 #: Undocumented answers, headers, bodies and types; and failures.
 CHECKS = (
@@ -20,6 +20,10 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
+
+#: Lists have many parameters, and the same ones. Of the four that respond alike, GET on one
+#: resource and DELETE on the other get every combination; the others get a few random ones.
+SIMILAR = ("HEAD /bookmarks", "DELETE /bookmarks", "GET /articles", "HEAD /articles")
 
 #: A document that says nothing of a status: the tests would be worthless if nobody noticed.
 FORGOTTEN = [("/bookmarks", "post", "201"), ("/score/{game}", "get", "200"), ("/", "get", "200")]
@@ -33,6 +37,14 @@ def problems(app, document, max_examples):
             "base-url": "http://localhost/v1",
             "headers": get_user_headers("alice"),
             "generation": {"max-examples": max_examples, "deterministic": True, "database": "none"},
+            "operations": [
+                {
+                    "include-name": name,
+                    "generation": {"max-examples": min(max_examples, 3)},
+                    "phases": {"coverage": {"enabled": False}},
+                }
+                for name in SIMILAR
+            ],
             "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
         }
     )
@@ -58,12 +70,14 @@ def problems(app, document, max_examples):
     return found
 
 
-def test_example_answers_what_its_document_describes(bookmarks, bookmarks_document):
+def test_example_responds_as_its_document_describes(bookmarks, bookmarks_document):
     assert problems(bookmarks, bookmarks_document, max_examples=10) == []
 
 
 @pytest.mark.parametrize("path, method, status", FORGOTTEN)
-def test_what_a_document_forgets_is_found(bookmarks, bookmarks_document, path, method, status):
+def test_status_missing_from_a_document_is_found(
+    bookmarks, bookmarks_document, path, method, status
+):
     responses = bookmarks_document["paths"][path][method]["responses"]
     del responses[status]
     item = {method: bookmarks_document["paths"][path][method]}
@@ -72,37 +86,39 @@ def test_what_a_document_forgets_is_found(bookmarks, bookmarks_document, path, m
     assert any("status_code_conformance" in problem for problem in found)
 
 
-SCENARIOS = {title: scenario for title, scenario, _ in conformance.pairs()}
+PAIRS = {title: (scenario, recorded) for title, scenario, recorded in conformance.pairs()}
 
 #: What subscribers of the application of the recordings raise.
 OF_THE_APPLICATION = 507
 
 
 def play(scenario, forgotten=None):
-    """Judge the answers to a scenario; of the document, some status may be left out."""
+    """Check the responses to a scenario; a status may be removed from the document."""
     settings = {"cliquet.openapi_enabled": "true", **conformance.settings_of(scenario)}
     for kind in conformance.KINDS:
         settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.memory"
     app = conformance.application.make_app(settings)
-    answer = webtest.TestApp(app).get("/v1/__api__", status=[200, 410])
-    if answer.status_int == 410:  # the service has ended
+    response = webtest.TestApp(app).get("/v1/__api__", status=[200, 410])
+    if response.status_int == 410:  # the service has ended
         return
-    document = answer.json
+    document = response.json
     for item in document["paths"].values():
         for method in set(item) - {"parameters"}:
             item[method]["responses"].pop(forgotten, None)
-    judged = Described(app, document, "/v1", {OF_THE_APPLICATION})
-    conformance.transcript.play(judged, scenario)
+    checked = OpenAPIChecker(app, document, "/v1", {OF_THE_APPLICATION})
+    conformance.transcript.play(checked, scenario)
 
 
-@pytest.mark.parametrize("title", SCENARIOS)
-def test_recorded_requests_are_answered_as_documents_describe(title):
-    """What each feature of the protocol answers, as the scenarios that were recorded use them."""
-    play(SCENARIOS[title])
+@pytest.mark.parametrize("title", PAIRS)
+def test_recorded_requests_are_answered_as_documented(title):
+    """Each scenario that was recorded uses a feature of the protocol."""
+    scenario, _ = PAIRS[title]
+    play(scenario)
 
 
-@pytest.mark.parametrize("status", ["200", "201", "304", "400", "401", "403", "404", "412"])
-def test_answer_that_no_document_describes_is_noticed(status):
-    with pytest.raises(AssertionError, match=status):
-        for scenario in SCENARIOS.values():
-            play(scenario, forgotten=status)
+@pytest.mark.parametrize("status", [200, 201, 304, 400, 401, 403, 404, 412])
+def test_undocumented_status_is_noticed(status):
+    with pytest.raises(AssertionError, match=str(status)):
+        for scenario, recorded in PAIRS.values():
+            if any(step["status"] == status for step in recorded["steps"]):
+                play(scenario, forgotten=str(status))
