@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import engines, toolkit
 from benchmarks.operations import Request, request, send
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 RECORDS, RECORD_BYTES = 10_000, 500
 PATH = "/v1/mushrooms"
@@ -264,7 +264,7 @@ def _backends(stack: ExitStack, name: str) -> dict[str, str]:
     if name == "sqlite":
         return engines.backends(name, f"sqlite:///{stack.enter_context(engines.temporary_file())}")
     if name == "postgresql":
-        return engines.backends(name, stack.enter_context(servers.postgresql()))
+        return engines.backends(name, stack.enter_context(postgresql_server.temporary_database()))
     return engines.backends(name, redis_server.database_url(1) if name == "redis" else "")
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import limit, limit_postgresql, limit_sqlite, toolkit
 from benchmarks.operations import Collection, request, send
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 KINDS = ("storage", "permission", "cache")
 RESOURCES = {"plain": "mushroom", "shareable": "lichen"}
@@ -155,7 +155,7 @@ class _Places:
 
     @cached_property
     def _postgresql(self) -> str:
-        return self._stack.enter_context(servers.postgresql())
+        return self._stack.enter_context(postgresql_server.temporary_database())
 
     @cached_property
     def _redis(self) -> str:

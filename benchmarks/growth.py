@@ -29,7 +29,7 @@ import psycopg2
 
 from benchmarks.operations import Answer, Request, record, request, send
 from benchmarks.toolkit import make_app
-from tests import servers
+from tests import postgresql_server
 
 SMALLEST = 1_000  # records, for some to be in the middle
 STEP = 5  # milliseconds between two records
@@ -268,10 +268,10 @@ def backends(url: str) -> Iterator[tuple[str, str]]:
 def database(url: str | None) -> Iterator[str]:
     """Give the URL of an empty database: on the server of ``url``, or on one of its own."""
     if url is not None:
-        with servers.postgresql_database(url) as own:
+        with postgresql_server.database_on(url) as own:
             yield own
         return
-    with servers.postgresql_server() as server:
+    with postgresql_server.private_server() as server:
         yield server.url
 
 

@@ -22,7 +22,7 @@ from typing import Any
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests import servers
+from tests import postgresql_server
 from tests.history import History
 from tests.http_servers import connecting, database_url, http_servers
 from tests.scenarios import SCENARIOS, Team, explain
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with http_servers(options.engine, url, options.processes, options.threads) as running:
                 return int(not run(running, options))
         finally:
-            servers.stop()
+            postgresql_server.stop()
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

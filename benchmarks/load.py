@@ -28,7 +28,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import toolkit
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
+from tests.processes import free_port
 
 ENGINES = ("memory", "sqlite", "redis", "postgresql")
 OPERATIONS = ("hello", "get", "list", "post", "patch", "delete")
@@ -69,7 +70,7 @@ def app() -> Any:
 @contextmanager
 def started(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
     """Start the server, and its database; give its URL and the id of its process."""
-    port = servers.free_port()
+    port = free_port()
     words = {"port": port, "threads": options.threads, "processes": options.processes}
     with tempfile.TemporaryDirectory(prefix="cliquet-load-") as folder:
         environment = {"LOAD_ENGINE": options.engine, "LOAD_URL": database(options.engine, folder)}
@@ -93,7 +94,7 @@ def started(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
 def database(engine: str, folder: str) -> str:
     """Return the URL of an empty database."""
     if engine == "postgresql":
-        return servers.postgresql_url()
+        return postgresql_server.shared_url()
     if engine == "redis":
         return redis_server.database_url(0)
     return f"sqlite:///{folder}/load.sqlite" if engine == "sqlite" else ""
@@ -320,4 +321,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     finally:
-        servers.stop()
+        postgresql_server.stop()

@@ -10,7 +10,7 @@ from hypothesis import settings
 from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
-from tests import servers, testapp
+from tests import postgresql_server, testapp
 
 # The same examples each time, however slow the computer is.
 settings.register_profile("tests", derandomize=True, database=None, deadline=None)
@@ -75,4 +75,4 @@ def statements(monkeypatch):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    servers.stop()
+    postgresql_server.stop()

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-from tests.attacked import new_id
+from tests.hostile_client import new_id
 from tests.scenarios import explain, together
 
 PATH = "/spores"

@@ -1,4 +1,4 @@
-"""Processes that serve the application of :mod:`tests.attacked`, all on one database.
+"""Processes that serve the application of :mod:`tests.hostile_client`, all on one database.
 
 Each is a new interpreter with the threads of waitress, listens on a free TCP port of 127.0.0.1
 and nowhere else, and ends with the process that started it, even when that one is killed::
@@ -19,8 +19,9 @@ from pathlib import Path
 import waitress
 
 from tests import redis_server
-from tests.attacked import Answer, Client, make_app_on
-from tests.servers import PATIENCE, die_with_parent, postgresql_url
+from tests.hostile_client import Client, Response, make_app_on
+from tests.postgresql_server import shared_url
+from tests.processes import START_TIMEOUT, die_with_parent
 
 _ROOT = Path(__file__).parent.parent
 #: How much of what a server has written to its standard error is told.
@@ -59,14 +60,14 @@ class HTTPServer:
         """Wait until it answers."""
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
             raise RuntimeError(f"the server does not start\n{self.errors()}")
         self.port = int(line)
 
     def kill(self):
         """End it at once, as a crash does."""
         self._process.kill()
-        self._process.wait(PATIENCE)
+        self._process.wait(START_TIMEOUT)
 
     def close(self):
         self.kill()
@@ -92,7 +93,7 @@ class HTTPServer:
 def database_url(engine, folder):
     """The URL of a database that the tests start, or of one in the folder."""
     if engine == "postgresql":
-        return postgresql_url()
+        return shared_url()
     if engine == "redis":
         return redis_server.database_url(4)
     return f"sqlite:///{folder}/http.sqlite"
@@ -119,7 +120,7 @@ class HTTPClient(Client):
 
     def __init__(self, server, user=""):
         super().__init__(server, user)
-        self._connection = HTTPConnection(server.host, server.port, timeout=PATIENCE)
+        self._connection = HTTPConnection(server.host, server.port, timeout=START_TIMEOUT)
 
     def send(self, *args, **kwargs):
         with self.app.explaining():
@@ -129,7 +130,7 @@ class HTTPClient(Client):
         target = f"{path}?{query}" if query else path
         self._connection.request(method, target, content, headers)
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        return Response(response.status, response.headers, response.read())
 
     def close(self):
         self._connection.close()

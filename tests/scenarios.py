@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from functools import partial
 
-from tests.attacked import new_id
+from tests.hostile_client import new_id
 
 PATIENCE = 60  # seconds
 

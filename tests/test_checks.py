@@ -17,7 +17,7 @@ from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings, 
 from cliquet.settings import validation as checks
 from cliquet.settings.types import LIMIT, TIME_LIMIT
 from cliquet.utils import env_name
-from tests import redis_server, servers
+from tests import postgresql_server, processes, redis_server
 
 
 def refused(settings, **options):
@@ -393,7 +393,7 @@ def test_unknown_variable_is_warned_of_when_it_is_very_like_a_known_one(warnings
 
 
 def url_that_is_down(scheme, credentials="me:secret@"):
-    return f"{scheme}://{credentials}127.0.0.1:{servers.free_port()}/0"
+    return f"{scheme}://{credentials}127.0.0.1:{processes.free_port()}/0"
 
 
 def backends(engine, url):
@@ -438,7 +438,7 @@ def test_redis_that_hangs_is_told_of(caplog):
 
 
 def test_nothing_is_told_of_servers_that_are_up_and_no_connection_stays(caplog):
-    url = servers.postgresql_url()
+    url = postgresql_server.shared_url()
     name = f"start-{os.getpid()}"
     mark = "&" if "?" in url else "?"
     app = started(backends("postgresql", f"{url}{mark}application_name={name}"))

@@ -12,13 +12,13 @@ from webtest import TestApp
 
 from cliquet.scripts.cliquet import main as command
 from cliquet.settings import SETTINGS
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT.joinpath("Dockerfile").read_text("utf-8")
 COMPOSE = yaml.safe_load(ROOT.joinpath("docker-compose.yml").read_text("utf-8"))
 KINDS = ("storage", "permission", "cache")
-URLS = {"postgresql": servers.postgresql_url, "redis": lambda: redis_server.database_url(4)}
+URLS = {"postgresql": postgresql_server.shared_url, "redis": lambda: redis_server.database_url(4)}
 
 
 def ini(engine):

@@ -6,12 +6,12 @@ import pytest
 
 from benchmarks import growth
 from benchmarks.toolkit import make_app
-from tests import servers
+from tests import postgresql_server
 
 
 @pytest.fixture(scope="module")
 def user():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         app = make_app(dict(growth.backends(url)))
         user = growth.User(app, growth.SMALLEST)
         growth.prepare(url, [user])
@@ -54,7 +54,7 @@ def test_filter_finds_one_record(user, name):
 
 def test_table_has_each_operation_and_size(tmp_path, capsys):
     path = tmp_path / "growth.json"
-    arguments = ["--url", servers.postgresql_url(), "--json", str(path), "--rounds", "2"]
+    arguments = ["--url", postgresql_server.shared_url(), "--json", str(path), "--rounds", "2"]
     growth.main([*arguments, "--sizes", "1100", "1000"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["milliseconds", "1000", "1100", "ratio", "goal"]

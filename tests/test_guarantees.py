@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from tests.attacked import ENGINES, Client, make_app, new_id
 from tests.history import PATH, History, Poller
+from tests.hostile_client import ENGINES, Client, make_app, new_id
 from tests.scenarios import PATIENCE, SCENARIOS, Team, request, together
 
 ROUNDS = 6

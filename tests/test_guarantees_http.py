@@ -8,8 +8,8 @@ from http.client import HTTPException
 
 import pytest
 
-from tests.attacked import new_id
 from tests.history import PATH, History
+from tests.hostile_client import new_id
 from tests.http_servers import connecting, database_url, http_servers
 from tests.scenarios import PATIENCE, SCENARIOS, Team, together
 

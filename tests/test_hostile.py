@@ -1,6 +1,6 @@
 """What strangers send: each answer is one of the protocol, and costs about what it weighs.
 
-:class:`tests.attacked.Client` looks at every answer; what the tests say beside is what is
+:class:`tests.hostile_client.Client` looks at every answer; what the tests say beside is what is
 accepted, and what is not.
 """
 
@@ -12,7 +12,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from tests.attacked import ENGINES, Client, make_app, new_id
+from tests.hostile_client import ENGINES, Client, make_app, new_id
 
 COLLECTIONS = ("/mushrooms", "/spores", "/bookmarks", "/articles", "/blogs/b/posts")
 PRESERVING = ("/spores", "/bookmarks", "/articles")
@@ -28,7 +28,7 @@ def app(request, tmp_path_factory):
     logger = logging.getLogger("cliquet")
     level = logger.level
     logger.setLevel(logging.INFO)
-    yield make_app(request.param, tmp_path_factory.mktemp("attacked"))
+    yield make_app(request.param, tmp_path_factory.mktemp("hostile"))
     logger.setLevel(level)
 
 

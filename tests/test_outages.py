@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 
 from cliquet.heartbeats import Heartbeats
-from tests import redis_server, servers
-from tests.attacked import new_id
+from tests import postgresql_server, redis_server
+from tests.hostile_client import new_id
 from tests.http_servers import HTTPClient, http_servers
 from tests.scenarios import together
 
@@ -94,7 +94,7 @@ class Redis:
 @pytest.fixture(scope="module", params=["postgresql", "redis"])
 def database(request):
     if request.param == "postgresql":
-        with servers.postgresql_server() as server:
+        with postgresql_server.private_server() as server:
             yield PostgreSQL(server)
     else:
         with closing(redis_server.Server(appendonly="yes", appendfsync="always")) as server:

@@ -16,7 +16,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 import cliquet
 from cliquet import transactions
 from cliquet.storage.exceptions import BackendError
-from tests import servers
+from tests import postgresql_server
 from tests.http_servers import http_servers
 
 ROOT = Path(__file__).parent.parent
@@ -149,7 +149,7 @@ def test_metrics_are_for_no_page_of_another_origin(serve):
 
 
 def on_postgresql(**settings):
-    url = servers.postgresql_url()
+    url = postgresql_server.shared_url()
     kinds = ("storage", "permission", "cache")
     engine = {f"cliquet.{kind}_backend": f"cliquet.{kind}.postgresql" for kind in kinds}
     return {**ON, **engine, **{f"cliquet.{kind}_url": url for kind in kinds}, **settings}
@@ -178,7 +178,7 @@ def test_pool_that_keeps_no_connection_tells_none(serve):
 
 def test_each_worker_process_tells_the_numbers_of_all(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    with http_servers("postgresql", servers.postgresql_url(), **ON) as workers:
+    with http_servers("postgresql", postgresql_server.shared_url(), **ON) as workers:
         for worker in workers:
             assert requests.get(f"{worker.url}/v1/__lbheartbeat__", timeout=30).ok
             assert requests.get(f"{worker.url}/v1/__heartbeat__", timeout=30).ok

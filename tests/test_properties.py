@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.attacked import ENGINES, Client, make_app, new_id
+from tests.hostile_client import ENGINES, Client, make_app, new_id
 
 
 def examples(number):

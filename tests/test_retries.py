@@ -15,12 +15,12 @@ import cliquet
 from cliquet import transactions
 from cliquet.events import AfterResourceChanged, ResourceChanged
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.resource import apps
 from tests.resource.apps import Book, Card, Note
 
 URLS = {
-    "postgresql": servers.postgresql_url,
+    "postgresql": postgresql_server.shared_url,
     "redis": lambda: redis_server.database_url(3),
 }
 ORDERS = ("book", "card", "note")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cliquet.client import Client, TransportError
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PATIENCE = 60
@@ -20,7 +20,7 @@ ROUNDS = 50
 
 ENGINES = {
     "sqlite": lambda folder: f"sqlite:///{folder}/served.sqlite",
-    "postgresql": lambda folder: servers.postgresql_url(),
+    "postgresql": lambda folder: postgresql_server.shared_url(),
     "redis": lambda folder: redis_server.database_url(0),
 }
 

@@ -1,4 +1,4 @@
-"""Servers of others, as in production, that serve the application of :mod:`tests.attacked`.
+"""Servers of others, as in production, that serve the application of :mod:`tests.hostile_client`.
 
 Each listens on a free TCP port of 127.0.0.1 and nowhere else, and ends with the process that
 started it. A request with ``X-Seconds: N`` is answered after as many seconds, of work as it were.
@@ -14,9 +14,9 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.attacked import make_app_on
 from tests.gunicorn_hooks import READY
-from tests.servers import PATIENCE, die_with_parent, free_port
+from tests.hostile_client import make_app_on
+from tests.processes import START_TIMEOUT, die_with_parent, free_port
 
 _ROOT = Path(__file__).parent.parent
 _BEGUN = "a slow request has begun"
@@ -81,7 +81,7 @@ class Server:
 
     def wait_until(self, condition):
         """Wait until a condition is met."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not condition():
             assert self.process.poll() is None, f"the server has ended\n{self.output()}"
             assert time.monotonic() < deadline, f"waited for too long\n{self.output()}"
@@ -114,7 +114,7 @@ class Server:
 
     def close(self):
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(START_TIMEOUT)
         self._output.close()
 
 

@@ -5,12 +5,12 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"cache_url": f"sqlite:///{folder}/cache.sqlite"},
-    "postgresql": lambda folder: {"cache_url": servers.postgresql_url()},
+    "postgresql": lambda folder: {"cache_url": postgresql_server.shared_url()},
     "redis": lambda folder: {"cache_url": redis_server.database_url(3)},
 }
 

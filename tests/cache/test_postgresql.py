@@ -9,11 +9,11 @@ from pyramid.config import Configurator
 from cliquet import transactions
 from cliquet.cache.postgresql import load_from_config
 from cliquet.storage.exceptions import BackendError
-from tests import servers
+from tests import postgresql_server
 
 
 def make(url=None, **settings):
-    settings["cache_url"] = url or servers.postgresql_url()
+    settings["cache_url"] = url or postgresql_server.shared_url()
     return load_from_config(Configurator(settings=settings))
 
 
@@ -70,7 +70,7 @@ def test_what_is_cached_stays_when_the_request_fails(cache):
 
 
 def test_failures_are_backend_errors():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         cache = make(url)
         for use in (
             cache.flush,

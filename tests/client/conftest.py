@@ -27,7 +27,7 @@ class Clock:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """The application of :mod:`tests.attacked`, behind a server; its URL."""
+    """The application of :mod:`tests.hostile_client`, behind a server; its URL."""
     settings = {"cliquet.paginate_by": PAGE, "cliquet.batch_max_requests": BATCH}
     with http_servers("memory", "", processes=1, **settings) as (server,):
         yield f"{server.url}/v1"

@@ -18,7 +18,7 @@ from cliquet.client import (
     new_id,
 )
 from tests.client.fault_proxy import DROP, PASS, Response, error, success
-from tests.servers import free_port
+from tests.processes import free_port
 
 DONE = success(None)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import servers
+from tests import postgresql_server
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("storage", "permission", "cache")
@@ -21,7 +21,7 @@ KINDS = ("storage", "permission", "cache")
 ENGINES = {
     "memory": lambda folder: "",
     "sqlite": lambda folder: f"sqlite:///{folder}/conformance.sqlite",
-    "postgresql": lambda folder: servers.postgresql_url(),
+    "postgresql": lambda folder: postgresql_server.shared_url(),
 }
 
 #: Engines that undo what a failed request wrote.

@@ -16,7 +16,7 @@ import cliquet
 from cliquet.testing import get_request_class, get_user_headers
 from tests.docs.pages import DOCS
 from tests.docs.terminal import ServerTerminal, Terminal
-from tests.servers import free_port
+from tests.processes import free_port
 
 ROOT = DOCS.parent
 EXAMPLES = DOCS / "howto" / "examples"

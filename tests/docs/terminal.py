@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import PATIENCE, die_with_parent
+from tests.processes import START_TIMEOUT, die_with_parent
 
 _END = "-- the end of a command, and its status:"
 
@@ -44,7 +44,7 @@ class Terminal:
         """
         print(f"{{\n{command}\n}} </dev/null", file=self._shell.stdin)
         print(f"printf '\\n{_END} %s\\n' $?", file=self._shell.stdin, flush=True)
-        watchdog = threading.Timer(2 * PATIENCE, self._shell.kill)
+        watchdog = threading.Timer(2 * START_TIMEOUT, self._shell.kill)
         watchdog.start()
         lines = []
         for line in self._shell.stdout:
@@ -102,13 +102,13 @@ class ServerTerminal:
         """Do what ``Ctrl-C`` does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
             self._process = None
 
     def kill(self):
         if self._process is not None:
             self._process.kill()
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
 
     def output(self):
         return self._log.read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ class ServerTerminal:
         return True
 
     def _wait_until(self, condition):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not condition():
             assert self._process.poll() is None, f"the server has ended\n{self.output()}"
             assert time.monotonic() < deadline, f"the server doesn't listen\n{self.output()}"

@@ -12,7 +12,7 @@ import pytest
 from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.pages import block
-from tests.servers import PATIENCE, die_with_parent, free_port
+from tests.processes import START_TIMEOUT, die_with_parent, free_port
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PAGE = "howto/deploy"
@@ -78,14 +78,14 @@ def nginx(folder, server):
         preexec_fn=die_with_parent,
     )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not is_listening(port):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         yield port
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(START_TIMEOUT)
 
 
 @contextmanager

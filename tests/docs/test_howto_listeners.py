@@ -10,7 +10,7 @@ from tests import redis_server
 from tests.docs.correspondence import Correspondence
 from tests.docs.pages import block
 from tests.docs.test_howto_settings import settings_of_text
-from tests.servers import PATIENCE
+from tests.processes import START_TIMEOUT
 
 PAGE = "howto/listeners"
 LIST = "articles"
@@ -73,6 +73,6 @@ def test_program_of_the_guide_prints_the_changes_in_their_order(change_article, 
             lines = [program.stdout.readline() for _ in range(2)]
         finally:
             program.kill()
-            program.wait(PATIENCE)
+            program.wait(START_TIMEOUT)
     assert lines[0].startswith("create {") and "'title': 'Old'" in lines[0]
     assert lines[1].startswith("update {") and "'title': 'New'" in lines[1]

@@ -4,7 +4,7 @@ import psycopg2
 import pytest
 import requests
 
-from tests import servers
+from tests import postgresql_server
 from tests.docs.pages import block
 from tests.docs.test_howto_settings import settings_of_text
 
@@ -14,7 +14,7 @@ USER = "postgresql://user:password@host/db"
 
 @pytest.fixture
 def url():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         yield url
 
 

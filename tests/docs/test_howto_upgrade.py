@@ -17,7 +17,7 @@ from webtest import TestApp
 from cliquet.http.limits import NO_LIMITS, Limits, limits_of
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.pages import DOCS, block, blocks
@@ -85,7 +85,7 @@ def url(request, tmp_path):
             client.flushdb()
         yield request.param, url
     else:
-        with servers.postgresql_database(servers.postgresql_url()) as url:
+        with postgresql_server.database_on(postgresql_server.shared_url()) as url:
             yield request.param, url
 
 
@@ -313,7 +313,7 @@ def check_service(client, alice):
 
 @pytest.mark.parametrize("json_type", ["JSON", "JSONB"])
 def test_service_serves_what_was_in_the_tables_of_3_1(json_type, new_service, users, examples):
-    with servers.postgresql_database(servers.postgresql_url()) as old:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as old:
         fill_tables(old, json_type, *users)
         dump = exported_by_sql(old, examples / "export_postgresql.sql")
     check_service(new_service(dump), users[0])

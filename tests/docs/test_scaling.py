@@ -11,7 +11,7 @@ from cliquet.storage import Filter, Sort
 from cliquet.storage.matching import FieldNames, query
 from cliquet.storage.postgresql import conditions, load_from_config
 from cliquet.utils import COMPARISON
-from tests import servers
+from tests import postgresql_server
 
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
 PARTITIONS = 8
@@ -23,7 +23,7 @@ SELECT pg_get_constraintdef(oid) FROM pg_constraint
 
 @pytest.fixture
 def url():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         yield url
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import servers
+from tests import postgresql_server, processes
 from tests.docs.console import Console, commands
 from tests.docs.correspondence import Mismatch
 from tests.docs.pages import DOCS, execute_page
@@ -138,7 +138,7 @@ def borrow(folder):
 
 def environment(folder, postgresql):
     """The variables of the reader's terminal: no package index, and the server of PostgreSQL."""
-    path = (folder / "programs", sysconfig.get_path("scripts"), servers.folder_of_programs())
+    path = (folder / "programs", sysconfig.get_path("scripts"), postgresql_server.binaries_folder())
     config = folder / "httpie"
     config.mkdir()
     options = '{"default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"]}'
@@ -170,13 +170,13 @@ def copy_checkout(folder):
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tutorial")
-    port = servers.free_port()
+    port = processes.free_port()
     borrow(folder / "programs")
     desk = folder / "desk"
     desk.mkdir()
     copy_checkout(desk / "cliquet")
     with ExitStack() as running:
-        postgresql = running.enter_context(servers.postgresql_server())
+        postgresql = running.enter_context(postgresql_server.private_server())
         terminal = Terminal(desk, environment(folder, urlsplit(postgresql.url)))
         running.callback(terminal.close)
         server = ServerTerminal(folder / "server.log", port)

@@ -5,12 +5,12 @@ from importlib import import_module
 import pytest
 from pyramid.config import Configurator
 
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"permission_url": f"sqlite:///{folder}/permission.sqlite"},
-    "postgresql": lambda folder: {"permission_url": servers.postgresql_url()},
+    "postgresql": lambda folder: {"permission_url": postgresql_server.shared_url()},
     "redis": lambda folder: {"permission_url": redis_server.database_url(2)},
 }
 TRANSACTIONAL = {"memory", "sqlite", "postgresql"}

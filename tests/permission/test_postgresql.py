@@ -6,7 +6,7 @@ from pyramid.config import Configurator
 from cliquet.permission import postgresql
 from cliquet.permission.object_ids import after_prefix
 from cliquet.storage.exceptions import BackendError
-from tests import servers
+from tests import postgresql_server
 
 
 def make(url):
@@ -15,7 +15,7 @@ def make(url):
 
 @pytest.fixture
 def backend():
-    backend = make(servers.postgresql_url())
+    backend = make(postgresql_server.shared_url())
     backend.initialize_schema()
     yield backend
     backend.flush()
@@ -68,7 +68,7 @@ def test_a_check_is_one_statement(backend, number, statements):
 
 
 def test_failures_are_backend_errors():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         backend = make(url)
         for use in (
             backend.flush,

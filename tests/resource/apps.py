@@ -7,11 +7,11 @@ from pyramid.config import Configurator
 import cliquet
 from cliquet.resource import ResourceSchema, ShareableResource, UserResource, register_resource
 from cliquet.utils import encode64
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 ENGINES = ("memory", "sqlite")
 #: Those whose servers all tests share.
-SERVED = {"postgresql": servers.postgresql_url, "redis": lambda: redis_server.database_url(3)}
+SERVED = {"postgresql": postgresql_server.shared_url, "redis": lambda: redis_server.database_url(3)}
 
 SETTINGS = {
     "project_name": "library",

@@ -12,7 +12,7 @@ from cliquet.drivers.postgresql.watchdog import Cursor
 from cliquet.drivers.redis.client import Client as RedisClient
 from cliquet.drivers.sqlite import connections
 from cliquet.drivers.sqlite.connections import connect
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note, Page
 
@@ -129,7 +129,7 @@ def test_reading_keeps_nothing_in_memory(client):
 @pytest.mark.parametrize("engine", ["postgresql"])
 def test_readers_do_not_wait_for_writers_on_postgresql(client):
     before = read_all(client)
-    with closing(psycopg2.connect(servers.postgresql_url())) as writer:
+    with closing(psycopg2.connect(postgresql_server.shared_url())) as writer:
         writer.cursor().execute("LOCK TABLE cliquet_collections, cliquet_epoch IN EXCLUSIVE MODE")
         assert read_all(client) == before
 
@@ -158,7 +158,7 @@ def test_connections_of_sqlite_that_refuse_to_write_are_enough_to_read(client, m
 
 
 def test_a_role_that_may_only_read_is_enough_to_read(tmp_path):
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = {
             f"{kind}_{key}": value
             for kind in ("storage", "permission", "cache")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.scripts.myapp import SETTINGS
 
 KINDS = ("storage", "permission", "cache")
@@ -10,7 +10,7 @@ KINDS = ("storage", "permission", "cache")
 #: The URL of each engine that has one, for a folder.
 URLS = {
     "sqlite": lambda folder: f"sqlite:///{folder}/myapp.sqlite",
-    "postgresql": lambda folder: servers.postgresql_url(),
+    "postgresql": lambda folder: postgresql_server.shared_url(),
     "redis": lambda folder: redis_server.database_url(5),
 }
 

@@ -12,7 +12,7 @@ from cliquet.drivers.migrations import Migrated, pending_migrations
 from cliquet.drivers.redis.client import Client
 from cliquet.scripts.cliquet import deprecated_init, init_schema, main
 from cliquet.storage.memory import Storage
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
 
@@ -95,7 +95,7 @@ def test_dry_run_fails_as_migrate_does_in_a_folder_that_is_missing(
 
 
 def test_steps_are_told_on_postgresql(run, settings_of):
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = settings_of("postgresql", url)
         told = run(settings, "migrate", "--dry-run")
         assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"

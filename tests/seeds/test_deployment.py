@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 MYPROJECT = """
     import cliquet
@@ -44,7 +44,10 @@ def main(write_modules):
         ("sqlite", lambda folder: f"sqlite:///{folder}/service.sqlite"),
         ("redis", lambda folder: redis_server.database_url(4)),
         # As the talk writes it: SQLAlchemy knows this scheme no longer.
-        ("postgresql", lambda folder: servers.postgresql_url().replace("postgresql:", "postgres:")),
+        (
+            "postgresql",
+            lambda folder: postgresql_server.shared_url().replace("postgresql:", "postgres:"),
+        ),
     ],
 )
 def test_environment_configures_the_backends(main, serve, monkeypatch, tmp_path, engine, url_in):

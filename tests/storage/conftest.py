@@ -10,12 +10,12 @@ from pyramid.config import Configurator
 from pyramid.testing import DummyRequest
 
 from cliquet import transactions
-from tests import redis_server, servers
+from tests import postgresql_server, redis_server
 
 ENGINES = {
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"storage_url": f"sqlite:///{folder}/storage.sqlite"},
-    "postgresql": lambda folder: {"storage_url": servers.postgresql_url()},
+    "postgresql": lambda folder: {"storage_url": postgresql_server.shared_url()},
     "redis": lambda folder: {"storage_url": redis_server.database_url(1)},
 }
 TRANSACTIONAL = {"memory", "sqlite", "postgresql"}

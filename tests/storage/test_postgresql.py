@@ -29,7 +29,7 @@ from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.matching import FieldNames, query
 from cliquet.storage.postgresql import conditions
 from cliquet.utils import COMPARISON
-from tests import servers
+from tests import postgresql_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ("articles", "alice")
@@ -38,7 +38,7 @@ LT, GT, MAX, EQ = COMPARISON.LT, COMPARISON.GT, COMPARISON.MAX, COMPARISON.EQ
 
 
 def make(url=None, **settings):
-    settings["storage_url"] = url or servers.postgresql_url()
+    settings["storage_url"] = url or postgresql_server.shared_url()
     return postgresql.load_from_config(Configurator(settings=settings))
 
 
@@ -58,7 +58,7 @@ def client(storage):
 @pytest.fixture
 def database():
     """The URL of an empty database of the test's own."""
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         yield url
 
 
@@ -321,7 +321,7 @@ PAGES = {
 @pytest.fixture(scope="module")
 def large_client():
     """A client of a database with a collection of some size, and an index on its field ``n``."""
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         storage = make(url)
         storage.initialize_schema()
         storage.create(*PLACE, {"id": "first", "last_modified": 5000})
@@ -512,7 +512,7 @@ def test_commit_that_the_database_asks_to_be_retried_is_unless_others_have_commi
 
 
 def test_waiting_for_a_lock_ends(storage, manager):
-    impatient = make(servers.postgresql_url() + "?options=-c%20lock_timeout%3D50ms")
+    impatient = make(postgresql_server.shared_url() + "?options=-c%20lock_timeout%3D50ms")
     storage.create(*PLACE, {"id": "a"})
     failure = in_a_thread(lambda: impatient.create(*PLACE, {}))
     assert "LockNotAvailable" in str(failure)
@@ -556,7 +556,7 @@ def test_reading_another_timestamp_keeps_the_lock_where_each_operation_commits(s
     each = make(transaction_per_request="false")
     each.lock(*PLACE)
     each.collection_timestamp("other", "alice")
-    impatient = make(servers.postgresql_url() + "?options=-c%20lock_timeout%3D50ms")
+    impatient = make(postgresql_server.shared_url() + "?options=-c%20lock_timeout%3D50ms")
     assert "LockNotAvailable" in str(in_a_thread(lambda: impatient.create(*PLACE, {})))
     each.create(*PLACE, {})
     assert in_a_thread(lambda: impatient.create(*PLACE, {}))["id"]
@@ -569,10 +569,10 @@ def test_a_connection_that_the_server_ended_is_replaced(storage, manager):
     created = storage.create(*PLACE, {"id": "a"})
     manager.commit()
     manager.begin()
-    end_connections(servers.postgresql_url())
+    end_connections(postgresql_server.shared_url())
     assert storage.get(*PLACE, "a") == created
     storage.update(*PLACE, "a", {})
-    end_connections(servers.postgresql_url())
+    end_connections(postgresql_server.shared_url())
     with pytest.raises(BackendError):
         storage.get(*PLACE, "a")
     manager.abort()
@@ -586,7 +586,7 @@ def test_what_was_to_be_sent_with_the_commit_fails_with_it(storage, manager):
     manager.begin()
     storage.update(*PLACE, "a", {"n": 1})
     storage.update(*PLACE, "a", {"n": 2})
-    end_connections(servers.postgresql_url())
+    end_connections(postgresql_server.shared_url())
     with pytest.raises(BackendError):
         manager.commit()
     manager.abort()
@@ -632,7 +632,7 @@ def test_a_connection_that_was_long_idle_is_tested(storage, monkeypatch):
 
 
 def test_a_server_may_end_and_come_back():
-    with servers.postgresql_server() as server:
+    with postgresql_server.private_server() as server:
         storage = make(server.url)
         storage.initialize_schema()
         created = storage.create(*PLACE, {"id": "a"})
@@ -721,7 +721,7 @@ def test_the_class_of_the_pool_may_be_another_one():
 
 
 def test_the_backends_of_an_application_share_the_connections():
-    url = servers.postgresql_url()
+    url = postgresql_server.shared_url()
     config = Configurator(
         settings={
             "storage_url": url,
@@ -789,7 +789,7 @@ def content(client):
 def test_the_migrations_from_the_first_give_the_schema(database, backend):
     at_once = make(database)._client
     schema.initialize(at_once, backend.__name__)
-    with servers.postgresql_database(database) as url:
+    with postgresql_server.database_on(database) as url:
         by_steps = make(url)._client
         for script in schema.migrations(backend.__name__).values():
             by_steps.execute_autocommit(script, None)
@@ -810,13 +810,13 @@ def code_of(page, language):
 
 def test_what_is_created_by_hand_is_what_migrate_creates(database, caplog):
     command = code_of("howto/backends.rst", "console").strip().removeprefix("$ ")
-    programs = f"{servers.folder_of_programs()}:{os.environ['PATH']}"
+    programs = f"{postgresql_server.binaries_folder()}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "URL": database}
     subprocess.run(command, shell=True, check=True, cwd=ROOT / "cliquet", env=environment)
     by_hand = make(database)._client
     by_hand.execute_autocommit(code_of("howto/backends.rst", "sql"))
     caplog.set_level("INFO", schema.__name__)
-    with servers.postgresql_database(database) as url:
+    with postgresql_server.database_on(database) as url:
         at_once = make(url)._client
         for backend in (postgresql, permission, cache):
             schema.initialize(by_hand, backend.__name__)
@@ -889,7 +889,7 @@ def test_what_is_up_to_date_may_be_asked_for_by_who_may_not_change_it(database):
 
 
 def test_a_database_that_keeps_not_every_text_is_refused():
-    with servers.postgresql_database(servers.postgresql_url(), "SQL_ASCII") as url:
+    with postgresql_server.database_on(postgresql_server.shared_url(), "SQL_ASCII") as url:
         for name in ("initialize_schema", "pending_migrations"):
             with pytest.raises(BackendError, match="SQL_ASCII: expected UTF8"):
                 getattr(make(url), name)()

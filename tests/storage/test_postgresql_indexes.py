@@ -8,7 +8,7 @@ import transaction
 
 from cliquet import transactions
 from cliquet.storage.exceptions import UnicityError
-from tests import servers
+from tests import postgresql_server
 from tests.resource import apps
 
 PAGE = Path(__file__, "../../../docs/howto/index-a-field.rst").resolve().read_text("utf-8")
@@ -30,7 +30,7 @@ FROM pg_class WHERE relname = 'cliquet_records'"""
 @pytest.fixture(scope="module")
 def alice():
     """A user who has records, indexed as the page tells; each rank has ten of them."""
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = {
             f"{kind}_{key}": value
             for kind in ("storage", "permission", "cache")

@@ -15,7 +15,7 @@ from cliquet.drivers.postgresql.client import create_from_config
 from cliquet.permission import postgresql as permission
 from cliquet.storage import postgresql
 from cliquet.storage.exceptions import BackendError
-from tests import servers
+from tests import postgresql_server
 
 PLACE = ("articles", "alice")
 ADD = "INSERT INTO shelf (name, content) VALUES (:name, :content)"
@@ -24,7 +24,7 @@ NAMES = "SELECT name FROM shelf ORDER BY name"
 
 @pytest.fixture(scope="module")
 def url():
-    with servers.postgresql_database(servers.postgresql_url()) as url:
+    with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute("CREATE TABLE shelf (name text UNIQUE, content json)")

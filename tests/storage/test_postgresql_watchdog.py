@@ -15,12 +15,12 @@ from pyramid.config import Configurator
 from cliquet.drivers.postgresql import watchdog
 from cliquet.drivers.postgresql.client import Transaction, create_from_config
 from cliquet.storage.exceptions import BackendError
-from tests import servers
+from tests import postgresql_server
 
 
 @pytest.fixture(scope="module")
 def server():
-    with servers.postgresql_server() as server:
+    with postgresql_server.private_server() as server:
         yield server
 
 

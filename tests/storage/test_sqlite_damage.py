@@ -10,7 +10,7 @@ import webtest
 from cliquet.storage.exceptions import BackendError
 from cliquet.testing import get_request_class
 from tests import testapp
-from tests.attacked import new_id
+from tests.hostile_client import new_id
 
 KINDS = ("storage", "permission", "cache")
 PAGE = 4096

@@ -12,7 +12,7 @@ from pyramid.threadlocal import get_current_registry, get_current_request
 
 from cliquet import logs, transactions
 from cliquet.heartbeats import Heartbeats
-from tests.attacked import Client, make_app
+from tests.hostile_client import Client, make_app
 
 PATIENCE = 30
 SHORT = {"cliquet.heartbeat_timeout_seconds": "0.2"}

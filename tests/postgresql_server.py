@@ -1,15 +1,13 @@
-"""Servers of databases for the tests: started when needed, ended with the tests.
+"""PostgreSQL servers for the tests, started when they are first needed.
 
-Each has a temporary folder, listens on a free TCP port of 127.0.0.1 and nowhere else, and ends
-with the process that started it, even when that one is killed.
+Each server has a temporary folder, listens on a free TCP port of 127.0.0.1 only, and ends with
+the process that started it, even if that process is killed.
 """
 
-import ctypes
 import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,41 +18,40 @@ from uuid import uuid4
 
 import psycopg2
 
-PATIENCE = 30  # seconds
-_PR_SET_PDEATHSIG = 1
+from tests.processes import START_TIMEOUT, die_with_parent, free_port
 
 _running = ExitStack()
 
 
 @cache
-def postgresql_url():
-    """The URL of a PostgreSQL database that the tests share, until they :func:`stop`."""
-    return _running.enter_context(postgresql())
+def shared_url():
+    """Return the URL of the database that tests share, until :func:`stop`."""
+    return _running.enter_context(temporary_database())
 
 
 def stop():
-    """End what was started."""
+    """Stop the shared server."""
     _running.close()
 
 
 @contextmanager
-def postgresql():
-    """Give the URL of an empty PostgreSQL database, which is dropped at the end.
+def temporary_database():
+    """Yield the URL of an empty database, which is dropped at the end.
 
-    It is made on the server of ``CLIQUET_TEST_POSTGRESQL_URL``, or else on one of its own.
+    The server is the one of ``CLIQUET_TEST_POSTGRESQL_URL``, or a private one.
     """
     url = os.environ.get("CLIQUET_TEST_POSTGRESQL_URL")
     if url:
-        with postgresql_database(url) as own:
+        with database_on(url) as own:
             yield own
         return
-    with postgresql_server() as server:
+    with private_server() as server:
         yield server.url
 
 
 @contextmanager
-def postgresql_database(url, encoding="UTF8"):
-    """Give the URL of another database, on the server of ``url``, which is dropped at the end."""
+def database_on(url, encoding="UTF8"):
+    """Yield the URL of a new database on the server of ``url``, which is dropped at the end."""
     name = f"cliquet_test_{uuid4().hex}"
     _administer(url, f"CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C' ENCODING '{encoding}'")
     try:
@@ -64,14 +61,14 @@ def postgresql_database(url, encoding="UTF8"):
 
 
 def url_of_database(url, name):
-    """The URL of another database of the same server."""
+    """Return the URL of another database of the same server."""
     head, mark, query = url.partition("?")
     scheme, _, rest = head.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}/{name}{mark}{query}"
 
 
-def folder_of_programs():
-    """The folder of ``psql`` and the like."""
+def binaries_folder():
+    """Return the folder of ``psql`` and the other programs."""
     return max(_package().glob("pginstall*/bin"))
 
 
@@ -89,8 +86,8 @@ def _administer(url, statement):
 
 
 @contextmanager
-def postgresql_server():
-    """Give a server of one's own, which may be stopped and started again."""
+def private_server():
+    """Yield a server that no other test uses, and that can be stopped and started again."""
     with tempfile.TemporaryDirectory(prefix="cliquet-postgresql-") as folder:
         os.chmod(folder, 0o755)
         server = PostgreSQL(Path(folder))
@@ -126,7 +123,7 @@ class PostgreSQL:
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         options = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -139,19 +136,19 @@ class PostgreSQL:
         arguments = [word for item in options.items() for word in ("-c", "=".join(map(str, item)))]
         with self._log.open("ab") as log:
             self._process = self._begin("postgres", "-D", self._data, *arguments, stdout=log)
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._accepts_connections():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(self._log.read_text())
             time.sleep(0.02)
 
     def stop(self, how=signal.SIGINT):
-        """End it, if it isn't ended: with ``SIGQUIT`` at once, as a crash does."""
+        """Stop the server if it runs; ``SIGQUIT`` stops it immediately, like a crash."""
         if self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
 
-    def _answers(self):
+    def _accepts_connections(self):
         try:
             psycopg2.connect(self.url, connect_timeout=2).close()
         except psycopg2.OperationalError:
@@ -160,7 +157,7 @@ class PostgreSQL:
 
     def _run(self, *command):
         process = self._begin(*command, "-E", "UTF8", "--no-sync", stdout=subprocess.PIPE)
-        output, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=START_TIMEOUT)
         if process.returncode:
             raise RuntimeError(output.decode())
 
@@ -184,15 +181,3 @@ class PostgreSQL:
                 shutil.copytree(package.with_name(name), folder / name, symlinks=True)
             package = folder / package.name
         return max(package.glob("pginstall*/bin"))
-
-
-def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def die_with_parent():
-    """Let the kernel end this process when the thread that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""An application to attack, and the client of the attackers, who keep to no rule.
+"""An application to attack, and a client that ignores every rule.
 
-The client calls the WSGI application itself: no library stands between, that would refuse what
-servers let through. Each answer must be one of the protocol, or :meth:`Client.send` fails.
+The client calls the WSGI application directly, so that no library refuses what servers let
+through. :meth:`Client.send` fails unless the response follows the protocol.
 """
 
 import contextlib
@@ -85,7 +85,7 @@ RESOURCES = {
 }
 
 SETTINGS = {
-    "cliquet.project_name": "attacked",
+    "cliquet.project_name": "hostile",
     "cliquet.userid_hmac_secret": "secret",
     "cliquet.article_create_principals": "system.Authenticated",
 }
@@ -93,7 +93,7 @@ SETTINGS = {
 
 def make_app(engine, folder, **settings):
     """Return a new application; those of the same folder share what they keep on disk."""
-    url = f"sqlite:///{folder}/attacked.sqlite" if engine == "sqlite" else ""
+    url = f"sqlite:///{folder}/hostile.sqlite" if engine == "sqlite" else ""
     return make_app_on(engine, url, **settings)
 
 
@@ -116,7 +116,7 @@ def make_app_on(engine, url, **settings):
     return app
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict
     body: bytes
@@ -190,7 +190,7 @@ class Client:
                 value.replace("\t", "").isprintable() and name.isascii() and name.isprintable()
             ), (name, value)
             value.encode("latin-1")
-        return Answer(int(status.split()[0]), dict(headers), received)
+        return Response(int(status.split()[0]), dict(headers), received)
 
     def _environ(self, method, path, query, content, headers):
         environ = {
