@@ -15,6 +15,7 @@ from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
 from cliquet.settings.types import BOOLEAN
 from cliquet.storage import exceptions, generators
+from cliquet.utils import COMPARISON
 
 logger = get_logger(__name__)
 
@@ -26,7 +27,7 @@ class Filter(NamedTuple):
 
     field: str
     value: Any
-    operator: Enum
+    operator: COMPARISON
 
 
 class Sort(NamedTuple):
@@ -285,7 +286,7 @@ class StorageBase(Migrated):
         :param sorting: the sort orders, the most significant first.
         :param pagination_rules: lists of filters: a record is on the page if it
             matches all filters of any list. They compare in the order of
-            ``sorting`` (see ``cliquet.storage.matching``).
+            ``sorting`` (see ``cliquet.storage.filtering``).
         :param limit: the maximum number of records to return; None: all.
         :param include_deleted: whether to include tombstones in the list.
         :returns: the records, and the number of records that match ``filters``,

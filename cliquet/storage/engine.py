@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cliquet.drivers.documents import read_document
 from cliquet.storage import Deleted, Filter, Page, Record, Sort, StorageBase, generators
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
-from cliquet.storage.matching import ALWAYS, FieldNames, Query, query
+from cliquet.storage.filtering import ALWAYS, FieldNames, Query, build_query
 from cliquet.storage.rows import Row, rows_to_records
 from cliquet.storage.timestamps import change_timestamps
 from cliquet.utils import json
@@ -209,7 +209,7 @@ class StorageEngine(StorageBase):
         auth: str | None = None,
     ) -> list[Record]:
         id_field, with_deleted = _in_order(id_field, with_deleted)
-        asked = query(FieldNames(id_field, modified_field, deleted_field), filters)
+        asked = build_query(FieldNames(id_field, modified_field, deleted_field), filters)
         rows = self._delete_all((parent_id, collection_id), asked, with_deleted)
         return rows_to_records(rows, asked.names)
 
@@ -260,7 +260,7 @@ class StorageEngine(StorageBase):
         auth: str | None = None,
     ) -> tuple[list[Record], int]:
         names = FieldNames(id_field, modified_field, deleted_field)
-        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted)
+        asked = build_query(names, filters, sorting, pagination_rules, limit, include_deleted)
         page = self._page((parent_id, collection_id), asked, with_timestamp=False)
         return page.records, page.total
 
@@ -296,7 +296,9 @@ class StorageEngine(StorageBase):
         names = FieldNames(id_field, modified_field, deleted_field)
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
-        asked = query(names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes)
+        asked = build_query(
+            names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes
+        )
         return self._page((parent_id, collection_id), asked, with_timestamp=True)
 
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cliquet.storage import MISSING, Filter, Record, Sort, StorageBase
+from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.exceptions import UnicityError
-from cliquet.storage.matching import key_test, order_key, sort_records
+from cliquet.storage.filtering import filter_test, sort_records
 from cliquet.utils import COMPARISON
 
 
@@ -109,12 +109,8 @@ class MemoryBasedStorage(StorageBase):
         self, records: Iterable[Record], filters: Iterable[Filter]
     ) -> Iterable[Record]:
         """Return the records that match all filters."""
-        tests = [(filter_.field, key_test(filter_)) for filter_ in filters]
-        return [
-            record
-            for record in records
-            if all(test(order_key(record.get(field, MISSING))) for field, test in tests)
-        ]
+        tests = [filter_test(filter_) for filter_ in filters]
+        return [record for record in records if all(test(record) for test in tests)]
 
     def apply_sorting(self, records: Iterable[Record], sorting: Sequence[Sort]) -> list[Record]:
         """Return the records in the order of ``sorting``."""

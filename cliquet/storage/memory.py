@@ -14,7 +14,8 @@ from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_fro
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
-from cliquet.storage import Filter, Page, Record
+from cliquet.storage import Filter as Filter
+from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.engine import (
     Change,
@@ -22,11 +23,12 @@ from cliquet.storage.engine import (
     Conflict,
     StorageEngine,
 )
+from cliquet.storage.filtering import Query, Span, matcher, on_page, select
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.in_memory import tree as tree
-from cliquet.storage.matching import Query, Span, matcher, on_page, select
+from cliquet.storage.ordering import order_key
 from cliquet.storage.rows import (
     Part,
     Row,
@@ -39,7 +41,8 @@ from cliquet.storage.timestamps import (
     far_future,
     next_epoch,
 )
-from cliquet.utils import COMPARISON, json
+from cliquet.utils import COMPARISON as COMPARISON
+from cliquet.utils import json
 
 #: A timestamp, and the JSON of the fields; None for a tombstone.
 Entry = tuple[int, bytes | None]
@@ -218,11 +221,11 @@ class _Records:
         for field, value in change.unique.items():
             # Searching the JSON for a string is faster than parsing it.
             part = json.dumps_bytes(value) if isinstance(value, str) else b""
-            same = on_page([[Filter(field, value, COMPARISON.EQ)]])
+            key = order_key(value)
             for object_id, (timestamp, data) in self._entries.items():
                 if data is None or part not in data or object_id == change.id:
                     continue
-                if same(json.loads(data)):
+                if order_key(json.loads(data).get(field)) == key:
                     raise Conflict((object_id, timestamp, data), field)
 
     def in_order_of_creation(self, ids: set[str]) -> list[str]:

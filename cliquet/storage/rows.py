@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cliquet.drivers.documents import read_document
 from cliquet.storage import Record
-from cliquet.storage.matching import FieldNames, Query
+from cliquet.storage.filtering import FieldNames, Query
 
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]

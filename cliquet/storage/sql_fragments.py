@@ -1,10 +1,11 @@
-"""SQL fragments of the conditions that the SQL engines share."""
+"""SQL fragments, and the interface of columns in conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from cliquet.storage.ordering import Key
 from cliquet.utils import COMPARISON
 
 
@@ -25,6 +26,33 @@ OPERATORS: dict[Any, str] = {
     COMPARISON.MIN: ">=",
     COMPARISON.GT: ">",
 }
+
+
+class Column(Protocol):
+    """A column, or a field of the data, of which operators build conditions."""
+
+    def is_any_of(self, keys: Collection[Key]) -> Sql:
+        """Return the condition that the value has one of the keys."""
+
+    def compares(self, comparison: COMPARISON, key: Key) -> Sql:
+        """Return the condition that the value is in a range of values of the key's type."""
+
+    def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
+        """Return the condition on the place of the value in the order of all types."""
+
+    def exists(self) -> Sql:
+        """Return the condition that the record has the field."""
+
+    def is_like(self, pattern: str) -> Sql:
+        """Return the condition that the value is a string that matches a pattern."""
+
+    def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
+        """Return the condition that the value is an array with all of the keys, or any."""
+
+
+def negated(condition: Sql) -> Sql:
+    """Return the negation of a condition."""
+    return Sql(f"NOT ({condition.text})", condition.parameters)
 
 
 def all_of(conditions: Sequence[Sql]) -> Sql:

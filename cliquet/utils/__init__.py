@@ -41,6 +41,11 @@ class COMPARISON(Enum):
     GT = ">"
     IN = "in"
     EXCLUDE = "exclude"
+    HAS = "has"
+    LIKE = "like"
+    CONTAINS = "contains"
+    CONTAINS_ANY = "contains_any"
+    OR = "or"
 
 
 _TRUE = frozenset(("true", "yes", "on"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from pyramid.settings import aslist
@@ -98,3 +99,29 @@ def _number(text: str) -> int | float | str:
     except ValueError:  # Python limits the number of digits that it converts.
         return text
     return number if isinstance(number, int) or math.isfinite(number) else text
+
+
+def matches_pattern(text: str, pattern: str) -> bool:
+    """Return whether a string matches a pattern, without regard to case.
+
+    ``*`` stands for any characters. A pattern without ``*`` matches anywhere in the string,
+    one with ``*`` only the whole string. Case is folded as Unicode defines it.
+    """
+    text, pattern = text.casefold(), pattern.casefold()
+    first, *others = pattern.split("*")
+    if not others:
+        return first in text
+    *middle, last = others
+    if not (text.startswith(first) and text.endswith(last)):
+        return False
+    return _has_parts(text, middle, len(first), len(text) - len(last))
+
+
+def _has_parts(text: str, parts: Iterable[str], start: int, end: int) -> bool:
+    """Return whether the parts follow one another in ``text[start:end]``."""
+    for part in parts:
+        place = text.find(part, start, end)
+        if place < 0:
+            return False
+        start = place + len(part)
+    return start <= end

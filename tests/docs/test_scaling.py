@@ -8,7 +8,7 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet.storage import Filter, Sort
-from cliquet.storage.matching import FieldNames, query
+from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.postgresql import conditions, load_from_config
 from cliquet.utils import COMPARISON
 from tests import postgresql_server
@@ -84,7 +84,7 @@ def test_purge_of_one_collection_leaves_tombstones_of_other_partitions(storage):
 def test_page_reads_one_partition(storage, run):
     for place in places(20):
         storage.create(*place, {})
-    asked = query(FieldNames("id", "last_modified", "deleted"), limit=10)
+    asked = build_query(FieldNames("id", "last_modified", "deleted"), limit=10)
     text, parameters = conditions.page(("user0", "note"), asked)
     plan = [line for (line,) in run("EXPLAIN (ANALYZE, COSTS OFF)" + text, parameters)]
     scans = [line for line in plan if " on cliquet_records_" in line]

@@ -26,7 +26,7 @@ from cliquet.drivers.postgresql.transaction import Transaction
 from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Page, Sort, postgresql
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import FieldNames, query
+from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.postgresql import conditions
 from cliquet.utils import COMPARISON
 from tests import postgresql_server
@@ -289,22 +289,22 @@ def plan(client, sql):
 
 
 PAGES = {
-    "the latest": query(NAMES, limit=10),
-    "the oldest": query(NAMES, sorting=[Sort("last_modified", 1)], limit=10),
-    "by a token": query(NAMES, rules=[[Filter("last_modified", 900, LT)]], limit=10),
-    "what changed": query(
+    "the latest": build_query(NAMES, limit=10),
+    "the oldest": build_query(NAMES, sorting=[Sort("last_modified", 1)], limit=10),
+    "by a token": build_query(NAMES, rules=[[Filter("last_modified", 900, LT)]], limit=10),
+    "what changed": build_query(
         NAMES,
         [Filter("last_modified", 900, GT)],
         [Sort("last_modified", 1)],
         limit=10,
         include_deleted=True,
     ),
-    "by id": query(NAMES, sorting=[Sort("id", 1)], limit=10),
-    "by id, next": query(
+    "by id": build_query(NAMES, sorting=[Sort("id", 1)], limit=10),
+    "by id, next": build_query(
         NAMES, sorting=[Sort("id", -1)], rules=[[Filter("id", "b", LT)]], limit=10
     ),
-    "by a field": query(NAMES, sorting=[Sort("n", 1)], limit=10),
-    "by a field, next": query(
+    "by a field": build_query(NAMES, sorting=[Sort("n", 1)], limit=10),
+    "by a field, next": build_query(
         NAMES,
         sorting=[Sort("n", 1), Sort("last_modified", -1)],
         rules=[
@@ -313,8 +313,10 @@ PAGES = {
         ],
         limit=10,
     ),
-    "by the value of a field": query(NAMES, [Filter("n", 900, EQ)], limit=10),
-    "from the value of a field": query(NAMES, [Filter("n", 1990, GT)], [Sort("n", 1)], limit=10),
+    "by the value of a field": build_query(NAMES, [Filter("n", 900, EQ)], limit=10),
+    "from the value of a field": build_query(
+        NAMES, [Filter("n", 1990, GT)], [Sort("n", 1)], limit=10
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from cliquet.drivers.sqlite.client import Client
 from cliquet.storage import Filter, Sort
 from cliquet.storage import sqlite as engine
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import FieldNames, query
+from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.sqlite import Storage, conditions
 from cliquet.utils import COMPARISON
 
@@ -324,7 +324,7 @@ class TestPlans:
         self, storage, include_deleted, direction, rules, since
     ):
         order = [Sort("last_modified", direction), Sort("id", 1)]
-        asked = query(NAMES, since, order, rules, 10, include_deleted)
+        asked = build_query(NAMES, since, order, rules, 10, include_deleted)
         plan = self.plan(storage, conditions.page(1, asked))
         assert "USING PRIMARY KEY (collection=? AND last_modified>? AND last_modified<?)" in plan
         assert "SCAN" not in plan
@@ -334,7 +334,7 @@ class TestPlans:
     @pytest.mark.parametrize("order", [[], [Sort("field", 1)]])
     def test_ids_are_looked_up(self, storage, ids, order):
         operator = COMPARISON.IN if isinstance(ids, list) else COMPARISON.EQ
-        asked = query(NAMES, [Filter("id", ids, operator)], order, include_deleted=True)
+        asked = build_query(NAMES, [Filter("id", ids, operator)], order, include_deleted=True)
         for statement in (conditions.page(1, asked), conditions.count(1, asked)):
             plan = self.plan(storage, statement)
             assert "SEARCH records USING" in plan

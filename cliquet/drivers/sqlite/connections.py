@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cliquet.utils.text import matches_pattern
+
 # How long SQLite itself waits for the lock of the file, in seconds, before we retry. For longer
 # waits, it sleeps up to 100 ms between attempts, and a process that writes continuously would
 # starve the others.
@@ -199,6 +201,7 @@ def connect(path: str, timeout: float, mode: str = "rw") -> Connection:
         factory=Connection,
     )
     connection.file = _identity(path)
+    connection.create_function("cliquet_like", 2, matches_pattern, deterministic=True)
     return connection
 
 

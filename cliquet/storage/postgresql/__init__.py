@@ -27,10 +27,10 @@ from cliquet.storage.engine import (
     is_own,
 )
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.matching import ALWAYS, FieldNames, Query
+from cliquet.storage.filtering import ALWAYS, FieldNames, Query
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
-from cliquet.storage.postgresql.conditions import storable
+from cliquet.storage.postgresql.dialect import key_of, storable
 from cliquet.storage.rows import (
     Row,
     rows_to_records,
@@ -233,7 +233,7 @@ class Storage(StorageEngine):
     def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
         statement = _WRITE
         if unique:
-            keys = [conditions.key(value) for value in unique.values()]
+            keys = [key_of(value) for value in unique.values()]
             statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
             parameters += [list(unique), *(part for key in keys for part in key)]
         ((own, place, *row),) = self._client.write(statement, parameters)

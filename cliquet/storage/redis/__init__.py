@@ -40,8 +40,8 @@ from cliquet.storage.engine import (
     is_own,
 )
 from cliquet.storage.exceptions import RecordNotFoundError
+from cliquet.storage.filtering import FieldNames, Query, Span, matcher, on_page, select
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
-from cliquet.storage.matching import FieldNames, Query, Span, matcher, on_page, select
 from cliquet.storage.redis.keys import (
     BEGINNING,
     EPOCH,

@@ -7,7 +7,7 @@ from typing import Any
 
 from cliquet.drivers.redis.client import decode, encode
 from cliquet.storage.engine import Collection
-from cliquet.storage.matching import order_key
+from cliquet.storage.ordering import order_key
 
 #: Prefix of all keys of the storage.
 PREFIX = b"cliquet.storage."

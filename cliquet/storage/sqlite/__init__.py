@@ -19,7 +19,7 @@ from cliquet.storage.engine import (
     Conflict,
     StorageEngine,
 )
-from cliquet.storage.matching import ALWAYS, Query
+from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.rows import (
     Part,
     Row,
@@ -27,6 +27,7 @@ from cliquet.storage.rows import (
 )
 from cliquet.storage.sql_fragments import Sql
 from cliquet.storage.sqlite import conditions
+from cliquet.storage.sqlite.dialect import same_value
 from cliquet.storage.timestamps import (
     change_timestamps,
     far_future,
@@ -316,7 +317,7 @@ def _times(
 
 def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:
     for field, value in change.unique.items():
-        same = conditions.same_value(field, value)
+        same = same_value(field, value)
         found = db.execute(
             " ".join((_FIND_SAME, same.text, "LIMIT 1")),
             (state.collection, change.id, *same.parameters),

@@ -1,4 +1,4 @@
-"""What the functions of ``matching`` do that no stored record shows."""
+"""Functions of ``cliquet.storage.filtering`` on values that no stored record has."""
 
 import enum
 import math
@@ -6,23 +6,23 @@ import math
 import pytest
 
 from cliquet.storage import MISSING, Filter, Sort
-from cliquet.storage.matching import (
+from cliquet.storage.filtering import (
     ALWAYS,
     FieldNames,
     Span,
-    key_test,
-    order_key,
-    query,
+    build_query,
     select,
     sort_records,
 )
+from cliquet.storage.operators import OPERATORS
+from cliquet.storage.ordering import order_key
 from cliquet.utils import COMPARISON
 
 NAMES = FieldNames("id", "last_modified", "deleted")
 
 
 def asked(**parameters):
-    return query(NAMES, **parameters)
+    return build_query(NAMES, **parameters)
 
 
 def test_the_order_of_types_is_that_of_postgresql():
@@ -59,8 +59,8 @@ def test_integers_beyond_64_bits_compare_as_floats(value, number):
 
 
 def test_what_is_not_a_number_is_equal_to_nothing():
-    test = key_test(Filter("n", math.nan, COMPARISON.EQ))
-    assert not any(map(test, map(order_key, [0, "NaN", "null", None])))
+    test = OPERATORS[COMPARISON.EQ].test(math.nan)
+    assert not any(map(test, [0, "NaN", "null", None]))
 
 
 def test_sorting_keeps_the_order_of_what_is_equal():

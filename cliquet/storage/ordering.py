@@ -1,0 +1,99 @@
+"""Order of values, and how field names select them.
+
+Values of all types have the order of PostgreSQL: null, strings (by code point), numbers,
+booleans, arrays, objects, and missing values last. Integers beyond 64 bits compare as
+floats; arrays and objects compare as their compact JSON.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cliquet.storage import MISSING
+from cliquet.utils import COMPARISON, json
+
+#: Ranks of the types in the order of values.
+NULL, TEXT, NUMBER, BOOLEAN, ARRAY, OBJECT, ABSENT = range(7)
+
+#: The types whose values can be in a range.
+RANGED = (TEXT, NUMBER, BOOLEAN)
+
+#: The rank of a value's type, and a sort key within the type.
+Key = tuple[int, Any]
+
+INT64 = 1 << 63
+
+#: The comparisons in pagination rules, in the order of values.
+COMPARE: dict[Any, Callable[[Any, Any], bool]] = {
+    COMPARISON.EQ: operator.eq,
+    COMPARISON.LT: operator.lt,
+    COMPARISON.MAX: operator.le,
+    COMPARISON.MIN: operator.ge,
+    COMPARISON.GT: operator.gt,
+}
+
+
+def order_key(value: Any) -> Key:
+    """Return the sort key of ``value``, which can be ``MISSING``."""
+    kind = type(value)
+    if kind is str:
+        return TEXT, value
+    if kind is int:
+        return NUMBER, value if -INT64 <= value < INT64 else _as_float(value)
+    if kind is float:
+        return NUMBER, value
+    if kind is bool:
+        return BOOLEAN, value
+    if value is None:
+        return NULL, 0
+    if value is MISSING:
+        return ABSENT, 0
+    return _other_key(value)
+
+
+def _other_key(value: Any) -> Key:
+    if isinstance(value, dict):
+        return OBJECT, json.dumps(value)
+    if isinstance(value, (list, tuple)):
+        return ARRAY, json.dumps(value)
+    for plain in (str, int, float):
+        if isinstance(value, plain):
+            return order_key(plain(value))
+    raise TypeError(f"{value!r} is not a JSON value")
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def path_of(field: str) -> list[str]:
+    """Return the keys that lead to a nested field, empty if its name has no dot."""
+    return field.split(".") if "." in field else []
+
+
+def field_getter(field: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Return a function that returns a field of a record, or ``MISSING``.
+
+    Dots descend into objects, unless a field has the whole name.
+    """
+    path = path_of(field)
+    if not path:
+        return lambda record: record.get(field, MISSING)
+
+    def get(record: Mapping[str, Any]) -> Any:
+        if field in record:
+            return record[field]
+        value: Any = record
+        for key in path:
+            if not isinstance(value, Mapping) or key not in value:
+                return MISSING
+            value = value[key]
+        return value
+
+    return get
