@@ -45,11 +45,11 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
 
     def unauthenticated_userid(self, request: Any) -> str | None:
         header = request.headers.get("Authorization")
-        known = request.__dict__.get("_basicauth") or _of_parent(request)
-        if known is None or known[0] != header:
-            known = header, self._userid(request, header)
-        request._basicauth = known
-        userid: str | None = known[1]
+        cached = request.__dict__.get("_basicauth") or _of_parent(request)
+        if cached is None or cached[0] != header:
+            cached = header, self._userid(request, header)
+        request._basicauth = cached
+        userid: str | None = cached[1]
         return userid
 
     def authenticated_userid(self, request: Any) -> str | None:

@@ -38,7 +38,7 @@ class Heartbeats(dict[str, Check]):
         self._mutex = threading.Lock()
         self._runs: dict[str, _Run] = {}
 
-    def ask(self, request: Any, timeout: float) -> dict[str, bool | None]:
+    def check(self, request: Any, timeout: float) -> dict[str, bool | None]:
         """Return the result of each check; False if it takes longer than ``timeout``.
 
         Checks run outside the request's transaction, which can end before them: their writes
@@ -50,7 +50,7 @@ class Heartbeats(dict[str, Check]):
         runs = [self._run(name, check, request) for name, check in self.items()]
         return {run.name: run.answer_within(timeout) for run in runs}
 
-    def ask_in_turn(self, request: Any) -> dict[str, bool | None]:
+    def check_sequentially(self, request: Any) -> dict[str, bool | None]:
         """Return the result of each check, inside the transaction of the request."""
         return {name: _call(name, check, request) for name, check in self.items()}
 

@@ -42,7 +42,7 @@ from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
     DEFAULT_SETTINGS,
     PREFIX,
-    Names,
+    KeyForms,
     assign,
     declared_settings,
     find_project_name,
@@ -119,8 +119,8 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Error
         return problems
     problems = registry.settings_problems = ErrorCollector()
     settings = config.get_settings()
-    names = Names(settings.get("project_name") or "")
-    defaults = {names.bare(key): value for key, value in default_settings.items()}
+    key_forms = KeyForms(settings.get("project_name") or "")
+    defaults = {key_forms.bare(key): value for key, value in default_settings.items()}
     load_default_settings(config, {**DEFAULT_SETTINGS, **defaults})
     for key, error in list(wrong_values(settings)):
         problems.add(error)
@@ -329,10 +329,10 @@ def setup_vary_headers(config: Any) -> None:
         words = event.request.registry.settings["vary"] or ""
         vary = _separated_by_commas(words if isinstance(words, str) else " ".join(words))
         if vary:
-            known = get_header(event.response, "Vary")
-            set_header(
-                event.response, "Vary", f"{known}, {vary}" if known and known != vary else vary
-            )
+            existing = get_header(event.response, "Vary")
+            if existing and existing != vary:
+                vary = f"{existing}, {vary}"
+            set_header(event.response, "Vary", vary)
 
     config.add_subscriber(on_new_response, NewResponse)
 

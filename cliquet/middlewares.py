@@ -12,7 +12,7 @@ from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.metrics import known_method
-from cliquet.settings import DEFAULT_SETTINGS, Names, find, find_project_name
+from cliquet.settings import DEFAULT_SETTINGS, KeyForms, find, find_project_name
 from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 
@@ -60,12 +60,12 @@ def _import_optional(name: str) -> Any:
 def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the settings of the middlewares by their bare keys."""
     registry = getattr(app, "registry", None)
-    known = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
+    current = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
     if given is None and registry:
-        return known
+        return current
     given = given or {}
-    names = Names(find_project_name(given, known["project_name"]))
-    return {key: find(given, names, key, known[key]) for key in _KEYS}
+    key_forms = KeyForms(find_project_name(given, current["project_name"]))
+    return {key: find(given, key_forms, key, current[key]) for key in _KEYS}
 
 
 def name_transactions(config: Any) -> None:
@@ -87,8 +87,8 @@ def _profile_name(environ: Mapping[str, Any]) -> str:
     """Return a safe file name for a profile, whatever the method and path."""
     profiled = environ["werkzeug.profiler"]
     path = environ["PATH_INFO"].strip("/").replace("/", ".") or "root"
-    asked = re.sub(r"[^\w.-]", "_", f"{environ['REQUEST_METHOD']}.{path}", flags=re.ASCII)
-    return f"{profiled['time']:.6f}.{asked[:100]}.{profiled['elapsed']:.0f}ms.prof"
+    request_line = re.sub(r"[^\w.-]", "_", f"{environ['REQUEST_METHOD']}.{path}", flags=re.ASCII)
+    return f"{profiled['time']:.6f}.{request_line[:100]}.{profiled['elapsed']:.0f}ms.prof"
 
 
 def require(module: Any, key: str, package: str) -> None:

@@ -33,8 +33,8 @@ _HOST = re.compile(
 
 def _json_body(request: Any) -> Any:
     """Return the value of the JSON body, parsed again only if the body is replaced."""
-    known = request.__dict__.get("_json_body")
-    if known is None or known[0] is not request.environ["wsgi.input"]:
+    cached = request.__dict__.get("_json_body")
+    if cached is None or cached[0] is not request.environ["wsgi.input"]:
         max_digits = limits_of(request.registry).max_digits
         remember_json(request, json.loads(read_body(request).removeprefix(BOM_UTF8), max_digits))
     return request._json_body[1]

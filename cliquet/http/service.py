@@ -335,9 +335,9 @@ def _invalid_fields(
     """
     unknown = sorted(invalid.fields) if isinstance(invalid, colander.UnsupportedFields) else []
     if unknown:  # Colander then omits the errors of the known fields.
-        known = {name: value for name, value in values.items() if name not in unknown}
+        defined = {name: value for name, value in values.items() if name not in unknown}
         try:
-            deserialize(schema, known)
+            deserialize(schema, defined)
         except colander.Invalid as other:
             invalid = other
     if not isinstance(invalid, colander.UnsupportedFields):

@@ -85,8 +85,8 @@ def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
     try:
         actions = events.ACTIONS.from_string_list(names)
     except ValueError as error:
-        known = ", ".join(action.value for action in events.ACTIONS)
-        raise invalid(settings, f"{prefix}actions", f"some of {known}") from error
+        choices = ", ".join(action.value for action in events.ACTIONS)
+        raise invalid(settings, f"{prefix}actions", f"some of {choices}") from error
     return actions, setting_list(settings[f"{prefix}resources"])
 
 

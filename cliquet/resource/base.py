@@ -169,13 +169,13 @@ class UserResource(RequestReader):
         self._raise_412_if_modified(record=existing)
         record = self.process_record(new)
         if existing is not None:
-            return self.postprocess(self._shown(existing))
+            return self.postprocess(self._serialize(existing))
         try:
             created = self.model.create_record(self._storable(record), **self._unique_fields())
         except exceptions.UnicityError as conflict:
             existing = self._get_record_or_404(conflict.record[self.model.id_field])
             self._raise_403_if_hidden(existing)
-            return self.postprocess(self._shown(existing))
+            return self.postprocess(self._serialize(existing))
         self.request.response.status_code = 201
         return self.postprocess(created, action=ACTIONS.CREATE)
 

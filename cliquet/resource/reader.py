@@ -248,9 +248,9 @@ class RequestReader(ConditionalResource):
 
     def _read_record(self, record_id: str | None) -> Record | None:
         if record_id == self.record_id:
-            known: Any = getattr(self.context, "current_record", None)
-            if isinstance(known, dict):  # the context can be a mock
-                return known
+            current: Any = getattr(self.context, "current_record", None)
+            if isinstance(current, dict):  # the context can be a mock
+                return current
             if getattr(self.context, "record_is_new", False) is True:
                 return None
         try:
@@ -301,7 +301,7 @@ class RequestReader(ConditionalResource):
             httpexceptions.HTTPConflict(),
             errno=ERRORS.CONSTRAINT_VIOLATED,
             message=f"Conflict of field {field} on record {record_id}",
-            details={"field": field, "existing": self._shown(exception.record)},
+            details={"field": field, "existing": self._serialize(exception.record)},
         )
 
     def _storable(self, record: Record) -> Record:

@@ -38,7 +38,7 @@ class ConditionalResource:
         """Return the record to store for ``new``."""
         raise NotImplementedError
 
-    def _shown(self, record: Record) -> Record:
+    def _serialize(self, record: Record) -> Record:
         """Return a record as error responses show it."""
         return record
 
@@ -103,7 +103,8 @@ class ConditionalResource:
             return
         state = self._state(record)
         if preconditions.check(self._conditions, self.request.method, state) == 412:
-            self._raise_412(state.timestamp, {"existing": self._shown(record)} if record else {})
+            details = {"existing": self._serialize(record)} if record else {}
+            self._raise_412(state.timestamp, details)
 
     def _raise_412_if_required(self) -> None:
         """Respond with 412 if the client expects a record, but nothing ever existed."""

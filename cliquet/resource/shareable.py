@@ -58,8 +58,8 @@ class ShareableResource(UserResource):
         if isinstance(result, list):
             return super().postprocess(result, action, old)
         permissions = result.get(self.model.permissions_field)
-        old = None if old is None else self._shown(old)
-        body = super().postprocess(self._shown(result), action, old)
+        old = None if old is None else self._serialize(old)
+        body = super().postprocess(self._serialize(result), action, old)
         if permissions is not None:
             body["permissions"] = {
                 name: sorted(principals) for name, principals in permissions.items()
@@ -83,7 +83,7 @@ class ShareableResource(UserResource):
             filters.insert(0, Filter(self.model.id_field, shared, COMPARISON.IN))
         return filters
 
-    def _shown(self, record: Record) -> Record:
+    def _serialize(self, record: Record) -> Record:
         field = self.model.permissions_field
         return {key: value for key, value in record.items() if key != field}
 

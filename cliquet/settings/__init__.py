@@ -26,7 +26,7 @@ PREFIX = "cliquet"
 _NAMED = {"multiauth.policies": "multiauth.policy", "event_listeners": "event_listeners"}
 
 
-class Names(NamedTuple):
+class KeyForms(NamedTuple):
     """The forms of the setting keys of an application."""
 
     project: str
@@ -65,38 +65,38 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
     :raises ValueError: if two forms of a key have different values.
     """
     settings = config.get_settings()
-    names = Names(settings.get("project_name") or "")
-    defaults = {names.bare(key): value for key, value in default_settings.items()}
+    key_forms = KeyForms(settings.get("project_name") or "")
+    defaults = {key_forms.bare(key): value for key, value in default_settings.items()}
     declared_settings(config.registry).update(defaults)
-    for bare in sorted({names.bare(key) for key in settings} | set(defaults)):
-        _load(settings, names, bare, defaults.get(bare))
-    for bare in sorted(_keys_of_environment(settings, names)):
-        _load(settings, names, bare, None)
+    for bare in sorted({key_forms.bare(key) for key in settings} | set(defaults)):
+        _load(settings, key_forms, bare, defaults.get(bare))
+    for bare in sorted(_keys_of_environment(settings, key_forms)):
+        _load(settings, key_forms, bare, None)
 
 
-def _load(settings: Any, names: Names, bare: str, default: Any) -> None:
-    value = find(settings, names, bare, default)
+def _load(settings: Any, key_forms: KeyForms, bare: str, default: Any) -> None:
+    value = find(settings, key_forms, bare, default)
     settings[bare] = value
     # Plugins can read the prefixed forms, which keep their original value if it is equal.
     read = type_of(bare).read
     settings.update(
         {
             form: value
-            for form in names.forms(bare)
+            for form in key_forms.forms(bare)
             if form in settings and read(settings[form]) != value
         }
     )
 
 
-def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> Any:
+def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: Any) -> Any:
     """Return the value of a key from the environment, or else from any of its forms.
 
     :raises ValueError: if two forms have different values.
     """
     setting_type = type_of(bare)
-    variable = _variable(names, bare)
+    variable = _variable(key_forms, bare)
     if variable is None:
-        defined = defined_forms(settings, names.forms(bare), setting_type)
+        defined = defined_forms(settings, key_forms.forms(bare), setting_type)
         value = setting_type.read(settings[defined[0]] if defined else default)
     else:
         value = setting_type.read(os.environ[variable])
@@ -108,24 +108,24 @@ def find(settings: Mapping[str, Any], names: Names, bare: str, default: Any) -> 
 
 def find_project_name(settings: Mapping[str, Any], default: str) -> str:
     """Return the project name, which determines the forms of the other keys."""
-    names = Names("")
-    given = {form: settings[form] for form in names.forms("project_name") if settings.get(form)}
-    name: str = find(given, names, "project_name", default)
+    key_forms = KeyForms("")
+    given = {form: settings[form] for form in key_forms.forms("project_name") if settings.get(form)}
+    name: str = find(given, key_forms, "project_name", default)
     return name
 
 
-def _variable(names: Names, bare: str) -> str | None:
+def _variable(key_forms: KeyForms, bare: str) -> str | None:
     """Return the name of the environment variable that sets a key, or None."""
-    variables = [env_name(form) for form in names.forms(bare)]
+    variables = [env_name(form) for form in key_forms.forms(bare)]
     return next((name for name in reversed(variables) if name in os.environ), None)
 
 
-def _keys_of_environment(settings: Mapping[str, Any], names: Names) -> Iterator[str]:
+def _keys_of_environment(settings: Mapping[str, Any], key_forms: KeyForms) -> Iterator[str]:
     """Yield the keys of the families that only the environment sets."""
-    known = {env_name(key) for key in settings}
+    set_variables = {env_name(key) for key in settings}
     for variable in os.environ:
-        bare = names.bare_variable(variable)
-        if variable != variable.upper() or {bare, variable} & known:
+        bare = key_forms.bare_variable(variable)
+        if variable != variable.upper() or {bare, variable} & set_variables:
             continue
         named = _named_key(settings, bare)
         keys = [named] if named else [bare.lower(), variable.lower()]
@@ -181,7 +181,7 @@ def defined_forms(
 
 def assign(settings: Any, bare: str, value: Any) -> None:
     """Set a key and its other existing forms."""
-    forms = Names(settings.get("project_name") or "").forms(bare)
+    forms = KeyForms(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
 
@@ -192,7 +192,7 @@ __all__ = [
     "INITIALIZATION_SEQUENCE",
     "PREFIX",
     "SETTINGS",
-    "Names",
+    "KeyForms",
     "Setting",
     "add_resource_keys",
     "assign",

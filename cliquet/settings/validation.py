@@ -10,7 +10,7 @@ from typing import Any
 
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.settings import DEFAULT_SETTINGS, Names, family, type_of
+from cliquet.settings import DEFAULT_SETTINGS, KeyForms, family, type_of
 from cliquet.utils import env_name, setting_list, without_password
 
 #: The extra of the distribution that installs an optional package. Version 3.1 required those in
@@ -87,7 +87,7 @@ def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSett
 
 def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
     """Return the key as it was written, and a description of its source."""
-    forms = list(Names(settings.get("project_name") or "").forms(bare))
+    forms = list(KeyForms(settings.get("project_name") or "").forms(bare))
     for form in reversed(forms):
         if env_name(form) in os.environ:
             return bare, f"the environment variable {env_name(form)}"
@@ -100,8 +100,8 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
 
     Empty values and the defaults are accepted.
     """
-    names = Names(settings.get("project_name") or "")
-    for key in dict.fromkeys([*DEFAULT_SETTINGS, *map(names.bare, settings)]):
+    key_forms = KeyForms(settings.get("project_name") or "")
+    for key in dict.fromkeys([*DEFAULT_SETTINGS, *map(key_forms.bare, settings)]):
         setting_type, value = type_of(key), settings.get(key)
         if value in (None, "", DEFAULT_SETTINGS.get(key)):
             continue
@@ -151,24 +151,24 @@ def unknown_keys(
 
     :param declared: the known bare keys.
     """
-    known = set(declared)
-    names = Names(settings.get("project_name") or "")
+    valid_keys = set(declared)
+    key_forms = KeyForms(settings.get("project_name") or "")
     for key in settings:
-        bare = names.bare(key)
-        if bare != key and not ({bare, key} & known or family(bare)):
-            meant = _nearest(bare, known, _LIKE)
-            yield key, meant and key.removesuffix(bare) + meant
-    variables = {env_name(key) for key in known}
+        bare = key_forms.bare(key)
+        if bare != key and not ({bare, key} & valid_keys or family(bare)):
+            suggestion = _nearest(bare, valid_keys, _LIKE)
+            yield key, suggestion and key.removesuffix(bare) + suggestion
+    variables = {env_name(key) for key in valid_keys}
     for name in os.environ:
-        bare = names.bare_variable(name)
+        bare = key_forms.bare_variable(name)
         if bare != name and bare not in variables and not family(bare.lower()):
-            meant = _nearest(bare, variables, _VERY_LIKE)
-            if meant:
-                yield name, name.removesuffix(bare) + meant
+            suggestion = _nearest(bare, variables, _VERY_LIKE)
+            if suggestion:
+                yield name, name.removesuffix(bare) + suggestion
 
 
-def _nearest(name: str, known: Iterable[str], cutoff: float) -> str | None:
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+def _nearest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff)), None)
 
 
 def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:

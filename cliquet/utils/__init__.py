@@ -210,9 +210,9 @@ def forget_variables(error: BaseException | None) -> None:
     Error trackers such as Sentry would send them: request headers, database
     passwords.
     """
-    known = set()
-    while error is not None and id(error) not in known:
-        known.add(id(error))
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 

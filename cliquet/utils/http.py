@@ -68,8 +68,8 @@ def get_header(response: Any, name: str) -> str | None:
     """
     headers = response.headerlist
     if headers.__class__ is not list:  # the response can be a mock
-        known: str | None = response.headers.get(name)
-        return known
+        value: str | None = response.headers.get(name)
+        return value
     length, lowered = len(name), name.lower()
     for other, value in headers:
         if len(other) == length and other.lower() == lowered:

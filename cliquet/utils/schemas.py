@@ -29,10 +29,10 @@ def deserialize(schema: Any, cstruct: Any) -> Any:
 def _refused(node: Any, cstruct: Any) -> colander.Invalid | None:
     """Return the error of the first node whose type fails on its value."""
     for position, child, value in _children(node, cstruct):
-        found = _refused(child, value)
-        if found is not None:
+        refusal = _refused(child, value)
+        if refusal is not None:
             invalid = colander.Invalid(node)
-            invalid.add(found, position)
+            invalid.add(refusal, position)
             return invalid
     if node.children:
         return None

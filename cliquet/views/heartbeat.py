@@ -24,9 +24,9 @@ def get_heartbeat(request: Any) -> dict[str, bool | None]:
         registry.heartbeats = Heartbeats(registry.heartbeats)
     if hasattr(request, "parent"):
         # In another thread, the checks would wait for locks of the batch's transaction.
-        status = registry.heartbeats.ask_in_turn(request)
+        status = registry.heartbeats.check_sequentially(request)
     else:
-        status = registry.heartbeats.ask(request, _timeout(registry.settings))
+        status = registry.heartbeats.check(request, _timeout(registry.settings))
     if False in status.values():
         request.response.status_code = 503
         request.response.headers["Retry-After"] = str(registry.settings["retry_after_seconds"])

@@ -9,7 +9,7 @@ from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.http.service import Service
-from cliquet.settings import Names, type_of
+from cliquet.settings import KeyForms, type_of
 from cliquet.settings.types import SettingType
 
 #: The version of the protocol (protocol.md).
@@ -48,7 +48,7 @@ def _public_value(settings: Any, key: str) -> Any:
 @functools.lru_cache(maxsize=256)
 def _bare_key(project_name: str, key: str) -> tuple[str, SettingType[Any]]:
     """Return the bare key of a setting, and its type."""
-    bare = Names(project_name).bare(key)
+    bare = KeyForms(project_name).bare(key)
     return bare, type_of(bare)
 
 

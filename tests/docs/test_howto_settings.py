@@ -4,11 +4,11 @@ import configparser
 
 import pytest
 
-from cliquet.settings import SETTINGS, Names
+from cliquet.settings import SETTINGS, KeyForms
 from cliquet.settings.validation import unknown_keys, wrong_values
 from tests.docs.pages import DOCS, blocks, execute_page
 
-NAMES = Names("")
+NAMES = KeyForms("")
 KNOWN = {setting.key for setting in SETTINGS}
 PAGES = sorted(DOCS.glob("howto/**/*.rst"))
 #: What a page has already told to set when it comes to its own lines.
