@@ -23,6 +23,13 @@ def groupfinder(userid: str, request: Any) -> Collection[str]:
     return groups
 
 
+def forget_groups(request: Any) -> None:
+    """Make later requests of the same batch read the groups of their users again."""
+    cached = [key for key in request.bound_data if key.endswith("_principals")]
+    for key in cached:
+        del request.bound_data[key]
+
+
 def authentication_policy(registry: Any) -> Any:
     """Return the policy that authenticates users, or None.
 

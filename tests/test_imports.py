@@ -17,7 +17,7 @@ LAYERS = (
     {"openapi", "prometheus", "statsd", "initialization"},
     {"views"},
     {"listeners"},
-    {"schema", "heartbeats", "middlewares"},
+    {"schema", "heartbeats", "middlewares", "groups"},
     {"resource"},
     {"http"},
     {"authorization"},

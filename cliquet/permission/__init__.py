@@ -59,6 +59,18 @@ class PermissionBase(Migrated):
         """Remove a principal from all users."""
         raise NotImplementedError
 
+    def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
+        """Add each of these principals to exactly the given users.
+
+        Backends written for 3.1 lack this method; the base class combines others.
+
+        :param users: the ids of the users of each principal.
+        """
+        for principal, user_ids in users.items():
+            self.remove_principal(principal)
+            for user_id in user_ids:
+                self.add_user_principal(user_id, principal)
+
     def user_principals(self, user_id: str) -> set[str]:
         """Return the principals added to the user."""
         raise NotImplementedError

@@ -100,6 +100,15 @@ class Permission(PermissionEngine):
             for user_id in self._user_principals.keys_of(principal):
                 self._user_principals.remove(user_id, principal, log)
 
+    def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
+        with self._transactions.writing() as log:
+            for principal, user_ids in users.items():
+                wanted, known = set(user_ids), set(self._user_principals.keys_of(principal))
+                for user_id in known - wanted:
+                    self._user_principals.remove(user_id, principal, log)
+                for user_id in wanted - known:
+                    self._user_principals.add(user_id, principal, log)
+
     def user_principals(self, user_id: str) -> set[str]:
         with self._transactions.reading():
             return set(self._user_principals.get(user_id))

@@ -25,6 +25,7 @@ EXECUTED = {
     ("reference/protocol", "*", ""): "docs/test_protocol.py",
     ("reference/command", "console", ""): "docs/test_command.py",
     ("reference/events", "python", ""): "docs/test_reference.py",
+    ("reference/groups", "ini", ""): SETTINGS,
     ("reference/settings", "text", ""): "docs/test_reference.py",
     ("../README", "python", ""): "docs/test_readme.py",
     ("../README", "ini", ""): "docs/test_readme.py",

@@ -96,6 +96,26 @@ def test_a_principal_is_removed_from_every_user(backend):
     assert backend.user_principals("bob") == set()
 
 
+def test_replacing_the_users_of_principals_leaves_other_principals(backend):
+    for user_id in ("alice", "bob"):
+        for principal in ("group:a", "group:b", "group:c"):
+            backend.add_user_principal(user_id, principal)
+    users = {"group:a": iter(["bob", "carol", "carol"]), "group:b": [], "group:d": {"alice"}}
+    backend.replace_principal_users(users)
+    assert backend.user_principals("alice") == {"group:c", "group:d"}
+    assert backend.user_principals("bob") == {"group:a", "group:c"}
+    assert backend.user_principals("carol") == {"group:a"}
+    backend.replace_principal_users({})
+    assert backend.user_principals("carol") == {"group:a"}
+
+
+def test_replacing_the_users_of_many_principals_handles_odd_strings(backend):
+    backend.replace_principal_users(dict.fromkeys(ODD, ODD))
+    assert all(backend.user_principals(text) == set(ODD) for text in ODD)
+    backend.replace_principal_users(dict.fromkeys(ODD[1:], ()))
+    assert all(backend.user_principals(text) == {ODD[0]} for text in ODD)
+
+
 def test_removing_what_is_missing_does_nothing(backend):
     backend.add_user_principal("alice", "group:a")
     grant(backend, ("/a", "read", "alice"))
@@ -514,6 +534,19 @@ def test_a_replacement_is_seen_as_a_whole(backend):
     in_threads(write, write, read, read)
 
 
+def test_concurrent_replacements_of_users_leave_those_of_one(backend):
+    crowds = [{f"{name}{number}" for number in range(5)} for name in "abc"]
+
+    def replace(crowd):
+        for _ in range(10):
+            backend.replace_principal_users({"group:a": crowd, "group:b": crowd})
+
+    in_threads(*(lambda crowd=crowd: replace(crowd) for crowd in crowds))
+    members = {user for crowd in crowds for user in crowd if backend.user_principals(user)}
+    assert members in crowds
+    assert all(backend.user_principals(user) == {"group:a", "group:b"} for user in members)
+
+
 # Other people's engines
 
 
@@ -539,3 +572,22 @@ def test_an_engine_may_leave_the_check_to_the_base():
 
 def test_the_base_takes_the_arguments_of_other_engines():
     assert PermissionBase("host", port=8087)
+
+
+class Old(PermissionBase):
+    """A backend for 3.1."""
+
+    def __init__(self):
+        self.calls = []
+
+    def remove_principal(self, principal):
+        self.calls.append(principal)
+
+    def add_user_principal(self, user_id, principal):
+        self.calls.append((user_id, principal))
+
+
+def test_an_engine_for_3_1_replaces_the_users_of_principals():
+    backend = Old()
+    backend.replace_principal_users({"group:a": ["alice", "bob"], "group:b": []})
+    assert backend.calls == ["group:a", ("alice", "group:a"), ("bob", "group:a"), "group:b"]

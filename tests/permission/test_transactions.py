@@ -51,6 +51,9 @@ OPERATIONS = {
     "add_user_principal": lambda backend: backend.add_user_principal("bob", "group:b"),
     "remove_user_principal": lambda backend: backend.remove_user_principal("bob", "group:a"),
     "remove_principal": lambda backend: backend.remove_principal("group:a"),
+    "replace_principal_users": (
+        lambda backend: backend.replace_principal_users({"group:a": ["bob"], "group:b": ["bob"]})
+    ),
     "add_principal_to_ace": lambda backend: backend.add_principal_to_ace("/b", "read", "bob"),
     "remove_principal_from_ace": (
         lambda backend: backend.remove_principal_from_ace("/a", "write", "alice")

@@ -4,7 +4,8 @@ import pytest
 from pyramid.interfaces import IAuthorizationPolicy
 from zope.interface import implementer
 
-from cliquet.authorization import InheritingAuthorizationPolicy
+import cliquet
+from cliquet.authorization import DYNAMIC, InheritingAuthorizationPolicy, RouteFactory
 from cliquet.resource import ShareableResource
 from tests.resource.apps import AnyFields, Page
 
@@ -269,3 +270,20 @@ def test_policy_of_the_application_keeps_its_own_choice(build):
     client.permission.add_principal_to_ace(PAGE, "write", client.id)
     client.get(PAGE, status=200)
     client.get(CHAPTER, status=403)
+
+
+def test_urls_that_are_not_resources_can_grant_permissions_too(build):
+    def setup(config):
+        service = cliquet.Service(name="look", path="/look", factory=RouteFactory)
+        service.get(permission=DYNAMIC)(lambda request: {})
+        config.add_cornice_service(service)
+
+    paths = {"collection_path": "/library/pages", "record_path": "/library/pages/{{id}}"}
+    settings = {**INHERITING, "page_create_principals": "system.Authenticated"}
+    alice = build((Page, paths), settings=settings, setup=setup).user("alice")
+    page = alice.create("/library/pages")
+    bob = alice.user("bob")
+    bob.permission.add_principal_to_ace("/library", "read", bob.id)
+    assert bob.get(f"/library/pages/{page['id']}").json["data"] == page
+    # This service has no object.
+    bob.get("/look", status=403)

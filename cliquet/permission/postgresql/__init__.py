@@ -26,6 +26,27 @@ REMOVE_USER_PRINCIPAL = """
 
 REMOVE_PRINCIPAL = "DELETE FROM cliquet_user_principals WHERE principal = %s"
 
+# Serializes concurrent replacements, like cliquet_replace_permissions(). A statement of its own,
+# so that the next one sees the changes of the previous holder. Sorted to avoid deadlocks.
+LOCK_PRINCIPALS = """
+    SELECT pg_advisory_xact_lock(811508, hashed)
+    FROM (SELECT DISTINCT hashtext(unnest(%s::text[])) AS hashed ORDER BY hashed) AS keys
+"""
+
+# The parameters are the lists of users and principals, and that of replaced principals. A
+# statement sees no effect of its own parts, so it only deletes entries that it doesn't insert.
+REPLACE_USERS = """
+    WITH given AS (
+        SELECT DISTINCT * FROM unnest(%s::text[], %s::text[]) AS pair (user_id, principal)
+    ), removed AS (
+        DELETE FROM cliquet_user_principals
+        WHERE principal = ANY(%s::text[])
+            AND (user_id, principal) NOT IN (SELECT user_id, principal FROM given)
+    )
+    INSERT INTO cliquet_user_principals (user_id, principal)
+    SELECT user_id, principal FROM given ON CONFLICT DO NOTHING
+"""
+
 USER_PRINCIPALS = "SELECT principal FROM cliquet_user_principals WHERE user_id = %s"
 
 ADD_ENTRY = """
@@ -116,6 +137,15 @@ class Permission(PermissionEngine):
 
     def remove_principal(self, principal: str) -> None:
         self._client.execute_deferred(REMOVE_PRINCIPAL, [escape(principal)])
+
+    def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
+        principals = _texts(users)
+        pairs = _columns(
+            (user_id, principal) for principal, user_ids in users.items() for user_id in user_ids
+        )
+        with self._client.grouped_writes() as run:
+            run(LOCK_PRINCIPALS, [principals])
+            run(REPLACE_USERS, [*pairs, principals])
 
     def user_principals(self, user_id: str) -> set[str]:
         rows = self._client.read(USER_PRINCIPALS, [escape(user_id)])

@@ -80,6 +80,13 @@ class Permission(PermissionEngine):
     def remove_principal(self, principal: str) -> None:
         self._change([("remove_from_all", principal)])
 
+    def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
+        changes: list[_Change] = []
+        for principal, user_ids in users.items():
+            changes.append(("remove_from_all", principal))
+            changes += (("add", user_id, principal) for user_id in user_ids)
+        self._change(changes)
+
     def user_principals(self, user_id: str) -> set[str]:
         return set(map(decode, self._run(_USER, [user_id])))
 

@@ -46,8 +46,10 @@ function change.delete(object)
 end
 
 for position = 1, #ARGV, 4 do
-  -- A server without memory refuses grants: then no other change must be made either.
-  if ARGV[position] == 'grant' then redis.call('SETRANGE', PREFIX, 0, '') end
+  -- A server without memory refuses additions: then no other change must be made either.
+  if ARGV[position] == 'grant' or ARGV[position] == 'add' then
+    redis.call('SETRANGE', PREFIX, 0, '')
+  end
 end
 for position = 1, #ARGV, 4 do
   change[ARGV[position]](ARGV[position + 1], ARGV[position + 2], ARGV[position + 3])

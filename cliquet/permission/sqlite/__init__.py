@@ -23,6 +23,17 @@ REMOVE_USER_PRINCIPAL = "DELETE FROM user_principals WHERE user_id = ? AND princ
 
 REMOVE_PRINCIPAL = "DELETE FROM user_principals WHERE principal = ?"
 
+# The parameter is a list of principals.
+REMOVE_PRINCIPALS = """
+    DELETE FROM user_principals WHERE principal IN (SELECT value FROM json_each(?))
+"""
+
+# The parameter is a list of [user id, principal].
+ADD_USER_PRINCIPALS = """
+    INSERT OR IGNORE INTO user_principals (user_id, principal)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
+"""
+
 USER_PRINCIPALS = "SELECT principal FROM user_principals WHERE user_id = ?"
 
 ADD_ENTRY = """
@@ -128,6 +139,14 @@ class Permission(PermissionEngine):
 
     def remove_principal(self, principal: str) -> None:
         self._write(REMOVE_PRINCIPAL, escape(principal))
+
+    def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
+        pairs = _permission_pairs(
+            (user_id, principal) for principal, user_ids in users.items() for user_id in user_ids
+        )
+        with self._client.write() as connection:
+            connection.execute(REMOVE_PRINCIPALS, (_texts(users),))
+            connection.execute(ADD_USER_PRINCIPALS, (pairs,))
 
     def user_principals(self, user_id: str) -> set[str]:
         rows = self._read(USER_PRINCIPALS, escape(user_id))
