@@ -34,7 +34,7 @@ PYTHON = str(VENV / "bin" / "python")
 # renew them.
 CONSTRAINTS = "constraints.txt"
 REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py", CONSTRAINTS)
-EXTRAS = "client,docs,monitoring,postgresql,raven,redis,testing"
+EXTRAS = "client-async,docs,monitoring,postgresql,raven,redis,testing"
 # From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
 SETUPTOOLS = "setuptools>=78.1.1,<80.9"
 

@@ -25,6 +25,7 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "client": ["requests"],
+    "client-async": ["httpx", "requests"],
     # Version 3.1 required these, and applications import them without requiring them.
     "legacy": ["python-dateutil", "requests", "six"],
     # psycopg2 built from source serves as well: see docs/howto/backends.rst.

@@ -1,4 +1,4 @@
-"""Python client of Cliquet services. It requires the extra ``client``.
+"""Client of Cliquet services.
 
 .. code-block:: python
 
@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 try:
     import requests
 except ImportError as error:
     raise ImportError(
-        "The package requests is missing (pip install cliquet[client])", name="requests"
+        "The package requests is missing (pip install requests)", name="requests"
     ) from error
 
-from cliquet.client.batch import Batch
+from cliquet.client.batch import HELLO, Batch
 from cliquet.client.errors import (
     AlertWarning,
     BackoffError,
@@ -38,6 +38,7 @@ from cliquet.client.errors import (
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
+    ProtocolError,
     ResponseError,
     ServerError,
     ServiceUnavailable,
@@ -45,9 +46,24 @@ from cliquet.client.errors import (
     TransportError,
     Unauthorized,
 )
-from cliquet.client.messages import Request, Response
+from cliquet.client.messages import Request, Response, custom_request
+from cliquet.client.protocol import Protocol, run
 from cliquet.client.resources import Operations, Records, Resource, new_id
 from cliquet.client.transport import Transport
+from cliquet.client.version import __version__
+
+if TYPE_CHECKING:
+    from cliquet.client.aio import AsyncBatch as AsyncBatch
+    from cliquet.client.aio import AsyncClient as AsyncClient
+    from cliquet.client.aio import AsyncRecords as AsyncRecords
+    from cliquet.client.aio import AsyncResource as AsyncResource
+
+
+def __getattr__(name: str) -> Any:
+    """Import the asynchronous client when it is used, because httpx is optional."""
+    if name in ("AsyncBatch", "AsyncClient", "AsyncRecords", "AsyncResource"):
+        return getattr(import_module("cliquet.client.aio"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Client:
@@ -55,18 +71,22 @@ class Client:
 
     The client retries requests without response and those with status 429, 502, 503 or 504. It
     doubles the delay each time, and obeys the headers ``Retry-After`` and ``Backoff``. It sends a
-    request once if it isn't idempotent: a POST, unless the client chose the id of the new record.
+    request once if a repetition could do harm, for example a POST whose record has no id yet.
 
-    Use each client in one thread only. A ``with`` block closes its connections.
+    Use each client in one thread only. A ``with`` block closes its connections. After a fork, the
+    child process opens connections of its own.
 
     :param server: URL of the service, with its version: ``https://api.example.com/v1``.
     :param auth: user name and password, or a callable that adds credentials to a request, as in
-        requests. None: the credentials of the session.
-    :param attempt_timeout: limit for connecting and for each read, in seconds.
+        requests. It is called before each attempt, and once more if the response is 401. None: the
+        credentials in the URL, or those of the session.
+    :param timeout: limit for a call in all, with retries and pauses, in seconds.
+    :param attempt_timeout: limit for each attempt, from connecting to the end of the response, in
+        seconds.
     :param retries: maximum number of retries of a request.
     :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
-    :param timeout: longest pause before a request that the server can impose, in seconds.
-    :param session: requests session with certificates, proxies or headers; new by default.
+    :param session: requests session with certificates, proxies or headers; new by default. With a
+        session of yours, ``attempt_timeout`` limits connecting and each read.
     :param sleep: function that waits for a number of seconds.
     :param clock: function that returns the monotonic time, in seconds.
     :raises ValueError: if ``server`` isn't the URL of a service.
@@ -78,26 +98,28 @@ class Client:
         server: str,
         auth: Any = None,
         *,
+        timeout: float = 60,
         attempt_timeout: float = 30,
         retries: int = 4,
         delay: float = 1,
-        timeout: float = 60,
         session: requests.Session | None = None,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session = session or requests.Session()
-        self._transport = Transport(
+        self._protocol = Protocol(
             server,
             auth=auth,
+            timeout=timeout,
             attempt_timeout=attempt_timeout,
             retries=retries,
             delay=delay,
-            timeout=timeout,
-            session=self._session,
-            sleep=sleep,
             clock=clock,
         )
+        self._transport = Transport(self._protocol.auth, session, sleep)
+        self._limits: list[int | None] = []
+
+    def __repr__(self) -> str:
+        return f"<Client {self._protocol.server}>"
 
     def __enter__(self) -> Client:
         return self
@@ -107,14 +129,15 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. The next request opens new ones."""
-        self._session.close()
+        self._transport.close()
+        self._protocol.issue_alerts()
 
     def server_info(self) -> dict[str, Any]:
         """Return the service's description of itself, at ``/``.
 
         :raises ClientError: if the request fails.
         """
-        body: dict[str, Any] = self._transport.send(Request("GET", "/", member="settings")).body
+        body: dict[str, Any] = self._send(HELLO).body
         return body
 
     def resource(self, path: str, id_factory: Callable[[], str] | None = new_id) -> Resource:
@@ -124,14 +147,15 @@ class Client:
         :param id_factory: function that returns the id of a new record; random UUIDs by default.
             None: the server generates the ids, and the client doesn't retry creations.
         """
-        return Resource(self._transport.send, path, id_factory)
+        return Resource(self._send, path, id_factory)
 
-    def batch(self, check: bool = True) -> Batch:
+    def batch(self, check: bool = True, size: int | None = None) -> Batch:
         """Return a batch, which is filled in a ``with`` block and sent at its end.
 
         :param check: whether the block raises :class:`BatchError` if requests fail.
+        :param size: maximum number of requests sent together; by default the limit of the server.
         """
-        return Batch(self._transport.send, lambda: self._batch_size, check)
+        return Batch(self._send, size, check, self._limits)
 
     def request(
         self,
@@ -150,18 +174,10 @@ class Client:
         :raises ClientError: if the request fails.
         :raises ValueError: if the path doesn't start with a slash.
         """
-        if not path.startswith("/"):
-            raise ValueError(f"{path!r} is not a path: expected /bookmarks")
-        if idempotent is None:
-            idempotent = method.upper() != "POST"
-        return self._transport.send(Request(method, path, body, headers or {}, idempotent))
+        return self._send(custom_request(method, path, body, headers, idempotent))
 
-    @cached_property
-    def _batch_size(self) -> int | None:
-        """Maximum number of requests in a batch; None: no limit."""
-        # Cliquet 3.1 reports a missing limit as 0 or as an empty string.
-        size: int | None = self.server_info()["settings"].get("batch_max_requests") or None
-        return size
+    def _send(self, request: Request) -> Response:
+        return run(self._protocol.send(request), self._transport.perform)
 
 
 __all__ = [
@@ -181,6 +197,7 @@ __all__ = [
     "Operations",
     "BackoffError",
     "PreconditionFailed",
+    "ProtocolError",
     "Records",
     "Request",
     "Resource",
@@ -189,5 +206,6 @@ __all__ = [
     "ServiceUnavailable",
     "TooManyRequests",
     "Unauthorized",
+    "__version__",
     "new_id",
 ]

@@ -2,62 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
-from cliquet.client.errors import BatchError, ClientError, ResponseError, error_of
-from cliquet.client.messages import Request, Response
+from cliquet.client.errors import BatchError, ClientError, ProtocolError, ResponseError
+from cliquet.client.messages import Request, Response, result_of
+from cliquet.client.protocol import run
 from cliquet.client.resources import Operations, new_id
 
+Entries = Sequence[tuple[Request, "Future[Response]"]]
+Steps = Generator[Request, Response, None]
 
-class Batch:
-    """Requests that are sent together at the end of a ``with`` block.
+HELLO = Request("GET", "/", expects=("settings", dict))
 
-    .. code-block:: python
 
-        with client.batch() as batch:
-            bookmarks = batch.resource("/bookmarks")
-            created = bookmarks.create({"url": "https://www.python.org"})
-            bookmarks.delete(id)
-        created.result().data
+class BaseBatch:
+    """Requests that are sent together at the end of a block.
 
-    If the block raises an exception, nothing is sent. The server processes a batch in one
-    transaction. A batch with more requests than the server allows is split into several.
-
-    The block raises :class:`BatchError` if the server refused some requests; the others are done.
-    It raises another :class:`ClientError` if a whole batch failed: none of its requests are done,
-    and the futures of requests that were not sent are cancelled.
-
-    :param send: function that sends a :class:`Request`.
-    :param limit: function that returns the server's limit of requests in a batch, or None.
+    :param size: maximum number of requests; None: the server's limit.
+    :param limits: the server's limit, once it is known.
     :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
     """
 
-    def __init__(
-        self, send: Callable[[Request], Response], limit: Callable[[], int | None], check: bool
-    ) -> None:
-        self._send = send
-        self._limit = limit
+    def __init__(self, size: int | None, check: bool, limits: list[int | None]) -> None:
+        self._size = size
+        self._limits = limits
         self._check = check
         self._entries: list[tuple[Request, Future[Response]]] = []
         self._open = False
 
-    def __enter__(self) -> Batch:
-        self._open = True
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        self._open = False
-        entries, self._entries = self._entries, []
-        try:
-            if kind is None:
-                self._send_all(entries)
-        finally:
-            for _, future in entries:
-                future.cancel()  # no effect on futures that are done
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self._entries)} requests>"
 
     def resource(
         self, path: str, id_factory: Callable[[], str] | None = new_id
@@ -75,26 +53,123 @@ class Batch:
         self._entries.append((request, future))
         return future
 
-    def _send_all(self, entries: Sequence[tuple[Request, Future[Response]]]) -> None:
-        size = (entries and self._limit()) or len(entries) or 1
+    def _send_all(self, is_cancelled: bool) -> Steps:
+        """Return the steps that send the requests: each yields a request for its response."""
+        self._open = False
+        entries, self._entries = self._entries, []
+        try:
+            if entries and not is_cancelled:
+                yield from self._send_in_parts(entries)
+        finally:
+            for _, future in entries:
+                future.cancel()  # no effect on futures that are done
+
+    def _send_in_parts(self, entries: Entries) -> Steps:
+        size = self._size
+        if size is None and len(entries) > 1:
+            if not self._limits:
+                hello = yield HELLO
+                self._limits.append(_batch_limit(hello))
+            size = self._limits[0]
+        size = size or len(entries)
         for start in range(0, len(entries), size):
-            self._send_part(entries[start : start + size])
+            yield from _send_part(entries[start : start + size])
         outcomes = [future.exception() for _, future in entries]
         errors = [error for error in outcomes if isinstance(error, ResponseError)]
         if errors and self._check:
             raise BatchError(f"{len(errors)} of {len(entries)} requests failed", errors)
 
-    def _send_part(self, entries: Sequence[tuple[Request, Future[Response]]]) -> None:
-        body = {"requests": [_item(request) for request, _ in entries]}
-        idempotent = all(request.idempotent for request, _ in entries)
-        try:
-            response = self._send(Request("POST", "/batch", body, {}, idempotent, "responses"))
-        except ClientError as error:
+
+class Batch(BaseBatch):
+    """Requests that are sent together at the end of a ``with`` block.
+
+    .. code-block:: python
+
+        with client.batch() as batch:
+            bookmarks = batch.resource("/bookmarks")
+            created = bookmarks.create({"url": "https://www.python.org"})
+            bookmarks.delete(id)
+        created.result().data
+
+    If the block raises an exception, nothing is sent. The server processes a batch in one
+    transaction. A batch with more requests than the server allows is split into several.
+
+    The block raises :class:`BatchError` if the server refused some requests; the others are done.
+    If the server refuses the whole batch because of some of its requests, the batch is split until
+    these are found. The block raises another :class:`ClientError` if a batch failed otherwise:
+    none of its requests are done, unless the response was lost, and the futures of requests that
+    were not sent are cancelled.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Request], Response],
+        size: int | None,
+        check: bool,
+        limits: list[int | None],
+    ) -> None:
+        super().__init__(size, check, limits)
+        self._send = send
+
+    def __enter__(self) -> Batch:
+        self._open = True
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        run(self._send_all(is_cancelled=kind is not None), self._send)
+
+
+def _batch_limit(hello: Response) -> int | None:
+    """Return the maximum number of requests in a batch; None without a limit."""
+    # Cliquet 3.1 reports a missing limit as 0 or as an empty string.
+    size = hello.body["settings"].get("batch_max_requests")
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _send_part(entries: Entries) -> Steps:
+    """Send a part of a batch, split where the server refuses it because of some requests."""
+    is_single = len(entries) == 1
+    try:
+        if is_single:
+            entries[0][1].set_result((yield entries[0][0]))
+        else:
+            yield from _send_together(entries)
+        return
+    except ClientError as error:
+        is_refusal = _is_refusal(error, entries)
+        if is_single or not is_refusal:
             for _, future in entries:
                 future.set_exception(error)
+        if not is_refusal:
             raise
-        for (request, future), item in zip(entries, response.body["responses"], strict=True):
-            _resolve(request, future, item)
+    if is_single:
+        return
+    middle = len(entries) // 2
+    yield from _send_part(entries[:middle])
+    yield from _send_part(entries[middle:])
+
+
+def _send_together(entries: Entries) -> Steps:
+    body = {"requests": [_item(request) for request, _ in entries]}
+    idempotent = all(request.idempotent for request, _ in entries)
+    batch = Request("POST", "/batch", body, {}, idempotent, ("responses", list))
+    response = yield batch
+    responses = [_response(item) for item in response.body["responses"]]
+    if len(responses) != len(entries):
+        raise ProtocolError(f"{batch}: {len(responses)} responses to {len(entries)} requests")
+    for (request, future), response in zip(entries, responses, strict=True):
+        try:
+            future.set_result(result_of(request, response))
+        except ClientError as error:
+            future.set_exception(error)
+
+
+def _is_refusal(error: ClientError, entries: Entries) -> bool:
+    """Return whether one of the requests can be the reason why the server refused all."""
+    if not isinstance(error, ResponseError) or error.is_transient or error.code == 401:
+        return False
+    # A server that fails without transactions can have processed some of the requests.
+    return error.code < 500 or all(request.idempotent for request, _ in entries)
 
 
 def _item(request: Request) -> dict[str, Any]:
@@ -107,9 +182,12 @@ def _item(request: Request) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None}
 
 
-def _resolve(request: Request, future: Future[Response], item: dict[str, Any]) -> None:
-    response = Response(item["status"], CaseInsensitiveDict(item["headers"]), item["body"])
-    if response.ok:
-        future.set_result(response)
-    else:
-        future.set_exception(error_of(request, response))
+def _response(item: Any) -> Response:
+    """Return a response of a batch.
+
+    :raises ProtocolError: if it isn't one.
+    """
+    try:
+        return Response(item["status"] + 0, CaseInsensitiveDict(item["headers"]), item["body"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError("POST /batch: a response has no status, headers or body") from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cliquet.client.messages import Request, Response
+if TYPE_CHECKING:
+    from cliquet.client.messages import Request, Response
 
 _INVALID_PARAMETERS = 107
+_SERVICE_DEPRECATED = 202
 
 
 class ClientError(Exception):
@@ -19,9 +21,24 @@ class ClientError(Exception):
 
 
 class TransportError(ClientError):
-    """The server can't be reached, or its response doesn't follow the protocol."""
+    """The server can't be reached, or its response is lost, incomplete or not JSON.
 
-    is_transient = True
+    :param message: description of the error.
+    :param is_transient: whether the same request can succeed later.
+    :param is_sent: whether the server can have received the request.
+    """
+
+    def __init__(self, message: str, *, is_transient: bool = True, is_sent: bool = True) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
+        self.is_sent = is_sent
+
+
+class ProtocolError(TransportError):
+    """The response doesn't follow the protocol: another service is at the URL, or a proxy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_transient=False)
 
 
 class BackoffError(ClientError):
@@ -50,10 +67,11 @@ class ResponseError(ClientError):
         self.request = request
         self.response = response
         body = response.body if isinstance(response.body, dict) else {}
+        errno = body.get("errno")
         #: HTTP status.
         self.code = response.status
         #: Error number of the protocol; None if the response doesn't follow the protocol.
-        self.errno: int | None = body.get("errno")
+        self.errno = errno if isinstance(errno, int) else None
         #: Title of the error.
         self.error: str = body.get("error", _title(response.status))
         #: Description for people, or None.
@@ -71,7 +89,7 @@ class ResponseError(ClientError):
 
     def __str__(self) -> str:
         errno = "" if self.errno is None else f" (errno {self.errno})"
-        text = f"{self.request.method} {self.request.path}: {self.code} {self.error}{errno}"
+        text = f"{self.request}: {self.code} {self.error}{errno}"
         return f"{text}: {self.message}" if self.message else text
 
 
@@ -88,7 +106,7 @@ class Forbidden(ResponseError):
 
 
 class NotFound(ResponseError):
-    """Status 404: the record or the URL doesn't exist."""
+    """Status 404 of the service: the record or the URL doesn't exist."""
 
 
 class MethodNotAllowed(ResponseError):
@@ -100,7 +118,7 @@ class Conflict(ResponseError):
 
 
 class Gone(ResponseError):
-    """Status 410: the service has ended."""
+    """Status 410 of the service: it has reached its end of life."""
 
 
 class PreconditionFailed(ResponseError):
@@ -135,10 +153,8 @@ _CLASSES: dict[int, type[ResponseError]] = {
     400: InvalidParameters,
     401: Unauthorized,
     403: Forbidden,
-    404: NotFound,
     405: MethodNotAllowed,
     409: Conflict,
-    410: Gone,
     412: PreconditionFailed,
     429: TooManyRequests,
     503: ServiceUnavailable,
@@ -149,6 +165,11 @@ def error_of(request: Request, response: Response) -> ResponseError:
     """Return the exception for an error response."""
     default = ServerError if response.status >= 500 else ResponseError
     error = _CLASSES.get(response.status, default)(request, response)
+    # A gateway or a captive portal can't know whether a record or the service still exists.
+    if error.code == 404 and error.errno is not None:
+        return NotFound(request, response)
+    if error.code == 410 and error.errno == _SERVICE_DEPRECATED:
+        return Gone(request, response)
     if error.errno == _INVALID_PARAMETERS:
         return InvalidParameters(request, response)
     return error

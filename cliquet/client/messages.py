@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Proxies that compress responses weaken tags (RFC 9110, 8.8.1).
-_TAG = re.compile(r'(?:W/)?"([0-9]+)"')
+from cliquet.client.errors import ProtocolError, ResponseError, error_of
+
+# Proxies that compress responses weaken tags (RFC 9110, 8.8.1) or append the encoding.
+_TAG = re.compile(r'(?:W/)?"([0-9]+)(?:[-;:]+[a-z]+)?"')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Request:
     """A request.
 
     :param path: quoted, with the query string, without the version prefix.
     :param body: a JSON value; None: no body.
     :param idempotent: whether the server can process it twice without harm.
-    :param member: member that the body of a successful response must have; None: any body.
+    :param expects: member that the body of a successful response has, and its type; None: any body.
+    :param is_creation: whether an existing record is a success, with status 200.
     """
 
     method: str
@@ -26,10 +29,22 @@ class Request:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     idempotent: bool = True
-    member: str | None = None
+    expects: tuple[str, type] | None = None
+    is_creation: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def __repr__(self) -> str:
+        return f"<Request {self}>"
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the request only reads."""
+        return self.method.upper() in ("GET", "HEAD")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Response:
     """A response.
 
@@ -41,6 +56,9 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
 
     @property
     def ok(self) -> bool:
@@ -54,27 +72,82 @@ class Response:
 
     @property
     def permissions(self) -> dict[str, list[str]] | None:
-        """The principals of each permission; None if records of the resource aren't shared."""
+        """The principals of each permission; None if the response has no permissions."""
         permissions: dict[str, list[str]] | None = self._member("permissions")
         return permissions
 
     @property
-    def timestamp(self) -> int | None:
+    def timestamp(self) -> int:
         """Time of the last change of the record or collection, in milliseconds.
 
         Pass it as a precondition or as ``_since``.
+
+        :raises ProtocolError: if the response has no timestamp.
         """
-        tag = _TAG.fullmatch(self.headers.get("ETag", ""))
-        if tag:
-            return int(tag[1])
-        data = self.data
-        return data.get("last_modified") if isinstance(data, dict) else None
+        tag = self.headers.get("ETag", "")
+        if match := _TAG.fullmatch(tag):
+            return int(match[1])
+        timestamp = self.data.get("last_modified") if isinstance(self.data, dict) else None
+        if isinstance(timestamp, int):
+            return timestamp
+        raise ProtocolError(
+            f"The response has no timestamp (ETag: {tag or 'missing'}). Expected a number in"
+            " quotes: check the proxies between client and service"
+        )
 
     @property
     def total(self) -> int | None:
         """Number of matching records on all pages; None if the response isn't a list."""
-        total = self.headers.get("Total-Records")
-        return None if total is None else int(total)
+        total = self.headers.get("Total-Records", "")
+        return int(total) if total.isdecimal() else None
 
     def _member(self, name: str) -> Any:
         return self.body.get(name) if isinstance(self.body, dict) else None
+
+
+def custom_request(
+    method: str,
+    path: str,
+    body: Any,
+    headers: Mapping[str, str] | None,
+    idempotent: bool | None,
+) -> Request:
+    """Return the request of :meth:`cliquet.client.Client.request`.
+
+    :raises ValueError: if the path doesn't start with a slash.
+    """
+    if not path.startswith("/"):
+        raise ValueError(f"{path!r} is not a path: expected /bookmarks")
+    if idempotent is None:
+        idempotent = method.upper() != "POST"
+    return Request(method, path, body, headers or {}, idempotent)
+
+
+def result_of(request: Request, response: Response) -> Response:
+    """Return the response to a request if it is a success.
+
+    :raises ResponseError: for an error response.
+    :raises ProtocolError: if the body isn't the expected one.
+    """
+    if not response.ok:
+        error = error_of(request, response)
+        if request.is_creation and _is_record(error):
+            return Response(200, response.headers, {"data": error.existing})
+        raise error
+    is_bodiless = request.method.upper() == "HEAD" or response.status in (204, 304)
+    if request.expects and not is_bodiless:
+        name, kind = request.expects
+        if not isinstance(response._member(name), kind):
+            raise ProtocolError(
+                f"{request}: the body has no {name!r}. Is another service at this URL?"
+            )
+    return response
+
+
+def _is_record(error: ResponseError) -> bool:
+    """Return whether a creation failed because of an existing record, not a tombstone."""
+    existing = error.existing
+    if error.code not in (409, 412) or not isinstance(existing, dict):
+        return False
+    # Applications can have a field named ``deleted``; a tombstone has nothing else.
+    return not (existing.get("deleted") is True and len(existing) == 3)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
+from cliquet.client.errors import ProtocolError
 from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
 
 #: Type of the results: a response, or in a batch a future of one.
 Result = TypeVar("Result")
+
+#: Tag that matches a record only if it never existed, not even as a tombstone.
+_NEVER = '"1"'
 
 
 def new_id() -> str:
@@ -38,6 +42,9 @@ class Operations(Generic[Result]):
         self._send = send
         self._path = path
         self._id_factory = id_factory
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._path}>"
 
     def head(self, /, **params: Any) -> Result:
         """Request the ``timestamp`` of the collection and the ``total`` of matching records.
@@ -69,16 +76,18 @@ class Operations(Generic[Result]):
         The status is 201. If a record has the same id or unique value, the status is 200, and the
         response contains that record, unchanged.
 
-        If ``data`` has no ``id``, the client generates one, so that a creation that is sent twice
-        creates one record.
+        If ``data`` has no ``id``, the client generates one. Then a creation that arrives twice, or
+        late, creates one record, and never one that was deleted in the meantime.
 
         :param if_match: timestamp of the collection.
         """
-        if "id" not in data and self._id_factory is not None:
-            data = {"id": self._id_factory(), **data}
-        headers = _preconditions(if_match)
-        body = _body(data, permissions)
-        return self._request("POST", self._path, body, headers, idempotent="id" in data)
+        if "id" in data or self._id_factory is None or if_match is not None:
+            headers, body = _preconditions(if_match), _body(data, permissions)
+            return self._request("POST", self._path, body, headers, idempotent="id" in data)
+        id_ = self._id_factory()
+        body = _body({"id": id_, **data}, permissions)
+        headers = {"If-Match": _NEVER}
+        return self._request("PUT", self._path_of(id_), body, headers, is_creation=True)
 
     def update(
         self,
@@ -121,7 +130,13 @@ class Operations(Generic[Result]):
         :param filters: filters of :meth:`Resource.list`; without any, all records are deleted.
         """
         path = self._path + querystring(filters)
-        return self._request("DELETE", path, headers=_preconditions(if_match))
+        headers = _preconditions(if_match)
+        # A repetition would delete the records that others have created in the meantime.
+        is_conditional = if_match is not None
+        return self._request("DELETE", path, None, headers, expects=list, idempotent=is_conditional)
+
+    def _read_page(self, query: str) -> Result:
+        return self._request("GET", self._path + query, expects=list)
 
     def _request(
         self,
@@ -129,9 +144,11 @@ class Operations(Generic[Result]):
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        idempotent: bool = True,
+        expects: type = dict,
+        **options: bool,
     ) -> Result:
-        return self._send(Request(method, path, body, headers or {}, idempotent, "data"))
+        request = Request(method, path, body, headers or {}, expects=("data", expects), **options)
+        return self._send(request)
 
     def _path_of(self, id: str) -> str:
         # With these ids, the URL would be that of the collection or of its parent.
@@ -157,37 +174,43 @@ class Resource(Operations[Response]):
         :raises TypeError: for an unknown option, or a value that isn't a filter value.
         :raises ValueError: for a number that isn't finite, or an empty list.
         """
-        return Records(self._page, querystring(params))
-
-    def _page(self, query: str) -> Response:
-        return self._request("GET", self._path + query)
+        query = querystring(params)
+        return Records(self._path, query, self._read_page(query), self._read_page)
 
 
-class Records:
-    """Records of a list, read page by page. Each iteration starts with the same first page."""
+class BaseRecords:
+    """The first page of a list.
 
-    def __init__(self, read: Callable[[str], Response], query: str) -> None:
-        self._read = read
-        self._first = read(query)
+    :param path: path of the collection.
+    :param query: query string of the first page.
+    :param first: response that contains it.
+    :raises ProtocolError: if the list is incomplete.
+    """
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for page in self.pages():
-            yield from page.data
+    def __init__(self, path: str, query: str, first: Response) -> None:
+        self._path = path
+        self._first = first
+        is_last = "Next-Page" not in first.headers
+        # Only on the first page does the total count the same records.
+        if is_last and "_token" not in query and len(first.data) < (first.total or 0):
+            raise ProtocolError(
+                f"GET {path}: {len(first.data)} of {first.total} records, without the header"
+                " Next-Page. Check the proxies between client and service"
+            )
 
-    def pages(self) -> Iterator[Response]:
-        """Yield the response of each page."""
-        page = self._first
-        yield page
-        while "Next-Page" in page.headers:
-            # Only the query string matters: behind a proxy, the URL can name another host.
-            page = self._read("?" + urlsplit(page.headers["Next-Page"]).query)
-            yield page
+    def __bool__(self) -> bool:
+        return bool(self._first.data)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._path}: {self.total} in total>"
 
     @property
-    def timestamp(self) -> int | None:
+    def timestamp(self) -> int:
         """Time of the collection's last change, in milliseconds: the next value of ``_since``.
 
         It is that of the first page, so the next list includes changes made since then.
+
+        :raises ProtocolError: if the response has no timestamp.
         """
         return self._first.timestamp
 
@@ -195,6 +218,45 @@ class Records:
     def total(self) -> int | None:
         """Number of matching records, without tombstones."""
         return self._first.total
+
+    def _next_query(self, page: Response, seen: set[object]) -> str | None:
+        """Return the query string of the page after another one, or None.
+
+        :param seen: marks of the pages so far, to which this one is added.
+        :raises ProtocolError: if the pages never end.
+        """
+        if "Next-Page" not in page.headers:
+            return None
+        # Only the query string matters: behind a proxy, the URL can name another host.
+        query = "?" + urlsplit(page.headers["Next-Page"]).query
+        # A record is listed again only if it has changed since.
+        marks = {query, *(hash(repr(record)) for record in page.data[:1])}
+        if not page.data or marks & seen:
+            raise ProtocolError(f"GET {self._path}: Next-Page leads to the same page again")
+        seen |= marks
+        return query
+
+
+class Records(BaseRecords):
+    """Records of a list, read page by page. Each iteration starts with the same first page."""
+
+    def __init__(
+        self, path: str, query: str, first: Response, read: Callable[[str], Response]
+    ) -> None:
+        super().__init__(path, query, first)
+        self._read = read
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for page in self.pages():
+            yield from page.data
+
+    def pages(self) -> Iterator[Response]:
+        """Yield the response of each page."""
+        page, seen = self._first, set[object]()
+        yield page
+        while query := self._next_query(page, seen):
+            page = self._read(query)
+            yield page
 
 
 def _body(data: Mapping[str, Any] | None, permissions: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -210,4 +272,7 @@ def _preconditions(
 
 
 def _tag(value: int | str) -> str:
+    # An empty header would be no condition at all.
+    if value == "" or isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(f"{value!r} is not a timestamp or a tag")
     return value if isinstance(value, str) else f'"{value}"'

@@ -1,200 +1,173 @@
-"""How requests reach the server: again when that helps, and only when the server wants them."""
+"""Input and output with requests: one connection pool per process, and limits in time."""
 
 from __future__ import annotations
 
-import json
-import random
-import re
-import warnings
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+import http.client
+import io
+import os
+import socket
+import time
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import connection, connectionpool
+from urllib3.exceptions import NewConnectionError
 
-from cliquet.client.errors import AlertWarning, BackoffError, ClientError, TransportError, error_of
-from cliquet.client.messages import Request, Response
+from cliquet.client.errors import TransportError
+from cliquet.client.protocol import Pause, RawRequest, RawResponse
+from cliquet.client.version import USER_AGENT
 
-# What fails later, too: certificates, redirections without end, headers that are none.
-PERMANENT = (requests.exceptions.SSLError, requests.TooManyRedirects, ValueError)
-
-# More seconds are as good as none: they can't be meant.
-_SECONDS = re.compile(r"[0-9]{1,9}")
+#: Errors that a retry doesn't repair, such as invalid certificates and headers.
+PERMANENT = (requests.exceptions.SSLError, ValueError)
 
 
 class Transport:
-    """The way to one server; the parameters are those of :class:`cliquet.client.Client`."""
+    """Performs the steps of a call.
+
+    :param auth: credentials, as in requests.
+    :param session: requests session; new by default.
+    :param sleep: function that waits for a number of seconds.
+    """
 
     def __init__(
         self,
-        server: str,
-        *,
         auth: Any,
-        attempt_timeout: float,
-        retries: int,
-        delay: float,
-        timeout: float,
-        session: requests.Session,
+        session: requests.Session | None,
         sleep: Callable[[float], object],
-        clock: Callable[[], float],
     ) -> None:
-        parts = urlsplit(server)
-        is_http = parts.scheme in ("http", "https") and parts.hostname
-        if not is_http or parts.query or parts.fragment:
-            raise ValueError(f"{server!r} is no server: expected https://api.example.com/v1")
-        self._server = server.rstrip("/")
-        self._name = parts.hostname
-        if not (auth is None or callable(auth) or (isinstance(auth, tuple) and len(auth) == 2)):
-            raise TypeError("auth: expected a user and a password, (user, password), or a function")
+        self._session = session or _new_session()
+        if isinstance(auth, tuple):
+            auth = tuple(part.encode() if isinstance(part, str) else part for part in auth)
         self._auth = auth
-        self._attempt_timeout = attempt_timeout
-        self._retries = retries
-        self._delay = delay
-        self._timeout = timeout
-        self._session = session
         self._sleep = sleep
-        self._clock = clock
-        self._not_before = clock()
-        self._alerts: set[str] = set()
+        self._process = os.getpid()
 
-    def send(self, request: Request) -> Response:
-        """Send a request, several times if need be, and return the result: a success, or 304.
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
 
-        :raises ClientError: that of the last time.
+    def perform(self, step: Pause | RawRequest) -> RawResponse | None:
+        """Wait, or send a request once.
+
+        :raises TransportError: without a complete response in time.
         """
-        attempt = 0
-        while True:
-            self._wait()
-            try:
-                return self._exchange(request)
-            except ClientError as error:
-                if attempt:
-                    error.add_note(_note(request, attempt + 1))
-                if not (error.is_transient and request.idempotent and attempt < self._retries):
-                    raise
-                # Not all clients at the same moment.
-                self.delay_until(self._delay * 2**attempt * random.uniform(0.5, 1.5))
-                if self._pause() > self._timeout:
-                    raise
-            attempt += 1
-
-    def _exchange(self, request: Request) -> Response:
-        """Send a request once."""
-        response = self._response(request)
-        self.apply_backoff_headers(response.headers)
-        body = _json(response.content)
-        result = Response(response.status_code, response.headers, body)
-        if not result.ok:
-            raise error_of(request, result)
-        if body is None and response.content:
-            kind = response.headers.get("Content-Type", "of no type")
-            raise TransportError(
-                f"{request.method} {request.path}: the body is no JSON, but {kind}"
-            )
-        if not _is_expected(request, result):
-            failure = TransportError(
-                f"{request.method} {request.path}: the body has no {request.member!r}:"
-                " is something else at the client's URL?"
-            )
-            failure.is_transient = False
-            raise failure
-        return result
-
-    def _response(self, request: Request) -> requests.Response:
-        content = None if request.body is None else json.dumps(request.body, allow_nan=False)
-        headers = {"Accept": "application/json", **request.headers}
-        if content is not None:
-            headers["Content-Type"] = "application/json"
+        if isinstance(step, Pause):
+            self._sleep(step.seconds)
+            return None
+        if self._process != os.getpid():
+            # After a fork, parent and child would read each other's responses.
+            self._session.close()
+            self._process = os.getpid()
         try:
             response = self._session.request(
-                request.method,
-                self._server + request.path,
-                data=content,
-                headers=headers,
-                auth=self._auth,
-                timeout=self._attempt_timeout,
+                step.request.method,
+                step.url,
+                data=step.content,
+                headers=self._headers(step),
+                auth=self._auth_for(step),
+                timeout=step.timeout,
+                allow_redirects=False,
             )
-        except requests.RequestException as error:
-            failure = TransportError(f"{request.method} {request.path}: {_reason(error)}")
-            failure.is_transient = not isinstance(error, PERMANENT)
-            raise failure from error
-        # As browsers do, requests follows some redirections of a POST by a GET: it wrote nothing.
-        is_other = response.request.method != request.method.upper()
-        return response.history[0] if is_other else response
+        except (requests.RequestException, ValueError) as error:  # the latter for a Location
+            raise TransportError(
+                f"{step.request}: {_reason(error)}",
+                is_transient=not isinstance(error, PERMANENT),
+                is_sent=not isinstance(_reason(error), NewConnectionError),
+            ) from error
+        return RawResponse(response.status_code, response.headers, response.content)
 
-    # What the server asks for (protocol, "Errors").
+    def _headers(self, step: RawRequest) -> dict[str, str]:
+        user_agent = str(self._session.headers.get("User-Agent", ""))
+        if user_agent.startswith("python-requests/"):
+            return {"User-Agent": f"{USER_AGENT} {user_agent}", **step.headers}
+        return step.headers
 
-    def apply_backoff_headers(self, headers: Mapping[str, str]) -> None:
-        for name in ("Backoff", "Retry-After"):
-            self.delay_until(_seconds(headers.get(name), headers.get("Date")))
-        alert = headers.get("Alert")
-        if alert and alert not in self._alerts:
-            self._alerts.add(alert)
-            warnings.warn(f"{self._name}: {_sentence(alert)}", AlertWarning, stacklevel=2)
-
-    def delay_until(self, seconds: float) -> None:
-        """Send nothing for as long."""
-        self._not_before = max(self._not_before, self._clock() + seconds)
-
-    def _pause(self) -> float:
-        """How long nothing should be sent, in seconds."""
-        return max(0, self._not_before - self._clock())
-
-    def _wait(self) -> None:
-        pause = self._pause()
-        if pause > self._timeout:
-            raise BackoffError(pause)
-        if pause:
-            self._sleep(pause)
+    def _auth_for(self, step: RawRequest) -> Any:
+        names = {*map(str.lower, step.headers), *map(str.lower, self._session.headers)}
+        if self._auth is None and "authorization" in names:
+            return _keep  # instead of the credentials in ~/.netrc
+        return self._auth
 
 
-def _note(request: Request, times: int) -> str:
-    """What there is to know of a request that was sent several times."""
-    is_safe = request.method.upper() in ("GET", "HEAD")
-    return f"Sent {times} times" + ("." if is_safe else ": it may have had its effect before.")
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    for prefix in ("http://", "https://"):
+        session.mount(prefix, _Adapter())
+    return session
+
+
+def _keep(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _reason(error: Exception) -> object:
-    """What an error of requests is about, without the attempts that it counts: they aren't ours."""
+    """Return the cause of an error of requests, without urllib3's count of attempts."""
     return getattr(error.args[0] if error.args else None, "reason", None) or error
 
 
-def _is_expected(request: Request, result: Response) -> bool:
-    """Whether an result of success has the member that its request expects."""
-    is_bodiless = request.method == "HEAD" or result.status in (204, 304)
-    if is_bodiless or request.member is None:
+# urllib3 limits the time of each read. These classes make it the limit of the whole response.
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Bytes of a socket, until its timeout has passed in all."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        timeout: Any = sock.gettimeout()  # always set, by RawRequest.timeout
+        self._deadline = time.monotonic() + timeout
+
+    def readable(self) -> bool:
         return True
-    return isinstance(result.body, dict) and request.member in result.body
+
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("The read operation timed out")
+        self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
-def _json(content: bytes) -> Any:
-    """The value of a body; None if it is empty, or no JSON."""
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_DeadlineReader(sock))
 
 
-def _seconds(text: str | None, date: str | None) -> float:
-    """How long a header asks to wait: in seconds, or until a time (RFC 9110, 10.2.3).
-
-    :param date: when the result was made, for the clocks needn't agree.
-    """
-    if text is None:
-        return 0
-    if _SECONDS.fullmatch(text):
-        return int(text)
-    try:
-        return (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds()  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return 0
+class HTTPConnection(connection.HTTPConnection):
+    response_class = _Response
 
 
-def _sentence(alert: str) -> str:
-    """What an ``Alert`` says."""
-    value = _json(alert.encode())
-    if not isinstance(value, dict):
-        return alert
-    parts = (str(value[key]) for key in ("code", "message", "url") if value.get(key))
-    return ", ".join(parts)
+class HTTPSConnection(connection.HTTPSConnection):
+    response_class = _Response
+
+
+class HTTPConnectionPool(connectionpool.HTTPConnectionPool):
+    ConnectionCls = HTTPConnection
+
+
+class HTTPSConnectionPool(connectionpool.HTTPSConnectionPool):
+    ConnectionCls = HTTPSConnection
+
+
+_POOLS = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Adapter of requests that limits the time of the whole response."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,21 +1,24 @@
+import asyncio
+import inspect
 import uuid
 
 import pytest
 
-from cliquet.client import Client
+from cliquet.client import AsyncClient, Client
 from tests.client.fault_proxy import FaultProxy
 from tests.http_servers import http_servers
 
-#: As few as this, for pages and batches to be several.
+#: As few as this, so that there are several pages and batches.
 PAGE, BATCH = 10, 4
 
 
 class Clock:
-    """A time that passes when somebody sleeps."""
+    """A clock that advances when the client sleeps."""
 
     def __init__(self):
         self.now = 1000.0
         self.slept = []
+        self.on_sleep = lambda seconds: None
 
     def __call__(self):
         return self.now
@@ -23,11 +26,52 @@ class Clock:
     def sleep(self, seconds):
         self.slept.append(seconds)
         self.now += seconds
+        self.on_sleep(seconds)
+
+
+class Blocking:
+    """Synchronous facade of an object of the asynchronous client, for tests of both clients."""
+
+    def __init__(self, target, runner):
+        self._target = target
+        self._runner = runner
+
+    def __getattr__(self, name):
+        return self._block(getattr(self._target, name))
+
+    def __repr__(self):
+        return repr(self._target).replace("Async", "")
+
+    def __bool__(self):
+        return bool(self._target)
+
+    def __enter__(self):
+        return self._block(self._target.__aenter__())
+
+    def __exit__(self, *exception):
+        self._block(self._target.__aexit__(*exception))
+
+    def __iter__(self):
+        iterator = aiter(self._target)
+        while (item := self._runner.run(_next_or_none(iterator))) is not None:
+            yield item
+
+    def _block(self, value):
+        if inspect.iscoroutine(value):
+            return self._block(self._runner.run(value))
+        if inspect.ismethod(value):
+            return lambda *args, **options: self._block(value(*args, **options))
+        is_asynchronous = hasattr(value, "__aiter__") or type(value).__name__.startswith("Async")
+        return Blocking(value, self._runner) if is_asynchronous else value
+
+
+async def _next_or_none(iterator):
+    return await anext(iterator, None)
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """The application of :mod:`tests.hostile_client`, behind a server; its URL."""
+    """URL of the application of :mod:`tests.hostile_client`, in another process."""
     settings = {"cliquet.paginate_by": PAGE, "cliquet.batch_max_requests": BATCH}
     with http_servers("memory", "", processes=1, **settings) as (server,):
         yield f"{server.url}/v1"
@@ -41,7 +85,7 @@ def _proxy(service):
 
 @pytest.fixture
 def proxy(_proxy):
-    """A server that passes everything on, until it is told otherwise."""
+    """A proxy of the service, which passes everything on until it has a script."""
     _proxy.script()
     return _proxy
 
@@ -51,19 +95,33 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(params=["requests", "httpx"])
+def library(request):
+    """The library of the client under test: synchronous or asynchronous."""
+    return request.param
+
+
 @pytest.fixture
-def connect(clock):
-    """A function of a URL that makes clients of one user, whom no other test knows."""
-    user, opened = str(uuid.uuid4()), []
+def connect(clock, library):
+    """A function that returns clients at a URL, all of one new user."""
+    user, clients = str(uuid.uuid4()), []
+    runner = asyncio.Runner()
+
+    async def sleep(seconds):
+        clock.sleep(seconds)
 
     def connect(url, **options):
-        options = {"auth": (user, "secret"), "sleep": clock.sleep, "clock": clock, **options}
-        opened.append(Client(url, **options))
-        return opened[-1]
+        options = {"auth": (user, "secret"), "clock": clock, **options}
+        if library == "requests":
+            clients.append(Client(url, sleep=clock.sleep, **options))
+        else:
+            clients.append(Blocking(AsyncClient(url, sleep=sleep, **options), runner))
+        return clients[-1]
 
-    yield connect
-    for client in opened:
-        client.close()
+    with runner:
+        yield connect
+        for client in clients:
+            client.close()
 
 
 @pytest.fixture

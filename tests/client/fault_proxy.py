@@ -33,6 +33,8 @@ class FaultProxy:
         self.steps = []
         #: Method, path, headers and body of the requests received.
         self.requests = []
+        #: The client's port of each request.
+        self.connections = []
         self._upstream = upstream and urlsplit(upstream).netloc
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
@@ -41,6 +43,7 @@ class FaultProxy:
         """Set the next steps, and forget the requests received so far."""
         self.steps[:] = steps
         self.requests.clear()
+        self.connections.clear()
 
     @property
     def methods(self):
@@ -50,8 +53,11 @@ class FaultProxy:
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def handle_request(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                proxy.connections.append(self.client_address[1])
                 proxy.requests.append((self.command, self.path, self.headers, body))
                 step = proxy.steps.pop(0) if proxy.steps else PASS
                 if isinstance(step, Response):
@@ -60,6 +66,8 @@ class FaultProxy:
                 response = proxy.forward(self.command, self.path, self.headers, body)
                 if step == PASS:
                     self.respond(response)
+                else:
+                    self.close_connection = True
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request
 

@@ -1,4 +1,4 @@
-"""Requests of a batch are sent together, and each is answered."""
+"""Batches: requests sent together."""
 
 import json
 
@@ -8,13 +8,16 @@ from cliquet.client import (
     BatchError,
     NotFound,
     PreconditionFailed,
+    ProtocolError,
+    ResponseError,
+    ServerError,
     ServiceUnavailable,
     TransportError,
     Unauthorized,
     new_id,
 )
 from tests.client.conftest import BATCH
-from tests.client.fault_proxy import DROP, PASS, error, success
+from tests.client.fault_proxy import DROP, PASS, Response, error, success
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def spores(client):
     return client.resource("/spores")
 
 
-def test_requests_are_answered_when_the_block_ends(client, spores, proxy):
+def test_batch_is_sent_at_the_end_of_the_block(client, spores, proxy):
     kept, deleted = (spores.create({"name": "x"}).data for _ in range(2))
     proxy.script()
     with client.batch() as batch:
@@ -41,19 +44,19 @@ def test_requests_are_answered_when_the_block_ends(client, spores, proxy):
     assert gone.result().data["deleted"] is True
 
 
-def test_batch_is_split_as_the_server_limits_it_which_is_asked_once(client, spores, proxy):
+def test_batch_is_split_at_the_limit_of_the_server_which_is_read_once(client, spores, proxy):
     for _ in range(2):
         with client.batch() as batch:
             part = batch.resource("/spores")
             futures = [part.create({"n": n}) for n in range(2 * BATCH + 1)]
         assert [future.result().data["n"] for future in futures] == list(range(2 * BATCH + 1))
-    assert proxy.methods == ["GET", *["POST"] * 6]
+    assert proxy.methods == ["GET", "POST", "POST", "PUT", "POST", "POST", "PUT"]
 
 
 @pytest.mark.parametrize(
     "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, ""))]
 )
-def test_batch_is_one_where_there_is_no_limit(connect, proxy, settings):
+def test_batch_is_not_split_without_a_limit(connect, proxy, settings):
     responses = [{"status": 200, "path": "/", "headers": {}, "body": {}}] * 30
     info = success(None)._replace(body=json.dumps({"settings": settings}).encode())
     response = info._replace(body=json.dumps({"responses": responses}).encode())
@@ -64,7 +67,7 @@ def test_batch_is_one_where_there_is_no_limit(connect, proxy, settings):
     assert proxy.methods == ["GET", "POST"]
 
 
-def test_nothing_is_sent_when_the_block_raises(client, proxy):
+def test_block_that_raises_sends_nothing(client, proxy):
     with pytest.raises(ZeroDivisionError):
         with client.batch() as batch:
             future = batch.resource("/spores").create({})
@@ -73,13 +76,13 @@ def test_nothing_is_sent_when_the_block_raises(client, proxy):
     assert future.cancelled()
 
 
-def test_nothing_is_sent_for_an_empty_batch(client, proxy):
+def test_empty_batch_sends_nothing(client, proxy):
     with client.batch():
         pass
     assert proxy.requests == []
 
 
-def test_requests_are_only_added_in_the_block(client):
+def test_adding_requests_outside_the_block_raises(client):
     batch = client.batch()
     part = batch.resource("/spores")
     for _ in range(2):
@@ -89,7 +92,7 @@ def test_requests_are_only_added_in_the_block(client):
             pass
 
 
-def test_what_is_refused_is_told_together_and_the_rest_is_done(client, spores):
+def test_refused_requests_raise_together_and_the_others_are_done(client, spores):
     record = spores.create({"name": "x"}).data
     with pytest.raises(BatchError, match="2 of 3 requests failed") as caught:
         with client.batch() as batch:
@@ -104,7 +107,7 @@ def test_what_is_refused_is_told_together_and_the_rest_is_done(client, spores):
         missing.result()
 
 
-def test_errors_of_a_batch_can_be_told_apart(client):
+def test_errors_of_a_batch_are_caught_by_class(client):
     known = client.resource("/spores").create({}).data
     caught = {}
     try:
@@ -121,13 +124,13 @@ def test_errors_of_a_batch_can_be_told_apart(client):
     assert [len(group.exceptions) for group in caught.values()] == [2, 1]
 
 
-def test_refusals_are_left_to_the_futures_where_the_caller_checks_them(client):
+def test_batch_without_check_leaves_errors_to_the_futures(client):
     with client.batch(check=False) as batch:
         missing = batch.resource("/spores").get(new_id())
     assert isinstance(missing.exception(), NotFound)
 
 
-def test_batch_that_fails_answers_its_futures_and_cancels_those_after_it(connect, proxy):
+def test_failed_batch_fails_its_futures_and_cancels_the_next_ones(connect, proxy):
     client = connect(proxy.url, retries=0)
     proxy.script(PASS, PASS, error(503, 201))
     with pytest.raises(ServiceUnavailable) as caught:
@@ -139,24 +142,32 @@ def test_batch_that_fails_answers_its_futures_and_cancels_those_after_it(connect
     assert all(future.cancelled() for future in futures[2 * BATCH :])
 
 
-def test_nothing_is_sent_to_a_server_that_does_not_tell_its_limit(connect, proxy):
+def test_batch_is_cancelled_if_the_limit_cannot_be_read(connect, proxy):
     proxy.script(error(401, 104))
     with pytest.raises(Unauthorized):
         with connect(proxy.url).batch() as batch:
-            future = batch.resource("/spores").create({})
-    assert future.cancelled()
+            futures = [batch.resource("/spores").create({}) for _ in range(2)]
+    assert proxy.methods == ["GET"]
+    assert all(future.cancelled() for future in futures)
 
 
-def test_batch_is_sent_again_if_all_of_it_may_be(client, spores, proxy):
+def test_batch_is_retried_if_all_its_requests_are_idempotent(client, spores, proxy):
     with client.batch() as batch:
-        created = batch.resource("/spores").create({"name": "x"})
+        created = [batch.resource("/spores").create({"name": "x"}) for _ in range(2)]
         proxy.script(PASS, DROP)
     assert proxy.methods == ["GET", "POST", "POST"]
-    assert created.result().data["name"] == "x"
-    assert spores.list().total == 1
+    assert [future.result().data["name"] for future in created] == ["x", "x"]
+    assert spores.list().total == 2
 
 
-def test_batch_is_not_sent_again_if_a_part_may_not_be(client, spores, proxy):
+def test_batch_of_one_request_sends_that_request(client, spores, proxy):
+    with client.batch() as batch:
+        created = batch.resource("/spores").create({"name": "x"})
+    assert proxy.methods == ["PUT"]
+    assert list(spores.list()) == [created.result().data]
+
+
+def test_batch_is_sent_once_if_a_request_is_not_idempotent(client, spores, proxy):
     with pytest.raises(TransportError):
         with client.batch() as batch:
             batch.resource("/spores").create({})
@@ -164,3 +175,76 @@ def test_batch_is_not_sent_again_if_a_part_may_not_be(client, spores, proxy):
             proxy.script(PASS, DROP)
     assert proxy.methods == ["GET", "POST"]
     assert spores.list().total == 2
+
+
+# Batches that the server refuses
+
+
+def test_requests_that_make_the_server_refuse_a_batch_are_found(client, spores):
+    names = ["a", "\0", "b", "c", "\ud800", "d", "e", "f", "g"]
+    with pytest.raises(BatchError, match="2 of 9 requests failed") as caught:
+        with client.batch(size=len(names)) as batch:
+            part = batch.resource("/spores")
+            futures = [part.create({"name": name}) for name in names]
+    refused = (futures[1].exception(), futures[4].exception())
+    assert caught.value.exceptions == refused
+    assert [error.code for error in refused] == [400, 400]
+    assert {record["name"] for record in spores.list()} == set(names) - {"\0", "\ud800"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 414, 422, 451, 500, 501])
+def test_requests_of_a_refused_batch_are_sent_apart(client, spores, proxy, status):
+    with client.batch() as batch:
+        futures = [batch.resource("/spores").create({}) for _ in range(2)]
+        proxy.script(PASS, error(status))
+    assert proxy.methods == ["GET", "POST", "PUT", "PUT"]
+    assert [future.result().status for future in futures] == [201, 201]
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_batch_that_fails_for_another_reason_is_not_split(connect, proxy, status):
+    client = connect(proxy.url, retries=0)
+    with pytest.raises(ResponseError) as caught:
+        with client.batch() as batch:
+            futures = [batch.resource("/spores").create({}) for _ in range(2)]
+            proxy.script(PASS, error(status))
+    assert [future.exception() for future in futures] == [caught.value] * 2
+    assert proxy.methods == ["GET", "POST"]
+
+
+def test_failed_batch_is_not_split_if_a_request_is_not_idempotent(client, proxy):
+    with pytest.raises(ServerError):
+        with client.batch() as batch:
+            part = batch.resource("/spores", id_factory=None)
+            [part.create({}) for _ in range(2)]
+            proxy.script(PASS, error(500, 999))
+    assert proxy.methods == ["GET", "POST"]
+
+
+def test_size_of_batches_can_be_chosen(client, proxy):
+    with client.batch(size=2) as batch:
+        part = batch.resource("/spores")
+        futures = [part.create({}) for _ in range(5)]
+    assert proxy.methods == ["POST", "POST", "PUT"]
+    assert all(future.result().status == 201 for future in futures)
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [[], [{}, {}], ["text"] * 2, [{"status": "200", "headers": {}, "body": {}}] * 2],
+)
+def test_batch_response_that_does_not_follow_the_protocol_is_refused(client, proxy, responses):
+    with pytest.raises(ProtocolError, match="POST /batch: "):
+        with client.batch() as batch:
+            futures = [batch.resource("/spores").create({}) for _ in range(2)]
+            body = json.dumps({"responses": responses}).encode()
+            proxy.script(PASS, Response(200, {}, body))
+    assert all(isinstance(future.exception(), ProtocolError) for future in futures)
+
+
+def test_request_of_a_batch_without_data_is_refused(client, proxy):
+    with client.batch(check=False) as batch:
+        futures = [batch.resource("/spores").create({}) for _ in range(2)]
+        item = {"status": 200, "headers": {}, "body": {}}
+        proxy.script(PASS, Response(200, {}, json.dumps({"responses": [item] * 2}).encode()))
+    assert all(isinstance(future.exception(), ProtocolError) for future in futures)

@@ -1,4 +1,4 @@
-"""Each kind of error is an exception, with what the protocol tells of it."""
+"""Errors of the protocol as exceptions."""
 
 import pickle
 
@@ -8,9 +8,12 @@ from cliquet import client as module
 from cliquet.errors import ERRORS
 from tests.client.fault_proxy import Response, error
 
+ERRNOS = {410: ERRORS.SERVICE_DEPRECATED.value}
 
-def failure(client, *step, proxy):
-    proxy.script(*step)
+
+def failure(client, *steps, proxy):
+    """Return the error that responses cause."""
+    proxy.script(*steps)
     with pytest.raises(module.ClientError) as caught:
         client.request("POST", "/spores")
     return caught.value
@@ -35,22 +38,22 @@ def failure(client, *step, proxy):
         (507, module.ServerError),
     ],
 )
-def test_status_is_a_class(client, proxy, status, kind):
-    found = failure(client, error(status, 999), proxy=proxy)
+def test_each_status_has_an_exception_class(client, proxy, status, kind):
+    found = failure(client, error(status, ERRNOS.get(status, 999)), proxy=proxy)
     assert type(found) is kind
     assert isinstance(found, module.ResponseError)
-    assert (found.code, found.errno) == (status, 999)
+    assert found.code == status
 
 
 @pytest.mark.parametrize("status", [400, 406, 415])
-def test_invalid_parameters_are_told_by_their_number(client, proxy, status):
+def test_errno_107_is_invalid_parameters_whatever_the_status(client, proxy, status):
     found = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), proxy=proxy)
     assert type(found) is module.InvalidParameters
 
 
-def test_error_of_the_service_tells_all_of_it(client):
+def test_error_has_the_attributes_of_the_response(client):
     with pytest.raises(module.InvalidParameters) as caught:
-        client.resource("/mushrooms").create({"size": 1})
+        client.resource("/mushrooms", id_factory=None).create({"size": 1})
     found = caught.value
     assert str(found) == (
         "POST /mushrooms: 400 Invalid parameters (errno 107): data.name in body: Required"
@@ -63,7 +66,7 @@ def test_error_of_the_service_tells_all_of_it(client):
     assert found.response.headers["content-type"].startswith("application/json")
 
 
-def test_conflict_has_the_record_that_is_in_the_way(client):
+def test_conflict_has_the_existing_record(client):
     bookmarks = client.resource("/bookmarks")
     first = bookmarks.create({"url": "https://example.com"}).data
     with pytest.raises(module.Conflict) as caught:
@@ -73,7 +76,7 @@ def test_conflict_has_the_record_that_is_in_the_way(client):
 
 
 @pytest.mark.parametrize("body", [b"", b"<h1>no</h1>", b"[]", b'"text"'])
-def test_error_that_is_not_of_the_protocol_is_told_by_its_status(client, proxy, body):
+def test_error_without_a_body_of_the_protocol_is_described_by_its_status(client, proxy, body):
     found = failure(client, Response(500, {}, body), proxy=proxy)
     assert str(found) == "POST /spores: 500 Internal Server Error"
     assert (found.errno, found.message, found.details) == (None, None, None)
@@ -81,18 +84,37 @@ def test_error_that_is_not_of_the_protocol_is_told_by_its_status(client, proxy, 
     assert str(found) == "POST /spores: 599 Unknown"
 
 
-def test_credentials_that_are_missing_are_told(connect, proxy):
+def test_missing_credentials_are_unauthorized(connect, proxy):
     with pytest.raises(module.Unauthorized) as caught:
         connect(proxy.url, auth=None).resource("/spores").list()
     assert caught.value.errno == ERRORS.MISSING_AUTH_TOKEN.value
 
 
 @pytest.mark.parametrize("auth", ["alice:secret", ("alice",), ["alice", "secret"], {}])
-def test_credentials_that_requests_does_not_know_are_told_without_them(connect, auth):
-    with pytest.raises(TypeError, match=r"^auth: expected .*, or a function$"):
+def test_invalid_auth_is_refused_without_showing_it(connect, auth):
+    with pytest.raises(TypeError, match=r"^auth: expected .*, or a callable$"):
         connect("http://localhost", auth=auth)
 
 
-def test_errors_can_be_sent_to_other_processes(client, proxy):
+def test_errors_can_be_pickled(client, proxy):
     found = failure(client, error(404, 111, message="none"), proxy=proxy)
     assert str(pickle.loads(pickle.dumps(found))) == str(found)
+
+
+def test_transport_errors_can_be_pickled():
+    original = module.TransportError("GET /: refused", is_transient=False, is_sent=False)
+    for found in (original, module.ProtocolError("GET /: the body has no 'settings'")):
+        copy = pickle.loads(pickle.dumps(found))
+        assert (type(copy), str(copy), vars(copy)) == (type(found), str(found), vars(found))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("body", [b"<h1>Gone fishing</h1>", b'{"message": "No such API"}'])
+def test_missing_page_of_a_gateway_is_not_a_missing_record(client, proxy, status, body):
+    found = failure(client, Response(status, {}, body), proxy=proxy)
+    assert type(found) is module.ResponseError
+    assert found.errno is None
+
+
+def test_gone_is_only_the_end_of_life_of_the_service(client, proxy):
+    assert type(failure(client, error(410, 999), proxy=proxy)) is module.ResponseError

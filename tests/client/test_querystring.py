@@ -1,4 +1,4 @@
-"""Filters reach the server as the values that they are."""
+"""Query strings of the Python client, read by the server."""
 
 from urllib.parse import parse_qsl
 
@@ -11,7 +11,7 @@ from cliquet.resource.query import PREFIXES, extract_filters, guesses
 from cliquet.storage import Filter
 from cliquet.utils import COMPARISON, json
 
-#: What the server may be asked for.
+#: Strings that the server accepts.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 AMBIGUOUS = st.sampled_from(
     [
@@ -43,7 +43,7 @@ def likeliest(field, text):
 
 
 def read(query):
-    """The filters that the server reads."""
+    """Return the filters that the server reads."""
     params = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True)
     is_known_field = {"title", "last_modified"}.__contains__
     return extract_filters(params, is_known_field, "id", "last_modified", likeliest)
@@ -56,25 +56,25 @@ def same(found, *expected):
 
 
 @given(VALUES, st.sampled_from(sorted(set(PREFIXES) - set(LISTS))))
-def test_value_is_read_as_it_is(value, prefix):
+def test_value_keeps_its_type(value, prefix):
     found = read(querystring({"title": value, f"{prefix}_title": value}))
     equal = Filter("title", value, COMPARISON.EQ)
     assert same(found, equal, Filter("title", value, PREFIXES[prefix]))
 
 
 @given(st.lists(VALUES, min_size=1), st.sampled_from(LISTS))
-def test_values_of_a_list_are_read_as_they_are(values, prefix):
+def test_values_of_a_list_keep_their_types(values, prefix):
     found = read(querystring({f"{prefix}_title": values}))
     assert same(found, Filter("title", values, PREFIXES[prefix]))
 
 
-def test_texts_are_quoted_only_where_they_must_be():
+def test_only_ambiguous_strings_are_quoted():
     assert querystring({"title": "Hello world", "not_title": "3"}) == (
         "?title=Hello+world&not_title=%223%22"
     )
 
 
-def test_options_are_texts_numbers_or_lists():
+def test_options_are_strings_numbers_or_lists():
     params = {"_sort": ["-a", "b"], "_fields": "a,b.c", "_limit": 3, "_since": '"5"'}
     assert parse_qsl(querystring(params)[1:]) == [
         ("_sort", "-a,b"),
@@ -89,17 +89,17 @@ def test_options_that_are_none_are_left_out():
 
 
 @pytest.mark.parametrize("value", [None, b"x", {"a": 1}, [None], [["a"]]])
-def test_value_that_no_filter_can_tell_is_refused(value):
+def test_invalid_filter_value_is_refused(value):
     with pytest.raises(TypeError, match="title is .*: expected"):
         querystring({"title": value})
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], []])
-def test_value_that_nothing_equals_is_refused(value):
+def test_value_that_matches_nothing_is_refused(value):
     with pytest.raises(ValueError, match="in_title is .*: expected"):
         querystring({"in_title": value})
 
 
-def test_option_that_there_is_not_is_refused():
+def test_unknown_option_is_refused():
     with pytest.raises(TypeError, match="Unknown option _order: expected one of _sort, _limit"):
         querystring({"_order": "title"})

@@ -1,10 +1,11 @@
-"""Records are made, read, listed, changed and deleted through the client."""
+"""Operations on records."""
 
 import importlib
 import sys
 from itertools import islice
 from urllib.parse import unquote
 
+import httpx
 import pytest
 import requests
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from cliquet import client as module
 from tests.client.conftest import BATCH, PAGE
-from tests.client.fault_proxy import Response, success
+from tests.client.fault_proxy import Response, error, success
 
 
 @pytest.fixture
@@ -20,11 +21,11 @@ def spores(client):
     return client.resource("/spores")
 
 
-def test_service_tells_of_itself(client):
+def test_server_info_describes_the_service(client):
     assert client.server_info()["settings"]["batch_max_requests"] == BATCH
 
 
-def test_what_was_created_can_be_read_changed_and_deleted(spores):
+def test_record_is_created_read_changed_and_deleted(spores):
     created = spores.create({"name": "x", "size": 10**40})
     id_ = created.data["id"]
     assert created.status == 201
@@ -38,7 +39,7 @@ def test_what_was_created_can_be_read_changed_and_deleted(spores):
         spores.get(id_)
 
 
-def test_permissions_are_sent_and_told(client):
+def test_permissions_are_sent_and_returned(client):
     articles = client.resource("/articles")
     created = articles.create({"title": "x"}, permissions={"read": ["system.Everyone"]})
     id_ = created.data["id"]
@@ -50,7 +51,7 @@ def test_permissions_are_sent_and_told(client):
     assert replaced.permissions["read"] == ["basicauth:eve"]
 
 
-def test_id_is_the_clients_the_callers_or_the_servers(client, proxy):
+def test_id_comes_from_the_client_the_caller_or_the_server(client, proxy):
     id_ = module.new_id()
     assert client.resource("/spores").create({"id": id_}).data["id"] == id_
     mine = client.resource("/spores", id_factory=lambda: id_).create({})
@@ -59,7 +60,7 @@ def test_id_is_the_clients_the_callers_or_the_servers(client, proxy):
     assert b"id" not in proxy.requests[-1][3]
 
 
-def test_value_of_a_unique_field_answers_the_record_that_has_it(client):
+def test_creation_with_a_unique_value_returns_the_existing_record(client):
     bookmarks = client.resource("/bookmarks")
     first, second = (bookmarks.create({"url": "https://example.com"}) for _ in range(2))
     assert (first.status, second.status) == (201, 200)
@@ -69,7 +70,7 @@ def test_value_of_a_unique_field_answers_the_record_that_has_it(client):
 # Lists
 
 
-def test_list_is_read_page_by_page_as_it_is_iterated(spores, proxy):
+def test_iteration_reads_one_page_at_a_time(spores, proxy):
     created = [spores.create({"n": n}).data for n in range(5)]
     proxy.script()
     found = spores.list(_sort="n", _limit=2)
@@ -80,12 +81,12 @@ def test_list_is_read_page_by_page_as_it_is_iterated(spores, proxy):
     assert [len(page.data) for page in found.pages()] == [2, 2, 1]
 
 
-def test_list_that_the_server_cuts_is_read_to_its_end(client, spores):
+def test_list_longer_than_a_page_is_complete(client, spores):
     ids = {spores.create({}).data["id"] for _ in range(PAGE + 1)}
     assert {record["id"] for record in spores.list()} == ids
 
 
-def test_next_page_is_asked_of_the_same_server_whatever_the_proxy_makes_of_it(connect, proxy):
+def test_next_page_is_read_from_the_same_server(connect, proxy):
     client = connect(proxy.url, auth=None)
     proxy.script(
         success([{"id": "a"}], {"Next-Page": "https://elsewhere.example/other?_token=x%3D"}),
@@ -95,7 +96,7 @@ def test_next_page_is_asked_of_the_same_server_whatever_the_proxy_makes_of_it(co
     assert proxy.requests[1][1] == "/v1/spores?_token=x%3D"
 
 
-def test_list_tells_what_has_changed_since_with_tombstones(spores):
+def test_list_since_a_timestamp_includes_tombstones(spores):
     kept, deleted = (spores.create({}).data["id"] for _ in range(2))
     known = spores.list()
     assert list(spores.list(_since=known.timestamp)) == []
@@ -124,13 +125,13 @@ def test_filters_and_options_are_those_of_the_protocol(spores):
     assert set(next(iter(spores.list(_fields=["n"])))) == {"id", "last_modified", "n"}
 
 
-def test_head_tells_the_timestamp_and_how_many_match(spores):
+def test_head_returns_the_timestamp_and_the_total(spores):
     created = spores.create({"name": "x"})
     response = spores.head(name="y")
     assert (response.timestamp, response.total, response.data) == (created.timestamp, 0, None)
 
 
-def test_filters_tell_which_records_are_deleted(spores):
+def test_delete_all_deletes_the_matching_records(spores):
     for name in "abc":
         spores.create({"name": name})
     assert len(spores.delete_all(in_name=["a", "b"]).data) == 2
@@ -139,10 +140,53 @@ def test_filters_tell_which_records_are_deleted(spores):
     assert list(spores.list()) == []
 
 
+def test_list_is_true_if_it_has_records(spores):
+    assert not spores.list()
+    spores.create({})
+    assert spores.list()
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        # The same token, another token with the same records, and no records.
+        [(["a"], "x"), (["b"], "y"), (["c"], "x")],
+        [(["a"], "x"), (["b"], "y"), (["a"], "z")],
+        [(["a"], "x"), ([], "y")],
+        [([], "x")],
+    ],
+)
+def test_pages_without_end_are_refused(spores, proxy, pages):
+    proxy.script(
+        *(
+            success([{"id": id_} for id_ in ids], {"Next-Page": f"/v1/spores?_token={token}"})
+            for ids, token in pages
+        )
+    )
+    with pytest.raises(module.ProtocolError, match="GET /spores: Next-Page leads to the same page"):
+        list(spores.list())
+    assert len(proxy.requests) == len(pages)
+
+
+def test_list_without_next_page_must_be_complete(spores, proxy):
+    incomplete = success([{"id": "a"}], {"Total-Records": "250", "ETag": '"1"'})
+    proxy.script(incomplete)
+    with pytest.raises(module.ProtocolError, match="GET /spores: 1 of 250 records, without"):
+        spores.list()
+    proxy.script(incomplete)
+    assert len(list(spores.list(_token="x"))) == 1
+
+
+@pytest.mark.parametrize("total", ["many", "", "-1"])
+def test_invalid_total_is_none(spores, proxy, total):
+    proxy.script(success([], {"Total-Records": total}))
+    assert spores.list().total is None
+
+
 # Preconditions
 
 
-def test_what_others_have_changed_is_not_overwritten(spores):
+def test_if_match_protects_changes_of_others(spores):
     seen = spores.create({"name": "x"})
     id_ = seen.data["id"]
     changed = spores.patch(id_, {"name": "y"}, if_match=seen.timestamp)
@@ -162,25 +206,25 @@ def test_what_others_have_changed_is_not_overwritten(spores):
         assert caught.value.existing is None
 
 
-def test_record_that_has_not_changed_is_not_sent(spores):
+def test_unchanged_record_is_not_sent_again(spores):
     created = spores.create({"name": "x"})
     response = spores.get(created.data["id"], if_none_match=created.timestamp)
     assert (response.status, response.data, response.timestamp) == (304, None, created.timestamp)
     assert spores.get(created.data["id"], if_none_match=created.timestamp - 1).data == created.data
 
 
-def test_record_is_only_created_if_there_is_none(spores):
+def test_if_none_match_creates_only_new_records(spores):
     id_ = module.new_id()
     assert spores.update(id_, {"name": "x"}, if_none_match="*").status == 201
     with pytest.raises(module.PreconditionFailed):
         spores.update(id_, {"name": "y"}, if_none_match="*")
 
 
-# What is refused before anything is sent
+# Invalid arguments
 
 
 @pytest.mark.parametrize("id_", ["", ".", "..", None, 3])
-def test_id_that_would_be_another_url_is_refused(spores, proxy, id_):
+def test_id_that_changes_the_url_is_refused(spores, proxy, id_):
     spores.create({})
     proxy.script()
     for call in (spores.delete, spores.get, lambda id_: spores.update(id_, {})):
@@ -195,16 +239,17 @@ IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled
 
 
 @given(IDS.filter(lambda id_: id_ not in (".", "..")))
-def test_id_stays_one_part_of_the_url(id_):
+def test_id_is_one_segment_of_the_url(id_):
     sent = module.Operations(lambda request: request, "/spores", None).get(id_)
-    url = requests.Request("GET", "http://localhost/v1" + sent.path).prepare().url
-    head, _, last = url.rpartition("/")
-    assert head == "http://localhost/v1/spores"
-    assert unquote(last, errors="strict") == id_
+    url = "http://localhost/v1" + sent.path
+    for prepared in (requests.Request("GET", url).prepare().url, str(httpx.URL(url))):
+        head, _, last = prepared.rpartition("/")
+        assert head == "http://localhost/v1/spores"
+        assert unquote(last, errors="strict") == id_
 
 
 @pytest.mark.parametrize("path", ["spores", "/", "/spores/", "/spores?a=b", "/spores#a"])
-def test_path_that_is_not_of_a_collection_is_refused(client, path):
+def test_path_of_no_collection_is_refused(client, path):
     with pytest.raises(ValueError, match="not the path of a collection"):
         client.resource(path)
 
@@ -213,8 +258,8 @@ def test_path_that_is_not_of_a_collection_is_refused(client, path):
     "server",
     ["", "api.example.com", "ftp://example.com/v1", "http:///v1", "http://a/?b", "http://a/#b"],
 )
-def test_server_that_is_none_is_refused(server):
-    with pytest.raises(ValueError, match="is no server"):
+def test_invalid_server_url_is_refused(server):
+    with pytest.raises(ValueError, match="is not a server URL"):
         module.Client(server)
 
 
@@ -229,7 +274,7 @@ def test_value_that_is_not_json_is_refused(spores, proxy):
 # The client
 
 
-def test_server_can_be_given_without_its_version(connect, proxy):
+def test_server_url_works_without_version(connect, proxy):
     spores = connect(proxy.url.removesuffix("/v1") + "/").resource("/spores")
     created = spores.create({"name": "x"})
     assert (created.status, list(spores.list())) == (201, [created.data])
@@ -237,21 +282,49 @@ def test_server_can_be_given_without_its_version(connect, proxy):
 
 def test_write_that_is_redirected_to_a_read_is_an_error(client, spores, proxy):
     proxy.script(Response(301, {"Location": f"{proxy.url}/spores"}, b""))
-    with pytest.raises(module.ResponseError, match="POST /spores: 301 Moved Permanently"):
+    with pytest.raises(module.ResponseError, match="PUT /spores/.*: 301 Moved Permanently"):
         spores.create({})
+
+
+def test_request_with_invalid_path_is_refused(client):
     with pytest.raises(ValueError, match="'spores' is not a path: expected /bookmarks"):
         client.request("GET", "spores")
 
 
 @pytest.mark.parametrize(
-    ("tag", "timestamp"), [('"12"', 12), ('W/"12"', 12), ('"abc"', 7), ("", 7)]
+    ("tag", "timestamp"),
+    [
+        ('"12"', 12),
+        ('W/"12"', 12),
+        ('"12-gzip"', 12),
+        ('W/"12--br"', 12),
+        ('"12;gzip"', 12),
+        ('"abc"', 7),
+        ("", 7),
+    ],
 )
-def test_timestamp_is_the_tags_or_the_records(spores, proxy, tag, timestamp):
+def test_timestamp_is_that_of_the_tag_or_the_record(spores, proxy, tag, timestamp):
     proxy.script(success({"last_modified": 7}, {"ETag": tag}))
     assert spores.get("x").timestamp == timestamp
 
 
-def test_any_request_can_be_sent(client):
+@pytest.mark.parametrize("tag", ["", '"abc"', "12", '"12', '"1.2"'])
+def test_response_without_timestamp_never_becomes_an_unconditional_request(spores, proxy, tag):
+    proxy.script(success([], {"ETag": tag}), success({}, {"ETag": tag}))
+    for response in (spores.list(), spores.get("x")):
+        with pytest.raises(module.ProtocolError, match=rf"no timestamp \(ETag: {tag or 'missing'}"):
+            response.timestamp  # noqa: B018 (a property)
+
+
+@pytest.mark.parametrize("value", ["", True, 1.5, b'"12"'])
+def test_precondition_that_is_not_a_timestamp_is_refused(spores, proxy, value):
+    for name in ("if_match", "if_none_match"):
+        with pytest.raises(ValueError, match="is not a timestamp or a tag"):
+            spores.get("x", **{name: value})
+    assert proxy.requests == []
+
+
+def test_other_requests_can_be_sent(client):
     body = {"requests": [{"path": "/spores"}]}
     response = client.request("POST", "/batch", body)
     assert response.body["responses"][0]["status"] == 200
@@ -259,17 +332,66 @@ def test_any_request_can_be_sent(client):
     assert client.request("GET", "/spores", headers={"If-None-Match": tag}).status == 304
 
 
-def test_session_of_the_caller_is_used_and_the_client_can_be_closed(proxy):
-    session = requests.Session()
+def test_session_of_the_caller_is_used(connect, proxy, library):
+    session = requests.Session() if library == "requests" else httpx.AsyncClient()
     session.headers["X-Mine"] = "yes"
-    with module.Client(proxy.url, session=session) as client:
-        client.server_info()
+    connect(proxy.url, session=session).server_info()
     assert proxy.requests[0][2]["X-Mine"] == "yes"
 
 
-def test_module_tells_what_to_install_without_requests(monkeypatch):
+def test_client_uses_the_proxy_of_the_environment(connect, proxy, monkeypatch):
+    monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+    proxy.script(success([{"id": "a"}]))
+    client = connect("http://api.example.com/v1")
+    assert [record["id"] for record in client.resource("/spores").list()] == ["a"]
+    assert proxy.requests[0][1] == "http://api.example.com/v1/spores"
+
+
+def test_client_can_be_used_in_a_block(connect, proxy):
+    with connect(proxy.url) as client:
+        assert client.server_info()["project_name"] == "attacked"
+
+
+def test_user_agent_names_the_client_and_its_library(connect, proxy, library):
+    connect(proxy.url).server_info()
+    agent = proxy.requests[0][2]["User-Agent"]
+    assert agent.startswith(f"cliquet-client/{module.__version__} python-{library}/")
+
+
+def test_user_agent_of_the_caller_is_kept(connect, proxy, library):
+    session = requests.Session() if library == "requests" else httpx.AsyncClient()
+    session.headers["User-Agent"] = "mine"
+    connect(proxy.url, session=session).server_info()
+    assert proxy.requests[0][2]["User-Agent"] == "mine"
+
+
+def test_reprs_are_short_and_show_no_secret(client, spores, proxy):
+    response = spores.create({"name": "x" * 1000})
+    proxy.script(error(404, 111))
+    with pytest.raises(module.NotFound) as caught:
+        spores.get("x")
+    with client.batch() as batch:
+        assert repr(batch) == "<Batch of 0 requests>"
+        assert repr(batch.resource("/spores")) == "<Operations /spores>"
+    shown = [client, spores, spores.list(), response, caught.value.request]
+    assert [repr(value) for value in shown] == [
+        f"<Client {proxy.url}>",
+        "<Resource /spores>",
+        "<Records /spores: 1 in total>",
+        "<Response 201>",
+        "<Request GET /spores/x>",
+    ]
+
+
+@pytest.mark.parametrize("package", ["requests", "httpx"])
+def test_missing_package_is_named(monkeypatch, package):
     for name in [name for name in sys.modules if name.startswith("cliquet.client")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "requests", None)
-    with pytest.raises(ImportError, match=r"pip install cliquet\[client\]"):
-        importlib.import_module("cliquet.client")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"{package} is missing \(pip install {package}\)"):
+        importlib.import_module("cliquet.client").AsyncClient  # noqa: B018 (imports it)
+
+
+def test_module_has_no_other_attributes():
+    with pytest.raises(AttributeError, match="no attribute 'Server'"):
+        module.Server  # noqa: B018 (imports it)

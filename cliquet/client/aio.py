@@ -1,0 +1,311 @@
+"""Asynchronous client, with httpx. It requires the extra ``async``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from typing import Any
+
+try:
+    import anyio
+    import httpx
+except ImportError as error:
+    raise ImportError("The package httpx is missing (pip install httpx)", name="httpx") from error
+
+from requests.structures import CaseInsensitiveDict
+
+from cliquet.client.batch import HELLO, BaseBatch
+from cliquet.client.errors import ClientError, TransportError
+from cliquet.client.messages import Request, Response, custom_request
+from cliquet.client.protocol import Pause, Protocol, RawRequest, RawResponse, Result, Step
+from cliquet.client.querystring import querystring
+from cliquet.client.resources import BaseRecords, Operations, new_id
+from cliquet.client.version import USER_AGENT
+
+
+class AsyncClient:
+    """Connection of a user to a service, for asyncio and trio.
+
+    It behaves like :class:`~cliquet.client.Client`. An ``async with`` block closes its connections.
+
+    :param server: URL of the service, with its version: ``https://api.example.com/v1``.
+    :param auth: user name and password, or a function or coroutine function that adds credentials
+        to a request of httpx and returns it. It is called before each attempt, and once more if the
+        response is 401. None: the credentials in the URL, or those of the session.
+    :param timeout: limit for a call in all, with retries and pauses, in seconds.
+    :param attempt_timeout: limit for each attempt, in seconds.
+    :param retries: maximum number of retries of a request.
+    :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
+    :param session: client of httpx with certificates, proxies or headers; new by default.
+    :param sleep: coroutine function that waits for a number of seconds.
+    :param clock: function that returns the monotonic time, in seconds.
+    :raises ValueError: if ``server`` isn't the URL of a service.
+    :raises TypeError: if ``auth`` is something else.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        auth: Any = None,
+        *,
+        timeout: float = 60,
+        attempt_timeout: float = 30,
+        retries: int = 4,
+        delay: float = 1,
+        session: httpx.AsyncClient | None = None,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._protocol = Protocol(
+            server,
+            auth=auth,
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            retries=retries,
+            delay=delay,
+            clock=clock,
+        )
+        self._transport = _Transport(self._protocol.auth, session, sleep)
+        self._limits: list[int | None] = []
+
+    def __repr__(self) -> str:
+        return f"<AsyncClient {self._protocol.server}>"
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+        self._protocol.issue_alerts()
+
+    async def server_info(self) -> dict[str, Any]:
+        """Return the service's description of itself, at ``/``.
+
+        :raises ClientError: if the request fails.
+        """
+        body: dict[str, Any] = (await self._send(HELLO)).body
+        return body
+
+    def resource(self, path: str, id_factory: Callable[[], str] | None = new_id) -> AsyncResource:
+        """Return the resource whose collection is at a path, such as ``/bookmarks``.
+
+        :param path: quoted as in a URL, without the version prefix.
+        :param id_factory: function that returns the id of a new record; random UUIDs by default.
+            None: the server generates the ids, and the client doesn't retry creations.
+        """
+        return AsyncResource(self._send, path, id_factory)
+
+    def batch(self, check: bool = True, size: int | None = None) -> AsyncBatch:
+        """Return a batch, which is filled in an ``async with`` block and sent at its end.
+
+        :param check: whether the block raises :class:`~cliquet.client.BatchError` if requests fail.
+        :param size: maximum number of requests sent together; by default the limit of the server.
+        """
+        return AsyncBatch(self._send, size, check, self._limits)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool | None = None,
+    ) -> Response:
+        """Send a request and return the response, like :meth:`cliquet.client.Client.request`.
+
+        :raises ClientError: if the request fails.
+        :raises ValueError: if the path doesn't start with a slash.
+        """
+        return await self._send(custom_request(method, path, body, headers, idempotent))
+
+    async def _send(self, request: Request) -> Response:
+        return await _run(self._protocol.send(request), self._transport.perform)
+
+
+class AsyncResource(Operations[Awaitable[Response]]):
+    """A resource of a service, whose methods are awaited.
+
+    They return the response, and raise :class:`~cliquet.client.ClientError` if the request fails.
+    """
+
+    async def list(self, /, **params: Any) -> AsyncRecords:
+        """Return the matching records, to be iterated with ``async for``.
+
+        :param params: parameters of the protocol, as of :meth:`cliquet.client.Resource.list`.
+        """
+        query = querystring(params)
+        return AsyncRecords(self._path, query, await self._read_page(query), self._read_page)
+
+
+class AsyncRecords(BaseRecords):
+    """Records of a list, read page by page. Each iteration starts with the same first page."""
+
+    def __init__(
+        self,
+        path: str,
+        query: str,
+        first: Response,
+        read: Callable[[str], Awaitable[Response]],
+    ) -> None:
+        super().__init__(path, query, first)
+        self._read = read
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        async for page in self.pages():
+            for record in page.data:
+                yield record
+
+    async def pages(self) -> AsyncIterator[Response]:
+        """Yield the response of each page."""
+        page, seen = self._first, set[object]()
+        yield page
+        while query := self._next_query(page, seen):
+            page = await self._read(query)
+            yield page
+
+
+class AsyncBatch(BaseBatch):
+    """Requests that are sent together at the end of an ``async with`` block.
+
+    It behaves like :class:`~cliquet.client.Batch`.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Request], Awaitable[Response]],
+        size: int | None,
+        check: bool,
+        limits: list[int | None],
+    ) -> None:
+        super().__init__(size, check, limits)
+        self._send = send
+
+    async def __aenter__(self) -> AsyncBatch:
+        self._open = True
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        await _run(self._send_all(is_cancelled=kind is not None), self._send)
+
+
+class _Transport:
+    """Performs the steps of a call.
+
+    :param auth: credentials.
+    :param session: client of httpx; new by default.
+    :param sleep: coroutine function that waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        auth: Any,
+        session: httpx.AsyncClient | None,
+        sleep: Callable[[float], Awaitable[object]],
+    ) -> None:
+        self._auth = _Auth(auth) if callable(auth) else auth
+        self._is_own = session is None
+        self._session = session or _new_session()
+        self._sleep = sleep
+        self._process = os.getpid()
+
+    async def close(self) -> None:
+        await self._session.aclose()
+
+    async def perform(self, step: Pause | RawRequest) -> RawResponse | None:
+        """Wait, or send a request once.
+
+        :raises TransportError: without a complete response in time.
+        """
+        if isinstance(step, Pause):
+            await self._sleep(step.seconds)
+            return None
+        if self._is_own and self._process != os.getpid():
+            # After a fork, parent and child would read each other's responses.
+            self._session, self._process = _new_session(), os.getpid()
+        try:
+            with anyio.fail_after(step.timeout):
+                response = await self._session.request(
+                    step.request.method,
+                    step.url,
+                    content=step.content,
+                    headers=self._headers(step),
+                    auth=self._auth or httpx.USE_CLIENT_DEFAULT,
+                    timeout=step.timeout,
+                    follow_redirects=False,
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+            raise TransportError(
+                f"{step.request}: {str(error) or 'timed out'}",
+                is_transient=not _is_permanent(error),
+                is_sent=not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)),
+            ) from error
+        return RawResponse(
+            response.status_code, CaseInsensitiveDict(response.headers), response.content
+        )
+
+    def _headers(self, step: RawRequest) -> dict[str, str]:
+        user_agent = self._session.headers.get("User-Agent", "")
+        if user_agent.startswith("python-httpx/"):
+            return {"User-Agent": f"{USER_AGENT} {user_agent}", **step.headers}
+        return step.headers
+
+
+class _Auth(httpx.Auth):
+    """Credentials that a function or coroutine function adds.
+
+    :param add: takes and returns a request.
+    """
+
+    def __init__(self, add: Callable[[httpx.Request], Any]) -> None:
+        self._add = add
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        result = self._add(request)
+        yield await result if inspect.isawaitable(result) else result
+
+
+def _new_session() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=_ssl_context())
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    """Return the default context, which takes long to load, for all clients of the process."""
+    return httpx.create_ssl_context()
+
+
+async def _run(
+    steps: Generator[Step, Any, Result], perform: Callable[[Step], Awaitable[Any]]
+) -> Result:
+    """Perform the steps of a generator and return its result."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                outcome = await perform(step)
+            except ClientError as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(outcome)
+    except StopIteration as done:
+        result: Result = done.value
+        return result
+
+
+def _is_permanent(error: BaseException | None) -> bool:
+    """Return whether a retry doesn't repair an error, such as an invalid certificate or header."""
+    if isinstance(error, (ssl.SSLError, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+        return True
+    if isinstance(error, ValueError):
+        return True
+    return error is not None and _is_permanent(error.__cause__ or error.__context__)
