@@ -25,12 +25,10 @@ except ImportError as error:
         "The package requests is missing (pip install requests)", name="requests"
     ) from error
 
-from cliquet.client.batch import HELLO, Batch
+from cliquet.client.batch import Batch
 from cliquet.client.errors import (
     AlertWarning,
-    BackoffError,
     BatchError,
-    ClientError,
     Conflict,
     Forbidden,
     Gone,
@@ -38,15 +36,14 @@ from cliquet.client.errors import (
     MethodNotAllowed,
     NotFound,
     PreconditionFailed,
-    ProtocolError,
     ResponseError,
     ServerError,
     ServiceUnavailable,
     TooManyRequests,
-    TransportError,
     Unauthorized,
 )
-from cliquet.client.messages import Request, Response, custom_request
+from cliquet.client.failures import BackoffError, ClientError, ProtocolError, TransportError
+from cliquet.client.messages import HELLO, Request, Response, custom_request
 from cliquet.client.protocol import Protocol, run
 from cliquet.client.resources import Operations, Records, Resource, new_id
 from cliquet.client.transport import Transport

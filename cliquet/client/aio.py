@@ -18,9 +18,9 @@ except ImportError as error:
 
 from requests.structures import CaseInsensitiveDict
 
-from cliquet.client.batch import HELLO, BaseBatch
-from cliquet.client.errors import ClientError, TransportError
-from cliquet.client.messages import Request, Response, custom_request
+from cliquet.client.batch import BaseBatch
+from cliquet.client.failures import ClientError, TransportError
+from cliquet.client.messages import HELLO, Request, Response, custom_request
 from cliquet.client.protocol import Pause, Protocol, RawRequest, RawResponse, Result, Step
 from cliquet.client.querystring import querystring
 from cliquet.client.resources import BaseRecords, Operations, new_id

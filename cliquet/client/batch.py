@@ -8,15 +8,14 @@ from typing import Any
 
 from requests.structures import CaseInsensitiveDict
 
-from cliquet.client.errors import BatchError, ClientError, ProtocolError, ResponseError
-from cliquet.client.messages import Request, Response, result_of
+from cliquet.client.errors import BatchError, ResponseError, result_of
+from cliquet.client.failures import ClientError, ProtocolError
+from cliquet.client.messages import HELLO, Request, Response
 from cliquet.client.protocol import run
 from cliquet.client.resources import Operations, new_id
 
 Entries = Sequence[tuple[Request, "Future[Response]"]]
 Steps = Generator[Request, Response, None]
-
-HELLO = Request("GET", "/", expects=("settings", dict))
 
 
 class BaseBatch:

@@ -1,58 +1,16 @@
-"""Exceptions: one class for each kind of error of the protocol."""
+"""Errors of the protocol: one exception class for each kind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from cliquet.client.messages import Request, Response
+from cliquet.client.failures import ClientError, ProtocolError
+from cliquet.client.messages import Request, Response
 
 _INVALID_PARAMETERS = 107
 _SERVICE_DEPRECATED = 202
-
-
-class ClientError(Exception):
-    """Any failure of a request."""
-
-    #: Whether the same request can succeed later.
-    is_transient = False
-
-
-class TransportError(ClientError):
-    """The server can't be reached, or its response is lost, incomplete or not JSON.
-
-    :param message: description of the error.
-    :param is_transient: whether the same request can succeed later.
-    :param is_sent: whether the server can have received the request.
-    """
-
-    def __init__(self, message: str, *, is_transient: bool = True, is_sent: bool = True) -> None:
-        super().__init__(message)
-        self.is_transient = is_transient
-        self.is_sent = is_sent
-
-
-class ProtocolError(TransportError):
-    """The response doesn't follow the protocol: another service is at the URL, or a proxy."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, is_transient=False)
-
-
-class BackoffError(ClientError):
-    """The server requested a pause longer than the client's timeout.
-
-    :param seconds: the rest of the pause.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
-
-    def __str__(self) -> str:
-        return f"The server requested a pause: {self.seconds:.0f} s remain"
 
 
 class ResponseError(ClientError):
@@ -173,6 +131,36 @@ def error_of(request: Request, response: Response) -> ResponseError:
     if error.errno == _INVALID_PARAMETERS:
         return InvalidParameters(request, response)
     return error
+
+
+def result_of(request: Request, response: Response) -> Response:
+    """Return the response to a request if it is a success.
+
+    :raises ResponseError: for an error response.
+    :raises ProtocolError: if the body isn't the expected one.
+    """
+    if not response.ok:
+        error = error_of(request, response)
+        if request.is_creation and _is_record(error):
+            return Response(200, response.headers, {"data": error.existing})
+        raise error
+    is_bodiless = request.method.upper() == "HEAD" or response.status in (204, 304)
+    if request.expects and not is_bodiless:
+        name, kind = request.expects
+        if not isinstance(response.member(name), kind):
+            raise ProtocolError(
+                f"{request}: the body has no {name!r}. Is another service at this URL?"
+            )
+    return response
+
+
+def _is_record(error: ResponseError) -> bool:
+    """Return whether a creation failed because of an existing record, not a tombstone."""
+    existing = error.existing
+    if error.code not in (409, 412) or not isinstance(existing, dict):
+        return False
+    # Applications can have a field named ``deleted``; a tombstone has nothing else.
+    return not (existing.get("deleted") is True and len(existing) == 3)
 
 
 def _title(status: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cliquet.client.errors import ProtocolError, ResponseError, error_of
+from cliquet.client.failures import ProtocolError
 
 # Proxies that compress responses weaken tags (RFC 9110, 8.8.1) or append the encoding.
 _TAG = re.compile(r'(?:W/)?"([0-9]+)(?:[-;:]+[a-z]+)?"')
@@ -68,12 +68,12 @@ class Response:
     @property
     def data(self) -> Any:
         """The record, or the list of records; None if it has not changed (304)."""
-        return self._member("data")
+        return self.member("data")
 
     @property
     def permissions(self) -> dict[str, list[str]] | None:
         """The principals of each permission; None if the response has no permissions."""
-        permissions: dict[str, list[str]] | None = self._member("permissions")
+        permissions: dict[str, list[str]] | None = self.member("permissions")
         return permissions
 
     @property
@@ -101,8 +101,13 @@ class Response:
         total = self.headers.get("Total-Records", "")
         return int(total) if total.isdecimal() else None
 
-    def _member(self, name: str) -> Any:
+    def member(self, name: str) -> Any:
+        """Return a member of the body, or None."""
         return self.body.get(name) if isinstance(self.body, dict) else None
+
+
+#: Request of the service's description of itself.
+HELLO = Request("GET", "/", expects=("settings", dict))
 
 
 def custom_request(
@@ -121,33 +126,3 @@ def custom_request(
     if idempotent is None:
         idempotent = method.upper() != "POST"
     return Request(method, path, body, headers or {}, idempotent)
-
-
-def result_of(request: Request, response: Response) -> Response:
-    """Return the response to a request if it is a success.
-
-    :raises ResponseError: for an error response.
-    :raises ProtocolError: if the body isn't the expected one.
-    """
-    if not response.ok:
-        error = error_of(request, response)
-        if request.is_creation and _is_record(error):
-            return Response(200, response.headers, {"data": error.existing})
-        raise error
-    is_bodiless = request.method.upper() == "HEAD" or response.status in (204, 304)
-    if request.expects and not is_bodiless:
-        name, kind = request.expects
-        if not isinstance(response._member(name), kind):
-            raise ProtocolError(
-                f"{request}: the body has no {name!r}. Is another service at this URL?"
-            )
-    return response
-
-
-def _is_record(error: ResponseError) -> bool:
-    """Return whether a creation failed because of an existing record, not a tombstone."""
-    existing = error.existing
-    if error.code not in (409, 412) or not isinstance(existing, dict):
-        return False
-    # Applications can have a field named ``deleted``; a tombstone has nothing else.
-    return not (existing.get("deleted") is True and len(existing) == 3)

@@ -16,15 +16,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
-from cliquet.client.errors import (
-    AlertWarning,
-    BackoffError,
-    ClientError,
-    ProtocolError,
-    ResponseError,
-    TransportError,
-)
-from cliquet.client.messages import Request, Response, result_of
+from cliquet.client.errors import AlertWarning, ResponseError, result_of
+from cliquet.client.failures import BackoffError, ClientError, ProtocolError, TransportError
+from cliquet.client.messages import Request, Response
 
 #: Longer numbers of seconds are ignored.
 _SECONDS = re.compile(r"[0-9]{1,9}")

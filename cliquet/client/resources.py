@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
-from cliquet.client.errors import ProtocolError
+from cliquet.client.failures import ProtocolError
 from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
 

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import connection, connectionpool
 from urllib3.exceptions import NewConnectionError
 
-from cliquet.client.errors import TransportError
+from cliquet.client.failures import TransportError
 from cliquet.client.protocol import Pause, RawRequest, RawResponse
 from cliquet.client.version import USER_AGENT
 

@@ -349,7 +349,7 @@ def test_client_uses_the_proxy_of_the_environment(connect, proxy, monkeypatch):
 
 def test_client_can_be_used_in_a_block(connect, proxy):
     with connect(proxy.url) as client:
-        assert client.server_info()["project_name"] == "attacked"
+        assert client.server_info()["project_name"] == "hostile"
 
 
 def test_user_agent_names_the_client_and_its_library(connect, proxy, library):
