@@ -30,7 +30,7 @@ from cliquet.loggers import (
 from cliquet.settings.validation import load_named
 from cliquet.transactions import will_retry
 from cliquet.utils import decode_header, json, random_bytes_hex
-from cliquet.utils.http import set_header
+from cliquet.utils.http import is_subrequest, set_header
 from cliquet.utils.text import indented, one_line
 
 # Valid request ids from clients, which are written to logs.
@@ -230,7 +230,7 @@ def setup_logging(config: Any) -> None:
 
     def on_new_response(event: Any) -> None:
         request = event.request
-        if hasattr(request, "parent"):
+        if is_subrequest(request):
             return
         if not hasattr(request, "log_context"):  # an outer tween has responded
             _begin(request)
@@ -277,7 +277,7 @@ def _begin(request: Any) -> None:
     """
     before, request_before = _context.get(), _request.get()
     request.log_context = {"request_id": request.request_id}
-    if before and hasattr(request, "parent"):
+    if before and is_subrequest(request):
         inherited = {key: value for key, value in before.items() if key not in REQUEST_FIELDS}
         request.log_context = {**inherited, **request.log_context}
     _context.set(request.log_context)

@@ -15,6 +15,7 @@ from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, find, find_project_name
 from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
+from cliquet.utils.http import is_subrequest
 
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
@@ -77,7 +78,7 @@ def name_transactions(config: Any) -> None:
     def on_new_response(event: Any) -> None:
         request = event.request
         service = request.current_service
-        if service is not None and not hasattr(request, "parent"):
+        if service is not None and not is_subrequest(request):
             agent.set_transaction_name(f"{service.name}.{known_method(request)}")
 
     config.add_subscriber(on_new_response, NewResponse)

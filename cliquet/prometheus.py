@@ -23,6 +23,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.metrics import backends, known_method, time_calls
 from cliquet.middlewares import require
 from cliquet.transactions import will_retry
+from cliquet.utils.http import is_subrequest
 
 try:
     import prometheus_client
@@ -85,7 +86,7 @@ class Metrics:
         service = request.current_service
         name = NO_SERVICE if service is None else service.name
         labels = name, known_method(request), response.status_code
-        if hasattr(request, "parent"):
+        if is_subrequest(request):
             self.subrequests.labels(*labels).inc()
             return
         self.requests.labels(*labels).inc()

@@ -63,12 +63,12 @@ def serve():
 
 @pytest.fixture
 def statements(monkeypatch):
-    """The texts that are sent to PostgreSQL, each in one round trip."""
+    """The SQL that is sent to PostgreSQL, each string in one round trip."""
     found, execute = [], transaction._execute
 
-    def recorded(cursor, statement, *parameters):
-        found.append(statement)
-        return execute(cursor, statement, *parameters)
+    def recorded(cursor, batch):
+        found.append(";".join(statement.sql for statement in batch))
+        return execute(cursor, batch)
 
     monkeypatch.setattr(transaction, "_execute", recorded)
     return found

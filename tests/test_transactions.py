@@ -1,3 +1,4 @@
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,7 +8,7 @@ from cliquet import transactions
 from tests import testapp
 
 
-class Part(transactions.EngineDataManager):
+class Participant(transactions.EngineDataManager):
     def __init__(self, fails=False):
         super().__init__()
         self.done = []
@@ -29,33 +30,37 @@ class Part(transactions.EngineDataManager):
 def manager():
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
-    with transactions.serving(manager):
+    with transactions.RequestAttempt(manager):
         yield manager
 
 
 def test_there_is_no_part_outside_of_a_request():
     assert transactions.current() is None
-    assert transactions.participant(object(), Part) is None
+    assert transactions.participant(object(), Participant) is None
     assert transactions.current_participant(object()) is None
 
 
 def test_part_is_joined_once_and_saved(manager):
     owner = object()
     assert transactions.current_participant(owner) is None
-    part = transactions.participant(owner, Part)
-    assert transactions.participant(owner, Part) is transactions.current_participant(owner) is part
+    part = transactions.participant(owner, Participant)
+    assert (
+        transactions.participant(owner, Participant)
+        is transactions.current_participant(owner)
+        is part
+    )
     manager.commit()
     assert part.done == ["save"]
 
 
 def test_part_is_undone_once_when_the_transaction_is_aborted(manager):
-    part = transactions.participant(object(), Part)
+    part = transactions.participant(object(), Participant)
     manager.abort()
     assert part.done == ["undo"]
 
 
 def test_part_that_cannot_be_saved_undoes_those_that_come_after(manager):
-    failing = transactions.participant(object(), lambda: Part(fails=True))
+    failing = transactions.participant(object(), lambda: Participant(fails=True))
     with pytest.raises(OSError, match="disk full"):
         manager.commit()
     assert failing.done == ["undo"]
@@ -63,12 +68,12 @@ def test_part_that_cannot_be_saved_undoes_those_that_come_after(manager):
 
 def test_savepoint_rolls_back_earlier_participants_and_ends_later_ones(manager):
     first, second = object(), object()
-    part = transactions.participant(first, Part)
+    part = transactions.participant(first, Participant)
     savepoint = transactions.current().savepoint()
-    late = transactions.participant(second, Part)
+    late = transactions.participant(second, Participant)
     savepoint.rollback()
     assert (part.done, late.done) == (["rollback"], ["undo"])
-    assert transactions.participant(second, Part) is not late
+    assert transactions.participant(second, Participant) is not late
 
 
 def test_nothing_is_current_once_the_application_has_ended_the_transaction(manager):
@@ -81,6 +86,13 @@ def test_request_within_a_request_has_a_transaction_of_its_own(manager):
     with ThreadPoolExecutor() as another_thread:
         theirs = another_thread.submit(transactions.request_manager, None).result()
     assert theirs is transaction.manager
+
+
+def test_copy_of_the_context_in_another_thread_has_no_transaction(manager):
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor() as another_thread:
+        assert another_thread.submit(context.run, transactions.current).result() is None
+    assert context.run(transactions.current) is manager.get()
 
 
 def test_application_may_turn_the_transaction_of_a_request_off(serve, alice):

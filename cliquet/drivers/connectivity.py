@@ -1,8 +1,9 @@
-"""Connectivity checks, at start-up, of the servers that the backends use."""
+"""The clients that backends share, and connectivity checks of their servers at start-up."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.loggers import get_logger
@@ -33,12 +34,23 @@ class Client(Protocol):
         """Close the idle connections."""
 
 
+T = TypeVar("T")
+
+
+def shared(registry: Any, attribute: str, key: object, create: Callable[[], T]) -> T:
+    """Return an object that the backends of an application share, created if needed.
+
+    :param attribute: the attribute of the registry with the objects of this kind, by key.
+    """
+    objects: dict[object, T] = registry.__dict__.setdefault(attribute, {})
+    if key not in objects:
+        objects[key] = create()
+    return objects[key]
+
+
 def register(registry: Any, key: str, client: Client) -> None:
     """Register the client of the server in the setting ``key``."""
-    servers: dict[Client, list[str]] | None = getattr(registry, "servers", None)
-    if servers is None:
-        servers = registry.servers = {}
-    servers.setdefault(client, []).append(key)
+    shared(registry, "servers", client, list[str]).append(key)
 
 
 def log_unreachable(registry: Any) -> None:

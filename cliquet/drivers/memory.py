@@ -10,9 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from cliquet import transactions
+from cliquet.drivers import connectivity
 from cliquet.settings.types import BOOLEAN
 
 UndoLog = list[Callable[[], Any]]
@@ -41,20 +43,20 @@ class MemoryTransactions:
             reverts it. If the block or the transaction fails, they are called in
             reverse order.
         """
-        part = transactions.participant(self, self._part)
-        alone = part is None or not self._per_request
-        if part is None:
-            part = self._part()
-        part.hold()
-        start = len(part.log)
+        manager = transactions.participant(self, self._new_manager)
+        alone = manager is None or not self._per_request
+        if manager is None:
+            manager = self._new_manager()
+        manager.hold()
+        start = len(manager.log)
         try:
-            yield part.log
+            yield manager.log
         except BaseException:
-            part.undo_to(start)
+            manager.undo_to(start)
             raise
         finally:
             if alone:
-                part.save()
+                manager.save()
                 transactions.disable_retry()
 
     def lock(self) -> None:
@@ -63,15 +65,15 @@ class MemoryTransactions:
         If each operation commits itself, the lock lasts until the next write.
         Do nothing outside of requests.
         """
-        part = transactions.participant(self, self._part)
-        if part is not None:
-            part.hold()
+        manager = transactions.participant(self, self._new_manager)
+        if manager is not None:
+            manager.hold()
 
-    def _part(self) -> _Part:
-        return _Part(self)
+    def _new_manager(self) -> _DataManager:
+        return _DataManager(self)
 
 
-class _Part(transactions.EngineDataManager):
+class _DataManager(transactions.EngineDataManager):
     """The lock while it is held, and the undo log of the changes made under it."""
 
     def __init__(self, owner: MemoryTransactions) -> None:
@@ -111,9 +113,6 @@ class _Part(transactions.EngineDataManager):
 
 def transactions_from_config(config: Any) -> MemoryTransactions:
     """Return the transactions that the memory engines of this application share."""
-    shared: MemoryTransactions | None = getattr(config.registry, "memory_transactions", None)
-    if shared is None:
-        settings = config.get_settings()
-        shared = MemoryTransactions(BOOLEAN.get(settings, "transaction_per_request", True))
-        config.registry.memory_transactions = shared
-    return shared
+    per_request = BOOLEAN.get(config.get_settings(), "transaction_per_request", True)
+    create = partial(MemoryTransactions, per_request)
+    return connectivity.shared(config.registry, "memory_transactions", None, create)

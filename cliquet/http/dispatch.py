@@ -32,7 +32,7 @@ from cliquet.http.negotiation import (
     resolve_types,
 )
 from cliquet.http.renderers import JSONRenderer
-from cliquet.utils.http import set_header
+from cliquet.utils.http import is_subrequest, set_header
 
 _RENDERING = implementedBy(BeforeRender)
 
@@ -284,7 +284,7 @@ class Endpoint:
         try:
             result = self._view(request if owner is None else owner)
         except HTTPNotModified as not_modified:
-            if hasattr(request, "parent"):
+            if is_subrequest(request):
                 raise
             # A 304 isn't an error, and exception views would double the response time.
             return _cancelling(not_modified)

@@ -1,7 +1,7 @@
 """Participation of the backends in the transaction of a request.
 
 ``pyramid_tm`` begins, commits or aborts one transaction per request. A backend that writes
-joins it with a :class:`EngineDataManager`. Outside of requests (in scripts, shells and after the
+joins it with an :class:`EngineDataManager`. Outside of requests (in scripts, shells and after the
 commit) each operation commits itself.
 
 ``pyramid_retry`` retries a request if a backend fails with an error marked as retryable:
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from enum import Enum
 from typing import Any, TypeVar
 
 import transaction
@@ -21,39 +23,67 @@ from pyramid_retry import is_error_retryable, is_last_attempt, mark_error_retrya
 from transaction.interfaces import IDataManager, ISavepointDataManager, NoTransaction
 from zope.interface import implementer
 
+from cliquet.utils.http import is_subrequest
+
 E = TypeVar("E", bound=Exception)
 
-_serving = threading.local()
+#: The latest attempt at a request in this context, also if it doesn't accept writes any more.
+_latest: ContextVar[RequestAttempt | None] = ContextVar("cliquet_request_attempt", default=None)
 
-_ASKED = "cliquet.asked_to_lock"
-_AWAITED = "cliquet.awaits_commit"
+#: The WSGI variable with the locks that the latest attempt requested, by engine. Attempts at a
+#: request have only their environment in common.
+_REQUESTED_LOCKS = "cliquet.requested_locks"
 
 #: The status of a transaction that is neither committed nor doomed.
 _ACTIVE = "Active"
 
+#: The key of the participants among the data of a transaction.
+_PARTICIPANTS = object()
 
-class _RequestAttempt:
-    """A request that a thread is processing, or one attempt of it.
 
-    :param request: None if it can't be retried.
+class _Phase(Enum):
+    """The phases of an attempt: backends can't join while the transaction is suspended."""
+
+    HANDLING = "handling"
+    SUSPENDED = "suspended"
+    COMMITTING = "committing"
+
+
+class RequestAttempt:
+    """Context manager of an attempt at a request, in which writes belong to its transaction.
+
+    :param manager: the transaction manager, whose transaction has begun.
+    :param request: None if the request can't be retried.
     """
 
-    def __init__(self, manager: Any, request: Any) -> None:
+    def __init__(self, manager: Any, request: Any = None) -> None:
         self._manager = manager
         self._request = request
-        #: The outer request, if this one is nested.
-        self.outer = _served()
-        self.begun: Any = self.transaction()
-        self._is_committing = False
-        # The participants by owner.
-        self.parts: dict[Any, EngineDataManager] = {}
-        # The locks by owner that the previous attempt and this one requested.
-        environ = {} if request is None else request.environ
-        self.asked_before: dict[Any, set[Any]] = environ.get(_ASKED, {})
-        self.asked: dict[Any, set[Any]] = {}
-        environ[_ASKED] = self.asked
+        self._thread = threading.get_ident()
+        self._phase = _Phase.SUSPENDED
+        #: The outer attempt, if this request is nested.
+        self.outer = _current()
+        self._initial = self.transaction()
+        #: The locks by engine that the previous attempt requested, and those of this one.
+        self.previous_locks: dict[Any, set[Any]] = self._environ.get(_REQUESTED_LOCKS, {})
+        self.requested_locks: dict[Any, set[Any]] = {}
+        self._environ[_REQUESTED_LOCKS] = self.requested_locks
 
-    def transaction(self) -> transaction.Transaction | None:
+    def __enter__(self) -> None:
+        self._phase = _Phase.HANDLING
+        self._initial.addBeforeCommitHook(self._begin_commit)
+        _latest.set(self)
+
+    def __exit__(self, *failure: Any) -> None:
+        self._phase = _Phase.SUSPENDED
+        if self.ended_by_application():
+            self.disable_retry()
+
+    @property
+    def _environ(self) -> dict[str, Any]:
+        return {} if self._request is None else self._request.environ
+
+    def transaction(self) -> Any:
         """Return the current transaction; None if the application has ended it."""
         try:
             return self._manager.get()
@@ -62,69 +92,70 @@ class _RequestAttempt:
 
     def ended_by_application(self) -> bool:
         """Return whether the application has ended the transaction; writes remain."""
-        return self.transaction() is not self.begun
+        return self.transaction() is not self._initial
 
-    def begin_commit(self) -> None:
-        """Make the request current again for the hooks before its commit."""
-        if _served() is not self:  # otherwise a view commits the transaction
-            self._is_committing = True
-            _serving.request = self
+    def _begin_commit(self) -> None:
+        """Include the writes of hooks before the commit in the transaction."""
+        if self._phase is not _Phase.HANDLING:  # otherwise a view commits the transaction
+            self._phase = _Phase.COMMITTING
 
-    def is_over(self) -> bool:
-        """Return whether the hooks before the commit have run: then no backend can join."""
-        return self._is_committing and self.begun.status != _ACTIVE
+    def accepts_writes(self) -> bool:
+        """Return whether backends can join the transaction, in this thread."""
+        if self._thread != threading.get_ident():
+            return False  # the context was copied: transactions belong to one thread
+        if self._phase is _Phase.COMMITTING:
+            return bool(self._initial.status == _ACTIVE)
+        return self._phase is _Phase.HANDLING
 
     def end(self) -> None:
         """Clean up if ``pyramid_tm`` left the transaction open after a failed hook."""
-        if self._is_committing:
-            _serving.request = self.outer
-            if self.begun.status == _ACTIVE:
-                self.begun.abort()
+        if self._phase is _Phase.COMMITTING and self._initial.status == _ACTIVE:
+            self._initial.abort()
 
-    def is_repeatable(self) -> bool:
+    def can_retry(self) -> bool:
         """Return whether another attempt is possible."""
         request = self._request
         return request is not None and not (is_last_attempt(request) or self.ended_by_application())
 
     def disable_retry(self) -> None:
         """Disable retries of this request, and of the outer request that sends it."""
-        environ = {} if self._request is None else self._request.environ
-        if "retry.attempt" in environ:
-            environ["retry.attempts"] = environ["retry.attempt"] + 1
+        if "retry.attempt" in self._environ:
+            self._environ["retry.attempts"] = self._environ["retry.attempt"] + 1
         if self.outer is not None:
             self.outer.disable_retry()
 
 
-def _served() -> _RequestAttempt | None:
-    served: _RequestAttempt | None = getattr(_serving, "request", None)
-    # Code that runs after the commit isn't part of the transaction.
-    return served.outer if served is not None and served.is_over() else served
+def _current() -> RequestAttempt | None:
+    attempt = _latest.get()
+    while attempt is not None and not attempt.accepts_writes():
+        attempt = attempt.outer
+    return attempt
 
 
-def current() -> transaction.Transaction | None:
-    """Return the transaction of the request in this thread, if any."""
-    served = _served()
-    return None if served is None else served.transaction()
+def current() -> Any:
+    """Return the transaction of the current request, None outside of requests."""
+    attempt = _current()
+    return None if attempt is None else attempt.transaction()
 
 
-def is_repeatable() -> bool:
-    """Return whether the request in this thread can be retried without side effects."""
-    served = _served()
-    return served is not None and served.is_repeatable()
+def can_retry() -> bool:
+    """Return whether the current request can be retried without side effects."""
+    attempt = _current()
+    return attempt is not None and attempt.can_retry()
 
 
 def retryable(failure: E) -> E:
     """Mark the failure as retryable if another attempt is possible, and return it."""
-    if is_repeatable():
+    if can_retry():
         mark_error_retryable(failure)
     return failure
 
 
 def disable_retry() -> None:
     """Disable retries, because a write of the request can't be rolled back."""
-    served = _served()
-    if served is not None:
-        served.disable_retry()
+    attempt = _current()
+    if attempt is not None:
+        attempt.disable_retry()
 
 
 def will_retry(request: Any) -> bool:
@@ -133,32 +164,9 @@ def will_retry(request: Any) -> bool:
     The requests of a batch are retried with it.
     """
     error = getattr(request, "exception", None)
-    while hasattr(request, "parent"):
+    while is_subrequest(request):
         request = request.parent
     return error is not None and is_error_retryable(request, error)
-
-
-class serving:
-    """Context manager in which writes belong to ``manager``'s transaction.
-
-    :param request: the request, if it can be retried.
-    """
-
-    def __init__(self, manager: Any, request: Any = None) -> None:
-        self._served = _RequestAttempt(manager, request)
-
-    def __enter__(self) -> None:
-        _serving.request = self._served
-
-    def __exit__(self, *failure: Any) -> None:
-        if self._served.ended_by_application():
-            self._served.disable_retry()
-        _serving.request = self._served.outer
-
-    def await_commit(self, environ: dict[str, Any]) -> None:
-        """Include the writes of hooks before the commit in the transaction."""
-        environ[_AWAITED] = self._served
-        self._served.begun.addBeforeCommitHook(self._served.begin_commit)
 
 
 def request_manager(request: Any) -> Any:
@@ -168,20 +176,18 @@ def request_manager(request: Any) -> Any:
     the same thread: if an application calls another one, that must not end the caller's
     transaction.
     """
-    if _served() is None:
+    if _current() is None:
         return transaction.manager
     return transaction.TransactionManager(explicit=True)
 
 
 def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
-    """Make the transaction that ``pyramid_tm`` has begun known to the backends."""
+    """Include the writes of backends in the transaction that ``pyramid_tm`` has begun."""
 
     def serving_tween(request: Any) -> Any:
         if "tm.active" not in request.environ:  # disabled by the application's ``tm.activate_hook``
             return handler(request)
-        context = serving(request.tm, request)
-        with context:
-            context.await_commit(request.environ)
+        with RequestAttempt(request.tm, request):
             return handler(request)
 
     return serving_tween
@@ -191,12 +197,14 @@ def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Ca
     """Clean up if ``pyramid_tm`` left the transaction open."""
 
     def committing_tween(request: Any) -> Any:
+        outer = _latest.get()
         try:
             return handler(request)
         finally:
-            served = request.environ.pop(_AWAITED, None)
-            if served is not None:
-                served.end()
+            attempt = _latest.get()
+            _latest.set(outer)
+            if attempt is not None and attempt is not outer:
+                attempt.end()
 
     return committing_tween
 
@@ -210,7 +218,16 @@ class EngineDataManager:
     """
 
     transaction_manager = None
-    _served: _RequestAttempt
+    _attempt: RequestAttempt
+    _participants: dict[Any, EngineDataManager]
+
+    def __init__(self) -> None:
+        self._ended = False
+        #: The names of the locks held, maintained by subclasses.
+        self.held_locks: set[Any] = set()
+        # The locks requested by this attempt, and those of the previous one.
+        self._requested: set[Any] = set()
+        self._previous: set[Any] = set()
 
     def save(self) -> None:
         """Make the work durable and visible, and release the locks."""
@@ -224,30 +241,25 @@ class EngineDataManager:
         """Create a savepoint: return a function that rolls back to it, possibly twice."""
         raise NotImplementedError
 
-    # The data manager interface of the transaction package.
-
-    def __init__(self) -> None:
-        self._ended = False
-        #: The names of the locks held, maintained by subclasses.
-        self.held: set[Any] = set()
-        # The locks requested by this attempt and by the previous one.
-        self._asked: set[Any] = set()
-        self._asked_before: set[Any] = set()
-
-    def join(self, served: _RequestAttempt, owner: Any) -> None:
+    def join(self, attempt: RequestAttempt, owner: Any, participants: dict[Any, Any]) -> None:
         """Join the transaction of the request, for ``owner``."""
-        self._served = served
-        served.parts[owner] = self
-        self._asked = served.asked.setdefault(owner, set())
-        self._asked_before = served.asked_before.get(owner, set())
+        self._attempt = attempt
+        self._participants = participants
+        participants[owner] = self
+        self._requested = attempt.requested_locks.setdefault(owner, set())
+        self._previous = attempt.previous_locks.get(owner, set())
 
-    def is_repeatable(self) -> bool:
+    def can_retry(self) -> bool:
         """Return whether the request can be retried."""
-        return self._served.is_repeatable()
+        return self._attempt.can_retry()
 
     def is_alone(self) -> bool:
         """Return whether no other engine takes part in the transaction."""
-        return len(self._served.parts) == 1
+        return len(self._participants) == 1
+
+    def has_ended(self) -> bool:
+        """Return whether a savepoint from before it joined was rolled back."""
+        return self._ended
 
     def pending_locks(self, name: Any) -> Iterable[Any]:
         """Return the locks to acquire, in this order, before another one.
@@ -257,12 +269,12 @@ class EngineDataManager:
 
         :param name: the next lock; names are sortable.
         """
-        self._asked.add(name)
-        if not self._asked_before:
+        self._requested.add(name)
+        if not self._previous:
             return ()
-        names = sorted(self._asked_before | {name})
-        self._asked_before = set()
-        self._asked.update(names)
+        names = sorted(self._previous | {name})
+        self._previous = set()
+        self._requested.update(names)
         return names
 
     def is_in_order(self, name: Any) -> bool:
@@ -270,7 +282,9 @@ class EngineDataManager:
 
         Requests that only wait for such locks can't deadlock.
         """
-        return name in self.held or all(held < name for held in self.held)
+        return name in self.held_locks or all(lock < name for lock in self.held_locks)
+
+    # The data manager interface of the transaction package.
 
     def sortKey(self) -> str:
         return f"~cliquet:{id(self):x}"
@@ -284,7 +298,7 @@ class EngineDataManager:
     def tpc_vote(self, transaction: Any) -> None:
         self.save()
         self._ended = True
-        self._served.disable_retry()
+        self._attempt.disable_retry()
 
     def tpc_finish(self, transaction: Any) -> None:
         pass
@@ -306,32 +320,41 @@ class _Savepoint:
         self.rollback = rollback
 
 
-P = TypeVar("P", bound=EngineDataManager)
+M = TypeVar("M", bound=EngineDataManager)
 
 
-def participant(owner: Any, factory: Callable[[], P]) -> P | None:
-    """Return the participant of ``owner`` in the current transaction.
+def participant(owner: Any, factory: Callable[[], M]) -> M | None:
+    """Return the data manager of ``owner`` in the current transaction.
 
     It is created by ``factory`` and joins the transaction the first time.
 
-    :param owner: the key of the participant: any object of the application.
+    :param owner: the key of the data manager: any object of the application.
     :returns: None outside of requests.
     """
-    part: P | None = current_participant(owner)
-    if part is not None:
-        return part
-    served, txn = _served(), current()
-    if served is None or txn is None:
+    attempt, txn = _current(), current()
+    if attempt is None or txn is None:
         return None
-    part = factory()
-    part.join(served, owner)
-    txn.join(part)
-    return part
+    participants = _participants(txn)
+    manager: M | None = participants.get(owner)
+    if manager is None or manager.has_ended():
+        manager = factory()
+        manager.join(attempt, owner, participants)
+        txn.join(manager)
+    return manager
 
 
 def current_participant(owner: Any) -> Any:
-    """Return the participant that ``owner`` already has, or None."""
-    served = _served()
-    part = None if served is None else served.parts.get(owner)
-    # A participant ends early if a savepoint from before it joined is rolled back.
-    return None if part is None or part._ended else part
+    """Return the data manager that ``owner`` already has, or None."""
+    txn = current()
+    manager = None if txn is None else _participants(txn).get(owner)
+    return None if manager is None or manager.has_ended() else manager
+
+
+def _participants(txn: Any) -> dict[Any, Any]:
+    """Return the data managers of a transaction by owner."""
+    try:
+        participants: dict[Any, Any] = txn.data(_PARTICIPANTS)
+    except KeyError:
+        participants = {}
+        txn.set_data(_PARTICIPANTS, participants)
+    return participants

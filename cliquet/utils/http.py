@@ -206,6 +206,11 @@ def _request_class(request: Any) -> type:
     return type(request) if isinstance(request, Request) else Request
 
 
+def is_subrequest(request: Any) -> bool:
+    """Return whether a request belongs to another one, such as a batch."""
+    return hasattr(request, "parent")
+
+
 def attach_to_parent(original: Any, request: Any) -> Any:
     """Attach ``request`` to its parent: same application, same bound data."""
     request.registry = original.registry

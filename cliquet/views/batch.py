@@ -18,7 +18,7 @@ from cliquet.http.service import Service, is_type_refused, json_object, validate
 from cliquet.settings.types import LIMIT
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
-from cliquet.utils.http import describe_response
+from cliquet.utils.http import describe_response, is_subrequest
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 
@@ -142,7 +142,7 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
 def post_batch(request: Any) -> Any:
     """Send the requests one by one, in one transaction."""
     requests = request.validated["requests"]
-    if hasattr(request, "parent") or any(_is_batch(item["path"]) for item in requests):
+    if is_subrequest(request) or any(_is_batch(item["path"]) for item in requests):
         raise_invalid(
             request,
             name="requests",

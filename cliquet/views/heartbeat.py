@@ -11,6 +11,7 @@ from cliquet.heartbeats import Heartbeats
 from cliquet.http.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import DURATION
+from cliquet.utils.http import is_subrequest
 
 heartbeat = Service(name="heartbeat", path="/__heartbeat__", description="Server health")
 lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="Web head health")
@@ -22,7 +23,7 @@ def get_heartbeat(request: Any) -> dict[str, bool | None]:
     registry = request.registry
     if not isinstance(registry.heartbeats, Heartbeats):  # replaced by the application
         registry.heartbeats = Heartbeats(registry.heartbeats)
-    if hasattr(request, "parent"):
+    if is_subrequest(request):
         # In another thread, the checks would wait for locks of the batch's transaction.
         status = registry.heartbeats.check_sequentially(request)
     else:

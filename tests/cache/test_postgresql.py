@@ -60,8 +60,8 @@ def test_nothing_is_deleted_while_reading(cache):
 
 def test_what_is_cached_stays_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         cache._client.write("SELECT 1")
         cache.set("key", "value")
         cache.expire("key", 60)

@@ -63,8 +63,8 @@ def test_more_entries_than_a_step_looks_at_are_flushed(cache):
 
 def test_what_is_cached_stays_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         cache.set("key", "value")
         manager.abort()
     assert cache.get("key") == "value"

@@ -79,8 +79,8 @@ def test_expired_entries_are_found_by_an_index(cache):
 
 def test_what_is_cached_stays_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         cache.set("key", "value")
         cache.expire("key", 60)
         manager.abort()
@@ -89,8 +89,8 @@ def test_what_is_cached_stays_when_the_request_fails(cache):
 
 def test_a_request_that_is_writing_to_the_file_can_use_the_cache(cache):
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         cache._client.lock()
         cache.set("key", "value")
         assert cache.get("key") == "value"

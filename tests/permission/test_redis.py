@@ -86,8 +86,8 @@ def test_objects_of_other_resources_are_not_read(backend, monkeypatch):
 
 def test_what_was_granted_stays_when_the_request_fails(backend):
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         fill(backend)
         manager.abort()
     assert backend.check_permission("/a", "read", ["alice"]) is True

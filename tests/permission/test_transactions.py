@@ -13,8 +13,8 @@ pytestmark = pytest.mark.usefixtures("transactional")
 @pytest.fixture
 def manager():
     manager = transaction.TransactionManager(explicit=True)
-    with transactions.serving(manager):
-        manager.begin()
+    manager.begin()
+    with transactions.RequestAttempt(manager):
         yield manager
         manager.abort()
 

@@ -65,7 +65,7 @@ def serve():
         manager.begin()
         try:
             request = None if environ is None else DummyRequest(environ=environ)
-            with transactions.serving(manager, request):
+            with transactions.RequestAttempt(manager, request):
                 yield manager
         except BaseException:
             manager.abort()
@@ -95,7 +95,7 @@ class Requests(transaction.TransactionManager):
 def manager():
     """The transaction of the request that the test is."""
     manager = Requests()
-    with transactions.serving(manager):
+    with transactions.RequestAttempt(manager):
         yield manager
         manager.abort()
 

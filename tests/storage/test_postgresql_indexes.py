@@ -108,7 +108,7 @@ def test_the_index_serves_unique_fields(alice):
     storage, client = alice.storage, alice.storage._client
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
-    with transactions.serving(manager):
+    with transactions.RequestAttempt(manager):
         storage.lock("note", alice.id)
         ((before,),) = client.read(ROWS_READ)
         # More often than PostgreSQL makes plans for the values, if one for any would do.

@@ -176,7 +176,7 @@ def test_nothing_stays_of_a_request_that_fails(storage, serve):
 def test_a_forced_commit_saves_the_request_so_far(storage):
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
-    with transactions.serving(manager):
+    with transactions.RequestAttempt(manager):
         storage.create(*PLACE, {})
         add(storage.client, "a", force_commit=True)
     assert names(storage.client) == ["a"]

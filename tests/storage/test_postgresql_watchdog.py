@@ -13,7 +13,8 @@ from psycopg2 import OperationalError
 from pyramid.config import Configurator
 
 from cliquet.drivers.postgresql import watchdog
-from cliquet.drivers.postgresql.client import Transaction, create_from_config
+from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.transaction import Kind, Statement, Transaction
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
 
@@ -65,8 +66,10 @@ def test_a_statement_that_is_not_answered_fails_in_time(connect):
 
 def test_statements_have_the_time_that_the_server_grants_each(connect):
     client = connect("-c statement_timeout=600ms")
-    texts = "; ".join(["SELECT pg_sleep(0.4)"] * 4)
-    assert client.execute_autocommit(texts) == [("",)]
+    statements = [Statement("SELECT pg_sleep(0.4)")] * 4
+    assert client.write_together(*statements) == [("",)]
+    with client.grouped_writes() as run:
+        assert run("SELECT pg_sleep(0.4);" * 4, None, Kind.SCRIPT) == [("",)]
     with pytest.raises(BackendError, match="statement timeout"):
         client.execute_autocommit("SELECT pg_sleep(2)")
     assert client.connections() == (0, 1)
@@ -77,7 +80,7 @@ def test_what_is_sent_together_later_has_the_time_of_one_statement(connect):
     transaction = Transaction(client._of_this_process())
     ((pid,),) = transaction.run("SELECT pg_backend_pid()")
     for _ in range(90):
-        transaction.enqueue("SELECT 1")
+        transaction.enqueue(Statement("SELECT 1", kind=Kind.SHORT))
     os.kill(pid, signal.SIGSTOP)
     try:
         before = time.monotonic()
@@ -134,7 +137,7 @@ def test_a_connection_that_was_left_meanwhile_is_not_shut_down():
 def test_of_several_that_come_at_once_one_starts_the_thread():
     dog = watchdog.Watchdog(1)
     before = threading.active_count()
-    dog.watch("connection", "SELECT 1")
+    dog.watch("connection", 1)
     dog._wake()
     assert threading.active_count() == before + 1
     dog.leave("connection")

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -26,7 +27,7 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet import transactions
 from cliquet.drivers import connectivity
-from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.drivers.postgresql.pool import (
     QueuePoolWithMaxBacklog,
     SharedPool,
@@ -34,10 +35,9 @@ from cliquet.drivers.postgresql.pool import (
     share_pool,
 )
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
-from cliquet.drivers.postgresql.transaction import Rows, Transaction, run_alone
+from cliquet.drivers.postgresql.transaction import Kind, Rows, Statement, Transaction, run_alone
 from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
-from cliquet.utils import forget_variables
 
 #: The libpq parameters unless the URL overrides them (``?connect_timeout=10&options=…``). The
 #: time-outs bound connecting to a server that is gone (in seconds, except ``tcp_user_timeout`` in
@@ -85,7 +85,7 @@ class Client:
     def __init__(
         self, connect: Callable[[], Pool], per_request: bool = True, key: Any = None
     ) -> None:
-        self.translated = _Translated(transactions.is_repeatable)
+        self.translated = _translated(transactions.can_retry)
         self._connect = connect
         self._per_request = per_request
         self._key = object() if key is None else key
@@ -97,11 +97,11 @@ class Client:
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a query, in the request's transaction if it has begun, and return the rows."""
-        part: _DataManager | None = transactions.current_participant(self)
-        if part is None or not part.transaction.is_open:
+        transaction = self._current_transaction()
+        if transaction is None or not transaction.is_open:
             return self.execute_autocommit(query, parameters)
         with self.translated:
-            return part.transaction.run(query, parameters)
+            return transaction.run(query, parameters)
 
     def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run an atomic statement and return its rows.
@@ -109,23 +109,28 @@ class Client:
         In a request it belongs to the request's transaction, and begins it if needed; outside of
         a request it is committed immediately.
         """
-        part = self.join_transaction()
-        if part is None or not (self._per_request or part.transaction.is_open):
-            rows = self.execute_autocommit(statement, parameters)
+        return self.write_together(Statement(statement, parameters))
+
+    def write_together(self, *statements: Statement) -> Rows:
+        """Run statements like :meth:`write`, in one round trip; return the rows of the last."""
+        manager = self.join_transaction()
+        if manager is None or not (self._per_request or manager.transaction.is_open):
+            with self.translated:
+                rows = run_alone(self._of_this_process(), *statements)
             transactions.disable_retry()
             return rows
-        with self._transaction(part) as transaction:
-            return transaction.run(statement, parameters)
+        with self._transaction(manager) as transaction:
+            return transaction.execute(*statements)
 
     def execute_deferred(self, statement: str, parameters: Sequence[Any]) -> None:
-        """Run a statement like :meth:`write`, without waiting for the outcome.
+        """Run a short statement like :meth:`write`, without waiting for the outcome.
 
         Once the request's transaction has begun, it is sent along with its next statement.
         """
-        part: _DataManager | None = transactions.current_participant(self)
-        if part is not None and self._per_request and part.transaction.is_open:
+        transaction = self._current_transaction()
+        if transaction is not None and self._per_request and transaction.is_open:
             with self.translated:
-                part.transaction.enqueue(statement, parameters)
+                transaction.enqueue(Statement(statement, parameters, Kind.SHORT))
         else:
             self.write(statement, parameters)
 
@@ -136,8 +141,8 @@ class Client:
 
         :returns: None outside of requests, and if each operation commits itself.
         """
-        part: _DataManager | None = transactions.current_participant(self)
-        return part.transaction.cache if part is not None and self._per_request else None
+        transaction = self._current_transaction()
+        return transaction.cache if transaction is not None and self._per_request else None
 
     @contextmanager
     def grouped_writes(self) -> Iterator[Run]:
@@ -150,32 +155,33 @@ class Client:
         """Yield a session for the application's own SQL: a SQLAlchemy connection.
 
         In a request, the statements belong to the request's transaction. Outside of requests,
-        they are committed at the end of the block, unless it raises an exception.
+        they are committed at the end of the block, unless it raises an exception. Each call can
+        take as long as one statement, even if it runs several.
 
         :param readonly: whether to roll back at the end.
         :param force_commit: whether to commit the request's transaction at the end of the block.
         :raises BackendError: for any error of SQLAlchemy or the driver.
         """
-        part: _DataManager | None = transactions.current_participant(self)
+        current = self._current_transaction()
         block: AbstractContextManager[Transaction]
         if not readonly:
             block = self._transaction(self.join_transaction())
-        elif part is not None and part.transaction.is_open:
-            block = nullcontext(part.transaction)
+        elif current is not None and current.is_open:
+            block = nullcontext(current)
         else:
-            block = self._undone()
+            block = self._rolled_back()
         with self.translated, block as transaction:
             if self._engine is None or self._engine.pool is not transaction.pool:
                 self._engine = make_engine(transaction.pool)
             yield make_session(self._engine, transaction.begin(), transaction.flush)
-        current = transactions.current()
-        if force_commit and current is not None:
-            current.commit()
+        request_transaction = transactions.current()
+        if force_commit and request_transaction is not None:
+            request_transaction.commit()
 
     def execute_autocommit(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a statement that commits itself, regardless of the request's transaction."""
         with self.translated:
-            return run_alone(self._of_this_process(), statement, parameters)
+            return run_alone(self._of_this_process(), Statement(statement, parameters))
 
     def lock(self, statement: str, parameters: Sequence[Any]) -> Rows | None:
         """Run a statement whose locks last until the request's transaction ends.
@@ -183,17 +189,15 @@ class Client:
         If each operation commits itself, the locks last until the next write. Outside of
         requests, do nothing and return None.
         """
-        part = self.join_transaction()
-        if part is None:
+        manager = self.join_transaction()
+        if manager is None:
             return None
         with self.translated:
-            return part.transaction.run(statement, parameters)
+            return manager.transaction.run(statement, parameters)
 
     def join_transaction(self) -> _DataManager | None:
-        """Return this client's part in the request's transaction, if any."""
-        return transactions.participant(
-            self, lambda: _DataManager(self, Transaction(self._of_this_process()))
-        )
+        """Join the request's transaction, and return this client's part in it, if any."""
+        return transactions.participant(self, self._new_manager)
 
     def connections(self) -> tuple[int, int]:
         """Return the number of connections of this process in use, and of idle ones."""
@@ -219,8 +223,16 @@ class Client:
         if not self.connections()[0]:
             self._of_this_process().dispose()
 
+    def _new_manager(self) -> _DataManager:
+        return _DataManager(Transaction(self._of_this_process()), self.translated)
+
+    def _current_transaction(self) -> Transaction | None:
+        """Return this client's transaction for the request, if it has joined that one."""
+        manager: _DataManager | None = transactions.current_participant(self)
+        return None if manager is None else manager.transaction
+
     @contextmanager
-    def _undone(self) -> Iterator[Transaction]:
+    def _rolled_back(self) -> Iterator[Transaction]:
         """Yield a separate transaction, and roll it back at the end of the block."""
         transaction = Transaction(self._of_this_process())
         try:
@@ -229,19 +241,21 @@ class Client:
             transaction.rollback()
 
     @contextmanager
-    def _transaction(self, part: _DataManager | None) -> Iterator[Transaction]:
-        transaction = Transaction(self._of_this_process()) if part is None else part.transaction
+    def _transaction(self, manager: _DataManager | None) -> Iterator[Transaction]:
+        if manager is None:
+            manager = self._new_manager()
+        elif self._per_request:
+            with self.translated:
+                yield manager.transaction
+            return
         with self.translated:
-            if part is not None and self._per_request:
-                yield transaction
-                return
             try:
-                yield transaction
-                transaction.commit()
+                yield manager.transaction
+                manager.transaction.commit()
             except BaseException:
-                transaction.rollback()
+                manager.transaction.rollback()
                 raise
-            transactions.disable_retry()
+        transactions.disable_retry()
 
     def _open(self) -> Pool:
         shared, pid = share_pool(self._key, self._connect), os.getpid()
@@ -262,48 +276,44 @@ class Client:
 PostgreSQLClient = Client
 
 
-class _Translated:
-    """Context manager that translates driver and pool errors into BackendError.
+def _translated(can_retry: Callable[[], bool]) -> ErrorTranslation:
+    """Return a context manager that translates errors of the driver and the pool.
 
-    :param is_repeatable: returns whether the request can be retried.
+    :param can_retry: returns whether the request can be retried.
     """
 
-    def __init__(self, is_repeatable: Callable[[], bool]) -> None:
-        self._is_repeatable = is_repeatable
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, (psycopg2.Error, exc.SQLAlchemyError)):
-            return
-        forget_variables(error)
+    def translate(error: Exception) -> BackendError:
         message = f"{type(error).__name__}: {error}"
         code = getattr(getattr(error, "orig", error), "pgcode", None)
         if code in _MISSING:
             message += "; has `cliquet migrate` been run?"
         failure = BackendError(original=error, message=message)
-        if code in _RETRYABLE and self._is_repeatable():
+        if code in _RETRYABLE and can_retry():
             mark_error_retryable(failure)
-        raise failure from error
+        return failure
+
+    return ErrorTranslation((psycopg2.Error, exc.SQLAlchemyError), translate)
 
 
 class _DataManager(transactions.EngineDataManager):
-    """The part of a client in a request's transaction."""
+    """The part of a client in a request's transaction.
 
-    def __init__(self, client: Client, transaction: Transaction) -> None:
+    :param translated: the error translation of the client.
+    """
+
+    def __init__(self, transaction: Transaction, translated: ErrorTranslation) -> None:
         super().__init__()
         self.transaction = transaction
-        self._client = client
+        self._translated = translated
 
     def commit(self, transaction: Any) -> None:
         # Before other databases commit: their work would remain if this one failed.
         if self.transaction.is_open and not self.is_alone():
-            with _Translated(self.is_repeatable):
+            with _translated(self.can_retry):
                 self.transaction.flush()
 
     def save(self) -> None:
-        with _Translated(self.is_repeatable):
+        with _translated(self.can_retry):
             self.transaction.commit()
 
     def undo(self) -> None:
@@ -312,16 +322,15 @@ class _DataManager(transactions.EngineDataManager):
     def create_savepoint(self) -> Callable[[], None]:
         if not self.transaction.is_open:
             return self.transaction.rollback
-        with self._client.translated:
-            number = self.transaction.savepoint()
-        held = frozenset(self.held)
-        return lambda: self._rollback_to(number, held)
+        with self._translated:
+            savepoint = self.transaction.savepoint()
+        return partial(self._rollback_to, savepoint, frozenset(self.held_locks))
 
-    def _rollback_to(self, number: int, held: Iterable[Any]) -> None:
-        self.held = set(held)
+    def _rollback_to(self, savepoint: Statement, held_locks: Iterable[Any]) -> None:
+        self.held_locks = set(held_locks)
         if self.transaction.is_open:
-            with self._client.translated:
-                self.transaction.rollback_to(number)
+            with self._translated:
+                self.transaction.rollback_to(savepoint)
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:
@@ -334,11 +343,9 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
     """
     settings = config.get_settings()
     parameters = DEFAULT_PARAMETERS | _parse(settings, f"{prefix}url")
-    clients: dict[Any, Client] | None = getattr(config.registry, "postgresql_clients", None)
-    if clients is None:
-        clients = config.registry.postgresql_clients = {}
     database = tuple(sorted(parameters.items()))
-    if database not in clients:
+
+    def create() -> Client:
         poolclass = config.maybe_dotted(
             settings.get(f"{prefix}poolclass") or QueuePoolWithMaxBacklog
         )
@@ -346,21 +353,23 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         per_request = BOOLEAN.get(settings, "transaction_per_request", True)
         # Hashed, because the parameters include a password.
         digest = hashlib.sha256(repr((sorted(options.items()), database)).encode()).hexdigest()
-        clients[database] = Client(
+        return Client(
             lambda: make_pool(poolclass, options, parameters), per_request, (poolclass, digest)
         )
-    connectivity.register(config.registry, f"{prefix}url", clients[database])
-    return clients[database]
+
+    client = connectivity.shared(config.registry, "postgresql_clients", database, create)
+    connectivity.register(config.registry, f"{prefix}url", client)
+    return client
 
 
 def _parse(settings: Any, key: str) -> dict[str, str]:
     url = str(settings.get(key))
     try:
-        found = _URL.fullmatch(url)
-        if found is None:
+        match = _URL.fullmatch(url)
+        if match is None:
             raise ValueError
-            # libpq doesn't know SQLAlchemy's schemes, which name a driver.
-        parameters: dict[str, str] = psycopg2.extensions.parse_dsn(f"postgresql{found[1]}")
+        # libpq doesn't know SQLAlchemy's schemes, which name a driver.
+        parameters: dict[str, str] = psycopg2.extensions.parse_dsn(f"postgresql{match[1]}")
     except (ValueError, psycopg2.Error):
         raise invalid(settings, key, _EXPECTED) from None
     return parameters
@@ -368,15 +377,15 @@ def _parse(settings: Any, key: str) -> dict[str, str]:
 
 def _pool_options(settings: Any, prefix: str, poolclass: type[Pool]) -> dict[str, Any]:
     """Return the options in the settings that the pool class supports."""
-    known: dict[str, tuple[str, int | None]] = {"recycle": ("pool_recycle", None)}
+    keys: dict[str, tuple[str, int | None]] = {"recycle": ("pool_recycle", None)}
     if issubclass(poolclass, QueuePool):
-        known["pool_size"] = ("pool_size", 25)
-        known["max_overflow"] = ("max_overflow", None)
-        known["timeout"] = ("pool_timeout", None)
+        keys["pool_size"] = ("pool_size", 25)
+        keys["max_overflow"] = ("max_overflow", None)
+        keys["timeout"] = ("pool_timeout", None)
     if issubclass(poolclass, QueuePoolWithMaxBacklog):
-        known["max_backlog"] = ("max_backlog", None)
+        keys["max_backlog"] = ("max_backlog", None)
     options = {}
-    for option, (key, default) in known.items():
+    for option, (key, default) in keys.items():
         value = settings.get(prefix + key)
         value = default if value in (None, "") else value
         if value is not None:

@@ -106,11 +106,11 @@ def make_pool(
 
 
 def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Any:
-    connection: Any = psycopg2.connect(connection_factory=Connection, **parameters)
+    connection: Any = psycopg2.connect(
+        connection_factory=Connection, cursor_factory=Cursor, **parameters
+    )
     connection.autocommit = True
-    if watchdog is not None:
-        connection.watchdog = watchdog
-        connection.cursor_factory = Cursor
+    connection.watchdog = watchdog
     # JSON as bytes: it is parsed elsewhere, if at all.
     connection.string_types[_JSON_OID] = psycopg2.extensions.BYTES
     return connection

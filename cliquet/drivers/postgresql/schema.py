@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.drivers.postgresql.client import Client, Run
+from cliquet.drivers.postgresql.transaction import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +111,11 @@ def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> b
             return False
         to = _next(version, latest)
         if version == 0:
-            run(files(package).joinpath("schema.sql").read_text(encoding="utf-8"), None)
+            run(
+                files(package).joinpath("schema.sql").read_text(encoding="utf-8"), None, Kind.SCRIPT
+            )
         else:
-            run(scripts[to], None)
+            run(scripts[to], None, Kind.SCRIPT)
         run(_NOTE_VERSION, [part, to])
     logger.info("%s: PostgreSQL, from version %s to %s", part, version, to)
     return True

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy.pool import Pool
 
-from cliquet.drivers.postgresql.watchdog import TOGETHER
-
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
-_SAVEPOINT = "SAVEPOINT mark"
-
-# Maximum number of statements sent together, to bound the memory of both sides.
-_MOST_TOGETHER = 100
+# Maximum number of deferred statements, to bound the memory of both sides.
+_MAX_DEFERRED = 100
 
 Rows = list[tuple[Any, ...]]
+
+
+class Kind(Enum):
+    """Kinds of statements, by how long the server can take."""
+
+    #: It can wait for locks, and take as long as the statement time-out.
+    QUERY = "query"
+    #: It neither waits nor takes long: it shares the time-out of the others in its batch.
+    SHORT = "short"
+    #: A short statement that creates a savepoint.
+    SAVEPOINT = "savepoint"
+    #: Several statements, which have a time-out each.
+    SCRIPT = "script"
+
+
+_TIME_OUTS = {Kind.QUERY: 1, Kind.SCRIPT: math.inf}
+
+
+class Statement(NamedTuple):
+    """An SQL statement.
+
+    :param parameters: None: a percent sign in the statement has no meaning.
+    """
+
+    sql: str
+    parameters: Sequence[Any] | None = ()
+    kind: Kind = Kind.QUERY
+
+
+_BEGIN = Statement("BEGIN", kind=Kind.SHORT)
+_COMMIT = Statement("COMMIT")
+_ROLLBACK = Statement("ROLLBACK")
 
 
 class Transaction:
@@ -27,26 +57,29 @@ class Transaction:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self._borrowed: Any = None
-        self._marks = 0
-        # The number of savepoints that belong to earlier transactions.
-        self._gone = 0
-        self._later: list[tuple[str, Sequence[Any]]] = []
         #: Cache for the users of the transaction, cleared if it is rolled back, even in part.
         self.cache: dict[Any, Any] = {}
+        self._borrowed: Any = None
+        self._deferred: list[Statement] = []
+        # Those of the open transaction; names are never used twice.
+        self._savepoints: set[Statement] = set()
+        self._last_savepoint = 0
 
     @property
     def is_open(self) -> bool:
         return self._borrowed is not None
 
-    def run(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
-        """Run a statement in the transaction."""
+    def run(self, sql: str, parameters: Sequence[Any] | None = (), kind: Kind = Kind.QUERY) -> Rows:
+        """Run a statement in the transaction, and return its rows."""
+        return self.execute(Statement(sql, parameters, kind))
+
+    def execute(self, *statements: Statement) -> Rows:
+        """Run statements in one round trip, and return the rows of the last one."""
         if self._borrowed is not None:
-            return self._run(statement, parameters)
+            return self._send(*statements)
         borrowed: Any = self.pool.connect()
         try:
-            # Both in one round trip.
-            rows = _execute(borrowed.dbapi_connection.cursor(), "BEGIN;" + statement, parameters)
+            rows = _execute(borrowed.dbapi_connection.cursor(), [_BEGIN, *statements])
         except BaseException:
             _undo(borrowed)
             raise
@@ -56,19 +89,19 @@ class Transaction:
     def begin(self) -> Any:
         """Begin the transaction if needed, and return its pooled connection."""
         if self._borrowed is None:
-            self.run("")
+            self.execute()
         return self._borrowed
 
-    def enqueue(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        """Send a statement along with the next one; it is dropped if nothing is saved."""
-        self._later.append((statement, parameters))
-        if len(self._later) == _MOST_TOGETHER:
+    def enqueue(self, statement: Statement) -> None:
+        """Send a short statement along with the next one; it is dropped if nothing is saved."""
+        self._deferred.append(statement)
+        if len(self._deferred) == _MAX_DEFERRED:
             self.flush()
 
     def flush(self) -> None:
         """Send the deferred statements, and check that a commit is possible."""
-        if self._later:
-            self._run(*self._later.pop())
+        if self._deferred:
+            self._send()
         self._check()
 
     def commit(self) -> None:
@@ -76,40 +109,41 @@ class Transaction:
         if self._borrowed is None:
             return
         self._check()
-        self._run("COMMIT", ())
-        self._gone = self._marks
+        self._send(_COMMIT)
+        self._savepoints.clear()
         borrowed, self._borrowed = self._borrowed, None
         _give_back(borrowed)
 
     def rollback(self) -> None:
         """Roll back the transaction."""
-        self._later.clear()
+        self._deferred.clear()
+        self._savepoints.clear()
         self.cache.clear()
         borrowed, self._borrowed = self._borrowed, None
         if borrowed is not None:
             _undo(borrowed)
 
-    def savepoint(self) -> int:
-        """Create a savepoint, and return its number."""
-        if self._later and self._later[-1][0].startswith(_SAVEPOINT):
-            return int(self._later[-1][0].removeprefix(_SAVEPOINT))
-        self._marks += 1
-        self.enqueue(f"{_SAVEPOINT}{self._marks}")
-        return self._marks
+    def savepoint(self) -> Statement:
+        """Create a savepoint, and return its statement."""
+        if self._deferred and self._deferred[-1].kind is Kind.SAVEPOINT:
+            return self._deferred[-1]
+        self._last_savepoint += 1
+        statement = Statement(f"SAVEPOINT s{self._last_savepoint}", kind=Kind.SAVEPOINT)
+        self._savepoints.add(statement)
+        self.enqueue(statement)
+        return statement
 
-    def rollback_to(self, number: int) -> None:
-        """Roll back to the savepoint, except for committed work."""
-        if number <= self._gone:
+    def rollback_to(self, savepoint: Statement) -> None:
+        """Roll back to a savepoint, except for committed work."""
+        if savepoint not in self._savepoints:  # it belongs to an earlier transaction
             self.rollback()
             return
         self.cache.clear()
-        waiting = [statement for statement, _ in self._later]
-        savepoint = f"{_SAVEPOINT}{number}"
-        if savepoint in waiting:
-            del self._later[waiting.index(savepoint) + 1 :]
+        if savepoint in self._deferred:
+            del self._deferred[self._deferred.index(savepoint) + 1 :]
             return
-        self._later.clear()
-        self.run(f"ROLLBACK TO mark{number}")
+        self._deferred.clear()
+        self.run(f"ROLLBACK TO {savepoint.sql}")
 
     def _check(self) -> None:
         connection = self._borrowed.dbapi_connection
@@ -117,33 +151,35 @@ class Transaction:
         if connection.get_transaction_status() != _IN_TRANSACTION:
             raise psycopg2.OperationalError("the transaction was rolled back after a failure")
 
-    def _run(self, statement: str, parameters: Sequence[Any]) -> Rows:
-        if self._later:
-            later = [*self._later, (statement, parameters)]
-            statement = TOGETHER.join(each for each, _ in later)
-            parameters = [value for _, values in later for value in values]
+    def _send(self, *statements: Statement) -> Rows:
         cursor = self._borrowed.dbapi_connection.cursor()
         try:
-            return _execute(cursor, statement, parameters)
+            return _execute(cursor, [*self._deferred, *statements])
         finally:
             # If parameters can't be bound, nothing is sent: the deferred statements remain.
             if cursor.query is not None:
-                self._later.clear()
+                self._deferred.clear()
 
 
-def run_alone(pool: Pool, statement: str, parameters: Sequence[Any] = ()) -> Rows:
-    """Run a statement that commits itself."""
+def run_alone(pool: Pool, *statements: Statement) -> Rows:
+    """Run statements that commit themselves, together."""
     borrowed: Any = pool.connect()
     try:
-        return _execute(borrowed.dbapi_connection.cursor(), statement, parameters)
+        return _execute(borrowed.dbapi_connection.cursor(), statements)
     finally:
         _give_back(borrowed)
 
 
-def _execute(cursor: Any, statement: str, parameters: Sequence[Any] | None = None) -> Rows:
+def _execute(cursor: Any, batch: Sequence[Statement]) -> Rows:
     """Run statements in one round trip, and return the rows of the last one."""
+    if len(batch) == 1:
+        sql, parameters, _ = batch[0]
+    else:
+        sql = ";".join([statement.sql for statement in batch])
+        parameters = [value for each in batch for value in each.parameters or ()]
     with cursor:
-        cursor.execute(statement, parameters)
+        cursor.time_outs = sum(_TIME_OUTS.get(statement.kind, 0) for statement in batch) or 1
+        cursor.execute(sql, parameters)
         rows: Rows = cursor.fetchall() if cursor.description else []
         return rows
 
@@ -151,7 +187,7 @@ def _execute(cursor: Any, statement: str, parameters: Sequence[Any] | None = Non
 def _undo(borrowed: Any) -> None:
     """Roll back a connection if it still works, and return it to the pool."""
     try:
-        _execute(borrowed.dbapi_connection.cursor(), "ROLLBACK")
+        _execute(borrowed.dbapi_connection.cursor(), [_ROLLBACK])
     except psycopg2.Error:
         pass  # closing the connection rolls back as well
     finally:

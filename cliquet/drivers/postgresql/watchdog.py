@@ -21,19 +21,16 @@ import psycopg2.extensions
 MARGIN = 5.0
 PERIOD = 1.0
 
-#: Separator of short statements that don't wait for locks: they share one time-out.
-TOGETHER = ";/* together */"
-
 _TIMEOUT = re.compile(r"statement[-_]timeout=(\d+)(us|ms|s|min|h|d)?(?!\w)")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def statement_timeout(options: str) -> float:
     """Return the statement time-out in libpq ``options`` in seconds, 0 if none."""
-    told = _TIMEOUT.findall(options)
-    if not told:
+    values = _TIMEOUT.findall(options)
+    if not values:
         return 0.0
-    number, unit = told[-1]
+    number, unit = values[-1]
     return int(number) * _UNITS[unit or "ms"]
 
 
@@ -51,12 +48,12 @@ class Watchdog:
         self._deadlines: dict[Any, float] = {}
         self._awake = False
 
-    def watch(self, connection: Any, statements: str) -> None:
-        """Start to watch a connection that runs statements, each with its own time-out."""
-        # Semicolons within functions and literals count too: the number is an upper bound.
-        number = statements.count(";") - statements.count(TOGETHER) + 1
-        seconds = self._timeout * number + MARGIN
-        self._deadlines[connection] = time.monotonic() + seconds
+    def watch(self, connection: Any, time_outs: float) -> None:
+        """Start to watch a connection that runs statements.
+
+        :param time_outs: how many of them have a time-out of their own.
+        """
+        self._deadlines[connection] = time.monotonic() + self._timeout * time_outs + MARGIN
         if not self._awake:
             self._wake()
 
@@ -97,13 +94,16 @@ class Watchdog:
 
 
 class Connection(psycopg2.extensions.connection):
-    """A connection under the control of a watchdog."""
+    """A connection under the control of a watchdog, unless there is no time-out."""
 
-    watchdog: Watchdog
+    watchdog: Watchdog | None = None
 
 
 class Cursor(psycopg2.extensions.cursor):
     """A cursor of such a connection."""
+
+    #: How many of its next statements have a time-out of their own.
+    time_outs: float = 1
 
     def execute(self, query: Any, vars: Any = None) -> None:
         """Run statements.
@@ -112,7 +112,10 @@ class Cursor(psycopg2.extensions.cursor):
         """
         connection: Any = self.connection
         watchdog = connection.watchdog
-        watchdog.watch(connection, query)
+        if watchdog is None:
+            super().execute(query, vars)
+            return
+        watchdog.watch(connection, self.time_outs)
         try:
             super().execute(query, vars)
         finally:

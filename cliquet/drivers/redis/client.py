@@ -19,9 +19,8 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from cliquet.drivers import connectivity
-from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.settings.validation import invalid
-from cliquet.utils import forget_variables
 
 #: Time-outs in seconds of connecting, of a response, and of waiting for a pooled connection;
 #: the URL can override the first two.
@@ -133,7 +132,6 @@ class Client:
             **options,
         )
         self._redis = redis.Redis(connection_pool=self._pool)
-        self._translated = _Translated()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -142,12 +140,12 @@ class Client:
 
     def call(self, *command: Any) -> Any:
         """Run a command, and return the response: bytes, integers, or lists of these."""
-        with self._translated:
+        with _TRANSLATED:
             return self._redis.execute_command(*command, NEVER_DECODE=True)
 
     def run(self, script: Script, keys: Sequence[bytes], *args: Any) -> Any:
         """Run a script in one round trip, two if the server doesn't know it yet."""
-        with self._translated:
+        with _TRANSLATED:
             try:
                 return self._redis.evalsha(script.sha, len(keys), *keys, *args)
             except redis.exceptions.NoScriptError:
@@ -159,7 +157,7 @@ class Client:
 
     def keys(self, prefix: bytes) -> set[bytes]:
         """Return the keys that begin with ``prefix`` during the whole scan."""
-        with self._translated:
+        with _TRANSLATED:
             return set(self._redis.scan_iter(pattern(prefix), CHUNK, NEVER_DECODE=True))
 
     def ping(self) -> None:
@@ -167,7 +165,7 @@ class Client:
 
         :raises BackendError: if the server doesn't respond.
         """
-        with self._translated:
+        with _TRANSLATED:
             try:
                 self._probe.connect()
                 self._probe.send_command("PING", check_health=False)
@@ -180,7 +178,7 @@ class Client:
 
         :raises BackendError: if its ``maxmemory-policy`` can evict keys without expiry.
         """
-        with self._translated:
+        with _TRANSLATED:
             policy = str(self._redis.info("memory").get("maxmemory_policy", ""))
         if policy.startswith("allkeys"):
             raise BackendError(
@@ -198,16 +196,7 @@ def pattern(prefix: bytes) -> bytes:
     return _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
 
 
-class _Translated:
-    """Context manager that translates errors of the driver into BackendError."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, redis.RedisError):
-            forget_variables(error)
-            raise BackendError(original=error) from error
+_TRANSLATED = ErrorTranslation((redis.RedisError,))
 
 
 def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,7 +204,7 @@ def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with _Translated():
+        with _TRANSLATED:
             return func(*args, **kwargs)
 
     return wrapped
@@ -232,13 +221,13 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
     settings = config.get_settings()
     key = f"{prefix}url"
     url = str(settings.get(key) or "")
-    clients: dict[str, Client] | None = getattr(config.registry, "redis_clients", None)
-    if clients is None:
-        clients = config.registry.redis_clients = {}
-    if url not in clients:
+
+    def create() -> Client:
         try:
-            clients[url] = Client(url, int(settings.get(f"{prefix}pool_size", DEFAULT_POOL_SIZE)))
+            return Client(url, int(settings.get(f"{prefix}pool_size", DEFAULT_POOL_SIZE)))
         except (TypeError, ValueError):
             raise invalid(settings, key, EXPECTED) from None
-    connectivity.register(config.registry, key, clients[url])
-    return clients[url]
+
+    client = connectivity.shared(config.registry, "redis_clients", url, create)
+    connectivity.register(config.registry, key, client)
+    return client

@@ -15,10 +15,12 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from cliquet import transactions
-from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers import connectivity
+from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.drivers.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
 from cliquet.settings.types import BOOLEAN
@@ -45,7 +47,7 @@ class Client:
         self, path: str, timeout: float = DEFAULT_TIMEOUT, per_request: bool = True
     ) -> None:
         self.path = os.path.abspath(path)
-        self.translated = _Translated(self.path)
+        self.translated = ErrorTranslation((sqlite3.Error, OverflowError), self._translate)
         self._timeout = timeout
         self._per_request = per_request
         self._inherited: list[Connections] = []
@@ -54,10 +56,10 @@ class Client:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for reads, the transaction's if it has begun."""
-        part: _DataManager | None = transactions.current_participant(self)
+        manager: _DataManager | None = transactions.current_participant(self)
         with self.translated:
-            if part is not None and part.transaction.is_open:
-                yield part.transaction.connection
+            if manager is not None and manager.transaction.is_open:
+                yield manager.transaction.connection
                 return
             connections = self._of_this_process()
             connection = connections.borrow()
@@ -75,13 +77,13 @@ class Client:
         In a request it belongs to the request's transaction, and begins it if needed; outside
         of requests it is committed at its end, and can't be nested.
         """
-        part = transactions.participant(self, self._part)
-        if part is None or not self._per_request:
-            with self._alone(part) as connection:
+        manager = transactions.participant(self, self._new_manager)
+        if manager is None or not self._per_request:
+            with self._alone(manager) as connection:
                 yield connection
             transactions.disable_retry()
             return
-        transaction = part.transaction
+        transaction = manager.transaction
         with self.translated:
             transaction.begin()
             with transaction.operation():
@@ -94,8 +96,8 @@ class Client:
         It is committed at the end of the block, unless the request's transaction has already
         locked the file.
         """
-        part: _DataManager | None = transactions.current_participant(self)
-        is_locked = part is not None and part.transaction.is_open
+        manager: _DataManager | None = transactions.current_participant(self)
+        is_locked = manager is not None and manager.transaction.is_open
         with self.write() if is_locked else self._alone() as connection:
             yield connection
 
@@ -105,10 +107,10 @@ class Client:
         If each operation commits itself, the lock lasts until the next write.
         Do nothing outside of requests.
         """
-        part = transactions.participant(self, self._part)
-        if part is not None:
+        manager = transactions.participant(self, self._new_manager)
+        if manager is not None:
             with self.translated:
-                part.transaction.begin()
+                manager.transaction.begin()
 
     def run_script(self, script: str) -> None:
         """Run the statements of ``script`` in one transaction; create the file if needed.
@@ -128,9 +130,12 @@ class Client:
 
     def missing(self, script: str) -> list[str]:
         """Return what :meth:`run_script` would create: one line per table and index."""
-        wanted = _CREATED.findall(script)
-        there = set() if self._is_to_be_made() else self._content()
-        return [f"create {kind.lower()} {name}" for kind, name in wanted if name not in there]
+        existing = set() if self._is_to_be_created() else self._content()
+        return [
+            f"create {kind.lower()} {name}"
+            for kind, name in _CREATED.findall(script)
+            if name not in existing
+        ]
 
     def verify(self) -> None:
         """Read the whole file.
@@ -147,10 +152,10 @@ class Client:
         self._of_this_process().close()
 
     @contextmanager
-    def _alone(self, part: _DataManager | None = None) -> Iterator[sqlite3.Connection]:
-        """Commit the block at its end, under the lock that ``part`` might already hold."""
+    def _alone(self, manager: _DataManager | None = None) -> Iterator[sqlite3.Connection]:
+        """Commit the block at its end, under the lock that ``manager`` might already hold."""
         transaction = (
-            WriteTransaction(self._of_this_process()) if part is None else part.transaction
+            WriteTransaction(self._of_this_process()) if manager is None else manager.transaction
         )
         with self.translated:
             transaction.begin()
@@ -161,7 +166,14 @@ class Client:
                 transaction.rollback()
                 raise
 
-    def _is_to_be_made(self) -> bool:
+    def _translate(self, error: Exception) -> BackendError:
+        message = f"{type(error).__name__}: {error} ({self.path})"
+        for beginning, advice in _ADVICE.items():
+            if str(error).startswith(beginning):
+                message += f"; {advice}"
+        return BackendError(original=error, message=message)
+
+    def _is_to_be_created(self) -> bool:
         return os.path.isdir(os.path.dirname(self.path)) and not os.path.exists(self.path)
 
     def _content(self) -> set[str]:
@@ -180,39 +192,21 @@ class Client:
             self._open()
         return self._connections
 
-    def _part(self) -> _DataManager:
-        return _DataManager(self, WriteTransaction(self._of_this_process()))
-
-
-class _Translated:
-    """Context manager that translates errors of ``sqlite3`` into BackendError."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, (sqlite3.Error, OverflowError)):
-            message = f"{type(error).__name__}: {error} ({self._path})"
-            for beginning, advice in _ADVICE.items():
-                if str(error).startswith(beginning):
-                    message += f"; {advice}"
-            raise BackendError(original=error, message=message) from error
+    def _new_manager(self) -> _DataManager:
+        return _DataManager(WriteTransaction(self._of_this_process()), self.translated)
 
 
 class _DataManager(transactions.EngineDataManager):
     """The part of a client in a request's transaction."""
 
-    def __init__(self, client: Client, transaction: WriteTransaction) -> None:
+    def __init__(self, transaction: WriteTransaction, translated: ErrorTranslation) -> None:
         super().__init__()
         self.transaction = transaction
-        self._client = client
+        self._translated = translated
 
     def save(self) -> None:
         if self.transaction.is_open:
-            with self._client.translated:
+            with self._translated:
                 self.transaction.commit()
 
     def undo(self) -> None:
@@ -222,13 +216,13 @@ class _DataManager(transactions.EngineDataManager):
     def create_savepoint(self) -> Callable[[], None]:
         if not self.transaction.is_open:
             return lambda: None
-        with self._client.translated:
+        with self._translated:
             name = self.transaction.savepoint()
         return lambda: self._rollback_to(name)
 
     def _rollback_to(self, name: str) -> None:
         if self.transaction.is_open:
-            with self._client.translated:
+            with self._translated:
                 self.transaction.rollback_to(name)
 
 
@@ -244,14 +238,9 @@ def create_from_config(config: Any, prefix: str = "") -> Client:
         path, timeout = parse_url(str(settings.get(key) or ""))
     except ValueError as error:
         raise invalid(settings, key, str(error)) from None
-    clients: dict[str, Client] | None = getattr(config.registry, "sqlite_clients", None)
-    if clients is None:
-        clients = config.registry.sqlite_clients = {}
-    real = os.path.realpath(path)
-    if real not in clients:
-        per_request = BOOLEAN.get(settings, "transaction_per_request", True)
-        clients[real] = Client(path, timeout, per_request)
-    return clients[real]
+    per_request = BOOLEAN.get(settings, "transaction_per_request", True)
+    create = partial(Client, path, timeout, per_request)
+    return connectivity.shared(config.registry, "sqlite_clients", os.path.realpath(path), create)
 
 
 def _statements(script: str) -> Iterator[str]:

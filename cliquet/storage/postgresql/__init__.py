@@ -13,6 +13,7 @@ from cliquet import transactions
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.client import Client, create_from_config
 from cliquet.drivers.postgresql.schema import initialize, pending
+from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
@@ -265,7 +266,9 @@ class Storage(StorageEngine):
         names, moment = self._acquire_lock(collection), next_time(0)
         text, parameters = conditions.delete_all(names, asked, moment, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
-        rows = self._client.write(f"{_LOCK};{text}", [*names, moment, *parameters])
+        rows = self._client.write_together(
+            Statement(_LOCK, [*names, moment]), Statement(text, parameters)
+        )
         self._locked(names).reset()
         return rows
 
@@ -284,15 +287,15 @@ class Storage(StorageEngine):
         waiting could cause a deadlock, the request is retried instead, if possible.
         """
         names = _names(collection)
-        part = self._client.join_transaction()
-        if part is None:
+        manager = self._client.join_transaction()
+        if manager is None:
             return names
-        for each in part.pending_locks(names):
+        for each in manager.pending_locks(names):
             self._client.lock(_LOCK, [*each, next_time(0)])
-            part.held.add(each)
-        if not part.is_in_order(names) and part.is_repeatable():
+            manager.held_locks.add(each)
+        if not manager.is_in_order(names) and manager.can_retry():
             self._try_lock(names)
-        part.held.add(names)
+        manager.held_locks.add(names)
         return names
 
     def _try_lock(self, names: Collection) -> None:

@@ -204,12 +204,12 @@ class Part(transactions.EngineDataManager):
     def hold(self, collection: Collection) -> bytes:
         """Return the token to acquire or keep the lock of the collection."""
         # Before the command is sent: if it fails, the server might have run it.
-        self.held.add(collection)
+        self.held_locks.add(collection)
         return self.token
 
     def write_token(self, collection: Collection) -> tuple[bytes, bytes]:
         """Return the token and the version for a write."""
-        if collection in self.held or collection in self._known:
+        if collection in self.held_locks or collection in self._known:
             return self.hold(collection), self._known.get(collection, _ANY)
         return b"", _ANY
 
@@ -227,8 +227,8 @@ class Part(transactions.EngineDataManager):
 
         :raises BackendError: instead, if the request can be retried.
         """
-        self.held.discard(refused)
-        if transactions.is_repeatable():
+        self.held_locks.discard(refused)
+        if transactions.can_retry():
             raise transactions.retryable(
                 BackendError(message="the collection is locked by another request")
             )
@@ -236,10 +236,10 @@ class Part(transactions.EngineDataManager):
 
     def release(self) -> None:
         """Release all locks."""
-        held = [(lock_key(collection), self.token) for collection in self.held]
-        self.held.clear()
-        if held:
-            self._locks.release(held)
+        locks = [(lock_key(collection), self.token) for collection in self.held_locks]
+        self.held_locks.clear()
+        if locks:
+            self._locks.release(locks)
 
     def save(self) -> None:
         try:
