@@ -1,6 +1,6 @@
 """The records of the limit in PostgreSQL: psycopg2, and one statement per operation.
 
-The functions of ``schema.sql`` belong to the tables: whoever writes uses them. A statement that
+The functions of ``functions.sql`` belong to the tables: whoever writes uses them. A statement that
 reads a record under its lock, decides, and writes, takes place as a whole: it needs no
 transaction. Statements are sent as they are, for connection poolers: none is prepared.
 """

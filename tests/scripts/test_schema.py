@@ -101,12 +101,12 @@ def test_steps_are_told_on_postgresql(run, settings_of):
         assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"
         assert told[:3] == [
             "storage: cliquet.storage.postgresql has pending migrations",
-            "storage: from version 0 to 2",
+            "storage: from version 0 to 3",
             "permission: cliquet.permission.postgresql has pending migrations",
         ]
         assert run(settings, "migrate")[:3] == [
             "storage: migrating cliquet.storage.postgresql",
-            "storage: from version 0 to 2",
+            "storage: from version 0 to 3",
             "storage: ready",
         ]
         assert run(settings, "migrate", "--dry-run") == [

@@ -1,14 +1,14 @@
 """Creation and upgrade of the PostgreSQL schemas of the backends.
 
-``schema.sql`` creates a backend's current schema, and the numbered ``migrations``, run in
-order, lead to the same one. A table records the current version of each.
+The numbered ``migrations`` of a backend, run in order, create its tables and change them. Then
+``functions.sql`` replaces its functions. A table records the current version of each backend.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from importlib.resources import files
+from operator import attrgetter
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.drivers.postgresql.client import Client, Run
@@ -28,24 +28,32 @@ CREATE TABLE IF NOT EXISTS cliquet_metadata (part text PRIMARY KEY, version inte
 
 _VERSION = "SELECT version FROM cliquet_metadata WHERE part = %s"
 
-_NOTE_VERSION = """
+_RECORD_VERSION = """
 INSERT INTO cliquet_metadata (part, version) VALUES (%s, %s)
  ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
 
 
 def initialize(client: Client, package: str) -> None:
-    """Create or upgrade the schema of a backend, also with running servers.
-
-    Each step is one transaction.
+    """Create or upgrade the schema of a backend in one transaction, also with running servers.
 
     :raises ~cliquet.storage.exceptions.BackendError: also if the encoding of the
         database can't store every string, or its schema is of a later version.
     """
     if not pending(client, package):
         return  # the database role might lack the privileges
-    part, scripts = package.split(".")[1], migrations(package)
-    while _step(client, part, package, scripts):
-        pass
+    part, scripts = package.split(".")[1], _migrations(package)
+    latest = max(scripts)
+    with client.grouped_writes() as run:
+        run(_LOCK)
+        run(_METADATA)
+        version = _version(run, part, latest)
+        if version == latest:
+            return
+        missing = [script for number, script in scripts.items() if number > version]
+        run("\n".join([*missing, _functions(package)]), None, Kind.SCRIPT)
+        run(_RECORD_VERSION, [part, latest])
+    for step in _steps(version, latest):
+        logger.info("%s: PostgreSQL, %s", part, step)
 
 
 def pending(client: Client, package: str) -> list[str]:
@@ -54,24 +62,29 @@ def pending(client: Client, package: str) -> list[str]:
     :raises ~cliquet.storage.exceptions.BackendError: as it does.
     """
     _check_encoding(client)
-    part, latest = package.split(".")[1], max(migrations(package))
+    part, latest = package.split(".")[1], max(_migrations(package))
     ((has_metadata,),) = client.execute_autocommit(_HAS_METADATA)
-    version = _version(client.execute_autocommit, part, latest) if has_metadata else 0
-    steps = []
-    while version != latest:
-        steps.append(f"from version {version} to {_next(version, latest)}")
-        version = _next(version, latest)
-    return steps
+    return _steps(_version(client.execute_autocommit, part, latest) if has_metadata else 0, latest)
 
 
-def migrations(package: str) -> dict[int, str]:
+def _steps(version: int, latest: int) -> list[str]:
+    if version == 0:
+        return [f"from version 0 to {latest}"]
+    return [f"from version {number} to {number + 1}" for number in range(version, latest)]
+
+
+def _migrations(package: str) -> dict[int, str]:
     """Return the migration scripts of a backend by the version that they lead to."""
-    return dict(sorted(_migrations(package)))
+    folder = files(package).joinpath("migrations")
+    return {
+        int(file.name.removesuffix(".sql")): file.read_text(encoding="utf-8")
+        for file in sorted(folder.iterdir(), key=attrgetter("name"))
+    }
 
 
-def _migrations(package: str) -> Iterator[tuple[int, str]]:
-    for file in files(package).joinpath("migrations").iterdir():
-        yield int(file.name.removesuffix(".sql")), file.read_text(encoding="utf-8")
+def _functions(package: str) -> str:
+    file = files(package).joinpath("functions.sql")
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _check_encoding(client: Client) -> None:
@@ -85,37 +98,11 @@ def _check_encoding(client: Client) -> None:
 
 def _version(run: Run, part: str, latest: int) -> int:
     """Return the version of the schema, 0 if it doesn't exist."""
-    found = run(_VERSION, [part])
-    version: int = found[0][0] if found else 0
+    rows = run(_VERSION, [part])
+    version: int = rows[0][0] if rows else 0
     if version > latest:
         raise BackendError(
             message=f"the {part} schema in the database has version {version}: expected at most"
             f" {latest}. Upgrade the package cliquet"
         )
     return version
-
-
-def _next(version: int, latest: int) -> int:
-    """Return the version after one step; the first step creates the latest schema."""
-    return version + 1 if version else latest
-
-
-def _step(client: Client, part: str, package: str, scripts: dict[int, str]) -> bool:
-    """Run one step, and return whether another one can follow."""
-    latest = max(scripts)
-    with client.grouped_writes() as run:
-        run(_LOCK)
-        run(_METADATA)
-        version = _version(run, part, latest)
-        if version == latest:
-            return False
-        to = _next(version, latest)
-        if version == 0:
-            run(
-                files(package).joinpath("schema.sql").read_text(encoding="utf-8"), None, Kind.SCRIPT
-            )
-        else:
-            run(scripts[to], None, Kind.SCRIPT)
-        run(_NOTE_VERSION, [part, to])
-    logger.info("%s: PostgreSQL, from version %s to %s", part, version, to)
-    return True

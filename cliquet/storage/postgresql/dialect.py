@@ -1,6 +1,6 @@
 """Fields and columns in the conditions of PostgreSQL.
 
-Data fields are compared by their keys (see ``schema.sql``).
+Data fields are compared by their keys (see ``cliquet_key`` in ``migrations/001.sql``).
 """
 
 from __future__ import annotations
