@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from cliquet.settings import SETTINGS, Setting
+from cliquet.settings import GROUPS, Setting
 
 project = "Cliquet"
 version = release = version_of("cliquet")
@@ -27,7 +27,7 @@ html_title = f"Cliquet {release}"
 
 
 def described(setting: Setting) -> str:
-    """A setting as Sphinx describes a configuration value; an empty default is left out."""
+    """Return a setting as Sphinx describes a configuration value, without an empty default."""
     default = setting.default
     if isinstance(default, bool):
         default = str(default).lower()
@@ -41,15 +41,23 @@ def described(setting: Setting) -> str:
             "",
             f"    {setting.description}",
             "",
+            *(
+                [f"    Example: ``{setting.key} = {setting.example}``", ""]
+                if setting.example
+                else []
+            ),
         ]
     )
 
 
 class SettingsDirective(SphinxDirective):
-    """The settings, from the table that the package itself reads: none is forgotten."""
+    """The settings of a group of the package's own table, which is the argument."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes("\n".join(map(described, SETTINGS)))
+        return self.parse_text_to_nodes("\n".join(map(described, GROUPS[self.arguments[0]])))
 
 
 def setup(app: Sphinx) -> None:

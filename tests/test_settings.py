@@ -120,6 +120,14 @@ def test_every_setting_has_a_meaning_and_a_key_of_its_own():
     assert len({setting.key for setting in SETTINGS}) == len(SETTINGS)
 
 
+@pytest.mark.parametrize(
+    "setting", [each for each in SETTINGS if each.example], ids=lambda s: s.key
+)
+def test_example_of_a_setting_is_valid(setting):
+    if not setting.example.startswith(("myapp", "/", "sqlalchemy")):  # names and files
+        setting.type.parse(setting.type.read(setting.example))
+
+
 def test_date_without_zone_is_utc():
     utc = datetime.UTC
     assert parse_date("2069-02-21") == datetime.datetime(2069, 2, 21, tzinfo=utc)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from cliquet.settings.table import (
     DEFAULT_SETTINGS,
     FAMILIES,
+    GROUPS,
     INITIALIZATION_SEQUENCE,
     RESOURCE_FAMILIES,
     SETTINGS,
@@ -189,6 +190,7 @@ def assign(settings: Any, bare: str, value: Any) -> None:
 __all__ = [
     "DEFAULT_SETTINGS",
     "FAMILIES",
+    "GROUPS",
     "INITIALIZATION_SEQUENCE",
     "PREFIX",
     "SETTINGS",

@@ -52,6 +52,19 @@ class SettingType(NamedTuple, Generic[T]):
             return default
 
 
+class Setting(NamedTuple):
+    """A row of the table. An empty or missing value is always valid.
+
+    :param example: a value as it is written in the configuration file.
+    """
+
+    key: str
+    default: Any
+    type: SettingType[Any]
+    description: str
+    example: str = ""
+
+
 def _text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 

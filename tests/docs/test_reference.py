@@ -10,7 +10,7 @@ from webtest import TestApp
 import cliquet
 from cliquet import events, resource
 from cliquet.errors import ERRORS
-from cliquet.settings import SETTINGS
+from cliquet.settings import GROUPS, SETTINGS
 from cliquet.testing import get_user_headers
 from tests.docs import sources
 from tests.docs.pages import DOCS, block, rows
@@ -110,6 +110,11 @@ def documented_settings():
     text = DOCS.joinpath("reference", "settings.rst").read_text()
     added = re.findall(r"^(?:\.\. confval::|   ) +([a-z_.]*\{\w+\}\S*)$", text, flags=re.M)
     return [setting.key for setting in SETTINGS] + [re.sub(r"\{\w+\}", "x", key) for key in added]
+
+
+def test_each_group_of_settings_has_a_section():
+    text = DOCS.joinpath("reference", "settings.rst").read_text()
+    assert re.findall(r"^\.\. settings:: (.+)$", text, flags=re.M) == list(GROUPS)
 
 
 def test_each_setting_that_is_read_is_documented():
