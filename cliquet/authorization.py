@@ -162,12 +162,31 @@ def _principals_by_settings(context: Any, object_id: str, permission: str) -> li
     :param object_id: the URL of the request, or one above it.
     :param permission: ``read``, ``write``…, or ``{resource}:create``.
     """
-    resource_name, _, name = permission.rpartition(":")
+    name = permission.rpartition(":")[2]
     if object_id == context.permission_object_id and name == context.required_permission:
         return context.allowed_principals or []
     registry = context._request.registry
-    resource_name = resource_name or _resource_name(registry, object_id) or ""
-    return _settings_principals(context._request, resource_name, name)
+    return setting_list(registry.settings.get(_setting_key(registry, object_id, permission)))
+
+
+def _setting_key(registry: Any, object_id: str, permission: str) -> str:
+    resource_name, _, name = permission.rpartition(":")
+    return f"{resource_name or _resource_name(registry, object_id)}_{name}_principals"
+
+
+def setting_keys(policy: Any, context: Any, permission: str, object_id: str) -> dict[str, None]:
+    """Return the settings that can grant a permission on an object, without repetition.
+
+    :param permission: ``read``, ``write``, ``create``…
+    """
+    if permission == "create":
+        permission = f"{context.resource_name}:create"
+    get_bound_permissions = getattr(policy, "get_bound_permissions", None)
+    pairs = [(object_id, permission)]
+    if get_bound_permissions is not None:
+        pairs = get_bound_permissions(object_id, permission)
+    registry = context._request.registry
+    return dict.fromkeys(_setting_key(registry, *pair) for pair in pairs)
 
 
 def _resource_name(registry: Any, object_id: str) -> str | None:

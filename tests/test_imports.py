@@ -20,6 +20,7 @@ LAYERS = (
     {"schema", "heartbeats", "middlewares", "groups"},
     {"resource"},
     {"http"},
+    {"refusals"},
     {"authorization"},
     {"authentication", "events", "errors", "logs", "principals"},
     {"storage", "permission", "cache"},

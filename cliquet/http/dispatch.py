@@ -271,7 +271,9 @@ class Endpoint:
             return
         result = policy.permits(request, context, permission)
         if not result:
-            raise HTTPForbidden(f"Unauthorized: {self._service.name}", result=result)
+            forbidden: Any = HTTPForbidden(f"Unauthorized: {self._service.name}", result=result)
+            forbidden.refused = context, permission  # for cliquet.refusals
+            raise forbidden
 
     def _make_owner(self, context: Any, request: Any) -> Any:
         """Return the object whose methods are the view, validators and filters."""

@@ -16,7 +16,6 @@ from pyramid.interfaces import (
     ISecurityPolicy,
 )
 from pyramid.security import LegacySecurityPolicy
-from pyramid.settings import asbool
 from pyramid_multiauth import (
     MultiAuthenticationPolicy,
     MultiAuthIdentity,
@@ -26,6 +25,7 @@ from zope.interface import implementer
 
 from cliquet.authorization import PRIVATE, AuthorizationPolicy, InheritingAuthorizationPolicy
 from cliquet.principals import authentication_policy, groupfinder
+from cliquet.settings.types import BOOLEAN
 
 
 @implementer(IAuthenticationPolicy)
@@ -142,7 +142,9 @@ def include_policies(config: Any) -> None:
     elif isinstance(
         policy := registry.getUtility(IAuthorizationPolicy), InheritingAuthorizationPolicy
     ):
-        policy.inherits_from_parents = asbool(config.get_settings()["inherit_permissions"])
+        policy.inherits_from_parents = BOOLEAN.get(
+            config.get_settings(), "inherit_permissions", True
+        )
     # After policies are registered (PHASE2), and before the views that use them (PHASE3).
     config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
 

@@ -11,6 +11,7 @@ from pyramid.interfaces import IAuthorizationPolicy
 from cliquet.authorization import RouteFactory, has_record_permission
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.events import ACTIONS
+from cliquet.refusals import explain
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
 from cliquet.resource.viewset import ShareableViewSet
@@ -93,6 +94,7 @@ class ShareableResource(UserResource):
             has_record_permission(self.request, self.context, object_id, permission)
             for permission in ("read", "write")
         ):
+            explain(self.request, self.context, "read", object_id)
             raise http_error(
                 httpexceptions.HTTPForbidden(),
                 errno=ERRORS.FORBIDDEN,

@@ -255,6 +255,14 @@ ACCESS = (
         True,
         BOOLEAN,
         "Whether ``InheritingAuthorizationPolicy`` applies a permission to the URLs below it.",
+        example="false",
+    ),
+    Setting(
+        "error_details",
+        False,
+        BOOLEAN,
+        "Whether 403 responses explain the refusal in ``details``: the permission, the object, the "
+        "principals of the user and the settings. For development.",
         example="true",
     ),
 )

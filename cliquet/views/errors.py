@@ -18,6 +18,7 @@ from webob.request import DisconnectionError
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
+from cliquet.refusals import explain
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import will_retry
 from cliquet.utils import encode_header as encode_header
@@ -55,11 +56,13 @@ def authorization_required(request: Any) -> Any:
     error = getattr(request, "exception", None)
     if error is not None and is_json(error):
         return error
-    response = httpexceptions.HTTPForbidden()
     if request.authenticated_userid is None:
         response = httpexceptions.HTTPUnauthorized()
         response.headers.extend(forget(request))
-    return _formatted(response)
+        return _formatted(response)
+    refused = getattr(error, "refused", None)  # unless the application raised the 403 itself
+    details = None if refused is None else explain(request, *refused)
+    return _formatted(httpexceptions.HTTPForbidden(), details)
 
 
 @notfound_view_config()
@@ -135,10 +138,10 @@ def service_unavailable(response: Any, request: Any) -> Any:
     return _with_cors(request, response)
 
 
-def _formatted(response: Any) -> Any:
+def _formatted(response: Any, details: Any = None) -> Any:
     errno, message = _DEFAULTS.get(response.status_code, (ERRORS.UNDEFINED, None))
     message = message or response.detail or response.explanation or None
-    return http_error(response, errno=errno, message=message)
+    return http_error(response, errno=errno, message=message, details=details)
 
 
 def _with_cors(request: Any, response: Any) -> Any:
