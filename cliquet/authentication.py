@@ -7,7 +7,7 @@ from typing import Any
 
 from pyramid.authentication import BasicAuthAuthenticationPolicy as PyramidBasicAuth
 
-from cliquet.utils import hmac_digest
+from cliquet import utils
 
 
 def prefixed_userid(request: Any) -> str | None:
@@ -64,7 +64,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         if credentials is None:
             return None
         secret = request.registry.settings.get("userid_hmac_secret") or ""
-        return hmac_digest(str(secret), credentials)
+        return utils.hmac_digest(str(secret), credentials)
 
 
 def _of_parent(request: Any) -> tuple[str | None, str | None] | None:

@@ -12,11 +12,12 @@ from pyramid.decorator import reify
 from pyramid.interfaces import IAuthorizationPolicy, IRoutesMapper
 from zope.interface import implementer
 
+from cliquet import utils
 from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins import it here
 from cliquet.principals import entry_principals as entry_principals
 from cliquet.principals import groupfinder as groupfinder
 from cliquet.storage import exceptions
-from cliquet.utils import current_service, setting_list, strip_uri_prefix
+from cliquet.utils import setting_list, strip_uri_prefix
 
 #: The view permission of shareable resources; the required one depends on the request.
 DYNAMIC = "dynamic"
@@ -238,7 +239,7 @@ class RouteFactory:
 
     def __init__(self, request: Any) -> None:
         self._request = request
-        self._service = current_service(request)
+        self._service = utils.current_service(request)
         self._is_on_resource = getattr(self._service, "viewset", None) is not None
         if self._is_on_resource:
             self.on_collection = self._service.type == "collection"
@@ -271,7 +272,7 @@ class RouteFactory:
 
     @property
     def _is_put(self) -> bool:
-        return self._is_on_resource and self._request.method == "PUT"
+        return self._is_on_resource and self._request.method.upper() == "PUT"
 
     @reify
     def required_permission(self) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from pyramid.events import ApplicationCreated, NewRequest, NewResponse
 
+from cliquet import utils
 from cliquet.loggers import (
     REQUEST_FIELDS,
     SharedContext,
@@ -126,15 +127,20 @@ class MozillaHekaRenderer:
         self.appname = settings["project_name"]
         self.hostname = os.uname().nodename
 
+    @property
+    def pid(self) -> int:
+        """The id of the process, which can be a fork of the one that created the renderer."""
+        return os.getpid()
+
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
         event = dict(event_dict)
         message = {
-            "Timestamp": time.time_ns(),
+            "Timestamp": utils.msec_time() * 1_000_000,
             "Logger": self.appname,
             "Type": str(event.pop("event", "")),
             "Hostname": self.hostname,
             "Severity": self.SEVERITIES.get(name, 7),
-            "Pid": os.getpid(),
+            "Pid": self.pid,
             "EnvVersion": self.ENV_VERSION,
         }
         message.update((key, event.pop(key)) for key in list(message) if key in event)

@@ -29,12 +29,12 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     """
     settings = _completed(app, settings)
     if settings.get("newrelic_config"):
-        agent = _import_optional("newrelic.agent")
+        agent = import_optional("newrelic.agent")
         require(agent, "newrelic_config", "newrelic")
         agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
         app = agent.WSGIApplicationWrapper(app)
     if BOOLEAN.get(settings, "profiler_enabled"):
-        profiler = _import_optional("werkzeug.middleware.profiler")
+        profiler = import_optional("werkzeug.middleware.profiler")
         require(profiler, "profiler_enabled", "werkzeug")
         folder = settings.get("profiler_dir") or DEFAULT_SETTINGS["profiler_dir"]
         if not os.path.isdir(folder):
@@ -46,16 +46,18 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     return app
 
 
-def _import_optional(name: str) -> Any:
+def import_optional(name: str) -> Any:
     """Return a module, or None if its package is missing.
 
     Only import it if it is configured: imports take time, and New Relic's agent hooks into
     imports and the interpreter.
     """
+    package, _, module = name.rpartition(".")
     try:
-        return import_module(name)
+        import_module(name)
     except ImportError:
         return None
+    return getattr(import_module(package), module)
 
 
 def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -71,7 +73,7 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def name_transactions(config: Any) -> None:
     """Name New Relic's transactions after services, such as ``bookmark-record.GET``."""
-    agent = _import_optional("newrelic.agent") if config.get_settings()["newrelic_config"] else None
+    agent = import_optional("newrelic.agent") if config.get_settings()["newrelic_config"] else None
     if agent is None:
         return
 

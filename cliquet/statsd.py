@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 from urllib.parse import urlsplit
 
-import statsd
+import statsd as statsd_module
 
 from cliquet.metrics import time_calls
 from cliquet.settings import PREFIX
@@ -27,7 +27,8 @@ class Client:
     """
 
     def __init__(self, host: str, port: int, prefix: str) -> None:
-        self._client = statsd.StatsClient(host, port, prefix=prefix, ipv6=":" in host)
+        options = {"ipv6": True} if ":" in host else {}
+        self._client = statsd_module.StatsClient(host, port, prefix=prefix, **options)
         weakref.finalize(self, self._client.close)
 
     def watch_execution_time(

@@ -402,6 +402,37 @@ def test_body_that_cannot_be_kept_is_refused(client, body, told):
     assert response.json["message"].startswith("body: ")
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            b"{",
+            "Expecting property name enclosed in double quotes or '}': line 1 column 2 (char 1)",
+        ),
+        (
+            b"{'a'}",
+            "Expecting property name enclosed in double quotes or '}': line 1 column 2 (char 1)",
+        ),
+        (
+            b'{"a": 1,}',
+            "Expecting property name enclosed in double quotes: line 1 column 9 (char 8)",
+        ),
+        (b'{\n"a": x}', "Expecting value: line 2 column 6 (char 7)"),
+        (b'{"a', "Unterminated string starting at: line 1 column 2 (char 1)"),
+        (b"{}\n x", "Extra data: line 2 column 2 - line 2 column 3 (char 4 - 5)"),
+        (b"{\xff", "'utf-8' codec can't decode byte 0xff in position 1: invalid start byte"),
+        # The messages of the fast parser:
+        (b'["\\ud800"]', "no low surrogate in string: "),
+        (b"[" * 50_000, "depth limit exceeded: "),
+        (b"[" + b" " * 70_000, "unexpected end of data: line 1 column 70002 (char 70001)"),
+    ],
+)
+def test_syntax_errors_have_the_messages_of_the_standard_library(client, body, message):
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/s", body, headers=headers, status=400)
+    assert response.json["message"].startswith(f"body: Invalid JSON request body: {message}")
+
+
 def test_escaped_backslash_is_no_null_character(client):
     headers = {"Content-Type": "application/json"}
     response = client.post("/s", b'{"name": "\\\\u0000"}', headers=headers)

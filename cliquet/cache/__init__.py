@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 import math
+import random as random  # tests of 3.1 replace its functions
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -22,7 +23,8 @@ from cliquet.utils import json
 logger = get_logger(__name__)
 
 _CENTURY = 100 * 365.25 * 24 * 3600
-_HEARTBEAT_SECONDS = 60
+_HEARTBEAT_KEY = "__heartbeat__"
+_HEARTBEAT_TTL_SECONDS = 3600
 
 
 class CacheBase(Migrated):
@@ -38,8 +40,8 @@ class CacheBase(Migrated):
 
     prefix = ""
 
-    def __init__(self, *args: Any, cache_prefix: str = "", **kwargs: Any) -> None:
-        self.prefix = cache_prefix
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.prefix = kwargs.get("cache_prefix", "")
 
     def flush(self) -> None:
         """Delete every entry."""
@@ -146,8 +148,8 @@ def probe(backend: CacheBase, readonly: bool = False) -> None:
 
     :param readonly: ignored: read-only mode concerns records and permissions, not the cache.
     """
-    key = f"__heartbeat__:{uuid4()}"  # unique, because heartbeats can run concurrently
-    backend.set(key, "alive", _HEARTBEAT_SECONDS)
+    key = f"{_HEARTBEAT_KEY}:{uuid4()}"  # unique, because heartbeats can run concurrently
+    backend.set(key, "alive", _HEARTBEAT_TTL_SECONDS)
     found = backend.get(key)
     backend.delete(key)
     if found != "alive":

@@ -41,6 +41,9 @@ from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin, set_header
 from cliquet.utils.schemas import deserialize
 
+# Syntax errors of larger bodies, in bytes, have the messages of the fast parser.
+_LONGEST_DIAGNOSED = 65536
+
 
 class Service(CorniceService):
     """A Cornice service with the errors of the protocol.
@@ -303,7 +306,8 @@ def json_object(request: Any) -> dict[str, Any]:
     try:
         body = json.loads(raw.removeprefix(BOM_UTF8), limits.max_digits)
     except ValueError as error:
-        add_error(request, "body", None, f"Invalid JSON request body: {error}")
+        text = json.syntax_error(raw) if len(raw) <= _LONGEST_DIAGNOSED else None
+        add_error(request, "body", None, f"Invalid JSON request body: {text or error}")
         return {}
     reason = refusal(body, raw, limits, outer=1)  # the object around the data
     if reason is None and not isinstance(body, dict):

@@ -49,7 +49,7 @@ def setup_listeners(config: Any) -> None:
 
 def _subscribe(config: Any, name: str) -> None:
     prefix = _prefix(config, name)
-    settings, statsd = config.get_settings(), config.registry.statsd
+    settings, statsd = config.get_settings(), getattr(config.registry, "statsd", None)
     listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
     if not callable(listener):
         expected = "a module whose load_from_config() returns a callable"

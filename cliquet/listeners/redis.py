@@ -62,22 +62,21 @@ class Listener(ListenerBase):
         client: Client,
         listname: str,
         *args: Any,
-        include_records: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._client = client
-        self._listname = listname
-        self._include_records = include_records
+        self.listname = listname
+        self._include_records = kwargs.get("include_records", False)
 
     def __call__(self, event: Any) -> None:
         message = dict(event.payload)
         if self._include_records and hasattr(event, "impacted_records"):
             message["impacted_records"] = event.impacted_records
         try:
-            self._client.call("LPUSH", self._listname, json.dumps_bytes(message))
+            self._client.call("LPUSH", self.listname, json.dumps_bytes(message))
         except BackendError as error:
-            logger.error("Cannot push %s to %s: %s", event, self._listname, error)
+            logger.error("Cannot push %s to %s: %s", event, self.listname, error)
 
 
 def load_from_config(config: Any, prefix: str) -> Listener:

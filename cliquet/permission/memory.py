@@ -61,11 +61,9 @@ class Permission(PermissionEngine):
     :param transactions: shared with the other memory backends of the application.
     """
 
-    def __init__(
-        self, *args: Any, transactions: MemoryTransactions | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._transactions = transactions or MemoryTransactions()
+        self._transactions = kwargs.get("transactions") or MemoryTransactions()
         self._user_principals: _Relation[str] = _Relation()
         # Access control entries: by object, by object and permission, and by principal.
         self._permissions: _Relation[str] = _Relation()

@@ -18,7 +18,7 @@ def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> st
 
     :param offset: the number of records on the preceding pages.
     """
-    last = {sort.field: record[sort.field] for sort in sorting if sort.field in record}
+    last = {field: record[field] for field, _ in sorting if field in record}
     content = {"last_record": last, "offset": offset}
     return urlsafe_b64encode(json.dumps_bytes(content)).decode("ascii")
 
@@ -33,7 +33,7 @@ def decode_token(token: str, sorting: Sequence[Sort], modified_field: str) -> tu
     except (binascii.Error, UnicodeEncodeError) as error:
         raise ValueError("not base 64") from error
     last = content.get("last_record") if isinstance(content, dict) else None
-    if not isinstance(last, dict) or not set(last) <= {sort.field for sort in sorting}:
+    if not isinstance(last, dict) or not set(last) <= {field for field, _ in sorting}:
         raise ValueError("no record of that order")
     if type(last.get(modified_field)) is not int or json.unstorable(last) is not None:
         raise ValueError("no such record")

@@ -13,7 +13,7 @@ from cliquet.resource import preconditions
 from cliquet.resource.model import Model
 from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
-from cliquet.utils import COMPARISON
+from cliquet.utils import COMPARISON, decode_header
 from cliquet.utils.http import set_header
 
 
@@ -67,7 +67,7 @@ class ConditionalResource:
     ) -> Collection[preconditions.Tag] | None:
         """Return the entity tags of a header; respond with 400 if they can't be read."""
         try:
-            return parse(self.request.headers[header])
+            return parse(decode_header(self.request.headers[header]))
         except ValueError:
             raise_invalid(
                 self.request,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import colander
@@ -139,8 +138,8 @@ class PermissionsSchema(colander.SchemaNode):
     :param permissions: the known names; none: any name.
     """
 
-    def __init__(self, *args: Any, permissions: Iterable[str] = (), **kwargs: Any) -> None:
-        self.known_permissions = tuple(permissions)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.known_permissions: tuple[str, ...] = tuple(kwargs.pop("permissions", ()))
         super().__init__(*args, **kwargs)
 
     def schema_type(self, **kw: Any) -> colander.Mapping:

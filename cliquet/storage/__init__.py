@@ -7,6 +7,7 @@ collection has a timestamp: the time of its last change in milliseconds.
 
 from __future__ import annotations
 
+import random as random  # tests of 3.1 replace its functions
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -336,7 +337,9 @@ class StorageBase(Migrated):
         return Page(records, total, timestamp)
 
 
-_HEARTBEAT = "__heartbeat__"
+_HEARTBEAT_COLLECTION_ID = "__heartbeat__"
+_HEART_PARENT_ID = _HEARTBEAT_COLLECTION_ID
+_HEARTBEAT_RECORD = {"__heartbeat__": True}
 
 
 def probe(backend: StorageBase, readonly: bool) -> None:
@@ -344,12 +347,13 @@ def probe(backend: StorageBase, readonly: bool) -> None:
 
     Write a record and delete it, in a separate collection; only read if ``readonly``.
     """
+    collection = _HEARTBEAT_COLLECTION_ID, _HEART_PARENT_ID
     backend.check_durability()
     if readonly:
-        backend.get_all(_HEARTBEAT, _HEARTBEAT, limit=1)
+        backend.get_all(*collection, limit=1)
     else:
-        record = backend.create(_HEARTBEAT, _HEARTBEAT, {})
-        backend.delete(_HEARTBEAT, _HEARTBEAT, record["id"], with_deleted=False)
+        record = backend.create(*collection, dict(_HEARTBEAT_RECORD))
+        backend.delete(*collection, record["id"], with_deleted=False)
 
 
 def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:

@@ -19,6 +19,8 @@ class Generator:
     regexp = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
 
     def __init__(self, config: Any = None) -> None:
+        if type(self).__call__ is Generator.__call__:
+            raise NotImplementedError(f"{type(self).__name__} does not create ids")
         self.config = config
         self._regexp = re.compile(self.regexp)
 

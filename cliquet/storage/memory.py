@@ -60,8 +60,8 @@ class Storage(StorageEngine, MemoryBasedStorage):
     :param transactions: shared with the other memory backends of the application.
     """
 
-    def __init__(self, transactions: MemoryTransactions | None = None) -> None:
-        self._transactions = transactions or MemoryTransactions()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._transactions = kwargs.get("transactions") or MemoryTransactions()
         self._collections: dict[Collection, _Records] = {}
         self._epoch = next_epoch()
 
@@ -328,4 +328,4 @@ def _copy(data: bytes) -> bytes:
 
 def load_from_config(config: Any) -> Storage:
     """Return the storage of an application."""
-    return Storage(transactions_from_config(config))
+    return Storage(transactions=transactions_from_config(config))

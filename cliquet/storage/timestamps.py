@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliquet.utils import msec_time
+from cliquet import utils
 
 # How far many simultaneous changes can take a collection ahead of the clock, in milliseconds.
 _MOST_AHEAD = 60_000
@@ -10,7 +10,7 @@ _MOST_AHEAD = 60_000
 
 def next_time(current: int) -> int:
     """Return the time of a change in milliseconds: now, but later than ``current``."""
-    return max(msec_time(), current + 1)
+    return max(utils.msec_time(), current + 1)
 
 
 def change_timestamps(current: int, free: int | None) -> tuple[int, int]:
@@ -32,9 +32,9 @@ def next_epoch(latest: int = 0) -> int:
 
     :param latest: the latest timestamp below :func:`far_future`, 0 if there is none.
     """
-    return max(msec_time() - 1, latest + 1)
+    return max(utils.msec_time() - 1, latest + 1)
 
 
 def far_future() -> int:
     """Return a timestamp so far ahead that only clients can have requested it."""
-    return msec_time() + _MOST_AHEAD
+    return utils.msec_time() + _MOST_AHEAD

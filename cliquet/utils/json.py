@@ -197,6 +197,34 @@ def _loads_exactly(raw: bytes, max_digits: int | None) -> Any:
     return value
 
 
+def syntax_error(raw: bytes) -> str | None:
+    """Return the first syntax error in JSON in the words of 3.1, or None if unknown.
+
+    3.1 used simplejson, whose messages the standard library has, apart from two.
+
+    :param raw: the document. It is parsed slowly: it should be short.
+    """
+    try:
+        stdlib_json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return str(error)
+    except stdlib_json.JSONDecodeError as error:
+        text, position, message = error.doc, error.pos, error.msg
+        if message == "Extra data":
+            end = stdlib_json.JSONDecodeError("", text, len(text))
+            return f"{message}: {_place(error)} - {_place(end)} (char {position} - {end.pos})"
+        if message.startswith("Expecting property name") and text[:position].rstrip()[-1] == "{":
+            message += " or '}'"
+        return f"{message}: {_place(error)} (char {position})"
+    except (RecursionError, ValueError):
+        pass
+    return None
+
+
+def _place(error: stdlib_json.JSONDecodeError) -> str:
+    return f"line {error.lineno} column {error.colno}"
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):

@@ -615,3 +615,8 @@ def test_null_is_a_missing_boolean(build_once):
     path = f"/odds/{record['id']}"
     assert alice.patch(path, {"flag": True}).json["data"]["flag"] is True
     assert "flag" not in alice.put(path, {"flag": None}).json["data"]
+
+
+def test_generator_without_a_method_to_create_ids_is_abstract():
+    with pytest.raises(NotImplementedError, match="Generator does not create ids"):
+        Generator()

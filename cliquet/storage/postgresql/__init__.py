@@ -138,7 +138,9 @@ class Storage(StorageEngine):
         apply the setting of that name.
     """
 
-    def __init__(self, client: Client, max_fetch_size: int | None = None) -> None:
+    def __init__(
+        self, client: Client, max_fetch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> None:
         #: For the application's own SQL: see :meth:`.client.Client.connect`.
         self.client = self._client = client
 

@@ -91,9 +91,9 @@ class Storage(StorageEngine, MemoryBasedStorage):
     :param locks: the locks of the collections, by default those of ``client``.
     """
 
-    def __init__(self, client: Client, locks: Locks | None = None) -> None:
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         self._client = client
-        self._locks = locks or Locks(client)
+        self._locks = kwargs.get("locks") or Locks(client)
 
     @property
     def settings(self) -> dict[str, Any]:

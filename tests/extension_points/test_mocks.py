@@ -1,0 +1,218 @@
+"""Unit tests of 2016 pass mocks of requests, and replace functions where 3.1 looked them up."""
+
+import importlib
+import json
+from unittest import mock
+
+import pytest
+from pyramid import testing
+from pyramid.httpexceptions import HTTPConflict, HTTPOk, HTTPPreconditionFailed
+from pyramid.request import Request
+
+from cliquet import events, initialization, statsd
+from cliquet.authentication import BasicAuthAuthenticationPolicy
+from cliquet.authorization import RouteFactory
+from cliquet.cache import memory as cache
+from cliquet.listeners import ListenerBase
+from cliquet.logs import MozillaHekaRenderer
+from cliquet.storage import memory as storage
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError
+from cliquet.tests.support import DummyRequest
+from cliquet.utils import build_request, follow_subrequest
+from cliquet.views import errors
+from cliquet.views.batch import post_batch
+from tests.testapp import Spore
+
+FUTURE = 4_000_000_000_000
+
+
+def user_id():
+    request = DummyRequest()
+    request.headers["Authorization"] = "Basic YTpi"
+    return BasicAuthAuthenticationPolicy().unauthenticated_userid(request)
+
+
+def heka_time():
+    line = MozillaHekaRenderer({"project_name": "x"})(None, "info", {"event": "e"})
+    return json.loads(line)["Timestamp"]
+
+
+def written_time():
+    return storage.Storage().create("spore", "", {})["last_modified"]
+
+
+def required_permission():
+    return RouteFactory(DummyRequest(method="patch")).required_permission
+
+
+@pytest.mark.parametrize(
+    ("name", "replacement", "read", "expected"),
+    [
+        ("hmac_digest", "0123", user_id, "0123"),
+        ("msec_time", 12, heka_time, 12_000_000),
+        ("msec_time", FUTURE, written_time, FUTURE),
+        ("current_service", None, required_permission, None),
+    ],
+)
+def test_functions_of_utils_are_looked_up_at_each_call(name, replacement, read, expected):
+    assert read() != expected
+    with mock.patch(f"cliquet.utils.{name}", return_value=replacement):
+        assert read() == expected
+
+
+@pytest.mark.parametrize("module", ["cliquet.storage", "cliquet.cache"])
+def test_random_numbers_of_heartbeats_can_be_replaced(module):
+    backend = storage.Storage() if module == "cliquet.storage" else cache.Cache()
+    ping = importlib.import_module(module).heartbeat(backend)
+    request = DummyRequest()
+    request.registry.settings["readonly"] = "false"
+    for value in (0.1, 0.9):
+        with mock.patch(f"{module}.random.random", return_value=value):
+            assert ping(request) is True
+
+
+def test_statsd_package_can_be_replaced():
+    settings = {"statsd_url": "udp://example.com:8125", "statsd_prefix": "p", "project_name": ""}
+    with (
+        testing.testConfig(settings=settings) as config,
+        mock.patch("cliquet.statsd.statsd_module") as m,
+    ):
+        statsd.load_from_config(config)
+    m.StatsClient.assert_called_with("example.com", 8125, prefix="p")
+
+
+def test_new_relic_agent_can_be_replaced():
+    settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "test"}
+    with mock.patch("cliquet.initialization.newrelic.agent") as agent:
+        app = initialization.install_middlewares(mock.sentinel.app, settings)
+    agent.initialize.assert_called_with("newrelic.ini", "test")
+    assert app is agent.WSGIApplicationWrapper.return_value
+
+
+def test_new_relic_is_none_if_it_is_not_installed():
+    with mock.patch.dict("sys.modules", {"newrelic.agent": None}):
+        assert initialization.newrelic is None
+    with pytest.raises(AttributeError, match="'cliquet.initialization' has no attribute 'x'"):
+        initialization.x  # noqa: B018
+
+
+@pytest.mark.parametrize("method", ["put", "PUT"])
+@pytest.mark.parametrize(
+    ("found", "permission"),
+    [({"return_value": {}}, "write"), ({"side_effect": RecordNotFoundError}, "create")],
+)
+def test_context_is_built_from_the_mock_of_a_service(method, found, permission):
+    with mock.patch("cliquet.utils.current_service") as current_service:
+        current_service().resource().model.get_record.configure_mock(**found)
+        assert RouteFactory(DummyRequest(method=method)).required_permission == permission
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("x"), 500), (BackendError(), 503), (HTTPConflict(), 409)]
+)
+def test_error_views_accept_a_mock(error, status):
+    assert errors.error(error, DummyRequest()).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/", "/v0/"])
+def test_batch_accepts_a_mock(path):
+    request = DummyRequest()
+    request.headers = {"Authorization": b"Basic YTpi"}
+    request.validated = {"requests": [{"path": path, "headers": {"If-Match": '"1"'}}]}
+    request.invoke_subrequest.return_value = HTTPOk(json_body={"a": 1})
+    (response,) = post_batch(request)["responses"]
+    assert (response["path"], response["status"], response["body"]) == ("/v0/", 200, {"a": 1})
+    (sent,), _ = request.invoke_subrequest.call_args
+    assert (sent.headers["Authorization"], sent.headers["If-Match"]) == ("Basic YTpi", '"1"')
+    assert sent.parent is request
+    assert sent.bound_data is request.bound_data
+
+
+def test_error_of_a_mocked_request_is_a_response_of_the_batch():
+    request = DummyRequest()
+    request.validated = {"requests": [{"path": "/"}]}
+    request.invoke_subrequest.side_effect = HTTPConflict()
+    (response,) = post_batch(request)["responses"]
+    assert response["status"] == response["body"]["code"] == 409
+
+
+def test_unexpected_error_without_an_application_is_raised():
+    request = mock.Mock()
+    request.invoke_subrequest.side_effect = ValueError("x")
+    with pytest.raises(ValueError, match="x"):
+        follow_subrequest(request, Request.blank("/"))
+
+
+def test_requests_are_built_on_behalf_of_a_mock():
+    built = build_request(DummyRequest(), {"path": "/a?b=é", "method": "put", "body": {"c": 1}})
+    assert (built.method, built.path, built.GET["b"], built.json) == ("PUT", "/v0/a", "é", {"c": 1})
+
+
+@pytest.fixture
+def spores():
+    backend = storage.Storage()
+
+    def make(query=None, **headers):
+        request = DummyRequest(method="GET")
+        request.registry.storage = backend
+        request.GET.update(query or {})
+        request.headers.update((name.replace("_", "-"), value) for name, value in headers.items())
+        return Spore(request, mock.MagicMock())
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"size": 3}, 1),
+        ({"min_size": 1}, 3),
+        ({"flag": True}, 2),
+        ({"name": None}, 0),
+        ({"name": "b"}, 1),
+        ({"_limit": 2}, 2),
+        ({"_since": 0}, 4),
+        ({"_before": 1}, 0),
+    ],
+)
+def test_query_can_have_native_values(spores, query, count):
+    for size, name in enumerate("abcd"):
+        spores().model.create_record({"size": size, "name": name, "flag": size > 1})
+    assert len(spores(query).collection_get()["data"]) == count
+
+
+def test_conditional_headers_can_be_bytes(spores):
+    spores().model.create_record({})
+    with pytest.raises(HTTPPreconditionFailed):
+        spores(If_Match=b'"1"').collection_get()
+
+
+def test_sort_orders_can_be_tuples(spores):
+    record = {"a": 1, "last_modified": 5}
+    orders = [("a", 1), ("last_modified", -1)]
+    token = spores()._build_pagination_token(orders, record, 42)
+    resource = spores({"_token": token, "_limit": 1})
+    assert resource._extract_pagination_rules_from_token(1, orders) is not None
+
+
+def test_listeners_can_be_set_up_alone():
+    calls = []
+
+    class Listener(ListenerBase):
+        def __call__(self, event):
+            calls.append(event.payload["action"])
+
+    module = mock.Mock(load_from_config=lambda config, prefix: Listener())
+    settings = {"event_listeners": "ear", "event_listeners.ear.use": "ear_module"}
+    with (
+        mock.patch.dict("sys.modules", ear_module=module),
+        testing.testConfig(settings=settings) as config,
+    ):
+        config.add_subscriber_predicate("for_actions", initialization.EventActionFilter)
+        config.add_subscriber_predicate("for_resources", initialization.EventResourceFilter)
+        initialization.setup_listeners(config)
+        config.commit()
+        config.registry.notify(
+            events.ResourceChanged(events.ACTIONS.CREATE, 123, [], DummyRequest())
+        )
+    assert calls == ["create"]
