@@ -86,7 +86,7 @@ setup(
     packages=find_packages(include=["cliquet", "cliquet.*"]),
     # What is not Python and must be installed all the same, wherever it is in the package.
     package_data={
-        "cliquet": ["py.typed", "**/*.sql", "**/*.lua", "**/*.template", "openapi/static/*"]
+        "cliquet": ["**/py.typed", "**/*.sql", "**/*.lua", "**/*.template", "openapi/static/*"]
     },
     zip_safe=False,
     install_requires=REQUIREMENTS,
