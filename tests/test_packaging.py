@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PURELIB = Path(sysconfig.get_path("purelib"))
 SOURCES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE")
 
 READ_DATA_FILES = """
@@ -51,20 +52,30 @@ def wheel(tmp_path_factory):
     return wheel
 
 
-@pytest.fixture(scope="module")
-def environment(wheel, tmp_path_factory):
-    """The scripts of an environment where the wheel is installed, and what it needs borrowed."""
-    folder = tmp_path_factory.mktemp("environment")
+def create_environment(folder, *wheels):
+    """Create an environment in which wheels are installed; return its scripts and packages."""
     venv.create(folder, symlinks=True)
     scripts = folder / "bin"
     pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install"]
     subprocess.run(
-        [*pip, "--quiet", "--no-deps", "--no-index", wheel], check=True, capture_output=True
+        [*pip, "--quiet", "--no-deps", "--no-index", *wheels], check=True, capture_output=True
     )
     (site_packages,) = folder.glob("lib/python*/site-packages")
+    return scripts, site_packages
+
+
+def borrow_dependencies(site_packages):
+    """Make all packages of this environment available in another one."""
     # Paths read from a .pth file come last, and the .pth files found there are not read: the
     # dependencies are found, the checkout of an editable installation is not.
-    site_packages.joinpath("borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    site_packages.joinpath("borrowed.pth").write_text(str(PURELIB))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """The scripts of an environment where the wheel is installed, and what it needs borrowed."""
+    scripts, site_packages = create_environment(tmp_path_factory.mktemp("environment"), wheel)
+    borrow_dependencies(site_packages)
     return scripts
 
 
@@ -104,3 +115,74 @@ def test_installed_package_can_be_imported(environment, tmp_path):
 
 def test_command_is_installed(environment, tmp_path):
     assert "3.2.0" in run([environment / "cliquet", "--version"], tmp_path)
+
+
+# The distribution of the Python client.
+
+#: Packages that the client needs, with what these need.
+CLIENT_NEEDS = (
+    "anyio*",
+    "certifi*",
+    "charset_normalizer*",
+    "*__mypyc*",
+    "h11*",
+    "httpcore*",
+    "httpx*",
+    "idna*",
+    "requests*",
+    "typing_extensions*",
+    "urllib3*",
+)
+
+USE_CLIENT = """
+import importlib.util
+from cliquet.client import AsyncClient, Client, __version__
+print(Client("http://localhost/v1"), AsyncClient("http://localhost/v1"), __version__)
+print(importlib.util.find_spec("pyramid") is not None)
+"""
+
+
+@pytest.fixture(scope="module")
+def client_wheel(tmp_path_factory):
+    """A wheel of the client, built from its source distribution."""
+    folder = tmp_path_factory.mktemp("client") / "python"
+    ignored = shutil.ignore_patterns("__pycache__", "build", "dist", "*.egg-info")
+    shutil.copytree(ROOT / "clients" / "python", folder, ignore=ignored)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", folder], check=True, capture_output=True
+    )
+    (wheel,) = folder.glob("dist/*.whl")
+    return wheel
+
+
+def test_wheel_of_the_client_has_its_modules_and_no_others(client_wheel):
+    expected = {f"cliquet/{name}" for name in files_of_package() if name.startswith("client/")}
+    names = zipfile.ZipFile(client_wheel).namelist()
+    assert {name for name in names if name.startswith("cliquet/")} == expected
+    assert {Path(name).parts[0] for name in names} == {"cliquet", "cliquet_client-3.2.0.dist-info"}
+
+
+def test_client_works_without_the_toolkit(client_wheel, tmp_path):
+    scripts, site_packages = create_environment(tmp_path / "environment", client_wheel)
+    needs = {path for pattern in CLIENT_NEEDS for path in PURELIB.glob(pattern)}
+    for path in needs:
+        site_packages.joinpath(path.name).symlink_to(path)
+    assert run([scripts / "python", "-c", USE_CLIENT], tmp_path).splitlines() == [
+        "<Client http://localhost/v1> <AsyncClient http://localhost/v1> 3.2.0",
+        "False",
+    ]
+
+
+def test_client_works_beside_the_toolkit(wheel, client_wheel, tmp_path):
+    scripts, site_packages = create_environment(tmp_path / "environment", wheel, client_wheel)
+    borrow_dependencies(site_packages)
+    use_both = "import cliquet\nprint(cliquet.__version__)\n" + USE_CLIENT
+    assert run([scripts / "python", "-c", use_both], tmp_path).splitlines() == [
+        "3.2.0",
+        "<Client http://localhost/v1> <AsyncClient http://localhost/v1> 3.2.0",
+        "True",
+    ]
+
+
+def test_toolkit_contains_the_client(environment, tmp_path):
+    assert "AsyncClient" in run([environment / "python", "-c", USE_CLIENT], tmp_path)
