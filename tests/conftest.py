@@ -12,6 +12,16 @@ from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import postgresql_server, testapp
 
+#: Tests of whole applications, which are three times slower when coverage is measured. Those of
+#: the modules reach every line and branch without them.
+WITHOUT_COVERAGE = {
+    *("applications", "conformance", "docs", "seeds"),
+    *("test_benchmarks.py", "test_bodies.py", "test_example.py", "test_guarantees.py"),
+    *("test_guarantees_http.py", "test_growth.py", "test_hostile.py", "test_load.py"),
+    *("test_log_injection.py", "test_outages.py", "test_properties.py", "test_serving.py"),
+    *("test_truth.py",),
+}
+
 # The same examples each time, however slow the computer is.
 settings.register_profile("tests", derandomize=True, database=None, deadline=None)
 settings.load_profile("tests")
@@ -72,6 +82,12 @@ def statements(monkeypatch):
 
     monkeypatch.setattr(transaction, "_execute", recorded)
     return found
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not WITHOUT_COVERAGE.isdisjoint(item.path.parts):
+            item.add_marker("no_cover")
 
 
 def pytest_sessionfinish(session, exitstatus):
