@@ -60,7 +60,7 @@ from cliquet.settings.validation import (
     wrong_values,
 )
 from cliquet.transactions import will_retry
-from cliquet.utils import setting_list
+from cliquet.utils import setting_list, warn_deprecated
 from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
 logger = get_logger("cliquet")
@@ -153,9 +153,7 @@ def _api_version(project_version: Any) -> str:
 
 def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
     """Initialize an application (deprecated name of :func:`initialize`)."""
-    warnings.warn(
-        "initialize_cliquet is deprecated: use initialize", DeprecationWarning, stacklevel=2
-    )
+    warn_deprecated("initialize_cliquet", "initialize")
     initialize(*args, **kwargs)
 
 

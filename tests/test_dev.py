@@ -1,6 +1,5 @@
 """The commands of ``dev.py``: its functions, without making an environment."""
 
-import ast
 import importlib.util
 import os
 import shutil
@@ -9,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -179,12 +179,9 @@ def test_what_pip_says_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd)
     assert "No matching distribution" in capfd.readouterr().out
 
 
-def literal(name):
-    """The value of a name in ``setup.py``."""
-    for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == name:
-            return ast.literal_eval(node.value)
-    raise LookupError(name)
+def metadata():
+    """Return the metadata of the distribution."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def pins():
@@ -195,8 +192,8 @@ def pins():
 
 
 def test_environment_has_the_pinned_version_of_each_requirement(dev):
-    extras = [literal("EXTRAS")[name] for name in dev.EXTRAS.split(",")]
-    lines = [*literal("REQUIREMENTS"), *(line for extra in extras for line in extra)]
+    extras = [metadata()["optional-dependencies"][name] for name in dev.EXTRAS.split(",")]
+    lines = [*metadata()["dependencies"], *(line for extra in extras for line in extra)]
     for requirement in map(Requirement, [*lines, dev.SETUPTOOLS]):
         if requirement.marker is None or requirement.marker.evaluate({"python_version": "3.11"}):
             pinned = pins()[canonicalize_name(requirement.name)]
@@ -204,10 +201,10 @@ def test_environment_has_the_pinned_version_of_each_requirement(dev):
 
 
 def test_setuptools_is_recent_enough_wherever_it_is_required(dev):
-    build = ROOT.joinpath("pyproject.toml").read_text()
-    (required,) = (each for each in literal("REQUIREMENTS") if each.startswith("setuptools"))
-    assert Requirement(required).specifier == SpecifierSet(">=78.1.1,<82")
-    assert f'"{required}"' in build
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    required = [each for each in metadata()["dependencies"] if each.startswith("setuptools")]
+    assert Requirement(*required).specifier == SpecifierSet(">=78.1.1,<82")
+    assert required == build
     for name in ("tox.ini", "Dockerfile"):
         assert dev.SETUPTOOLS in ROOT.joinpath(name).read_text()
 

@@ -3,6 +3,7 @@ import importlib
 import sys
 import traceback
 from decimal import Decimal
+from pathlib import Path
 
 import colander
 import pytest
@@ -299,3 +300,19 @@ def test_variables_are_forgotten_though_an_exception_is_its_own_cause():
 def test_passwords_are_found_in_long_texts_in_one_pass(piece):
     text = piece * 300_000
     assert without_password(text).startswith(piece[:2])
+
+
+def test_deprecation_names_the_replacement_and_the_version_that_removes_the_name():
+    def old():
+        utils.warn_deprecated("old", "new")
+
+    message = r"^old is deprecated and will be removed in Cliquet 4\.0: use new$"
+    with pytest.warns(DeprecationWarning, match=message) as caught:
+        old()
+    assert caught[0].filename == __file__
+
+
+def test_every_deprecated_name_warns_in_the_same_way():
+    modules = Path(utils.__file__).parents[1].rglob("*.py")
+    warning = [path for path in modules if "DeprecationWarning" in path.read_text()]
+    assert warning == [Path(utils.__file__)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import colander
@@ -16,7 +15,14 @@ from cliquet.resource.reader import RequestReader
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
-from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json
+from cliquet.utils import (
+    COMPARISON,
+    classname,
+    dict_subset,
+    field_selector,
+    json,
+    warn_deprecated,
+)
 from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
@@ -54,7 +60,7 @@ class UserResource(RequestReader):
     @property
     def collection(self) -> Any:
         """The model (deprecated name of :attr:`model`)."""
-        warnings.warn("'collection' is deprecated: use 'model'", DeprecationWarning, stacklevel=2)
+        warn_deprecated("'collection'", "'model'")
         return self.model
 
     @property

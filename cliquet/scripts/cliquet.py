@@ -223,6 +223,6 @@ def init_schema(env: Mapping[str, Any]) -> None:
 
 def deprecated_init(env: Mapping[str, Any]) -> None:
     """Run :func:`init_schema` (deprecated)."""
-    message = "'init' command is deprecated, use 'migrate' instead."
+    message = "'init' command is deprecated, use 'migrate' instead. Cliquet 4.0 removes it."
     warnings.warn(message, stacklevel=2)
     init_schema(env)

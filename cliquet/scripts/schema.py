@@ -45,7 +45,7 @@ def _state(steps: list[str] | None) -> str:
 
 def init(options: Namespace, registry: Any) -> None:
     """Run ``migrate`` (deprecated name)."""
-    print_message("warning: 'init' is deprecated, use 'migrate'")
+    print_message("warning: 'init' is deprecated, use 'migrate'; Cliquet 4.0 removes it")
     migrate(options, registry)
 
 
