@@ -123,6 +123,11 @@ def _batch(components: Components) -> Operation:
                 "description": "Default values, merged into each request.",
             },
             "requests": {**requests, **({"maxItems": limit} if limit else {})},
+            "atomic": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether a request that fails undoes the whole batch.",
+            },
         },
         "required": ["requests"],
     }

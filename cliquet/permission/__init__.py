@@ -40,6 +40,9 @@ class PermissionBase(Migrated):
     backend fails.
     """
 
+    #: Whether aborting the transaction of a request undoes its changes.
+    supports_rollback = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Accept and ignore any arguments, which are for the engines."""
 

@@ -61,6 +61,8 @@ class Permission(PermissionEngine):
     :param transactions: shared with the other memory backends of the application.
     """
 
+    supports_rollback = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._transactions = kwargs.get("transactions") or MemoryTransactions()

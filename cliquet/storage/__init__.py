@@ -93,6 +93,8 @@ class StorageBase(Migrated):
     :class:`~cliquet.storage.exceptions.BackendError` if the backend fails.
     """
 
+    #: Whether aborting the transaction of a request undoes its changes.
+    supports_rollback = False
     #: Creates the ids of records without one, unless the caller passes a generator.
     id_generator: Callable[[], str] = generators.UUID4()
 

@@ -60,6 +60,8 @@ class Storage(StorageEngine, MemoryBasedStorage):
     :param transactions: shared with the other memory backends of the application.
     """
 
+    supports_rollback = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._transactions = kwargs.get("transactions") or MemoryTransactions()
         self._collections: dict[Collection, _Records] = {}

@@ -11,11 +11,12 @@ from pyramid import httpexceptions
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
-from cliquet.errors import add_error, http_error, raise_invalid
+from cliquet.errors import ERRORS, add_error, http_error, raise_invalid
 from cliquet.http.limits import budget_of, limits_of, raise_too_large, too_large
 from cliquet.http.request import is_host
 from cliquet.http.service import Service, is_type_refused, json_object, validate
-from cliquet.settings.types import LIMIT
+from cliquet.resource.schema import StrictBoolean
+from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response, is_subrequest
@@ -79,6 +80,7 @@ class BatchPayloadSchema(colander.MappingSchema):
 
     defaults = _DefaultsSchema(missing=colander.drop)
     requests = colander.SchemaNode(colander.Sequence(), BatchRequestSchema())
+    atomic = colander.SchemaNode(StrictBoolean(), missing=False)
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         defaults = cstruct.get("defaults")
@@ -148,22 +150,69 @@ def post_batch(request: Any) -> Any:
             name="requests",
             description=f"Recursive call on {batch.path} endpoint is forbidden.",
         )
-    responses = []
-    budget = budget_of(request)
+    send = _send_atomically if request.validated.get("atomic") else _send_each
     try:
-        for item in requests:
-            subrequest = build_request(request, item)
-            spent = budget.spent()
-            if spent is None:
-                response, subrequest = _send(request, subrequest)
-                logs.log_subrequest(subrequest, response)
-            else:
-                response = too_large(f"The batch has reached its limit (setting {spent})")
-            responses.append(describe_response(response, subrequest))
-            budget.respond(len(response.body))
+        responses = send(request, [build_request(request, item) for item in requests])
     finally:
         logs.bind_summary(path=batch.path, batch_size=len(requests))
     return {"responses": responses}
+
+
+def _send_each(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
+    """Send the sub-requests, each of which can fail without the others."""
+    return [describe_response(*_send_within_budget(request, each)) for each in subrequests]
+
+
+def _send_atomically(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
+    """Send the sub-requests, and undo all of them if one fails."""
+    if not _supports_rollback(request.registry):
+        description = "The backends of this service can't undo requests."
+        raise_invalid(request, name="atomic", description=description)
+    savepoint = transactions.current().savepoint(optimistic=True)
+    notifications = events.count_notifications(request)
+    responses: list[dict[str, Any]] = []
+    for position, subrequest in enumerate(subrequests):
+        response, final = _send_within_budget(request, subrequest)
+        responses.append(describe_response(response, final))
+        if response.status_code >= 400:
+            savepoint.rollback()
+            events.forget_notifications(request, notifications)
+            undone = [_undone(each) for each in subrequests]
+            return [*undone[:position], responses[position], *undone[position + 1 :]]
+    return responses
+
+
+def _supports_rollback(registry: Any) -> bool:
+    """Return whether the changes of a request can be undone."""
+    backends = [getattr(registry, name, None) for name in ("storage", "permission")]
+    return (
+        transactions.current() is not None
+        and BOOLEAN.get(registry.settings, "transaction_per_request", True)
+        and all(backend is None or backend.supports_rollback for backend in backends)
+    )
+
+
+def _undone(subrequest: Any) -> dict[str, Any]:
+    """Return the response to a sub-request of an atomic batch that failed."""
+    error = http_error(
+        httpexceptions.HTTPFailedDependency(),
+        errno=ERRORS.FAILED_DEPENDENCY,
+        message="Another request of the batch failed.",
+    )
+    return describe_response(error, subrequest)
+
+
+def _send_within_budget(request: Any, subrequest: Any) -> tuple[Any, Any]:
+    """Send a sub-request, unless the batch has reached a limit."""
+    budget = budget_of(request)
+    spent = budget.spent()
+    if spent is None:
+        response, subrequest = _send(request, subrequest)
+        logs.log_subrequest(subrequest, response)
+    else:
+        response = too_large(f"The batch has reached its limit (setting {spent})")
+    budget.respond(len(response.body))
+    return response, subrequest
 
 
 def _is_batch(path: str) -> bool:

@@ -111,6 +111,8 @@ class Permission(PermissionEngine):
     :param client: the client of the file.
     """
 
+    supports_rollback = True
+
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._client = client

@@ -138,6 +138,8 @@ class Storage(StorageEngine):
         apply the setting of that name.
     """
 
+    supports_rollback = True
+
     def __init__(
         self, client: Client, max_fetch_size: int | None = None, *args: Any, **kwargs: Any
     ) -> None:

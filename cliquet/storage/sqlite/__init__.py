@@ -151,6 +151,8 @@ class Storage(StorageEngine):
     :param client: the client of the file.
     """
 
+    supports_rollback = True
+
     def __init__(self, client: Client) -> None:
         self._client = client
 
