@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NoReturn
 
+import colander
 import structlog
 from cornice.errors import Errors as CorniceErrors
 from pyramid import httpexceptions
@@ -134,6 +135,30 @@ def _name(error: Mapping[str, Any]) -> str | None:
 def _text(description: Any) -> str:
     text = description.decode("utf-8") if isinstance(description, bytes) else str(description)
     return shortened(text, _LONGEST_DESCRIPTION)
+
+
+def describe_invalid(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
+    """Yield the dotted name of each invalid field, and the description of the error."""
+    for path in invalid.paths():
+        names = [str(error.pos if error.positional else error.node.name) for error in path[1:]]
+        messages = [_interpolated(message) for error in path for message in error.messages()]
+        yield ".".join(names), "; ".join(messages)
+
+
+def _interpolated(message: Any) -> str:
+    """Return a message of Colander with its values, which can be long.
+
+    An error inside of a message is omitted, because its string is a Python dictionary.
+    """
+    if not hasattr(message, "interpolate"):
+        return str(message)
+    values, has_error = {}, False
+    for key, value in (message.mapping or {}).items():
+        is_error = isinstance(value, colander.Invalid)
+        values[key] = "" if is_error else shortened(str(value))
+        has_error = has_error or is_error
+    text = str((message % values).interpolate())
+    return text.rstrip(": ") if has_error else text
 
 
 class Errors(CorniceErrors):

@@ -23,7 +23,7 @@ from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from cliquet.errors import Errors, add_error, has_errors, json_error_handler, shortened
+from cliquet.errors import Errors, add_error, describe_invalid, has_errors, json_error_handler
 from cliquet.http import cornice_compat
 from cliquet.http.dispatch import add_views, has_one_view_each
 from cliquet.http.limits import limits_of, read_body, refusal
@@ -345,24 +345,8 @@ def _invalid_fields(
         except colander.Invalid as other:
             invalid = other
     if not isinstance(invalid, colander.UnsupportedFields):
-        yield from _described(invalid, values)
+        for name, description in describe_invalid(invalid):
+            is_missing = description == "Required" and name in schema and name not in values
+            yield name, f"{name} is missing" if is_missing else description
     for name in unknown:
         yield name, f"{name} is not allowed"
-
-
-def _described(invalid: colander.Invalid, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for path in invalid.paths():
-        names = [str(exc.pos if exc.positional else exc.node.name) for exc in path[1:]]
-        name = ".".join(names)
-        messages = [_interpolated(message) for exc in path for message in exc.messages()]
-        description = "; ".join(messages)
-        if description == "Required" and len(names) == 1 and name not in values:
-            description = f"{name} is missing"
-        yield name, description
-
-
-def _interpolated(message: Any) -> str:
-    if not hasattr(message, "interpolate"):
-        return str(message)
-    values = {key: shortened(str(value)) for key, value in (message.mapping or {}).items()}
-    return str((message % values).interpolate())

@@ -6,7 +6,7 @@ from typing import Any
 
 import colander
 
-from cliquet.errors import raise_invalid
+from cliquet.errors import describe_invalid, raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.logs import bind_summary
 from cliquet.resource import query as querystring
@@ -118,7 +118,7 @@ class UserResource(RequestReader):
         try:
             updated: Record = deserialize(self.mapping, {**record, **changes})
         except colander.Invalid as invalid:
-            name, description = next(iter(invalid.asdict().items()))
+            name, description = next(describe_invalid(invalid))
             name = f"data.{name}" if name else "data"
             raise_invalid(self.request, name=name, description=description)
         return updated
