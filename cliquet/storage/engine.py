@@ -141,7 +141,9 @@ class StorageEngine(StorageBase):
             object_id, is_new_id = generator(), type(generator) is generators.UUID4
         names = FieldNames(id_field, modified_field, "")
         change = _change(object_id, record, unique_fields, names, is_new_id)
-        return _written(self._create, (parent_id, collection_id), change, record, names)
+        collection = parent_id, collection_id
+        change = self._stamped(collection, record, names, change)
+        return _written(self._create, collection, change, record, names)
 
     def update(
         self,
@@ -156,7 +158,9 @@ class StorageEngine(StorageBase):
     ) -> Record:
         names = FieldNames(id_field, modified_field, "")
         change = _change(object_id, record, unique_fields, names)
-        return _written(self._update, (parent_id, collection_id), change, record, names)
+        collection = parent_id, collection_id
+        change = self._stamped(collection, record, names, change)
+        return _written(self._update, collection, change, record, names)
 
     def get(
         self,
@@ -221,10 +225,19 @@ class StorageEngine(StorageBase):
         modified_field: str | None = None,
         last_modified: int | None = None,
     ) -> int:
-        """Return the timestamp of a change, for subclasses written for 3.1."""
+        """Return the timestamp of a record to create or update, if a subclass overrides this."""
         return change_timestamps(
             self.collection_timestamp(collection_id, parent_id), last_modified
         )[0]
+
+    def _stamped(
+        self, collection: Collection, record: Record, names: FieldNames, change: Change
+    ) -> Change:
+        bump = self._bump_timestamp
+        if getattr(bump, "__func__", None) is StorageEngine._bump_timestamp:
+            return change
+        time = bump(*collection[::-1], record, names.modified, change.requested_timestamp)
+        return change._replace(requested_timestamp=time)
 
     def purge_deleted(
         self,

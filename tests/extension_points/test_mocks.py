@@ -1,5 +1,6 @@
 """Unit tests of 2016 pass mocks of requests, and replace functions where 3.1 looked them up."""
 
+import contextlib
 import importlib
 import json
 from unittest import mock
@@ -216,3 +217,22 @@ def test_listeners_can_be_set_up_alone():
             events.ResourceChanged(events.ACTIONS.CREATE, 123, [], DummyRequest())
         )
     assert calls == ["create"]
+
+
+class Stopped(storage.Storage):
+    def _bump_timestamp(self, collection_id, parent_id, record, modified_field, last_modified):
+        assert (collection_id, parent_id, modified_field) == ("spore", "p", "last_modified")
+        return record.get("wanted", 5)
+
+
+@pytest.mark.parametrize("how", ["replaced", "overridden"])
+def test_timestamps_of_a_storage_can_be_chosen(how):
+    backend = Stopped() if how == "overridden" else storage.Storage()
+    with contextlib.ExitStack() as stack:
+        if how == "replaced":
+            bump = Stopped()._bump_timestamp
+            stack.enter_context(mock.patch.object(backend, "_bump_timestamp", side_effect=bump))
+        record = backend.create("spore", "p", {})
+        assert record["last_modified"] == 5
+        changed = backend.update("spore", "p", record["id"], {"wanted": 7})
+        assert changed["last_modified"] == 7
