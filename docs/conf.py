@@ -11,7 +11,7 @@ from cliquet.settings import GROUPS, Setting
 project = "Cliquet"
 version = release = version_of("cliquet")
 
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "howto/examples"]
 nitpicky = True
 # Names of others, and of a type variable, in signatures: there is nothing here to link them to.
@@ -24,6 +24,12 @@ autodoc_preserve_defaults = True
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"Cliquet {release}"
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]  # long lines of code are wrapped, not cut
+
+# Copy the commands of console blocks, without prompts and output.
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
 
 
 def described(setting: Setting) -> str:
