@@ -39,7 +39,6 @@ from cliquet.events import (  # noqa: F401 (public here since 3.1)
 )
 from cliquet.http import security
 from cliquet.loggers import get_logger
-from cliquet.middlewares import import_optional
 from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
     DEFAULT_SETTINGS,
@@ -60,7 +59,7 @@ from cliquet.settings.validation import (
     wrong_values,
 )
 from cliquet.transactions import will_retry
-from cliquet.utils import setting_list, warn_deprecated
+from cliquet.utils import import_optional, setting_list, warn_deprecated
 from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
 logger = get_logger("cliquet")

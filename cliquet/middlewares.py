@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from pyramid.events import NewResponse
@@ -15,6 +14,7 @@ from cliquet.metrics import known_method
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, find, find_project_name
 from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
+from cliquet.utils import import_optional
 from cliquet.utils.http import is_subrequest
 
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
@@ -44,20 +44,6 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
             app, stream=None, profile_dir=folder, filename_format=name
         )
     return app
-
-
-def import_optional(name: str) -> Any:
-    """Return a module, or None if its package is missing.
-
-    Only import it if it is configured: imports take time, and New Relic's agent hooks into
-    imports and the interpreter.
-    """
-    package, _, module = name.rpartition(".")
-    try:
-        import_module(name)
-    except ImportError:
-        return None
-    return getattr(import_module(package), module)
 
 
 def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:

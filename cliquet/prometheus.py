@@ -23,13 +23,11 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.metrics import backends, known_method, time_calls
 from cliquet.middlewares import require
 from cliquet.transactions import will_retry
+from cliquet.utils import import_optional
 from cliquet.utils.http import is_subrequest
 
-try:
-    import prometheus_client
-    from prometheus_client import multiprocess
-except ImportError:  # pragma: no cover (optional package, installed in tests)
-    prometheus_client = None  # type: ignore[assignment]
+prometheus_client = import_optional("prometheus_client")
+multiprocess = import_optional("prometheus_client.multiprocess")
 
 #: The label of requests without a service.
 NO_SERVICE = "none"

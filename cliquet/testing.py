@@ -16,12 +16,9 @@ from cliquet.events import ACTIONS
 from cliquet.heartbeats import Heartbeats
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.storage.generators import UUID4
-from cliquet.utils import encode64, follow_subrequest
+from cliquet.utils import encode64, follow_subrequest, import_optional
 
-try:
-    from webtest.app import TestRequest
-except ImportError:  # pragma: no cover (optional package, installed in tests)
-    TestRequest = None
+TestRequest: Any = getattr(import_optional("webtest.app"), "TestRequest", None)
 
 
 class DummyRegistry(Registry):

@@ -25,17 +25,10 @@ from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.storage.generators import UUID4
 from cliquet.testing import FormattedErrorMixin as FormattedErrorMixin
 from cliquet.testing import get_request_class, get_user_headers
-from cliquet.utils import follow_subrequest, hmac_digest
+from cliquet.utils import follow_subrequest, hmac_digest, import_optional
 
-try:
-    import psycopg2
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    psycopg2 = None
-
-try:
-    import webtest
-except ImportError:  # pragma: no cover (an optional package, which the tests have)
-    webtest = None
+psycopg2 = import_optional("psycopg2")
+webtest = import_optional("webtest")
 
 _SECRET = "b4c96a8692291d88fe5a97dd91846eb4"
 

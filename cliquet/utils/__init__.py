@@ -226,6 +226,20 @@ def json_serializer(v: Any, **kw: Any) -> str:
     return json.dumps(v, kw.get("default"))
 
 
+def import_optional(name: str) -> Any:
+    """Return a module, or None if its package is missing.
+
+    :param name: the dotted name of the module.
+    """
+    package, _, module = name.rpartition(".")
+    try:
+        imported = importlib.import_module(name)
+    except ImportError:
+        return None
+    # The attribute of the package, which applications can replace.
+    return getattr(importlib.import_module(package), module) if package else imported
+
+
 def __getattr__(name: str) -> Any:
     """Return the module ``sqlalchemy``, or None if it isn't installed.
 
@@ -233,10 +247,7 @@ def __getattr__(name: str) -> Any:
     """
     if name != "sqlalchemy":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+    return import_optional(name)
 
 
 __all__ = [
@@ -257,6 +268,7 @@ __all__ = [
     "follow_subrequest",
     "forget_variables",
     "hmac_digest",
+    "import_optional",
     "json",
     "json_serializer",
     "merge_dicts",

@@ -63,7 +63,7 @@ def test_first_page_shows_the_application_of_the_readme():
 def test_modules_named_in_the_contributing_guide_exist():
     text = ROOT.joinpath("CONTRIBUTING.rst").read_text(encoding="utf-8")
     names = re.findall(r"``(?:cliquet/)?([a-z_/1]+(?:\.py|/))``", text)
-    places = (ROOT, ROOT / "cliquet")
+    places = (ROOT, *(ROOT / "cliquet" / name for name in ("", "resource", "settings")))
     missing = [name for name in names if not any((place / name).exists() for place in places)]
     assert missing == []
     assert len(names) > 30
