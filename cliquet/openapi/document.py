@@ -8,7 +8,7 @@ from typing import Any
 
 from pyramid.interfaces import IRoutesMapper
 
-from cliquet.openapi import security, utility
+from cliquet.openapi import security
 from cliquet.openapi.components import Components
 from cliquet.openapi.operations import (
     Endpoint,
@@ -20,6 +20,7 @@ from cliquet.openapi.operations import (
 )
 from cliquet.openapi.resources import Resource
 from cliquet.openapi.schemas import pattern_of
+from cliquet.views.descriptions import TAG as BUILTIN_TAG
 
 #: The version of OpenAPI.
 VERSION = "3.1.0"
@@ -27,7 +28,7 @@ VERSION = "3.1.0"
 PREFLIGHT_TAG = "cross-origin"
 
 _TAGS = (
-    {"name": utility.TAG, "description": "Service information, health checks and batches."},
+    {"name": BUILTIN_TAG, "description": "Service information, health checks and batches."},
     {"name": PREFLIGHT_TAG, "description": "CORS preflight requests of browsers."},
 )
 
@@ -131,9 +132,7 @@ class Document:
             return {"tags": [PREFLIGHT_TAG], **preflight(endpoint, self._components)}
         found = operation(endpoint, self._components, self._security)
         found["tags"] = [endpoint.service.name]
-        if resource is None:
-            merge(found, utility.operation(endpoint.service, self._components))
-        else:
+        if resource is not None:
             merge(found, resource.operation(endpoint, found))
         merge(found, declared(endpoint, self._components))
         description = endpoint.service.description if resource is None else resource.description

@@ -11,15 +11,15 @@ from cornice import validators as cornice_validators
 
 from cliquet.http.service import check_accept, check_content_type
 from cliquet.openapi.components import JSON, Components
-from cliquet.openapi.schemas import Schema, accepted, answered, is_required
+from cliquet.openapi.schemas import Schema, is_required, request_schema, response_schema
 from cliquet.openapi.security import Security, refusals
 
 Operation = dict[str, Any]
 
-#: Where parameters are, by the words of Cornice.
+#: Locations of parameters, by their names in Cornice.
 _PLACES = {"querystring": "query", "header": "header", "headers": "header", "path": "path"}
 
-#: Where the validators of Cornice look for the nodes of a schema; None: the node itself tells.
+#: Locations of the nodes of a schema, by validator of Cornice; None: each node has its own.
 _VALIDATORS = (
     (cornice_validators.colander_body_validator, "body"),
     (cornice_validators.colander_headers_validator, "headers"),
@@ -39,12 +39,12 @@ class Endpoint(NamedTuple):
 
     @property
     def is_preflight(self) -> bool:
-        """Whether it is the answer to browsers about other origins, which Cornice makes."""
+        """Whether this is Cornice's view for CORS preflight requests."""
         return getattr(self.view, "__module__", None) == "cornice.cors"
 
     @property
     def docstring(self) -> str:
-        """What the view says of itself, or the one that it overrides."""
+        """The docstring of the view, or of the method that it overrides."""
         # Cornice binds the names of methods to their class.
         name = getattr(getattr(self.view, "unbound_view", None), "__name__", "")
         classes = self.arguments["klass"].__mro__ if name else ()
@@ -53,14 +53,14 @@ class Endpoint(NamedTuple):
         return inspect.cleandoc(next(filter(None, docstrings), ""))
 
     def has_check(self, argument: str, check: Any) -> bool:
-        """Tell whether a type is negotiated: by Cornice, or by a validator."""
+        """Return whether Cornice or a validator negotiates a media type."""
         return bool(self.arguments.get(argument)) or any(
             getattr(validator, "func", None) is check for validator in self.arguments["validators"]
         )
 
 
 def operation(endpoint: Endpoint, components: Components, security: Security) -> Operation:
-    """Return what is known of any method of any service."""
+    """Return the operation of a method, from its definition."""
     permission = security.permission(endpoint.arguments)
     requirements = security.requirements(permission)
     parameters = list(_parameters(endpoint))
@@ -75,14 +75,17 @@ def operation(endpoint: Endpoint, components: Components, security: Security) ->
         "description": description.strip(),
         "parameters": parameters,
         "requestBody": body,
-        "responses": {"200": answer(components, "Done."), **components.errors(*sorted(statuses))},
+        "responses": {
+            "200": json_response(components, "Done."),
+            **components.errors(*sorted(statuses)),
+        },
         "security": requirements,
     }
     return {key: value for key, value in found.items() if value}
 
 
 def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
-    """Return the statuses of the answers to requests that are wrong."""
+    """Return the statuses of the responses to invalid requests."""
     validators = endpoint.arguments["validators"]
     is_open = getattr(endpoint.service, "cors_origins", None) == ["*"]
     if has_input or validators or not is_open:
@@ -95,13 +98,13 @@ def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
         yield "415"
 
 
-def answer(
+def json_response(
     components: Components, description: str, schema: Schema | None = None, *headers: str
 ) -> dict[str, Any]:
-    """Return an answer with a JSON body.
+    """Return a response with a JSON body.
 
-    :param schema: of the body; None: any.
-    :param headers: the names of those that it has beside those of all answers.
+    :param schema: the schema of the body; None: any value.
+    :param headers: the names of its headers, in addition to those of all responses.
     """
     return {
         "description": description,
@@ -114,7 +117,7 @@ def answer(
 
 
 def has_body(endpoint: Endpoint) -> bool:
-    """Tell whether a body is read."""
+    """Return whether the view reads a body."""
     return _body(endpoint) is not None
 
 
@@ -125,7 +128,7 @@ def _schema(endpoint: Endpoint) -> Any:
 
 
 def _nodes(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:
-    """Return the nodes of the schema of a method, and where each is."""
+    """Return the location of each node of a method's schema, and the node."""
     schema = _schema(endpoint)
     if schema is None:
         return
@@ -141,7 +144,7 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
     for location, node in _nodes(endpoint):
         if location in _PLACES:
             place = _PLACES[location]
-            schema = accepted(node)
+            schema = request_schema(node)
             yield {
                 "name": node.name,
                 "in": place,
@@ -158,28 +161,34 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
         return None
     if cornice_validators.colander_validator in endpoint.arguments["validators"]:
         schema = schema["body"]
-    payload = _only(accepted(schema), names)
+    payload = _only(request_schema(schema), names)
     return {"required": "required" in payload, "content": {JSON: {"schema": payload}}}
 
 
 def _only(schema: Schema, names: list[str]) -> Schema:
-    """Return the schema of an object with some of its properties alone."""
+    """Return the schema of an object, reduced to some of its properties."""
     required = [name for name in schema.pop("required", []) if name in names]
     properties = {name: schema["properties"][name] for name in names}
     return {**schema, "properties": properties, **({"required": required} if required else {})}
 
 
-# What services declare.
+# Descriptions in services.
 
 
 def declared(endpoint: Endpoint, components: Components) -> Operation:
-    """Return what a service declares of a method (``openapi=``), without Colander schemas.
+    """Return the description of a method in its service (``openapi=``), as plain OpenAPI.
 
-    One of these stands for its JSON Schema, and where a response is expected, for the response
-    whose body it describes.
+    Colander schemas are converted to JSON Schema, or to a response with that body. Responses get
+    the headers that all responses have.
     """
-    fragment: Mapping[str, Any] = endpoint.service.openapi.get(endpoint.method) or {}
-    found = {key: _plain(value, accepted) for key, value in fragment.items() if key != "responses"}
+    fragment: Any = endpoint.service.openapi.get(endpoint.method) or {}
+    if callable(fragment):  # a function of the settings
+        fragment = fragment(components.settings)
+    found = {
+        key: _convert_schemas(value, request_schema)
+        for key, value in fragment.items()
+        if key != "responses"
+    }
     responses = {
         str(status): _response(response, components)
         for status, response in (fragment.get("responses") or {}).items()
@@ -189,18 +198,21 @@ def declared(endpoint: Endpoint, components: Components) -> Operation:
 
 def _response(value: Any, components: Components) -> Any:
     if _is_colander(value):
-        schema = answered(_node(value))
-        return answer(components, schema.get("description", "Done."), schema)
-    return _plain(value, answered)
+        schema = response_schema(_node(value))
+        return json_response(components, schema.get("description", "Done."), schema)
+    response = _convert_schemas(value, response_schema)
+    if isinstance(response, dict) and "$ref" not in response:
+        response["headers"] = {**components.headers(), **(response.get("headers") or {})}
+    return response
 
 
-def _plain(value: Any, side: Any) -> Any:
+def _convert_schemas(value: Any, side: Any) -> Any:
     if _is_colander(value):
         return side(_node(value))
     if isinstance(value, Mapping):
-        return {key: _plain(item, side) for key, item in value.items()}
+        return {key: _convert_schemas(item, side) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, side) for item in value]
+        return [_convert_schemas(item, side) for item in value]
     return value
 
 
@@ -215,7 +227,7 @@ def _node(value: Any) -> Any:
 
 
 def without_body(found: Operation) -> Operation:
-    """Return the operation HEAD of an operation GET: the same headers, and no body."""
+    """Return the operation of HEAD for that of GET: the same headers without a body."""
     responses = {
         status: {key: value for key, value in response.items() if key != "content"}
         for status, response in found["responses"].items()
@@ -225,7 +237,7 @@ def without_body(found: Operation) -> Operation:
 
 
 def preflight(endpoint: Endpoint, components: Components) -> Operation:
-    """Return the operation OPTIONS of a service, which is for browsers."""
+    """Return the operation of OPTIONS, which browsers send."""
     methods = sorted(endpoint.service.cors_supported_methods)
     headers = {
         "Origin": ("Origin of the page.", True, {"type": "string", "minLength": 1}),

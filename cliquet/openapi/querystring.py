@@ -71,12 +71,12 @@ FIELDS = {
 
 
 class Filters:
-    """The parameters of a collection.
+    """Query parameters of a collection.
 
-    :param resource_name: which the names of the components begin with.
-    :param fields: the schemas of what is answered of the fields that filters know.
-    :param is_open: whether there may be others.
-    :param modified_field: the one that bears the timestamp.
+    :param resource_name: prefix of the names of the components.
+    :param fields: the response schemas of the fields that have filters.
+    :param is_open: whether clients can filter by other fields.
+    :param modified_field: the name of the field that contains the timestamp.
     """
 
     def __init__(
@@ -94,10 +94,13 @@ class Filters:
         self._is_open = is_open
 
     def filters(self) -> Iterator[dict[str, str]]:
-        """Return the parameters that choose records."""
+        """Return the parameters that select records."""
         yield from (self._shared(parameter) for parameter in _time_limits())
-        found = {name: _filter(name, "equal to this", schema) for name, schema in self._plain()}
-        for name, schema in self._plain():
+        found = {
+            name: _filter(name, "equal to this", schema)
+            for name, schema in self._comparable_fields()
+        }
+        for name, schema in self._comparable_fields():
             for prefix, comparison in PREFIXES.items():
                 full, meaning = f"{prefix}_{name}", _MEANINGS[comparison]
                 found[full] = _filter(full, meaning, schema, comparison in _LISTS)
@@ -106,9 +109,9 @@ class Filters:
             yield self._shared(_OTHERS)
 
     def paging(self, settings: Any, lists_fields: bool = True) -> Iterator[dict[str, str]]:
-        """Return the parameters that order records and choose a page.
+        """Return the parameters that sort records and select a page.
 
-        :param lists_fields: whether the response only includes some fields if asked.
+        :param lists_fields: whether ``_fields`` limits the fields of the response.
         """
         yield self._own(self._sort())
         paginate_by = LIMIT.get(settings, "paginate_by")
@@ -125,8 +128,8 @@ class Filters:
         if lists_fields:
             yield self._shared(FIELDS)
 
-    def _plain(self) -> Iterator[tuple[str, Schema]]:
-        """Return the fields, with the types of their values alone: any text can be compared."""
+    def _comparable_fields(self) -> Iterator[tuple[str, Schema]]:
+        """Return the fields and the schemas of values to compare, without limits."""
         for name, schema in self._fields.items():
             keys = ("type", "enum", "pattern", "format")
             yield name, {key: schema[key] for key in keys if key in schema}

@@ -11,8 +11,8 @@ import colander
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.openapi import querystring
 from cliquet.openapi.components import JSON, TIMESTAMP, Components
-from cliquet.openapi.operations import Endpoint, Operation, answer
-from cliquet.openapi.schemas import Schema, accepted, answered, is_required, pattern_of
+from cliquet.openapi.operations import Endpoint, Operation, json_response
+from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_schema, response_schema
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.settings.types import NATURAL
 
@@ -22,7 +22,7 @@ _ETAG = ("ETag", "Last-Modified")
 class Resource:
     """One of the services of a resource.
 
-    :param registry: of the application.
+    :param registry: the registry of the application.
     """
 
     def __init__(self, service: Any, components: Components, registry: Any) -> None:
@@ -38,19 +38,19 @@ class Resource:
 
     @property
     def description(self) -> str:
-        """What the class of the resource says of itself."""
-        # That of a class which takes no context is the one of its base (register_resource).
+        """The docstring of the class of the resource."""
+        # register_resource wraps classes that accept no context in a subclass.
         classes = [class_ for class_ in self._class.__mro__[:2] if not _is_ours(class_)]
         return inspect.cleandoc(next((vars(each)["__doc__"] or "" for each in classes), ""))
 
     def path_parameter(self, parameter: dict[str, Any]) -> dict[str, Any]:
-        """Return a parameter of the path, with what is known of it if it is the id of records."""
+        """Return a parameter of the path; the id of records gets its pattern."""
         if parameter["name"] != "id":
             return parameter
         return {**parameter, "schema": self._id}
 
     def operation(self, endpoint: Endpoint, operation: Operation) -> Operation:
-        """Return what to add to the operation of a method."""
+        """Return the part of an operation that is specific to resources, to be merged."""
         method = "get" if endpoint.method == "HEAD" else endpoint.method.lower()
         describe = getattr(self, f"_{self._service.type}_{method}", None)
         found: Operation = {} if describe is None else describe()
@@ -64,9 +64,9 @@ class Resource:
         return found
 
     def links(self, operations: dict[str, Any]) -> dict[str, Any]:
-        """Return the links from the answer that has a record to the operations on it.
+        """Return the links from the response with a record to the operations on the record.
 
-        :param operations: on the path of records, by method, and the parameters of that path.
+        :param operations: the path item of records: operations by method, and parameters.
         """
         names = [parameter["name"] for parameter in operations.get("parameters", ())]
         parameters = {name: f"$request.path.{name}" for name in names}
@@ -77,7 +77,7 @@ class Resource:
             if method in ("get", "put", "patch", "delete")
         }
 
-    # The endpoints, named as the type of the service and the method.
+    # Endpoints: _{type of the service}_{method}.
 
     def _collection_get(self) -> Operation:
         filters = self._filters()
@@ -91,7 +91,7 @@ class Resource:
                 *filters.filters(),
             ],
             "responses": {
-                "200": self._answer("The records.", {"type": "array", "items": items}, headers),
+                "200": self._response("The records.", {"type": "array", "items": items}, headers),
                 "304": self._not_modified(),
                 "412": self._components.error("412"),
             },
@@ -104,11 +104,11 @@ class Resource:
                 self._parameter(querystring.IF_NEW, "if-new"),
             ],
             "responses": {
-                "200": self._answer(
+                "200": self._response(
                     "The existing record with the same id or unique value, unchanged.",
                     self._record(),
                 ),
-                "201": self._answer("The created record.", self._record()),
+                "201": self._response("The created record.", self._record()),
                 "412": self._components.error("412"),
             },
         }
@@ -123,7 +123,7 @@ class Resource:
                 *filters.filters(),
             ],
             "responses": {
-                "200": self._answer(
+                "200": self._response(
                     "The tombstones of the deleted records.", items, ("Next-Page",)
                 ),
                 "412": self._components.error("412"),
@@ -139,7 +139,7 @@ class Resource:
                 self._parameter(querystring.IF_CHANGED, "if-changed"),
             ],
             "responses": {
-                "200": self._answer("The record.", self._record(), headers),
+                "200": self._response("The record.", self._record(), headers),
                 "304": self._not_modified(),
                 "412": self._components.error("412"),
             },
@@ -152,8 +152,8 @@ class Resource:
                 self._parameter(querystring.IF_NEW, "if-new"),
             ],
             "responses": {
-                "200": self._answer("The replaced record.", self._record(), _ETAG),
-                "201": self._answer("The created record.", self._record(), _ETAG),
+                "200": self._response("The replaced record.", self._record(), _ETAG),
+                "201": self._response("The created record.", self._record(), _ETAG),
                 **self._conflicts(),
             },
         }
@@ -167,7 +167,7 @@ class Resource:
                 self._parameter(querystring.RESPONSE_BEHAVIOR),
             ],
             "responses": {
-                "200": self._answer("The changed record.", record, _ETAG),
+                "200": self._response("The changed record.", record, _ETAG),
                 **self._conflicts(),
             },
         }
@@ -179,12 +179,12 @@ class Resource:
                 self._parameter(querystring.DELETION_TIME),
             ],
             "responses": {
-                "200": self._answer("The tombstone of the record.", self._tombstone()),
+                "200": self._response("The tombstone of the record.", self._tombstone()),
                 "412": self._components.error("412"),
             },
         }
 
-    # What they are made of.
+    # Parts of operations.
 
     def _parameter(self, parameter: dict[str, Any], name: str = "") -> dict[str, str]:
         return self._components.add("parameters", name or parameter["name"].lower(), parameter)
@@ -193,7 +193,7 @@ class Resource:
         return querystring.Filters(
             self._components,
             self.name,
-            self._answered_fields(),
+            self._response_fields(),
             self._is_open,
             self._model.modified_field,
         )
@@ -207,7 +207,7 @@ class Resource:
         return ("Cache-Control", "Expires") if seconds else ("Cache-Control",)
 
     def _not_modified(self) -> dict[str, Any]:
-        # Only responses that can be cached have cache headers, which anonymous users get.
+        # Cache headers are only sent with responses to anonymous users.
         response = {
             "description": "Not modified.",
             "headers": self._components.headers(*_ETAG),
@@ -219,27 +219,27 @@ class Resource:
         statuses = ("409", "412") if has_unique else ("412",)
         return {status: self._components.error(status) for status in statuses}
 
-    def _answer(self, what: str, data: Schema, headers: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _response(self, what: str, data: Schema, headers: tuple[str, ...] = ()) -> dict[str, Any]:
         properties = {"data": data}
         permissions = getattr(self._class, "permissions", None)
         if permissions and "$ref" in data:
             node = PermissionsSchema(permissions=permissions)
-            properties["permissions"] = accepted(node)
+            properties["permissions"] = request_schema(node)
         schema = {"type": "object", "properties": properties, "required": ["data"]}
-        return answer(self._components, what, schema, *headers)
+        return json_response(self._components, what, schema, *headers)
 
     # Records.
 
     def _identity(self) -> dict[str, Schema]:
         return {self._model.id_field: self._id, self._model.modified_field: TIMESTAMP}
 
-    def _answered_fields(self) -> dict[str, Schema]:
-        known: dict[str, Schema] = answered(self._mapping).get("properties", {})
+    def _response_fields(self) -> dict[str, Schema]:
+        known: dict[str, Schema] = response_schema(self._mapping).get("properties", {})
         return {**self._identity(), **known, self._model.deleted_field: {"type": "boolean"}}
 
     def _record(self) -> dict[str, str]:
-        """Return the schema of a record: fields may have been left out (``_fields``)."""
-        schema = answered(self._mapping)
+        """Return the schema of a record, in which ``_fields`` can omit fields."""
+        schema = response_schema(self._mapping)
         record = {
             **schema,
             "properties": {**self._identity(), **schema.get("properties", {})},
@@ -258,7 +258,7 @@ class Resource:
         return self._components.add("schemas", "tombstone", tombstone)
 
     def _body(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the body of a method, with what the resource accepts beside its schema."""
+        """Return the body of a method, with the fields that resources add to their schema."""
         schema = body["content"][JSON]["schema"]
         payload = {**schema, "properties": {**schema["properties"]}}
         data = payload["properties"].get("data")
@@ -279,7 +279,7 @@ class Resource:
         return {**data, "properties": _noted(properties, notes)}
 
     def _changes(self) -> Schema:
-        data = self._with_identity(accepted(self._mapping))
+        data = self._with_identity(request_schema(self._mapping))
         data.pop("required", None)
         properties = {
             field: {key: value for key, value in schema.items() if key != "default"}
@@ -318,9 +318,9 @@ def _is_ours(class_: type) -> bool:
 
 
 def _id_limit(class_: type, generator: Any) -> Schema:
-    """Return what ids look like, if it is known.
+    """Return the pattern of ids, if it is known.
 
-    Resources that have generators of their own set them when they are made.
+    Resources with their own ``__init__`` can set another generator there.
     """
     is_simple = all(_is_ours(each) or "__init__" not in vars(each) for each in class_.__mro__[:-1])
     regexp = getattr(generator, "regexp", None)

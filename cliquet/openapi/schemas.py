@@ -17,7 +17,7 @@ import colander
 from cliquet.resource.schema import URL_PATTERN, PermissionsSchema, StrictBoolean
 
 Schema = dict[str, Any]
-#: :func:`accepted` or :func:`answered`.
+#: :func:`request_schema` or :func:`response_schema`.
 Side = Callable[[Any], Schema]
 
 _JSON_TYPES: dict[type, str] = {
@@ -31,7 +31,7 @@ _JSON_TYPES: dict[type, str] = {
     dict: "object",
 }
 
-#: To these types, null and all that is empty is nothing.
+#: Types for which null and empty values count as missing.
 _NULLABLE = (
     colander.String,
     colander.Number,
@@ -43,19 +43,20 @@ _NULLABLE = (
 
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?$"
 
-# What ECMAScript, whose expressions these are (JSON Schema, 6.4), reads otherwise than Python.
-_OF_PYTHON_ALONE = re.compile(r"\(\?[a-zA-Z#(]|\\[AZ]")
+# Syntax with another meaning in ECMAScript, the dialect of JSON Schema (6.4).
+_PYTHON_ONLY = re.compile(r"\(\?[a-zA-Z#(]|\\[AZ]")
 _DEFAULT_FLAGS = re.compile("").flags
 
 
-def accepted(node: Any) -> Schema:
-    """Return the schema of what a node accepts, in the body of requests.
+def request_schema(node: Any) -> Schema:
+    """Return the schema of the values that a node accepts in requests.
 
-    Everything that it describes is accepted, unless a validator which it can't tell refuses it.
+    Values that match it are accepted, unless a validator that JSON Schema can't express refuses
+    them.
     """
-    schema = _shape(node.typ, node, accepted)
+    schema = schema_for_type(node.typ, node, request_schema)
     if node.validator is None:
-        schema.update(_loosely(node.typ))
+        schema.update(lenient_schema(node.typ))
     else:
         schema.update(_limits(node.validator, schema))
     if is_required(node):
@@ -65,40 +66,40 @@ def accepted(node: Any) -> Schema:
             _allow(schema, None)
         if _is_default(node, schema):
             schema["default"] = node.missing
-    return {**schema, **_words(node)}
+    return {**schema, **_documentation(node)}
 
 
-def answered(node: Any) -> Schema:
-    """Return the schema of what is answered of a node: types, without the limits of what is given.
+def response_schema(node: Any) -> Schema:
+    """Return the schema of the values of a node in responses: types without limits.
 
-    Records may be older than a limit, and defaults needn't respect it.
+    Records can be older than a limit, and defaults can exceed it.
     """
-    schema = _shape(node.typ, node, answered)
+    schema = schema_for_type(node.typ, node, response_schema)
     if not is_required(node):
         _allow(schema, node.missing)
-    return {**schema, **_words(node)}
+    return {**schema, **_documentation(node)}
 
 
 def is_required(node: Any) -> bool:
-    """Tell whether a mapping must have the node."""
+    """Return whether a mapping must contain the node."""
     return bool(node.required) and not getattr(node, "auto_now", False)
 
 
 def pattern_of(source: str, flags: int = _DEFAULT_FLAGS, end: str = "") -> Schema:
-    """Return the limit that an expression is to texts, none if only Python understands it.
+    """Return the keyword ``pattern`` for a regular expression, nothing if it is Python-specific.
 
-    Python looks for it where texts begin, JSON Schema anywhere.
+    Python matches at the beginning of strings, JSON Schema anywhere.
 
-    :param end: what follows it, as ``$``.
+    :param end: appended to the expression, such as ``$``.
     """
-    if flags != _DEFAULT_FLAGS or _OF_PYTHON_ALONE.search(source):
+    if flags != _DEFAULT_FLAGS or _PYTHON_ONLY.search(source):
         return {}
     is_anchored = source.startswith("^") and "|" not in source and not end
     return {"pattern": source if is_anchored else f"^(?:{source}){end}"}
 
 
-def _words(node: Any) -> Schema:
-    """Return the title and the description that somebody wrote, if somebody did."""
+def _documentation(node: Any) -> Schema:
+    """Return the title and the description of a node, unless Colander generated them."""
     words = {
         "title": node.raw_title if isinstance(node.raw_title, str) else "",
         "description": node.description or _docstring(type(node)),
@@ -112,7 +113,7 @@ def _docstring(class_: type) -> str:
 
 
 def _is_default(node: Any, schema: Schema) -> bool:
-    """Tell whether the value of a node that is missing is one that could be given."""
+    """Return whether clients could send the default value of a node."""
     value = node.missing
     if getattr(node, "auto_now", False) or not _has_type(schema, value):
         return False
@@ -122,13 +123,13 @@ def _is_default(node: Any, schema: Schema) -> bool:
         node.typ.deserialize(node, value)
         if node.validator is not None:
             node.validator(node, value)
-    except Exception:  # validators needn't foresee it
+    except Exception:  # validators might not expect a default value
         return False
     return True
 
 
 def _has_type(schema: Schema, value: Any) -> bool:
-    """Tell whether a JSON value is of a type that a schema describes."""
+    """Return whether a schema allows the type of a JSON value."""
     types = schema.get("type", [])
     types = types if isinstance(types, list) else [types]
     type_ = _JSON_TYPES.get(type(value))
@@ -136,7 +137,7 @@ def _has_type(schema: Schema, value: Any) -> bool:
 
 
 def _allow(schema: Schema, value: Any) -> None:
-    """Let a schema describe a value too."""
+    """Extend a schema so that it also allows a value."""
     if type(value) not in _JSON_TYPES:
         return
     if "type" in schema and not _has_type(schema, value):
@@ -156,12 +157,12 @@ def _forbid_empty(node: Any, schema: Schema) -> None:
 
 
 @functools.singledispatch
-def _shape(typ: Any, node: Any, side: Side) -> Schema:
-    """Return the schema of a type of Colander; any value, if it is another's."""
+def schema_for_type(typ: Any, node: Any, side: Side) -> Schema:
+    """Return the schema of a Colander type; any value for other types."""
     return {}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
     if isinstance(node, PermissionsSchema):
         return _permissions(node, side)
@@ -169,7 +170,7 @@ def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
         "type": "object",
         "properties": {child.name: side(child) for child in node.children},
     }
-    if side is accepted:
+    if side is request_schema:
         required = [child.name for child in node.children if is_required(child)]
         schema.update({"required": required} if required else {})
         schema.update({"additionalProperties": False} if typ.unknown == "raise" else {})
@@ -177,7 +178,7 @@ def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
 
 
 def _permissions(node: PermissionsSchema, side: Side) -> Schema:
-    principal = {"type": "string", **({"minLength": 1} if side is accepted else {})}
+    principal = {"type": "string", **({"minLength": 1} if side is request_schema else {})}
     principals = {"type": "array", "items": principal}
     if not node.known_permissions:
         return {"type": "object", "additionalProperties": principals}
@@ -188,16 +189,16 @@ def _permissions(node: PermissionsSchema, side: Side) -> Schema:
     }
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Sequence, node: Any, side: Side) -> Schema:
     item = side(node.children[0])
     schema = {"type": "array", "items": item}
-    if side is accepted and typ.accept_scalar:
+    if side is request_schema and typ.accept_scalar:
         return {"anyOf": [schema, item]}
     return schema
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Tuple, node: Any, side: Side) -> Schema:
     items = [side(child) for child in node.children]
     return {
@@ -208,72 +209,75 @@ def _(typ: colander.Tuple, node: Any, side: Side) -> Schema:
     }
 
 
-@_shape.register(colander.Set)
-@_shape.register(colander.List)
+@schema_for_type.register(colander.Set)
+@schema_for_type.register(colander.List)
 def _(typ: Any, node: Any, side: Side) -> Schema:
     return {"type": "array"}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.String, node: Any, side: Side) -> Schema:
     return {"type": "string"}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Integer, node: Any, side: Side) -> Schema:
     return {"type": "integer"}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Number, node: Any, side: Side) -> Schema:
     return {"type": "number"}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Boolean, node: Any, side: Side) -> Schema:
     return {"type": "boolean"}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.DateTime, node: Any, side: Side) -> Schema:
-    plain = typ.format is None if side is accepted else typ.default_tzinfo is not None
+    plain = typ.format is None if side is request_schema else typ.default_tzinfo is not None
     return {"type": "string", **({"format": "date-time"} if plain else {})}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Date, node: Any, side: Side) -> Schema:
-    plain = typ.format is None or side is answered
+    plain = typ.format is None or side is response_schema
     return {"type": "string", **({"format": "date"} if plain else {})}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Time, node: Any, side: Side) -> Schema:
     # Not the format "time" of JSON Schema, which requires a time zone.
     return {"type": "string", "pattern": _TIME_OF_DAY, "examples": ["12:30:00"]}
 
 
-@_shape.register
+@schema_for_type.register
 def _(typ: colander.Enum, node: Any, side: Side) -> Schema:
-    return {"enum": list(typ.values) if side is accepted else [e.value for e in typ.enum_cls]}
+    return {"enum": list(typ.values) if side is request_schema else [e.value for e in typ.enum_cls]}
 
 
 @functools.singledispatch
-def _loosely(typ: Any) -> Schema:
-    """Return what else a type accepts, where no validator refuses it."""
+def lenient_schema(typ: Any) -> Schema:
+    """Return the keywords for other values that a type converts, such as numeric strings.
+
+    They only apply without a validator, which could refuse them.
+    """
     return {}
 
 
-@_loosely.register
+@lenient_schema.register
 def _(typ: colander.Integer) -> Schema:
     return {"type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,300}$"}
 
 
-@_loosely.register
+@lenient_schema.register
 def _(typ: colander.Number) -> Schema:
     return {"type": ["number", "string"], "pattern": r"^[-+]?[0-9]{1,300}(\.[0-9]{1,300})?$"}
 
 
-@_loosely.register
+@lenient_schema.register
 def _(typ: colander.Boolean) -> Schema:
     if not typ.true_choices:
         words = "|".join([*StrictBoolean.true_words, *StrictBoolean.false_words])
@@ -289,9 +293,9 @@ def _(typ: colander.Boolean) -> Schema:
 
 @functools.singledispatch
 def _limits(validator: Any, schema: Schema) -> Schema:
-    """Return the keywords that say what a validator does, none if there are no such ones.
+    """Return the keywords that express a validator, nothing for unknown validators.
 
-    :param schema: of the type of the node.
+    :param schema: the schema of the type of the node.
     """
     return {}
 

@@ -16,8 +16,8 @@ Requirement = dict[str, list[str]]
 def schemes(request: Any) -> dict[str, Any]:
     """Return the security schemes of the authentication policies, by the name of the policy.
 
-    They are those with which each policy challenges who is unknown (RFC 9110, 11.6.1). A policy
-    that does without is for the application to describe.
+    The scheme is that of the policy's challenge (RFC 9110, 11.6.1). Applications describe
+    policies without a challenge with ``extend_openapi``.
     """
     found = {}
     for name, each in named_policies(request.registry):
@@ -29,9 +29,9 @@ def schemes(request: Any) -> dict[str, Any]:
 
 
 class Security:
-    """What permissions mean to clients.
+    """Security requirements of the permissions of views.
 
-    :param names: of the schemes.
+    :param names: the names of the security schemes.
     """
 
     def __init__(self, registry: Any, names: list[str]) -> None:
@@ -46,13 +46,13 @@ class Security:
         return None if permission == NO_PERMISSION_REQUIRED else permission
 
     def requirements(self, permission: str | None) -> list[Requirement]:
-        """Return the ways to be allowed: an empty one is that of anybody."""
-        anybody: list[Requirement] = [{}] if permission in (None, DYNAMIC) else []
-        return [*anybody, *self._requirements]
+        """Return the alternative requirements; an empty one allows anonymous requests."""
+        anonymous: list[Requirement] = [{}] if permission in (None, DYNAMIC) else []
+        return [*anonymous, *self._requirements]
 
 
 def refusals(permission: str | None) -> tuple[str, ...]:
-    """Return the statuses of the answers to who isn't allowed."""
+    """Return the statuses of the responses to users without the permission."""
     if permission is None:
         return ()
     return ("401",) if permission == PRIVATE else ("401", "403")

@@ -16,8 +16,9 @@ from cliquet.http.service import Service
 from cliquet.openapi.document import make
 from cliquet.utils import json
 from cliquet.utils.http import set_header
+from cliquet.views import descriptions
 
-#: All that the page may do: load what is beside it, and call the service.
+#: The page can load its own files and call the service, nothing else.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,7 +36,7 @@ class _Made(NamedTuple):
 
 
 def includeme(config: Any) -> None:
-    """Add the document and the page, and tell clients of them."""
+    """Add the document and the page, and announce them to clients."""
     config.registry.openapi_document = None
     config.add_api_capability(
         "openapi",
@@ -52,7 +53,7 @@ def includeme(config: Any) -> None:
     )
 
 
-@openapi.get(permission=NO_PERMISSION_REQUIRED)
+@openapi.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.DOCUMENT)
 def get_document(request: Any) -> Any:
     """Return the OpenAPI document of this service."""
     made = request.registry.openapi_document
@@ -71,7 +72,7 @@ def get_document(request: Any) -> Any:
 
 
 def get_page(context: Any, request: Any) -> Any:
-    """Return the page, or a file that it needs."""
+    """Return the page or one of its files."""
     response = _files(context, request)
     set_header(response, "Content-Security-Policy", CONTENT_SECURITY_POLICY)
     return response

@@ -20,6 +20,7 @@ from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response, is_subrequest
+from cliquet.views import descriptions
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 
@@ -140,7 +141,11 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
         raise_too_large(f"The requests with their defaults are larger than {limit}")
 
 
-@batch.post(validators=(_validator,), permission=NO_PERMISSION_REQUIRED)
+@batch.post(
+    validators=(_validator,),
+    permission=NO_PERMISSION_REQUIRED,
+    openapi=descriptions.batch(METHODS),
+)
 def post_batch(request: Any) -> Any:
     """Send the requests one by one, in one transaction."""
     requests = request.validated["requests"]

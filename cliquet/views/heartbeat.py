@@ -12,12 +12,13 @@ from cliquet.http.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import DURATION
 from cliquet.utils.http import is_subrequest
+from cliquet.views import descriptions
 
 heartbeat = Service(name="heartbeat", path="/__heartbeat__", description="Server health")
 lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="Web head health")
 
 
-@heartbeat.get(permission=NO_PERMISSION_REQUIRED)
+@heartbeat.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.HEARTBEAT)
 def get_heartbeat(request: Any) -> dict[str, bool | None]:
     """Return the health of each backend; 503 if a check fails or times out."""
     registry = request.registry
@@ -39,7 +40,7 @@ def _timeout(settings: Mapping[str, Any]) -> float:
     return DURATION.get(settings, key, DEFAULT_SETTINGS[key])
 
 
-@lbheartbeat.get(permission=NO_PERMISSION_REQUIRED)
+@lbheartbeat.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.LBHEARTBEAT)
 def get_lbheartbeat(request: Any) -> dict[str, Any]:
     """Return an empty object: the process is up."""
     return {}

@@ -11,6 +11,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.http.service import Service
 from cliquet.settings import KeyForms, type_of
 from cliquet.settings.types import SettingType
+from cliquet.views import descriptions
 
 #: The version of the protocol (protocol.md).
 PROTOCOL_VERSION = "2"
@@ -18,7 +19,7 @@ PROTOCOL_VERSION = "2"
 hello = Service(name="hello", path="/", description="Welcome")
 
 
-@hello.get(permission=NO_PERMISSION_REQUIRED)
+@hello.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.HELLO)
 def get_hello(request: Any) -> dict[str, Any]:
     """Return the description of the service for clients."""
     registry = request.registry

@@ -8,6 +8,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.http.service import Service
 from cliquet.settings.types import JSON_FILE
+from cliquet.views import descriptions
 
 
 def add_version_view(config: Any) -> None:
@@ -20,5 +21,10 @@ def add_version_view(config: Any) -> None:
         return
     content = JSON_FILE.parse(path)
     version = Service(name="__version__", path="/__version__", description="Deployed version")
-    version.add_view("GET", lambda request: content, permission=NO_PERMISSION_REQUIRED)
+    version.add_view(
+        "GET",
+        lambda request: content,
+        permission=NO_PERMISSION_REQUIRED,
+        openapi=descriptions.VERSION,
+    )
     config.add_cornice_service(version)

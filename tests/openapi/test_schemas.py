@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from cliquet.http.renderers import JSONRenderer
-from cliquet.openapi.schemas import accepted, answered, pattern_of
+from cliquet.openapi.schemas import pattern_of, request_schema, response_schema
 from cliquet.resource.schema import (
     URL,
     PermissionsSchema,
@@ -121,12 +121,12 @@ VALUES = (
 
 @functools.cache
 def request_validator(name):
-    return validator_of(accepted(NODES[name]))
+    return validator_of(request_schema(NODES[name]))
 
 
 @functools.cache
 def response_validator(name):
-    return validator_of(answered(NODES[name]))
+    return validator_of(response_schema(NODES[name]))
 
 
 def validator_of(schema):
@@ -242,7 +242,7 @@ def test_schema_of_requests_does_not_describe_what_is_refused(name, value):
     ],
 )
 def test_default_is_told(name, default):
-    assert accepted(NODES[name])["default"] == default
+    assert request_schema(NODES[name])["default"] == default
 
 
 @pytest.mark.parametrize(
@@ -257,19 +257,19 @@ def test_default_is_told(name, default):
     ],
 )
 def test_default_that_could_not_be_given_is_not_told(node):
-    assert "default" not in accepted(node)
+    assert "default" not in request_schema(node)
 
 
 def test_url_is_a_text_of_limited_length():
     schema = {"type": "string", "format": "uri", "minLength": 1, "maxLength": 2048}
-    assert accepted(URL(name="field")) == schema
-    assert answered(URL(name="field")) == {"type": "string"}
+    assert request_schema(URL(name="field")) == schema
+    assert response_schema(URL(name="field")) == {"type": "string"}
 
 
 @pytest.mark.parametrize("typ", [colander.Date(format="%d"), colander.DateTime(format="%d")])
 def test_format_of_dates_is_told_unless_the_application_has_its_own(typ):
-    assert accepted(node(typ)) == {"type": "string"}
-    assert answered(node(typ))["format"] in ("date", "date-time")
+    assert request_schema(node(typ)) == {"type": "string"}
+    assert response_schema(node(typ))["format"] in ("date", "date-time")
 
 
 def test_type_of_another_library_may_be_anything():
@@ -277,23 +277,23 @@ def test_type_of_another_library_may_be_anything():
         def deserialize(self, node, cstruct):
             return cstruct
 
-    assert accepted(node(Blob())) == answered(node(Blob())) == {}
+    assert request_schema(node(Blob())) == response_schema(node(Blob())) == {}
 
 
 def test_limits_that_are_no_numbers_are_not_told():
     limited = node(colander.Date(), validator=colander.Range(min=colander.null))
-    assert accepted(limited) == {"type": "string", "format": "date"}
+    assert request_schema(limited) == {"type": "string", "format": "date"}
 
 
 def test_titles_and_descriptions_are_those_of_the_schema():
     titled = node(colander.String(), title="A field", description="Which says all.")
-    assert answered(titled) == {
+    assert response_schema(titled) == {
         "type": "string",
         "title": "A field",
         "description": "Which says all.",
     }
-    assert "title" not in answered(node(colander.String()))
-    assert answered(NODES["timestamp"])["title"] == "Epoch timestamp"
+    assert "title" not in response_schema(node(colander.String()))
+    assert response_schema(NODES["timestamp"])["title"] == "Epoch timestamp"
 
 
 def test_docstring_describes_a_schema():
@@ -303,9 +303,9 @@ def test_docstring_describes_a_schema():
     class Undocumented(ResourceSchema):
         pass
 
-    assert answered(Documented())["description"] == "What is kept."
+    assert response_schema(Documented())["description"] == "What is kept."
     for schema in (Undocumented(), ResourceSchema(), colander.MappingSchema()):
-        assert "description" not in answered(schema)
+        assert "description" not in response_schema(schema)
 
 
 @pytest.mark.parametrize(
@@ -330,4 +330,4 @@ def test_expression_of_a_path_is_anchored_at_both_ends():
 def test_expression_that_only_python_understands_is_not_told(source, flags):
     regex = re.compile(source, flags)
     limited = node(colander.String(), validator=colander.Regex(regex))
-    assert "pattern" not in accepted(limited)
+    assert "pattern" not in request_schema(limited)
