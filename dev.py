@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The commands of development: serve the example, test everything, measure, build the docs.
+"""Development commands: serve the example, run the tests and benchmarks, build the documentation.
 
-They need nothing but Python. The first run makes ``.venv`` beside this file and installs the
-project there, with its tools; the next ones find it ready, and make it anew when the
-requirements, the version of Python or the place of the checkout have changed.
+They require only Python. The first run creates ``.venv`` next to this file and installs the
+project and its tools there. Later runs use it, and recreate it when the requirements, the version
+of Python or the path of the checkout have changed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-STAMP = VENV / "complete"  # written last: an environment without it is half-made
+STAMP = VENV / "complete"  # written last: an environment without it is incomplete
 PYTHON = str(VENV / "bin" / "python")
 
-# The versions that are installed: everybody tests with the same. CONTRIBUTING.rst shows how to
-# renew them.
+# The installed versions, so that all developers test with the same. CONTRIBUTING.rst shows how
+# to update them.
 CONSTRAINTS = "constraints.txt"
 REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py", CONSTRAINTS)
 EXTRAS = "client-async,docs,monitoring,postgresql,raven,redis,testing"
@@ -50,23 +50,28 @@ JAVASCRIPT_TESTS = str(JAVASCRIPT / "tests" / "run.py")
 OLDEST_NODE = 20
 NPM = ("npm", "ci", "--prefix", str(JAVASCRIPT), "--ignore-scripts", "--no-audit", "--no-fund")
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
-# In two processes, each with databases of its own: most tests wait for something.
+# Two processes, each with its own databases.
 IN_PARALLEL = ("--numprocesses=2", "--dist=loadgroup")
 
-# Cliquet reads its settings from variables as plain as BACKOFF or READONLY, and from any that an
-# application's name prefixes. So tests and benchmarks get these variables, and no other.
-KEPT_VARIABLES = (
+QUICK = "--quick"
+QUICK_CHECKS = ("Lint", "Format", "Types")
+# The tests of modules, with two engines. Those of whole applications are marked no_cover.
+QUICK_TESTS = (*IN_PARALLEL, "-m", "not no_cover", "-k", "not redis and not sqlite")
+
+# Cliquet reads settings from environment variables such as BACKOFF or READONLY, and from all that
+# start with the name of the application. Tests and benchmarks therefore get only these variables.
+PASSED_VARIABLES = (
     *("PATH", "LD_LIBRARY_PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE"),
     *("TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "CI", "PYTEST_ADDOPTS"),
     *("CLIQUET_TEST_POSTGRESQL_URL", "CLIQUET_TEST_REDIS_URL"),
 )
 
-# Short: what is a quarter worse shows all the same.
+# Few rounds are enough to notice an operation that is 25 % slower.
 BENCHMARK = ("benchmarks.requests", "--rounds=40", "--compare=benchmarks/results.json")
 
 HOST = "127.0.0.1"
 EXAMPLE = str(Path("config", "example.ini"))
-PATIENCE = 30  # seconds given to the server to start
+START_TIMEOUT = 30  # seconds
 WELCOME = """
 The example application is at {url}/ -- try it from another terminal:
 
@@ -81,26 +86,26 @@ Ctrl-C stops it.
 """
 
 
-class Failure(Exception):
-    """Something went wrong that the developer must know, in one sentence."""
+class CommandError(Exception):
+    """A command failed; the message is shown to the developer."""
 
 
-def announce(what: str) -> None:
-    print(f"==> {what}", flush=True)
+def log_step(title: str) -> None:
+    print(f"==> {title}", flush=True)
 
 
-def run(what: str, *command: str, env: Mapping[str, str] | None = None) -> None:
-    """Tell, then do, a step whose failure ends everything."""
-    announce(what)
+def run(title: str, *command: str, env: Mapping[str, str] | None = None) -> None:
+    """Print the title of a step and run its command; raise CommandError if it fails."""
+    log_step(title)
     if subprocess.run(command, cwd=ROOT, env=env).returncode:
-        raise Failure(f"{what}: failed, see above.")
+        raise CommandError(f"{title}: failed, see above.")
 
 
 # The environment
 
 
 def fingerprint() -> str:
-    """What the environment depends on: with another fingerprint it must be made anew."""
+    """Return a hash of everything the environment depends on."""
     python = f"{sys.base_prefix} {sys.version.split()[0]}"
     digest = hashlib.sha256(f"{python} {VENV}".encode())
     for name in REQUIREMENTS:
@@ -113,49 +118,49 @@ def is_ready() -> bool:
 
 
 def prepare() -> None:
-    """Make the virtual environment, unless it's ready."""
-    with open(__file__) as lock:  # two runs at once: the second waits for the first
+    """Create the virtual environment, unless it is ready."""
+    with open(__file__) as lock:  # a second run waits for the first
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_ready():
             ensure_venv_module()
-            make_environment()
+            create_environment()
 
 
 def ensure_venv_module() -> None:
-    """Debian ships ``ensurepip``, without which there is no virtual environment, separately."""
+    """Install the Debian package of ``ensurepip``, which virtual environments require."""
     if importlib.util.find_spec("ensurepip"):
         return
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if not may_install():
-        raise Failure(
-            "This Python can't make virtual environments: its module ensurepip is missing.\n"
+    if not can_install():
+        raise CommandError(
+            "This Python can't create virtual environments: its module ensurepip is missing.\n"
             f"On Debian and Ubuntu: sudo apt-get install {package}"
         )
     install("python3-venv", package)
 
 
-def may_install() -> bool:
-    """Tell whether packages of Debian can be installed."""
+def can_install() -> bool:
+    """Return whether Debian packages can be installed."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def install(*packages: str) -> None:
-    """Install packages of Debian."""
+    """Install Debian packages."""
     run("Update the list of packages", "apt-get", "update")
     run(f"Install {packages[-1]}", "apt-get", "install", "-y", *packages)
 
 
-def make_environment() -> None:
-    made_from = fingerprint()
-    run("Make .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
-    announce("Install the project and its tools there, in about half a minute")
+def create_environment() -> None:
+    current = fingerprint()
+    run("Create .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
+    log_step("Install the project and its tools (about half a minute)")
     pip_install(SETUPTOOLS)
     pip_install("--no-build-isolation", "--editable", f".[{EXTRAS}]")
-    STAMP.write_text(made_from)
+    STAMP.write_text(current)
 
 
 def pip_install(*arguments: str) -> None:
-    """What pip says is only worth reading when it fails."""
+    """Run ``pip install``, and show its output only if it fails."""
     pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
     command = [*pip, "--constraint", str(ROOT / CONSTRAINTS), *arguments]
     done = subprocess.run(
@@ -163,8 +168,8 @@ def pip_install(*arguments: str) -> None:
     )
     if done.returncode:
         print(done.stdout)
-        raise Failure(
-            f"pip couldn't install {arguments[-1]}: see above. It needs to reach a package index."
+        raise CommandError(
+            f"pip couldn't install {arguments[-1]}: see above. It requires a package index."
         )
 
 
@@ -176,7 +181,7 @@ def serve(port: int) -> NoReturn:
     raise_if_busy(port)
     env = {**os.environ, "PYTHONPATH": str(ROOT / "examples")}
     run("Prepare the database", str(VENV / "bin" / "cliquet"), "--ini", EXAMPLE, "migrate", env=env)
-    announce("Start the server")
+    log_step("Start the server")
     run_server([PYTHON, "-m", "pyramid.scripts.pserve", EXAMPLE, f"http_port={port}"], port, env)
 
 
@@ -184,7 +189,7 @@ def raise_if_busy(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        raise Failure(
+        raise CommandError(
             f"Port {port} can't be used: {os.strerror(error.errno or 0)}. "
             "Choose another one: python3 dev.py serve --port N"
         ) from error
@@ -198,22 +203,22 @@ def run_server(command: list[str], port: int, env: Mapping[str, str]) -> NoRetur
         origin = f"http://{HOST}:{port}"
         print(WELCOME.format(url=f"{origin}/v1", demo=f"{origin}/demo/"), flush=True)
         server.wait()
-        raise Failure("The server stopped by itself: see above.")
+        raise CommandError("The server stopped by itself: see above.")
     finally:
         stop(server)
 
 
 def wait_until_accepting(server: subprocess.Popen[Any], port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise Failure("The server couldn't start: see above.")
+            raise CommandError("The server couldn't start: see above.")
         try:
             socket.create_connection((HOST, port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.1)
-    raise Failure(f"The server doesn't answer on port {port}.")
+    raise CommandError(f"The server doesn't answer on port {port}.")
 
 
 def stop(server: subprocess.Popen[Any]) -> None:
@@ -228,88 +233,90 @@ def stop(server: subprocess.Popen[Any]) -> None:
 # test, bench and docs
 
 
-def kept_variables() -> dict[str, str]:
-    return {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+def clean_env() -> dict[str, str]:
+    return {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
 
 
 def test(arguments: list[str]) -> int:
-    """Check everything; or, with arguments for pytest, run these tests alone.
+    """Run every check and test; with arguments for pytest, run only the selected tests.
 
-    The last line that is printed tells how many tests passed.
+    ``--quick`` runs ruff, mypy and the tests of memory and PostgreSQL, without documentation and
+    browser. The last printed line is the number of passed and failed tests.
     """
-    env = kept_variables()
+    env = clean_env()
+    quick = arguments == [QUICK]
+    for title in QUICK_CHECKS if quick else [] if arguments else CHECKS:
+        run(title, PYTHON, "-m", *CHECKS[title], env=env)
     if not arguments:
-        for what, command in CHECKS.items():
-            run(what, PYTHON, "-m", *command, env=env)
         test_javascript(env)
-    announce("Tests")
+    log_step("Tests")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        selection = arguments or (*COVERAGE, *IN_PARALLEL)
+        selection = QUICK_TESTS if quick else arguments or (*COVERAGE, *IN_PARALLEL)
         pytest = [PYTHON, "-m", "pytest", *selection, f"--junit-xml={report}"]
         code = subprocess.run(pytest, cwd=ROOT, env=env).returncode
         passed, failed = count(report)
         names = failures(report)
     if code and not failed:
-        announce(f"pytest ended with code {code}, without a failed test: see above.")
+        log_step(f"pytest ended with code {code}, without a failed test: see above.")
     for name in names:
-        # Once more at the end: what pytest tells of a failure can be longer than a log.
+        # Repeated at the end, because pytest's report of a failure can be very long.
         print(f"failed: {name}")
     print(f"{passed} passed" + (f", {failed} failed" if failed else ""))
     return code
 
 
 def test_javascript(env: Mapping[str, str]) -> None:
-    """Test the JavaScript client, and its demo page, as far as there are Node and Chromium.
+    """Test the JavaScript client, and its demo page if Chromium is installed.
 
-    Continuous integration, which sets ``CI``, leaves nothing out.
+    In continuous integration, where ``CI`` is set, nothing is skipped.
     """
     if node_version() < OLDEST_NODE or not shutil.which("npm"):
-        leave_out("JavaScript client", f"there is no Node {OLDEST_NODE} or later, with npm")
+        skip("JavaScript client", f"Node {OLDEST_NODE} or later and npm are required")
         return
     install_node_modules()
     ensure_chromium()
     run("JavaScript client", PYTHON, JAVASCRIPT_TESTS, env=env)
 
 
-def leave_out(what: str, why: str) -> None:
-    """Tell that something isn't tested; on continuous integration, that is a failure."""
+def skip(title: str, reason: str) -> None:
+    """Report that a step is skipped; raise CommandError in continuous integration."""
     if os.environ.get("CI"):
-        raise Failure(f"{what}: must be tested where CI is set, but {why}.")
-    announce(f"{what}: left out, for {why}")
+        raise CommandError(f"{title}: can't be skipped because CI is set, but {reason}.")
+    log_step(f"{title}: skipped, because {reason}")
 
 
 def install_node_modules() -> None:
-    """Install what the tests in JavaScript need, unless it's there: npm writes its list last."""
+    """Install the packages of the JavaScript tests, unless they are up to date."""
     wanted = ROOT / JAVASCRIPT / "package-lock.json"
     installed = ROOT / JAVASCRIPT / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        run("Install what the tests of the JavaScript client need", *NPM)
+        run("Install the packages of the JavaScript tests", *NPM)
 
 
 def ensure_chromium() -> None:
-    """Install Debian's Chromium on continuous integration; elsewhere that is left to people."""
+    """Install Debian's Chromium in continuous integration; elsewhere, skip its tests."""
     if shutil.which("chromium"):
         return
-    if os.environ.get("CI") and may_install():
+    if os.environ.get("CI") and can_install():
         install("chromium")
     else:
-        leave_out("Demo page and page of the API", "there is no chromium")
+        skip("Demo page and API page", "chromium is not installed")
 
 
 def node_version() -> int:
-    """Return the major version of Node, 0 without it."""
+    """Return the major version of Node, or 0 if it is not installed."""
     node = shutil.which("node")
     if node is None:
         return 0
-    told = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True).stdout
-    return int(told.removeprefix("v").partition(".")[0])
+    version = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True).stdout
+    return int(version.removeprefix("v").partition(".")[0])
 
 
 def count(report: Path) -> tuple[int, int]:
-    """How many tests passed, and failed, according to pytest's report (none: it didn't run).
+    """Return how many tests passed and failed, according to pytest's report.
 
-    A test whose cleaning-up failed has not passed.
+    Both are 0 without a report. A test whose teardown failed counts as failed.
     """
     if not report.is_file():
         return 0, 0
@@ -322,7 +329,7 @@ def count(report: Path) -> tuple[int, int]:
 
 
 def failures(report: Path) -> list[str]:
-    """Name the tests that failed, according to pytest's report."""
+    """Return the names of the failed tests, according to pytest's report."""
     if not report.is_file():
         return []
     return [
@@ -333,10 +340,10 @@ def failures(report: Path) -> list[str]:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure the speed; 1 if some ratio is worse than the recorded one by more than a quarter."""
-    announce("Benchmark")
+    """Run the benchmark; return 1 if an operation is over 25 % slower than recorded."""
+    log_step("Benchmark")
     command = [PYTHON, "-m", *BENCHMARK, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=kept_variables()).returncode
+    return subprocess.run(command, cwd=ROOT, env=clean_env()).returncode
 
 
 def docs() -> int:
@@ -357,20 +364,20 @@ def port_number(text: str) -> int:
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """What to do, and the arguments that are for the program that does it."""
+    """Return the options of a command, and the arguments for the program that it runs."""
     parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     served = commands.add_parser("serve", help="run the example application")
     served.add_argument("--port", type=port_number, default=8888, help="default: %(default)s")
     commands.add_parser(
         "test",
-        help="lint, types, docs, tests and coverage; with arguments, only pytest, which gets them",
-        usage="dev.py test [-h] [ARGUMENT OF PYTEST ...]",
+        help="lint, types, docs, tests and coverage; arguments select tests, as for pytest",
+        usage="dev.py test [-h] [--quick | PYTEST ARGUMENT ...]",
     )
     commands.add_parser(
         "bench",
-        help="compare the speed with that of hand-written code, and with the last results",
-        usage="dev.py bench [-h] [ARGUMENT OF benchmarks/requests.py ...]",
+        help="compare the speed with hand-written code and with the recorded results",
+        usage="dev.py bench [-h] [benchmarks/requests.py ARGUMENT ...]",
     )
     commands.add_parser("docs", help="build the documentation")
     options, others = parser.parse_known_args(argv)
@@ -380,7 +387,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def interrupt(*_: object) -> NoReturn:
-    """The first signal ends the command; more of them must not disturb that."""
+    """End the command at the first signal, and ignore the following ones."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -400,14 +407,14 @@ def main(argv: list[str]) -> int:
         if options.command in WITH_ARGUMENTS:
             return WITH_ARGUMENTS[options.command](others)
         return docs()
-    except Failure as failure:
-        print(failure, file=sys.stderr)
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0 if options.command == "serve" else 130
 
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):  # noqa: UP036 -- those who run it have not installed the project
-        sys.exit(f"dev.py needs Python 3.11 or later; this is {sys.version.split()[0]}.")
+    if sys.version_info < (3, 11):  # noqa: UP036 -- runs before the project is installed
+        sys.exit(f"dev.py requires Python 3.11 or later; this is {sys.version.split()[0]}.")
     sys.exit(main(sys.argv[1:]))

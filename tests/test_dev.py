@@ -1,4 +1,4 @@
-"""The commands of ``dev.py``: its functions, without making an environment."""
+"""The commands of ``dev.py``; no test creates its environment."""
 
 import importlib.util
 import os
@@ -24,7 +24,7 @@ REPORT = """
 </testsuites>
 """
 
-# Plays the part of ``dev.py serve``: the server that it runs belongs to the test.
+# Acts as ``dev.py serve`` with a server that belongs to the test.
 DRIVER = """
 import os, signal, sys
 import dev
@@ -45,7 +45,7 @@ def dev():
 
 @pytest.fixture
 def checkout(dev, tmp_path, monkeypatch):
-    """A checkout that has what the environment is made from, and nothing else."""
+    """A checkout with only the files that the environment depends on."""
     venv = tmp_path / ".venv"
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     monkeypatch.setattr(dev, "VENV", venv)
@@ -73,7 +73,7 @@ def start(port, server):
     )
 
 
-def test_help_tells_the_commands():
+def test_help_lists_the_commands():
     done = subprocess.run(
         [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -152,14 +152,14 @@ def test_fingerprint_changes_with_the_place(dev, checkout, monkeypatch):
     assert dev.fingerprint() != before
 
 
-def test_without_ensurepip_a_user_learns_what_to_install(dev, monkeypatch):
+def test_missing_ensurepip_names_the_package_to_install(dev, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(dev.Failure, match=r"apt-get install python3\.\d+-venv"):
+    with pytest.raises(dev.CommandError, match=r"apt-get install python3\.\d+-venv"):
         dev.ensure_venv_module()
 
 
-def test_without_ensurepip_root_installs_it(dev, monkeypatch):
+def test_missing_ensurepip_is_installed_by_root(dev, monkeypatch):
     commands = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -169,12 +169,12 @@ def test_without_ensurepip_root_installs_it(dev, monkeypatch):
     assert [command[:2] for command in commands] == [("apt-get", "update"), ("apt-get", "install")]
 
 
-def test_what_pip_says_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd):
+def test_output_of_pip_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd):
     monkeypatch.setattr(dev, "PYTHON", "/bin/echo")
     dev.pip_install("something")
     assert capfd.readouterr().out == ""
     monkeypatch.setattr(dev, "PYTHON", sys.executable)
-    with pytest.raises(dev.Failure, match="something-unknown"):
+    with pytest.raises(dev.CommandError, match="something-unknown"):
         dev.pip_install("--no-index", "something-unknown")
     assert "No matching distribution" in capfd.readouterr().out
 
@@ -212,7 +212,7 @@ def test_setuptools_is_recent_enough_wherever_it_is_required(dev):
 def test_pip_installs_the_pinned_versions(dev, checkout, monkeypatch, capfd):
     monkeypatch.setattr(dev, "PYTHON", sys.executable)
     checkout.joinpath("constraints.txt").write_text("pytest==1.0\n")
-    with pytest.raises(dev.Failure):
+    with pytest.raises(dev.CommandError):
         dev.pip_install("--no-index", "pytest")
     assert "pytest==1.0" in capfd.readouterr().out
 
@@ -236,9 +236,30 @@ def test_count_of_passed_and_failed(dev, tmp_path, numbers, expected):
     assert dev.count(report) == expected
 
 
-def test_nothing_is_counted_without_a_report(dev, tmp_path):
+def test_counts_are_0_without_a_report(dev, tmp_path):
     assert dev.count(tmp_path / "report.xml") == (0, 0)
     assert dev.failures(tmp_path / "report.xml") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "checks", "selection"),
+    [
+        ([], ["Lint", "Format", "Types", "Documentation", "JavaScript", "Tests"], "--cov=cliquet"),
+        (["--quick"], ["Lint", "Format", "Types", "Tests"], "not no_cover"),
+        (["tests/test_one.py"], ["Tests"], "tests/test_one.py"),
+    ],
+)
+def test_arguments_select_checks_and_tests(dev, monkeypatch, capfd, arguments, checks, selection):
+    steps = []
+    monkeypatch.setattr(dev, "run", lambda title, *command, env=None: steps.append(title))
+    monkeypatch.setattr(dev, "test_javascript", lambda env: steps.append("JavaScript"))
+    monkeypatch.setattr(dev, "log_step", steps.append)
+    monkeypatch.setattr(dev, "PYTHON", "/bin/echo")
+    assert dev.test(arguments) == 0
+    assert steps == checks
+    command, last = capfd.readouterr().out.splitlines()
+    assert selection in command
+    assert last == "0 passed"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +269,7 @@ def test_nothing_is_counted_without_a_report(dev, tmp_path):
         ("assert False", 1, ["failed: test_one::test_one", "0 passed, 1 failed"]),
     ],
 )
-def test_last_lines_tell_what_failed_and_how_many_passed(
+def test_last_lines_name_failed_tests_and_count_passed_ones(
     dev, tmp_path, monkeypatch, capfd, body, code, last_lines
 ):
     (tmp_path / "test_one.py").write_text(f"def test_one():\n    {body}\n")
@@ -258,7 +279,7 @@ def test_last_lines_tell_what_failed_and_how_many_passed(
     assert capfd.readouterr().out.splitlines()[-len(last_lines) :] == last_lines
 
 
-def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch, capfd):
+def test_settings_in_the_environment_do_not_reach_the_tests(dev, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("READONLY", "true")
     monkeypatch.setenv("CLIQUET_STORAGE_URL", "elsewhere")
     monkeypatch.setenv("CLIQUET_TEST_REDIS_URL", "redis://localhost")
@@ -277,7 +298,7 @@ def test_tests_do_not_see_settings_of_the_environment(dev, tmp_path, monkeypatch
 
 @pytest.fixture
 def programs(dev, tmp_path, monkeypatch):
-    """A function that puts a program, which writes its arguments, in the place of others."""
+    """A function that replaces a program by one that prints its arguments."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(dev, "ROOT", tmp_path)
@@ -294,7 +315,7 @@ def programs(dev, tmp_path, monkeypatch):
 
 @pytest.fixture
 def javascript(dev, programs, tmp_path):
-    """A machine that has all that the tests in JavaScript need, and the folder of these."""
+    """The folder of the JavaScript client, on a machine with everything that its tests require."""
     folder = tmp_path / dev.JAVASCRIPT
     (folder / "node_modules").mkdir(parents=True)
     (folder / "package-lock.json").touch()
@@ -307,7 +328,7 @@ def javascript(dev, programs, tmp_path):
 
 
 @pytest.mark.parametrize("version, major", [("v20.0.0", 20), ("v18.20.4", 18)])
-def test_version_of_node_is_asked_for(dev, programs, version, major):
+def test_major_version_of_node_is_parsed(dev, programs, version, major):
     programs("node", version)
     assert dev.node_version() == major
 
@@ -315,7 +336,7 @@ def test_version_of_node_is_asked_for(dev, programs, version, major):
 @pytest.mark.parametrize(
     "version, has_npm", [(None, False), ("v18.20.4", True), ("v20.0.0", False)]
 )
-def test_tests_of_the_javascript_client_are_left_out_without_node(
+def test_javascript_tests_are_skipped_without_node(
     dev, programs, version, has_npm, monkeypatch, capfd
 ):
     if version:
@@ -323,50 +344,48 @@ def test_tests_of_the_javascript_client_are_left_out_without_node(
     if has_npm:
         programs("npm")
     dev.test_javascript({})
-    why = "there is no Node 20 or later, with npm"
-    assert capfd.readouterr().out == f"==> JavaScript client: left out, for {why}\n"
+    reason = "Node 20 or later and npm are required"
+    assert capfd.readouterr().out == f"==> JavaScript client: skipped, because {reason}\n"
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(dev.Failure, match=f"must be tested where CI is set, but {why}"):
+    with pytest.raises(dev.CommandError, match=f"can't be skipped because CI is set, but {reason}"):
         dev.test_javascript({})
 
 
-def test_tests_of_the_javascript_client_are_run(dev, javascript, capfd):
+def test_javascript_tests_are_run(dev, javascript, capfd):
     dev.test_javascript({})
     assert capfd.readouterr().out == "==> JavaScript client\ntested\n"
 
 
-def test_failed_tests_of_the_javascript_client_are_a_failure(dev, javascript, tmp_path):
+def test_failed_javascript_tests_end_the_command(dev, javascript, tmp_path):
     (tmp_path / "run.py").write_text("exit(1)")
-    with pytest.raises(dev.Failure, match="JavaScript client: failed"):
+    with pytest.raises(dev.CommandError, match="JavaScript client: failed"):
         dev.test_javascript({})
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_node_modules_are_installed_when_they_are_not_those_of_the_lock(
-    dev, javascript, is_there, capfd
-):
+def test_outdated_node_modules_are_installed(dev, javascript, is_there, capfd):
     installed = javascript / "node_modules" / ".package-lock.json"
     os.utime(installed, (0, 0)) if is_there else installed.unlink()
     dev.install_node_modules()
     assert "/npm ci --prefix clients/javascript " in capfd.readouterr().out
 
 
-def test_demo_page_is_left_out_without_chromium(dev, javascript, tmp_path, capfd):
+def test_demo_page_is_skipped_without_chromium(dev, javascript, tmp_path, capfd):
     (tmp_path / "chromium").unlink()
     dev.test_javascript({})
     assert capfd.readouterr().out.splitlines() == [
-        "==> Demo page and page of the API: left out, for there is no chromium",
+        "==> Demo page and API page: skipped, because chromium is not installed",
         "==> JavaScript client",
         "tested",
     ]
 
 
-def test_chromium_is_installed_on_continuous_integration(
+def test_chromium_is_installed_in_continuous_integration(
     dev, javascript, programs, tmp_path, monkeypatch, capfd
 ):
     (tmp_path / "chromium").unlink()
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(dev.Failure, match="there is no chromium"):
+    with pytest.raises(dev.CommandError, match="chromium is not installed"):
         dev.ensure_chromium()  # and no apt-get
     programs("apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -378,17 +397,19 @@ def test_chromium_is_installed_on_continuous_integration(
     ]
 
 
-def test_busy_port_is_told(dev):
+def test_busy_port_is_reported(dev):
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        with pytest.raises(dev.Failure, match=f"Port {port} can't be used: Address already in use"):
+        with pytest.raises(
+            dev.CommandError, match=f"Port {port} can't be used: Address already in use"
+        ):
             dev.raise_if_busy(port)
     dev.raise_if_busy(port)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_the_server_cleanly(port, number):
-    """The lines to try come once connections are accepted; the signal reaches the server."""
+    """The examples are printed once connections are accepted; the signal reaches the server."""
     server = f"""
         import signal, socket
         listening = socket.create_server(("127.0.0.1", {port}))
@@ -407,20 +428,20 @@ def test_signal_ends_the_server_cleanly(port, number):
     assert err == ""
 
 
-def test_server_that_cannot_start_is_told(port):
+def test_server_that_fails_to_start_is_reported(port):
     running = start(port, "exit(1)")
     out, err = running.communicate(timeout=10)
     assert running.returncode == 1
     assert (out, err) == ("", "The server couldn't start: see above.\n")
 
 
-def test_server_that_never_answers_is_given_up(dev, port, monkeypatch):
-    monkeypatch.setattr(dev, "PATIENCE", 0.2)
-    with pytest.raises(dev.Failure, match=f"doesn't answer on port {port}"):
+def test_server_that_never_accepts_connections_is_stopped(dev, port, monkeypatch):
+    monkeypatch.setattr(dev, "START_TIMEOUT", 0.2)
+    with pytest.raises(dev.CommandError, match=f"doesn't answer on port {port}"):
         dev.run_server([sys.executable, "-c", "import time; time.sleep(60)"], port, os.environ)
 
 
-def test_server_that_stops_is_told(port):
+def test_server_that_stops_is_reported(port):
     server = f"""
         import socket
         socket.create_server(("127.0.0.1", {port})).accept()
