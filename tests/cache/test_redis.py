@@ -20,6 +20,7 @@ def make(url=None, **settings):
 @pytest.fixture
 def cache():
     cache = make()
+    cache._client.call("FLUSHDB")  # contracts leave the keys of other prefixes
     yield cache
     cache._client.call("FLUSHDB")
 

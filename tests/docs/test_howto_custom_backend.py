@@ -1,4 +1,4 @@
-"""The cache of the guide does all that the tests of the engines ask for."""
+"""The cache of the guide fulfils the contract of the caches."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import sys
 from tests.docs.pages import DOCS, block
 
 
-def test_module_of_tests_of_the_guide_passes(examples, tmp_path):
+def test_cache_of_the_guide_passes_the_contract(examples, tmp_path):
     tests = tmp_path / "test_cachetools_cache.py"
     tests.write_text(block("howto/custom-backend", "python"))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(DOCS.parent), str(examples)])}

@@ -1,221 +1,22 @@
-"""Creating, reading, replacing records: what every engine does."""
+"""The contract of the storage backends on every engine, and tests of the base class."""
 
-import copy
 import functools
 
 import pytest
 from pyramid.config import Configurator
 
-from cliquet.storage import Filter, Page, Sort, StorageBase
 from cliquet.storage.exceptions import (
     BackendError,
     IntegrityError,
-    RecordNotFoundError,
     UnicityError,
 )
-from cliquet.storage.generators import UUID4
-from cliquet.utils import COMPARISON
+from cliquet.testing.contracts import StorageContract
 
 PLACE = ("articles", "alice")
-NAMES = {"id_field": "uid", "modified_field": "changed"}
-ALL_NAMES = {**NAMES, "deleted_field": "gone"}
 
 
-def ids(records, field="id"):
-    return [record[field] for record in records]
-
-
-def test_a_storage_follows_the_contract(storage):
-    assert isinstance(storage, StorageBase)
-
-
-def test_the_schema_may_be_initialized_again(storage):
-    created = storage.create(*PLACE, {})
-    storage.initialize_schema()
-    assert storage.get(*PLACE, created["id"]) == created
-
-
-def test_nothing_is_left_to_do_once_the_schema_is_initialized(storage):
-    assert storage.pending_migrations() == []
-
-
-def test_a_record_is_created_with_an_id_and_a_timestamp(storage):
-    created = storage.create(*PLACE, {"title": "a"})
-    assert created == {
-        "title": "a",
-        "id": created["id"],
-        "last_modified": storage.collection_timestamp(*PLACE),
-    }
-    assert UUID4().match(created["id"])
-    assert storage.get(*PLACE, created["id"]) == created
-
-
-def test_an_id_is_made_by_the_generator(storage):
-    assert storage.create(*PLACE, {}, id_generator=lambda: "mine")["id"] == "mine"
-
-
-def test_an_id_that_is_given_is_taken(storage):
-    assert storage.create(*PLACE, {"id": "given"}, id_generator=lambda: "made")["id"] == "given"
-
-
-def test_a_given_id_that_exists_is_a_conflict_with_that_record(storage):
-    existing = storage.create(*PLACE, {"id": "a", "n": 1})
-    with pytest.raises(UnicityError) as caught:
-        storage.create(*PLACE, {"id": "a", "n": 2})
-    assert (caught.value.field, caught.value.record) == ("id", existing)
-    assert storage.get_all(*PLACE) == ([existing], 1)
-
-
-@pytest.mark.parametrize("bad", [1, "a\0b"], ids=repr)
-def test_an_id_is_a_text_that_every_engine_keeps(storage, bad):
-    with pytest.raises(ValueError, match="id"):
-        storage.create(*PLACE, {"id": bad})
-    with pytest.raises(ValueError, match="id"):
-        storage.update(*PLACE, bad, {})
-    assert storage.get_all(*PLACE) == ([], 0)
-
-
-@pytest.mark.parametrize("bad", ["a\0b", "\ud800", {"a\0": 1}, ["\udfff"]], ids=ascii)
-def test_what_not_every_engine_keeps_is_refused(storage, bad):
-    with pytest.raises(ValueError, match="cannot be stored"):
-        storage.create(*PLACE, {"field": bad})
-    assert storage.get_all(*PLACE) == ([], 0)
-
-
-@pytest.mark.parametrize("fine", ["\\u0000", "\\ud800", "\\\\u0000"])
-def test_what_only_looks_like_an_escape_is_kept(storage, fine):
-    created = storage.create(*PLACE, {"field": fine})
-    assert storage.get(*PLACE, created["id"])["field"] == fine
-
-
-@pytest.mark.parametrize("object_id", ["missing", "a\0b", "", "é"])
-def test_what_does_not_exist_is_not_found(storage, object_id):
-    for _ in range(2):  # in a collection that was never written, then in one that was
-        with pytest.raises(RecordNotFoundError):
-            storage.get(*PLACE, object_id)
-        with pytest.raises(RecordNotFoundError):
-            storage.get_for_update(*PLACE, object_id)
-        with pytest.raises(RecordNotFoundError):
-            storage.delete(*PLACE, object_id)
-        storage.create(*PLACE, {})
-
-
-def test_an_update_replaces_the_whole_record(storage):
-    created = storage.create(*PLACE, {"a": 1, "b": 2})
-    updated = storage.update(*PLACE, created["id"], {"b": 3})
-    assert updated == {"b": 3, "id": created["id"], "last_modified": updated["last_modified"]}
-    assert updated["last_modified"] > created["last_modified"]
-    assert storage.get_all(*PLACE) == ([updated], 1)
-
-
-def test_an_update_of_what_is_missing_creates_it(storage):
-    updated = storage.update(*PLACE, "a", {"n": 1})
-    assert storage.get(*PLACE, "a") == updated == {"n": 1, "id": "a"} | updated
-    assert storage.get_all(*PLACE) == ([updated], 1)
-
-
-def test_the_id_of_an_update_is_the_one_it_names(storage):
-    assert storage.update(*PLACE, "a", {"id": "b"})["id"] == "a"
-    assert ids(storage.get_all(*PLACE)[0]) == ["a"]
-
-
-def test_get_for_update_gives_the_record(storage):
-    created = storage.create(*PLACE, {"n": 1})
-    assert storage.get_for_update(*PLACE, created["id"]) == created
-
-
-def test_the_callers_own_objects_are_not_the_stored_ones(storage):
-    given = {"list": [1], "id": "a"}
-    created = storage.create(*PLACE, given)
-    assert given == {"list": [1], "id": "a"}
-    given["list"].append(2)
-    created["list"].append(3)
-    storage.get(*PLACE, "a")["list"].append(4)
-    storage.get_all(*PLACE)[0][0]["list"].append(5)
-    assert storage.get(*PLACE, "a")["list"] == [1]
-
-
-def test_records_name_their_id_timestamp_and_mark_as_the_caller_wants(storage):
-    created = storage.create(*PLACE, {"uid": "a", "id": 7, "last_modified": "x"}, **NAMES)
-    timestamp = storage.collection_timestamp(*PLACE)
-    assert created == {"uid": "a", "changed": timestamp, "id": 7, "last_modified": "x"}
-    assert storage.get(*PLACE, "a", **NAMES) == created
-    assert storage.get_for_update(*PLACE, "a", **NAMES) == created
-    updated = storage.update(*PLACE, "a", {"id": 8}, **NAMES)
-    assert updated == {"uid": "a", "changed": updated["changed"], "id": 8}
-    assert storage.get_page(*PLACE, **ALL_NAMES) == Page([updated], 1, updated["changed"])
-    with pytest.raises(UnicityError) as caught:
-        storage.create(*PLACE, {"id": 8}, unique_fields=("id",), **NAMES)
-    assert (caught.value.field, caught.value.record) == ("id", updated)
-    with pytest.raises(UnicityError) as caught:
-        storage.create(*PLACE, {"uid": "a"}, **NAMES)
-    assert (caught.value.field, caught.value.record) == ("uid", updated)
-    deleted = storage.delete(*PLACE, "a", **ALL_NAMES)
-    assert deleted == {"uid": "a", "changed": deleted["changed"], "gone": True}
-    everything = storage.get_all(*PLACE, include_deleted=True, **ALL_NAMES)
-    assert everything == ([deleted], 0)
-
-
-def test_lists_filter_and_sort_by_the_names_that_the_caller_wants(storage):
-    for name in "abc":
-        storage.create(*PLACE, {"uid": name, "id": 1, "last_modified": name}, **NAMES)
-    storage.delete(*PLACE, "c", **ALL_NAMES)
-    order = {"sorting": [Sort("changed", 1)], **ALL_NAMES}
-    everything, total = storage.get_all(*PLACE, include_deleted=True, **order)
-    assert (ids(everything, "uid"), total) == (["a", "b", "c"], 2)
-    cases = [
-        (Filter("gone", True, COMPARISON.EQ), ["c"]),
-        (Filter("gone", False, COMPARISON.EQ), ["a", "b"]),
-        (Filter("deleted", True, COMPARISON.EQ), []),
-        (Filter("uid", ["b"], COMPARISON.IN), ["b"]),
-        (Filter("changed", everything[0]["changed"], COMPARISON.GT), ["b", "c"]),
-        (Filter("last_modified", "b", COMPARISON.EQ), ["b"]),
-        (Filter("id", 1, COMPARISON.EQ), ["a", "b"]),
-    ]
-    for filter_, expected in cases:
-        found, _ = storage.get_all(*PLACE, filters=[filter_], include_deleted=True, **order)
-        assert ids(found, "uid") == expected, filter_
-    tombstones = storage.delete_all(*PLACE, **ALL_NAMES)
-    assert [set(record) for record in tombstones] == [{"uid", "changed", "gone"}] * 2
-
-
-WEIRD = ["", " ", "é\U0001f600", "q\"uo'te", "a/b%_*", "a\0b", "a", "a\0c", "A"]
-
-
-def test_collections_are_apart_whatever_their_names(storage):
-    places = [(a, b) for a in WEIRD for b in WEIRD]
-    for n, place in enumerate(places):
-        storage.create(*place, {"id": "same", "n": n})
-    for n, place in enumerate(places):
-        assert storage.get(*place, "same")["n"] == n
-        assert storage.get_all(*place)[1] == 1
-    storage.delete_all(*places[0])
-    assert storage.get_all(*places[0]) == ([], 0)
-    assert all(storage.get_all(*place)[1] == 1 for place in places[1:])
-
-
-@pytest.mark.parametrize("object_id", [id_ for id_ in WEIRD if "\0" not in id_])
-def test_an_id_is_any_text(storage, object_id):
-    storage.create(*PLACE, {"id": "another"})
-    created = storage.create(*PLACE, {"id": object_id})
-    assert storage.get(*PLACE, object_id) == created
-    for operator, value in [(COMPARISON.EQ, object_id), (COMPARISON.IN, [object_id, "?"])]:
-        found, total = storage.get_all(*PLACE, filters=[Filter("id", value, operator)])
-        assert (found, total) == ([created], 1)
-    storage.update(*PLACE, object_id, {"n": 1})
-    storage.delete(*PLACE, object_id)
-    assert ids(storage.get_all(*PLACE)[0]) == ["another"]
-
-
-def test_flush_forgets_everything(storage):
-    first = storage.create(*PLACE, {"id": "a"})
-    storage.create("other", "bob", {"id": "b"})
-    storage.delete("other", "bob", "b")
-    storage.flush()
-    for place in (PLACE, ("other", "bob")):
-        assert storage.get_page(*place, include_deleted=True)[:2] == ([], 0)
-    assert storage.collection_timestamp(*PLACE) >= first["last_modified"]
-    assert storage.create(*PLACE, {"id": "a"})["id"] == "a"
+class TestContract(StorageContract):
+    """Run the contract on each engine, with the fixtures of ``conftest.py``."""
 
 
 def test_what_is_stored_is_there_for_another_application_on_the_database(
@@ -225,52 +26,6 @@ def test_what_is_stored_is_there_for_another_application_on_the_database(
         pytest.skip("memory is not shared")
     created = storage.create(*PLACE, {"n": 1})
     assert make_storage().get_all(*PLACE) == ([created], 1)
-
-
-def test_a_surrogate_in_a_name_is_no_failure_of_the_backend(storage):
-    try:
-        assert storage.get_all("\ud800", "\udfff") == ([], 0)
-    except BackendError:
-        pytest.fail("told as a failure of the backend")
-    except ValueError:
-        pass  # where it can't be asked for
-
-
-def test_the_page_of_a_backend_that_has_none_is_made_of_two_reads(storage):
-    class Minimal(StorageBase):
-        collection_timestamp = storage.collection_timestamp
-        get_all = storage.get_all
-
-    created = storage.create(*PLACE, {"n": 1})
-    assert Minimal().get_page(*PLACE) == storage.get_page(*PLACE)
-    assert Minimal().get_page(*PLACE) == Page([created], 1, created["last_modified"])
-
-
-def test_a_backend_without_locks_reads_for_update_all_the_same(storage):
-    class Minimal(StorageBase):
-        get = storage.get
-
-    created = storage.create(*PLACE, {"n": 1})
-    assert Minimal().get_for_update(*PLACE, created["id"]) == created
-
-
-def test_reading_that_is_overridden_is_overridden_wherever_it_is_read(storage, monkeypatch):
-    class Mine(type(storage)):
-        def get(self, *args, **kwargs):
-            return {**super().get(*args, **kwargs), "got": True}
-
-        def get_all(self, *args, **kwargs):
-            records, total = super().get_all(*args, **kwargs)
-            return [{**record, "got": True} for record in records], total
-
-    created = storage.create(*PLACE, {"n": 1})
-    seen = {**created, "got": True}
-    mine = copy.copy(storage)
-    mine.__class__ = Mine
-    assert mine.get_for_update(*PLACE, created["id"]) == seen
-    assert mine.get_page(*PLACE) == Page([seen], 1, created["last_modified"])
-    monkeypatch.setattr(storage, "collection_timestamp", lambda *args, **kwargs: 5)
-    assert storage.get_page(*PLACE) == Page([created], 1, 5)
 
 
 def test_applications_do_not_share_what_is_in_memory():

@@ -1,0 +1,18 @@
+"""Contracts of the backends, as tests that any backend can run.
+
+Each contract is a class of tests for pytest. Subclass it in a test module, and define its fixtures.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{kind}" for kind in ("access", "cache", "permission", "storage"))
+)
+
+from cliquet.testing.contracts.cache import CacheContract  # noqa: E402
+from cliquet.testing.contracts.permission import PermissionContract  # noqa: E402
+from cliquet.testing.contracts.storage import StorageContract  # noqa: E402
+
+__all__ = ["CacheContract", "PermissionContract", "StorageContract"]

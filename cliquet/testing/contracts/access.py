@@ -1,0 +1,375 @@
+"""Contract of the permission backends: checks of access, heartbeat and threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cliquet.permission import PermissionBase, heartbeat
+
+ODD = [
+    "",
+    " ",
+    "%",
+    "_",
+    "?",
+    "[a]",
+    "[^a]",
+    "a*",
+    "\\",
+    "'; DROP TABLE access_control_entries; --",
+    '"]},',
+    "a\0b",
+    "a\0c",
+    "\0",
+    "\x1a",
+    "\x1a0000",
+    "\ud800",
+    "\ud83d\ude00",  # two lone surrogates, not the next one
+    "\U0001f600",
+    "\U0010ffff",
+    "é",
+    "e\u0301",
+    "A",
+    "a",
+    "basicauth:0123",
+    "/a/b",
+]
+
+
+on_one_backend = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+
+
+# Few different characters, so that texts meet; all of Python's texts beside them.
+TEXTS = st.text("ab/%_?[*\0\x1a\ud800\ue000\U0010ffff", max_size=4) | st.text(
+    st.characters(), max_size=4
+)
+
+
+def grant(backend: PermissionBase, *entries: tuple[str, str, str]) -> None:
+    for object_id, permission, principal in entries:
+        backend.add_principal_to_ace(object_id, permission, principal)
+
+
+def bound_to(*pairs: tuple[str, str]) -> Callable[[str, str], set[tuple[str, str]]]:
+    return lambda object_id, permission: set(pairs)
+
+
+def matches(pattern, text):
+    """The slow and simple way."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return any(matches(pattern[1:], text[start:]) for start in range(len(text) + 1))
+    return text[:1] == pattern[0] and matches(pattern[1:], text[1:])
+
+
+# The heartbeat
+def request_with(**settings: str) -> Any:
+    return SimpleNamespace(registry=SimpleNamespace(settings=settings))
+
+
+def in_threads(*functions: Callable[[], None]) -> None:
+    failures: list[BaseException] = []
+
+    def run(function: Callable[[], None]) -> None:
+        try:
+            function()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+class AccessContract:
+    """Tests of how a permission backend checks access."""
+
+    # Whether one may
+
+    def test_a_permission_is_checked_for_any_of_the_principals(
+        self, backend: PermissionBase
+    ) -> None:
+        grant(backend, ("/a", "read", "bob"))
+        assert backend.check_permission("/a", "read", ["alice", "bob"]) is True
+        assert backend.check_permission("/a", "read", iter(["bob"])) is True
+        assert backend.check_permission("/a", "read", {"alice", "carol"}) is False
+        assert backend.check_permission("/a", "read", []) is False
+        assert backend.check_permission("/a", "write", ["bob"]) is False
+        assert backend.check_permission("/a/b", "read", ["bob"]) is False
+
+    def test_bound_permissions_are_asked_for_with_the_object_and_the_permission(
+        self, backend: PermissionBase
+    ) -> None:
+        calls: list[tuple[str, str]] = []
+
+        def bound(object_id: str, permission: str) -> list[tuple[str, str]]:
+            calls.append((object_id, permission))
+            return [(object_id, permission)]
+
+        backend.check_permission("/a", "read", ["alice"], bound)
+        backend.object_permission_authorized_principals("/a", "write", bound)
+        backend.principals_accessible_objects(["alice"], "read", "/a*", bound)
+        backend.principals_accessible_objects(["alice"], "read", get_bound_permissions=bound)
+        assert calls == [("/a", "read"), ("/a", "write"), ("/a*", "read"), ("*", "read")]
+
+    def test_any_bound_permission_gives_the_permission(self, backend: PermissionBase) -> None:
+        grant(backend, ("/a/b", "read", "alice"), ("/a", "write", "bob"), ("/a", "read", "carol"))
+        bound = bound_to(("/a/b", "read"), ("/a/b", "write"), ("/a", "write"))
+        check = backend.check_permission
+        assert check("/a/b", "read", ["alice"], get_bound_permissions=bound) is True
+        assert check("/a/b", "read", ["bob"], get_bound_permissions=bound) is True
+        assert check("/a/b", "read", ["carol"], get_bound_permissions=bound) is False
+        authorized = backend.object_permission_authorized_principals("/a/b", "read", bound)
+        assert authorized == {"alice", "bob"}
+
+    def test_without_bound_permissions_only_the_couple_itself_counts(
+        self, backend: PermissionBase
+    ) -> None:
+        grant(backend, ("/a", "read", "alice"), ("/a", "write", "bob"))
+        assert backend.object_permission_authorized_principals("/a", "read") == {"alice"}
+
+    def test_when_no_bound_permission_is_returned_nothing_is_granted(
+        self, backend: PermissionBase
+    ) -> None:
+        grant(backend, ("/a", "read", "alice"))
+        assert backend.check_permission("/a", "read", ["alice"], bound_to()) is False
+        assert backend.object_permission_authorized_principals("/a", "read", bound_to()) == set()
+        assert backend.principals_accessible_objects(["alice"], "read", "*", bound_to()) == set()
+
+    def test_there_may_be_many_bound_permissions_and_principals(
+        self, backend: PermissionBase
+    ) -> None:
+        grant(backend, ("/299", "read", "user1999"))
+        bound = bound_to(*((f"/{number}", "read") for number in range(300)))
+        everybody = [f"user{number}" for number in range(2000)]
+        assert backend.check_permission("/a", "read", everybody, bound) is True
+        assert backend.object_permission_authorized_principals("/a", "read", bound) == {"user1999"}
+        assert backend.principals_accessible_objects(everybody, "read", "/*", bound) == {"/299"}
+
+    # What one may
+
+    def test_the_objects_of_any_of_the_principals_are_found(self, backend: PermissionBase) -> None:
+        grant(
+            backend,
+            ("/a/1", "read", "alice"),
+            ("/a/2", "read", "bob"),
+            ("/a/3", "read", "carol"),
+            ("/a/4", "write", "alice"),
+            ("/a/5", "read", "alice"),
+            ("/a/5", "read", "bob"),
+        )
+        found = backend.principals_accessible_objects(iter(["alice", "bob"]), "read")
+        assert found == {"/a/1", "/a/2", "/a/5"}
+        assert backend.principals_accessible_objects([], "read") == set()
+
+    @pytest.mark.parametrize(
+        "pattern, expected",
+        [
+            (None, {"/a", "/a/1", "/a/1/b", "/b/1", "/aa/1", "/a/\n1"}),
+            ("*", {"/a", "/a/1", "/a/1/b", "/b/1", "/aa/1", "/a/\n1"}),
+            ("/a/*", {"/a/1", "/a/1/b", "/a/\n1"}),
+            ("/a*", {"/a", "/a/1", "/a/1/b", "/aa/1", "/a/\n1"}),
+            ("/a", {"/a"}),
+            ("*/1", {"/a/1", "/b/1", "/aa/1"}),
+            ("/*/1", {"/a/1", "/b/1", "/aa/1"}),
+            ("/*/*/*", {"/a/1/b"}),
+            ("*a*1*", {"/a/1", "/a/1/b", "/aa/1", "/a/\n1"}),
+            ("/a**1", {"/a/1", "/aa/1", "/a/\n1"}),
+            ("/a/1*1", set()),
+            ("", set()),
+            ("/A/*", set()),
+            ("/c*", set()),
+        ],
+    )
+    def test_a_star_in_the_pattern_matches_anything(
+        self, backend: PermissionBase, pattern: str, expected: set[str]
+    ) -> None:
+        for object_id in ("/a", "/a/1", "/a/1/b", "/b/1", "/aa/1", "/a/\n1"):
+            backend.add_principal_to_ace(object_id, "read", "alice")
+        assert backend.principals_accessible_objects(["alice"], "read", pattern) == expected
+
+    def test_a_pattern_of_stars_takes_no_time(self, backend: PermissionBase) -> None:
+        grant(backend, ("/" + "a" * 2000, "read", "alice"))
+        found = backend.principals_accessible_objects(["alice"], "read", "/" + "a*" * 500 + "b")
+        assert found == set()
+
+    def test_bound_patterns_are_matched_with_their_own_permission(
+        self, backend: PermissionBase
+    ) -> None:
+        grant(
+            backend,
+            ("/a/1", "read", "alice"),
+            ("/a/2", "write", "alice"),
+            ("/b/1", "read", "alice"),
+            ("/b/2", "write", "alice"),
+            ("/c/1", "write", "alice"),
+        )
+        bound = bound_to(("/a/*", "read"), ("/*/2", "write"))
+        found = backend.principals_accessible_objects(["alice"], "read", "*", bound)
+        assert found == {"/a/1", "/a/2", "/b/2"}
+
+    @pytest.mark.parametrize(
+        "pattern, expected",
+        [
+            (None, {"/a", "/a/1", "/a/1/b", "/b/1"}),
+            ("*", {"/a", "/a/1", "/a/1/b", "/b/1"}),
+            ("/a/*", {"/a/1", "/a/1/b"}),
+            ("/a/*/b", {"/a/1/b"}),
+            ("/a", {"/a"}),
+            ("/c/*", set()),
+        ],
+    )
+    def test_bound_objects_outside_the_pattern_are_left_out(
+        self, backend: PermissionBase, pattern: str, expected: set[str]
+    ) -> None:
+        grant(backend, *((object_id, "write", "alice") for object_id in ("/a", "/a/1", "/b/1")))
+        grant(backend, ("/a/1/b", "read", "alice"))
+        bound = bound_to(("/a*", "write"), ("/b/1", "write"), ("*", "read"))
+        found = backend.principals_accessible_objects(["alice"], "read", pattern, bound)
+        assert found == expected
+
+    @on_one_backend
+    @given(object_ids=st.sets(TEXTS, max_size=6), pattern=TEXTS)
+    def test_everything_but_the_star_is_literal_in_patterns(
+        self, backend: PermissionBase, object_ids: Any, pattern: str
+    ) -> None:
+        backend.flush()
+        for object_id in object_ids:
+            backend.replace_object_permissions(object_id, {"read": ["alice"]})
+        found = backend.principals_accessible_objects(["alice"], "read", pattern)
+        assert found == {object_id for object_id in object_ids if matches(pattern, object_id)}
+
+    # Any text
+
+    @pytest.mark.parametrize("text", ODD)
+    def test_odd_text_is_literal_everywhere(self, backend: PermissionBase, text: str) -> None:
+        others = [other for other in ODD if other != text]
+        backend.add_user_principal(text, text)
+        backend.add_principal_to_ace(text, text, text)
+        backend.replace_object_permissions(text, {text: [text]})
+        for other in others:
+            backend.remove_user_principal(other, text)
+            backend.remove_user_principal(text, other)
+            backend.remove_principal(other)
+            backend.remove_principal_from_ace(text, text, other)
+            backend.replace_object_permissions(text, {other: []})
+            assert backend.user_principals(other) == set()
+            assert backend.object_permissions(other) == {}
+            assert not backend.check_permission(text, other, [text])
+        backend.delete_object_permissions(*others)
+        assert backend.user_principals(text) == {text}
+        assert backend.object_permissions(text) == {text: {text}}
+        assert backend.check_permission(text, text, [text]) is True
+        assert backend.check_permission(text, text, others) is False
+        assert backend.principals_accessible_objects([text], text) == {text}
+        assert backend.principals_accessible_objects(others, text) == set()
+        backend.remove_principal(text)
+        backend.delete_object_permissions(text)
+        assert backend.user_principals(text) == set()
+        assert backend.object_permissions(text) == {}
+
+    @on_one_backend
+    @given(entries=st.sets(st.tuples(TEXTS, TEXTS, TEXTS), max_size=8))
+    def test_what_was_granted_is_what_is_found(self, backend: PermissionBase, entries: Any) -> None:
+        backend.flush()
+        grant(backend, *entries)
+        for object_id, permission, principal in entries:
+            backend.add_user_principal(object_id, principal)
+            backend.add_user_principal(object_id, permission)
+        for object_id in {entry[0] for entry in entries}:
+            expected: dict[str, set[str]] = {}
+            for _, permission, principal in (entry for entry in entries if entry[0] == object_id):
+                expected.setdefault(permission, set()).add(principal)
+            assert backend.object_permissions(object_id) == expected
+            assert backend.user_principals(object_id) == set(expected).union(*expected.values())
+            for permission, principals in expected.items():
+                assert backend.object_permission_principals(object_id, permission) == principals
+
+    @pytest.mark.parametrize("readonly, writes", [({}, True), ({"readonly": "true"}, False)])
+    def test_the_heartbeat_writes_unless_it_is_readonly_and_leaves_nothing(
+        self, backend: PermissionBase, monkeypatch: pytest.MonkeyPatch, readonly: Any, writes: bool
+    ) -> None:
+        written: list[str] = []
+        add = backend.add_user_principal
+
+        def record(user_id: str, principal: str) -> None:
+            written.append(user_id)
+            add(user_id, principal)
+
+        monkeypatch.setattr(backend, "add_user_principal", record)
+        assert heartbeat(backend)(request_with(**readonly)) is True
+        assert len(written) == writes
+        assert all(backend.user_principals(user_id) == set() for user_id in written)
+
+    @pytest.mark.parametrize(
+        "method, readonly", [("add_user_principal", "false"), ("user_principals", "true")]
+    )
+    def test_the_heartbeat_is_false_and_logged_when_the_backend_fails(
+        self,
+        backend: PermissionBase,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        method: str,
+        readonly: Any,
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise OSError("gone")
+
+        monkeypatch.setattr(backend, method, fail)
+        assert heartbeat(backend)(request_with(readonly=readonly)) is False
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert caplog.records[0].exc_info
+
+    def test_threads_can_grant_and_withdraw_together(self, backend: PermissionBase) -> None:
+        def work(name: str) -> None:
+            for number in range(10):
+                backend.add_user_principal("alice", f"{name}{number}")
+                backend.add_principal_to_ace("/a", "read", f"{name}{number}")
+                backend.remove_principal_from_ace("/a", "read", f"{name}{number - 1}")
+
+        in_threads(*(lambda name=name: work(name) for name in "abcdef"))
+        assert len(backend.user_principals("alice")) == 60
+        assert backend.object_permissions("/a") == {"read": {f"{name}9" for name in "abcdef"}}
+
+    def test_a_replacement_is_seen_as_a_whole(self, backend: PermissionBase) -> None:
+        crowds = [{f"{name}{number}" for number in range(20)} for name in "ab"]
+        backend.replace_object_permissions("/a", {"read": crowds[0]})
+
+        def write() -> None:
+            for number in range(20):
+                backend.replace_object_permissions("/a", {"read": crowds[number % 2]})
+
+        def read() -> None:
+            for _ in range(60):
+                assert backend.object_permission_principals("/a", "read") in crowds
+
+        in_threads(write, write, read, read)
+
+    def test_concurrent_replacements_of_users_leave_those_of_one(
+        self, backend: PermissionBase
+    ) -> None:
+        crowds = [{f"{name}{number}" for number in range(5)} for name in "abc"]
+
+        def replace(crowd: set[str]) -> None:
+            for _ in range(10):
+                backend.replace_principal_users({"group:a": crowd, "group:b": crowd})
+
+        in_threads(*(lambda crowd=crowd: replace(crowd) for crowd in crowds))
+        members = {user for crowd in crowds for user in crowd if backend.user_principals(user)}
+        assert members in crowds
+        assert all(backend.user_principals(user) == {"group:a", "group:b"} for user in members)

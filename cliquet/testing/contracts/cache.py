@@ -1,0 +1,341 @@
+"""Contract of the cache backends."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cliquet.cache import CacheBase, heartbeat
+
+SOON = 0.05
+
+
+LATER = 0.1
+
+
+on_one_cache = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(10**60), max_value=10**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def nested(depth: int) -> Any:
+    value: Any = None
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# The heartbeat
+REQUEST = SimpleNamespace(registry=SimpleNamespace(settings={"readonly": "true"}))
+
+
+class CacheContract:
+    """Tests of a cache backend.
+
+    They require two fixtures: ``cache``, an empty backend, and ``make_cache``, a function that
+    takes settings as keyword arguments and returns a backend.
+    """
+
+    @on_one_cache
+    @given(value=VALUES)
+    def test_what_goes_in_comes_out(self, cache: CacheBase, value: Any) -> None:
+        cache.set("key", value)
+        found = cache.get("key")
+        assert found == value
+        assert repr(found) == repr(value)  # types too
+
+    @on_one_cache
+    @given(keys=st.sets(st.text(st.characters(), max_size=8), max_size=6))
+    def test_keys_may_be_any_text_and_are_distinct(self, cache: CacheBase, keys: set[str]) -> None:
+        cache.flush()
+        for number, key in enumerate(keys):
+            cache.set(key, number)
+        assert [cache.get(key) for key in keys] == list(range(len(keys)))
+
+    @pytest.mark.parametrize(
+        "key",
+        ["", " ", "%", "_", "*", "'; DROP TABLE cache; --", "a\0b", "\ud800", "é", "e\u0301", "💥"],
+    )
+    def test_odd_keys_are_literal(self, cache: CacheBase, key: str) -> None:
+        cache.set("other", 1)
+        cache.set("a", 1)
+        assert cache.get(key) is None
+        cache.set(key, {"mine": True})
+        assert cache.get(key) == {"mine": True}
+        cache.delete(key)
+        assert cache.get(key) is None
+        assert cache.get("other") == cache.get("a") == 1
+
+    def test_keys_that_no_encoding_knows_are_distinct(self, cache: CacheBase) -> None:
+        for key in ("\ud800", "\udc00", "?", "\ud83d\ude00", "\U0001f600"):
+            assert cache.get(key) is None
+            cache.set(key, key == "?")
+
+    def test_a_missing_key_gives_none(self, cache: CacheBase) -> None:
+        assert cache.get("unknown") is None
+
+    def test_a_value_replaces_the_one_before(self, cache: CacheBase) -> None:
+        cache.set("key", "first")
+        cache.set("key", "second")
+        assert cache.get("key") == "second"
+
+    def test_a_deleted_key_is_missing_and_may_be_deleted_again(self, cache: CacheBase) -> None:
+        cache.set("key", "value")
+        cache.delete("key")
+        cache.delete("key")
+        assert cache.get("key") is None
+
+    def test_flush_deletes_every_entry(self, cache: CacheBase) -> None:
+        cache.set("one", 1)
+        cache.set("two", 2, ttl=60)
+        cache.flush()
+        assert cache.get("one") is cache.get("two") is None
+
+    def test_initializing_the_schema_again_keeps_the_entries(self, cache: CacheBase) -> None:
+        cache.set("key", "value")
+        cache.initialize_schema()
+        assert cache.pending_migrations() == []
+        assert cache.get("key") == "value"
+
+    def test_changing_a_value_that_went_in_or_came_out_changes_nothing(
+        self, cache: CacheBase
+    ) -> None:
+        value = {"list": [1]}
+        cache.set("key", value)
+        value["list"].append(2)
+        cache.get("key")["list"].append(3)
+        assert cache.get("key") == {"list": [1]}
+
+    def test_tuples_come_out_as_lists(self, cache: CacheBase) -> None:
+        cache.set("key", (1, (2,)))
+        assert cache.get("key") == [1, [2]]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            object(),
+            {1, 2},
+            b"bytes",
+            math.nan,
+            [math.inf],
+            {"deep": [{1: "a number as key"}]},
+            ({None: 1},),
+            "\udc00",
+            {"\udc00": 1},
+            nested(1500),
+            nested(500_000),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_what_is_no_json_is_refused_and_changes_nothing(
+        self, cache: CacheBase, value: Any
+    ) -> None:
+        cache.set("key", "before", ttl=60)
+        with pytest.raises(ValueError, match="cannot be cached as JSON"):
+            cache.set("key", value)
+        assert cache.get("key") == "before"
+        assert cache.ttl("key") > 0
+
+    @pytest.mark.parametrize("depth", [100, 300, 600, 900])
+    def test_deep_nesting_comes_back_or_is_refused(self, cache: CacheBase, depth: int) -> None:
+        value: Any = None
+        for _ in range(depth):
+            value = {"deeper": value}
+        try:
+            cache.set("key", value)
+        except ValueError:
+            assert depth > 100
+        else:
+            assert cache.get("key") == value
+
+    def test_what_could_be_written_but_not_read_is_refused(self, cache: CacheBase) -> None:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(10_000)
+        try:
+            with pytest.raises(ValueError, match="cannot be cached as JSON"):
+                cache.set("key", nested(1500))
+        finally:
+            sys.setrecursionlimit(limit)
+
+    # Times to live
+
+    def test_an_expired_entry_is_never_returned(self, cache: CacheBase) -> None:
+        cache.set("key", "value", ttl=SOON)
+        assert cache.get("key") == "value"
+        time.sleep(LATER)
+        assert cache.get("key") is None
+        assert cache.ttl("key") < 0
+
+    def test_a_time_to_live_is_told_in_seconds_with_fractions(self, cache: CacheBase) -> None:
+        cache.set("key", "value", ttl=1.5)
+        assert 1 < cache.ttl("key") <= 1.5
+
+    @pytest.mark.parametrize("ttl", [3600, 86_400 * 365, 1e300, math.inf])
+    def test_a_time_to_live_may_be_long(self, cache: CacheBase, ttl: float) -> None:
+        cache.set("key", "value", ttl=ttl)
+        assert cache.get("key") == "value"
+        assert cache.ttl("key") == pytest.approx(min(ttl, 36525 * 86_400), abs=5)
+
+    def test_a_time_to_live_may_be_a_number_as_text(self, cache: CacheBase) -> None:
+        cache.set("key", "value", ttl=cast(float, "30"))
+        assert 25 < cache.ttl("key") <= 30
+
+    @pytest.mark.parametrize("ttl", [math.nan, "soon"])
+    def test_a_time_to_live_that_is_no_number_is_refused_and_changes_nothing(
+        self, cache: CacheBase, ttl: float
+    ) -> None:
+        cache.set("key", "before")
+        with pytest.raises(ValueError):
+            cache.set("key", "after", ttl=ttl)
+        with pytest.raises(ValueError):
+            cache.expire("key", ttl)
+        assert cache.get("key") == "before"
+        assert cache.ttl("key") < 0
+
+    @pytest.mark.parametrize("ttl", [0, -1, -math.inf])
+    def test_without_time_left_an_entry_is_deleted(self, cache: CacheBase, ttl: float) -> None:
+        cache.set("set", "before")
+        cache.set("set", "after", ttl=ttl)
+        assert cache.get("set") is None
+        cache.set("expired", "before")
+        cache.expire("expired", ttl)
+        assert cache.get("expired") is None
+
+    def test_the_time_to_live_is_negative_without_entry_and_without_end(
+        self, cache: CacheBase
+    ) -> None:
+        cache.set("key", "value")
+        assert cache.ttl("key") < 0
+        assert cache.ttl("unknown") < 0
+
+    def test_setting_without_time_to_live_removes_the_earlier_one(self, cache: CacheBase) -> None:
+        cache.set("key", "first", ttl=SOON)
+        cache.set("key", "second")
+        assert cache.ttl("key") < 0
+        time.sleep(LATER)
+        assert cache.get("key") == "second"
+
+    def test_setting_with_a_time_to_live_replaces_the_earlier_one(self, cache: CacheBase) -> None:
+        cache.set("key", "first", ttl=SOON)
+        cache.set("key", "second", ttl=60)
+        assert cache.ttl("key") > 50
+
+    def test_expire_gives_a_time_to_live_and_keeps_the_value(self, cache: CacheBase) -> None:
+        cache.set("key", "value")
+        cache.expire("key", 60)
+        assert 50 < cache.ttl("key") <= 60
+        cache.expire("key", SOON)
+        assert cache.get("key") == "value"
+        time.sleep(LATER)
+        assert cache.get("key") is None
+
+    def test_expire_does_not_bring_back_what_is_missing_or_expired(self, cache: CacheBase) -> None:
+        cache.expire("unknown", 60)
+        assert cache.get("unknown") is None
+        cache.set("key", "value", ttl=SOON)
+        time.sleep(LATER)
+        cache.expire("key", 60)
+        assert cache.get("key") is None
+        assert cache.ttl("key") < 0
+
+    def test_a_key_that_expired_can_be_set_again(self, cache: CacheBase) -> None:
+        cache.set("key", "first", ttl=SOON)
+        time.sleep(LATER)
+        cache.set("key", "second")
+        assert cache.get("key") == "second"
+
+    # The prefix
+
+    def test_the_prefix_of_the_settings_comes_before_every_key(
+        self, make_cache: Callable[..., CacheBase]
+    ) -> None:
+        cache = make_cache(cache_prefix="one:")
+        cache.set("key", "mine")
+        assert cache.get("key") == "mine"
+        cache.prefix = "two:"
+        cache.expire("key", 0.0001)
+        cache.delete("key")
+        assert cache.get("key") is None
+        cache.prefix = ""
+        assert cache.get("one:key") == "mine"
+        assert cache.ttl("one:key") < 0
+
+    # Threads
+
+    def test_threads_can_use_it_together(self, cache: CacheBase) -> None:
+        failures: list[BaseException] = []
+
+        def work(name: str) -> None:
+            try:
+                for number in range(30):
+                    cache.set(name, number)
+                    cache.set("shared", [name] * 50, ttl=60)
+                    assert cache.get(name) == number
+                    assert len(set(cache.get("shared"))) == 1
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work, args=(str(n),)) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+
+    def test_the_heartbeat_is_true_when_the_cache_works_and_leaves_nothing(
+        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[str] = []
+        real = cache.set
+
+        def record(key: str, *arguments: Any) -> None:
+            written.append(key)
+            real(key, *arguments)
+
+        monkeypatch.setattr(cache, "set", record)
+        assert heartbeat(cache)(REQUEST) is True
+        assert len(written) == 1
+        assert cache.get(written[0]) is None
+
+    def test_the_heartbeat_is_false_when_nothing_comes_back(
+        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cache, "get", lambda key: None)
+        assert heartbeat(cache)(REQUEST) is False
+
+    def test_the_heartbeat_is_false_and_logged_when_the_cache_fails(
+        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise OSError("gone")
+
+        monkeypatch.setattr(cache, "set", fail)
+        assert heartbeat(cache)(REQUEST) is False
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert caplog.records[0].exc_info
