@@ -11,12 +11,13 @@ import json as stdlib_json
 import math
 import random as random  # tests of 3.1 replace its functions
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from cliquet.drivers.backend import Backend, health_check
 from cliquet.drivers.documents import read_document
 from cliquet.drivers.exceptions import BackendError
-from cliquet.drivers.migrations import Migrated
 from cliquet.loggers import get_logger
 from cliquet.utils import json
 
@@ -27,7 +28,7 @@ _HEARTBEAT_KEY = "__heartbeat__"
 _HEARTBEAT_TTL_SECONDS = 3600
 
 
-class CacheBase(Migrated):
+class CacheBase(Backend):
     """Base class of the cache backends, including those of other packages.
 
     An engine implements :meth:`initialize_schema`, :meth:`flush`, and either the
@@ -162,13 +163,4 @@ def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
     It writes even in read-only mode, which concerns records and permissions: the
     cache remains in use.
     """
-
-    def ping(request: Any) -> bool:
-        try:
-            probe(backend)
-        except Exception:
-            logger.exception("The cache backend failed")
-            return False
-        return True
-
-    return ping
+    return health_check(logger, "cache", partial(probe, backend))

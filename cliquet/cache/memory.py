@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 from cliquet.cache import CacheBase
+from cliquet.drivers.backend import SchemalessBackend
 
 
 class _Entry(NamedTuple):
@@ -18,7 +19,7 @@ class _Entry(NamedTuple):
         return self.expires is None or now < self.expires
 
 
-class Cache(CacheBase):
+class Cache(SchemalessBackend, CacheBase):
     """In-memory cache backend; entries are lost when the process ends.
 
     Enable it with::
@@ -30,12 +31,6 @@ class Cache(CacheBase):
         super().__init__(*args, **kwargs)
         self._lock = threading.Lock()  # for writes: a single look-up needs no lock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-
-    def initialize_schema(self) -> None:
-        """Do nothing: memory has no schema."""
-
-    def pending_migrations(self) -> list[str]:
-        return []
 
     def flush(self) -> None:
         with self._lock:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.drivers.redis.client import Client, create_from_config
+from cliquet.drivers.redis.client import RedisBackend, create_from_config
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 
 #: Prefix of all keys, before that of the application.
 PREFIX = b"cliquet.cache."
 
 
-class Cache(CacheBase):
+class Cache(RedisBackend, CacheBase):
     """Redis cache backend.
 
     Enable it with::
@@ -22,21 +22,6 @@ class Cache(CacheBase):
 
     :param client: the client of the server.
     """
-
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._client = client
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The connection options."""
-        return self._client.settings
-
-    def initialize_schema(self) -> None:
-        """Do nothing: Redis has no schema."""
-
-    def pending_migrations(self) -> list[str]:
-        return []
 
     def flush(self) -> None:
         """Delete all entries with the prefix of this application."""

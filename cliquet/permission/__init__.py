@@ -10,13 +10,13 @@ prefix. All of these are strings of any characters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from cliquet.drivers.migrations import Migrated
+from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
 from cliquet.permission.object_ids import Pattern
-from cliquet.settings.types import BOOLEAN
 
 logger = get_logger(__name__)
 
@@ -24,7 +24,7 @@ logger = get_logger(__name__)
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
-class PermissionBase(Migrated):
+class PermissionBase(Backend):
     """Base class of the permission backends, including those of other packages.
 
     Every method is atomic, and belongs to the transaction of the request if the engine
@@ -191,13 +191,4 @@ def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
 
     It writes, unless the setting ``readonly`` is on.
     """
-
-    def ping(request: Any) -> bool:
-        try:
-            probe(backend, BOOLEAN.get(request.registry.settings, "readonly", False))
-        except Exception:
-            logger.exception("The permission backend failed")
-            return False
-        return True
-
-    return ping
+    return health_check(logger, "permission", partial(probe, backend))

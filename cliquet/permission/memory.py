@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
@@ -51,7 +52,7 @@ class _Relation(Generic[Key]):
             del self._sets[key]
 
 
-class Permission(PermissionEngine):
+class Permission(SchemalessBackend, PermissionEngine):
     """In-memory permission backend; the data is lost when the process ends.
 
     Enable it with::
@@ -71,12 +72,6 @@ class Permission(PermissionEngine):
         self._permissions: _Relation[str] = _Relation()
         self._principals: _Relation[tuple[str, str]] = _Relation()
         self._objects: _Relation[tuple[str, str]] = _Relation()
-
-    def initialize_schema(self) -> None:
-        """Do nothing: memory has no schema."""
-
-    def pending_migrations(self) -> list[str]:
-        return []
 
     def flush(self) -> None:
         with self._transactions.writing() as log:

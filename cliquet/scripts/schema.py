@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from cliquet.drivers.migrations import Migrated, pending_migrations
+from cliquet.drivers.backend import Backend, pending_migrations
 from cliquet.scripts.cli_output import FAILED, CommandError, print_message
 from cliquet.settings.types import BOOLEAN
 
@@ -64,7 +64,7 @@ def backend_name(registry: Any, kind: str) -> str:
     return str(registry.settings.get(f"{kind}_backend") or type(backend).__module__)
 
 
-def _writable(registry: Any) -> Iterator[tuple[str, str, Migrated]]:
+def _writable(registry: Any) -> Iterator[tuple[str, str, Backend]]:
     """Yield the kind, name and instance of each writable backend; report the skipped ones."""
     readonly = BOOLEAN.get(registry.settings, "readonly")
     for kind, written_by_requests in _KINDS.items():

@@ -7,76 +7,45 @@ collection has a timestamp: the time of its last change in milliseconds.
 
 from __future__ import annotations
 
+import inspect
 import random as random  # tests of 3.1 replace its functions
 from collections.abc import Callable, Sequence
-from enum import Enum
-from typing import Any, NamedTuple
+from functools import partial
+from types import MethodType
+from typing import Any
 
-from cliquet.drivers.migrations import Migrated
+from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
-from cliquet.settings.types import BOOLEAN
 from cliquet.storage import exceptions, generators
-from cliquet.utils import COMPARISON
+from cliquet.storage.filtering import FieldNames, build_query
+from cliquet.storage.operations import (
+    StorageOperations,
+    before_or_latest,
+    build_change,
+    check_timestamp,
+    read_record,
+)
+from cliquet.storage.rows import rows_to_records
+from cliquet.storage.types import (
+    DEFAULT_DELETED_FIELD,
+    DEFAULT_ID_FIELD,
+    DEFAULT_MODIFIED_FIELD,
+    MISSING,
+    Deleted,
+    Filter,
+    Missing,
+    Page,
+    Record,
+    Sort,
+)
 
 logger = get_logger(__name__)
 
-Record = dict[str, Any]
+# Only measure pages whose records would exceed the limit with this many bytes of JSON each.
+_LARGE_RECORD = 1 << 18
 
 
-class Filter(NamedTuple):
-    """A condition on a field; ``operator`` is a ``cliquet.utils.COMPARISON``."""
-
-    field: str
-    value: Any
-    operator: COMPARISON
-
-
-class Sort(NamedTuple):
-    """A sort order by a field; ``direction`` is 1 (ascending) or -1 (descending)."""
-
-    field: str
-    direction: int
-
-
-class Missing(Enum):
-    """The value of a missing field in a pagination rule."""
-
-    MISSING = "missing"
-
-
-MISSING = Missing.MISSING
-
-
-class Page(NamedTuple):
-    """One page of a collection, with totals of the whole collection.
-
-    ``total`` counts the records that match the filters, without tombstones. ``timestamp`` is
-    that of the collection, read no later than the records. ``is_cut`` is True if the page ends
-    early because its records are large. ``size`` is the size of the records in bytes of JSON,
-    0 if it wasn't measured.
-    """
-
-    records: list[Record]
-    total: int
-    timestamp: int
-    is_cut: bool = False
-    size: int = 0
-
-
-class Deleted(NamedTuple):
-    """The number of tombstones in a collection."""
-
-    collection_id: str
-    parent_id: str
-    number: int
-
-
-DEFAULT_ID_FIELD = "id"
-DEFAULT_MODIFIED_FIELD = "last_modified"
-DEFAULT_DELETED_FIELD = "deleted"
-
-
-class StorageBase(Migrated):
+class StorageBase(StorageOperations, Backend):
     """Base class of the storage backends, including those of other packages.
 
     Parameters have the same meaning in every method:
@@ -91,6 +60,9 @@ class StorageBase(Migrated):
 
     Every method is atomic. Methods raise
     :class:`~cliquet.storage.exceptions.BackendError` if the backend fails.
+
+    Backends implement either these methods, or the operations that they call (see
+    :class:`~cliquet.storage.engine.StorageEngine`).
     """
 
     #: Whether aborting the transaction of a request undoes its changes.
@@ -108,6 +80,7 @@ class StorageBase(Migrated):
         Resources call this before they read records in order to check and then write them.
         Engines without transactions need not override it.
         """
+        self._lock((parent_id, collection_id))
 
     def collection_timestamp(
         self, collection_id: str, parent_id: str, auth: str | None = None
@@ -118,7 +91,7 @@ class StorageBase(Migrated):
         or last flushed. Reading it writes nothing. The first write gets a later timestamp, unless
         it requests an earlier one.
         """
-        raise NotImplementedError
+        return self._timestamp((parent_id, collection_id))
 
     def create(
         self,
@@ -140,7 +113,13 @@ class StorageBase(Migrated):
         :raises ~cliquet.storage.exceptions.UnicityError: if a record with that id,
             or with the same value of a unique field, exists.
         """
-        raise NotImplementedError
+        object_id, is_new_id = record.get(id_field), False
+        if object_id is None:
+            generator = id_generator or self.id_generator
+            object_id, is_new_id = generator(), type(generator) is generators.UUID4
+        names = FieldNames(id_field, modified_field, "")
+        change = build_change(object_id, record, unique_fields, names, is_new_id)
+        return self._write_record(self._create, (parent_id, collection_id), change, record, names)
 
     def get(
         self,
@@ -156,7 +135,8 @@ class StorageBase(Migrated):
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist
             or is deleted.
         """
-        raise NotImplementedError
+        stored = self._get((parent_id, collection_id), object_id)
+        return read_record(object_id, stored, id_field, modified_field)
 
     def get_for_update(
         self,
@@ -168,15 +148,12 @@ class StorageBase(Migrated):
         auth: str | None = None,
     ) -> Record:
         """Lock the collection with :meth:`lock`, then :meth:`get` the record."""
-        self.lock(collection_id, parent_id, auth=auth)
-        return self.get(
-            collection_id=collection_id,
-            parent_id=parent_id,
-            object_id=object_id,
-            id_field=id_field,
-            modified_field=modified_field,
-            auth=auth,
-        )
+        if not is_own(self, "lock", "get"):
+            self.lock(collection_id, parent_id, auth=auth)
+            fields = {"id_field": id_field, "modified_field": modified_field}
+            return self.get(collection_id, parent_id, object_id, auth=auth, **fields)
+        stored = self._get_for_update((parent_id, collection_id), object_id)
+        return read_record(object_id, stored, id_field, modified_field)
 
     def update(
         self,
@@ -196,7 +173,9 @@ class StorageBase(Migrated):
         :raises ~cliquet.storage.exceptions.UnicityError: if another record has the
             same value of a unique field.
         """
-        raise NotImplementedError
+        names = FieldNames(id_field, modified_field, "")
+        change = build_change(object_id, record, unique_fields, names)
+        return self._write_record(self._update, (parent_id, collection_id), change, record, names)
 
     def delete(
         self,
@@ -218,7 +197,11 @@ class StorageBase(Migrated):
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if the record doesn't
             exist.
         """
-        raise NotImplementedError
+        requested = check_timestamp(modified_field, last_modified)
+        timestamp = self._delete((parent_id, collection_id), object_id, requested, with_deleted)
+        if timestamp is None:
+            raise exceptions.RecordNotFoundError(object_id)
+        return {id_field: object_id, modified_field: timestamp, deleted_field: True}
 
     def delete_all(
         self,
@@ -237,7 +220,10 @@ class StorageBase(Migrated):
 
         :param with_deleted: whether to keep the tombstones.
         """
-        raise NotImplementedError
+        names = FieldNames(id_field, modified_field, deleted_field)
+        query = build_query(names, filters)
+        rows = self._delete_all((parent_id, collection_id), query, with_deleted)
+        return rows_to_records(rows, names)
 
     def purge_deleted(
         self,
@@ -257,7 +243,7 @@ class StorageBase(Migrated):
         :param limit: the maximum number to purge, oldest first; None: all. Only passed to
             backends that have :meth:`count_deleted`.
         """
-        raise NotImplementedError
+        return self._purge((parent_id, collection_id), before_or_latest(before), limit)
 
     def count_deleted(self, before: int | None = None) -> list[Deleted]:
         """Return the number of tombstones older than ``before`` in each collection.
@@ -268,7 +254,11 @@ class StorageBase(Migrated):
 
         :param before: a timestamp in milliseconds; None: all tombstones.
         """
-        raise NotImplementedError
+        return sorted(
+            Deleted(collection_id, parent_id, count)
+            for (parent_id, collection_id), count in self._count_deleted(before_or_latest(before))
+            if count
+        )
 
     def get_all(
         self,
@@ -295,7 +285,10 @@ class StorageBase(Migrated):
         :returns: the records, and the number of records that match ``filters``,
             regardless of tombstones, rules and limit.
         """
-        raise NotImplementedError
+        names = FieldNames(id_field, modified_field, deleted_field)
+        query = build_query(names, filters, sorting, pagination_rules, limit, include_deleted)
+        page = self._page((parent_id, collection_id), query, with_timestamp=False)
+        return page.records, page.total
 
     def get_page(
         self,
@@ -320,6 +313,14 @@ class StorageBase(Migrated):
         :param max_bytes: the size in bytes of JSON at which the page ends, after at least one
             record; None: no limit. Storages can ignore it.
         """
+        if is_own(self, "get_all", "collection_timestamp"):
+            if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
+                max_bytes = None
+            names = FieldNames(id_field, modified_field, deleted_field)
+            query = build_query(
+                names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes
+            )
+            return self._page((parent_id, collection_id), query, with_timestamp=True)
         timestamp = self.collection_timestamp(
             collection_id=collection_id, parent_id=parent_id, auth=auth
         )
@@ -337,6 +338,16 @@ class StorageBase(Migrated):
             auth=auth,
         )
         return Page(records, total, timestamp)
+
+
+def is_own(backend: StorageBase, *names: str) -> bool:
+    """Return whether methods are those of the base class, not overridden or replaced.
+
+    Operations that combine several methods must not bypass an override.
+    """
+    # Unwrapped, because metrics wrap methods.
+    own = ((name, MethodType(getattr(StorageBase, name), backend)) for name in names)
+    return all(inspect.unwrap(getattr(backend, name)) == method for name, method in own)
 
 
 _HEARTBEAT_COLLECTION_ID = "__heartbeat__"
@@ -363,16 +374,7 @@ def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
 
     It calls :func:`probe` with the setting ``readonly``, and logs failures.
     """
-
-    def ping(request: Any) -> bool:
-        try:
-            probe(backend, BOOLEAN.get(request.registry.settings, "readonly", False))
-        except Exception:
-            logger.exception("The storage backend failed")
-            return False
-        return True
-
-    return ping
+    return health_check(logger, "storage", partial(probe, backend))
 
 
 __all__ = [

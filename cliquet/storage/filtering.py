@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cliquet.storage import Filter, Record, Sort
 from cliquet.storage.operators import OPERATORS
 from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
+from cliquet.storage.types import Filter, Record, Sort
 from cliquet.utils import COMPARISON
 
 

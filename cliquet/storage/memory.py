@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from functools import partial
 from typing import Any
 
+from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
@@ -17,17 +18,13 @@ from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
-from cliquet.storage.engine import (
-    Change,
-    Collection,
-    Conflict,
-    StorageEngine,
-)
+from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import Query, Span, matcher, on_page, select
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.in_memory import tree as tree
+from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.ordering import order_key
 from cliquet.storage.rows import (
     Part,
@@ -50,7 +47,7 @@ Entry = tuple[int, bytes | None]
 _NOTHING: Entry = (0, None)
 
 
-class Storage(StorageEngine, MemoryBasedStorage):
+class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
     """In-memory storage backend.
 
     .. code-block:: ini
@@ -67,12 +64,6 @@ class Storage(StorageEngine, MemoryBasedStorage):
         self._collections: dict[Collection, _Records] = {}
         self._epoch = next_epoch()
 
-    def initialize_schema(self) -> None:
-        """Do nothing: memory has no schema."""
-
-    def pending_migrations(self) -> list[str]:
-        return []
-
     def flush(self, auth: str | None = None) -> None:
         with self._transactions.writing() as log:
             log.append(partial(self._restore, self._collections, self._epoch))
@@ -84,7 +75,7 @@ class Storage(StorageEngine, MemoryBasedStorage):
     def _restore(self, collections: dict[Collection, _Records], epoch: int) -> None:
         self._collections, self._epoch = collections, epoch
 
-    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+    def _lock(self, collection: Collection) -> None:
         self._transactions.lock()
 
     def _timestamp(self, collection: Collection) -> int:
@@ -128,14 +119,14 @@ class Storage(StorageEngine, MemoryBasedStorage):
             requested_timestamp = records.other_time(object_id, requested_timestamp)
             return records.write(log, object_id, None, requested_timestamp, keep_tombstone)
 
-    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
         with self._transactions.writing() as log:
             records = self._collections.get(collection)
             if records is None:
                 return []
-            rows = records.live_rows(asked.span)
-            found = filter(matcher(asked), rows_to_records(rows, asked.names))
-            ids = records.in_order_of_creation({record[asked.names.id] for record in found})
+            rows = records.live_rows(query.span)
+            found = filter(matcher(query), rows_to_records(rows, query.names))
+            ids = records.in_order_of_creation({record[query.names.id] for record in found})
             return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -153,17 +144,17 @@ class Storage(StorageEngine, MemoryBasedStorage):
             collections = self._collections.items()
             return [(collection, len(records.dead(before))) for collection, records in collections]
 
-    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
+    def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._transactions.reading():
             timestamp = self._timestamp(collection) if with_timestamp else 0
             records = self._collections.get(collection)
             if records is None:
                 return Page([], 0, timestamp)
-            if asked.by_time and not asked.filters:
-                found, part = records.by_time(asked)
-                total = records.count(asked.span)
+            if query.by_time and not query.filters:
+                found, part = records.by_time(query)
+                total = records.count(query.span)
             else:
-                found, total, part = records.scan(asked)
+                found, total, part = records.scan(query)
             return Page(found, total, timestamp, part.is_cut, part.size)
 
     def _new(self, log: UndoLog, collection: Collection) -> _Records:
@@ -246,40 +237,40 @@ class _Records:
         start, stop = _slice(self._live, span)
         return max(0, stop - start)
 
-    def by_time(self, asked: Query) -> tuple[list[Record], Part]:
+    def by_time(self, query: Query) -> tuple[list[Record], Part]:
         """Return the page for a query without filters, sorted by timestamp."""
-        timestamps = self._times if asked.include_deleted else self._live
-        start, stop = _slice(timestamps, asked.page_span)
-        wanted = len(timestamps) if asked.limit is None else asked.limit
-        on_this_page = on_page(asked.rules)
+        timestamps = self._times if query.include_deleted else self._live
+        start, stop = _slice(timestamps, query.page_span)
+        wanted = len(timestamps) if query.limit is None else query.limit
+        on_this_page = on_page(query.rules)
         found: list[Record] = []
         read: list[Row] = []
         while start < stop and len(found) < wanted:
             missing = wanted - len(found)
-            if asked.sorting[0].direction > 0:
+            if query.sorting[0].direction > 0:
                 rows = self._rows(timestamps[start : min(start + missing, stop)])
                 start += missing
             else:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
-            found.extend(filter(on_this_page, rows_to_records(rows, asked.names)))
+            found.extend(filter(on_this_page, rows_to_records(rows, query.names)))
             read += rows
         if len(found) == len(read):
-            part = take(read, asked.max_bytes)
+            part = take(read, query.max_bytes)
             return found[: len(part.rows)], part
-        return take_records(found, read, asked)
+        return take_records(found, read, query)
 
-    def scan(self, asked: Query) -> tuple[list[Record], int, Part]:
+    def scan(self, query: Query) -> tuple[list[Record], int, Part]:
         """Return the page for any query, and the number of matching records."""
-        live = self.live_rows(asked.span)
-        records = rows_to_records(live, asked.names)
+        live = self.live_rows(query.span)
+        records = rows_to_records(live, query.names)
         tombstones: list[Record] = []
-        if asked.include_deleted:
-            start, stop = _slice(self._times, asked.span)
+        if query.include_deleted:
+            start, stop = _slice(self._times, query.span)
             rows = self._rows(self._times[start:stop])
-            tombstones = rows_to_records([row for row in rows if row[2] is None], asked.names)
-        found, total = select(asked, records, tombstones)
-        found, part = take_records(found, live, asked)
+            tombstones = rows_to_records([row for row in rows if row[2] is None], query.names)
+        found, total = select(query, records, tombstones)
+        found, part = take_records(found, live, query)
         return found, total, part
 
     def _rows(self, timestamps: list[int]) -> list[Row]:

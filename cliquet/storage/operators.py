@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cliquet.storage import MISSING
 from cliquet.storage.ordering import COMPARE, RANGED, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, Column, Sql, negated
+from cliquet.storage.types import MISSING
 from cliquet.utils import COMPARISON
 from cliquet.utils.text import matches_pattern
 

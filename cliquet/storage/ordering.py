@@ -12,7 +12,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cliquet.storage import MISSING
+from cliquet.storage.types import MISSING
 from cliquet.utils import COMPARISON, json
 
 #: Ranks of the types in the order of values.

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cliquet.drivers.documents import read_document
-from cliquet.storage import Record
 from cliquet.storage.filtering import FieldNames, Query
+from cliquet.storage.types import Record
 
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]
@@ -56,12 +56,12 @@ def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
 
 
 def take_records(
-    records: list[Record], rows: Iterable[Row], asked: Query
+    records: list[Record], rows: Iterable[Row], query: Query
 ) -> tuple[list[Record], Part]:
     """Cut a page like :func:`take`, for records that correspond to some of the rows."""
-    if asked.max_bytes is None:
+    if query.max_bytes is None:
         return records, Part(())
     by_id = {row[0]: row for row in rows}
     nothing = ("", 0, None)
-    part = take([by_id.get(record[asked.names.id], nothing) for record in records], asked.max_bytes)
+    part = take([by_id.get(record[query.names.id], nothing) for record in records], query.max_bytes)
     return records[: len(part.rows)], part

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from cliquet.storage import MISSING, Filter
 from cliquet.storage.filtering import Query
 from cliquet.storage.operators import OPERATORS
 from cliquet.storage.ordering import COMPARE, NUMBER, TEXT, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, TRUE, Column, Sql, all_of, any_of
+from cliquet.storage.types import MISSING, Filter
 from cliquet.utils import COMPARISON
 
 

@@ -8,7 +8,7 @@ import pytest
 from pyramid.config import Configurator
 
 from cliquet.cache.memory import Cache
-from cliquet.drivers.migrations import Migrated, pending_migrations
+from cliquet.drivers.backend import Backend, pending_migrations
 from cliquet.drivers.redis.client import Client
 from cliquet.scripts.cliquet import deprecated_init, init_schema, main
 from cliquet.storage.memory import Storage
@@ -159,7 +159,7 @@ def test_backend_that_tells_its_steps_is_asked():
             """More than the class that tells."""
 
     assert pending_migrations(Telling()) == pending_migrations(Derived()) == ["a step"]
-    for backend in (Silent(), OfSomebodyElse(), Migrated()):
+    for backend in (Silent(), OfSomebodyElse(), Backend()):
         assert pending_migrations(backend) is None
 
 

@@ -39,9 +39,9 @@ def in_thread(function):
     return thread
 
 
-def storage_with(lease=10.0, patience=30.0, url=None):
+def storage_with(lease=10.0, timeout=30.0, url=None):
     client = Client(url or redis_server.database_url(1))
-    return module.Storage(client, locks=Locks(client, lease, patience))
+    return module.Storage(client, locks=Locks(client, lease, timeout))
 
 
 def read_and_write(storage, other):
@@ -92,7 +92,7 @@ def test_what_takes_too_long_to_get_is_a_failure(storage, counter, serve):
 
         def wait():
             try:
-                storage_with(patience=0.05).create(*PLACE, {})
+                storage_with(timeout=0.05).create(*PLACE, {})
             except BackendError as error:
                 failures.append(str(error))
 
@@ -103,7 +103,7 @@ def test_what_takes_too_long_to_get_is_a_failure(storage, counter, serve):
 
 def test_the_lock_of_who_died_ends(storage, counter):
     dead = storage_with(lease=0.1)
-    dead._locks.lock(dead._locks.new_part(), PLACE[::-1])
+    dead._locks.lock(dead._locks.new_manager(), PLACE[::-1])
     storage.update(*PLACE, "counter", {"n": 1})
     assert storage.get(*PLACE, "counter")["n"] == 1
 
@@ -255,7 +255,7 @@ def server():
 
 
 def test_locks_that_were_held_when_the_server_ended_are_given_back_when_it_answers(server, serve):
-    storage = storage_with(patience=0.5, url=server.url())
+    storage = storage_with(timeout=0.5, url=server.url())
     for place in (PLACE, OTHER):
         storage.create(*place, {})
     with serve():
@@ -281,7 +281,7 @@ def test_locks_that_have_ended_by_themselves_are_forgotten_while_the_server_is_d
 
 
 def test_locks_that_can_not_be_given_back_yet_are_kept_in_mind(server, serve):
-    storage = storage_with(patience=0.5, url=server.url())
+    storage = storage_with(timeout=0.5, url=server.url())
     storage.create(*PLACE, {})
     with serve():
         storage.lock(*PLACE)

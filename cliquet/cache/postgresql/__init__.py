@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.drivers.postgresql.client import Client, create_from_config
-from cliquet.drivers.postgresql.schema import initialize, pending
+from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 
 # The clock is that of the server, the same for all machines. Every statement commits itself.
 
@@ -41,7 +41,7 @@ DELETE = "DELETE FROM cliquet_cache WHERE key = %s"
 FLUSH = "DELETE FROM cliquet_cache"
 
 
-class Cache(CacheBase):
+class Cache(PostgreSQLBackend, CacheBase):
     """PostgreSQL cache backend; entries survive a restart.
 
     Enable it with::
@@ -55,16 +55,7 @@ class Cache(CacheBase):
     :param client: the client of the database.
     """
 
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        #: For the application's own SQL: see :meth:`.client.Client.connect`.
-        self.client = self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
+    _package = __name__
 
     def flush(self) -> None:
         self._client.execute_autocommit(FLUSH)

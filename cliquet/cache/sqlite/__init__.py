@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from cliquet.cache import CacheBase
-from cliquet.drivers.sqlite.client import Client, create_from_config
-from cliquet.drivers.sqlite.schema import initialize, pending
+from cliquet.drivers.sqlite.client import create_from_config
+from cliquet.drivers.sqlite.schema import SQLiteBackend
 
 READ = "SELECT value FROM cache WHERE key = :key AND (expires IS NULL OR expires > :now)"
 
@@ -36,7 +36,7 @@ SWEEP = """
 FLUSH = "DELETE FROM cache"
 
 
-class Cache(CacheBase):
+class Cache(SQLiteBackend, CacheBase):
     """SQLite cache backend; entries survive a restart.
 
     Enable it with::
@@ -47,18 +47,7 @@ class Cache(CacheBase):
     :param client: the client of the file.
     """
 
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
-
-    def verify(self) -> None:
-        self._client.verify()
+    _package = __name__
 
     def flush(self) -> None:
         with self._client.write_alone() as connection:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from importlib.resources import files
 from operator import attrgetter
+from typing import Any
 
+from cliquet.drivers.backend import Backend
 from cliquet.drivers.exceptions import BackendError
 from cliquet.drivers.postgresql.client import Client, Run
 from cliquet.drivers.postgresql.transaction import Kind
@@ -31,6 +33,24 @@ _VERSION = "SELECT version FROM cliquet_metadata WHERE part = %s"
 _RECORD_VERSION = """
 INSERT INTO cliquet_metadata (part, version) VALUES (%s, %s)
  ON CONFLICT (part) DO UPDATE SET version = excluded.version"""
+
+
+class PostgreSQLBackend(Backend):
+    """A backend whose data is in a PostgreSQL database."""
+
+    #: The package with the scripts of the schema.
+    _package: str
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: For the application's own SQL: see :meth:`.client.Client.connect`.
+        self.client = self._client = client
+
+    def initialize_schema(self) -> None:
+        initialize(self._client, self._package)
+
+    def pending_migrations(self) -> list[str]:
+        return pending(self._client, self._package)
 
 
 def initialize(client: Client, package: str) -> None:

@@ -19,6 +19,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 from cliquet.drivers import connectivity
+from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.settings.validation import invalid
 
@@ -208,6 +209,25 @@ def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
             return func(*args, **kwargs)
 
     return wrapped
+
+
+class RedisBackend(SchemalessBackend):
+    """A backend whose data is on a Redis server.
+
+    :param client: the client of the server.
+    """
+
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The connection options."""
+        return self._client.settings
+
+    def check_durability(self) -> None:
+        self._client.check_durability()
 
 
 def create_from_config(config: Any, prefix: str = "") -> Client:

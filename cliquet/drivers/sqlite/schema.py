@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
+from cliquet.drivers.backend import Backend
 from cliquet.drivers.sqlite.client import Client
 
 
-def initialize(client: Client, package: str) -> None:
-    """Create the missing parts of the schema of a backend, also with running servers."""
-    client.run_script(_schema(package))
+class SQLiteBackend(Backend):
+    """A backend whose data is in an SQLite file.
 
+    :param client: the client of the file.
+    """
 
-def pending(client: Client, package: str) -> list[str]:
-    """Return the steps that :func:`initialize` would take."""
-    return client.missing(_schema(package))
+    #: The package with the script of the schema.
+    _package: str
 
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._client = client
 
-def _schema(package: str) -> str:
-    return files(package).joinpath("schema.sql").read_text(encoding="utf-8")
+    def initialize_schema(self) -> None:
+        """Create the missing parts of the schema, also with running servers."""
+        self._client.run_script(self._schema())
+
+    def pending_migrations(self) -> list[str]:
+        return self._client.missing(self._schema())
+
+    def verify(self) -> None:
+        self._client.verify()
+
+    def _schema(self) -> str:
+        return files(self._package).joinpath("schema.sql").read_text(encoding="utf-8")

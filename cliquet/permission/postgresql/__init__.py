@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.drivers.postgresql.client import Client, create_from_config
-from cliquet.drivers.postgresql.schema import initialize, pending
+from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry, PermissionEngine
@@ -100,7 +100,7 @@ FLUSH = (
 )
 
 
-class Permission(PermissionEngine):
+class Permission(PostgreSQLBackend, PermissionEngine):
     """PostgreSQL permission backend, with two tables.
 
     Enable it with::
@@ -112,17 +112,7 @@ class Permission(PermissionEngine):
     """
 
     supports_rollback = True
-
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        #: For the application's own SQL: see :meth:`.client.Client.connect`.
-        self.client = self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
+    _package = __name__
 
     def flush(self) -> None:
         with self._client.grouped_writes() as run:

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
-from cliquet.drivers.redis.client import Client, Script, create_from_config, decode, encode
+from cliquet.drivers.redis.client import (
+    Client,
+    RedisBackend,
+    Script,
+    create_from_config,
+    decode,
+    encode,
+)
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
@@ -37,7 +44,7 @@ _ACCESSIBLE = _script("accessible")
 _Change = tuple[str, ...]
 
 
-class Permission(PermissionEngine):
+class Permission(RedisBackend, PermissionEngine):
     """Redis permission backend.
 
     Enable it with::
@@ -51,20 +58,6 @@ class Permission(PermissionEngine):
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._client = client
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The connection options."""
-        return self._client.settings
-
-    def initialize_schema(self) -> None:
-        """Do nothing: Redis has no schema."""
-
-    def pending_migrations(self) -> list[str]:
-        return []
-
-    def check_durability(self) -> None:
-        self._client.check_durability()
 
     def flush(self) -> None:
         self._client.delete_keys(PREFIX)

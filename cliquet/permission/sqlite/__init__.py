@@ -7,7 +7,7 @@ from typing import Any
 
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.sqlite.client import Client, create_from_config
-from cliquet.drivers.sqlite.schema import initialize, pending
+from cliquet.drivers.sqlite.schema import SQLiteBackend
 from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission.engine import Entry, PermissionEngine
 from cliquet.permission.object_ids import after_prefix
@@ -100,7 +100,7 @@ DELETE_OBJECTS = """
 FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
-class Permission(PermissionEngine):
+class Permission(SQLiteBackend, PermissionEngine):
     """SQLite permission backend, with two tables.
 
     Enable it with::
@@ -112,19 +112,11 @@ class Permission(PermissionEngine):
     """
 
     supports_rollback = True
+    _package = __name__
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
-
-    def verify(self) -> None:
-        self._client.verify()
 
     def flush(self) -> None:
         with self._client.write() as connection:

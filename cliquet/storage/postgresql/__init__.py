@@ -12,23 +12,17 @@ from typing import Any
 from cliquet import transactions
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.client import Client, create_from_config
-from cliquet.drivers.postgresql.schema import initialize, pending
+from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
-from cliquet.storage import Filter as Filter
-from cliquet.storage import Page, Record
+from cliquet.storage import Page
 from cliquet.storage import StorageBase as StorageBase
-from cliquet.storage.engine import (
-    Change,
-    Collection,
-    Conflict,
-    StorageEngine,
-    is_own,
-)
-from cliquet.storage.exceptions import BackendError, RecordNotFoundError
-from cliquet.storage.filtering import ALWAYS, FieldNames, Query
+from cliquet.storage.engine import StorageEngine
+from cliquet.storage.exceptions import BackendError
+from cliquet.storage.filtering import ALWAYS, Query
+from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.dialect import key_of, storable
@@ -42,6 +36,7 @@ from cliquet.storage.timestamps import (
     next_epoch,
     next_time,
 )
+from cliquet.storage.types import Filter as Filter
 from cliquet.utils import COMPARISON as COMPARISON
 
 _TIMESTAMP = """
@@ -125,7 +120,7 @@ _FLUSH = (
 )
 
 
-class Storage(StorageEngine):
+class Storage(PostgreSQLBackend, StorageEngine):
     """PostgreSQL storage backend.
 
     Enable it with::
@@ -139,18 +134,12 @@ class Storage(StorageEngine):
     """
 
     supports_rollback = True
+    _package = __name__
 
     def __init__(
         self, client: Client, max_fetch_size: int | None = None, *args: Any, **kwargs: Any
     ) -> None:
-        #: For the application's own SQL: see :meth:`.client.Client.connect`.
-        self.client = self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
+        super().__init__(client)
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.grouped_writes() as run:
@@ -161,40 +150,20 @@ class Storage(StorageEngine):
                 run(statement)
         (self._client.transaction_cache() or {}).clear()
 
-    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        self._client.lock(_LOCK, [*self._acquire_lock((parent_id, collection_id)), next_time(0)])
+    def _lock(self, collection: Collection) -> None:
+        self._client.lock(_LOCK, [*self._acquire_lock(collection), next_time(0)])
 
-    def get_for_update(
-        self,
-        collection_id: str,
-        parent_id: str,
-        object_id: str,
-        id_field: str = "id",
-        modified_field: str = "last_modified",
-        auth: str | None = None,
-    ) -> Record:
+    def _get_for_update(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         # One statement, if a transaction keeps the lock.
-        found = None
-        if not is_own(self.get):
-            self.lock(collection_id, parent_id, auth=auth)
-        elif storable(object_id):
-            names = self._acquire_lock((parent_id, collection_id))
-            found = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
-        if found is None:
-            return self.get(
-                collection_id,
-                parent_id,
-                object_id,
-                id_field=id_field,
-                modified_field=modified_field,
-                auth=auth,
-            )
-        ((latest, timestamp, data),) = found
+        if not storable(object_id):
+            return super()._get_for_update(collection, object_id)
+        names = self._acquire_lock(collection)
+        rows = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
+        if rows is None:
+            return self._get(collection, object_id)
+        ((latest, timestamp, data),) = rows
         self._locked(names).record_change(latest, object_id, data is not None)
-        if data is None:
-            raise RecordNotFoundError(object_id)
-        row = (object_id, timestamp, data)
-        return rows_to_records([row], FieldNames(id_field, modified_field, ""))[0]
+        return None if data is None else (timestamp, data)
 
     def _timestamp(self, collection: Collection) -> int:
         found = self._client.read(_TIMESTAMP, _names(collection))
@@ -266,9 +235,9 @@ class Storage(StorageEngine):
         locked.record_change(own if requested_timestamp is None else None, object_id, False)
         return own
 
-    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
         names, moment = self._acquire_lock(collection), next_time(0)
-        text, parameters = conditions.delete_all(names, asked, moment, keep_tombstone)
+        text, parameters = conditions.delete_all(names, query, moment, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write_together(
             Statement(_LOCK, [*names, moment]), Statement(text, parameters)
@@ -317,24 +286,24 @@ class Storage(StorageEngine):
             parent_id, collection_id = map(unescape, names)
             yield (parent_id, collection_id), count
 
-    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
-        rows = self._client.read(*conditions.page(_names(collection), asked))
+    def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
+        rows = self._client.read(*conditions.page(_names(collection), query))
         number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
         if not timestamp:
             return Page([], 0, self._epoch() if with_timestamp else 0)
         found, is_cut, size = take(
-            [] if rows[0][0] is None else [row[:3] for row in rows], asked.max_bytes
+            [] if rows[0][0] is None else [row[:3] for row in rows], query.max_bytes
         )
-        if asked.filters or asked.span != ALWAYS:
-            total = self._total(number, asked, found, is_cut)
-        return Page(rows_to_records(found, asked.names), total, timestamp, is_cut, size)
+        if query.filters or query.span != ALWAYS:
+            total = self._total(number, query, found, is_cut)
+        return Page(rows_to_records(found, query.names), total, timestamp, is_cut, size)
 
-    def _total(self, number: int, asked: Query, found: Sequence[Row], is_cut: bool) -> int:
+    def _total(self, number: int, query: Query, found: Sequence[Row], is_cut: bool) -> int:
         """Return how many records match the filters, given the rows of the page."""
-        whole = not is_cut and (asked.limit is None or len(found) < asked.limit)
-        if whole and not asked.rules:
+        whole = not is_cut and (query.limit is None or len(found) < query.limit)
+        if whole and not query.rules:
             return sum(data is not None for _, _, data in found)
-        return int(self._client.read(*conditions.count(number, asked))[0][0])
+        return int(self._client.read(*conditions.count(number, query))[0][0])
 
 
 def _is_short(change: Change) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cliquet.storage import MISSING, Sort
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
 from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Sql, all_of
+from cliquet.storage.types import MISSING, Sort
 
 _DIALECT = PostgreSQL()
 

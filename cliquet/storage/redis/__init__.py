@@ -21,6 +21,7 @@ from typing import Any
 from cliquet.drivers.redis.client import (
     CHUNK,
     Client,
+    RedisBackend,
     Script,
     create_from_config,
     decode,
@@ -32,16 +33,10 @@ from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
-from cliquet.storage.engine import (
-    Change,
-    Collection,
-    Conflict,
-    StorageEngine,
-    is_own,
-)
-from cliquet.storage.exceptions import RecordNotFoundError
-from cliquet.storage.filtering import FieldNames, Query, Span, matcher, on_page, select
+from cliquet.storage.engine import StorageEngine
+from cliquet.storage.filtering import Query, Span, matcher, on_page, select
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
+from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.redis.keys import (
     BEGINNING,
     EPOCH,
@@ -53,7 +48,7 @@ from cliquet.storage.redis.keys import (
     digest,
     keys,
 )
-from cliquet.storage.redis.locks import Locks
+from cliquet.storage.redis.locks import HeldLocks, Locks
 from cliquet.storage.rows import (
     Row,
     rows_to_records,
@@ -79,7 +74,7 @@ _FLUSH = Script(_script("flush_storage.lua"))
 _LATEST = (1 << 53) - 1
 
 
-class Storage(StorageEngine, MemoryBasedStorage):
+class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
     """Redis storage backend.
 
     Enable it with::
@@ -92,13 +87,8 @@ class Storage(StorageEngine, MemoryBasedStorage):
     """
 
     def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        self._client = client
+        super().__init__(client)
         self._locks = kwargs.get("locks") or Locks(client)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The connection options."""
-        return self._client.settings
 
     def initialize_schema(self) -> None:
         """Set the timestamp of collections that were never written, unless it is set."""
@@ -108,42 +98,21 @@ class Storage(StorageEngine, MemoryBasedStorage):
         is_set = self._client.call("EXISTS", EPOCH)
         return [] if is_set else ["set the timestamp of empty collections"]
 
-    def check_durability(self) -> None:
-        self._client.check_durability()
-
     def flush(self, auth: str | None = None) -> None:
         scan = (pattern(PREFIX), LOCKS, CHUNK)
         self._client.run(_FLUSH, [EPOCH], *scan, TIMESTAMPS, next_epoch(), far_future())
 
-    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
-        part = self._locks.part()
-        if part is not None:
-            self._locks.lock(part, (parent_id, collection_id))
+    def _lock(self, collection: Collection) -> None:
+        manager = self._locks.join_transaction()
+        if manager is not None:
+            self._locks.lock(manager, collection)
 
-    def get_for_update(
-        self,
-        collection_id: str,
-        parent_id: str,
-        object_id: str,
-        id_field: str = "id",
-        modified_field: str = "last_modified",
-        auth: str | None = None,
-    ) -> Record:
-        if not is_own(self.get):
-            return super().get_for_update(
-                collection_id, parent_id, object_id, id_field, modified_field, auth
-            )
-        collection = (parent_id, collection_id)
-        part = self._locks.part()
-        if part is None:
-            stored = self._stored(collection, object_id)
-        else:
-            stored = self._locks.lock(part, collection, object_id)
-        if stored is None:
-            raise RecordNotFoundError(object_id)
-        return rows_to_records(
-            [(object_id, *_parsed(stored))], FieldNames(id_field, modified_field, "")
-        )[0]
+    def _get_for_update(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        manager = self._locks.join_transaction()
+        if manager is None:
+            return self._get(collection, object_id)
+        stored = self._locks.lock(manager, collection, object_id)
+        return None if stored is None else _parsed(stored)
 
     def _timestamp(self, collection: Collection) -> int:
         return int(self._client.run(_TIMESTAMP, keys(collection)) or BEGINNING)
@@ -169,21 +138,21 @@ class Storage(StorageEngine, MemoryBasedStorage):
         timestamp: int | None = self._locks.write(collection, _DELETE, *args)[2]
         return timestamp
 
-    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
-        low, high = asked.span
-        if not asked.filters:
+    def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
+        low, high = query.span
+        if not query.filters:
             reply = self._locks.write(
                 collection, _DELETE_ALL, next_time(0), int(keep_tombstone), low, high
             )
             return _tombstones(reply[2:])
-        part = self._locks.part()
-        if part is not None:
-            return self._delete_some(collection, asked, keep_tombstone, part)
-        part = self._locks.new_part()
+        manager = self._locks.join_transaction()
+        if manager is not None:
+            return self._delete_some(collection, query, keep_tombstone, manager)
+        manager = self._locks.new_manager()
         try:
-            return self._delete_some(collection, asked, keep_tombstone, part)
+            return self._delete_some(collection, query, keep_tombstone, manager)
         finally:
-            part.save()
+            manager.save()
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
         args = (f"({before}", "" if limit is None else limit)
@@ -195,25 +164,25 @@ class Storage(StorageEngine, MemoryBasedStorage):
             count = self._client.call("ZCOUNT", key, "-inf", f"({before}")
             yield collection_of(key.removeprefix(TOMBSTONES)), count
 
-    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
-        if not asked.by_time or asked.filters:
-            found = self._found(collection, asked._replace(max_bytes=None), asked.span, None)
+    def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
+        if not query.by_time or query.filters:
+            found = self._found(collection, query._replace(max_bytes=None), query.span, None)
             live, dead = (
-                rows_to_records(found.live, asked.names),
-                rows_to_records(found.dead, asked.names),
+                rows_to_records(found.live, query.names),
+                rows_to_records(found.dead, query.names),
             )
-            records, total = select(asked, live, dead)
-            records, part = take_records(records, found.live, asked)
+            records, total = select(query, live, dead)
+            records, part = take_records(records, found.live, query)
             return Page(records, total, found.timestamp, part.is_cut, part.size)
-        found = self._found(collection, asked, asked.page_span, asked.limit)
-        rows = found.in_order(asked)
-        records = _on_page(asked, rows)
-        if len(records) < len(rows) == asked.limit:
+        found = self._found(collection, query, query.page_span, query.limit)
+        rows = found.in_order(query)
+        records = _on_page(query, rows)
+        if len(records) < len(rows) == query.limit:
             # The rules exclude some of these rows: more matching records can follow.
-            found = self._found(collection, asked, asked.page_span, None)
-            records = _on_page(asked, found.in_order(asked._replace(limit=None)))
-        records = records[: asked.limit]
-        size = 0 if asked.max_bytes is None else found.size
+            found = self._found(collection, query, query.page_span, None)
+            records = _on_page(query, found.in_order(query._replace(limit=None)))
+        records = records[: query.limit]
+        size = 0 if query.max_bytes is None else found.size
         return Page(records, found.total, found.timestamp, found.is_cut, size)
 
     def _stored(self, collection: Collection, object_id: str) -> bytes | None:
@@ -243,28 +212,28 @@ class Storage(StorageEngine, MemoryBasedStorage):
         return timestamp
 
     def _delete_some(
-        self, collection: Collection, asked: Query, keep_tombstone: bool, part: Any
+        self, collection: Collection, query: Query, keep_tombstone: bool, manager: HeldLocks
     ) -> list[Row]:
         """Delete the matching records, under a lock that is held since they were read."""
-        self._locks.lock(part, collection)
-        oldest_first = asked._replace(sorting=[asked.sorting[0]._replace(direction=1)])
-        rows = self._found(collection, oldest_first, asked.span, None).live
-        matching = filter(matcher(asked), rows_to_records(rows, asked.names))
-        ids = [encode(record[asked.names.id]) for record in matching]
-        args = (next_time(0), int(keep_tombstone), *asked.span, b"ids", *ids)
-        return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, part=part)[2:])
+        self._locks.lock(manager, collection)
+        oldest_first = query._replace(sorting=[query.sorting[0]._replace(direction=1)])
+        rows = self._found(collection, oldest_first, query.span, None).live
+        matching = filter(matcher(query), rows_to_records(rows, query.names))
+        ids = [encode(record[query.names.id]) for record in matching]
+        args = (next_time(0), int(keep_tombstone), *query.span, b"ids", *ids)
+        return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, manager=manager)[2:])
 
-    def _found(self, collection: Collection, asked: Query, span: Span, limit: int | None) -> _Found:
+    def _found(self, collection: Collection, query: Query, span: Span, limit: int | None) -> _Found:
         """Return the first records in the span, sorted by timestamp."""
         reply = self._client.run(
             _PAGE,
             keys(collection),
             *span,
-            int(asked.sorting[0].direction > 0),
+            int(query.sorting[0].direction > 0),
             -1 if limit is None else limit,
-            *asked.span,
-            int(asked.include_deleted),
-            b"" if asked.max_bytes is None else asked.max_bytes,
+            *query.span,
+            int(query.include_deleted),
+            b"" if query.max_bytes is None else query.max_bytes,
         )
         return _Found(reply)
 
@@ -286,20 +255,20 @@ class _Found:
         pairs = zip(texts[::2], texts[1::2], strict=True)
         self.dead: list[Row] = [(decode(object_id), int(time), None) for object_id, time in pairs]
 
-    def in_order(self, asked: Query) -> list[Row]:
+    def in_order(self, query: Query) -> list[Row]:
         """Return the first rows, records and tombstones in order."""
         if not self.dead:
             return self.live
-        newest_first = asked.sorting[0].direction < 0
+        newest_first = query.sorting[0].direction < 0
         rows = sorted(self.live + self.dead, key=lambda row: row[1], reverse=newest_first)
         if self.is_cut:  # tombstones after the last record belong to another page
             rows = rows[: rows.index(self.live[-1]) + 1]
-        return rows[: asked.limit]
+        return rows[: query.limit]
 
 
-def _on_page(asked: Query, rows: list[Row]) -> list[Record]:
-    records = rows_to_records(rows, asked.names)
-    return list(filter(on_page(asked.rules), records)) if asked.rules else records
+def _on_page(query: Query, rows: list[Row]) -> list[Record]:
+    records = rows_to_records(rows, query.names)
+    return list(filter(on_page(query.rules), records)) if query.rules else records
 
 
 def _parsed(stored: bytes) -> tuple[int, bytes]:

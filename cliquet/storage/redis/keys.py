@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from cliquet.drivers.redis.client import decode, encode
-from cliquet.storage.engine import Collection
+from cliquet.storage.operations import Collection
 from cliquet.storage.ordering import order_key
 
 #: Prefix of all keys of the storage.

@@ -27,8 +27,8 @@ from typing import Any
 
 from cliquet import transactions
 from cliquet.drivers.redis.client import Client, Script, encode
-from cliquet.storage.engine import Collection
 from cliquet.storage.exceptions import BackendError
+from cliquet.storage.operations import Collection
 from cliquet.storage.redis.keys import keys, lock_key
 
 _HERE = Path(__file__).parent
@@ -40,7 +40,7 @@ _RELEASE = Script(_HERE / "release.lua")
 LEASE = 10.0
 
 #: Seconds to wait for a lock: longer than the lease of a dead process.
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
@@ -56,62 +56,64 @@ class Locks:
     """The locks of the collections, and the writes that respect them.
 
     :param lease: seconds after which a lock expires.
-    :param patience: seconds to wait for a lock.
+    :param timeout: seconds to wait for a lock.
     """
 
-    def __init__(self, client: Client, lease: float = LEASE, patience: float = PATIENCE) -> None:
+    def __init__(self, client: Client, lease: float = LEASE, timeout: float = TIMEOUT) -> None:
         self.client = client
         self._lease = int(lease * 1000)
-        self._patience = patience
+        self._timeout = timeout
         self._orphaned = _OrphanedLocks(lease)
 
-    def part(self) -> Part | None:
+    def join_transaction(self) -> HeldLocks | None:
         """Return the locks of this request's transaction, None outside of requests."""
-        return transactions.participant(self, self.new_part)
+        return transactions.participant(self, self.new_manager)
 
-    def new_part(self) -> Part:
+    def new_manager(self) -> HeldLocks:
         """Return locks that belong to no request: the caller must release them."""
-        return Part(self)
+        return HeldLocks(self)
 
-    def lock(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
+    def lock(self, manager: HeldLocks, collection: Collection, object_id: str = "") -> bytes | None:
         """Lock the collection, then return the record as it is stored."""
-        for each in part.pending_locks(collection):
-            self._take(part, each)
-        return self._take(part, collection, object_id)
+        for each in manager.pending_locks(collection):
+            self._take(manager, each)
+        return self._take(manager, collection, object_id)
 
-    def _take(self, part: Part, collection: Collection, object_id: str = "") -> bytes | None:
+    def _take(
+        self, manager: HeldLocks, collection: Collection, object_id: str = ""
+    ) -> bytes | None:
         names = keys(collection)
         raw_id = encode(object_id)
 
         def attempt() -> Any:
-            return self.client.run(_LOCK, names, part.hold(collection), self._lease, raw_id)
+            return self.client.run(_LOCK, names, manager.hold(collection), self._lease, raw_id)
 
-        reply = self._retry_while_busy(part, collection, attempt)
-        part.record_version(collection, reply[1])
+        reply = self._retry_while_busy(manager, collection, attempt)
+        manager.record_version(collection, reply[1])
         record: bytes | None = reply[2]
         return record
 
     def write(
-        self, collection: Collection, script: Script, *args: Any, part: Part | None = None
+        self, collection: Collection, script: Script, *args: Any, manager: HeldLocks | None = None
     ) -> list[Any]:
         """Run a script that writes to the collection, once it isn't locked.
 
-        :param part: the holder of the lock; None: the current request, if it locked any.
+        :param manager: the holder of the lock; None: the current request, if it locked any.
         :returns: the reply of the script: the outcome and its details.
         """
-        if part is None:
-            part = transactions.current_participant(self)
+        if manager is None:
+            manager = transactions.current_participant(self)
         names = keys(collection)
 
         def attempt() -> Any:
-            token, known = (b"", _ANY) if part is None else part.write_token(collection)
-            return self.client.run(script, names, token, known, self._lease, *args)
+            token, version = (b"", _ANY) if manager is None else manager.write_token(collection)
+            return self.client.run(script, names, token, version, self._lease, *args)
 
-        reply = self._retry_while_busy(part, collection, attempt)
+        reply = self._retry_while_busy(manager, collection, attempt)
         if reply[0] == b"done":
             transactions.disable_retry()
-            if part is not None:
-                part.wrote(collection, reply[1])
+            if manager is not None:
+                manager.wrote(collection, reply[1])
         return reply
 
     def release(self, locks: Iterable[Lock]) -> None:
@@ -130,22 +132,22 @@ class Locks:
                 self.release(locks)
 
     def _retry_while_busy(
-        self, part: Part | None, collection: Collection, attempt: Callable[[], Any]
+        self, manager: HeldLocks | None, collection: Collection, attempt: Callable[[], Any]
     ) -> list[Any]:
         """Retry an attempt until no other request has the lock of the collection."""
-        keeping = part is None or part.is_in_order(collection)
-        deadline = time.monotonic() + self._patience
+        keeps_locks = manager is None or manager.is_in_order(collection)
+        deadline = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE
         reply: list[Any] = attempt()
         self.release_orphaned()
         while reply[0] == b"busy":
             if time.monotonic() > deadline:
                 raise BackendError(
-                    message=f"timed out after {self._patience:g} s waiting for the lock of "
+                    message=f"timed out after {self._timeout:g} s waiting for the lock of "
                     f'collection "{collection[1]}"'
                 )
-            if part is not None and not keeping:
-                part.yield_locks(collection)
+            if manager is not None and not keeps_locks:
+                manager.yield_locks(collection)
             time.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, _LONGEST_PAUSE)
             reply = attempt()
@@ -170,7 +172,7 @@ class _OrphanedLocks:
     def add(self, locks: Iterable[Lock]) -> None:
         now = time.monotonic()
         with self._mutex:
-            self._forget(now)
+            self._discard_expired(now)
             self._locks.extend((now + self._lease, lock) for lock in locks)
 
     def take(self) -> list[Lock]:
@@ -178,17 +180,17 @@ class _OrphanedLocks:
         if not self._locks:
             return []
         with self._mutex:
-            self._forget(time.monotonic())
+            self._discard_expired(time.monotonic())
             taken = [lock for _, lock in self._locks]
             self._locks.clear()
         return taken
 
-    def _forget(self, now: float) -> None:
+    def _discard_expired(self, now: float) -> None:
         while self._locks and self._locks[0][0] < now:
             self._locks.popleft()
 
 
-class Part(transactions.EngineDataManager):
+class HeldLocks(transactions.EngineDataManager):
     """The locks of a request, or of an operation outside of requests.
 
     There is nothing to save or roll back: writes remain even if the request fails.
@@ -199,7 +201,7 @@ class Part(transactions.EngineDataManager):
         self.token = os.urandom(16).hex().encode("ascii")
         self._locks = locks
         # The versions of the collections from which something relevant was read.
-        self._known: dict[Collection, bytes] = {}
+        self._versions: dict[Collection, bytes] = {}
 
     def hold(self, collection: Collection) -> bytes:
         """Return the token to acquire or keep the lock of the collection."""
@@ -209,18 +211,18 @@ class Part(transactions.EngineDataManager):
 
     def write_token(self, collection: Collection) -> tuple[bytes, bytes]:
         """Return the token and the version for a write."""
-        if collection in self.held_locks or collection in self._known:
-            return self.hold(collection), self._known.get(collection, _ANY)
+        if collection in self.held_locks or collection in self._versions:
+            return self.hold(collection), self._versions.get(collection, _ANY)
         return b"", _ANY
 
     def record_version(self, collection: Collection, version: bytes) -> None:
         """Record the version of a collection read under the lock."""
-        self._known[collection] = version
+        self._versions[collection] = version
 
     def wrote(self, collection: Collection, version: bytes) -> None:
         """Record the version after a write of this request."""
-        if collection in self._known:
-            self._known[collection] = version
+        if collection in self._versions:
+            self._versions[collection] = version
 
     def yield_locks(self, refused: Collection) -> None:
         """Release our locks so that the holder of ``refused`` can proceed.
@@ -252,5 +254,5 @@ class Part(transactions.EngineDataManager):
 
     def create_savepoint(self) -> Callable[[], None]:
         # A new request of a batch doesn't depend on the reads of the previous ones.
-        self._known.clear()
+        self._versions.clear()
         return lambda: None

@@ -10,16 +10,11 @@ import sqlite3
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from cliquet.drivers.sqlite.client import Client, create_from_config
-from cliquet.drivers.sqlite.schema import initialize, pending
-from cliquet.storage import Page
-from cliquet.storage.engine import (
-    Change,
-    Collection,
-    Conflict,
-    StorageEngine,
-)
+from cliquet.drivers.sqlite.client import create_from_config
+from cliquet.drivers.sqlite.schema import SQLiteBackend
+from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import ALWAYS, Query
+from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.rows import (
     Part,
     Row,
@@ -34,6 +29,7 @@ from cliquet.storage.timestamps import (
     next_epoch,
     next_time,
 )
+from cliquet.storage.types import Page
 
 _FIND_COLLECTION = """
 SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
@@ -136,7 +132,7 @@ class _State(NamedTuple):
     epoch: int = 0
 
 
-class Storage(StorageEngine):
+class Storage(SQLiteBackend, StorageEngine):
     """SQLite storage backend.
 
     .. code-block:: ini
@@ -152,18 +148,7 @@ class Storage(StorageEngine):
     """
 
     supports_rollback = True
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def initialize_schema(self) -> None:
-        initialize(self._client, __name__)
-
-    def pending_migrations(self) -> list[str]:
-        return pending(self._client, __name__)
-
-    def verify(self) -> None:
-        self._client.verify()
+    _package = __name__
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.write() as db:
@@ -172,7 +157,7 @@ class Storage(StorageEngine):
                 db.execute(statement)
             db.execute(_SET_EPOCH, [next_epoch(latest or 0)])
 
-    def lock(self, collection_id: str, parent_id: str, auth: str | None = None) -> None:
+    def _lock(self, collection: Collection) -> None:
         self._client.lock()
 
     def _timestamp(self, collection: Collection) -> int:
@@ -223,13 +208,13 @@ class Storage(StorageEngine):
             db.execute(_CHANGE_COLLECTION, (afterwards, -1, state.collection))
             return own
 
-    def _delete_all(self, collection: Collection, asked: Query, keep_tombstone: bool) -> list[Row]:
+    def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
         with self._client.write() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
             if found is None:
                 return []
             number, current, _ = found
-            old = db.execute(*conditions.oldest_first(number, asked)).fetchall()
+            old = db.execute(*conditions.oldest_first(number, query)).fetchall()
             if not old:
                 return []
             first = next_time(current)
@@ -250,21 +235,21 @@ class Storage(StorageEngine):
             rows = db.execute(_COUNT_DELETED, [before]).fetchall()
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
-    def _page(self, collection: Collection, asked: Query, with_timestamp: bool) -> Page:
+    def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._client.read() as db:
             found = db.execute(_FIND_COLLECTION, collection).fetchone()
             if found is None:
                 return Page([], 0, _epoch(db) if with_timestamp else 0)
             number, timestamp, total = found
-            rows, is_cut, size = _first_rows(db, conditions.page(number, asked), asked)
-            if asked.filters or asked.span != ALWAYS:
-                total = _total(db, number, asked, None if is_cut else len(rows))
-            return Page(rows_to_records(rows, asked.names), total, timestamp, is_cut, size)
+            rows, is_cut, size = _first_rows(db, conditions.page(number, query), query)
+            if query.filters or query.span != ALWAYS:
+                total = _total(db, number, query, None if is_cut else len(rows))
+            return Page(rows_to_records(rows, query.names), total, timestamp, is_cut, size)
 
 
-def _first_rows(db: sqlite3.Connection, statement: Sql, asked: Query) -> Part:
+def _first_rows(db: sqlite3.Connection, statement: Sql, query: Query) -> Part:
     """Return the rows of a page; don't read more rows than its size allows."""
-    if asked.max_bytes is None:
+    if query.max_bytes is None:
         return Part(db.execute(*statement).fetchall())
     rows: list[Row] = []
     size = 0
@@ -272,7 +257,7 @@ def _first_rows(db: sqlite3.Connection, statement: Sql, asked: Query) -> Part:
         for row in cursor:
             rows.append(row)
             size += len(row[2] or b"")
-            if size >= asked.max_bytes:
+            if size >= query.max_bytes:
                 return Part(rows, cursor.fetchone() is not None, size)
     return Part(rows, size=size)
 
@@ -311,9 +296,9 @@ def _times(
     """Return the timestamps of a change and of its collection afterwards."""
     if requested_timestamp is None or requested_timestamp == state.record_timestamp:
         return change_timestamps(state.collection_timestamp or state.epoch, None)
-    asked = {"collection": state.collection, "at": requested_timestamp}
-    if db.execute(_TAKEN, asked).fetchone()[0]:
-        requested_timestamp = db.execute(_NEXT_FREE, asked).fetchone()[0]
+    query = {"collection": state.collection, "at": requested_timestamp}
+    if db.execute(_TAKEN, query).fetchone()[0]:
+        requested_timestamp = db.execute(_NEXT_FREE, query).fetchone()[0]
     return change_timestamps(state.collection_timestamp, requested_timestamp)
 
 
@@ -328,15 +313,15 @@ def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None
             raise Conflict(found, field)
 
 
-def _total(db: sqlite3.Connection, number: int, asked: Query, found: int | None) -> int:
+def _total(db: sqlite3.Connection, number: int, query: Query, found: int | None) -> int:
     """Return the number of records that match the filters.
 
     :param found: the number of records on the page, None if it is cut.
     """
-    whole = found is not None and (asked.limit is None or found < asked.limit)
-    if found is not None and whole and not asked.rules and not asked.include_deleted:
+    whole = found is not None and (query.limit is None or found < query.limit)
+    if found is not None and whole and not query.rules and not query.include_deleted:
         return found
-    return int(db.execute(*conditions.count(number, asked)).fetchone()[0])
+    return int(db.execute(*conditions.count(number, query)).fetchone()[0])
 
 
 def load_from_config(config: Any) -> Storage:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cliquet.storage import MISSING, Sort
 from cliquet.storage.filtering import FieldNames, Query
 from cliquet.storage.ordering import order_key
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import TRUE, Sql
 from cliquet.storage.sqlite.dialect import KEY, Field, SQLite
+from cliquet.storage.types import MISSING, Sort
 from cliquet.utils import COMPARISON
 
 _DIALECT = SQLite()

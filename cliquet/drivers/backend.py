@@ -1,10 +1,15 @@
-"""Schema management, common to the storage, permission and cache interfaces."""
+"""Common base classes and health checks of the storage, permission and cache backends."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 
-class Migrated:
-    """A backend that might need a database schema."""
+from cliquet.settings.types import BOOLEAN
+
+
+class Backend:
+    """A storage, permission or cache backend, which might need a database schema."""
 
     def initialize_schema(self) -> None:
         """Create or upgrade the database schema; safe to run repeatedly."""
@@ -35,7 +40,17 @@ class Migrated:
         """
 
 
-def pending_migrations(backend: Migrated) -> list[str] | None:
+class SchemalessBackend(Backend):
+    """A backend that needs no schema."""
+
+    def initialize_schema(self) -> None:
+        """Do nothing: there is no schema."""
+
+    def pending_migrations(self) -> list[str] | None:
+        return []
+
+
+def pending_migrations(backend: Backend) -> list[str] | None:
     """Return the steps of ``backend.initialize_schema()``, None if unknown.
 
     They are unknown if a subclass overrides ``initialize_schema`` but not
@@ -44,3 +59,21 @@ def pending_migrations(backend: Migrated) -> list[str] | None:
     names = {"initialize_schema", "pending_migrations"}
     latest = next(cls for cls in type(backend).__mro__ if names & vars(cls).keys())
     return backend.pending_migrations() if "pending_migrations" in vars(latest) else None
+
+
+def health_check(logger: Any, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
+    """Return the health check of a backend for ``registry.heartbeats``, which logs failures.
+
+    :param kind: the kind of backend, for the log message.
+    :param probe: checks the backend; called with the setting ``readonly``.
+    """
+
+    def check(request: Any) -> bool:
+        try:
+            probe(BOOLEAN.get(request.registry.settings, "readonly", False))
+        except Exception:
+            logger.exception(f"The {kind} backend failed")
+            return False
+        return True
+
+    return check

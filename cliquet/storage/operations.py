@@ -1,0 +1,208 @@
+"""The operations that a storage engine implements.
+
+For each record id, an engine stores the timestamp and the JSON of the other fields. The public
+methods of :class:`~cliquet.storage.StorageBase` split records for these operations and reassemble
+them. Because engines store serialized data, callers can't change it through the objects they
+passed or received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from cliquet.drivers.documents import read_document
+from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
+from cliquet.storage.filtering import ALWAYS, FieldNames, Query
+from cliquet.storage.rows import Row, rows_to_records
+from cliquet.storage.types import Page, Record
+from cliquet.utils import json
+from cliquet.utils.json import unstorable
+
+#: The parent id and the collection id.
+Collection = tuple[str, str]
+
+_LATEST = 1 << 62
+
+
+class Change(NamedTuple):
+    """A record to write.
+
+    :param requested_timestamp: the requested timestamp, if any.
+    :param data: the other fields as JSON.
+    :param unique: the values that must be unique, by field.
+    :param is_new_id: whether the id is known to be unused.
+    """
+
+    id: str
+    requested_timestamp: int | None
+    data: bytes
+    unique: Mapping[str, Any]
+    is_new_id: bool = False
+
+
+class Conflict(Exception):
+    """A record has the same id (``field`` is None) or value of ``field``."""
+
+    def __init__(self, row: Row, field: str | None = None) -> None:
+        super().__init__(row, field)
+        self.row = row
+        self.field = field
+
+
+#: A write operation, which returns the timestamp.
+Write = Callable[[Collection, Change], int]
+
+
+class StorageOperations:
+    """The operations of an engine; each is atomic."""
+
+    def _lock(self, collection: Collection) -> None:
+        """Lock the collection against other writers until the transaction ends."""
+
+    def _timestamp(self, collection: Collection) -> int:
+        """Return the timestamp of the collection, or the epoch if it was never written."""
+        raise NotImplementedError
+
+    def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        """Return the timestamp and the other fields of the record, or None."""
+        raise NotImplementedError
+
+    def _get_for_update(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
+        """Lock the collection, and return the record as :meth:`_get` does."""
+        self._lock(collection)
+        return self._get(collection, object_id)
+
+    def _create(self, collection: Collection, change: Change) -> int:
+        """Add a record, replacing its tombstone if any, and return its timestamp.
+
+        :raises Conflict: if the id or a unique value is taken.
+        """
+        raise NotImplementedError
+
+    def _update(self, collection: Collection, change: Change) -> int:
+        """Create or replace a record or tombstone by id, and return the timestamp.
+
+        :raises Conflict: if another record has the same unique value.
+        """
+        raise NotImplementedError
+
+    def _delete(
+        self,
+        collection: Collection,
+        object_id: str,
+        requested_timestamp: int | None,
+        keep_tombstone: bool,
+    ) -> int | None:
+        """Delete the record; return the time, or None if it doesn't exist."""
+        raise NotImplementedError
+
+    def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
+        """Delete the matching records, and return the tombstones in order."""
+        raise NotImplementedError
+
+    def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
+        """Purge the tombstones older than ``before``, and return their number.
+
+        :param limit: the maximum number, oldest first; None: all.
+        """
+        raise NotImplementedError
+
+    def _count_deleted(self, before: int) -> Iterable[tuple[Collection, int]]:
+        """Count the tombstones older than ``before`` by collection, also zeros."""
+        raise NotImplementedError
+
+    def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
+        """Return the page for a query.
+
+        :param with_timestamp: whether the caller needs the timestamp of the collection.
+        """
+        raise NotImplementedError
+
+    def _write_record(
+        self,
+        write: Write,
+        collection: Collection,
+        change: Change,
+        record: Record,
+        names: FieldNames,
+    ) -> Record:
+        """Run the write operation, and return the record with its id and timestamp."""
+        try:
+            timestamp = write(collection, change)
+        except Conflict as conflict:
+            existing = rows_to_records([conflict.row], names)[0]
+            field = names.id if conflict.field is None else conflict.field
+            raise UnicityError(field, existing) from None
+        return {**record, names.id: change.id, names.modified: timestamp}
+
+
+def build_change(
+    object_id: str,
+    record: Record,
+    unique_fields: Iterable[str] | None,
+    names: FieldNames,
+    is_new_id: bool = False,
+) -> Change:
+    """Return the change that writes a record.
+
+    :raises ValueError: if the record can't be stored.
+    """
+    fields = dict(record)
+    fields.pop(names.id, None)
+    timestamp = check_timestamp(names.modified, fields.pop(names.modified, None))
+    unique = _unique(fields, unique_fields) if unique_fields else {}
+    object_id = _check_id(names.id, object_id)
+    return Change(object_id, timestamp, _serialized(fields), unique, is_new_id)
+
+
+def check_timestamp(field: str, value: Any) -> int | None:
+    """Return the timestamp that a change requests, if any.
+
+    :raises ValueError: if it isn't an integer.
+    """
+    if value is None or (type(value) is int and -_LATEST < value < _LATEST):
+        return value
+    raise ValueError(f"{field} must be an integer of milliseconds, not {value!r}")
+
+
+def read_record(
+    object_id: str, stored: tuple[int, bytes] | None, id_field: str, modified_field: str
+) -> Record:
+    """Return a record as it was read.
+
+    :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
+    """
+    if stored is None:
+        raise RecordNotFoundError(object_id)
+    timestamp, data = stored
+    record: Record = read_document(data)
+    record[id_field] = object_id
+    record[modified_field] = timestamp
+    return record
+
+
+def before_or_latest(before: int | None) -> int:
+    """Return the exclusive upper bound for timestamps of tombstones; None means all."""
+    return ALWAYS.high if before is None else before
+
+
+def _check_id(field: str, value: Any) -> str:
+    if isinstance(value, str) and "\0" not in value:
+        return value
+    raise ValueError(f"{field} must be a string without null characters, not {value!r}")
+
+
+def _serialized(fields: Record) -> bytes:
+    data = json.dumps_bytes(fields)
+    # Either such escapes, or a backslash followed by the same letters.
+    if b"\\u0000" in data or b"\\ud" in data:
+        reason = unstorable(fields)
+        if reason is not None:
+            raise ValueError(f"{reason} cannot be stored")
+    return data
+
+
+def _unique(fields: Record, unique_fields: Iterable[str]) -> dict[str, Any]:
+    values = ((field, fields.get(field)) for field in unique_fields)
+    return {field: value for field, value in values if value is not None and value != ""}
