@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cliquet.permission import BoundPermissions, PermissionBase, bound_permissions
+from cliquet.permission import BoundPermissions, PermissionBase, bound_patterns, bound_permissions
 
 #: An object id and a permission.
 Entry = tuple[str, str]
@@ -39,6 +39,20 @@ class PermissionEngine(PermissionBase):
         """Return whether one of the principals is in any of the entries."""
         raise NotImplementedError
 
+    def _object_entries(self, object_id: str) -> Iterable[tuple[str, str]]:
+        """Return the permissions granted on an object, each with a principal."""
+        raise NotImplementedError
+
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> Iterable[tuple[int, str]]:
+        """Return the ids in any of the ranges on which a principal has a permission.
+
+        :param ranges: the beginning of the ids, and the permission.
+        :returns: the ids, each after the number of its range.
+        """
+        raise NotImplementedError
+
     def object_permission_principals(self, object_id: str, permission: str) -> set[str]:
         return self._authorized_principals([(object_id, permission)])
 
@@ -66,3 +80,27 @@ class PermissionEngine(PermissionBase):
             )
         entries = bound_permissions(object_id, permission, get_bound_permissions)
         return self._check(entries, principals)
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        requested = None if permissions is None else set(permissions)
+        result: dict[str, set[str]] = {}
+        for permission, principal in self._object_entries(object_id):
+            if requested is None or permission in requested:
+                result.setdefault(permission, set()).add(principal)
+        return result
+
+    def principals_accessible_objects(
+        self,
+        principals: Iterable[str],
+        permission: str,
+        object_id_match: str | None = None,
+        get_bound_permissions: BoundPermissions | None = None,
+    ) -> set[str]:
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        ranges = [(pattern.prefix, bound) for pattern, bound in patterns]
+        candidates = self._accessible_objects(ranges, set(principals)) if ranges else ()
+        return {
+            object_id for number, object_id in candidates if patterns[number][0].matches(object_id)
+        }

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
-from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry, PermissionEngine
 
@@ -150,16 +149,13 @@ class Permission(SchemalessBackend, PermissionEngine):
 
     # Queries
 
-    def object_permissions(
-        self, object_id: str, permissions: Iterable[str] | None = None
-    ) -> dict[str, set[str]]:
-        wanted = None if permissions is None else set(permissions)
+    def _object_entries(self, object_id: str) -> list[tuple[str, str]]:
         with self._transactions.reading():
-            return {
-                permission: set(self._principals.get((object_id, permission)))
+            return [
+                (permission, principal)
                 for permission in self._permissions.get(object_id)
-                if wanted is None or permission in wanted
-            }
+                for principal in self._principals.get((object_id, permission))
+            ]
 
     def _authorized_principals(self, entries: list[Entry]) -> set[str]:
         with self._transactions.reading():
@@ -170,23 +166,17 @@ class Permission(SchemalessBackend, PermissionEngine):
         with self._transactions.reading():
             return any(not principals.isdisjoint(self._principals.get(entry)) for entry in entries)
 
-    def principals_accessible_objects(
-        self,
-        principals: Iterable[str],
-        permission: str,
-        object_id_match: str | None = None,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        principals = set(principals)
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> list[tuple[int, str]]:
         with self._transactions.reading():
-            return {
-                object_id
-                for pattern, bound in patterns
+            return [
+                (number, object_id)
+                for number, (prefix, permission) in enumerate(ranges)
                 for principal in principals
-                for object_id in self._objects.get((principal, bound))
-                if pattern.matches(object_id)
-            }
+                for object_id in self._objects.get((principal, permission))
+                if object_id.startswith(prefix)
+            ]
 
 
 def load_from_config(config: Any) -> Permission:

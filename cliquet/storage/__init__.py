@@ -370,10 +370,7 @@ def probe(backend: StorageBase, readonly: bool) -> None:
 
 
 def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
-    """Return the health check of ``backend`` for ``registry.heartbeats``.
-
-    It calls :func:`probe` with the setting ``readonly``, and logs failures.
-    """
+    """Return the health check of ``backend`` for ``registry.heartbeats``: see :func:`probe`."""
     return health_check(logger, "storage", partial(probe, backend))
 
 

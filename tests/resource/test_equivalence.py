@@ -145,7 +145,7 @@ def answers(client, batches):
 def freeze(monkeypatch):
     """Let the clock stand still, and the ids that are made be counted."""
     made = count(100)
-    monkeypatch.setattr("cliquet.storage.timestamps.msec_time", lambda: NOW)
+    monkeypatch.setattr("cliquet.utils.msec_time", lambda: NOW)
     monkeypatch.setattr(UUID4, "__call__", lambda self: str(UUID(int=next(made), version=4)))
 
 

@@ -89,7 +89,7 @@ def test_the_first_record_of_a_collection_may_be_of_the_past(storage, write, ser
 
 def test_the_first_write_is_later_than_the_first_read(storage, monkeypatch):
     first = collection(storage)
-    monkeypatch.setattr("cliquet.storage.timestamps.msec_time", lambda: first)
+    monkeypatch.setattr("cliquet.utils.msec_time", lambda: first)
     assert create(storage)["last_modified"] == first + 1
 
 
@@ -124,7 +124,7 @@ def test_reads_and_failures_change_no_timestamp(storage):
 
 def test_time_goes_on_when_the_clock_goes_back(storage, monkeypatch):
     first = create(storage)["last_modified"]
-    monkeypatch.setattr("cliquet.storage.timestamps.msec_time", lambda: first - 1000)
+    monkeypatch.setattr("cliquet.utils.msec_time", lambda: first - 1000)
     assert create(storage)["last_modified"] == first + 1
     assert collection(storage) == first + 1
 

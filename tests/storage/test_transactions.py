@@ -212,7 +212,7 @@ LOCKED = ("update", "0", True, None)
 @example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
 def test_what_was_told_is_what_is_there_in_the_end(storage, manager, monkeypatch, steps):
     # The clock stands still: each timestamp comes of the one before.
-    monkeypatch.setattr("cliquet.storage.timestamps.msec_time", lambda: 10)
+    monkeypatch.setattr("cliquet.utils.msec_time", lambda: 10)
     manager.abort()
     storage.flush()
     known = {id_: storage.update(*PLACE, id_, {}) for id_ in ("0", "1")}

@@ -8,10 +8,10 @@ from typing import Any
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.client import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
-from cliquet.permission import BoundPermissions, bound_patterns
+from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Entry, PermissionEngine
-from cliquet.permission.object_ids import after_prefix
+from cliquet.permission.engine import Entry
+from cliquet.permission.sql import SQLPermission, Statements, id_range
 
 # Each operation is one statement, regardless of the length of its lists.
 
@@ -100,7 +100,7 @@ FLUSH = (
 )
 
 
-class Permission(PostgreSQLBackend, PermissionEngine):
+class Permission(PostgreSQLBackend, SQLPermission):
     """PostgreSQL permission backend, with two tables.
 
     Enable it with::
@@ -113,113 +113,74 @@ class Permission(PostgreSQLBackend, PermissionEngine):
 
     supports_rollback = True
     _package = __name__
+    _sql = Statements(
+        add_user_principal=ADD_USER_PRINCIPAL,
+        remove_user_principal=REMOVE_USER_PRINCIPAL,
+        remove_principal=REMOVE_PRINCIPAL,
+        user_principals=USER_PRINCIPALS,
+        add_entry=ADD_ENTRY,
+        remove_entry=REMOVE_ENTRY,
+        object_permissions=OBJECT_PERMISSIONS,
+        authorized_principals=AUTHORIZED_PRINCIPALS,
+        delete_objects=DELETE_OBJECTS,
+    )
 
     def flush(self) -> None:
         with self._client.grouped_writes() as run:
             for statement in FLUSH:
                 run(statement)
 
-    # Users
-
-    def add_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.execute_deferred(ADD_USER_PRINCIPAL, [escape(user_id), escape(principal)])
-
-    def remove_user_principal(self, user_id: str, principal: str) -> None:
-        self._client.execute_deferred(REMOVE_USER_PRINCIPAL, [escape(user_id), escape(principal)])
-
-    def remove_principal(self, principal: str) -> None:
-        self._client.execute_deferred(REMOVE_PRINCIPAL, [escape(principal)])
-
     def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
-        principals = _texts(users)
-        pairs = _columns(
+        principals = self._list(users)
+        pairs = self._pairs(
             (user_id, principal) for principal, user_ids in users.items() for user_id in user_ids
         )
-        with self._client.grouped_writes() as run:
-            run(LOCK_PRINCIPALS, [principals])
-            run(REPLACE_USERS, [*pairs, principals])
-
-    def user_principals(self, user_id: str) -> set[str]:
-        rows = self._client.read(USER_PRINCIPALS, [escape(user_id)])
-        return {unescape(principal) for (principal,) in rows}
-
-    # Access control entries
-
-    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.execute_deferred(
-            ADD_ENTRY, [escape(object_id), escape(permission), escape(principal)]
-        )
-
-    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._client.execute_deferred(
-            REMOVE_ENTRY, [escape(object_id), escape(permission), escape(principal)]
+        self._client.write_together(
+            Statement(LOCK_PRINCIPALS, [principals]),
+            Statement(REPLACE_USERS, [*pairs, principals]),
         )
 
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:
-        entries = _columns(
+        entries = self._pairs(
             (permission, principal)
             for permission, principals in permissions.items()
             for principal in principals
         )
-        parameters = [escape(object_id), _texts(permissions), *entries]
+        parameters = [escape(object_id), self._list(permissions), *entries]
         self._client.execute_deferred(REPLACE_PERMISSIONS, parameters)
-
-    def delete_object_permissions(self, *object_id_list: str) -> None:
-        self._client.execute_deferred(DELETE_OBJECTS, [_texts(object_id_list)])
-
-    # Queries
-
-    def object_permissions(
-        self, object_id: str, permissions: Iterable[str] | None = None
-    ) -> dict[str, set[str]]:
-        wanted = None if permissions is None else set(permissions)
-        result: dict[str, set[str]] = {}
-        for permission, principal in self._client.read(OBJECT_PERMISSIONS, [escape(object_id)]):
-            permission = unescape(permission)
-            if wanted is None or permission in wanted:
-                result.setdefault(permission, set()).add(unescape(principal))
-        return result
-
-    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
-        rows = self._client.read(AUTHORIZED_PRINCIPALS, _columns(entries))
-        return {unescape(principal) for (principal,) in rows}
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:
             return False
         pairs = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
-        ((found,),) = self._client.read(CHECK_PERMISSION, [pairs, _texts(principals)])
+        ((found,),) = self._client.read(CHECK_PERMISSION, [pairs, self._list(principals)])
         return bool(found)
 
-    def principals_accessible_objects(
-        self,
-        principals: Iterable[str],
-        permission: str,
-        object_id_match: str | None = None,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        texts, parameters = _texts(principals), []
-        for number, (pattern, bound) in enumerate(patterns):
-            first = escape(pattern.prefix)
-            after = after_prefix(first)
-            parameters += [number, texts, escape(bound), first, after, after]
-        statement = "UNION ALL".join([ACCESSIBLE_OBJECTS] * len(patterns))
-        rows = self._client.read(statement, parameters) if patterns else []
-        candidates = ((patterns[number][0], unescape(object_id)) for number, object_id in rows)
-        return {object_id for pattern, object_id in candidates if pattern.matches(object_id)}
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> Iterable[tuple[int, str]]:
+        escaped, parameters = self._list(principals), []
+        for number, (prefix, permission) in enumerate(ranges):
+            first, after = id_range(prefix)
+            parameters += [number, escaped, escape(permission), first, after, after]
+        statement = "UNION ALL".join([ACCESSIBLE_OBJECTS] * len(ranges))
+        rows = self._client.read(statement, parameters)
+        return ((number, unescape(object_id)) for number, object_id in rows)
 
+    def _read(self, query: str, *parameters: Any) -> list[Any]:
+        return self._client.read(query, parameters)
 
-def _texts(texts: Iterable[str]) -> list[str]:
-    return [escape(text) for text in texts]
+    def _write(self, statement: str, *parameters: Any) -> None:
+        self._client.execute_deferred(statement, parameters)
 
+    def _list(self, strings: Iterable[str]) -> list[str]:
+        return [escape(string) for string in strings]
 
-def _columns(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Return the list of the first items of the pairs, and that of the second ones."""
-    escaped = [(escape(first), escape(second)) for first, second in pairs]
-    return [[first for first, _ in escaped], [second for _, second in escaped]]
+    def _pairs(self, pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
+        escaped = [(escape(first), escape(second)) for first, second in pairs]
+        return [[first for first, _ in escaped], [second for _, second in escaped]]
 
 
 def load_from_config(config: Any) -> Permission:

@@ -6,13 +6,12 @@ request fails, because Redis has no rollback.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cliquet import transactions
 from cliquet.drivers.redis.client import (
-    Client,
     RedisBackend,
     Script,
     create_from_config,
@@ -20,7 +19,6 @@ from cliquet.drivers.redis.client import (
     encode,
 )
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
-from cliquet.permission import BoundPermissions, bound_patterns
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry, PermissionEngine
 
@@ -54,10 +52,6 @@ class Permission(RedisBackend, PermissionEngine):
 
     :param client: the client of the server.
     """
-
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._client = client
 
     def flush(self) -> None:
         self._client.delete_keys(PREFIX)
@@ -105,16 +99,10 @@ class Permission(RedisBackend, PermissionEngine):
 
     # Queries
 
-    def object_permissions(
-        self, object_id: str, permissions: Iterable[str] | None = None
-    ) -> dict[str, set[str]]:
-        wanted = None if permissions is None else set(permissions)
+    def _object_entries(self, object_id: str) -> Iterator[tuple[str, str]]:
         reply = self._run(_OBJECT, [object_id])
-        return {
-            permission: set(map(decode, principals))
-            for permission, principals in zip(map(decode, reply[::2]), reply[1::2], strict=True)
-            if wanted is None or permission in wanted
-        }
+        for permission, principals in zip(reply[::2], reply[1::2], strict=True):
+            yield from ((decode(permission), decode(principal)) for principal in principals)
 
     def _authorized_principals(self, entries: list[Entry]) -> set[str]:
         return set(map(decode, self._run(_AUTHORIZED, _flat(entries))))
@@ -123,20 +111,11 @@ class Permission(RedisBackend, PermissionEngine):
         found: int = self._run_for(principals, _CHECK, entries)
         return found == 1
 
-    def principals_accessible_objects(
-        self,
-        principals: Iterable[str],
-        permission: str,
-        object_id_match: str | None = None,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        pairs = [(pattern.prefix, bound) for pattern, bound in patterns]
-        reply = self._run_for(principals, _ACCESSIBLE, pairs)
-        candidates = zip(reply[::2], map(decode, reply[1::2]), strict=True)
-        return {
-            object_id for number, object_id in candidates if patterns[number][0].matches(object_id)
-        }
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> Iterable[tuple[int, str]]:
+        reply = self._run_for(principals, _ACCESSIBLE, ranges)
+        return zip(reply[::2], map(decode, reply[1::2]), strict=True)
 
     def _change(self, changes: Iterable[_Change]) -> None:
         self._run(_CHANGE, [text for change in changes for text in (*change, "", "")[:4]])

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.drivers.sqlite.client import Client, create_from_config
+from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
-from cliquet.permission import BoundPermissions, bound_patterns
-from cliquet.permission.engine import Entry, PermissionEngine
-from cliquet.permission.object_ids import after_prefix
+from cliquet.permission.engine import Entry
+from cliquet.permission.sql import SQLPermission, Statements, id_range
 from cliquet.utils import json
 
 # All strings are escaped (see cliquet.drivers.escaping). Lists are passed as JSON, in which
@@ -100,7 +99,7 @@ DELETE_OBJECTS = """
 FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
-class Permission(SQLiteBackend, PermissionEngine):
+class Permission(SQLiteBackend, SQLPermission):
     """SQLite permission backend, with two tables.
 
     Enable it with::
@@ -113,99 +112,54 @@ class Permission(SQLiteBackend, PermissionEngine):
 
     supports_rollback = True
     _package = __name__
-
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._client = client
+    _sql = Statements(
+        add_user_principal=ADD_USER_PRINCIPAL,
+        remove_user_principal=REMOVE_USER_PRINCIPAL,
+        remove_principal=REMOVE_PRINCIPAL,
+        user_principals=USER_PRINCIPALS,
+        add_entry=ADD_ENTRY,
+        remove_entry=REMOVE_ENTRY,
+        object_permissions=OBJECT_PERMISSIONS,
+        authorized_principals=AUTHORIZED_PRINCIPALS,
+        delete_objects=DELETE_OBJECTS,
+    )
 
     def flush(self) -> None:
         with self._client.write() as connection:
             for statement in FLUSH:
                 connection.execute(statement)
 
-    # Users
-
-    def add_user_principal(self, user_id: str, principal: str) -> None:
-        self._write(ADD_USER_PRINCIPAL, escape(user_id), escape(principal))
-
-    def remove_user_principal(self, user_id: str, principal: str) -> None:
-        self._write(REMOVE_USER_PRINCIPAL, escape(user_id), escape(principal))
-
-    def remove_principal(self, principal: str) -> None:
-        self._write(REMOVE_PRINCIPAL, escape(principal))
-
     def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
-        pairs = _permission_pairs(
+        pairs = self._pairs(
             (user_id, principal) for principal, user_ids in users.items() for user_id in user_ids
         )
         with self._client.write() as connection:
-            connection.execute(REMOVE_PRINCIPALS, (_texts(users),))
-            connection.execute(ADD_USER_PRINCIPALS, (pairs,))
-
-    def user_principals(self, user_id: str) -> set[str]:
-        rows = self._read(USER_PRINCIPALS, escape(user_id))
-        return {unescape(principal) for (principal,) in rows}
-
-    # Access control entries
-
-    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._write(ADD_ENTRY, escape(object_id), escape(permission), escape(principal))
-
-    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
-        self._write(REMOVE_ENTRY, escape(object_id), escape(permission), escape(principal))
+            connection.execute(REMOVE_PRINCIPALS, (self._list(users),))
+            connection.execute(ADD_USER_PRINCIPALS, pairs)
 
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:
-        entries = _permission_pairs(
+        entries = self._pairs(
             (permission, principal)
             for permission, principals in permissions.items()
             for principal in principals
         )
         object_id = escape(object_id)
         with self._client.write() as connection:
-            connection.execute(REMOVE_PERMISSIONS, (object_id, _texts(permissions)))
-            connection.execute(ADD_PERMISSIONS, (object_id, entries))
-
-    def delete_object_permissions(self, *object_id_list: str) -> None:
-        self._write(DELETE_OBJECTS, _texts(object_id_list))
-
-    # Queries
-
-    def object_permissions(
-        self, object_id: str, permissions: Iterable[str] | None = None
-    ) -> dict[str, set[str]]:
-        wanted = None if permissions is None else set(permissions)
-        result: dict[str, set[str]] = {}
-        for permission, principal in self._read(OBJECT_PERMISSIONS, escape(object_id)):
-            permission = unescape(permission)
-            if wanted is None or permission in wanted:
-                result.setdefault(permission, set()).add(unescape(principal))
-        return result
-
-    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
-        rows = self._read(AUTHORIZED_PRINCIPALS, _permission_pairs(entries))
-        return {unescape(principal) for (principal,) in rows}
+            connection.execute(REMOVE_PERMISSIONS, (object_id, self._list(permissions)))
+            connection.execute(ADD_PERMISSIONS, (object_id, *entries))
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
-        ((found,),) = self._read(CHECK_PERMISSION, _permission_pairs(entries), _texts(principals))
+        ((found,),) = self._read(CHECK_PERMISSION, *self._pairs(entries), self._list(principals))
         return bool(found)
 
-    def principals_accessible_objects(
-        self,
-        principals: Iterable[str],
-        permission: str,
-        object_id_match: str | None = None,
-        get_bound_permissions: BoundPermissions | None = None,
-    ) -> set[str]:
-        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
-        ranges = []
-        for pattern, bound in patterns:
-            prefix = escape(pattern.prefix)
-            ranges.append((prefix, after_prefix(prefix), escape(bound)))
-        rows = self._read(ACCESSIBLE_OBJECTS, json.dumps(ranges), _texts(principals))
-        candidates = ((patterns[number][0], unescape(object_id)) for number, object_id in rows)
-        return {object_id for pattern, object_id in candidates if pattern.matches(object_id)}
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> Iterable[tuple[int, str]]:
+        escaped = [(*id_range(prefix), escape(permission)) for prefix, permission in ranges]
+        rows = self._read(ACCESSIBLE_OBJECTS, json.dumps(escaped), self._list(principals))
+        return ((number, unescape(object_id)) for number, object_id in rows)
 
     def _read(self, query: str, *parameters: str) -> list[Any]:
         with self._client.read() as connection:
@@ -215,13 +169,11 @@ class Permission(SQLiteBackend, PermissionEngine):
         with self._client.write() as connection:
             connection.execute(statement, parameters)
 
+    def _list(self, strings: Iterable[str]) -> str:
+        return json.dumps([escape(string) for string in strings])
 
-def _texts(texts: Iterable[str]) -> str:
-    return json.dumps([escape(text) for text in texts])
-
-
-def _permission_pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return json.dumps([(escape(first), escape(second)) for first, second in pairs])
+    def _pairs(self, pairs: Iterable[tuple[str, str]]) -> list[str]:
+        return [json.dumps([(escape(first), escape(second)) for first, second in pairs])]
 
 
 def load_from_config(config: Any) -> Permission:
