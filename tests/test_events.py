@@ -161,11 +161,14 @@ def test_reading_an_empty_list_is_an_event(alice, heard):
     assert heard[0].read_records == []
 
 
-def test_patch_that_changes_nothing_is_a_reading(alice, heard):
+@pytest.mark.parametrize("data", [{"n": 1}, {}, {"missing": None}])
+def test_patch_that_changes_nothing_is_an_update(alice, heard, data):
     note = alice.create("/notes", {"n": 1})
     heard.clear()
-    alice.patch(f"/notes/{note['id']}", {"n": 1})
-    assert kinds(heard) == [ResourceRead, AfterResourceRead]
+    alice.patch(f"/notes/{note['id']}", data)
+    assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
+    assert heard[0].payload["action"] == "update"
+    assert heard[0].impacted_records[0]["old"] == note
 
 
 @pytest.mark.parametrize(

@@ -247,16 +247,14 @@ class UserResource(RequestReader):
         changed = [
             field for field in changes if not json.same(existing.get(field), unchanged.get(field))
         ]
-        action = ACTIONS.READ
         if changed or self.force_patch_update:
             record = self._save(record)
-            action = ACTIONS.UPDATE
         else:
             record = {**record, **self._identity(existing)}
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
-        answer = self.postprocess(record, action=action, old=existing)
+        answer = self.postprocess(record, action=ACTIONS.UPDATE, old=existing)
         return self._in_response_behavior(answer, changes, changed)
 
     def delete(self) -> Any:

@@ -152,7 +152,8 @@ class ViewSet:
         if BOOLEAN.get(settings, "readonly") and method.upper() not in self.readonly_methods:
             return False
         name = f"{endpoint_type}_{resource_name}_{method.lower()}_enabled"
-        return BOOLEAN.get(settings, name, True)
+        # Set but empty, it disables the endpoint.
+        return BOOLEAN.get(settings, name, name not in settings)
 
     def collection_arguments(self, resource: Any, method: str) -> dict[str, Any]:
         """Return the arguments of a collection view."""

@@ -366,6 +366,8 @@ class TestViewSet:
         enabled = ViewSet().is_endpoint_enabled
         assert enabled("record", "book", "get", {})
         assert not enabled("record", "book", "get", {"record_book_get_enabled": "false"})
+        for value in ("", None, False):  # set but empty
+            assert not enabled("record", "book", "get", {"record_book_get_enabled": value})
         assert not enabled("record", "book", "put", {"readonly": True})
         for method in ("get", "HEAD", "options"):
             assert enabled("record", "book", method, {"readonly": True})
