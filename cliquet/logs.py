@@ -104,6 +104,35 @@ def _pair(key: str, value: Any) -> str:
     return indented(pair) if key in _TRACEBACKS else one_line(pair)
 
 
+_SUMMARIES = ("request.summary", "subrequest.summary")
+
+# The fields that short lines omit.
+_HIDDEN = frozenset(
+    (*REQUEST_FIELDS, "request_id", "time", "collection_id", "collection_timestamp", "limit")
+)
+_HIDDEN_IN_SUMMARIES = _HIDDEN - {"errno", "method", "path", "querystring"}
+
+
+class ShortLogRenderer(ClassicLogRenderer):
+    """Renderer of short lines for development: request, status and duration.
+
+    The lines of other events contain their message and their own fields only.
+
+    :param settings: settings of the application.
+    """
+
+    def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
+        event = dict(event_dict)
+        is_summary = event.get("event") in _SUMMARIES
+        for key in _HIDDEN_IN_SUMMARIES if is_summary else _HIDDEN:
+            event.pop(key, None)
+        if event.get("errno", "") is None:
+            del event["errno"]
+        if is_summary and "path" in event:
+            event["event"] = event["event"].removesuffix("request.summary")
+        return super().__call__(logger, name, event).rstrip()
+
+
 class MozillaHekaRenderer:
     """Renderer of JSON in the layout of Heka messages.
 
@@ -332,6 +361,7 @@ __all__ = [
     "ClassicLogRenderer",
     "MozillaHekaRenderer",
     "SharedContext",
+    "ShortLogRenderer",
     "decode_value",
     "logger",
     "setup_logging",

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from cliquet.settings.validation import InvalidSettings
+
 DONE, FAILED, MISUSED = 0, 1, 2
 
 #: The exit code that shells report for a command ended by ``SIGINT``.
@@ -37,7 +39,9 @@ def print_message(line: str) -> None:
 
 
 def format_error(error: BaseException) -> str:
-    """Return the message of an exception in one line."""
+    """Return the message of an exception in one line, or in one line per invalid setting."""
+    if isinstance(error, InvalidSettings):
+        return str(error)
     lines = [line.strip() for line in str(error).splitlines()]
     text = "; ".join(filter(None, lines)).replace(":; ", ": ")
     return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) or not text else text

@@ -7,34 +7,23 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from configparser import Error as IniError
 from typing import Any, NamedTuple
 
-from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
-from pyramid.paster import bootstrap
+from pyramid.exceptions import ConfigurationError
 
 import cliquet
-from cliquet.scripts import check, new, purge, schema
+from cliquet.scripts import check, new, purge, schema, serve
 from cliquet.scripts.cli_output import (
     DONE,
     FAILED,
     INTERRUPTED,
-    MISUSED,
     CommandError,
     format_error,
     print_message,
 )
+from cliquet.scripts.loading import INI_VARIABLE, load
 from cliquet.settings.types import BOOLEAN
-from cliquet.settings.validation import missing_package
 from cliquet.storage.exceptions import BackendError
-
-INI_VARIABLE = "CLIQUET_INI"
-
-# Errors of a configuration file: wrong syntax, a missing section or option, a factory that
-# can't be found or that rejects its settings.
-_LOADING_ERRORS = (AttributeError, ImportError, LookupError, OSError, ValueError, IniError)
-
-_HINT = "(use --traceback for details)"
 
 
 class Command(NamedTuple):
@@ -60,6 +49,7 @@ COMMANDS = {
     "check": Command(
         check.check, "Check the configuration and each backend.", True, check.add_arguments
     ),
+    "serve": Command(serve.serve, "Serve the application over HTTP.", False, serve.add_arguments),
     "migrate": Command(
         schema.migrate,
         "Create the database schema or upgrade it. Safe to run twice.",
@@ -83,7 +73,9 @@ def main(args: Sequence[str] | None = None) -> int:
         130 (interrupted).
     """
     try:
-        code = _run_reporting_errors(make_parser().parse_args(args))
+        options = make_parser().parse_args(args)
+        options.arguments = sys.argv[1:] if args is None else list(args)
+        code = _run_reporting_errors(options)
     except SystemExit:  # of argparse: help, the version, or a misuse
         _flush_output()
         raise
@@ -174,34 +166,6 @@ def run(options: argparse.Namespace) -> None:
         command.run(options, env["registry"])
     finally:
         env["closer"]()
-
-
-def load(ini: str | None) -> dict[str, Any]:
-    """Return Pyramid's script environment for the application of a configuration file.
-
-    :param ini: the path of the file, followed by ``#section`` unless that is ``app:main``.
-    :raises CommandError: when the file doesn't exist or can't be loaded.
-    """
-    if not ini:
-        message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
-        raise CommandError(message, MISUSED)
-    path = ini.partition("#")[0]
-    if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
-        raise CommandError(f"Configuration file not found: {path}", MISUSED)
-    try:
-        env: dict[str, Any] = bootstrap(ini)
-    except ConfigurationExecutionError as error:  # wraps any error of a deferred action
-        reason = missing_package(error.evalue) or format_error(error.evalue)
-        raise CommandError(f"{reason} {_HINT}", FAILED) from error
-    except ConfigurationError:
-        raise
-    except ModuleNotFoundError as error:
-        question = f"{format_error(error)}. Is it installed in this environment?"
-        reason = missing_package(error) or question
-        raise CommandError(f"{path}: {reason} {_HINT}", MISUSED) from error
-    except _LOADING_ERRORS as error:
-        raise CommandError(f"{path}: {format_error(error)} {_HINT}", MISUSED) from error
-    return env
 
 
 def init_schema(env: Mapping[str, Any]) -> None:

@@ -1,6 +1,10 @@
 """Applications that the configuration files of the tests name."""
 
+import time
+from pathlib import Path
+
 from pyramid.config import Configurator
+from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
 from cliquet import resource
@@ -38,6 +42,21 @@ def application_with_resources(global_config, **settings):
     config = Configurator(settings=settings)
     cliquet.initialize(config)
     config.scan("tests.scripts.myapp")
+    return config.make_wsgi_app()
+
+
+def slow_application(global_config, **settings):
+    """Takes a second to respond, once it has created the file of the header ``X-File``."""
+
+    def slow(request):
+        Path(request.headers["X-File"]).touch()
+        time.sleep(1)
+        return {"slow": True}
+
+    config = Configurator(settings=settings)
+    config.add_route("slow", "/slow")
+    config.add_view(slow, route_name="slow", renderer="json", permission=NO_PERMISSION_REQUIRED)
+    cliquet.initialize(config)
     return config.make_wsgi_app()
 
 

@@ -1,0 +1,76 @@
+"""The application of a configuration file, for the commands that need it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from configparser import Error as IniError
+from typing import Any
+
+from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
+from pyramid.paster import bootstrap
+from pyramid.scripts.common import get_config_loader
+
+from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, format_error
+from cliquet.settings.validation import missing_package
+
+INI_VARIABLE = "CLIQUET_INI"
+
+# Errors of a configuration file: wrong syntax, a missing section or option, a factory that
+# can't be found or that rejects its settings.
+_LOADING_ERRORS = (AttributeError, ImportError, LookupError, OSError, ValueError, IniError)
+
+_HINT = "(use --traceback for details)"
+
+_LOG_FORMAT = "%(asctime)s %(message)s"
+
+
+def load(ini: str | None, with_logs: bool = False) -> dict[str, Any]:
+    """Return Pyramid's script environment for the application of a configuration file.
+
+    :param ini: the path of the file, followed by ``#section`` unless that is ``app:main``.
+    :param with_logs: set up logging first.
+    :raises ~cliquet.scripts.cli_output.CommandError: when the file doesn't exist or can't be
+        loaded.
+    """
+    path = check_file(ini)
+    try:
+        if with_logs:
+            _setup_logging(ini)
+        env: dict[str, Any] = bootstrap(ini)
+    except ConfigurationExecutionError as error:  # wraps any error of a deferred action
+        reason = missing_package(error.evalue) or format_error(error.evalue)
+        raise CommandError(f"{reason} {_HINT}", FAILED) from error
+    except ConfigurationError:
+        raise
+    except ModuleNotFoundError as error:
+        question = f"{format_error(error)}. Is it installed in this environment?"
+        reason = missing_package(error) or question
+        raise CommandError(f"{path}: {reason} {_HINT}", MISUSED) from error
+    except _LOADING_ERRORS as error:
+        raise CommandError(f"{path}: {format_error(error)} {_HINT}", MISUSED) from error
+    return env
+
+
+def check_file(ini: str | None) -> str:
+    """Return the path of a configuration file, without its section.
+
+    :raises ~cliquet.scripts.cli_output.CommandError: when it doesn't exist.
+    """
+    if not ini:
+        message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
+        raise CommandError(message, MISUSED)
+    path = ini.partition("#")[0]
+    if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
+        raise CommandError(f"Configuration file not found: {path}", MISUSED)
+    return path
+
+
+def _setup_logging(ini: str | None) -> None:
+    """Set up logging as the file describes; by default, write a line per request."""
+    loader = get_config_loader(ini)
+    if "loggers" in loader.get_sections():
+        loader.setup_logging()
+    else:
+        logging.basicConfig(format=_LOG_FORMAT, datefmt="%H:%M:%S")
+        logging.getLogger("cliquet").setLevel(logging.INFO)

@@ -1,0 +1,358 @@
+"""The ``cliquet serve`` command."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import threading
+import time
+import webbrowser
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import hupper
+import waitress.wasyncore
+from pyramid.settings import asbool
+
+from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError
+from cliquet.scripts.loading import check_file, load
+from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.utils import setting_list
+from cliquet.utils.installation import install_command
+
+#: Seconds given to requests in progress when the server stops.
+GRACE = 30
+
+# Seconds to wait for the server to start, and between two attempts to connect to it.
+_START_TIMEOUT = 60
+_POLL = 0.05
+
+#: Name of the thread that waits for signals in processes where the main thread blocks them.
+SIGNAL_THREAD = "cliquet-signals"
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_ANY_HOST = ("0.0.0.0", "::")
+
+# Messages of granian go to the handlers of the application's logs. Incremental: another
+# configuration would close these.
+_GRANIAN_LOGS = {"version": 1, "incremental": True, "handlers": {}, "loggers": {"_granian": {}}}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of :func:`serve`."""
+    add = parser.add_argument
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help="Address (default: %(default)s).")
+    add("--port", metavar="N", type=_port, default=8888, help="Port (default: %(default)s).")
+    add(
+        "--workers",
+        metavar="N",
+        type=_positive,
+        default=1,
+        help="Number of processes (default: %(default)s). More than one requires granian.",
+    )
+    add(
+        "--threads",
+        metavar="N",
+        type=_positive,
+        default=8,
+        help="Number of threads of each process (default: %(default)s).",
+    )
+    add(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="Address of the proxy whose X-Forwarded-Proto header is trusted; * for any"
+        " (default: %(default)s).",
+    )
+    add("--reload", action="store_true", help="Restart when the code or the file changes.")
+    add("--open", action="store_true", help="Open the service in a web browser.")
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):
+        raise ArgumentTypeError(f"{text!r}: expected a number from 1 to 65535")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1000):
+        raise ArgumentTypeError(f"{text!r}: expected a number from 1 to 1000")
+    return int(text)
+
+
+def serve(options: Namespace, registry: Any) -> None:
+    """Serve the application over HTTP until Ctrl-C or SIGTERM; requests in progress finish.
+
+    The server is granian if it is installed, and waitress otherwise.
+    """
+    path = check_file(options.ini)
+    if options.workers > 1 and not _has_granian():
+        hint = f"Install it: {install_command('serve')}"
+        raise CommandError(f"--workers {options.workers} requires granian. {hint}", MISUSED)
+    address = _address(options)
+
+    def open_browser() -> None:
+        if options.open:
+            _when(lambda: _accepts(address), lambda: webbrowser.open(_origin(options)))
+
+    if hupper.is_active():
+        hupper.get_reloader().watch_files([path])
+    elif options.reload:
+        _run_reloader(options.arguments, open_browser)
+    else:
+        open_browser()
+    app, lines = _load(options)
+    run = _run_granian if _has_granian() else _run_waitress
+    run(app, options, address, lines)
+
+
+def _address(options: Namespace) -> tuple[str, int]:
+    """Return the IP address and the port to listen on.
+
+    Check that no other server uses it: on Linux, granian would share it with another granian.
+
+    :raises CommandError: when it can't be used.
+    """
+    place = f"--host {options.host} --port {options.port}"
+    try:
+        found = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, address = found[0][0], found[0][4]
+        socket.create_server(address, family=family).close()
+    except OSError as error:
+        is_unknown_host = isinstance(error, socket.gaierror)
+        reason = error.strerror if is_unknown_host else os.strerror(error.errno or 0)
+        raise CommandError(f"Cannot listen on {place}: {reason}", FAILED) from error
+    return str(address[0]), options.port
+
+
+def _load(options: Namespace) -> tuple[WSGIApplication, list[str]]:
+    """Return the application, and the lines that describe it once it is served."""
+    # The long line of a request is for production.
+    DEFAULT_SETTINGS["logging_renderer"] = "cliquet.logs.ShortLogRenderer"
+    env = load(options.ini, with_logs=True)
+    env["closer"]()
+    return _forwarded(env["app"], options.trusted_proxy), _description(env["registry"], options)
+
+
+def _description(registry: Any, options: Namespace) -> list[str]:
+    settings = registry.settings
+    base = f"{_origin(options)}/{registry.route_prefix}"
+    lines = [f"{settings['project_name']} {settings['project_version']} is ready: {base}/"]
+    if asbool(settings["openapi_enabled"]):
+        lines.append(f"API page: {base}/__api__/")
+    if "basicauth" in setting_list(settings["multiauth.policies"]):
+        lines.append('User to try: "alice", password "secret" (any others work too)')
+    return [*lines, "Press Ctrl-C to stop."]
+
+
+def _origin(options: Namespace) -> str:
+    host = "127.0.0.1" if options.host in _ANY_HOST else options.host
+    return f"http://[{host}]:{options.port}" if ":" in host else f"http://{host}:{options.port}"
+
+
+def _forwarded(app: WSGIApplication, proxy: str) -> WSGIApplication:
+    """Return the application, with the URL scheme that the trusted proxy reports."""
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        scheme = environ.get("HTTP_X_FORWARDED_PROTO")
+        if scheme in ("http", "https") and proxy in ("*", environ["REMOTE_ADDR"]):
+            environ["wsgi.url_scheme"] = scheme
+        return app(environ, start_response)
+
+    return application
+
+
+# Processes and signals
+
+
+def _run_reloader(arguments: list[str], start: Callable[[], None]) -> None:
+    """Run the command again in another process, and restart it when a file changes.
+
+    :param start: called before.
+    :raises SystemExit: when it has stopped.
+    """
+    # On SIGINT, hupper waits for the process without stopping it, then kills it and leaves its
+    # workers behind. SIGTERM stops both. The other process, and threads, inherit the mask.
+    signals = {signal.SIGINT}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+    def forward() -> None:
+        signal.sigwait(signals)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=forward, name=SIGNAL_THREAD, daemon=True).start()
+    start()
+    try:
+        hupper.start_reloader(
+            "cliquet.scripts.cliquet.main", worker_args=[arguments], shutdown_interval=2 * GRACE
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """Return the signals that stop the server, without a SIGHUP that is ignored (nohup)."""
+    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in _SIGNALS if not (number == signal.SIGHUP and is_ignored)]
+
+
+@contextmanager
+def _restored_signals() -> Iterator[None]:
+    """Restore the handlers of signals after the block."""
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _when(condition: Callable[[], Any], action: Callable[[], Any]) -> threading.Thread:
+    """Call a function in a thread once a condition is met, for a minute at most."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            if condition():
+                action()
+                return
+            time.sleep(_POLL)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def _print_lines(lines: list[str]) -> None:
+    print("\n".join(lines), flush=True)
+
+
+# Servers
+
+
+def _has_granian() -> bool:
+    return importlib.util.find_spec("granian") is not None
+
+
+def _run_waitress(
+    app: WSGIApplication, options: Namespace, address: tuple[str, int], lines: list[str]
+) -> None:
+    sockets: dict[int, Any] = {}
+    server = waitress.create_server(
+        app,
+        map=sockets,
+        host=address[0],
+        port=address[1],
+        threads=options.threads,
+        clear_untrusted_proxy_headers=False,
+    )
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise SystemExit  # which the server expects
+
+    with _restored_signals():
+        for number in _stop_signals():
+            signal.signal(number, stop)
+        _print_lines(lines)
+        server.run()
+    waitress.wasyncore.close_all(sockets)
+
+
+class AppLoader:
+    """Loader of the application in a worker process of granian.
+
+    A worker that is forked inherits the application. One that is spawned, where the platform
+    can't fork, loads it.
+    """
+
+    def __init__(self, options: Namespace, app: WSGIApplication | None) -> None:
+        self._options = options
+        self._app = app
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_options": self._options, "_app": None}
+
+    def __call__(self) -> WSGIApplication:
+        _pass_one_signal()
+        return self._app or _load(self._options)[0]
+
+
+def _pass_one_signal() -> None:
+    """Pass the first signal, and no other one, to the handler that granian installs afterwards.
+
+    The handler blocks the main thread of a worker if it is called twice, as by Ctrl-C, which
+    signals each process, or before the worker accepts connections.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    inherited = signal.getsignal(signal.SIGTERM)
+
+    def has_handler() -> bool:
+        return signal.getsignal(signal.SIGTERM) != inherited
+
+    def pass_on() -> None:
+        signal.sigwait(_SIGNALS)
+        _when(has_handler, lambda: signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None))
+
+    threading.Thread(target=pass_on, name=SIGNAL_THREAD, daemon=True).start()
+
+
+def _stopper(stop: Callable[[], None]) -> Callable[[int, Any], None]:
+    """Return a signal handler for this process, whose forks exit until they have their own."""
+    pid = os.getpid()
+
+    def handle(number: int, frame: Any) -> None:
+        if os.getpid() == pid:
+            stop()
+        else:
+            os._exit(0)
+
+    return handle
+
+
+def _run_granian(
+    app: WSGIApplication, options: Namespace, address: tuple[str, int], lines: list[str]
+) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    server = Granian(
+        "cliquet",  # not imported, because serve() gets a loader
+        *address,
+        interface=Interfaces.WSGI,
+        workers=options.workers,
+        blocking_threads=options.threads,
+        workers_kill_timeout=GRACE,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,
+        log_dictconfig=_GRANIAN_LOGS,
+    )
+
+    def is_ready() -> bool:
+        return len(server.wrks) == options.workers and _accepts(address)
+
+    def on_startup() -> None:
+        # Without this, granian would respawn its workers with the same code on SIGHUP.
+        for number in _stop_signals():
+            signal.signal(number, _stopper(server.signal_handler_interrupt))
+
+    server.on_startup(on_startup)
+    with _restored_signals():
+        _when(is_ready, lambda: _print_lines(lines))
+        server.serve(target_loader=AppLoader(options, app), wrap_loader=False)

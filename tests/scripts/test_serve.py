@@ -1,0 +1,414 @@
+"""The ``serve`` command: its servers, messages, signals and options."""
+
+import json
+import logging
+import os
+import pickle
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from contextlib import contextmanager
+from pathlib import Path
+
+import hupper
+import pytest
+from tests.servers import free_port
+
+from cliquet.scripts import loading, serve
+from cliquet.scripts.cliquet import main, make_parser
+from cliquet.settings import DEFAULT_SETTINGS
+from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
+
+TIMEOUT = 30  # seconds
+SERVERS = ("granian", "waitress")
+IN_MEMORY = SETTINGS + ALL_IN_MEMORY
+
+
+@pytest.fixture(autouse=True)
+def restored_default(monkeypatch):
+    """``serve`` changes a default, in a process of its own."""
+    monkeypatch.setitem(DEFAULT_SETTINGS, "logging_renderer", DEFAULT_SETTINGS["logging_renderer"])
+
+
+@pytest.fixture
+def port():
+    return free_port()
+
+
+@pytest.fixture(params=SERVERS)
+def server(request, monkeypatch):
+    """The name of each server."""
+    if request.param == "waitress":
+        monkeypatch.setattr(serve, "_has_granian", lambda: False)
+    return request.param
+
+
+@pytest.fixture
+def restored_mask():
+    handler = signal.getsignal(signal.SIGTERM)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    signal.signal(signal.SIGTERM, handler)
+
+
+def signal_thread():
+    """The thread that waits for signals."""
+    (thread,) = (each for each in threading.enumerate() if each.name == serve.SIGNAL_THREAD)
+    return thread.ident
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def get(port, path="/v1/", **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+        return json.load(response)
+
+
+def accepts(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run(ini, port, action, *options, stop=signal.SIGTERM):
+    """Run the command; once it accepts connections, call a function and send a signal.
+
+    Return the exit code and the result of the function.
+    """
+    results = []
+
+    def use():
+        try:
+            wait_until(lambda: accepts(port))
+            results.append(action())
+        finally:
+            # Other tests can have left threads that would receive the signal of a process.
+            signal.pthread_kill(threading.main_thread().ident, stop)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    try:
+        code = main(["--ini", ini, "serve", "--port", str(port), *options])
+    except SystemExit as error:
+        code = error.code
+    thread.join(TIMEOUT)
+    (result,) = results
+    return code, result
+
+
+def test_service_is_served_until_a_signal(server, write_ini, port, capfd):
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    ini = write_ini(IN_MEMORY + "cliquet.openapi_enabled = true\n")
+    output = []
+
+    def use():
+        while "Ctrl-C" not in "".join(output):
+            output.append(capfd.readouterr().out)
+        return get(port)
+
+    code, hello = run(ini, port, use)
+    assert code == 0
+    assert hello["url"] == f"http://127.0.0.1:{port}/v1/"
+    assert "".join(output).splitlines() == [
+        f"myapp 1.0 is ready: http://127.0.0.1:{port}/v1/",
+        f"API page: http://127.0.0.1:{port}/v1/__api__/",
+        'User to try: "alice", password "secret" (any others work too)',
+        "Press Ctrl-C to stop.",
+    ]
+    assert not accepts(port)
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_requests_in_progress_finish_before_the_server_stops(server, write_ini, port, stop):
+    responses = []
+    begun = Path(write_ini(IN_MEMORY, "slow_application")).with_name("begun")
+
+    def request():
+        responses.append(get(port, "/slow", **{"X-File": str(begun)}))
+
+    def use():
+        client = threading.Thread(target=request)
+        client.start()
+        wait_until(begun.exists)
+        return client
+
+    code, client = run(str(begun.with_name("myapp.ini")), port, use, stop=stop)
+    client.join(TIMEOUT)
+    assert (code, responses) == (0, [{"slow": True}])
+
+
+def test_workers_are_processes(write_ini, port):
+    def use():
+        task = Path(f"/proc/{os.getpid()}/task/{threading.main_thread().native_id}/children")
+        wait_until(lambda: len(set(task.read_text().split()) - before) == 2)
+        return True
+
+    before = set(
+        Path(f"/proc/self/task/{threading.main_thread().native_id}/children").read_text().split()
+    )
+    assert run(write_ini(IN_MEMORY), port, use, "--workers", "2") == (0, True)
+
+
+@pytest.mark.parametrize(
+    "proxy, scheme", [("127.0.0.1", "https"), ("*", "https"), ("10.1.1.1", "http")]
+)
+def test_scheme_is_that_of_the_trusted_proxy(server, write_ini, port, proxy, scheme):
+    headers = {"Host": "api.example.com", "X-Forwarded-Proto": "https"}
+
+    def use():
+        return get(port, **headers)["url"], get(port, **{"X-Forwarded-Proto": "ftp"})["url"]
+
+    code, urls = run(write_ini(IN_MEMORY), port, use, "--trusted-proxy", proxy)
+    assert urls == (f"{scheme}://api.example.com/v1/", f"http://127.0.0.1:{port}/v1/")
+
+
+def test_description_omits_the_api_page_and_the_user_that_do_not_exist(write_ini):
+    policy = "pyramid.authentication.RemoteUserAuthenticationPolicy"
+    policies = f"multiauth.policies = remote\nmultiauth.policy.remote.use = {policy}\n"
+    env = loading.load(write_ini(IN_MEMORY + policies))
+    options = make_parser().parse_args(["serve"])
+    ready, *others = serve._description(env["registry"], options)
+    env["closer"]()
+    assert others == ["Press Ctrl-C to stop."]
+
+
+@pytest.mark.parametrize(
+    "host, origin", [("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "[::1]"), ("a", "a")]
+)
+def test_url_can_be_opened_in_a_browser(host, origin):
+    options = make_parser().parse_args(["serve", "--host", host, "--port", "80"])
+    assert serve._origin(options) == f"http://{origin}:80"
+
+
+LOGS = """
+    [loggers]
+    keys = root
+    [handlers]
+    keys = console
+    [formatters]
+    keys = generic
+    [logger_root]
+    level = WARNING
+    handlers = console
+    [handler_console]
+    class = StreamHandler
+    args = (sys.stdout,)
+    formatter = generic
+    [formatter_generic]
+    format = formatted %(message)s
+"""
+
+
+@pytest.mark.parametrize(
+    "section, level, form",
+    [
+        ("", logging.INFO, "%(asctime)s %(message)s"),
+        (LOGS, logging.WARNING, "formatted %(message)s"),
+    ],
+)
+def test_logs_are_those_of_the_file_or_a_line_per_request(
+    section, level, form, write_ini, monkeypatch
+):
+    toolkit, root_level = logging.getLogger("cliquet"), logging.root.level
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(toolkit, "level", logging.NOTSET)
+    try:
+        loading._setup_logging(write_ini(IN_MEMORY + section))
+        (handler,) = logging.root.handlers
+        assert handler.formatter._fmt == form
+        assert toolkit.getEffectiveLevel() == level
+    finally:
+        logging.root.setLevel(root_level)
+
+
+@contextmanager
+def serving(ini, port, *options):
+    """Run the command in another process."""
+    command = [sys.executable, "-m", "cliquet", "--ini", ini, "serve", "--port", str(port)]
+    with subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+            process.wait(TIMEOUT)
+        finally:
+            process.kill()
+
+
+def test_requests_are_logged_in_short_lines(write_ini, port):
+    with serving(write_ini(IN_MEMORY), port) as process:
+        process.stdout.readline()
+        get(port)
+        process.terminate()
+        started, request = process.stderr.read().splitlines()
+    assert process.returncode == 0
+    assert started.endswith("myapp 1.0 starting.")
+    assert request.split(" ", 1)[1].startswith('"GET   /v1/" 200 (')
+    assert request.endswith(" ms)")
+
+
+def test_file_changes_restart_the_server(write_ini, port):
+    ini = Path(write_ini(IN_MEMORY))
+
+    def name():
+        try:
+            return get(port)["project_name"]
+        except OSError:
+            return None
+
+    with serving(ini, port, "--reload") as process:
+        wait_until(lambda: name() == "myapp")
+        ini.write_text(ini.read_text().replace("project_name = myapp", "project_name = changed"))
+        wait_until(lambda: name() == "changed")
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert not accepts(port)
+
+
+@pytest.mark.usefixtures("restored_mask")
+def test_reloader_is_stopped_by_one_signal(write_ini, port, monkeypatch):
+    def start_reloader(path, **options):
+        started.append((path, options["worker_args"]))
+        signal.pthread_kill(signal_thread(), signal.SIGINT)
+        wait_until(lambda: stopped)
+        raise SystemExit(0)
+
+    started, stopped = [], []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    monkeypatch.setattr(hupper, "start_reloader", start_reloader)
+    arguments = ["--ini", write_ini(IN_MEMORY), "serve", "--reload", "--port", str(port)]
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert started == [("cliquet.scripts.cliquet.main", [arguments])]
+    assert stopped == [signal.SIGTERM]
+
+
+def test_reloaded_process_watches_the_file_and_opens_no_browser(write_ini, port, monkeypatch):
+    class Reloader:
+        def watch_files(self, paths):
+            watched.extend(paths)
+
+    watched, opened = [], []
+    monkeypatch.setattr(hupper, "is_active", lambda: True)
+    monkeypatch.setattr(hupper, "get_reloader", Reloader)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    ini = write_ini(IN_MEMORY)
+    run(f"{ini}#main", port, lambda: get(port), "--reload", "--open")
+    assert (watched, opened) == ([ini], [])
+
+
+def test_browser_is_opened_once_the_server_is_ready(write_ini, port, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    run(write_ini(IN_MEMORY), port, lambda: wait_until(lambda: opened), "--open")
+    assert opened == [f"http://127.0.0.1:{port}"]
+
+
+def test_waiting_for_a_server_that_never_starts_ends(monkeypatch):
+    monkeypatch.setattr(serve, "_START_TIMEOUT", 0.1)
+    tried = []
+    thread = serve._when(lambda: tried.append(1), lambda: pytest.fail("called"))
+    thread.join(TIMEOUT)
+    assert tried
+
+
+@pytest.mark.usefixtures("restored_mask")
+def test_spawned_worker_loads_the_application_and_is_stopped_once(write_ini):
+    options = make_parser().parse_args(["--ini", write_ini(IN_MEMORY), "serve"])
+    loader = pickle.loads(pickle.dumps(serve.AppLoader(options, lambda: "of the parent")))
+    assert loader().__name__ == "application"
+    stopped = []
+    thread = signal_thread()
+    signal.pthread_kill(thread, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    wait_until(lambda: stopped)
+    assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert stopped == [signal.SIGTERM]
+
+
+def test_worker_that_is_stopped_before_it_starts_exits(monkeypatch):
+    stopped, exited = [], []
+    handler = serve._stopper(lambda: stopped.append(True))
+    monkeypatch.setattr(os, "_exit", exited.append)
+    handler(signal.SIGTERM, None)
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    handler(signal.SIGTERM, None)
+    assert (stopped, exited) == ([True], [0])
+
+
+def test_nohup_is_respected(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert serve._stop_signals() == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_port_in_use_is_reported(write_ini, explanation):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        assert main(["--ini", write_ini(IN_MEMORY), "serve", "--port", str(port)]) == 1
+    expected = f"Cannot listen on --host 127.0.0.1 --port {port}: Address already in use"
+    assert explanation() == expected
+
+
+def test_unknown_host_is_reported(write_ini, explanation):
+    arguments = ["serve", "--host", "unknown.invalid"]
+    assert main(["--ini", write_ini(IN_MEMORY), *arguments]) == 1
+    assert explanation().startswith("Cannot listen on --host unknown.invalid --port 8888: ")
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "99999", "-1", "http", "8e3"])
+def test_invalid_port_is_reported_with_its_option(value, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["serve", f"--port={value}"])
+    assert raised.value.code == 2
+    expected = f"argument --port: '{value}': expected a number from 1 to 65535"
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--workers", "--threads"])
+@pytest.mark.parametrize("value", ["0", "1001", "many"])
+def test_invalid_number_is_reported_with_its_option(option, value, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["serve", option, value])
+    assert raised.value.code == 2
+    assert f"argument {option}: '{value}': expected a number from 1 to 1000" in (
+        capsys.readouterr().err
+    )
+
+
+def test_several_workers_require_granian(write_ini, monkeypatch, explanation):
+    monkeypatch.setattr(serve, "_has_granian", lambda: False)
+    assert main(["--ini", write_ini(IN_MEMORY), "serve", "--workers", "2"]) == 2
+    assert explanation().startswith("--workers 2 requires granian. Install it: pip install ")
+
+
+def test_invalid_settings_are_reported_one_per_line(write_ini, capsys):
+    invalid = "cliquet.paginate_by = many\ncliquet.backoff = 3s\n"
+    assert main(["--ini", write_ini(IN_MEMORY + invalid), "serve"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "cliquet: error: Invalid settings:"
+    assert [line.split()[0] for line in lines[1:]] == ["cliquet.backoff", "cliquet.paginate_by"]
+
+
+def test_package_can_be_run_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cliquet", "version"])
+    runpy.run_module("cliquet.__main__")  # imported, it does nothing
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module("cliquet", run_name="__main__")
+    assert raised.value.code == 0
