@@ -15,14 +15,12 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
@@ -69,20 +67,13 @@ PASSED_VARIABLES = (
 # Few rounds are enough to notice an operation that is 25 % slower.
 BENCHMARK = ("benchmarks.requests", "--rounds=40", "--compare=benchmarks/results.json")
 
-HOST = "127.0.0.1"
 EXAMPLE = str(Path("config", "example.ini"))
-START_TIMEOUT = 30  # seconds
 WELCOME = """
-The example application is at {url}/ -- try it from another terminal:
+Once the server is ready, try it on its page /demo/, which works offline, or in another terminal:
 
-  curl {url}/
-  curl -u alice:secret {url}/bookmarks -H 'Content-Type: application/json' \
--d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'
-  curl -u alice:secret {url}/bookmarks
-
-or on a page that works offline: {demo}
-
-Ctrl-C stops it.
+  curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks -H 'Content-Type: application/json' \
+    -d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'
+  curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks
 """
 
 
@@ -176,58 +167,14 @@ def pip_install(*arguments: str) -> None:
 # serve
 
 
-def serve(port: int) -> NoReturn:
-    """Run the example application until a signal, an exception here, ends it."""
-    raise_if_busy(port)
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples")}
-    run("Prepare the database", str(VENV / "bin" / "cliquet"), "--ini", EXAMPLE, "migrate", env=env)
+def serve(port: str, arguments: list[str]) -> NoReturn:
+    """Replace this process by ``cliquet serve`` with the example application."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples"), "CLIQUET_INI": EXAMPLE}
+    run("Prepare the database", PYTHON, "-m", "cliquet", "migrate", env=env)
     log_step("Start the server")
-    run_server([PYTHON, "-m", "pyramid.scripts.pserve", EXAMPLE, f"http_port={port}"], port, env)
-
-
-def raise_if_busy(port: int) -> None:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError as error:
-        raise CommandError(
-            f"Port {port} can't be used: {os.strerror(error.errno or 0)}. "
-            "Choose another one: python3 dev.py serve --port N"
-        ) from error
-
-
-def run_server(command: list[str], port: int, env: Mapping[str, str]) -> NoReturn:
-    # In a session of its own, the server doesn't get the terminal's Ctrl-C beside our signal.
-    server = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
-    try:
-        wait_until_accepting(server, port)
-        origin = f"http://{HOST}:{port}"
-        print(WELCOME.format(url=f"{origin}/v1", demo=f"{origin}/demo/"), flush=True)
-        server.wait()
-        raise CommandError("The server stopped by itself: see above.")
-    finally:
-        stop(server)
-
-
-def wait_until_accepting(server: subprocess.Popen[Any], port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise CommandError("The server couldn't start: see above.")
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise CommandError(f"The server doesn't answer on port {port}.")
-
-
-def stop(server: subprocess.Popen[Any]) -> None:
-    server.send_signal(signal.SIGINT)
-    try:
-        server.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+    print(WELCOME.format(port=port), flush=True)
+    os.chdir(ROOT)
+    os.execve(PYTHON, [PYTHON, "-m", "cliquet", "serve", "--port", port, *arguments], env)
 
 
 # test, bench and docs
@@ -357,18 +304,16 @@ def docs() -> int:
 WITH_ARGUMENTS = {"test": test, "bench": bench}
 
 
-def port_number(text: str) -> int:
-    if not 1 <= int(text) <= 65535:
-        raise ValueError(text)
-    return int(text)
-
-
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options of a command, and the arguments for the program that it runs."""
     parser = argparse.ArgumentParser(prog="dev.py", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    served = commands.add_parser("serve", help="run the example application")
-    served.add_argument("--port", type=port_number, default=8888, help="default: %(default)s")
+    served = commands.add_parser(
+        "serve",
+        help="run the example application",
+        usage="dev.py serve [-h] [--port N] [OPTION OF cliquet serve ...]",
+    )
+    served.add_argument("--port", default="8888", help="default: %(default)s")
     commands.add_parser(
         "test",
         help="lint, types, docs, tests and coverage; arguments select tests, as for pytest",
@@ -381,7 +326,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     commands.add_parser("docs", help="build the documentation")
     options, others = parser.parse_known_args(argv)
-    if others and options.command not in WITH_ARGUMENTS:
+    if others and options.command not in ("serve", *WITH_ARGUMENTS):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     return options, others
 
@@ -403,7 +348,7 @@ def main(argv: list[str]) -> int:
     try:
         prepare()
         if options.command == "serve":
-            serve(options.port)
+            serve(options.port, others)
         if options.command in WITH_ARGUMENTS:
             return WITH_ARGUMENTS[options.command](others)
         return docs()
@@ -411,7 +356,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 0 if options.command == "serve" else 130
+        return 130
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 from cliquet.utils import import_optional
 from cliquet.utils.http import is_subrequest
+from cliquet.utils.installation import install_command
 
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
@@ -87,5 +88,5 @@ def require(module: Any, key: str, package: str) -> None:
     """
     if module is None:
         raise ConfigurationError(
-            f"{key} is set: expected the package {package} (pip install cliquet[monitoring])"
+            f"{key} is set: expected the package {package} ({install_command('monitoring')})"
         )

@@ -17,6 +17,7 @@ from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings, 
 from cliquet.settings import validation as checks
 from cliquet.settings.types import LIMIT, TIME_LIMIT
 from cliquet.utils import env_name
+from cliquet.utils.installation import install_command
 from tests import postgresql_server, processes, redis_server
 
 
@@ -246,27 +247,28 @@ def test_url_of_another_kind_is_told_without_its_password(kind, engine, url, exp
 
 
 @pytest.mark.parametrize(
-    ("package", "engine", "extra"),
+    ("package", "extra", "others"),
     [
-        ("psycopg2", "postgresql", "postgresql], or psycopg2 to build it"),
-        ("sqlalchemy", "postgresql", "postgresql]"),
-        ("redis", "redis", "redis]"),
+        ("psycopg2", "postgresql", ", or psycopg2 to build it"),
+        ("sqlalchemy", "postgresql", ""),
+        ("redis", "redis", ""),
     ],
 )
-def test_missing_package_is_told_with_what_to_install(package, engine, extra):
+def test_missing_package_is_reported_with_the_command_that_installs_it(package, extra, others):
     program = f"""
         import sys
         sys.modules[{package!r}] = None
         import cliquet
         from pyramid.config import Configurator
-        settings = {{"storage_backend": "cliquet.storage.{engine}"}}
+        settings = {{"storage_backend": "cliquet.storage.{extra}"}}
         cliquet.initialize(Configurator(settings=settings), version="1.0", project_name="x")
     """
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=os.getcwd())
+    python = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    command = install_command(extra)
+    result = subprocess.run(python, capture_output=True, text=True, cwd=os.getcwd())
     assert (
-        f"storage_backend = 'cliquet.storage.{engine}' (from the configuration): expected a module "
-        f"with load_from_config: the package {package} is missing (pip install cliquet[{extra})"
+        f"storage_backend = 'cliquet.storage.{extra}' (from the configuration): expected a module "
+        f"with load_from_config: the package {package} is missing ({command}{others})"
     ) in result.stderr
 
 
@@ -274,8 +276,8 @@ def test_package_of_an_extra_is_told_wherever_it_is_missing(monkeypatch):
     monkeypatch.setitem(checks.EXTRAS, "riak", "riaks")
     settings = {"cache_backend": "riak.cache", "multiauth.policies": "a"}
     one, other = refused({**settings, "multiauth.policy.a.use": "riak.policies.Policy"})
-    assert "the package riak is missing (pip install cliquet[riaks])" in one
-    assert "the package riak is missing (pip install cliquet[riaks])" in other
+    assert f"the package riak is missing ({install_command('riaks')})" in one
+    assert f"the package riak is missing ({install_command('riaks')})" in other
 
 
 def include_what_is_missing(config):
@@ -313,12 +315,28 @@ def test_package_that_3_1_required_is_named_with_its_extra(tmp_path, monkeypatch
     lists |= {"multiauth.policies": "a"} if "policy" in key else {}
     (line,) = refused({key: "old_plugin", **lists})
     assert line.startswith(f"{key} = 'old_plugin' ")
-    assert line.endswith(f"the package {package} is missing (pip install cliquet[legacy])")
+    assert line.endswith(f"the package {package} is missing ({install_command('legacy')})")
+
+
+@pytest.mark.parametrize(
+    "package, problem",
+    [
+        ("json", "'json' has no function includeme"),
+        ("nowhere", "No module named 'nowhere'"),
+        ("cliquet.nowhere", "No module named 'cliquet.nowhere'"),
+    ],
+)
+def test_includes_that_cannot_be_included_are_reported(package, problem):
+    (line,) = refused({"includes": package})
+    assert line == (
+        f"includes = {package!r} (from the configuration): "
+        f"expected {type_of('includes').expected}: {problem}"
+    )
 
 
 def test_plugin_that_misses_a_package_while_it_is_included_names_the_extra():
     (line,) = refused({"includes": "tests.test_checks.include_what_is_missing"})
-    assert line.endswith("the package six is missing (pip install cliquet[legacy])")
+    assert line.endswith(f"the package six is missing ({install_command('legacy')})")
     with pytest.raises(ModuleNotFoundError, match="zork"):
         started({"includes": "tests.test_checks.include_another"})
 

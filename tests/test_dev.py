@@ -3,11 +3,8 @@
 import importlib.util
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import textwrap
 import tomllib
 from pathlib import Path
 
@@ -15,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from tests.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,14 +23,13 @@ REPORT = """
 </testsuites>
 """
 
-# Acts as ``dev.py serve`` with a server that belongs to the test.
-DRIVER = """
-import os, signal, sys
+# ``dev.py serve`` in the current environment.
+SERVE = """
+import sys
 import dev
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored if the tests run under nohup
 dev.prepare = lambda: None
-dev.serve = lambda port: dev.run_server([sys.executable, "-c", sys.argv[2]], port, os.environ)
-sys.exit(dev.main(["serve", "--port", sys.argv[1]]))
+dev.PYTHON = sys.executable
+sys.exit(dev.main(["serve", *sys.argv[1:]]))
 """
 
 
@@ -56,23 +54,6 @@ def checkout(dev, tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        number = busy.getsockname()[1]
-    return number
-
-
-def start(port, server):
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(port), textwrap.dedent(server)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_help_lists_the_commands():
     done = subprocess.run(
         [sys.executable, "dev.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -80,24 +61,12 @@ def test_help_lists_the_commands():
     assert all(command in done.stdout for command in ("serve", "test", "bench", "docs"))
 
 
-@pytest.mark.parametrize("argv", [[], ["dance"], ["docs", "x"], ["serve", "-x"], ["serve", "x"]])
+@pytest.mark.parametrize("argv", [[], ["dance"], ["docs", "x"], ["dance", "x"]])
 def test_unknown_arguments_are_refused(dev, argv, capsys):
     with pytest.raises(SystemExit) as raised:
         dev.parse(argv)
     assert raised.value.code == 2
     assert "usage: dev.py" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-def test_port_must_exist(dev, port, capsys):
-    with pytest.raises(SystemExit):
-        dev.parse(["serve", "--port", port])
-    assert "port" in capsys.readouterr().err
-
-
-def test_port_has_a_default(dev):
-    assert dev.parse(["serve"])[0].port == 8888
-    assert dev.parse(["serve", "--port", "9000"])[0].port == 9000
 
 
 def test_arguments_of_test_are_for_pytest(dev):
@@ -397,57 +366,30 @@ def test_chromium_is_installed_in_continuous_integration(
     ]
 
 
-def test_busy_port_is_reported(dev):
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        port = busy.getsockname()[1]
-        with pytest.raises(
-            dev.CommandError, match=f"Port {port} can't be used: Address already in use"
-        ):
-            dev.raise_if_busy(port)
-    dev.raise_if_busy(port)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_ends_the_server_cleanly(port, number):
-    """The examples are printed once connections are accepted; the signal reaches the server."""
-    server = f"""
-        import signal, socket
-        listening = socket.create_server(("127.0.0.1", {port}))
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            print("bye")
-    """
-    running = start(port, server)
-    assert any("curl" in line for line in iter(running.stdout.readline, ""))
-    socket.create_connection(("127.0.0.1", port)).close()
-    running.send_signal(number)
-    out, err = running.communicate(timeout=10)
-    assert running.returncode == 0
-    assert out.endswith("bye\n")
-    assert err == ""
-
-
-def test_server_that_fails_to_start_is_reported(port):
-    running = start(port, "exit(1)")
-    out, err = running.communicate(timeout=10)
-    assert running.returncode == 1
-    assert (out, err) == ("", "The server couldn't start: see above.\n")
-
-
-def test_server_that_never_accepts_connections_is_stopped(dev, port, monkeypatch):
-    monkeypatch.setattr(dev, "START_TIMEOUT", 0.2)
-    with pytest.raises(dev.CommandError, match=f"doesn't answer on port {port}"):
-        dev.run_server([sys.executable, "-c", "import time; time.sleep(60)"], port, os.environ)
-
-
-def test_server_that_stops_is_reported(port):
-    server = f"""
-        import socket
-        socket.create_server(("127.0.0.1", {port})).accept()
-    """
-    running = start(port, server)
-    out, err = running.communicate(timeout=10)
-    assert running.returncode == 1
-    assert "curl" in out
-    assert err == "The server stopped by itself: see above.\n"
+def test_example_application_is_served_until_a_signal(tmp_path):
+    port = str(free_port())
+    urls = dict.fromkeys(
+        [f"CLIQUET_{kind}_URL" for kind in ("STORAGE", "PERMISSION", "CACHE")],
+        f"sqlite:///{tmp_path}/bookmarks.sqlite",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, "--port", port, "--threads", "2"],
+        cwd=ROOT,
+        env={**os.environ, **urls},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        out = []
+        for line in process.stdout:
+            out.append(line)
+            if line.startswith("Press Ctrl-C"):
+                break
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "storage: ready\n" in out
+    assert f"bookmarks 1.0 is ready: http://127.0.0.1:{port}/v1/\n" in out
+    commands = [line for line in out if line.startswith("  curl ")]
+    assert all(f"http://127.0.0.1:{port}/v1/bookmarks" in command for command in commands)
+    assert len(commands) == 2

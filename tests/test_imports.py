@@ -12,6 +12,7 @@ MODULES = sorted(ROOT.joinpath("cliquet").rglob("*.py"))
 
 #: The packages and top-level modules, from the top down: each imports only from those below.
 LAYERS = (
+    {"__main__"},
     {"scripts", "tests"},
     {"testing", "cliquet"},
     {"openapi", "prometheus", "statsd", "initialization"},
@@ -116,7 +117,7 @@ def inner_imports(tree):
 
 
 #: Drivers that an installation may lack: the engine tells so when it is chosen.
-OPTIONAL = {"psycopg2", "redis", "sqlalchemy"}
+OPTIONAL = {"granian", "psycopg2", "redis", "sqlalchemy"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

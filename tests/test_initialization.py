@@ -1,5 +1,6 @@
 import logging
 import pstats
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from cliquet.initialization import install_middlewares
 from cliquet.listeners import ListenerBase
 from cliquet.testing import get_user_headers
 from cliquet.utils import env_name
+from cliquet.utils.installation import install_command
 from tests import testapp
 
 ROOT = Path(__file__).parent.parent
@@ -408,7 +410,7 @@ def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch
 
 def test_middleware_without_its_package_is_told(serve, monkeypatch):
     monkeypatch.setitem(sys.modules, "werkzeug.middleware.profiler", None)
-    with pytest.raises(ConfigurationError, match=r"pip install cliquet\[monitoring\]"):
+    with pytest.raises(ConfigurationError, match=re.escape(install_command("monitoring"))):
         cliquet.install_middlewares(serve().app, {"profiler_enabled": "true"})
 
 

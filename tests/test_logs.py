@@ -14,7 +14,7 @@ from pyramid.authentication import CallbackAuthenticationPolicy
 from pyramid.request import Request
 
 from cliquet import logger, loggers, logs
-from cliquet.logs import ClassicLogRenderer, MozillaHekaRenderer, SharedContext
+from cliquet.logs import ClassicLogRenderer, MozillaHekaRenderer, SharedContext, ShortLogRenderer
 from cliquet.storage.exceptions import BackendError
 from cliquet.utils import build_request
 
@@ -441,6 +441,31 @@ def test_classic_line_is_one_line_whatever_clients_send():
     assert line.startswith('"GET   /a\\nb" ? (? ms)')
     assert "agent=x\\x1b[2J" in line
     assert "exception=a\n  b" in line
+
+
+@pytest.mark.parametrize(
+    "event, line",
+    [
+        ({"event": "request.summary"}, '"GET   /a?b=1" 200 (3 ms)  nb_records=2'),
+        (
+            {"event": "request.summary", "errno": 107},
+            '"GET   /a?b=1" 200 (3 ms)  errno=107 nb_records=2',
+        ),
+        ({"event": "subrequest.summary"}, '"GET   /a?b=1" 200 (3 ms) sub nb_records=2'),
+        ({"event": "hello", "flavour": "x"}, "hello flavour=x nb_records=2"),
+    ],
+)
+def test_short_line_omits_the_details_of_the_request(event, line):
+    request = {"path": "/a", "method": "GET", "querystring": {"b": "1"}, "agent": "curl", "uid": 1}
+    context = {"request_id": "a", "collection_id": "b", "nb_records": 2, "errno": None}
+    outcome = {"code": 200, "t": 3, "time": "now"}
+    rendered = ShortLogRenderer({})(None, "info", {**request, **context, **outcome, **event})
+    assert rendered == line
+
+
+def test_short_line_of_a_context_without_request_is_complete():
+    event = {"event": "request.summary", "errno": None}
+    assert ShortLogRenderer({})(None, "info", event) == "request.summary"
 
 
 @pytest.fixture

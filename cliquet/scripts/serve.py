@@ -17,11 +17,11 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import hupper
 import waitress.wasyncore
-from pyramid.settings import asbool
 
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError
 from cliquet.scripts.loading import check_file, load
 from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.settings.types import BOOLEAN
 from cliquet.utils import setting_list
 from cliquet.utils.installation import install_command
 
@@ -146,7 +146,7 @@ def _description(registry: Any, options: Namespace) -> list[str]:
     settings = registry.settings
     base = f"{_origin(options)}/{registry.route_prefix}"
     lines = [f"{settings['project_name']} {settings['project_version']} is ready: {base}/"]
-    if asbool(settings["openapi_enabled"]):
+    if BOOLEAN.get(settings, "openapi_enabled"):
         lines.append(f"API page: {base}/__api__/")
     if "basicauth" in setting_list(settings["multiauth.policies"]):
         lines.append('User to try: "alice", password "secret" (any others work too)')
@@ -305,9 +305,13 @@ def _pass_one_signal() -> None:
     def has_handler() -> bool:
         return signal.getsignal(signal.SIGTERM) != inherited
 
+    def call_handler() -> None:
+        handler: Any = signal.getsignal(signal.SIGTERM)
+        handler(signal.SIGTERM, None)
+
     def pass_on() -> None:
         signal.sigwait(_SIGNALS)
-        _when(has_handler, lambda: signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None))
+        _when(has_handler, call_handler)
 
     threading.Thread(target=pass_on, name=SIGNAL_THREAD, daemon=True).start()
 

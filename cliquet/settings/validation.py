@@ -12,6 +12,7 @@ from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, family, type_of
 from cliquet.utils import env_name, setting_list, without_password
+from cliquet.utils.installation import install_command
 
 #: The extra of the distribution that installs an optional package. Version 3.1 required those in
 #: the extra ``legacy``, so applications import them without requiring them.
@@ -19,6 +20,7 @@ EXTRAS = {
     "psycopg2": "postgresql",
     "sqlalchemy": "postgresql",
     "redis": "redis",
+    "prometheus_client": "monitoring",
     **dict.fromkeys(("dateutil", "requests", "six"), "legacy"),
 }
 
@@ -118,7 +120,7 @@ def missing_package(error: BaseException) -> str | None:
     package = str(getattr(error, "name", None)).partition(".")[0]
     if not isinstance(error, ImportError) or package not in EXTRAS:
         return None
-    hint = f"pip install cliquet[{EXTRAS[package]}]{_ALTERNATIVES.get(package, '')}"
+    hint = f"{install_command(EXTRAS[package])}{_ALTERNATIVES.get(package, '')}"
     return f"the package {package} is missing ({hint})"
 
 
@@ -130,16 +132,29 @@ def _reason(error: Exception) -> str:
 def include_packages(config: Any, key: str) -> None:
     """Include the packages in the setting ``key``.
 
-    :raises InvalidSettings: if one of them imports an optional package that is missing.
+    :raises InvalidSettings: if one of them doesn't exist, has no function ``includeme``, or
+        imports an optional package that is missing.
     """
     settings = config.get_settings()
     for package in setting_list(settings[key]):
-        try:
-            config.include(package)
-        except ImportError as error:
-            if reason := missing_package(error):
-                raise invalid(settings, key, f"{type_of(key).expected}: {reason}") from error
+        if problem := _include(config, package):
+            raise invalid(settings, key, f"{type_of(key).expected}: {problem}")
+
+
+def _include(config: Any, package: str) -> str | None:
+    """Include a package; return the reason if it can't be included."""
+    try:
+        included = config.maybe_dotted(package)
+        if not (callable(included) or hasattr(included, "includeme")):
+            return f"{package!r} has no function includeme"
+        config.include(included)
+    except ImportError as error:
+        is_missing = f"{package}.".startswith(f"{error.name}.")
+        reason = missing_package(error) or (str(error) if is_missing else None)
+        if reason is None:
             raise
+        return reason
+    return None
 
 
 def unknown_keys(

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import hupper
 import pytest
-from tests.servers import free_port
 
 from cliquet.scripts import loading, serve
 from cliquet.scripts.cliquet import main, make_parser
 from cliquet.settings import DEFAULT_SETTINGS
+from tests.processes import free_port
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
 TIMEOUT = 30  # seconds
@@ -395,14 +395,6 @@ def test_several_workers_require_granian(write_ini, monkeypatch, explanation):
     monkeypatch.setattr(serve, "_has_granian", lambda: False)
     assert main(["--ini", write_ini(IN_MEMORY), "serve", "--workers", "2"]) == 2
     assert explanation().startswith("--workers 2 requires granian. Install it: pip install ")
-
-
-def test_invalid_settings_are_reported_one_per_line(write_ini, capsys):
-    invalid = "cliquet.paginate_by = many\ncliquet.backoff = 3s\n"
-    assert main(["--ini", write_ini(IN_MEMORY + invalid), "serve"]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "cliquet: error: Invalid settings:"
-    assert [line.split()[0] for line in lines[1:]] == ["cliquet.backoff", "cliquet.paginate_by"]
 
 
 def test_package_can_be_run_as_a_module(monkeypatch, capsys):
