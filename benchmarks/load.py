@@ -204,11 +204,14 @@ def serve(orders: Connection, url: str, number: int, mix: Mapping[str, int]) -> 
 
 
 @contextmanager
-def clients(url: str, options: argparse.Namespace) -> Iterator[list[Connection]]:
-    """Start the processes of the clients; give the way to each."""
+def clients(url: str, options: argparse.Namespace, first: int = 0) -> Iterator[list[Connection]]:
+    """Start the processes of the clients; yield a connection to each.
+
+    :param first: number of the first user.
+    """
     context = multiprocessing.get_context("spawn")
     ends = []
-    for number in range(options.clients):
+    for number in range(first, first + options.clients):
         mine, its = context.Pipe()
         arguments = (its, url, number, options.mix)
         context.Process(target=serve, args=arguments, daemon=True).start()
