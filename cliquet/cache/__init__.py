@@ -151,9 +151,9 @@ def probe(backend: CacheBase, readonly: bool = False) -> None:
     """
     key = f"{_HEARTBEAT_KEY}:{uuid4()}"  # unique, because heartbeats can run concurrently
     backend.set(key, "alive", _HEARTBEAT_TTL_SECONDS)
-    found = backend.get(key)
+    value = backend.get(key)
     backend.delete(key)
-    if found != "alive":
+    if value != "alive":
         raise BackendError(message="a value that was just set is missing")
 
 

@@ -16,11 +16,11 @@ def escape(text: str) -> str:
     Characters are escaped one by one, so the order of prefixes is preserved. Most strings
     remain unchanged.
     """
-    return _ODD.sub(lambda found: f"\x1a{ord(found[0]):04x}", text)
+    return _ODD.sub(lambda match: f"\x1a{ord(match[0]):04x}", text)
 
 
 def unescape(text: str) -> str:
     """Return the original of an escaped string."""
     if "\x1a" not in text:
         return text
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)

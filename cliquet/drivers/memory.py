@@ -44,7 +44,7 @@ class MemoryTransactions:
             reverse order.
         """
         manager = transactions.participant(self, self._new_manager)
-        alone = manager is None or not self._per_request
+        is_separate = manager is None or not self._per_request
         if manager is None:
             manager = self._new_manager()
         manager.hold()
@@ -55,7 +55,7 @@ class MemoryTransactions:
             manager.undo_to(start)
             raise
         finally:
-            if alone:
+            if is_separate:
                 manager.save()
                 transactions.disable_retry()
 

@@ -97,10 +97,10 @@ class Permission(SchemalessBackend, PermissionEngine):
     def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
         with self._transactions.writing() as log:
             for principal, user_ids in users.items():
-                wanted, known = set(user_ids), set(self._user_principals.keys_of(principal))
-                for user_id in known - wanted:
+                requested, current = set(user_ids), set(self._user_principals.keys_of(principal))
+                for user_id in current - requested:
                     self._user_principals.remove(user_id, principal, log)
-                for user_id in wanted - known:
+                for user_id in requested - current:
                     self._user_principals.add(user_id, principal, log)
 
     def user_principals(self, user_id: str) -> set[str]:
@@ -120,13 +120,13 @@ class Permission(SchemalessBackend, PermissionEngine):
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:
-        wanted = {permission: set(principals) for permission, principals in permissions.items()}
+        requested = {permission: set(principals) for permission, principals in permissions.items()}
         with self._transactions.writing() as log:
-            for permission, principals in wanted.items():
-                known = self._principals.get((object_id, permission))
-                for principal in known - principals:
+            for permission, principals in requested.items():
+                current = self._principals.get((object_id, permission))
+                for principal in current - principals:
                     self._withdraw(object_id, permission, principal, log)
-                for principal in principals - known:
+                for principal in principals - current:
                     self._grant(object_id, permission, principal, log)
 
     def delete_object_permissions(self, *object_id_list: str) -> None:

@@ -33,10 +33,10 @@ class Pattern:
         if not object_id.endswith(last):
             return False
         for part in middle:
-            found = object_id.find(part, position, end)
-            if found < 0:
+            index = object_id.find(part, position, end)
+            if index < 0:
                 return False
-            position = found + len(part)
+            position = index + len(part)
         return position <= end
 
 

@@ -26,9 +26,9 @@ class Generator:
 
     def match(self, record_id: str) -> bool:
         """Return whether ``record_id`` has the format of this generator."""
-        found = self._regexp.match(record_id)
+        match = self._regexp.match(record_id)
         # ``$`` also matches before a trailing line feed.
-        return found is not None and not record_id.endswith("\n")
+        return match is not None and not record_id.endswith("\n")
 
     def __call__(self) -> str:
         """Return a new id."""

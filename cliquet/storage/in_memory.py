@@ -101,9 +101,11 @@ class MemoryBasedStorage(StorageBase):
             collection_id, parent_id, record, unique_fields, id_field, for_creation
         )
         for filters in rules:
-            found, _ = self.get_all(collection_id, parent_id, filters=filters, id_field=id_field)
-            if found:
-                raise UnicityError(filters[0].field, found[0])
+            conflicting, _ = self.get_all(
+                collection_id, parent_id, filters=filters, id_field=id_field
+            )
+            if conflicting:
+                raise UnicityError(filters[0].field, conflicting[0])
 
     def apply_filters(
         self, records: Iterable[Record], filters: Iterable[Filter]
@@ -128,12 +130,14 @@ class MemoryBasedStorage(StorageBase):
         limit: int | None = None,
     ) -> tuple[list[Record], int]:
         """Return the page of the matching records, and their number without tombstones."""
-        found = list(self.apply_filters(records, filters or []))
-        total = sum(record.get(deleted_field) is not True for record in found)
+        matching = list(self.apply_filters(records, filters or []))
+        total = sum(record.get(deleted_field) is not True for record in matching)
         if pagination_rules:
-            on_page = (self.apply_filters(found, rule) for rule in pagination_rules)
-            found = list({record[id_field]: record for part in on_page for record in part}.values())
-        return self.apply_sorting(found, sorting or [])[: limit or None], total
+            on_page = (self.apply_filters(matching, rule) for rule in pagination_rules)
+            matching = list(
+                {record[id_field]: record for part in on_page for record in part}.values()
+            )
+        return self.apply_sorting(matching, sorting or [])[: limit or None], total
 
     def delete_all(  # type: ignore[override]  # 3.1 had another order than in the contract
         self,
@@ -147,11 +151,11 @@ class MemoryBasedStorage(StorageBase):
         auth: str | None = None,
     ) -> list[Record]:
         """Delete the records that match all filters, one by one."""
-        names: dict[str, Any] = {"id_field": id_field, "modified_field": modified_field}
-        names["deleted_field"] = deleted_field
-        found, _ = self.get_all(collection_id, parent_id, filters=filters, **names)
-        ids = [record[id_field] for record in found]
+        fields: dict[str, Any] = {"id_field": id_field, "modified_field": modified_field}
+        fields["deleted_field"] = deleted_field
+        matching, _ = self.get_all(collection_id, parent_id, filters=filters, **fields)
+        ids = [record[id_field] for record in matching]
         return [
-            self.delete(collection_id, parent_id, id_, with_deleted=with_deleted, **names)
+            self.delete(collection_id, parent_id, id_, with_deleted=with_deleted, **fields)
             for id_ in ids
         ]

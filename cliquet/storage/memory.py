@@ -125,8 +125,8 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             if records is None:
                 return []
             rows = records.live_rows(query.span)
-            found = filter(matcher(query), rows_to_records(rows, query.names))
-            ids = records.in_order_of_creation({record[query.names.id] for record in found})
+            matching = filter(matcher(query), rows_to_records(rows, query.names))
+            ids = records.in_order_of_creation({record[query.names.id] for record in matching})
             return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -151,11 +151,11 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             if records is None:
                 return Page([], 0, timestamp)
             if query.by_time and not query.filters:
-                found, part = records.by_time(query)
+                page, part = records.by_time(query)
                 total = records.count(query.span)
             else:
-                found, total, part = records.scan(query)
-            return Page(found, total, timestamp, part.is_cut, part.size)
+                page, total, part = records.scan(query)
+            return Page(page, total, timestamp, part.is_cut, part.size)
 
     def _new(self, log: UndoLog, collection: Collection) -> _Records:
         log.append(partial(self._collections.pop, collection))
@@ -241,24 +241,24 @@ class _Records:
         """Return the page for a query without filters, sorted by timestamp."""
         timestamps = self._times if query.include_deleted else self._live
         start, stop = _slice(timestamps, query.page_span)
-        wanted = len(timestamps) if query.limit is None else query.limit
+        limit = len(timestamps) if query.limit is None else query.limit
         on_this_page = on_page(query.rules)
-        found: list[Record] = []
+        page: list[Record] = []
         read: list[Row] = []
-        while start < stop and len(found) < wanted:
-            missing = wanted - len(found)
+        while start < stop and len(page) < limit:
+            missing = limit - len(page)
             if query.sorting[0].direction > 0:
                 rows = self._rows(timestamps[start : min(start + missing, stop)])
                 start += missing
             else:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
-            found.extend(filter(on_this_page, rows_to_records(rows, query.names)))
+            page.extend(filter(on_this_page, rows_to_records(rows, query.names)))
             read += rows
-        if len(found) == len(read):
+        if len(page) == len(read):
             part = take(read, query.max_bytes)
-            return found[: len(part.rows)], part
-        return take_records(found, read, query)
+            return page[: len(part.rows)], part
+        return take_records(page, read, query)
 
     def scan(self, query: Query) -> tuple[list[Record], int, Part]:
         """Return the page for any query, and the number of matching records."""
@@ -269,9 +269,9 @@ class _Records:
             start, stop = _slice(self._times, query.span)
             rows = self._rows(self._times[start:stop])
             tombstones = rows_to_records([row for row in rows if row[2] is None], query.names)
-        found, total = select(query, records, tombstones)
-        found, part = take_records(found, live, query)
-        return found, total, part
+        page, total = select(query, records, tombstones)
+        page, part = take_records(page, live, query)
+        return page, total, part
 
     def _rows(self, timestamps: list[int]) -> list[Row]:
         entries, ids = self._entries, map(self._ids.__getitem__, timestamps)

@@ -64,12 +64,12 @@ class Result:
 
     def first(self) -> Row | None:
         """Return the first row, or None, and discard the others."""
-        found = self._result.first()
-        return None if found is None else Row(found)
+        row = self._result.first()
+        return None if row is None else Row(row)
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
         """Return the next rows."""
-        return [Row(found) for found in self._result.fetchmany(size)]
+        return [Row(row) for row in self._result.fetchmany(size)]
 
     def fetchall(self) -> list[Row]:
         """Return the remaining rows."""
@@ -84,10 +84,10 @@ class Row(tuple[Any, ...]):
 
     _mapping: Mapping[str, Any]
 
-    def __new__(cls, found: Any) -> Row:
+    def __new__(cls, source: Any) -> Row:
         """Create a row from a SQLAlchemy row."""
-        row = super().__new__(cls, found)
-        row._mapping = found._mapping
+        row = super().__new__(cls, source)
+        row._mapping = source._mapping
         return row
 
     def __getitem__(self, key: Any) -> Any:

@@ -155,8 +155,8 @@ class Permission(PostgreSQLBackend, SQLPermission):
         if not entries:
             return False
         pairs = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
-        ((found,),) = self._client.read(CHECK_PERMISSION, [pairs, self._list(principals)])
-        return bool(found)
+        ((is_allowed,),) = self._client.read(CHECK_PERMISSION, [pairs, self._list(principals)])
+        return bool(is_allowed)
 
     def _accessible_objects(
         self, ranges: list[Entry], principals: set[str]

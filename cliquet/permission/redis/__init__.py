@@ -108,8 +108,8 @@ class Permission(RedisBackend, PermissionEngine):
         return set(map(decode, self._run(_AUTHORIZED, _flat(entries))))
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
-        found: int = self._run_for(principals, _CHECK, entries)
-        return found == 1
+        matches: int = self._run_for(principals, _CHECK, entries)
+        return matches == 1
 
     def _accessible_objects(
         self, ranges: list[Entry], principals: set[str]

@@ -151,8 +151,10 @@ class Permission(SQLiteBackend, SQLPermission):
             connection.execute(ADD_PERMISSIONS, (object_id, *entries))
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
-        ((found,),) = self._read(CHECK_PERMISSION, *self._pairs(entries), self._list(principals))
-        return bool(found)
+        ((is_allowed,),) = self._read(
+            CHECK_PERMISSION, *self._pairs(entries), self._list(principals)
+        )
+        return bool(is_allowed)
 
     def _accessible_objects(
         self, ranges: list[Entry], principals: set[str]

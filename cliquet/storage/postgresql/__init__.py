@@ -157,17 +157,17 @@ class Storage(PostgreSQLBackend, StorageEngine):
         # One statement, if a transaction keeps the lock.
         if not storable(object_id):
             return super()._get_for_update(collection, object_id)
-        names = self._acquire_lock(collection)
-        rows = self._client.lock(_GET_FOR_UPDATE, [*names, next_time(0), object_id])
+        ids = self._acquire_lock(collection)
+        rows = self._client.lock(_GET_FOR_UPDATE, [*ids, next_time(0), object_id])
         if rows is None:
             return self._get(collection, object_id)
         ((latest, timestamp, data),) = rows
-        self._locked(names).record_change(latest, object_id, data is not None)
+        self._state(ids).record_change(latest, object_id, data is not None)
         return None if data is None else (timestamp, data)
 
     def _timestamp(self, collection: Collection) -> int:
-        found = self._client.read(_TIMESTAMP, _names(collection))
-        return (found[0][0] if found else 0) or self._epoch()
+        rows = self._client.read(_TIMESTAMP, _escaped(collection))
+        return (rows[0][0] if rows else 0) or self._epoch()
 
     def _epoch(self) -> int:
         """Return the timestamp of collections that were never written."""
@@ -176,8 +176,8 @@ class Storage(PostgreSQLBackend, StorageEngine):
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         if not storable(object_id):
             return None
-        found = self._client.read(_GET, [*_names(collection), object_id])
-        return (found[0][0], found[0][1]) if found else None
+        rows = self._client.read(_GET, [*_escaped(collection), object_id])
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _create(self, collection: Collection, change: Change) -> int:
         return self._write(collection, change, replace=False)
@@ -186,23 +186,23 @@ class Storage(PostgreSQLBackend, StorageEngine):
         return self._write(collection, change, replace=True)
 
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
-        names = self._acquire_lock(collection)
-        locked = self._locked(names)
+        ids = self._acquire_lock(collection)
+        state = self._state(ids)
         id_, requested_timestamp, data, unique, is_new_id = change
-        own = locked.next_time()
-        parameters: list[Any] = [*names, own, replace, id_, requested_timestamp, data.decode()]
-        is_free = replace or is_new_id or locked.contains(id_) is False
+        timestamp = state.next_time()
+        parameters: list[Any] = [*ids, timestamp, replace, id_, requested_timestamp, data.decode()]
+        is_free = replace or is_new_id or state.contains(id_) is False
         if (
-            locked.timestamp_is_predictable(requested_timestamp)
+            state.timestamp_is_predictable(requested_timestamp)
             and is_free
             and not unique
             and _is_short(change)
         ):
             self._client.execute_deferred(_WRITE, parameters)
         else:
-            own = self._write_now(parameters, unique)
-        locked.record_change(own if requested_timestamp is None else None, id_, True)
-        return own
+            timestamp = self._write_now(parameters, unique)
+        state.record_change(timestamp if requested_timestamp is None else None, id_, True)
+        return timestamp
 
     def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
         statement = _WRITE
@@ -210,10 +210,10 @@ class Storage(PostgreSQLBackend, StorageEngine):
             keys = [key_of(value) for value in unique.values()]
             statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
             parameters += [list(unique), *(part for key in keys for part in key)]
-        ((own, place, *row),) = self._client.write(statement, parameters)
+        ((timestamp, place, *row),) = self._client.write(statement, parameters)
         if place is not None:
             raise Conflict(tuple(row), [None, *unique][place])
-        return int(own)
+        return int(timestamp)
 
     def _delete(
         self,
@@ -224,85 +224,85 @@ class Storage(PostgreSQLBackend, StorageEngine):
     ) -> int | None:
         if not storable(object_id):
             return None
-        names = self._acquire_lock(collection)
-        locked = self._locked(names)
-        own: int | None = locked.next_time()
-        parameters = [*names, own, object_id, requested_timestamp, keep_tombstone]
-        if locked.timestamp_is_predictable(requested_timestamp) and locked.contains(object_id):
+        ids = self._acquire_lock(collection)
+        state = self._state(ids)
+        timestamp: int | None = state.next_time()
+        parameters = [*ids, timestamp, object_id, requested_timestamp, keep_tombstone]
+        if state.timestamp_is_predictable(requested_timestamp) and state.contains(object_id):
             self._client.execute_deferred(_DELETE, parameters)
         else:
-            own = self._client.write(_DELETE, parameters)[0][0]
-        locked.record_change(own if requested_timestamp is None else None, object_id, False)
-        return own
+            timestamp = self._client.write(_DELETE, parameters)[0][0]
+        state.record_change(timestamp if requested_timestamp is None else None, object_id, False)
+        return timestamp
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
-        names, moment = self._acquire_lock(collection), next_time(0)
-        text, parameters = conditions.delete_all(names, query, moment, keep_tombstone)
+        ids, moment = self._acquire_lock(collection), next_time(0)
+        text, parameters = conditions.delete_all(ids, query, moment, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write_together(
-            Statement(_LOCK, [*names, moment]), Statement(text, parameters)
+            Statement(_LOCK, [*ids, moment]), Statement(text, parameters)
         )
-        self._locked(names).reset()
+        self._state(ids).reset()
         return rows
 
-    def _locked(self, names: Collection) -> CollectionState:
+    def _state(self, ids: Collection) -> CollectionState:
         """Return the transaction's state of a collection, empty without one."""
         states = self._client.transaction_cache()
-        locked: CollectionState = (
-            CollectionState() if states is None else states.setdefault(names, CollectionState())
+        state: CollectionState = (
+            CollectionState() if states is None else states.setdefault(ids, CollectionState())
         )
-        return locked
+        return state
 
     def _acquire_lock(self, collection: Collection) -> Collection:
-        """Return the names of a collection for a statement that locks it.
+        """Return the ids of a collection for a statement that locks it.
 
         If the request is being retried, first take the locks that it is known to need. If
         waiting could cause a deadlock, the request is retried instead, if possible.
         """
-        names = _names(collection)
+        ids = _escaped(collection)
         manager = self._client.join_transaction()
         if manager is None:
-            return names
-        for each in manager.pending_locks(names):
+            return ids
+        for each in manager.pending_locks(ids):
             self._client.lock(_LOCK, [*each, next_time(0)])
             manager.held_locks.add(each)
-        if not manager.is_in_order(names) and manager.can_retry():
-            self._try_lock(names)
-        manager.held_locks.add(names)
-        return names
+        if not manager.is_in_order(ids) and manager.can_retry():
+            self._try_lock(ids)
+        manager.held_locks.add(ids)
+        return ids
 
-    def _try_lock(self, names: Collection) -> None:
-        if self._client.lock(_TRY_LOCK, [*names, *names]) != [(True,)]:
+    def _try_lock(self, ids: Collection) -> None:
+        if self._client.lock(_TRY_LOCK, [*ids, *ids]) != [(True,)]:
             raise transactions.retryable(
                 BackendError(message="the collection is locked by another request")
             )
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
-        parameters = [*_names(collection), before, limit]
+        parameters = [*_escaped(collection), before, limit]
         return int(self._client.write(_PURGE, parameters)[0][0])
 
     def _count_deleted(self, before: int) -> Iterator[tuple[Collection, int]]:
-        for *names, count in self._client.read(_COUNT_DELETED, [before]):
-            parent_id, collection_id = map(unescape, names)
+        for *ids, count in self._client.read(_COUNT_DELETED, [before]):
+            parent_id, collection_id = map(unescape, ids)
             yield (parent_id, collection_id), count
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
-        rows = self._client.read(*conditions.page(_names(collection), query))
+        rows = self._client.read(*conditions.page(_escaped(collection), query))
         number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
         if not timestamp:
             return Page([], 0, self._epoch() if with_timestamp else 0)
-        found, is_cut, size = take(
+        page, is_cut, size = take(
             [] if rows[0][0] is None else [row[:3] for row in rows], query.max_bytes
         )
         if query.filters or query.span != ALWAYS:
-            total = self._total(number, query, found, is_cut)
-        return Page(rows_to_records(found, query.names), total, timestamp, is_cut, size)
+            total = self._total(number, query, page, is_cut)
+        return Page(rows_to_records(page, query.names), total, timestamp, is_cut, size)
 
-    def _total(self, number: int, query: Query, found: Sequence[Row], is_cut: bool) -> int:
+    def _total(self, number: int, query: Query, page: Sequence[Row], is_cut: bool) -> int:
         """Return how many records match the filters, given the rows of the page."""
-        whole = not is_cut and (query.limit is None or len(found) < query.limit)
-        if whole and not query.rules:
-            return sum(data is not None for _, _, data in found)
+        is_last = not is_cut and (query.limit is None or len(page) < query.limit)
+        if is_last and not query.rules:
+            return sum(data is not None for _, _, data in page)
         return int(self._client.read(*conditions.count(number, query))[0][0])
 
 
@@ -312,7 +312,7 @@ def _is_short(change: Change) -> bool:
     return fits and len(change.data) <= _LONGEST_DOCUMENT
 
 
-def _names(collection: Collection) -> Collection:
+def _escaped(collection: Collection) -> Collection:
     """Return the parent id and the collection id in the encoding of the database."""
     parent_id, collection_id = collection
     return escape(parent_id), escape(collection_id)

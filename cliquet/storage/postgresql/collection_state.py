@@ -19,7 +19,7 @@ class CollectionState:
 
     def __init__(self) -> None:
         self._timestamp: int | None = None
-        self._there: dict[str, bool] = {}
+        self._exists: dict[str, bool] = {}
 
     def next_time(self) -> int:
         """Return the earliest time of the next change in milliseconds."""
@@ -34,14 +34,14 @@ class CollectionState:
 
     def contains(self, object_id: str) -> bool | None:
         """Return whether a record exists, or None if that isn't known."""
-        return self._there.get(object_id)
+        return self._exists.get(object_id)
 
-    def record_change(self, timestamp: int | None, object_id: str, there: bool) -> None:
+    def record_change(self, timestamp: int | None, object_id: str, exists: bool) -> None:
         """Record the timestamp, None if unknown, and whether a record exists."""
         self._timestamp = timestamp
-        self._there[object_id] = there
+        self._exists[object_id] = exists
 
     def reset(self) -> None:
         """Discard the state."""
         self._timestamp = None
-        self._there.clear()
+        self._exists.clear()

@@ -134,7 +134,12 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         requested_timestamp: int | None,
         keep_tombstone: bool,
     ) -> int | None:
-        args = (next_time(0), encode(object_id), _asked(requested_timestamp), int(keep_tombstone))
+        args = (
+            next_time(0),
+            encode(object_id),
+            _timestamp_argument(requested_timestamp),
+            int(keep_tombstone),
+        )
         timestamp: int | None = self._locks.write(collection, _DELETE, *args)[2]
         return timestamp
 
@@ -166,24 +171,24 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         if not query.by_time or query.filters:
-            found = self._found(collection, query._replace(max_bytes=None), query.span, None)
+            reply = self._read_page(collection, query._replace(max_bytes=None), query.span, None)
             live, dead = (
-                rows_to_records(found.live, query.names),
-                rows_to_records(found.dead, query.names),
+                rows_to_records(reply.live, query.names),
+                rows_to_records(reply.dead, query.names),
             )
             records, total = select(query, live, dead)
-            records, part = take_records(records, found.live, query)
-            return Page(records, total, found.timestamp, part.is_cut, part.size)
-        found = self._found(collection, query, query.page_span, query.limit)
-        rows = found.in_order(query)
+            records, part = take_records(records, reply.live, query)
+            return Page(records, total, reply.timestamp, part.is_cut, part.size)
+        reply = self._read_page(collection, query, query.page_span, query.limit)
+        rows = reply.in_order(query)
         records = _on_page(query, rows)
         if len(records) < len(rows) == query.limit:
             # The rules exclude some of these rows: more matching records can follow.
-            found = self._found(collection, query, query.page_span, None)
-            records = _on_page(query, found.in_order(query._replace(limit=None)))
+            reply = self._read_page(collection, query, query.page_span, None)
+            records = _on_page(query, reply.in_order(query._replace(limit=None)))
         records = records[: query.limit]
-        size = 0 if query.max_bytes is None else found.size
-        return Page(records, found.total, found.timestamp, found.is_cut, size)
+        size = 0 if query.max_bytes is None else reply.size
+        return Page(records, reply.total, reply.timestamp, reply.is_cut, size)
 
     def _stored(self, collection: Collection, object_id: str) -> bytes | None:
         stored: bytes | None = self._client.call("HGET", keys(collection)[1], encode(object_id))
@@ -194,7 +199,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         args = [
             next_time(0),
             object_id,
-            _asked(change.requested_timestamp),
+            _timestamp_argument(change.requested_timestamp),
             change.data,
             int(replace),
         ]
@@ -217,13 +222,15 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         """Delete the matching records, under a lock that is held since they were read."""
         self._locks.lock(manager, collection)
         oldest_first = query._replace(sorting=[query.sorting[0]._replace(direction=1)])
-        rows = self._found(collection, oldest_first, query.span, None).live
+        rows = self._read_page(collection, oldest_first, query.span, None).live
         matching = filter(matcher(query), rows_to_records(rows, query.names))
         ids = [encode(record[query.names.id]) for record in matching]
         args = (next_time(0), int(keep_tombstone), *query.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, manager=manager)[2:])
 
-    def _found(self, collection: Collection, query: Query, span: Span, limit: int | None) -> _Found:
+    def _read_page(
+        self, collection: Collection, query: Query, span: Span, limit: int | None
+    ) -> _PageReply:
         """Return the first records in the span, sorted by timestamp."""
         reply = self._client.run(
             _PAGE,
@@ -235,10 +242,10 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             int(query.include_deleted),
             b"" if query.max_bytes is None else query.max_bytes,
         )
-        return _Found(reply)
+        return _PageReply(reply)
 
 
-class _Found:
+class _PageReply:
     """The result of the page script."""
 
     def __init__(self, reply: list[Any]) -> None:
@@ -281,7 +288,7 @@ def _tombstones(reply: list[Any]) -> list[Row]:
     return [(decode(object_id), timestamp, None) for object_id, timestamp in pairs]
 
 
-def _asked(timestamp: int | None) -> int | bytes:
+def _timestamp_argument(timestamp: int | None) -> int | bytes:
     """Return the requested timestamp as an argument of the scripts."""
     if timestamp is None:
         return b""

@@ -51,9 +51,9 @@ def _name(collection: Collection) -> bytes:
 
 def collection_of(name: bytes) -> Collection:
     """Return the collection in a key from which the prefix was removed."""
-    parent_length, collection_length, names = name.split(b":", 2)
+    parent_length, collection_length, ids = name.split(b":", 2)
     middle, end = int(parent_length), int(parent_length) + 1 + int(collection_length)
-    return decode(names[:middle]), decode(names[middle + 1 : end])
+    return decode(ids[:middle]), decode(ids[middle + 1 : end])
 
 
 def keys(collection: Collection) -> list[bytes]:

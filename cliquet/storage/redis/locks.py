@@ -82,11 +82,13 @@ class Locks:
     def _take(
         self, manager: HeldLocks, collection: Collection, object_id: str = ""
     ) -> bytes | None:
-        names = keys(collection)
+        collection_keys = keys(collection)
         raw_id = encode(object_id)
 
         def attempt() -> Any:
-            return self.client.run(_LOCK, names, manager.hold(collection), self._lease, raw_id)
+            return self.client.run(
+                _LOCK, collection_keys, manager.hold(collection), self._lease, raw_id
+            )
 
         reply = self._retry_while_busy(manager, collection, attempt)
         manager.record_version(collection, reply[1])
@@ -103,11 +105,11 @@ class Locks:
         """
         if manager is None:
             manager = transactions.current_participant(self)
-        names = keys(collection)
+        collection_keys = keys(collection)
 
         def attempt() -> Any:
             token, version = (b"", _ANY) if manager is None else manager.write_token(collection)
-            return self.client.run(script, names, token, version, self._lease, *args)
+            return self.client.run(script, collection_keys, token, version, self._lease, *args)
 
         reply = self._retry_while_busy(manager, collection, attempt)
         if reply[0] == b"done":

@@ -128,7 +128,7 @@ class _State(NamedTuple):
     collection_timestamp: int
     record_timestamp: int | None
     data: bytes | None
-    tombstone_time: int | None
+    tombstone_timestamp: int | None
     epoch: int = 0
 
 
@@ -162,13 +162,13 @@ class Storage(SQLiteBackend, StorageEngine):
 
     def _timestamp(self, collection: Collection) -> int:
         with self._client.read() as db:
-            found = db.execute(_FIND_COLLECTION, collection).fetchone()
-            return _epoch(db) if found is None else int(found[1])
+            row = db.execute(_FIND_COLLECTION, collection).fetchone()
+            return _epoch(db) if row is None else int(row[1])
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         with self._client.read() as db:
-            found: tuple[int, bytes] | None = db.execute(_GET, (object_id, *collection)).fetchone()
-            return found
+            row: tuple[int, bytes] | None = db.execute(_GET, (object_id, *collection)).fetchone()
+            return row
 
     def _create(self, collection: Collection, change: Change) -> int:
         with self._client.write() as db:
@@ -185,10 +185,10 @@ class Storage(SQLiteBackend, StorageEngine):
             _check_unique(db, state, change)
             # Delete first, so that the record can keep its own timestamp.
             db.execute(_DELETE_RECORD, (state.collection, change.id))
-            own, afterwards = _times(db, state, change.requested_timestamp)
-            db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
-            db.execute(_CHANGE_COLLECTION, (afterwards, 0, state.collection))
-            return own
+            timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
+            db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, 0, state.collection))
+            return timestamp
 
     def _delete(
         self,
@@ -202,18 +202,18 @@ class Storage(SQLiteBackend, StorageEngine):
             if state is None or state.record_timestamp is None:
                 return None
             db.execute(_DELETE_RECORD, (state.collection, object_id))
-            own, afterwards = _times(db, state, requested_timestamp)
+            timestamp, collection_timestamp = _timestamps(db, state, requested_timestamp)
             if keep_tombstone:
-                db.execute(_ADD_TOMBSTONE, (own, state.collection, object_id))
-            db.execute(_CHANGE_COLLECTION, (afterwards, -1, state.collection))
-            return own
+                db.execute(_ADD_TOMBSTONE, (timestamp, state.collection, object_id))
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, -1, state.collection))
+            return timestamp
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
         with self._client.write() as db:
-            found = db.execute(_FIND_COLLECTION, collection).fetchone()
-            if found is None:
+            row = db.execute(_FIND_COLLECTION, collection).fetchone()
+            if row is None:
                 return []
-            number, current, _ = found
+            number, current, _ = row
             old = db.execute(*conditions.oldest_first(number, query)).fetchall()
             if not old:
                 return []
@@ -237,10 +237,10 @@ class Storage(SQLiteBackend, StorageEngine):
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._client.read() as db:
-            found = db.execute(_FIND_COLLECTION, collection).fetchone()
-            if found is None:
+            row = db.execute(_FIND_COLLECTION, collection).fetchone()
+            if row is None:
                 return Page([], 0, _epoch(db) if with_timestamp else 0)
-            number, timestamp, total = found
+            number, timestamp, total = row
             rows, is_cut, size = _first_rows(db, conditions.page(number, query), query)
             if query.filters or query.span != ALWAYS:
                 total = _total(db, number, query, None if is_cut else len(rows))
@@ -263,8 +263,8 @@ def _first_rows(db: sqlite3.Connection, statement: Sql, query: Query) -> Part:
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:
-    found = db.execute(_STATE, (object_id, object_id, *collection)).fetchone()
-    return None if found is None else _State(*found)
+    row = db.execute(_STATE, (object_id, object_id, *collection)).fetchone()
+    return None if row is None else _State(*row)
 
 
 def _new(db: sqlite3.Connection, collection: Collection) -> _State:
@@ -282,15 +282,15 @@ def _epoch(db: sqlite3.Connection) -> int:
 def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
     """Add a record whose id has at most a tombstone."""
     _check_unique(db, state, change)
-    if state.tombstone_time is not None:
+    if state.tombstone_timestamp is not None:
         db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
-    own, afterwards = _times(db, state, change.requested_timestamp)
-    db.execute(_ADD_RECORD, (state.collection, own, change.id, change.data))
-    db.execute(_CHANGE_COLLECTION, (afterwards, 1, state.collection))
-    return own
+    timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
+    db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
+    db.execute(_CHANGE_COLLECTION, (collection_timestamp, 1, state.collection))
+    return timestamp
 
 
-def _times(
+def _timestamps(
     db: sqlite3.Connection, state: _State, requested_timestamp: int | None
 ) -> tuple[int, int]:
     """Return the timestamps of a change and of its collection afterwards."""
@@ -305,22 +305,22 @@ def _times(
 def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:
     for field, value in change.unique.items():
         same = same_value(field, value)
-        found = db.execute(
+        conflicting = db.execute(
             " ".join((_FIND_SAME, same.text, "LIMIT 1")),
             (state.collection, change.id, *same.parameters),
         ).fetchone()
-        if found is not None:
-            raise Conflict(found, field)
+        if conflicting is not None:
+            raise Conflict(conflicting, field)
 
 
-def _total(db: sqlite3.Connection, number: int, query: Query, found: int | None) -> int:
+def _total(db: sqlite3.Connection, number: int, query: Query, count: int | None) -> int:
     """Return the number of records that match the filters.
 
-    :param found: the number of records on the page, None if it is cut.
+    :param count: the number of records on the page, None if it is cut.
     """
-    whole = found is not None and (query.limit is None or found < query.limit)
-    if found is not None and whole and not query.rules and not query.include_deleted:
-        return found
+    is_last = count is not None and (query.limit is None or count < query.limit)
+    if count is not None and is_last and not query.rules and not query.include_deleted:
+        return count
     return int(db.execute(*conditions.count(number, query)).fetchone()[0])
 
 
