@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pyramid.config import Configurator
 
 from cliquet.cache import CacheBase
 from cliquet.drivers.backend import SchemalessBackend
@@ -27,7 +29,7 @@ class Cache(SchemalessBackend, CacheBase):
         cliquet.cache_backend = cliquet.cache.memory
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._lock = threading.Lock()  # for writes: a single look-up needs no lock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
@@ -76,6 +78,6 @@ class Cache(SchemalessBackend, CacheBase):
                 del self._entries[key]
 
 
-def load_from_config(config: Any) -> Cache:
+def load_from_config(config: Configurator) -> Cache:
     """Return the cache backend of an application."""
     return Cache(cache_prefix=config.get_settings().get("cache_prefix", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pyramid.config import Configurator
 
 from cliquet.cache import CacheBase
 from cliquet.drivers.redis.client import RedisBackend, create_from_config
@@ -53,7 +53,7 @@ def _milliseconds(ttl: float) -> int:
     return max(1, round(ttl * 1000))
 
 
-def load_from_config(config: Any) -> Cache:
+def load_from_config(config: Configurator) -> Cache:
     """Return the cache backend of an application.
 
     :raises pyramid.exceptions.ConfigurationError: if ``cache_url`` isn't a Redis

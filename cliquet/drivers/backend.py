@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pyramid.request import Request
+
+from cliquet.loggers import Logger
 from cliquet.settings.types import BOOLEAN
 
 
@@ -61,14 +64,14 @@ def pending_migrations(backend: Backend) -> list[str] | None:
     return backend.pending_migrations() if "pending_migrations" in vars(latest) else None
 
 
-def health_check(logger: Any, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
+def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
     """Return the health check of a backend for ``registry.heartbeats``, which logs failures.
 
     :param kind: the kind of backend, for the log message.
     :param probe: checks the backend; called with the setting ``readonly``.
     """
 
-    def check(request: Any) -> bool:
+    def check(request: Request) -> bool:
         try:
             probe(BOOLEAN.get(request.registry.settings, "readonly", False))
         except Exception:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from pyramid.registry import Registry
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.loggers import get_logger
@@ -37,7 +39,7 @@ class Client(Protocol):
 T = TypeVar("T")
 
 
-def shared(registry: Any, attribute: str, key: object, create: Callable[[], T]) -> T:
+def shared(registry: Registry, attribute: str, key: object, create: Callable[[], T]) -> T:
     """Return an object that the backends of an application share, created if needed.
 
     :param attribute: the attribute of the registry with the objects of this kind, by key.
@@ -48,12 +50,12 @@ def shared(registry: Any, attribute: str, key: object, create: Callable[[], T]) 
     return objects[key]
 
 
-def register(registry: Any, key: str, client: Client) -> None:
+def register(registry: Registry, key: str, client: Client) -> None:
     """Register the client of the server in the setting ``key``."""
     shared(registry, "servers", client, list[str]).append(key)
 
 
-def log_unreachable(registry: Any) -> None:
+def log_unreachable(registry: Registry) -> None:
     """Log an error for each server that is down or can lose data.
 
     No connection stays open, because forked processes would share it.

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet import transactions
 from cliquet.drivers import connectivity
 from cliquet.settings.types import BOOLEAN
@@ -111,7 +113,7 @@ class _DataManager(transactions.EngineDataManager):
             self._owner._mutex.release()
 
 
-def transactions_from_config(config: Any) -> MemoryTransactions:
+def transactions_from_config(config: Configurator) -> MemoryTransactions:
     """Return the transactions that the memory engines of this application share."""
     per_request = BOOLEAN.get(config.get_settings(), "transaction_per_request", True)
     create = partial(MemoryTransactions, per_request)

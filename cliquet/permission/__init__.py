@@ -43,7 +43,7 @@ class PermissionBase(Backend):
     #: Whether aborting the transaction of a request undoes its changes.
     supports_rollback = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         """Accept and ignore any arguments, which are for the engines."""
 
     def flush(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from pyramid.config import Configurator
+
 from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
@@ -179,6 +181,6 @@ class Permission(SchemalessBackend, PermissionEngine):
             ]
 
 
-def load_from_config(config: Any) -> Permission:
+def load_from_config(config: Configurator) -> Permission:
     """Return the permission backend of an application."""
     return Permission(transactions=transactions_from_config(config))

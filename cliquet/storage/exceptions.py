@@ -25,7 +25,7 @@ class UnicityError(IntegrityError):
     :param args: arguments of the exception; its message is in :attr:`msg`.
     """
 
-    def __init__(self, field: str, record: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, field: str, record: dict[str, Any], *args: object, **kwargs: object) -> None:
         self.field = field
         self.record = record
         self.msg = f"{field} is not unique: {record}"

@@ -51,7 +51,7 @@ class MemoryBasedStorage(StorageBase):
 
     _bump_timestamp: Any
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
     def initialize_schema(self) -> None:

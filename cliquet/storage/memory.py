@@ -10,6 +10,8 @@ from bisect import bisect_left, bisect_right, insort
 from functools import partial
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
@@ -319,6 +321,6 @@ def _copy(data: bytes) -> bytes:
     return bytes(memoryview(data))
 
 
-def load_from_config(config: Any) -> Storage:
+def load_from_config(config: Configurator) -> Storage:
     """Return the storage of an application."""
     return Storage(transactions=transactions_from_config(config))

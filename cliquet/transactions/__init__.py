@@ -13,13 +13,16 @@ previous one requested.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from enum import Enum
 from typing import Any, TypeVar
 
 import transaction
+from pyramid.registry import Registry
+from pyramid.request import Request
 from pyramid_retry import is_error_retryable, is_last_attempt, mark_error_retryable
+from transaction import Transaction, TransactionManager
 from transaction.interfaces import IDataManager, ISavepointDataManager, NoTransaction
 from zope.interface import implementer
 
@@ -33,6 +36,9 @@ _latest: ContextVar[RequestAttempt | None] = ContextVar("cliquet_request_attempt
 #: The WSGI variable with the locks that the latest attempt requested, by engine. Attempts at a
 #: request have only their environment in common.
 _REQUESTED_LOCKS = "cliquet.requested_locks"
+
+#: The name of a lock; names have an order.
+LockName = tuple[str, str]
 
 #: The status of a transaction that is neither committed nor doomed.
 _ACTIVE = "Active"
@@ -56,17 +62,17 @@ class RequestAttempt:
     :param request: None if the request can't be retried.
     """
 
-    def __init__(self, manager: Any, request: Any = None) -> None:
+    def __init__(self, manager: TransactionManager, request: Request | None = None) -> None:
         self._manager = manager
         self._request = request
         self._thread = threading.get_ident()
         self._phase = _Phase.SUSPENDED
         #: The outer attempt, if this request is nested.
         self.outer = _current()
-        self._initial = self.transaction()
+        self._initial: Transaction = manager.get()
         #: The locks by engine that the previous attempt requested, and those of this one.
-        self.previous_locks: dict[Any, set[Any]] = self._environ.get(_REQUESTED_LOCKS, {})
-        self.requested_locks: dict[Any, set[Any]] = {}
+        self.previous_locks: dict[Hashable, set[LockName]] = self._environ.get(_REQUESTED_LOCKS, {})
+        self.requested_locks: dict[Hashable, set[LockName]] = {}
         self._environ[_REQUESTED_LOCKS] = self.requested_locks
 
     def __enter__(self) -> None:
@@ -74,7 +80,7 @@ class RequestAttempt:
         self._initial.addBeforeCommitHook(self._begin_commit)
         _latest.set(self)
 
-    def __exit__(self, *failure: Any) -> None:
+    def __exit__(self, *failure: object) -> None:
         self._phase = _Phase.SUSPENDED
         if self.ended_by_application():
             self.disable_retry()
@@ -83,7 +89,7 @@ class RequestAttempt:
     def _environ(self) -> dict[str, Any]:
         return {} if self._request is None else self._request.environ
 
-    def transaction(self) -> Any:
+    def transaction(self) -> Transaction | None:
         """Return the current transaction; None if the application has ended it."""
         try:
             return self._manager.get()
@@ -104,7 +110,7 @@ class RequestAttempt:
         if self._thread != threading.get_ident():
             return False  # the context was copied: transactions belong to one thread
         if self._phase is _Phase.COMMITTING:
-            return bool(self._initial.status == _ACTIVE)
+            return str(self._initial.status) == _ACTIVE
         return self._phase is _Phase.HANDLING
 
     def end(self) -> None:
@@ -132,7 +138,7 @@ def _current() -> RequestAttempt | None:
     return attempt
 
 
-def current() -> Any:
+def current() -> Transaction | None:
     """Return the transaction of the current request, None outside of requests."""
     attempt = _current()
     return None if attempt is None else attempt.transaction()
@@ -158,7 +164,7 @@ def disable_retry() -> None:
         attempt.disable_retry()
 
 
-def will_retry(request: Any) -> bool:
+def will_retry(request: Request) -> bool:
     """Return whether the request failed with a retryable error and has attempts left.
 
     The requests of a batch are retried with it.
@@ -169,7 +175,7 @@ def will_retry(request: Any) -> bool:
     return error is not None and is_error_retryable(request, error)
 
 
-def request_manager(request: Any) -> Any:
+def request_manager(request: Request) -> TransactionManager:
     """Return the transaction manager for ``request`` (``tm.manager_hook``).
 
     It is the thread-local one of the ``transaction`` package, except for nested requests in
@@ -178,13 +184,15 @@ def request_manager(request: Any) -> Any:
     """
     if _current() is None:
         return transaction.manager
-    return transaction.TransactionManager(explicit=True)
+    return TransactionManager(explicit=True)
 
 
-def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+def serving_tween_factory(
+    handler: Callable[[Any], Any], registry: Registry
+) -> Callable[[Any], Any]:
     """Include the writes of backends in the transaction that ``pyramid_tm`` has begun."""
 
-    def serving_tween(request: Any) -> Any:
+    def serving_tween(request: Request) -> Any:
         if "tm.active" not in request.environ:  # disabled by the application's ``tm.activate_hook``
             return handler(request)
         with RequestAttempt(request.tm, request):
@@ -193,10 +201,12 @@ def serving_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
     return serving_tween
 
 
-def committing_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+def committing_tween_factory(
+    handler: Callable[[Any], Any], registry: Registry
+) -> Callable[[Any], Any]:
     """Clean up if ``pyramid_tm`` left the transaction open."""
 
-    def committing_tween(request: Any) -> Any:
+    def committing_tween(request: Request) -> Any:
         outer = _latest.get()
         try:
             return handler(request)
@@ -219,15 +229,15 @@ class EngineDataManager:
 
     transaction_manager = None
     _attempt: RequestAttempt
-    _participants: dict[Any, EngineDataManager]
+    _participants: dict[Hashable, EngineDataManager]
 
     def __init__(self) -> None:
         self._ended = False
         #: The names of the locks held, maintained by subclasses.
-        self.held_locks: set[Any] = set()
+        self.held_locks: set[LockName] = set()
         # The locks requested by this attempt, and those of the previous one.
-        self._requested: set[Any] = set()
-        self._previous: set[Any] = set()
+        self._requested: set[LockName] = set()
+        self._previous: set[LockName] = set()
 
     def save(self) -> None:
         """Make the work durable and visible, and release the locks."""
@@ -241,7 +251,12 @@ class EngineDataManager:
         """Create a savepoint: return a function that rolls back to it, possibly twice."""
         raise NotImplementedError
 
-    def join(self, attempt: RequestAttempt, owner: Any, participants: dict[Any, Any]) -> None:
+    def join(
+        self,
+        attempt: RequestAttempt,
+        owner: Hashable,
+        participants: dict[Hashable, EngineDataManager],
+    ) -> None:
         """Join the transaction of the request, for ``owner``."""
         self._attempt = attempt
         self._participants = participants
@@ -261,7 +276,7 @@ class EngineDataManager:
         """Return whether a savepoint from before it joined was rolled back."""
         return self._ended
 
-    def pending_locks(self, name: Any) -> Iterable[Any]:
+    def pending_locks(self, name: LockName) -> Iterable[LockName]:
         """Return the locks to acquire, in this order, before another one.
 
         These are, once per retried request, all the locks that the previous attempt requested;
@@ -277,7 +292,7 @@ class EngineDataManager:
         self._requested.update(names)
         return names
 
-    def is_in_order(self, name: Any) -> bool:
+    def is_in_order(self, name: LockName) -> bool:
         """Return whether the lock ``name`` comes after all held ones in the order.
 
         Requests that only wait for such locks can't deadlock.
@@ -289,24 +304,24 @@ class EngineDataManager:
     def sortKey(self) -> str:
         return f"~cliquet:{id(self):x}"
 
-    def tpc_begin(self, transaction: Any) -> None:
+    def tpc_begin(self, transaction: Transaction) -> None:
         pass
 
-    def commit(self, transaction: Any) -> None:
+    def commit(self, transaction: Transaction) -> None:
         pass
 
-    def tpc_vote(self, transaction: Any) -> None:
+    def tpc_vote(self, transaction: Transaction) -> None:
         self.save()
         self._ended = True
         self._attempt.disable_retry()
 
-    def tpc_finish(self, transaction: Any) -> None:
+    def tpc_finish(self, transaction: Transaction) -> None:
         pass
 
-    def tpc_abort(self, transaction: Any) -> None:
+    def tpc_abort(self, transaction: Transaction) -> None:
         self.abort(transaction)
 
-    def abort(self, transaction: Any) -> None:
+    def abort(self, transaction: Transaction) -> None:
         if not self._ended:
             self._ended = True
             self.undo()
@@ -323,7 +338,7 @@ class _Savepoint:
 M = TypeVar("M", bound=EngineDataManager)
 
 
-def participant(owner: Any, factory: Callable[[], M]) -> M | None:
+def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
     """Return the data manager of ``owner`` in the current transaction.
 
     It is created by ``factory`` and joins the transaction the first time.
@@ -343,17 +358,17 @@ def participant(owner: Any, factory: Callable[[], M]) -> M | None:
     return manager
 
 
-def current_participant(owner: Any) -> Any:
+def current_participant(owner: Hashable) -> Any:
     """Return the data manager that ``owner`` already has, or None."""
     txn = current()
     manager = None if txn is None else _participants(txn).get(owner)
     return None if manager is None or manager.has_ended() else manager
 
 
-def _participants(txn: Any) -> dict[Any, Any]:
+def _participants(txn: Transaction) -> dict[Hashable, Any]:
     """Return the data managers of a transaction by owner."""
     try:
-        participants: dict[Any, Any] = txn.data(_PARTICIPANTS)
+        participants: dict[Hashable, EngineDataManager] = txn.data(_PARTICIPANTS)
     except KeyError:
         participants = {}
         txn.set_data(_PARTICIPANTS, participants)

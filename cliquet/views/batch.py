@@ -170,10 +170,11 @@ def _send_each(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
 
 def _send_atomically(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
     """Send the sub-requests, and undo all of them if one fails."""
-    if not _supports_rollback(request.registry):
+    txn = transactions.current()
+    if txn is None or not _supports_rollback(request.registry):
         description = "The backends of this service can't undo requests."
         raise_invalid(request, name="atomic", description=description)
-    savepoint = transactions.current().savepoint(optimistic=True)
+    savepoint = txn.savepoint(optimistic=True)
     notifications = events.count_notifications(request)
     responses: list[dict[str, Any]] = []
     for position, subrequest in enumerate(subrequests):
@@ -190,10 +191,8 @@ def _send_atomically(request: Any, subrequests: list[Any]) -> list[dict[str, Any
 def _supports_rollback(registry: Any) -> bool:
     """Return whether the changes of a request can be undone."""
     backends = [getattr(registry, name, None) for name in ("storage", "permission")]
-    return (
-        transactions.current() is not None
-        and BOOLEAN.get(registry.settings, "transaction_per_request", True)
-        and all(backend is None or backend.supports_rollback for backend in backends)
+    return BOOLEAN.get(registry.settings, "transaction_per_request", True) and all(
+        backend is None or backend.supports_rollback for backend in backends
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from cliquet.drivers.postgresql.client import DEFAULT_PARAMETERS
+from cliquet.drivers.postgresql.config import DEFAULT_PARAMETERS
 from cliquet.http.limits import Limits
 from cliquet.settings import DEFAULT_SETTINGS
 from tests.docs.pages import DOCS

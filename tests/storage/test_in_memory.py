@@ -120,7 +120,7 @@ def test_unique_fields_are_checked_on_creation_and_update(backend):
         ),
         ("cliquet.storage.redis", "wrap_redis_error create_from_config"),
         ("cliquet.storage.postgresql", "Filter COMPARISON create_from_config"),
-        ("cliquet.drivers.postgresql.client", "create_from_config"),
+        ("cliquet.storage.postgresql.client", "create_from_config"),
         ("cliquet.cache.redis", "wrap_redis_error create_from_config"),
     ],
 )

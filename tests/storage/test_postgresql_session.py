@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
-from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.permission import postgresql as permission
 from cliquet.storage import postgresql
 from cliquet.storage.exceptions import BackendError

@@ -13,7 +13,7 @@ from psycopg2 import OperationalError
 from pyramid.config import Configurator
 
 from cliquet.drivers.postgresql import watchdog
-from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.transaction import Kind, Statement, Transaction
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server

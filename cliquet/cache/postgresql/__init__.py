@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pyramid.config import Configurator
 
 from cliquet.cache import CacheBase
-from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 
 # The clock is that of the server, the same for all machines. Every statement commits itself.
@@ -78,7 +78,7 @@ class Cache(PostgreSQLBackend, CacheBase):
         self._client.execute_autocommit(DELETE, [key])
 
 
-def load_from_config(config: Any) -> Cache:
+def load_from_config(config: Configurator) -> Cache:
     """Return the cache backend of an application."""
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

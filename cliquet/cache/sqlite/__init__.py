@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet.cache import CacheBase
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
@@ -55,7 +57,7 @@ class Cache(SQLiteBackend, CacheBase):
 
     def _read(self, key: bytes) -> bytes | None:
         row = self._row(READ, key, time.time())
-        return row and row[0]
+        return bytes(row[0]) if row else None
 
     def _write(self, key: bytes, value: bytes, ttl: float | None) -> None:
         with self._client.write_alone() as connection:
@@ -66,7 +68,7 @@ class Cache(SQLiteBackend, CacheBase):
 
     def _ttl(self, key: bytes) -> float | None:
         row = self._row(TTL, key, time.time())
-        return row and row[0]
+        return float(row[0]) if row else None
 
     def _expire(self, key: bytes, ttl: float) -> None:
         with self._client.write_alone() as connection:
@@ -82,7 +84,7 @@ class Cache(SQLiteBackend, CacheBase):
             return connection.execute(query, {"key": key, "now": now}).fetchone()
 
 
-def load_from_config(config: Any) -> Cache:
+def load_from_config(config: Configurator) -> Cache:
     """Return the cache backend of an application."""
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

@@ -8,14 +8,14 @@ import select
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy import event, exc
-from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection, QueuePool
 
 from cliquet.drivers.postgresql.watchdog import Connection, Cursor, Watchdog, statement_timeout
 
@@ -41,7 +41,7 @@ class QueuePoolWithMaxBacklog(QueuePool):
         self._waiting = 0
         self._mutex = threading.Lock()
 
-    def connect(self) -> Any:
+    def connect(self) -> PoolProxiedConnection:
         if self.max_backlog < 0 or self.checkedout() < self._capacity:
             return super().connect()
         with self._mutex:
@@ -74,7 +74,7 @@ class SharedPool:
 _shared: WeakValueDictionary[Any, SharedPool] = WeakValueDictionary()
 
 
-def share_pool(key: Any, connect: Callable[[], Pool]) -> SharedPool:
+def share_pool(key: Hashable, connect: Callable[[], Pool]) -> SharedPool:
     """Return the pool of this process with that key, created if needed."""
     key = (os.getpid(), key)
     shared = _shared.get(key)
@@ -100,13 +100,13 @@ def make_pool(
     watchdog = Watchdog(timeout) if timeout else None
     # Not a partial, whose repr would show the password.
     pool = poolclass(lambda: _connect(parameters, watchdog), reset_on_return=None, **options)
-    event.listen(pool, "checkin", _note_the_time)
+    event.listen(pool, "checkin", _record_check_in)
     event.listen(pool, "checkout", _test)
     return pool
 
 
-def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Any:
-    connection: Any = psycopg2.connect(
+def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Connection:
+    connection: Connection = psycopg2.connect(
         connection_factory=Connection, cursor_factory=Cursor, **parameters
     )
     connection.autocommit = True
@@ -116,11 +116,13 @@ def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Any:
     return connection
 
 
-def _note_the_time(connection: Any, record: Any) -> None:
+def _record_check_in(connection: Connection, record: ConnectionPoolEntry) -> None:
     record.info["idle_since"] = time.monotonic()
 
 
-def _test(connection: Any, record: Any, proxy: Any) -> None:
+def _test(
+    connection: Connection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
+) -> None:
     """Raise DisconnectionError for a broken connection; the pool replaces it."""
     since = record.info.get("idle_since")
     if since is None or (time.monotonic() - since < _TRUSTED_IDLE and not _readable(connection)):
@@ -132,7 +134,7 @@ def _test(connection: Any, record: Any, proxy: Any) -> None:
         raise exc.DisconnectionError(str(error)) from error
 
 
-def _readable(connection: Any) -> bool:
+def _readable(connection: Connection) -> bool:
     """Return whether unexpected data arrived, usually a notice of closing."""
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from importlib.resources import files
 from operator import attrgetter
-from typing import Any
 
 from cliquet.drivers.backend import Backend
 from cliquet.drivers.exceptions import BackendError
@@ -41,7 +40,7 @@ class PostgreSQLBackend(Backend):
     #: The package with the scripts of the schema.
     _package: str
 
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, client: Client, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         #: For the application's own SQL: see :meth:`.client.Client.connect`.
         self.client = self._client = client

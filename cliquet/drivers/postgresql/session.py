@@ -10,7 +10,11 @@ import psycopg2.extensions
 from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import Connection, CursorResult, Engine, make_url
-from sqlalchemy.pool import Pool
+from sqlalchemy.engine import Row as SQLAlchemyRow
+from sqlalchemy.pool import Pool, PoolProxiedConnection
+from sqlalchemy.sql import Executable
+
+from cliquet.drivers.postgresql.watchdog import Cursor
 
 
 class Session:
@@ -27,13 +31,13 @@ class Session:
         self._connection = connection
         self._prepare = prepare
 
-    def execute(self, statement: Any, *args: Any, **kwargs: Any) -> Result:
+    def execute(self, statement: str | Executable, *args: Any, **kwargs: Any) -> Result:
         """Run a statement: ``execute("SELECT :name", {"name": "value"})``."""
         self._prepare()
         statement = text(statement) if isinstance(statement, str) else statement
         return Result(self._connection.execute(statement, *args, **kwargs))
 
-    def scalar(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
+    def scalar(self, statement: str | Executable, *args: Any, **kwargs: Any) -> Any:
         """Run a statement, and return the first column of the first row."""
         return self.execute(statement, *args, **kwargs).scalar()
 
@@ -82,9 +86,9 @@ class Result:
 class Row(tuple[Any, ...]):
     """A row: a tuple whose columns are also items and attributes by name."""
 
-    _mapping: Mapping[str, Any]
+    _mapping: Mapping[Any, Any]
 
-    def __new__(cls, source: Any) -> Row:
+    def __new__(cls, source: SQLAlchemyRow[Any]) -> Row:
         """Create a row from a SQLAlchemy row."""
         row = super().__new__(cls, source)
         row._mapping = source._mapping
@@ -115,7 +119,7 @@ class Row(tuple[Any, ...]):
 class _Dialect(PGDialect_psycopg2):
     supports_statement_cache = True
 
-    def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:
+    def is_disconnect(self, e: Exception, connection: object, cursor: object) -> bool:
         """Return False: the owner of the connection detects disconnections."""
         return False
 
@@ -125,17 +129,19 @@ def make_engine(pool: Pool) -> Engine:
 
     In psycopg2 these connections autocommit, so SQLAlchemy doesn't end transactions.
     """
-    dialect = _Dialect(dbapi=psycopg2, use_native_hstore=False)
+    dialect = _Dialect(dbapi=psycopg2, use_native_hstore=False)  # type: ignore[no-untyped-call]
     engine = Engine(pool, dialect, make_url("postgresql+psycopg2://"))
     event.listen(engine, "before_cursor_execute", _decode_json)
     return engine
 
 
-def _decode_json(connection: Any, cursor: Any, *args: Any) -> None:
+def _decode_json(connection: Connection, cursor: Cursor, *args: object) -> None:
     """Decode JSON, although the backends read it as bytes."""
     psycopg2.extensions.register_type(psycopg2.extensions.JSON, cursor)
 
 
-def make_session(engine: Engine, borrowed: Any, prepare: Callable[[], None]) -> Session:
+def make_session(
+    engine: Engine, borrowed: PoolProxiedConnection, prepare: Callable[[], None]
+) -> Session:
     """Return the session on a connection borrowed from the pool."""
     return Session(Connection(engine, connection=borrowed), prepare)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import Pool, PoolProxiedConnection
 
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
@@ -59,7 +59,7 @@ class Transaction:
         self.pool = pool
         #: Cache for the users of the transaction, cleared if it is rolled back, even in part.
         self.cache: dict[Any, Any] = {}
-        self._borrowed: Any = None
+        self._borrowed: PoolProxiedConnection | None = None
         self._deferred: list[Statement] = []
         # Those of the open transaction; names are never used twice.
         self._savepoints: set[Statement] = set()
@@ -77,19 +77,20 @@ class Transaction:
         """Run statements in one round trip, and return the rows of the last one."""
         if self._borrowed is not None:
             return self._send(*statements)
-        borrowed: Any = self.pool.connect()
+        borrowed = self.pool.connect()
         try:
-            rows = _execute(borrowed.dbapi_connection.cursor(), [_BEGIN, *statements])
+            rows = _execute(_raw(borrowed).cursor(), [_BEGIN, *statements])
         except BaseException:
             _undo(borrowed)
             raise
         self._borrowed = borrowed
         return rows
 
-    def begin(self) -> Any:
+    def begin(self) -> PoolProxiedConnection:
         """Begin the transaction if needed, and return its pooled connection."""
         if self._borrowed is None:
             self.execute()
+        assert self._borrowed is not None
         return self._borrowed
 
     def enqueue(self, statement: Statement) -> None:
@@ -146,13 +147,13 @@ class Transaction:
         self.run(f"ROLLBACK TO {savepoint.sql}")
 
     def _check(self) -> None:
-        connection = self._borrowed.dbapi_connection
+        connection = _raw(self._borrowed)
         # After a failed statement, PostgreSQL reports success for COMMIT but rolls back.
         if connection.get_transaction_status() != _IN_TRANSACTION:
             raise psycopg2.OperationalError("the transaction was rolled back after a failure")
 
     def _send(self, *statements: Statement) -> Rows:
-        cursor = self._borrowed.dbapi_connection.cursor()
+        cursor = _raw(self._borrowed).cursor()
         try:
             return _execute(cursor, [*self._deferred, *statements])
         finally:
@@ -163,9 +164,9 @@ class Transaction:
 
 def run_alone(pool: Pool, *statements: Statement) -> Rows:
     """Run statements that commit themselves, together."""
-    borrowed: Any = pool.connect()
+    borrowed = pool.connect()
     try:
-        return _execute(borrowed.dbapi_connection.cursor(), statements)
+        return _execute(_raw(borrowed).cursor(), statements)
     finally:
         _give_back(borrowed)
 
@@ -184,19 +185,25 @@ def _execute(cursor: Any, batch: Sequence[Statement]) -> Rows:
         return rows
 
 
-def _undo(borrowed: Any) -> None:
+def _raw(borrowed: PoolProxiedConnection | None) -> Any:
+    """Return the driver's connection, for which there are no types."""
+    assert borrowed is not None
+    return borrowed.dbapi_connection
+
+
+def _undo(borrowed: PoolProxiedConnection) -> None:
     """Roll back a connection if it still works, and return it to the pool."""
     try:
-        _execute(borrowed.dbapi_connection.cursor(), [_ROLLBACK])
+        _execute(_raw(borrowed).cursor(), [_ROLLBACK])
     except psycopg2.Error:
         pass  # closing the connection rolls back as well
     finally:
         _give_back(borrowed)
 
 
-def _give_back(borrowed: Any) -> None:
+def _give_back(borrowed: PoolProxiedConnection) -> None:
     """Return a connection to its pool, which discards it unless it is healthy."""
-    connection = borrowed.dbapi_connection
+    connection = _raw(borrowed)
     if connection.closed or connection.get_transaction_status() != _IDLE:
         borrowed.invalidate()
     borrowed.close()

@@ -45,10 +45,10 @@ class Watchdog:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._mutex = threading.Lock()
-        self._deadlines: dict[Any, float] = {}
+        self._deadlines: dict[Connection, float] = {}
         self._awake = False
 
-    def watch(self, connection: Any, time_outs: float) -> None:
+    def watch(self, connection: Connection, time_outs: float) -> None:
         """Start to watch a connection that runs statements.
 
         :param time_outs: how many of them have a time-out of their own.
@@ -57,7 +57,7 @@ class Watchdog:
         if not self._awake:
             self._wake()
 
-    def leave(self, connection: Any) -> None:
+    def leave(self, connection: Connection) -> None:
         """Stop watching a connection."""
         if self._deadlines.pop(connection, None) is None:
             # Wait until its socket is shut down, lest another socket reuse the descriptor.
@@ -85,7 +85,7 @@ class Watchdog:
             self._awake = bool(self._deadlines)
             return self._awake
 
-    def _shut_down(self, connection: Any) -> None:
+    def _shut_down(self, connection: Connection) -> None:
         with self._mutex:
             if self._deadlines.pop(connection, None) is not None:
                 with suppress(OSError, psycopg2.Error):

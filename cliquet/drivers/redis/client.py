@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from pyramid.config import Configurator
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
@@ -217,7 +218,7 @@ class RedisBackend(SchemalessBackend):
     :param client: the client of the server.
     """
 
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, client: Client, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._client = client
 
@@ -230,7 +231,7 @@ class RedisBackend(SchemalessBackend):
         self._client.check_durability()
 
 
-def create_from_config(config: Any, prefix: str = "") -> Client:
+def create_from_config(config: Configurator, prefix: str = "") -> Client:
     """Return the client for the setting ``{prefix}url``, shared per URL.
 
     The first backend of a URL determines the size of the pool.

@@ -16,7 +16,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any
+
+from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.drivers import connectivity
@@ -226,7 +227,7 @@ class _DataManager(transactions.EngineDataManager):
                 self.transaction.rollback_to(name)
 
 
-def create_from_config(config: Any, prefix: str = "") -> Client:
+def create_from_config(config: Configurator, prefix: str = "") -> Client:
     """Return the client for the setting ``{prefix}url``, shared per file.
 
     :param prefix: ``storage_``, ``permission_`` or ``cache_``.

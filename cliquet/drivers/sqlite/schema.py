@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
 
 from cliquet.drivers.backend import Backend
 from cliquet.drivers.sqlite.client import Client
@@ -18,7 +17,7 @@ class SQLiteBackend(Backend):
     #: The package with the script of the schema.
     _package: str
 
-    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, client: Client, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self._client = client
 

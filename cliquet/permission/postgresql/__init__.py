@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.drivers.postgresql.client import create_from_config
+from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
@@ -183,6 +185,6 @@ class Permission(PostgreSQLBackend, SQLPermission):
         return [[first for first, _ in escaped], [second for _, second in escaped]]
 
 
-def load_from_config(config: Any) -> Permission:
+def load_from_config(config: Configurator) -> Permission:
     """Return the permission backend of an application."""
     return Permission(create_from_config(config, prefix="permission_"))

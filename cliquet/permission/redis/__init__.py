@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet import transactions
 from cliquet.drivers.redis.client import (
     RedisBackend,
@@ -135,7 +137,7 @@ def _flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [text for couple in pairs for text in couple]
 
 
-def load_from_config(config: Any) -> Permission:
+def load_from_config(config: Configurator) -> Permission:
     """Return the permission backend of an application.
 
     :raises pyramid.exceptions.ConfigurationError: if ``permission_url`` isn't a Redis

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
@@ -178,6 +180,6 @@ class Permission(SQLiteBackend, SQLPermission):
         return [json.dumps([(escape(first), escape(second)) for first, second in pairs])]
 
 
-def load_from_config(config: Any) -> Permission:
+def load_from_config(config: Configurator) -> Permission:
     """Return the permission backend of an application."""
     return Permission(create_from_config(config, prefix="permission_"))

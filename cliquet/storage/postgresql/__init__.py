@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet import transactions
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.drivers.postgresql.client import Client, create_from_config
+from cliquet.drivers.postgresql.client import Client
+from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
@@ -318,7 +321,7 @@ def _escaped(collection: Collection) -> Collection:
     return escape(parent_id), escape(collection_id)
 
 
-def load_from_config(config: Any) -> Storage:
+def load_from_config(config: Configurator) -> Storage:
     """Return the storage of an application, in the database of ``storage_url``.
 
     :raises pyramid.exceptions.ConfigurationError: if that isn't a PostgreSQL URL.

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet.drivers.redis.client import (
     CHUNK,
     Client,
@@ -305,7 +307,7 @@ def _index_entries(field: bytes, reply: list[bytes]) -> Iterable[Any]:
         yield from (field, object_id, timestamp, digest(json.loads(data).get(name)))
 
 
-def load_from_config(config: Any) -> Storage:
+def load_from_config(config: Configurator) -> Storage:
     """Return the storage of an application, on the server of ``storage_url``.
 
     :raises pyramid.exceptions.ConfigurationError: if that isn't a Redis URL.

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pyramid.config import Configurator
 
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
@@ -324,7 +326,7 @@ def _total(db: sqlite3.Connection, number: int, query: Query, count: int | None)
     return int(db.execute(*conditions.count(number, query)).fetchone()[0])
 
 
-def load_from_config(config: Any) -> Storage:
+def load_from_config(config: Configurator) -> Storage:
     """Return the storage of an application, in the file of ``storage_url``.
 
     :raises pyramid.exceptions.ConfigurationError: if that isn't an SQLite URL.
