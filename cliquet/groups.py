@@ -130,8 +130,8 @@ class GroupViewSet(ShareableViewSet):
 class Group(ShareableResource):
     """Groups of users.
 
-    Its members have the principal `group:` followed by the id of the group. Use it in the
-    permissions of records.
+    The members of a group have the principal `group:` followed by its id. Use this principal in
+    the permissions of records.
     """
 
     default_model = GroupModel

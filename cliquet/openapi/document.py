@@ -25,6 +25,9 @@ from cliquet.views.descriptions import TAG as BUILTIN_TAG
 #: The version of OpenAPI.
 VERSION = "3.1.0"
 
+#: The servers unless the application changes them: the view inserts the URL of the request.
+DEFAULT_SERVERS = [{"url": "/"}]
+
 PREFLIGHT_TAG = "cross-origin"
 
 _TAGS = (
@@ -108,8 +111,7 @@ class Document:
                 "version": str(settings["http_api_version"] or settings["project_version"]),
             },
             **({"externalDocs": {"url": docs}} if docs else {}),
-            # Relative to the URL of the document: right behind any proxy.
-            "servers": [{"url": f"..{self._prefix}" if self._prefix else "."}],
+            "servers": DEFAULT_SERVERS,
             "tags": [*tags, *_TAGS],
             "paths": self._paths,
             "components": self._components.found,

@@ -96,15 +96,13 @@ class Filters:
     def filters(self) -> Iterator[dict[str, str]]:
         """Return the parameters that select records."""
         yield from (self._shared(parameter) for parameter in _time_limits())
-        found = {
-            name: _filter(name, "equal to this", schema)
-            for name, schema in self._comparable_fields()
-        }
-        for name, schema in self._comparable_fields():
+        fields = list(self._comparable_fields())
+        filters = {name: _filter(name, name, "equal to this", schema) for name, schema in fields}
+        for name, schema in fields:
             for prefix, comparison in PREFIXES.items():
                 full, meaning = f"{prefix}_{name}", _MEANINGS[comparison]
-                found[full] = _filter(full, meaning, schema, comparison in _LISTS)
-        yield from (self._own(parameter) for parameter in found.values())
+                filters[full] = _filter(full, name, meaning, schema, comparison in _LISTS)
+        yield from (self._own(parameter) for parameter in filters.values())
         if self._is_open:
             yield self._shared(_OTHERS)
 
@@ -154,8 +152,11 @@ class Filters:
         return self._components.add("parameters", parameter["name"], parameter)
 
 
-def _filter(name: str, meaning: str, schema: Schema, in_list: bool = False) -> dict[str, Any]:
+def _filter(
+    name: str, field: str, meaning: str, schema: Schema, in_list: bool = False
+) -> dict[str, Any]:
     found = {
+        "x-filter": field,  # the page of the API shows filters together
         "name": name,
         "in": "query",
         "description": f"Only records whose value is {meaning}.",
@@ -187,6 +188,7 @@ _TOKEN = {
     "schema": {"type": "string"},
 }
 _OTHERS = {
+    "x-filter": "*",
     "name": "fields",
     "in": "query",
     "description": "Filters on any other fields: their names and values.",

@@ -11,6 +11,7 @@ import colander
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.openapi import querystring
 from cliquet.openapi.components import JSON, TIMESTAMP, Components
+from cliquet.openapi.examples import NoExample, example
 from cliquet.openapi.operations import Endpoint, Operation, json_response
 from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_schema, response_schema
 from cliquet.resource.schema import PermissionsSchema
@@ -271,7 +272,23 @@ class Resource:
         payload["properties"]["data"] = self._components.add("schemas", name, data)
         if method != "PATCH" and not any(map(is_required, self._mapping.children)):
             payload.pop("required", None)
-        return {"required": "required" in payload, "content": {JSON: {"schema": payload}}}
+        content = {"schema": payload, **self._example(method)}
+        return {"required": "required" in payload, "content": {JSON: content}}
+
+    def _example(self, method: str) -> dict[str, Any]:
+        """Return the keyword ``example`` of a body, nothing if no example is known.
+
+        It contains neither the id nor the timestamp: a record with a time in the past would be
+        missed by clients that poll for changes.
+        """
+        try:
+            data = example(request_schema(self._mapping))
+        except NoExample:
+            return {}
+        omitted = set(self._identity())
+        if method == "PATCH":
+            omitted.update(_option(self._mapping, "readonly_fields"))
+        return {"example": {"data": {key: data[key] for key in data if key not in omitted}}}
 
     def _with_identity(self, data: Schema) -> Schema:
         notes = dict.fromkeys(_option(self._mapping, "unique_fields"), "Unique.")

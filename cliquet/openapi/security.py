@@ -7,6 +7,7 @@ from typing import Any
 from pyramid.interfaces import IDefaultPermission
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.http.security import named_policies
 
@@ -24,8 +25,18 @@ def schemes(request: Any) -> dict[str, Any]:
         for header, value in each.forget(request) or ():
             if header.lower() == "www-authenticate":
                 scheme = value.partition(" ")[0].lower()
-                found[name] = {"type": "http", "scheme": scheme}
+                found[name] = {"type": "http", "scheme": scheme, **_description(each)}
     return found
+
+
+def _description(policy: Any) -> dict[str, str]:
+    """Return a description for developers who try the service, if the policy is ours."""
+    if type(policy) is not BasicAuthAuthenticationPolicy:
+        return {}
+    return {
+        "description": "Any user name with any password. Each combination is a separate user, so "
+        "use the same password every time."
+    }
 
 
 class Security:

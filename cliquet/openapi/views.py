@@ -13,7 +13,7 @@ from pyramid.static import static_view
 
 from cliquet.errors import JSON_TYPE
 from cliquet.http.service import Service
-from cliquet.openapi.document import make
+from cliquet.openapi.document import DEFAULT_SERVERS, make
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 from cliquet.views import descriptions
@@ -26,13 +26,27 @@ CONTENT_SECURITY_POLICY = (
 
 _CACHE_SECONDS = 3600
 
+# No string of the document contains these bytes, because quotes in strings are escaped.
+_DEFAULT_SERVERS = json.dumps_bytes({"servers": DEFAULT_SERVERS})[1:-1]
+_BEFORE_URL = b'"servers":[{"url":'
+
 openapi = Service(name="openapi", path="/__api__", description="OpenAPI document")
 _files = static_view("cliquet.openapi:static", cache_max_age=_CACHE_SECONDS, use_subpath=True)
 
 
-class _Made(NamedTuple):
-    body: bytes
-    etag: str
+class _Document(NamedTuple):
+    """The document as JSON, without the absolute URL of the server.
+
+    :param start: the bytes before this URL.
+    :param end: the bytes after it; empty if the application chose its own servers.
+    """
+
+    start: bytes
+    end: bytes
+
+    def with_url(self, url: str) -> bytes:
+        """Return the document for the URL of a request."""
+        return self.start + (json.dumps_bytes(url) + self.end if self.end else b"")
 
 
 def includeme(config: Any) -> None:
@@ -56,19 +70,24 @@ def includeme(config: Any) -> None:
 @openapi.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.DOCUMENT)
 def get_document(request: Any) -> Any:
     """Return the OpenAPI document of this service."""
-    made = request.registry.openapi_document
-    if made is None:
-        # Made at the first request, when all services are there, and kept.
-        body = json.dumps_bytes(make(request))
-        made = _Made(body, hashlib.sha256(body).hexdigest())
-        request.registry.openapi_document = made
+    document = request.registry.openapi_document
+    if document is None:
+        # At the first request, because all services exist by then.
+        document = request.registry.openapi_document = _serialize(make(request))
+    body = document.with_url(request.route_url("hello").rstrip("/"))
     response = request.response
     set_header(response, "Content-Type", JSON_TYPE)
     set_header(response, "Cache-Control", "no-cache")
-    response.body = made.body
-    response.etag = made.etag
+    response.body = body
+    response.etag = hashlib.sha256(body).hexdigest()
     response.conditional_response = True
     return response
+
+
+def _serialize(document: dict[str, Any]) -> _Document:
+    """Return the document in two parts, around the URL of the server if it is the default."""
+    start, servers, end = json.dumps_bytes(document).partition(_DEFAULT_SERVERS)
+    return _Document(start + _BEFORE_URL, b"}]" + end) if servers else _Document(start, b"")
 
 
 def get_page(context: Any, request: Any) -> Any:

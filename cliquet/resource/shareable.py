@@ -68,7 +68,7 @@ class ShareableResource(UserResource):
         return body
 
     def patch(self) -> Any:
-        """Change some fields or permissions of a record; refuse an empty body."""
+        """Modify some fields or permissions of a record."""
         if not self.request.validated and not self.request.body:
             raise_invalid(
                 self.request,

@@ -8,6 +8,7 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import Service
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.openapi.document import merge, parse_pattern
 from cliquet.resource import ResourceSchema, ShareableResource, UserResource, register_resource
 
@@ -93,7 +94,7 @@ def test_service_says_what_it_is(described):
     assert document["openapi"] == "3.1.0"
     assert document["info"] == {"title": "testapp", "version": "1.4"}
     assert document["externalDocs"] == {"url": "https://docs.example/"}
-    assert document["servers"] == [{"url": "../v1"}]
+    assert document["servers"] == [{"url": "http://localhost/v1"}]
     assert {"hello", "batch"} & {tag["name"] for tag in document["tags"]} == set()
     assert document["tags"][-2]["name"] == "utility"
 
@@ -345,11 +346,35 @@ def test_shared_records_are_answered_with_their_permissions(described):
 
 def test_authentication_is_that_of_the_policies(described):
     document = described()
-    scheme = {"type": "http", "scheme": "basic"}
-    assert document["components"]["securitySchemes"] == {"basicauth": scheme}
+    (scheme,) = document["components"]["securitySchemes"].items()
+    assert scheme[0] == "basicauth"
+    assert (scheme[1]["type"], scheme[1]["scheme"]) == ("http", "basic")
+    assert "any password" in scheme[1]["description"]
     assert document["paths"]["/mushrooms"]["get"]["security"] == [{"basicauth": []}]
     assert document["paths"]["/psilos"]["get"]["security"] == [{}, {"basicauth": []}]
     assert document["paths"]["/"]["get"]["security"] == [{}, {"basicauth": []}]
+    assert document["paths"]["/__heartbeat__"]["get"]["security"] == []
+
+
+class OwnBasicAuth(BasicAuthAuthenticationPolicy):
+    """Accepts some passwords only."""
+
+
+def test_passwords_of_other_policies_are_not_described(described):
+    policy = {"multiauth.policy.basicauth.use": f"{__name__}.OwnBasicAuth"}
+    (scheme,) = described(policy)["components"]["securitySchemes"].values()
+    assert scheme == {"type": "http", "scheme": "basic"}
+
+
+def test_filters_name_their_field(described):
+    document = described()
+    filters = {
+        parameter["name"]: parameter["x-filter"]
+        for parameter in document["components"]["parameters"].values()
+        if "x-filter" in parameter
+    }
+    assert filters["min_last_modified"] == filters["last_modified"] == "last_modified"
+    assert not {"_since", "_limit", "_sort", "If-Match"} & filters.keys()
 
 
 @pytest.mark.parametrize("name, arguments", [("RemoteUser", {}), ("AuthTkt", {"secret": "x"})])

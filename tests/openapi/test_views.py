@@ -73,14 +73,14 @@ def test_page_references_only_files_that_are_served(client):
     page = client.get("/__api__/")
     assert page.content_type == "text/html"
     links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
-    assert len(links) == 4
+    assert len(links) == 5
     for link in links:
         assert "/" not in link
         assert client.get(f"/__api__/{link}").body == STATIC.joinpath(link).read_bytes()
 
 
 def test_page_shows_the_document_beside_it(client):
-    assert 'url: "../__api__"' in client.get("/__api__/page.js").text
+    assert 'DOCUMENT = "../__api__"' in client.get("/__api__/page.js").text
 
 
 def test_page_runs_no_script_but_those_beside_it(client):
@@ -103,3 +103,34 @@ def test_nothing_else_is_served(client):
         assert client.get(path, status=404).json["errno"] == 111
     moved = client.post("/__api__/", status=307)
     client.post(moved.location, status=404)
+
+
+def test_url_of_the_server_is_that_of_the_request(client):
+    def url(host=None, **environ):
+        headers = {"Host": host} if host else {}
+        response = client.get("/__api__", headers=headers, extra_environ=environ)
+        (server,) = response.json["servers"]
+        return server["url"], response.headers["ETag"]
+
+    here, etag = url()
+    assert here == "http://localhost/v0"
+    other, other_etag = url("api.example.com")
+    assert other == "http://api.example.com/v0"
+    assert etag != other_etag
+    assert url() == (here, etag)
+    assert url(SCRIPT_NAME="/a%22b")[0] == "http://localhost/a%2522b/v0"
+
+
+def test_url_of_the_server_follows_the_settings(serve):
+    settings = {"openapi_enabled": "true", "http_host": "api.example.com", "http_scheme": "https"}
+    document = serve(settings).get("/__api__").json
+    assert document["servers"] == [{"url": "https://api.example.com/v0"}]
+
+
+def test_servers_of_the_application_are_kept(serve):
+    servers = [{"url": "https://other.example.com/v0"}, {"url": "/"}]
+
+    def setup(config):
+        config.extend_openapi({"servers": servers})
+
+    assert serve({"openapi_enabled": "true"}, setup).get("/__api__").json["servers"] == servers

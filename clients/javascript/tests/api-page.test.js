@@ -8,7 +8,6 @@ import { basic, recordsOf, SERVERS } from './support.js';
 
 const { CHROMIUM } = process.env;
 const SERVER = SERVERS.sqlite;
-const BODY = { data: { url: 'https://www.example.com/', title: 'Tried out' } };
 
 describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () => {
   let browser, page;
@@ -42,6 +41,17 @@ describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () =>
     assert.deepEqual(wrong, []);
   });
 
+  test('shows HEAD and OPTIONS only when asked to', async () => {
+    const methods = async () => new Set(await page.locator('.opblock-summary-method').allInnerTexts());
+    assert.deepEqual(await methods(), new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']));
+    const toggle = page.getByLabel('Show HEAD and OPTIONS');
+    await toggle.check();
+    await page.locator('.opblock-options').first().waitFor();
+    assert.ok((await methods()).has('HEAD'));
+    await toggle.uncheck();
+    await page.locator('.opblock-options').first().waitFor({ state: 'detached' });
+  });
+
   test('tries an operation out as the user of Basic auth', async () => {
     const user = randomUUID();
     await page.locator('.scheme-container button.authorize').click();
@@ -54,13 +64,30 @@ describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () =>
     const operation = page.locator('.opblock-post').filter({ has: page.locator('[data-path="/bookmarks"]') });
     await operation.locator('.opblock-summary-control').click();
     await operation.getByRole('button', { name: 'Try it out' }).click();
-    await operation.locator('textarea.body-param__text').fill(JSON.stringify(BODY));
     await operation.getByRole('button', { name: 'Execute' }).click();
     await operation.locator('.live-responses-table tbody .response-col_status').getByText('201').waitFor();
 
     const [record, ...others] = await recordsOf(SERVER, basic(user), '/bookmarks');
-    assert.equal(record.title, BODY.data.title);
+    assert.equal(record.url, 'https://www.example.com/');
+    assert.ok(record.last_modified > Date.now() - 60_000); // so that clients that poll for changes see it
     assert.deepEqual(others, []);
+    assert.deepEqual(wrong, []);
+  });
+
+  test('folds filters into one parameter', async () => {
+    const operation = page.locator('.opblock-get').filter({ has: page.locator('[data-path="/bookmarks"]') });
+    await operation.locator('.opblock-summary-control').click();
+    const names = await operation.locator('.parameter__name').allInnerTexts();
+    assert.deepEqual(
+      names.filter((name) => !/^(_|If-)/.test(name)),
+      ['filters'],
+    );
+    await operation.getByRole('button', { name: 'Try it out' }).click();
+    await operation.locator('textarea').fill('{"title": "x", "min_last_modified": "5"}');
+    const sent = page.waitForRequest(/bookmarks\?title=x&min_last_modified=5$/);
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    await sent;
+    await operation.locator('.live-responses-table').waitFor();
     assert.deepEqual(wrong, []);
   });
 });
