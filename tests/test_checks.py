@@ -95,41 +95,53 @@ def test_numbers_of_the_table_that_must_not_be_0():
     assert {key for key, accepts_0 in numbers() if not accepts_0} == NEVER_0
 
 
-@pytest.mark.parametrize(
-    ("key", "accepts_0"), [*numbers(), ("mushroom_cache_expires_seconds", True)]
-)
-@pytest.mark.parametrize("source", ["file", "defaults", "environment"])
-def test_every_number_is_checked_at_start(monkeypatch, key, accepts_0, source):
-    def settings_with(value):
-        monkeypatch.setenv(env_name(key), value)
-        if source == "environment":
-            return {}
-        monkeypatch.delenv(env_name(key))
-        return {f"cliquet.{key}": value}
+#: The number settings, and whether 0 is valid.
+NUMBERS = {**dict(numbers()), "mushroom_cache_expires_seconds": True}
+SOURCES = pytest.mark.parametrize("source", ["file", "defaults", "environment"])
 
-    for wrong in ["many", "-2", "1.5.5", "true", "[1]", *([] if accepts_0 else ["0"])]:
-        given = settings_with(wrong)
-        kinds = {"default_settings": given} if source == "defaults" else {}
-        (line,) = refused({} if kinds else given, **kinds)
+
+def given(source, settings, monkeypatch):
+    """Return the arguments of an application that reads settings from a source."""
+    if source == "environment":
+        for key, value in settings.items():
+            monkeypatch.setenv(env_name(key), value)
+        return {"settings": {}}
+    settings = {f"cliquet.{key}": value for key, value in settings.items()}
+    return (
+        {"settings": {}, "default_settings": settings}
+        if source == "defaults"
+        else {"settings": settings}
+    )
+
+
+@SOURCES
+@pytest.mark.parametrize("wrong", ["many", "-2", "1.5.5", "true", "[1]", "0"])
+def test_wrong_numbers_are_refused_at_start(monkeypatch, wrong, source):
+    keys = NEVER_0 if wrong == "0" else NUMBERS
+    lines = refused(**given(source, dict.fromkeys(keys, wrong), monkeypatch))
+    assert len(lines) == len(keys)
+    for key in keys:
         form = key if source != "file" else f"cliquet.{key}"
-        assert line.startswith(f"{form} = '{wrong}' (from ")
+        (line,) = (line for line in lines if line.startswith(f"{form} = '{wrong}' (from "))
         assert re.search(
             r": expected (an integer, -?\d or more|an integer from 1 to \d+|"
             r"a number of seconds above 0)$",
             line,
         )
-    for right in ["", "None", "3", *(["0"] if accepts_0 else [])]:
-        given = settings_with(right)
-        if source == "defaults":
-            app = started({}, default_settings=given)
-        else:
-            app = started(given)
-        value = app.registry.settings[key]
+
+
+@SOURCES
+@pytest.mark.parametrize("right", ["", "None", "3", "0"])
+def test_valid_numbers_are_read_at_start(monkeypatch, right, source):
+    keys = {key for key, accepts_0 in NUMBERS.items() if accepts_0 or right != "0"}
+    app = started(**given(source, dict.fromkeys(keys, right), monkeypatch))
+    for key in keys:
         no_limit = type_of(key) in (LIMIT, TIME_LIMIT)
         if right == "3" or (right == "0" and not no_limit):
-            assert value == int(right)
+            expected = int(right)
         else:
-            assert value == (None if no_limit else DEFAULT_SETTINGS.get(key))
+            expected = None if no_limit else DEFAULT_SETTINGS.get(key)
+        assert app.registry.settings[key] == expected, key
 
 
 def test_mistakes_of_any_sort_are_told_at_once():

@@ -31,8 +31,8 @@ class Note(UserResource):
 
 
 @pytest.fixture
-def alice(build):
-    return build(Note, settings=SMALL).user("alice")
+def alice(build_once):
+    return build_once(Note, settings=SMALL).user("alice")
 
 
 def nested(levels):
@@ -156,12 +156,13 @@ def test_defaults_that_the_requests_replace_do_not_count(alice):
 
 
 @pytest.fixture
-def large(build):
-    """A user with 60 records of about 1000 bytes, and 3 small ones that are latest."""
-    api = build(Note, settings={"max_page_bytes": 10_000, "batch_max_bytes": 30_000})
+def large(build_once):
+    """A user with 60 records of about 1000 bytes."""
+    api = build_once(Note, settings={"max_page_bytes": 10_000, "batch_max_bytes": 30_000})
     alice = api.user("alice")
+    owner = alice.id
     for number in range(60):
-        alice.create("/notes", {"n": number, "text": "x" * 970})
+        api.storage.create("note", owner, {"n": number, "text": "x" * 970})
     return alice
 
 

@@ -40,8 +40,8 @@ def dotted(cls):
 
 
 @pytest.fixture
-def api(build):
-    return build(Page, NESTED)
+def api(build_once):
+    return build_once(Page, NESTED)
 
 
 FORMS = {"{policy}:{user}": True, "{policy}_{user}": True, "{user}": False, "other:{user}": False}
@@ -77,8 +77,8 @@ def test_collections_are_opened_to_users_with_their_policy(api, form, granted):
 
 
 @pytest.mark.parametrize("form, granted", FORMS.items())
-def test_settings_name_users_with_their_policy(build, form, granted):
-    policy, user = build(Page).user("bob").id.split(":")
+def test_settings_name_users_with_their_policy(build, build_once, form, granted):
+    policy, user = build_once(Page).user("bob").id.split(":")
     principal = form.format(policy=policy, user=user)
     names = ("read", "write", "create")
     bob = build(Page, settings={f"page_{name}_principals": principal for name in names}).user("bob")
