@@ -14,8 +14,8 @@ from tests.http_servers import connecting, database_url, http_servers
 from tests.scenarios import PATIENCE, SCENARIOS, Team, together
 
 ENGINES = ("sqlite", "postgresql", "redis")
-ROUNDS = 6
-WRITES = 600
+ROUNDS = 4
+WRITES = 300
 
 
 @pytest.fixture(scope="module", params=ENGINES)
