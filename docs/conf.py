@@ -32,6 +32,16 @@ copybutton_prompt_text = "$ "
 copybutton_line_continuation_character = "\\"
 
 
+#: The settings that 3.1 didn't have.
+ADDED_IN_3_2 = {
+    *("version_json_path", "openapi_enabled", "heartbeat_timeout_seconds", "inherit_permissions"),
+    *("error_details", "retry.attempts", "batch_max_bytes", "batch_timeout_seconds"),
+    *("max_body_bytes", "max_record_bytes", "max_values", "max_nesting", "max_digits"),
+    *("max_filters", "max_filter_values", "max_sort_fields", "max_selected_fields"),
+    "max_page_bytes",
+}
+
+
 def described(setting: Setting) -> str:
     """Return a setting as Sphinx describes a configuration value, without an empty default."""
     default = setting.default
@@ -47,6 +57,7 @@ def described(setting: Setting) -> str:
             "",
             f"    {setting.description}",
             "",
+            *(["    .. versionadded:: 3.2", ""] if setting.key in ADDED_IN_3_2 else []),
             *(
                 [f"    Example: ``{setting.key} = {setting.example}``", ""]
                 if setting.example

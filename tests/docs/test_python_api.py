@@ -133,3 +133,34 @@ def documented_by_their_class(dotted):
     method = resolve(dotted)
     is_public = inspect.isroutine(method) and not name.startswith("_")
     return {name} if is_public and inspect.isclass(resolve(path)) else set()
+
+
+#: What 3.1 had with other names, or only on the configurator.
+ELSEWHERE_IN_3_1 = {
+    *("cliquet.__version__", "cliquet.add_api_capability"),
+    *("cliquet.utils.json.dumps", "cliquet.utils.json.loads"),
+}
+
+
+def directives():
+    """Yield the module and the name of each described object, and whether it is marked as new.
+
+    A mark right after the directive of a module counts for all its objects.
+    """
+    module, module_is_new = "", False
+    for block in re.split(r"\n(?=\.\. \w)", PAGE.read_text()):
+        match = DIRECTIVE.match(block.partition("\n")[0])
+        if block.startswith(".. versionadded:: 3.2"):
+            module_is_new = True
+        elif match and match[1] == "module":
+            module, module_is_new = match[2], False
+        elif match:
+            is_new = module_is_new or "\n    .. versionadded:: 3.2" in block
+            yield module, match[2].partition("(")[0], is_new
+
+
+def test_names_that_3_1_did_not_have_are_marked():
+    names = {line.partition("(")[0] for line in NAMES}
+    old = names | {name.rpartition(".")[0] for name in names} | ELSEWHERE_IN_3_1
+    for module, name, is_new in directives():
+        assert is_new == (f"{module}.{name}" not in old), (module, name)
