@@ -146,13 +146,15 @@ class Client:
         """
         return Resource(self._send, path, id_factory)
 
-    def batch(self, check: bool = True, size: int | None = None) -> Batch:
+    def batch(self, check: bool = True, size: int | None = None, atomic: bool = False) -> Batch:
         """Return a batch, which is filled in a ``with`` block and sent at its end.
 
         :param check: whether the block raises :class:`BatchError` if requests fail.
         :param size: maximum number of requests sent together; by default the limit of the server.
+        :param atomic: whether the server undoes all changes if a request fails. Then the batch is
+            neither split nor retried.
         """
-        return Batch(self._send, size, check, self._limits)
+        return Batch(self._send, size, check, self._limits, atomic)
 
     def request(
         self,

@@ -103,13 +103,16 @@ class AsyncClient:
         """
         return AsyncResource(self._send, path, id_factory)
 
-    def batch(self, check: bool = True, size: int | None = None) -> AsyncBatch:
+    def batch(
+        self, check: bool = True, size: int | None = None, atomic: bool = False
+    ) -> AsyncBatch:
         """Return a batch, which is filled in an ``async with`` block and sent at its end.
 
         :param check: whether the block raises :class:`~cliquet.client.BatchError` if requests fail.
         :param size: maximum number of requests sent together; by default the limit of the server.
+        :param atomic: whether the server undoes all changes if a request fails.
         """
-        return AsyncBatch(self._send, size, check, self._limits)
+        return AsyncBatch(self._send, size, check, self._limits, atomic)
 
     async def request(
         self,
@@ -184,8 +187,9 @@ class AsyncBatch(BaseBatch):
         size: int | None,
         check: bool,
         limits: list[int | None],
+        atomic: bool,
     ) -> None:
-        super().__init__(size, check, limits)
+        super().__init__(size, check, limits, atomic)
         self._send = send
 
     async def __aenter__(self) -> AsyncBatch:

@@ -11,7 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from cliquet.client.errors import BatchError, ResponseError, result_of
 from cliquet.client.failures import ClientError, ProtocolError
 from cliquet.client.messages import HELLO, Request, Response
-from cliquet.client.protocol import run
+from cliquet.client.protocol import add_note, run
 from cliquet.client.resources import Operations, new_id
 
 Entries = Sequence[tuple[Request, "Future[Response]"]]
@@ -23,11 +23,15 @@ class BaseBatch:
 
     :param size: maximum number of requests; None: the server's limit.
     :param limits: the server's limit, once it is known.
+    :param atomic: whether the server undoes all changes if a request fails.
     :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
     """
 
-    def __init__(self, size: int | None, check: bool, limits: list[int | None]) -> None:
+    def __init__(
+        self, size: int | None, check: bool, limits: list[int | None], atomic: bool
+    ) -> None:
         self._size = size
+        self._atomic = atomic
         self._limits = limits
         self._check = check
         self._entries: list[tuple[Request, Future[Response]]] = []
@@ -64,7 +68,7 @@ class BaseBatch:
                 future.cancel()  # no effect on futures that are done
 
     def _send_in_parts(self, entries: Entries) -> Steps:
-        size = self._size
+        size = len(entries) if self._atomic else self._size
         if size is None and len(entries) > 1:
             if not self._limits:
                 hello = yield HELLO
@@ -72,9 +76,9 @@ class BaseBatch:
             size = self._limits[0]
         size = size or len(entries)
         for start in range(0, len(entries), size):
-            yield from _send_part(entries[start : start + size])
+            yield from _send_part(entries[start : start + size], self._atomic)
         outcomes = [future.exception() for _, future in entries]
-        errors = [error for error in outcomes if isinstance(error, ResponseError)]
+        errors = [error for error in outcomes if isinstance(error, ClientError)]
         if errors and self._check:
             raise BatchError(f"{len(errors)} of {len(entries)} requests failed", errors)
 
@@ -106,8 +110,9 @@ class Batch(BaseBatch):
         size: int | None,
         check: bool,
         limits: list[int | None],
+        atomic: bool,
     ) -> None:
-        super().__init__(size, check, limits)
+        super().__init__(size, check, limits, atomic)
         self._send = send
 
     def __enter__(self) -> Batch:
@@ -125,17 +130,17 @@ def _batch_limit(hello: Response) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def _send_part(entries: Entries) -> Steps:
+def _send_part(entries: Entries, atomic: bool = False) -> Steps:
     """Send a part of a batch, split where the server refuses it because of some requests."""
     is_single = len(entries) == 1
     try:
         if is_single:
             entries[0][1].set_result((yield entries[0][0]))
         else:
-            yield from _send_together(entries)
+            yield from _send_together(entries, atomic)
         return
     except ClientError as error:
-        is_refusal = _is_refusal(error, entries)
+        is_refusal = not atomic and _is_refusal(error, entries)
         if is_single or not is_refusal:
             for _, future in entries:
                 future.set_exception(error)
@@ -148,18 +153,23 @@ def _send_part(entries: Entries) -> Steps:
     yield from _send_part(entries[middle:])
 
 
-def _send_together(entries: Entries) -> Steps:
-    body = {"requests": [_item(request) for request, _ in entries]}
+def _send_together(entries: Entries, atomic: bool) -> Steps:
+    body: dict[str, Any] = {"requests": [_item(request) for request, _ in entries]}
     idempotent = all(request.idempotent for request, _ in entries)
+    if atomic:
+        body["atomic"] = True
+        # A repetition would fail because of the records that the first attempt has created.
+        idempotent = False
     batch = Request("POST", "/batch", body, {}, idempotent, ("responses", list))
-    response = yield batch
-    responses = [_response(item) for item in response.body["responses"]]
+    combined = yield batch
+    responses = [_response(item) for item in combined.body["responses"]]
     if len(responses) != len(entries):
         raise ProtocolError(f"{batch}: {len(responses)} responses to {len(entries)} requests")
     for (request, future), response in zip(entries, responses, strict=True):
         try:
             future.set_result(result_of(request, response))
         except ClientError as error:
+            add_note(error, request, combined.attempts)
             future.set_exception(error)
 
 

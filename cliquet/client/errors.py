@@ -95,7 +95,7 @@ class ServiceUnavailable(ServerError):
     """Status 503: a backend failed or is overloaded."""
 
 
-class BatchError(ClientError, ExceptionGroup[ResponseError]):
+class BatchError(ClientError, ExceptionGroup[ClientError]):
     """Requests of a batch failed: ``exceptions`` contains an error for each."""
 
     def derive(self, excs: Sequence[Any]) -> BatchError:  # type: ignore[override]

@@ -51,11 +51,13 @@ class Response:
     :param status: HTTP status.
     :param headers: by name, in any case.
     :param body: a JSON value; None without a body.
+    :param attempts: how often the request was sent.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Any = None
+    attempts: int = 1
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

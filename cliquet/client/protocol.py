@@ -12,6 +12,7 @@ import random
 import re
 import warnings
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
@@ -125,7 +126,7 @@ class Protocol:
                 self._raise_unless_retried(error, request, attempts, deadline)
         if request.is_safe:
             self.issue_alerts()
-        return response
+        return replace(response, attempts=attempts)
 
     def issue_alerts(self) -> None:
         """Issue a warning for each new ``Alert``.
@@ -164,7 +165,7 @@ class Protocol:
             pause = self._delay * 2 ** (attempts - 1) * random.uniform(0.5, 1.5)
             self.delay_until(self._clock() + pause)
         if not is_retried or self._not_before >= deadline:
-            _add_note(error, request, attempts)
+            add_note(error, request, attempts)
             raise error
 
     def _attempt(
@@ -257,7 +258,7 @@ def _origin(url: str, base: str = "") -> str | None:
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else None
 
 
-def _add_note(error: ClientError, request: Request, attempts: int) -> None:
+def add_note(error: ClientError, request: Request, attempts: int) -> None:
     """Note how often a request was sent, and whether it can have had its effect."""
     is_lost = isinstance(error, TransportError) and error.is_sent
     is_unknown = is_lost or (isinstance(error, ResponseError) and error.code in (502, 504))

@@ -6,6 +6,7 @@ import pytest
 
 from cliquet.client import (
     BatchError,
+    ClientError,
     NotFound,
     PreconditionFailed,
     ProtocolError,
@@ -243,8 +244,51 @@ def test_batch_response_that_does_not_follow_the_protocol_is_refused(client, pro
 
 
 def test_request_of_a_batch_without_data_is_refused(client, proxy):
-    with client.batch(check=False) as batch:
+    with pytest.raises(BatchError, match="2 of 2"), client.batch() as batch:
         futures = [batch.resource("/spores").create({}) for _ in range(2)]
         item = {"status": 200, "headers": {}, "body": {}}
         proxy.script(PASS, Response(200, {}, json.dumps({"responses": [item] * 2}).encode()))
     assert all(isinstance(future.exception(), ProtocolError) for future in futures)
+
+
+def test_error_of_a_retried_batch_notes_that_the_first_attempt_may_have_succeeded(
+    client, spores, proxy
+):
+    record = spores.create({"name": "x"}).data
+    with client.batch(check=False) as batch:
+        part = batch.resource("/spores")
+        created = part.create({})
+        patched = part.patch(record["id"], {"name": "y"}, if_match=record["last_modified"])
+        proxy.script(PASS, DROP)
+    assert created.result().status == 200
+    assert patched.exception().existing["name"] == "y"
+    assert patched.exception().__notes__ == ["Sent 2 times: the server may have processed it."]
+
+
+# Atomic batches
+
+
+def test_atomic_batch_succeeds_as_a_whole(client, spores, proxy):
+    with client.batch(atomic=True) as batch:
+        futures = [batch.resource("/spores").create({}) for _ in range(BATCH)]
+    assert proxy.methods == ["POST"]
+    assert [future.result().status for future in futures] == [201] * BATCH
+
+
+def test_atomic_batch_fails_as_a_whole(client, spores, proxy):
+    with pytest.raises(BatchError, match="2 of 2 requests failed"):
+        with client.batch(atomic=True) as batch:
+            created = batch.resource("/spores").create({})
+            missing = batch.resource("/spores").get(new_id())
+    assert isinstance(missing.exception(), NotFound)
+    assert created.exception().code == 424
+    assert list(spores.list()) == []
+
+
+def test_atomic_batch_is_neither_split_nor_retried(client, spores, proxy):
+    for step in (DROP, error(400)):
+        proxy.script(step)
+        with pytest.raises(ClientError):
+            with client.batch(atomic=True) as batch:
+                [batch.resource("/spores").create({}) for _ in range(2)]
+        assert proxy.methods == ["POST"]
