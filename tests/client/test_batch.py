@@ -58,7 +58,7 @@ def test_batch_is_split_at_the_limit_of_the_server_which_is_read_once(client, sp
     "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, ""))]
 )
 def test_batch_is_not_split_without_a_limit(connect, proxy, settings):
-    responses = [{"status": 200, "path": "/", "headers": {}, "body": {}}] * 30
+    responses = [{"status": 200, "path": "/", "headers": {}, "body": {"data": {}}}] * 30
     info = success(None)._replace(body=json.dumps({"settings": settings}).encode())
     response = info._replace(body=json.dumps({"responses": responses}).encode())
     proxy.script(info, response)

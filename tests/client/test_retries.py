@@ -217,7 +217,7 @@ def test_permanent_failure_is_not_retried(connect, proxy, clock):
 
 @contextmanager
 def endless_server(head, interval):
-    """URL of a server that sends a head, then one byte after each interval in seconds."""
+    """URL of a server that sends a head, then some bytes after each interval in seconds."""
 
     def serve():
         with contextlib.suppress(OSError):
@@ -226,7 +226,7 @@ def endless_server(head, interval):
                 connections.append(connection)
                 connection.sendall(head)
                 while not ended.wait(interval):
-                    connection.sendall(b"x")
+                    connection.sendall(b"x" * 1000)
 
     connections, ended = [], threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -246,7 +246,7 @@ def endless_server(head, interval):
     ("head", "interval"),
     [
         (b"HTTP/1.1 200 OK\r\nX-Slow: ", 0.05),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", 0.05),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", 0.05),
         (b"HTTP/1.1 200 OK\r\n\r\n", 0),
     ],
     ids=["slow head", "slow body", "endless body"],

@@ -87,6 +87,7 @@ NOT_EXECUTED = {
         "$ docker",
     ): "the tests do without it; tests/test_deployment.py",
     ("howto/permissions", "text", ""): "one line, shortened; tests/test_refusals.py",
+    ("howto/client-python", "console", ""): "they reach PyPI; tests/test_packaging.py does not",
     ("howto/limits", "text", ""): "settings of a server of Redis; tests/test_redis_eviction.py",
     ("howto/load-test", "console", ""): "figures of one run; tests/docs/test_howto_load_test.py",
     ("howto/logging", "console", ""): "one line, shortened; tests/docs/test_howto_logging.py",

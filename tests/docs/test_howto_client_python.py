@@ -1,33 +1,44 @@
-"""The blocks of the Python client guide, executed in order against a service."""
+"""The Python client guide: its blocks, executed in order against the service that it shows."""
 
-import uuid
+import subprocess
+import sys
 
 import pytest
 
-from tests.docs.pages import DOCS, execute_page
-from tests.http_servers import http_servers
+from cliquet.client import Client
+from tests.docs.pages import DOCS, block, execute_page
+from tests.processes import START_TIMEOUT, die_with_parent, free_port
 
-PAGE = DOCS / "howto" / "client-python.rst"
-SERVER, USER = '"https://api.example.com/v1"', '"alice"'
+PAGE = "howto/client-python"
+PORT = ":8888"
 
 
 @pytest.fixture(scope="module")
-def url():
-    with http_servers("memory", "", processes=1) as (server,):
-        yield f"{server.url}/v1"
+def port(tmp_path_factory):
+    """Port of the service that the guide shows."""
+    port = free_port()
+    path = tmp_path_factory.mktemp("guide") / "service.py"
+    path.write_text(block(PAGE, "python", "import cliquet\n").replace(PORT, f":{port}"))
+    command = [sys.executable, "-W", "ignore", path]
+    with subprocess.Popen(command, preexec_fn=die_with_parent) as process:
+        try:
+            with Client(f"http://127.0.0.1:{port}/v1", timeout=START_TIMEOUT, retries=99) as client:
+                client.server_info()
+            yield port
+        finally:
+            process.kill()
 
 
 @pytest.fixture
-def reader(url):
+def reader(port):
     """The names that the blocks of the page define."""
     names = {}
 
     def execute(language, caption, text):
-        assert language == "python"
-        text = text.replace(SERVER, repr(url)).replace(USER, repr(str(uuid.uuid4())))
-        exec(compile(text, str(PAGE), "exec"), names)
+        if language == "python" and caption != "service.py":
+            exec(compile(text.replace(PORT, f":{port}"), f"{PAGE}.rst", "exec"), names)
 
-    execute_page(PAGE, execute)
+    execute_page(DOCS / f"{PAGE}.rst", execute)
     yield names
     names["client"].close()
     names["token_client"].close()
@@ -42,9 +53,11 @@ def test_code_of_the_guide_works(capsys, reader):
     assert bookmarks.get(reader["created"].data["id"]).data["stars"] == 3
     permissions = reader["articles"].get(reader["article"].data["id"]).permissions
     assert permissions["read"] == ["system.Everyone"]
-    assert [bookmarks.get(id_).data.get("stars") for id_ in reader["ids"]] == [3, None, None]
-    shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "https://www.python.org"
-    assert shown[1].startswith("/bookmarks/") and shown[1].endswith(" 111")
-    assert shown[2].startswith("data.url ")
-    assert len(shown) == 3
+    assert [bookmark["url"] for bookmark in bookmarks.list(stars=0, _sort="url")] == [
+        "https://example.com/2",
+        "https://peps.python.org",
+    ]
+    first, second, third, *others = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("https://www.python.org", "No other bookmarks")
+    assert third.startswith("/bookmarks/") and third.endswith(" 111")
+    assert others == ["PEPs", "107 data.url"]
