@@ -20,6 +20,7 @@ from cliquet.initialization import (
 )
 from cliquet.logs import logger
 from cliquet.middlewares import install_middlewares, name_transactions
+from cliquet.resource.custom_operators import add_filter_operator
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.settings.validation import include_packages
 from cliquet.utils import (
@@ -52,6 +53,7 @@ def includeme(config: Any) -> None:
     settings["handle_exceptions"] = False
     include_cornice(config)
     config.add_directive("add_api_capability", add_api_capability)
+    config.add_directive("add_filter_operator", add_filter_operator)
     config.include("cliquet.openapi")
     config.add_subscriber_predicate("for_actions", events.EventActionFilter)
     config.add_subscriber_predicate("for_resources", events.EventResourceFilter)

@@ -12,8 +12,11 @@ from urllib.parse import urlencode
 #: Parameters that aren't filters.
 OPTIONS = ("_sort", "_limit", "_token", "_since", "_before", "_fields")
 
-# Strings that the server would read as something else: booleans, numbers, quoted strings.
-_AMBIGUOUS = re.compile(r'true|yes|on|false|no|off|[-0-9].*|".*', re.IGNORECASE | re.DOTALL)
+# Strings that the server would read as something else: booleans, null, numbers, quoted strings,
+# arrays.
+_AMBIGUOUS = re.compile(
+    r'true|yes|on|false|no|off|null|[-0-9].*|".*|\[.*', re.IGNORECASE | re.DOTALL
+)
 
 
 def querystring(params: Mapping[str, Any]) -> str:

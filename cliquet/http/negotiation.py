@@ -8,6 +8,7 @@ from typing import Any
 from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
+from cliquet.utils.http import set_header
 
 #: The media type of a view, or a function of the request that returns one or several.
 MediaType = str | Callable[[Any], Any]
@@ -76,5 +77,11 @@ def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> N
 
 def refuse_type(request: Any, header: str, types: Iterable[str], status: int) -> None:
     """Add the error for an unsuitable ``Accept`` or ``Content-Type`` header."""
+    if status == 415 and request.method == "PATCH":
+        types = list(types)
+        accept_patch = ", ".join(types)
+        request.add_response_callback(
+            lambda request, response: set_header(response, "Accept-Patch", accept_patch)
+        )
     request.errors.status = status
     add_error(request, "header", header, f"{header} header should be one of {list(types)}")

@@ -11,7 +11,7 @@ import copy
 import functools
 import inspect
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import colander
@@ -262,6 +262,10 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
     """
     if is_type_refused(request):
         return
+    partial_types = getattr(schema, "partial_types", ())
+    if media_type(request) in partial_types:  # the view validates the result
+        json_body(request, partial_types, (dict, list))
+        return
     body = json_object(request)
     if not is_type_refused(request):
         validate(request, schema, body)
@@ -296,11 +300,17 @@ def json_object(request: Any) -> dict[str, Any]:
 
     :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: if it is too large.
     """
+    body: dict[str, Any] = json_body(request, (JSON_TYPE,), (dict,))
+    return body
+
+
+def json_body(request: Any, media_types: Sequence[str], types: tuple[type, ...]) -> Any:
+    """Return the body like :func:`json_object`, if it has one of these media types and types."""
     raw = read_body(request)
     if not (raw and request.environ.get("CONTENT_TYPE")):
         return {}
-    if media_type(request) != JSON_TYPE:
-        refuse_type(request, "Content-Type", [JSON_TYPE], 415)
+    if media_type(request) not in media_types:
+        refuse_type(request, "Content-Type", media_types, 415)
         return {}
     limits = limits_of(request.registry)
     try:
@@ -310,7 +320,7 @@ def json_object(request: Any) -> dict[str, Any]:
         add_error(request, "body", None, f"Invalid JSON request body: {text or error}")
         return {}
     reason = refusal(body, raw, limits, outer=1)  # the object around the data
-    if reason is None and not isinstance(body, dict):
+    if reason is None and not isinstance(body, types):
         reason = f"Should be a JSON object, got {str(body)[:100]}"
     if reason is not None:
         add_error(request, "body", None, f"Invalid JSON: {reason}")

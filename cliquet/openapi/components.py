@@ -95,7 +95,14 @@ _HEADERS: dict[str, tuple[str, Schema]] = {
 }
 
 #: Headers that are not in every response for which they are documented.
-_OPTIONAL = ("Access-Control-Expose-Headers", "Alert", "Expires", "Next-Page", "X-Request-Id")
+_OPTIONAL = (
+    "Access-Control-Expose-Headers",
+    "Alert",
+    "Expires",
+    "Next-Page",
+    "Total-Records",
+    "X-Request-Id",
+)
 
 
 class Components:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
-from cliquet.resource.query import PREFIXES
 from cliquet.settings.types import LIMIT
+from cliquet.storage.operators import Operator
 from cliquet.utils import COMPARISON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
@@ -19,16 +20,10 @@ _ANY_TIMESTAMP: Schema = {
     "pattern": '^((W/)?"-?[0-9]{1,300}"|-?[0-9]{1,300})$',
 }
 
-_MEANINGS = {
-    COMPARISON.MIN: "at least this",
-    COMPARISON.MAX: "at most this",
-    COMPARISON.NOT: "different from this",
-    COMPARISON.LT: "below this",
-    COMPARISON.GT: "above this",
-    COMPARISON.IN: "one of these",
-    COMPARISON.EXCLUDE: "none of these",
-}
-_LISTS = (COMPARISON.IN, COMPARISON.EXCLUDE)
+# Which types of fields an operator is described for, if not all.
+_TYPES = {COMPARISON.LIKE: "string", COMPARISON.CONTAINS: "array", COMPARISON.CONTAINS_ANY: "array"}
+# How deep fields of fields are described.
+_MAX_DEPTH = 3
 
 IF_MATCH = {
     "name": "If-Match",
@@ -73,10 +68,11 @@ FIELDS = {
 class Filters:
     """Query parameters of a collection.
 
-    :param resource_name: prefix of the names of the components.
-    :param fields: the response schemas of the fields that have filters.
-    :param is_open: whether clients can filter by other fields.
-    :param modified_field: the name of the field that contains the timestamp.
+    :param resource_name: the beginning of the names of the components.
+    :param fields: the schemas of the fields in responses.
+    :param is_open: whether records can have other fields.
+    :param modified_field: the name of the timestamp.
+    :param operators: the operators of the application.
     """
 
     def __init__(
@@ -86,25 +82,28 @@ class Filters:
         fields: dict[str, Schema],
         is_open: bool,
         modified_field: str,
+        operators: Iterable[Operator],
     ) -> None:
         self._components = components
         self._name = resource_name
         self._fields = {name: fields[name] for name in fields if not name.startswith("_")}
         self._fields[modified_field] = _ANY_TIMESTAMP
         self._is_open = is_open
+        self._operators = sorted(operators, key=attrgetter("prefix"))
 
     def filters(self) -> Iterator[dict[str, str]]:
         """Return the parameters that select records."""
         yield from (self._shared(parameter) for parameter in _time_limits())
-        fields = list(self._comparable_fields())
-        filters = {name: _filter(name, name, "equal to this", schema) for name, schema in fields}
-        for name, schema in fields:
-            for prefix, comparison in PREFIXES.items():
-                full, meaning = f"{prefix}_{name}", _MEANINGS[comparison]
-                filters[full] = _filter(full, name, meaning, schema, comparison in _LISTS)
-        yield from (self._own(parameter) for parameter in filters.values())
+        parameters: dict[str, dict[str, Any]] = {}
+        for operator in self._operators:
+            for name, schema in self._all_fields():
+                if _describes(operator, schema):
+                    parameter = _filter(operator, name, schema)
+                    parameters.setdefault(parameter["name"], parameter)
+        yield from (self._own(parameter) for parameter in parameters.values())
         if self._is_open:
             yield self._shared(_OTHERS)
+        yield self._shared(_ALTERNATIVES)
 
     def paging(self, settings: Any, lists_fields: bool = True) -> Iterator[dict[str, str]]:
         """Return the parameters that sort records and select a page.
@@ -123,19 +122,21 @@ class Filters:
         }
         yield self._shared(limit)
         yield self._shared(_TOKEN)
+        yield self._shared(_COUNT)
         if lists_fields:
             yield self._shared(FIELDS)
 
-    def _comparable_fields(self) -> Iterator[tuple[str, Schema]]:
-        """Return the fields and the schemas of values to compare, without limits."""
+    def _all_fields(self) -> Iterator[tuple[str, Schema]]:
+        """Return the fields and nested fields with their schemas."""
         for name, schema in self._fields.items():
-            keys = ("type", "enum", "pattern", "format")
-            yield name, {key: schema[key] for key in keys if key in schema}
+            yield from _with_nested(name, schema, _MAX_DEPTH)
 
     def _sort(self) -> dict[str, Any]:
         items: Schema = {"type": "string"}
         if not self._is_open:
-            items["enum"] = [f"{sign}{name}" for name in self._fields for sign in ("", "-")]
+            items["enum"] = [
+                f"{sign}{name}" for name, _ in self._all_fields() for sign in ("", "-")
+            ]
         return {
             "name": "_sort",
             "in": "query",
@@ -152,17 +153,30 @@ class Filters:
         return self._components.add("parameters", parameter["name"], parameter)
 
 
-def _filter(
-    name: str, field: str, meaning: str, schema: Schema, in_list: bool = False
-) -> dict[str, Any]:
-    found = {
-        "x-filter": field,  # the page of the API shows filters together
-        "name": name,
+def _with_nested(name: str, schema: Schema, depth: int) -> Iterator[tuple[str, Schema]]:
+    yield name, schema
+    if depth:
+        for child, properties in schema.get("properties", {}).items():
+            yield from _with_nested(f"{name}.{child}", properties, depth - 1)
+
+
+def _describes(operator: Operator, schema: Schema) -> bool:
+    wanted = _TYPES.get(operator.comparison)
+    return wanted is None or wanted in schema.get("type", wanted)
+
+
+def _filter(operator: Operator, name: str, field: Schema) -> dict[str, Any]:
+    # Only types: filters compare with any value.
+    keys = ("type", "enum", "pattern", "format", "items")
+    schema = operator.schema({key: field[key] for key in keys if key in field})
+    parameter = {
+        "x-filter": name,  # the page of the API shows filters together
+        "name": operator.parameter(name),
         "in": "query",
-        "description": f"Only records whose value is {meaning}.",
-        "schema": {"type": "array", "items": schema} if in_list else schema,
+        "description": f"Only records whose field {operator.meaning}.",
+        "schema": {"type": "array", "items": schema} if operator.takes_list else schema,
     }
-    return {**found, "style": "form", "explode": False} if in_list else found
+    return {**parameter, "style": "form", "explode": False} if operator.takes_list else parameter
 
 
 def _time_limits() -> Iterator[dict[str, Any]]:
@@ -195,4 +209,25 @@ _OTHERS = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "style": "form",
     "explode": True,
+}
+_COUNT = {
+    "name": "_count",
+    "in": "query",
+    "description": "`false`: don't count the matching records, and omit `Total-Records`.",
+    "schema": {"type": "boolean", "default": True},
+}
+_ALTERNATIVES = {
+    "name": "_or",
+    "in": "query",
+    "description": "Only records that match all filters of any of these objects. The names are "
+    "those of the parameters for filters.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"type": "object", "minProperties": 1},
+            }
+        }
+    },
 }

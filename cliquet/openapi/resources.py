@@ -13,7 +13,9 @@ from cliquet.openapi import querystring
 from cliquet.openapi.components import JSON, TIMESTAMP, Components
 from cliquet.openapi.examples import NoExample, example
 from cliquet.openapi.operations import Endpoint, Operation, json_response
+from cliquet.openapi.partial_updates import partial_bodies
 from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_schema, response_schema
+from cliquet.resource.custom_operators import operators_of
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.settings.types import NATURAL
 
@@ -30,6 +32,7 @@ class Resource:
         self._service = service
         self._components = components
         self._settings = registry.settings
+        self._operators = operators_of(registry)
         self._class = service.resource
         self._id = {"type": "string", **_id_limit(self._class, registry.id_generator)}
         self._mapping = self._class.mapping
@@ -170,6 +173,7 @@ class Resource:
             "responses": {
                 "200": self._response("The changed record.", record, _ETAG),
                 **self._conflicts(),
+                "409": self._components.error("409"),
             },
         }
 
@@ -197,6 +201,7 @@ class Resource:
             self._response_fields(),
             self._is_open,
             self._model.modified_field,
+            self._operators,
         )
 
     @property
@@ -272,8 +277,14 @@ class Resource:
         payload["properties"]["data"] = self._components.add("schemas", name, data)
         if method != "PATCH" and not any(map(is_required, self._mapping.children)):
             payload.pop("required", None)
-        content = {"schema": payload, **self._example(method)}
-        return {"required": "required" in payload, "content": {JSON: content}}
+        content = {JSON: {"schema": payload, **self._example(method)}}
+        if method == "PATCH":
+            types = self._service.viewset.record_arguments(self._class, "PATCH").get(
+                "content_type", ()
+            )
+            fields = list(payload["properties"])
+            content.update(partial_bodies(self._components, self.name, fields, types))
+        return {"required": "required" in payload, "content": content}
 
     def _example(self, method: str) -> dict[str, Any]:
         """Return the keyword ``example`` of a body, nothing if no example is known.

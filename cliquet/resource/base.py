@@ -11,7 +11,7 @@ from cliquet.events import ACTIONS
 from cliquet.logs import bind_summary
 from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
-from cliquet.resource.reader import RequestReader
+from cliquet.resource.partial_updates import PartialUpdates
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
@@ -27,7 +27,7 @@ from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
 
-class UserResource(RequestReader):
+class UserResource(PartialUpdates):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
     :param context: the :class:`~cliquet.authorization.RouteFactory` of the request.
@@ -240,12 +240,16 @@ class UserResource(RequestReader):
         self.model.locking = True
         existing = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(existing)
-        changes = self._posted_data()
-        updated = self._with_same_id(self.apply_changes(existing, changes))
+        changes, removed = self._requested_changes(existing)
+        kept = {key: value for key, value in existing.items() if key not in removed}
+        updated = self._with_same_id(self.apply_changes(kept, changes))
         record = self._storable(self.process_record(updated, old=existing))
         unchanged = {**self._identity(existing), **record}
         changed = [
-            field for field in changes if not json.same(existing.get(field), unchanged.get(field))
+            field
+            for field in [*changes, *removed]
+            if not json.same(existing.get(field), unchanged.get(field))
+            or (field in removed and field not in unchanged)
         ]
         if changed or self.force_patch_update:
             record = self._save(record)
@@ -304,14 +308,6 @@ class UserResource(RequestReader):
         if existing is not None:
             self._raise_403_if_hidden(existing)
         return existing
-
-    def _posted_data(self) -> Record:
-        """Return the ``data`` of the body before validation, empty if there is none."""
-        try:
-            posted = self.request.json["data"]
-        except (ValueError, LookupError, TypeError):
-            return {}
-        return posted if isinstance(posted, dict) else {}
 
     def _with_same_id(self, new: Record) -> Record:
         """Return ``new`` with the id of the URL, which the id in the body must equal."""

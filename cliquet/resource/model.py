@@ -29,6 +29,8 @@ class Model:
     locking = False
     #: Size in bytes of JSON at which :meth:`get_records` cuts a page; None: no limit.
     max_page_bytes: int | None = None
+    #: Whether :meth:`get_records` must count the matching records.
+    counting = True
     #: Whether the latest page was cut for that reason, and its size in bytes.
     page_is_cut, page_bytes = False, 0
     #: The timestamp read along with the latest page, None before the first one.
@@ -103,6 +105,7 @@ class Model:
             deleted_field=self.deleted_field,
             auth=self.auth,
             max_bytes=self.max_page_bytes,
+            **({} if self.counting else {"with_total": False}),
         )
         self.known_timestamp = page.timestamp
         self.page_is_cut, self.page_bytes = page.is_cut, page.size

@@ -17,6 +17,17 @@ from cliquet.http.limits import budget_of, limits_of, raise_too_large, refusal
 from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions
 from cliquet.resource import query as querystring
+from cliquet.resource.custom_operators import operators_of
+from cliquet.resource.filters import (
+    Fields,
+    FilterReader,
+    element_node,
+    find_node,
+    guesses,
+    is_known_path,
+    read_id,
+    read_value,
+)
 from cliquet.resource.model import Model
 from cliquet.resource.responses import ConditionalResource
 from cliquet.settings import DEFAULT_SETTINGS
@@ -81,16 +92,23 @@ class RequestReader(ConditionalResource):
         params = self._query() if queryparams is None else queryparams
         if "_to" in params:
             send_alert(self.request, **_TO_IS_DEPRECATED)
-        filters: list[Filter] = self._parse_or_400(
-            querystring.extract_filters,
-            params.items(),
-            self.is_known_field,
-            self.model.id_field,
-            self.model.modified_field,
+        model = self.model
+        fields = Fields(
+            self._is_known,
+            model.id_field,
+            model.modified_field,
             self._read_filter,
-            limits_of(self.request.registry),
+            self._read_element,
+            lambda name: name in self.mapping,
         )
+        registry = self.request.registry
+        reader = FilterReader(fields, limits_of(registry), operators_of(registry))
+        filters: list[Filter] = self._parse_or_400(reader.read_all, params.items())
         return filters
+
+    def _is_known(self, field: str) -> bool:
+        """Return whether clients can filter and sort by a field, which can be nested."""
+        return is_known_path(self.mapping, field, self.is_known_field)
 
     def _read_filter(self, field: str, text: str) -> list[Any]:
         """Return the values that the string of a filter can represent.
@@ -99,11 +117,17 @@ class RequestReader(ConditionalResource):
         """
         model = self.model
         if field == model.id_field:
-            return [querystring.read_id(text, model.id_generator.match)]
-        if field in self.mapping:
-            return [querystring.read_value(self.mapping[field], text)]
-        values = querystring.guesses(field, text)
+            return [read_id(text, model.id_generator.match)]
+        node = find_node(self.mapping, field)
+        if node is not None:
+            return [read_value(node, text)]
+        values = guesses(field, text)
         return values[:1] if field == model.deleted_field else values
+
+    def _read_element(self, field: str, text: str) -> list[Any]:
+        """Return the values that the string of an array's element can represent."""
+        node = element_node(self.mapping, field)
+        return guesses(field, text) if node is None else [read_value(node, text)]
 
     def _raise_400_if_unknown_parameter(self) -> None:
         """Respond with 400 if a parameter that begins with an underscore is unknown."""
@@ -133,7 +157,9 @@ class RequestReader(ConditionalResource):
         # Models that override get_records() expect the limit of the request.
         is_plain = getattr(type(self.model), "get_records", None) is Model.get_records
         budget = budget_of(self.request)
+        counting = self._parse_or_400(querystring.extract_count, self._query().get("_count"))
         if is_plain:
+            self.model.counting = counting
             self.model.max_page_bytes = budget.page_bytes()
         records, total = self.model.get_records(
             filters=filters,
@@ -155,7 +181,8 @@ class RequestReader(ConditionalResource):
         if has_next:
             url = self._next_page_url(sorting, size, records[-1], offset + len(records))
             set_header(response, "Next-Page", url)
-        set_header(response, "Total-Records", str(total))
+        if counting:
+            set_header(response, "Total-Records", str(total))
         bind_summary(nb_records=len(records), limit=limit)
         return records
 
@@ -164,7 +191,7 @@ class RequestReader(ConditionalResource):
         sorting: list[Sort] = self._parse_or_400(
             querystring.extract_sorting,
             self._query().get("_sort", ""),
-            self.is_known_field,
+            self._is_known,
             self.model.modified_field,
             limits_of(self.request.registry),
         )

@@ -59,12 +59,19 @@ class PayloadSchema(colander.SchemaNode):
 
     :param fills_data: whether missing ``data`` becomes an empty record, if that is valid.
     :param unknown: how Colander handles other keys: ``raise`` or ``preserve``.
+    :param partial_types: media types of other bodies, which the resource validates.
     """
 
     def __init__(
-        self, *args: Any, fills_data: bool = False, unknown: str = "raise", **kwargs: Any
+        self,
+        *args: Any,
+        fills_data: bool = False,
+        unknown: str = "raise",
+        partial_types: tuple[str, ...] = (),
+        **kwargs: Any,
     ) -> None:
         self.fills_data = fills_data
+        self.partial_types = partial_types
         self.unknown = unknown
         super().__init__(*args, **kwargs)
 

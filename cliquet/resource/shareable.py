@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import colander
 from pyramid import httpexceptions
 from pyramid.interfaces import IAuthorizationPolicy
 
 from cliquet.authorization import RouteFactory, has_record_permission
-from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.errors import ERRORS, describe_invalid, http_error, raise_invalid
 from cliquet.events import ACTIONS
+from cliquet.http.negotiation import media_type
 from cliquet.refusals import explain
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
+from cliquet.resource.patches import JSON_PATCH
+from cliquet.resource.schema import PermissionsSchema
 from cliquet.resource.viewset import ShareableViewSet
 from cliquet.storage import Filter, Record
 from cliquet.utils import COMPARISON, DeprecatedMeta
@@ -76,6 +80,30 @@ class ShareableResource(UserResource):
                 description="Provide at least one of data or permissions",
             )
         return super().patch()
+
+    def _apply_patch(self, document: dict[str, Any], existing: Record) -> dict[str, Any]:
+        """Apply a partial update also to the permissions, and validate those that change."""
+        stored = existing.get(self.model.permissions_field, {})
+        permissions: dict[str, Any] = {
+            name: sorted(stored.get(name, ())) for name in (*self.permissions, *stored)
+        }
+        if media_type(self.request) == JSON_PATCH:  # its paths end with principals
+            permissions = {name: dict.fromkeys(some, True) for name, some in permissions.items()}
+        patched = super()._apply_patch({**document, "permissions": permissions}, existing)
+        given = patched["permissions"]
+        changed = {
+            name: [*value] if isinstance(value := given.get(name, []), dict) else value
+            for name in {*permissions, *given}
+            if permissions.get(name) != given.get(name)
+        }
+        schema = PermissionsSchema(name="permissions", permissions=self.permissions)
+        try:
+            self.request.validated["permissions"] = schema.deserialize(changed)
+        except colander.Invalid as invalid:
+            name, description = next(describe_invalid(invalid))
+            name = f"permissions.{name}" if name else "permissions"
+            raise_invalid(self.request, name=name, description=description)
+        return patched
 
     def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
         filters = super()._extract_filters(queryparams)

@@ -7,6 +7,7 @@ from typing import Any
 import colander
 
 from cliquet import authorization
+from cliquet.resource.patches import PARTIAL_TYPES
 from cliquet.resource.schema import PayloadSchema, PermissionsSchema
 from cliquet.settings.types import BOOLEAN
 from cliquet.utils import DeprecatedMeta
@@ -51,7 +52,7 @@ class ViewSet:
 
     default_post_arguments: dict[str, Any] = _JSON_BODY
     default_put_arguments: dict[str, Any] = _JSON_BODY
-    default_patch_arguments: dict[str, Any] = _JSON_BODY
+    default_patch_arguments: dict[str, Any] = {"content_type": [*CONTENT_TYPES, *PARTIAL_TYPES]}
 
     default_collection_arguments: dict[str, Any] = {}
     collection_get_arguments: dict[str, Any] = {
@@ -112,6 +113,7 @@ class ViewSet:
             *nodes,
             fills_data=self._has_whole_records(method),
             unknown="raise" if self._is_validated(method) else "preserve",
+            partial_types=PARTIAL_TYPES if method.upper() == "PATCH" else (),
         )
 
     def _data_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:

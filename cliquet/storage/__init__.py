@@ -304,6 +304,7 @@ class StorageBase(StorageOperations, Backend):
         deleted_field: str = DEFAULT_DELETED_FIELD,
         auth: str | None = None,
         max_bytes: int | None = None,
+        with_total: bool = True,
     ) -> Page:
         """Return the page for :meth:`get_all`, with the collection's timestamp.
 
@@ -312,13 +313,21 @@ class StorageBase(StorageOperations, Backend):
 
         :param max_bytes: the size in bytes of JSON at which the page ends, after at least one
             record; None: no limit. Storages can ignore it.
+        :param with_total: whether the total is needed; otherwise it can be wrong.
         """
         if is_own(self, "get_all", "collection_timestamp"):
             if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
                 max_bytes = None
             names = FieldNames(id_field, modified_field, deleted_field)
             query = build_query(
-                names, filters, sorting, pagination_rules, limit, include_deleted, max_bytes
+                names,
+                filters,
+                sorting,
+                pagination_rules,
+                limit,
+                include_deleted,
+                max_bytes,
+                with_total,
             )
             return self._page((parent_id, collection_id), query, with_timestamp=True)
         timestamp = self.collection_timestamp(

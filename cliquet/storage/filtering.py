@@ -58,6 +58,7 @@ class Query(NamedTuple):
     limit: int | None
     include_deleted: bool
     max_bytes: int | None = None
+    with_total: bool = True
 
     @property
     def by_time(self) -> bool:
@@ -73,6 +74,7 @@ def build_query(
     limit: int | None = None,
     include_deleted: bool = False,
     max_bytes: int | None = None,
+    with_total: bool = True,
 ) -> Query:
     """Return the query for the arguments of ``StorageBase.get_page()``."""
     span, others = ALWAYS, []
@@ -84,8 +86,18 @@ def build_query(
             span = span.intersect(limits)
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
-    rules = rules or ()
-    return Query(names, span, others, rules, page_span, order, limit, include_deleted, max_bytes)
+    return Query(
+        names,
+        span,
+        others,
+        rules or (),
+        page_span,
+        order,
+        limit,
+        include_deleted,
+        max_bytes,
+        with_total,
+    )
 
 
 def _bounds(filter_: Filter, modified_field: str) -> Span | None:

@@ -1,65 +1,149 @@
 """Operators of filters: one object for each comparison.
 
-An operator defines how a filter evaluates a value, in Python and in SQL. All filters compare
-within a type. Only ``None`` equals null, no value equals a missing one, and neither is in
-any range.
+An operator defines how it reads the value of a filter in a query string, and how a filter
+evaluates the values of records, in Python and in SQL. To add one, add an entry to
+:data:`OPERATORS`, and a row to the tests.
+
+Filters compare within a type. Only ``None`` equals null, no value equals a missing one, and
+neither is in any range.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from cliquet.storage.ordering import COMPARE, RANGED, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, Column, Sql, negated
-from cliquet.storage.types import MISSING
+from cliquet.storage.types import MISSING, Filter
 from cliquet.utils import COMPARISON
 from cliquet.utils.text import matches_pattern
 
 #: Returns whether a value, which can be ``MISSING``, matches a filter.
 Test = Callable[[Any], bool]
 
+JSONSchema = dict[str, Any]
 
-class Operator(NamedTuple):
-    """An operator of filters.
 
-    :param test: returns the test of values for the value of a filter.
-    :param sql: returns the condition that a column matches the value of a filter.
+class Operand(Protocol):
+    """The value of a filter in a query string.
+
+    Its methods raise ``ValueError`` if it isn't a value of that kind.
     """
 
-    test: Callable[[Any], Test]
-    sql: Callable[[Column, Any], Sql]
+    #: The name of the field.
+    field: str
+
+    def candidates(self) -> list[Any]:
+        """Return the values that it can stand for, the most likely first."""
+
+    def items(self) -> list[list[Any]]:
+        """Return the values that each item of a list can stand for."""
+
+    def elements(self) -> list[list[Any]]:
+        """Return the values that each item can stand for in an array."""
+
+    def text(self) -> str:
+        """Return it as a string, whatever the type of the field."""
+
+    def boolean(self) -> bool:
+        """Return the boolean that it stands for."""
 
 
-def _equality(several: bool, negative: bool) -> Operator:
-    def keys_of(value: Any) -> set[Key]:
-        return set(map(order_key, value if several else [value]))
+class Operator:
+    """An operator of filters.
 
-    def test(value: Any) -> Test:
-        keys = keys_of(value)
-        if negative:
+    :param comparison: the operator of the :class:`~cliquet.storage.Filter`.
+    :param prefix: what the name of a parameter begins with, empty for equality.
+    :param meaning: which records match, for the documentation.
+    """
+
+    #: Whether parameters have a list of values.
+    takes_list = False
+
+    def __init__(self, comparison: COMPARISON, prefix: str, meaning: str) -> None:
+        self.comparison, self.prefix, self.meaning = comparison, prefix, meaning
+
+    def parameter(self, field: str) -> str:
+        """Return the name of the parameter for a field."""
+        return f"{self.prefix}_{field}" if self.prefix else field
+
+    def schema(self, field: JSONSchema) -> JSONSchema:
+        """Return the JSON schema of a value, given that of the field."""
+        return field
+
+    def cost_of(self, value: Any) -> int:
+        """Return as how many filters one counts, in relation to equality."""
+        return 1
+
+    def read(self, operand: Operand) -> list[Filter]:
+        """Return the filters that a parameter stands for; records must match all of them.
+
+        :raises ValueError: if its value is invalid.
+        """
+        raise NotImplementedError
+
+    def test(self, value: Any) -> Test:
+        """Return the test of values of records, given the value of a filter."""
+        raise NotImplementedError
+
+    def sql(self, column: Column, value: Any) -> Sql:
+        """Return the condition on a column, given the value of a filter."""
+        raise NotImplementedError
+
+
+class Equality(Operator):
+    """Equality with a value, or with any value of a list.
+
+    :param is_negative: whether the other records match.
+    """
+
+    def __init__(
+        self,
+        comparison: COMPARISON,
+        prefix: str,
+        meaning: str,
+        takes_list: bool = False,
+        is_negative: bool = False,
+    ) -> None:
+        super().__init__(comparison, prefix, meaning)
+        self.takes_list, self._is_negative = takes_list, is_negative
+
+    def read(self, operand: Operand) -> list[Filter]:
+        if self.takes_list:
+            values = [value for item in operand.items() for value in item]
+            return [Filter(operand.field, values, self.comparison)]
+        values = operand.candidates()
+        if len(values) == 1:
+            return [Filter(operand.field, values[0], self.comparison)]
+        any_of_them = COMPARISON.EXCLUDE if self._is_negative else COMPARISON.IN
+        return [Filter(operand.field, values, any_of_them)]
+
+    def test(self, value: Any) -> Test:
+        keys = self._keys(value)
+        if self._is_negative:
             return lambda item: order_key(item) not in keys
         return lambda item: order_key(item) in keys
 
-    def sql(column: Column, value: Any) -> Sql:
-        condition = column.is_any_of(keys_of(value))
-        return negated(condition) if negative else condition
+    def sql(self, column: Column, value: Any) -> Sql:
+        condition = column.is_any_of(self._keys(value))
+        return negated(condition) if self._is_negative else condition
 
-    return Operator(test, sql)
+    def _keys(self, value: Any) -> set[Key]:
+        return set(map(order_key, value if self.takes_list else [value]))
 
 
-def _range(comparison: COMPARISON) -> Operator:
-    compare = COMPARE[comparison]
+class Range(Operator):
+    """A range that a value bounds."""
 
-    def bound_of(value: Any) -> Key | None:
-        """Return the key of the bound, None if no value is in the range."""
-        key = order_key(value)
-        is_nan = isinstance(key[1], float) and math.isnan(key[1])
-        return key if key[0] in RANGED and not is_nan else None
+    def read(self, operand: Operand) -> list[Filter]:
+        values = operand.candidates()
+        bound = next((value for value in values if value is not None), None)
+        return [Filter(operand.field, bound, self.comparison)]
 
-    def test(value: Any) -> Test:
-        bound = bound_of(value)
+    def test(self, value: Any) -> Test:
+        bound, compare = _bound(value), COMPARE[self.comparison]
         if bound is None:
             return lambda item: False
 
@@ -69,33 +153,81 @@ def _range(comparison: COMPARISON) -> Operator:
 
         return is_in_range
 
-    def sql(column: Column, value: Any) -> Sql:
-        bound = bound_of(value)
-        return FALSE if bound is None else column.compares(comparison, bound)
-
-    return Operator(test, sql)
+    def sql(self, column: Column, value: Any) -> Sql:
+        bound = _bound(value)
+        return FALSE if bound is None else column.compares(self.comparison, bound)
 
 
-def _presence() -> Operator:
-    def test(value: Any) -> Test:
+def _bound(value: Any) -> Key | None:
+    """Return the key of a bound, None if no value is in the range."""
+    key = order_key(value)
+    is_nan = isinstance(key[1], float) and math.isnan(key[1])
+    return key if key[0] in RANGED and not is_nan else None
+
+
+class Presence(Operator):
+    """Presence or absence of a field."""
+
+    def schema(self, field: JSONSchema) -> JSONSchema:
+        return {"type": "boolean"}
+
+    def read(self, operand: Operand) -> list[Filter]:
+        return [Filter(operand.field, operand.boolean(), self.comparison)]
+
+    def test(self, value: Any) -> Test:
         return lambda item: (item is not MISSING) == bool(value)
 
-    def sql(column: Column, value: Any) -> Sql:
+    def sql(self, column: Column, value: Any) -> Sql:
         return column.exists() if value else negated(column.exists())
 
-    return Operator(test, sql)
 
+class Pattern(Operator):
+    """Strings that contain a text or match a pattern (see :func:`matches_pattern`)."""
 
-def _pattern() -> Operator:
-    def test(value: Any) -> Test:
+    def schema(self, field: JSONSchema) -> JSONSchema:
+        return {"type": "string"}
+
+    def cost_of(self, value: Any) -> int:
+        return 4
+
+    def read(self, operand: Operand) -> list[Filter]:
+        return [Filter(operand.field, operand.text(), self.comparison)]
+
+    def test(self, value: Any) -> Test:
         return lambda item: isinstance(item, str) and matches_pattern(item, value)
 
-    return Operator(test, lambda column, value: column.is_like(value))
+    def sql(self, column: Column, value: Any) -> Sql:
+        return column.is_like(value)
 
 
-def _elements(every: bool) -> Operator:
-    def test(value: Any) -> Test:
-        keys = set(map(order_key, value))
+class Elements(Operator):
+    """Arrays that contain values.
+
+    :param every: whether they must contain all of the values.
+    """
+
+    takes_list = True
+
+    def __init__(self, comparison: COMPARISON, prefix: str, meaning: str, every: bool) -> None:
+        super().__init__(comparison, prefix, meaning)
+        self._every = every
+
+    def schema(self, field: JSONSchema) -> JSONSchema:
+        return dict(field.get("items") or {})
+
+    def cost_of(self, value: Any) -> int:
+        return max(1, len(value))
+
+    def read(self, operand: Operand) -> list[Filter]:
+        elements = operand.elements()
+        if self._every and all(len(values) == 1 for values in elements):
+            return [Filter(operand.field, [value for (value,) in elements], self.comparison)]
+        # An item that can stand for several values must be one of them.
+        groups = elements if self._every else [[value for item in elements for value in item]]
+        return [Filter(operand.field, values, COMPARISON.CONTAINS_ANY) for values in groups]
+
+    def test(self, value: Any) -> Test:
+        keys, every = set(map(order_key, value)), self._every
 
         def has_elements(item: Any) -> bool:
             if not isinstance(item, (list, tuple)):
@@ -105,24 +237,44 @@ def _elements(every: bool) -> Operator:
 
         return has_elements
 
-    def sql(column: Column, value: Any) -> Sql:
-        return column.has_elements(set(map(order_key, value)), every)
+    def sql(self, column: Column, value: Any) -> Sql:
+        return column.has_elements(set(map(order_key, value)), self._every)
 
-    return Operator(test, sql)
 
+#: The operators that the query string has had since 3.1.
+_OF_3_1: Sequence[Operator] = (
+    Equality(COMPARISON.EQ, "", "equals the value"),
+    Equality(COMPARISON.NOT, "not", "differs from the value", is_negative=True),
+    Range(COMPARISON.MIN, "min", "is the value or greater"),
+    Range(COMPARISON.MAX, "max", "is the value or less"),
+    Range(COMPARISON.GT, "gt", "is greater than the value"),
+    Range(COMPARISON.LT, "lt", "is less than the value"),
+    Equality(COMPARISON.IN, "in", "equals one of the values", takes_list=True),
+    Equality(
+        COMPARISON.EXCLUDE,
+        "exclude",
+        "equals none of the values",
+        takes_list=True,
+        is_negative=True,
+    ),
+)
+
+_LATER: Sequence[Operator] = (
+    Presence(COMPARISON.HAS, "has", "exists, also if it is null (`true`), or doesn't (`false`)"),
+    Pattern(
+        COMPARISON.LIKE,
+        "like",
+        "is a string that contains the value, without regard to case. `*` stands for any "
+        "characters; a value with `*` must match the whole string",
+    ),
+    Elements(COMPARISON.CONTAINS, "contains", "is an array with all of the values", every=True),
+    Elements(
+        COMPARISON.CONTAINS_ANY, "contains_any", "is an array with any of the values", every=False
+    ),
+)
 
 #: The operators by comparison. ``OR`` isn't one: its value is alternative lists of filters.
-OPERATORS: dict[Any, Operator] = {
-    COMPARISON.EQ: _equality(several=False, negative=False),
-    COMPARISON.NOT: _equality(several=False, negative=True),
-    COMPARISON.IN: _equality(several=True, negative=False),
-    COMPARISON.EXCLUDE: _equality(several=True, negative=True),
-    **{
-        comparison: _range(comparison)
-        for comparison in (COMPARISON.MIN, COMPARISON.MAX, COMPARISON.GT, COMPARISON.LT)
-    },
-    COMPARISON.HAS: _presence(),
-    COMPARISON.LIKE: _pattern(),
-    COMPARISON.CONTAINS: _elements(every=True),
-    COMPARISON.CONTAINS_ANY: _elements(every=False),
-}
+OPERATORS: dict[Any, Operator] = {operator.comparison: operator for operator in (*_OF_3_1, *_LATER)}
+
+#: The prefixes that win over a field whose own name begins with them, as in 3.1.
+PREFIXES_OF_3_1 = frozenset(operator.prefix for operator in _OF_3_1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.client.querystring import querystring
-from cliquet.resource.query import PREFIXES, extract_filters, guesses
+from cliquet.resource.filters import Fields, FilterReader, guesses
 from cliquet.storage import Filter
 from cliquet.utils import COMPARISON, json
 
@@ -35,6 +35,7 @@ AMBIGUOUS = st.sampled_from(
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = TEXTS | AMBIGUOUS | NUMBERS | st.booleans()
 LISTS = ("in", "exclude")
+PREFIXES = {name: COMPARISON[name.upper()] for name in ("min", "max", "gt", "lt", "not", *LISTS)}
 
 
 def likeliest(field, text):
@@ -46,7 +47,7 @@ def read(query):
     """Return the filters that the server reads."""
     params = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True)
     is_known_field = {"title", "last_modified"}.__contains__
-    return extract_filters(params, is_known_field, "id", "last_modified", likeliest)
+    return FilterReader(Fields(is_known_field, "id", "last_modified", likeliest)).read_all(params)
 
 
 def same(found, *expected):

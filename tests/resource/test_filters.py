@@ -8,7 +8,8 @@ import colander
 import pytest
 
 from cliquet.resource import ResourceSchema, UserResource
-from cliquet.resource import query as querystring
+from cliquet.resource.filters import read_value
+from cliquet.resource.invalid import Invalid
 from cliquet.resource.schema import StrictBoolean, TimeStamp
 from cliquet.storage.generators import Generator
 from tests.resource.apps import ENGINES, SERVED, Note
@@ -263,25 +264,25 @@ class Odd(colander.String):
         ({"b", "a"}, ["a", "b"]),
         (colander.null, 7),
         (None, None),
-        (Other(), querystring.Invalid),
-        (float("inf"), querystring.Invalid),
-        ("a\0", querystring.Invalid),
-        ("\ud800", querystring.Invalid),
+        (Other(), Invalid),
+        (float("inf"), Invalid),
+        ("a\0", Invalid),
+        ("\ud800", Invalid),
     ],
 )
 def test_values_are_read_as_they_would_be_stored(value, expected):
     typ = Odd()
     typ.value = value
     node = colander.SchemaNode(typ, name="odd")
-    if expected is querystring.Invalid:
-        with pytest.raises(querystring.Invalid):
-            querystring.read_value(node, "7")
+    if expected is Invalid:
+        with pytest.raises(Invalid):
+            read_value(node, "7")
     else:
-        assert querystring.read_value(node, "7") == expected
+        assert read_value(node, "7") == expected
 
 
 def test_booleans_of_any_kind_are_read_as_the_query_string_says():
     for typ in (colander.Boolean(), StrictBoolean()):
         node = colander.SchemaNode(typ)
-        assert querystring.read_value(node, "NO") is False
-        assert querystring.read_value(node, "on") is True
+        assert read_value(node, "NO") is False
+        assert read_value(node, "on") is True

@@ -4,7 +4,9 @@ from urllib.parse import quote
 
 import pytest
 
-from cliquet.resource import query as querystring
+from cliquet.resource.filters import Fields, FilterReader
+from cliquet.storage import Filter
+from cliquet.utils import COMPARISON
 from tests.resource.apps import ENGINES, Book, Note
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -170,10 +172,11 @@ def test_unknown_parameters_that_start_with_an_underscore_are_ignored(alice):
     assert len(alice.list("/books?_hello=1&_min_pages=8")) == 1
 
 
-def test_field_whose_name_begins_like_a_comparison_is_a_field(build):
-    assert querystring.extract_filters(
-        [("min_age", "3")], lambda field: field == "min_age", "id", "last_modified"
-    ) == [querystring.Filter("min_age", [3, "3"], querystring.COMPARISON.IN)]
+def test_field_whose_name_begins_like_a_comparison_is_a_field():
+    fields = Fields(lambda field: field == "min_age", "id", "last_modified")
+    assert FilterReader(fields).read_all([("min_age", "3")]) == [
+        Filter("min_age", [3, "3"], COMPARISON.IN)
+    ]
 
 
 def test_sort_on_an_unknown_field_is_a_400(alice):

@@ -297,7 +297,7 @@ class Storage(PostgreSQLBackend, StorageEngine):
         page, is_cut, size = take(
             [] if rows[0][0] is None else [row[:3] for row in rows], query.max_bytes
         )
-        if query.filters or query.span != ALWAYS:
+        if query.with_total and (query.filters or query.span != ALWAYS):
             total = self._total(number, query, page, is_cut)
         return Page(rows_to_records(page, query.names), total, timestamp, is_cut, size)
 

@@ -244,7 +244,7 @@ class Storage(SQLiteBackend, StorageEngine):
                 return Page([], 0, _epoch(db) if with_timestamp else 0)
             number, timestamp, total = row
             rows, is_cut, size = _first_rows(db, conditions.page(number, query), query)
-            if query.filters or query.span != ALWAYS:
+            if query.with_total and (query.filters or query.span != ALWAYS):
                 total = _total(db, number, query, None if is_cut else len(rows))
             return Page(rows_to_records(rows, query.names), total, timestamp, is_cut, size)
 
