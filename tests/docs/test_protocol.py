@@ -15,6 +15,7 @@ from pyramid.config import Configurator
 from webob import Request
 
 import cliquet
+from cliquet.storage.operators import OPERATORS
 from tests.docs.correspondence import Correspondence, Mismatch
 from tests.docs.pages import DOCS, execute_page
 
@@ -110,3 +111,12 @@ def conversation(tmp_path, monkeypatch):
 
 def test_exchanges_of_the_protocol_are_those_that_take_place(conversation):
     execute_page(DOCS / "reference" / "protocol.rst", conversation.execute)
+
+
+def test_every_operator_of_filters_is_listed():
+    page = (DOCS / "reference" / "protocol.rst").read_text(encoding="utf-8")
+    for operator in OPERATORS.values():
+        value = "a,b" if operator.takes_list else "true" if operator.prefix == "has" else "v"
+        meaning = operator.meaning.replace("`", "``")
+        parameter = operator.parameter("field")
+        assert f"    * - ``{parameter}={value}``\n      - The field {meaning}.\n" in page

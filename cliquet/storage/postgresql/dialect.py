@@ -45,7 +45,8 @@ class PostgreSQL:
         return Sql(f"convert_to({column}, 'UTF8') {operator} %s", [raw])
 
     def like(self, column: str, pattern: str) -> Sql:
-        return _like(Sql(f"to_json({column})", []), pattern)
+        value = Sql(f"to_json({column})", [])
+        return _like(value, pattern) if storable(pattern) else FALSE
 
 
 class Field:
@@ -90,7 +91,14 @@ class Field:
         return self.is_ordered(COMPARISON.LT, (ABSENT, 0))
 
     def is_like(self, pattern: str) -> Sql:
-        return _like(self._value, pattern)
+        if not storable(pattern):
+            return FALSE
+        like, trigrams = _like(self._value, pattern), _trigrams(pattern)
+        if not trigrams:
+            return like
+        # Redundant, but an index can serve it.
+        text = f"({like.text} AND cliquet_trigrams({self._value.text}) @> %s::text[])"
+        return Sql(text, [*like.parameters, *self._value.parameters, trigrams])
 
     def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
         operator = "@>" if every else "&&"
@@ -104,17 +112,18 @@ def _array(keys: Collection[Key]) -> str:
 
 
 def _like(value: Sql, pattern: str) -> Sql:
-    """Return the condition that a JSON value is a string that matches a pattern.
-
-    A trigram index can serve it.
-    """
-    if not storable(pattern):
-        return FALSE
+    """Return the condition that a JSON value is a string that matches a pattern."""
     escaped = pattern.casefold()
     for special in "\\%_":
         escaped = escaped.replace(special, f"\\{special}")
     escaped = escaped.replace("*", "%") if "*" in pattern else f"%{escaped}%"
     return Sql(f"cliquet_fold({value.text}) LIKE %s", [*value.parameters, escaped])
+
+
+def _trigrams(pattern: str) -> list[str]:
+    """Return the trigrams of the strings that match a pattern."""
+    parts = pattern.casefold().split("*")
+    return sorted({part[n : n + 3] for part in parts for n in range(len(part) - 2)})
 
 
 def key_of(value: Any) -> tuple[int, Any, bytes]:

@@ -2,9 +2,7 @@
 
 -- Returns the string in a JSON value with its case folded as in Unicode 14, for ``like_``; NULL for
 -- other values. Strings have few distinct capital letters beyond ASCII, so each one is looked up
--- once. Create an index for such filters by:
---   CREATE EXTENSION pg_trgm;
---   CREATE INDEX ON cliquet_records USING gin (cliquet_fold(data -> 'field') gin_trgm_ops);
+-- once.
 CREATE FUNCTION cliquet_fold(value json) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
@@ -87,6 +85,20 @@ BEGIN
     END;
     RETURN result;
 END $$;
+
+-- Returns the distinct groups of three consecutive characters of a string, with its case folded.
+-- Unlike pg_trgm, it includes characters that are not letters, and needs no extension. Create an
+-- index for ``like_`` by:
+--   CREATE INDEX ON cliquet_records USING gin (cliquet_trigrams(data -> 'field'));
+CREATE FUNCTION cliquet_trigrams(value json) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 10000
+RETURN ARRAY(
+    SELECT DISTINCT trigram FROM (
+        SELECT letter || lead(letter) OVER places || lead(letter, 2) OVER places AS trigram
+            FROM string_to_table(cliquet_fold(value), NULL) WITH ORDINALITY AS letters (letter, place)
+            WINDOW places AS (ORDER BY place)
+    ) AS trigrams WHERE trigram IS NOT NULL
+);
 
 -- Returns the keys of the elements of a JSON array, NULL for other values, for ``contains_``. Create
 -- an index for such filters by:
