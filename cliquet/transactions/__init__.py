@@ -74,6 +74,8 @@ class RequestAttempt:
         self.previous_locks: dict[Hashable, set[LockName]] = self._environ.get(_REQUESTED_LOCKS, {})
         self.requested_locks: dict[Hashable, set[LockName]] = {}
         self._environ[_REQUESTED_LOCKS] = self.requested_locks
+        #: Whether any engine has joined: most requests only read.
+        self.has_participants = False
 
     def __enter__(self) -> None:
         self._phase = _Phase.HANDLING
@@ -346,7 +348,8 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
     :param owner: the key of the data manager: any object of the application.
     :returns: None outside of requests.
     """
-    attempt, txn = _current(), current()
+    attempt = _current()
+    txn = None if attempt is None else attempt.transaction()
     if attempt is None or txn is None:
         return None
     participants = _participants(txn)
@@ -355,12 +358,16 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
         manager = factory()
         manager.join(attempt, owner, participants)
         txn.join(manager)
+        attempt.has_participants = True
     return manager
 
 
 def current_participant(owner: Hashable) -> Any:
     """Return the data manager that ``owner`` already has, or None."""
-    txn = current()
+    attempt = _current()
+    if attempt is None or not attempt.has_participants:
+        return None
+    txn = attempt.transaction()
     manager = None if txn is None else _participants(txn).get(owner)
     return None if manager is None or manager.has_ended() else manager
 
