@@ -146,19 +146,11 @@ def describe_invalid(invalid: colander.Invalid) -> Iterator[tuple[str, str]]:
 
 
 def _interpolated(message: Any) -> str:
-    """Return a message of Colander with its values, which can be long.
-
-    An error inside of a message is omitted, because its string is a Python dictionary.
-    """
+    """Return a message of Colander with its values, which can be long."""
     if not hasattr(message, "interpolate"):
         return str(message)
-    values, has_error = {}, False
-    for key, value in (message.mapping or {}).items():
-        is_error = isinstance(value, colander.Invalid)
-        values[key] = "" if is_error else shortened(str(value))
-        has_error = has_error or is_error
-    text = str((message % values).interpolate())
-    return text.rstrip(": ") if has_error else text
+    values = {key: shortened(str(value)) for key, value in (message.mapping or {}).items()}
+    return str((message % values).interpolate())
 
 
 class Errors(CorniceErrors):

@@ -61,7 +61,7 @@ def authorization_required(request: Any) -> Any:
         response.headers.extend(forget(request))
         return _formatted(response)
     refused = getattr(error, "refused", None)  # unless the application raised the 403 itself
-    details = None if refused is None else explain(request, *refused)
+    details = explain(request, *refused) if isinstance(refused, tuple) else None
     return _formatted(httpexceptions.HTTPForbidden(), details)
 
 

@@ -115,6 +115,13 @@ def test_error_views_accept_a_mock(error, status):
     assert errors.error(error, DummyRequest()).status_code == status
 
 
+@pytest.mark.parametrize(("userid", "status"), [(None, 401), ("bob", 403)])
+def test_forbidden_view_accepts_a_mock(userid, status):
+    request = DummyRequest()
+    request.authenticated_userid = userid
+    assert errors.authorization_required(request).status_code == status
+
+
 @pytest.mark.parametrize("path", ["/", "/v0/"])
 def test_batch_accepts_a_mock(path):
     request = DummyRequest()

@@ -48,6 +48,10 @@ def mapping(value):
     return f'"{value}" is not a mapping type: Does not implement dict-like functionality.'
 
 
+def not_text(value, name):
+    return f"{value} is not a string: {{'{name}': ''}}"
+
+
 MISSING = ("data", "data is missing")
 
 #: Bodies with data, and their errors: the name and the description.
@@ -55,22 +59,25 @@ WRONG_DATA = [
     ({"data": 5}, ("data", mapping(5))),
     ({"data": []}, ("data", mapping([]))),
     ({"data": "x"}, ("data", mapping("x"))),
-    ({"data": {"title": 5}}, ("data.title", "5 is not a string")),
-    ({"data": {"title": True}}, ("data.title", "True is not a string")),
-    ({"data": {"title": [1]}}, ("data.title", "[1] is not a string")),
+    ({"data": {"title": 5}}, ("data.title", not_text(5, "title"))),
+    ({"data": {"title": True}}, ("data.title", not_text(True, "title"))),
+    ({"data": {"title": [1]}}, ("data.title", not_text([1], "title"))),
     ({"data": {"title": None}}, ("data.title", "Required")),
     ({"data": {"title": "x", "number": "many"}}, ("data.number", '"many" is not a number')),
     ({"data": {"title": "x", "read": "perhaps"}}, ("data.read", '"perhaps" is not a boolean')),
     ({"data": {"title": "x", "tags": "x"}}, ("data.tags", '"x" is not iterable')),
-    ({"data": {"title": "x", "tags": ["x", 5]}}, ("data.tags.1", "5 is not a string")),
-    ({"data": {"title": "x", "url": 5}}, ("data.url", "5 is not a string")),
+    ({"data": {"title": "x", "tags": ["x", 5]}}, ("data.tags.1", not_text(5, "tag"))),
+    ({"data": {"title": "x", "url": 5}}, ("data.url", not_text(5, "url"))),
     ({"data": {"title": "x", "url": "x"}}, ("data.url", "Must be a URL")),
     ({"data": {"title": "x", "date": "x"}}, ("data.date", "Invalid date")),
     ({"data": {"title": "x", "author": 5}}, ("data.author", mapping(5))),
     ({"data": {"title": "x", "author": {}}}, ("data.author.name", "Required")),
-    ({"data": {"title": "x", "author": {"name": 5}}}, ("data.author.name", "5 is not a string")),
+    (
+        {"data": {"title": "x", "author": {"name": 5}}},
+        ("data.author.name", not_text(5, "name")),
+    ),
     ({"data": {"title": "x", "state": "lost"}}, ("data.state", '"lost" is not one of new, old')),
-    ({"data": {"title": "x", "state": 5}}, ("data.state", "5 is not a string")),
+    ({"data": {"title": "x", "state": 5}}, ("data.state", not_text(5, "state"))),
 ]
 
 #: Bodies without data.
@@ -88,8 +95,8 @@ WRONG_PERMISSIONS = [
     ({"read": "perhaps"}, ("permissions.read", '"perhaps" is not iterable')),
     ({"read": {}}, ("permissions.read", '"{}" is not iterable')),
     ({"read": 5}, ("permissions.read", '"5" is not iterable')),
-    ({"read": ["x", 5]}, ("permissions.read.1", "5 is not a string")),
-    ({"write": [["x"]]}, ("permissions.write.0", "['x'] is not a string")),
+    ({"read": ["x", 5]}, ("permissions.read.1", not_text(5, ""))),
+    ({"write": [["x"]]}, ("permissions.write.0", not_text(["x"], ""))),
     ({"read": [""]}, ("permissions.read.0", "Required")),
     ({"read": [None]}, ("permissions.read.0", "Required")),
     ({"publish": []}, ("permissions", '"publish" is not one of read, write')),
@@ -172,9 +179,9 @@ def test_wrong_permissions_are_named(user):
 def test_all_errors_of_a_body_are_reported(user):
     body = {"data": {"title": 5, "number": "x"}, "permissions": {"read": [5]}, "other": 1}
     expected = [
-        ("data.title", "5 is not a string"),
+        ("data.title", not_text(5, "title")),
         ("data.number", '"x" is not a number'),
-        ("permissions.read.0", "5 is not a string"),
+        ("permissions.read.0", not_text(5, "")),
         ("other", "other is not allowed"),
     ]
     check(user, "/shareds", body, *expected, methods=("POST", "PUT"))
@@ -194,8 +201,8 @@ WRONG_BATCHES = [
     ({}, ("requests", "requests is missing")),
     ({"requests": "x"}, ("requests", '"x" is not iterable')),
     ({"requests": [5]}, ("requests.0", mapping(5))),
-    ({"requests": [{"path": 5}]}, ("requests.0.path", "5 is not a string")),
-    ({"requests": [{"method": 3, "path": "/"}]}, ("requests.0.method", "3 is not a string")),
+    ({"requests": [{"path": 5}]}, ("requests.0.path", not_text(5, "path"))),
+    ({"requests": [{"method": 3, "path": "/"}]}, ("requests.0.method", not_text(3, "method"))),
     ({"requests": [{"path": "/", "body": "x"}]}, ("requests.0.body", mapping("x"))),
 ]
 
