@@ -7,12 +7,25 @@ export interface Fields {
 
 export type Saved<T> = T & Fields;
 
-/** Where items are kept, as in localForage. `getItem` gives null for what isn't there. */
+/**
+ * A place where items are kept, as JSON. A store that several pages share must do each call in one transaction.
+ *
+ * A `name`, if there is one, identifies the items to all pages: those with the same name are told of each other's changes.
+ */
 export interface Store {
-  getItem(key: string): Promise<any>;
-  setItem(key: string, value: any): Promise<unknown>;
-  removeItem(key: string): Promise<unknown>;
-  keys(): Promise<string[]>;
+  readonly name?: string;
+  /** The keys that begin with a prefix, by default all. */
+  keys(prefix?: string): Promise<string[]>;
+  /** The keys and values of the items whose keys begin with a prefix, or with one of several. */
+  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
+  /**
+   * Store values, and remove the keys whose value is undefined or left out, all in one transaction.
+   *
+   * @returns whether it is done: if a key to be removed is missing, nothing is changed
+   */
+  write(changes: [key: string, value?: any][]): Promise<boolean>;
+  /** Called by `Client.close()`. */
+  close?(): Promise<void>;
 }
 
 /** A record with changes that the server doesn't have; null stands for a deleted one. */
@@ -86,71 +99,111 @@ export interface SyncOptions<T> {
   signal?: AbortSignal;
 }
 
+export interface AutoSyncOptions<T> extends SyncOptions<T> {
+  /** The pause between two synchronizations in milliseconds: 60 000. It doubles after each failure, up to an hour. */
+  interval?: number;
+}
+
 export class Resource<T = any> {
-  /** The server's record, or the local one if it was changed, or if the server can't be asked. */
+  /**
+   * The server's record, or the local one if it was changed, or if the server can't be reached.
+   *
+   * Null without such a record on the server; the local record is only removed by the next synchronization.
+   */
   get(id: string, options?: { signal?: AbortSignal }): Promise<Saved<T> | null>;
   list(query?: Query): Promise<Saved<T>[]>;
   filter(filters: Filters, options?: Omit<Query, 'filters'>): Promise<Saved<T>[]>;
+  /** @throws {TypeError} if JSON can't represent a value, such as NaN, a Map, or an integer beyond 2^53 */
   create(data: T & { id?: string }): Promise<Saved<T>>;
   /** Replace a record. A `last_modified` that isn't the latest makes it a conflict. */
   update(data: Saved<T>): Promise<Saved<T>>;
   patch(id: string, data: Partial<Saved<T>>): Promise<Saved<T>>;
   delete(id: string): Promise<null>;
+  /** The records with changes that the server doesn't have. */
   pending(): Promise<Pending<T>[]>;
   conflicts(): Promise<Pending<T>[]>;
   /** End a conflict, or give up changes that are refused (`'server'`). Nothing is sent before `sync()`. */
   resolve(conflict: Pending<T>, choice: Choice<T>): Promise<void>;
   /**
-   * Be told of each change, after it; what the listener throws is reported as uncaught.
+   * Call a function after each change, here or, with a store that has a name, in another page. Errors of the function
+   * are reported as uncaught.
    *
-   * @returns what ends it
+   * @returns a function that ends it
    */
   subscribe(listener: (change: Change<T>) => void): () => void;
   /** @throws {ResponseError} when the server refuses all of it; the next one goes on from there */
   sync(options?: SyncOptions<T>): Promise<Result<T>>;
+  /**
+   * Synchronize at once, after each change, when the page is shown or online again, and after pauses; not while the
+   * page is hidden or offline. The client dispatches `sync` or `error` after each one.
+   *
+   * @returns a function that ends it, and aborts its requests
+   */
+  autoSync(options?: AutoSyncOptions<T>): () => void;
   /** Forget the copy of the server's records, and the changes that were not sent unless they are kept. */
   reset(options?: { keepChanges?: boolean }): Promise<void>;
+  /** End all subscriptions. */
+  close(): void;
 }
 
 export interface ClientOptions {
   /** The URL of the service, with or without the version. */
   server: string;
-  /** One for each user; by default a `MemoryStore`. */
+  /** A name of the user: in one store, each user has separate records. Give one, or a store for each user. */
+  user?: string;
+  /** By default a `MemoryStore`. */
   store?: Store;
-  /** Gives the headers of each request. */
-  auth?: () => Record<string, string> | Promise<Record<string, string>>;
+  /**
+   * Returns the headers of each attempt of a request. After a 401, it is called once more with the error: if the headers
+   * are others then, the request is sent again.
+   */
+  auth?: (expired?: ResponseError) => Record<string, string> | Promise<Record<string, string>>;
   /** Without one, conflicts are left to `resolve()`. */
   conflict?: Strategy<any>;
+  /** The most requests in a batch; the server may allow fewer. */
+  batchSize?: number;
   /** How often a request is tried again: 4. */
   retries?: number;
   /** Before the first of these, in milliseconds: 1000; it doubles each time. */
   delay?: number;
+  /** The longest duration of an attempt, in milliseconds: 60 000. */
+  timeout?: number;
   fetch?: typeof fetch;
   /** Those of the browser, where it has some; null for none. */
   locks?: Pick<LockManager, 'request'> | null;
 }
 
 /**
- * Events, each with a `detail`: `progress` (`{path, step, pulled, pushed}`, and what else the result has
- * so far), `waiting` (`{seconds}`, as the server asks) and `alert` (`{code, message, url}`).
+ * Events, each with a `detail`:
+ *
+ * - `progress`: `{path, step, pulled, pushed}`, and the other fields of the result so far
+ * - `sync`: `{path}` and the fields of the result, after an automatic synchronization
+ * - `error`: `{path, error}`, after an automatic synchronization that failed
+ * - `damaged`: `{path, id}` of an item of the store that can't be read; the next synchronization fetches the record
+ * - `waiting`: `{seconds}`, as the server asks, at most a day
+ * - `alert`: `{code, message, url}`
  */
 export class Client extends EventTarget {
   constructor(options: ClientOptions);
   readonly server: string;
   /** @param path of the collection, without the version: `/articles` */
   resource<T = any>(path: string): Resource<T>;
-  /** What the service says of itself. */
+  /** The description of the service. */
   hello(options?: { signal?: AbortSignal }): Promise<any>;
   /**
-   * Send a request of one's own, with the same retries and waits.
+   * Send another request, with the same retries and waits.
    *
-   * @throws {ResponseError} when its answer is no success, or no JSON: those of services are
+   * @throws {ResponseError} if the response isn't a success, or isn't JSON
    */
   request(
     method: string,
     path: string,
-    options?: { headers?: Record<string, string>; body?: unknown; signal?: AbortSignal; patient?: boolean },
+    options?: { headers?: Record<string, string>; body?: unknown; signal?: AbortSignal },
   ): Promise<{ status: number; headers: Headers; body: any; url: string }>;
+  /** Abort all requests, end subscriptions and automatic synchronization, and close the store. */
+  close(): Promise<void>;
+  /** Remove the records of this service and user from the store, with the changes that were not sent, and close. */
+  destroy(): Promise<void>;
 }
 
 /** The error of the protocol: `body` has its `errno`. */
@@ -161,17 +214,18 @@ export class ResponseError extends Error {
 
 /** Keeps items until the page is closed. */
 export class MemoryStore implements Store {
-  getItem(key: string): Promise<any>;
-  setItem(key: string, value: any): Promise<void>;
-  removeItem(key: string): Promise<void>;
-  keys(): Promise<string[]>;
+  keys(prefix?: string): Promise<string[]>;
+  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
+  write(changes: [key: string, value?: any][]): Promise<boolean>;
 }
 
 /** Keeps items in a database of the browser, `cliquet` by default. */
 export class IndexedDBStore implements Store {
   constructor(name?: string);
-  getItem(key: string): Promise<any>;
-  setItem(key: string, value: any): Promise<void>;
-  removeItem(key: string): Promise<void>;
-  keys(): Promise<string[]>;
+  readonly name: string;
+  keys(prefix?: string): Promise<string[]>;
+  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
+  write(changes: [key: string, value?: any][]): Promise<boolean>;
+  /** Close the database. It is opened again by the next operation, and closed too when another page deletes it. */
+  close(): Promise<void>;
 }

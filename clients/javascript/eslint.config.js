@@ -8,7 +8,7 @@ export default [
     languageOptions: { globals: { ...globals.browser, ...globals.nodeBuiltin } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
-      complexity: ['error', 15],
+      complexity: ['error', 18],
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-empty': ['error', { allowEmptyCatch: true }],
       'no-unused-vars': ['error', { ignoreRestSiblings: true }],

@@ -1,11 +1,10 @@
-/** The bookmarks of a user on a device, which are synchronised again and again. */
+/** The bookmarks of a user on a device, which are synchronized automatically. */
 
 import { Client, IndexedDBStore } from '../cliquet.js';
 
-const PAUSE = 2000; // between two synchronisations, in milliseconds; it doubles after each failure
-const LONGEST_PAUSE = 30_000;
+const INTERVAL = 2000; // between two synchronizations, in milliseconds
 
-/** Basic auth, whose names may be of any alphabet; the example application takes any password. */
+/** Basic auth, whose names can be of any alphabet; the example application takes any password. */
 function credentials(user) {
   const bytes = new TextEncoder().encode(`${user}:demo`);
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
@@ -17,55 +16,44 @@ const stateOf = (change, refusal) => {
   return refusal ? 'refused' : 'pending';
 };
 
-/** Tells `change` when there is something else to `read()`, and `alert` what the service wants to be known. */
+/** Dispatches `change` when `read()` returns something else, and `alert` for messages of the service. */
 export class Session extends EventTarget {
+  #client;
   #bookmarks;
-  #channel;
   #isOffline;
-  #requests = new AbortController();
-  #end = new AbortController();
-  #wake = () => {};
-  #isWoken = false;
+  #end = () => {};
   #failure;
   #refusals = new Map();
 
   constructor({ user, device, isOffline }) {
     super();
-    const name = `cliquet-demo ${user} ${device}`;
-    const client = new Client({
+    this.#client = new Client({
       server: new URL('..', import.meta.url).href,
-      store: new IndexedDBStore(name),
+      user,
+      store: new IndexedDBStore(`cliquet-demo ${device}`),
       auth: () => ({ Authorization: credentials(user) }),
-      fetch: (...request) => (this.#isOffline ? Promise.reject(new TypeError('Offline')) : fetch(...request)),
-      retries: 0, // this one does it
+      retries: 0, // the next automatic synchronization is soon
     });
-    client.addEventListener('alert', ({ detail }) => this.#tell('alert', detail));
-    this.#isOffline = isOffline;
-    this.#bookmarks = client.resource('/bookmarks');
-    this.#bookmarks.subscribe(() => this.#changed());
-    this.#channel = new BroadcastChannel(name); // to the other windows on this store
-    this.#channel.onmessage = () => this.#tell('change');
-    const { signal } = this.#end;
-    addEventListener('online', () => this.#resume(), { signal });
-    document.addEventListener('visibilitychange', () => this.#resume(), { signal });
-    this.#run();
+    this.#client.addEventListener('alert', ({ detail }) => this.#dispatch('alert', detail));
+    this.#client.addEventListener('error', ({ detail }) => this.#show({ failure: detail.error }));
+    this.#client.addEventListener('sync', ({ detail }) => this.#show(detail));
+    this.#bookmarks = this.#client.resource('/bookmarks');
+    this.#bookmarks.subscribe(() => this.#dispatch('change'));
+    this.isOffline = isOffline;
   }
 
   set isOffline(value) {
     this.#isOffline = value;
-    this.#requests.abort(); // one that is on its way has no answer, as when the network goes
-    this.#tell('change');
-    this.#resume();
+    this.#end(); // a request that is on its way gets no response, as when the network goes
+    if (!value) this.#end = this.#bookmarks.autoSync({ interval: INTERVAL });
+    this.#dispatch('change');
   }
 
   close() {
-    this.#end.abort();
-    this.#requests.abort();
-    this.#channel.close();
-    this.#resume();
+    return this.#client.close();
   }
 
-  /** All that there is to be shown. */
+  /** Everything that is to be shown. */
   async read() {
     const pending = await this.#bookmarks.pending();
     const changes = new Map(pending.map((change) => [change.id, change]));
@@ -79,70 +67,30 @@ export class Session extends EventTarget {
   }
 
   add(data) {
-    return this.#edit(() => this.#bookmarks.create(data));
+    return this.#bookmarks.create(data);
   }
 
-  /** The version that the user has seen is told with the record: of another one this makes a conflict. */
+  /** The record contains the version that the user has seen: with another one, this is a conflict. */
   save(record) {
-    return this.#edit(() => this.#bookmarks.update(record));
+    return this.#bookmarks.update(record);
   }
 
   delete(id) {
-    return this.#edit(() => this.#bookmarks.delete(id));
+    return this.#bookmarks.delete(id);
   }
 
-  resolve(change, choice) {
-    return this.#edit(() => this.#bookmarks.resolve(change, choice));
+  async resolve(change, choice) {
+    await this.#bookmarks.resolve(change, choice);
+    this.#dispatch('change'); // subscribers don't hear of it if the local record remains
   }
 
-  async #edit(action) {
-    await action();
-    this.#changed();
-    this.#resume();
+  #show({ errors = [], failure }) {
+    if (!failure) this.#refusals = new Map(errors.map((error) => [error.id, error.body]));
+    this.#failure = failure;
+    this.#dispatch('change');
   }
 
-  #changed() {
-    this.#tell('change');
-    if (!this.#end.signal.aborted) this.#channel.postMessage('change');
-  }
-
-  #tell(type, detail) {
+  #dispatch(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-
-  async #run() {
-    for (let pause = PAUSE; !this.#end.signal.aborted;) {
-      if (!this.#isOffline && !document.hidden) await this.#sync();
-      pause = this.#failure ? Math.min(2 * pause, LONGEST_PAUSE) : PAUSE;
-      await this.#rest(pause);
-    }
-  }
-
-  async #sync() {
-    this.#requests = new AbortController();
-    try {
-      const { errors } = await this.#bookmarks.sync({ signal: this.#requests.signal });
-      this.#refusals = new Map(errors.map((error) => [error.id, error.body]));
-      this.#failure = undefined;
-    } catch (error) {
-      if (!this.#requests.signal.aborted) this.#failure = error;
-    }
-    this.#changed();
-  }
-
-  /** Wait, until there is something to do. */
-  async #rest(time) {
-    if (!this.#isWoken) {
-      await new Promise((resolve) => {
-        this.#wake = resolve;
-        setTimeout(resolve, time);
-      });
-    }
-    this.#isWoken = false;
-  }
-
-  #resume() {
-    this.#isWoken = true;
-    this.#wake();
   }
 }

@@ -1,114 +1,166 @@
 /** A service, and the requests to it. */
 
-import { ResponseError } from './errors.js';
+import { isTemporary, ResponseError } from './errors.js';
 import { emit } from './events.js';
 import { Resource } from './resource.js';
 import { MemoryStore } from './stores.js';
+import { same } from './values.js';
 
-/** A service, and where its records are kept; tells `progress`, `waiting` and `alert`. */
+const LONGEST_WAIT = 24 * 60 * 60 * 1000; // of what a server can ask for; timers can't be longer than 24 days
+
+/** One spelling of a URL, without a slash at its end. */
+const normalized = (url) => new URL(url, globalThis.location?.href).href.replace(/\/*([?#].*)?$/, '');
+
+/** A service and the local copies of its records; dispatches the events of cliquet.d.ts. */
 export class Client extends EventTarget {
   server;
-  #hello;
-  #notBefore = 0;
-  #ended;
+  _resources = new Map();
+  _end = new AbortController();
+  _notBefore = 0; // in the time of performance.now()
 
-  constructor({ server, ...options }) {
+  constructor({ server, user = '', ...options }) {
     super();
     Object.assign(this, {
-      server: server.replace(/\/+$/, ''),
-      store: new MemoryStore(),
-      auth: () => ({}),
+      auth: () => {},
       retries: 4,
       delay: 1000, // before the first retry, in milliseconds
+      timeout: 60_000, // of each attempt, in milliseconds
       fetch: (...request) => fetch(...request),
       locks: globalThis.navigator?.locks,
+      store: new MemoryStore(),
       ...options,
+      server: normalized(server),
     });
+    // With and without the version in its URL, it is the same service.
+    this._scope = `${encodeURIComponent(user)}@${this.server.replace(/\/v\d+$/, '')}/`;
   }
 
   resource(path) {
-    return new Resource(this, path);
+    const normal = path.replace(/^\/+|\/+$/g, '');
+    const isValid = normal && new URL(normal, 'http://a').pathname === `/${normal}` && !/\||\/\//.test(normal);
+    if (!isValid) throw new TypeError(`Invalid path ${path}`);
+    if (!this._resources.has(normal)) this._resources.set(normal, new Resource(this, `/${normal}`));
+    return this._resources.get(normal);
   }
 
-  /** What the service says of itself, asked once. */
-  async hello(options = {}) {
-    this.#hello ??= await this.#request(`${this.server}/`, options);
-    return this.#hello.body;
+  /** The description of the service, requested once. */
+  async hello(options) {
+    return (await this._describe(options)).body;
   }
 
-  /** The answer of a success, or 304; a request that is not patient fails rather than wait. */
+  /** The response to a request if it is a success or 304. A request that isn't patient fails rather than wait. */
   async request(method, path, { headers, body, ...options } = {}) {
-    await this.hello(options);
-    const type = body && { 'Content-Type': 'application/json' };
-    return this.#request(this.#hello.url.replace(/\/+$/, '') + path, {
+    const { url } = await this._describe(options);
+    return this._request(url + path, {
       ...options,
       method,
-      headers: { ...headers, ...type, ...(await this.auth()) },
+      headers: { ...headers, ...(body && { 'Content-Type': 'application/json' }) },
       body: JSON.stringify(body),
+      redirect: 'error', // the credentials are not for where it leads
+      _auth: (refused) => this.auth(refused),
     });
   }
 
-  async #request(url, { patient = true, ...options }) {
-    const { signal } = options;
+  /** Abort all requests, end automatic synchronization and close the store. */
+  async close() {
+    this._end.abort();
+    for (const resource of this._resources.values()) resource.close();
+    await this.store.close?.();
+  }
+
+  /** Remove the records of this service and user from the store, with the changes that were not sent, and close it. */
+  async destroy() {
+    this._end.abort();
+    await this.store.write((await this.store.keys(this._scope)).map((key) => [key]));
+    await this.close();
+  }
+
+  /** A signal that is aborted with others, or when the client is closed. */
+  _signal(...signals) {
+    return AbortSignal.any([this._end.signal, ...signals.filter(Boolean)]);
+  }
+
+  async _describe(options = {}) {
+    if (!this._hello) {
+      const { body, url } = await this._request(`${this.server}/`, options);
+      const base = normalized(url || this.server);
+      // A page to log in of a network, or another service, to which no credentials should go.
+      if (!body.settings || new URL(base).origin !== new URL(this.server).origin) {
+        throw new Error(`Not a Cliquet service: ${base}`);
+      }
+      this._hello = { body, url: base };
+    }
+    return this._hello;
+  }
+
+  async _request(url, { _patient = true, signal: given, _auth, ...options }) {
+    const signal = this._signal(given);
+    let refused;
+    let credentials;
     for (let attempt = 0; ; attempt++) {
-      await this.#allowed(patient, signal);
+      await this._allowed(_patient, signal);
+      const previous = credentials;
+      credentials = await _auth?.(refused);
+      if (refused && same(credentials, previous)) throw refused;
       try {
-        return await this.#fetch(url, options);
+        return await this._fetch(url, { ...options, headers: { ...options.headers, ...credentials }, signal });
       } catch (error) {
-        const isFinal = error.status <= 500 && error.status !== 429; // without a status, nothing was answered
-        if (!patient || isFinal || signal?.aborted || attempt >= this.retries) throw error;
+        signal.throwIfAborted();
+        // Once, credentials may have expired. Without a status, nothing was received.
+        if (error.status === 401 && !refused) refused = error;
+        else if (!_patient || attempt >= this.retries || (error.status && !isTemporary(error.status))) throw error;
         // Not all clients at the same moment.
-        await sleep(this.delay * 2 ** attempt * (0.5 + Math.random()), signal);
+        else await sleep(this.delay * 2 ** attempt * (0.5 + Math.random()), signal);
       }
     }
   }
 
   /** Wait until the server wants requests. */
-  async #allowed(patient, signal) {
-    signal?.throwIfAborted();
-    if (this.#ended) throw this.#ended;
-    const time = this.#notBefore - Date.now();
+  async _allowed(_patient, signal) {
+    signal.throwIfAborted();
+    if (this._ended) throw this._ended;
+    const time = this._notBefore - performance.now();
     if (time <= 0) return;
-    if (!patient) throw new Error('The server is busy');
+    if (!_patient) throw new Error('Server busy');
     emit(this, 'waiting', { seconds: time / 1000 });
     await sleep(time, signal);
   }
 
-  async #fetch(url, options) {
-    const response = await this.fetch(url, { ...options, cache: 'no-store' });
-    const { status, headers } = response;
-    this.#heed(headers);
-    const body = /json/.test(headers.get('Content-Type')) ? JSON.parse((await response.text()) || 'null') : null;
-    // What isn't JSON comes from somebody else, such as the page to log in of a network.
-    if (status === 304 || (response.ok && body)) return { status, headers, body, url: response.url };
-    const error = new ResponseError({ status, body });
-    if (status === 410) this.#ended = error;
+  async _fetch(url, options) {
+    const signal = this._signal(options.signal, AbortSignal.timeout(this.timeout));
+    const receive = async () => {
+      const response = await this.fetch(url, { ...options, signal, cache: 'no-store' });
+      return [response, await response.text()];
+    };
+    const aborted = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const [{ status, ok, headers, url: final }, text] = await Promise.race([receive(), aborted]);
+    this._heed(headers);
+    const body = /json/.test(headers.get('Content-Type')) ? JSON.parse(text || 'null') : null;
+    const refused = body?.responses?.find?.((response) => response.status === 401); // in a batch
+    // What isn't JSON comes from something else, such as the page to log in of a network.
+    if (status === 304 || (ok && body && !refused)) return { status, headers, body, url: final };
+    const error = new ResponseError(refused ?? { status, body });
+    if (status === 410 && body?.errno === 202) this._ended = error;
     throw error;
   }
 
   /** Do as the headers of the protocol ask. */
-  #heed(headers) {
+  _heed(headers) {
+    const now = Date.parse(headers.get('Date')) || Date.now(); // the clock of the server, even if it is wrong
     for (const name of ['Backoff', 'Retry-After']) {
       const value = headers.get(name);
-      const time = Date.now() + Number(value) * 1000 || Date.parse(value);
-      this.#notBefore = Math.max(this.#notBefore, time || 0);
+      const time = Math.min(value * 1000 || Date.parse(value) - now || 0, LONGEST_WAIT);
+      this._notBefore = Math.max(this._notBefore, performance.now() + time);
     }
-    const alert = headers.get('Alert');
     try {
-      if (alert) emit(this, 'alert', JSON.parse(alert));
-    } catch {} // somebody else's
+      emit(this, 'alert', JSON.parse(headers.get('Alert') || undefined));
+    } catch {} // none, or something else's
   }
 }
 
-/** Wait for some milliseconds, or fail when a signal aborts it. */
-function sleep(time, signal) {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, time);
-    signal?.addEventListener('abort', end);
+/** Wait for some milliseconds, or until the signal of a request aborts it. */
+const sleep = (time, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, signal.aborted ? 0 : time);
+    signal.addEventListener('abort', () => resolve(clearTimeout(timer)));
   });
-}

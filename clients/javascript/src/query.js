@@ -1,6 +1,6 @@
 /** Filters and sort orders, as in the protocol. */
 
-import { compare, isObject, same } from './values.js';
+import { compare, isObject, own, same } from './values.js';
 
 /** Order values of any type: those of one type together, undefined and null last. */
 const order = (a, b) => compare(typeof (a ?? undefined), typeof (b ?? undefined)) || compare(a, b);
@@ -34,7 +34,7 @@ export function conditionsOf(filters) {
   return Object.entries(filters).flatMap(([field, filter]) =>
     Object.entries(isObject(filter) ? filter : { $eq: filter }).map(([name, operand]) => {
       if (!Object.hasOwn(OPERATORS, name)) throw new TypeError(`Unknown operator ${name} on ${field}`);
-      return (record) => OPERATORS[name](record[field], operand);
+      return (record) => OPERATORS[name](own(record, field), operand);
     }),
   );
 }
@@ -42,5 +42,5 @@ export function conditionsOf(filters) {
 /** The comparison of records that is written as in the protocol, `a,-b`. */
 export function comparisonOf(sort) {
   const fields = sort.split(',').map((text) => [text.replace(/^[-+]/, ''), text[0] === '-' ? -1 : 1]);
-  return (a, b) => fields.reduce((result, [field, sign]) => result || sign * order(a[field], b[field]), 0);
+  return (a, b) => fields.reduce((result, [field, sign]) => result || sign * order(own(a, field), own(b, field)), 0);
 }

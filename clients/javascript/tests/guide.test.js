@@ -61,12 +61,12 @@ test('the guide ends a conflict, and tells of it', async (t) => {
         body: JSON.stringify({ data: { title } }),
       }),
   };
-  const [use, endConflicts, follow] = await blocksOf(GUIDE);
+  const [use, synchronize, endConflicts, follow] = await blocksOf(GUIDE);
   const both = "await changeOnServer(article, 'there'); await articles.patch(article.id, { title: 'here' });";
   const change =
     'told.push((await articles.get(article.id)).title);' +
     "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
-  await run(t, [use, both, endConflicts, follow, change], names);
+  await run(t, [use, both, endConflicts, follow, change, synchronize, 'end(); await client.close();'], names);
   assert.equal(told.shift(), 'there / here');
   const [{ title }] = await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks');
   assert.equal(title, 'again');

@@ -1,39 +1,9 @@
 /** What the headers and statuses of the protocol make the client do, told by a server of few words. */
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import { getEventListeners, once } from 'node:events';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { Client } from '../cliquet.js';
-
-const NOTHING = [200, { ETag: '"5"' }, { data: [] }];
-
-/** The response to a batch that creates records. */
-const created = ({ requests }) => {
-  const data = ({ path, body }) => ({ ...body.data, id: path.split('/').at(-1), last_modified: 7 });
-  return [200, {}, { responses: requests.map((each) => ({ status: 201, body: { data: data(each) } })) }];
-};
-
-/** A server that answers the hello, and then, one after the other, `[status, headers, body]`. */
-async function serve(t, answers, settings = {}) {
-  const requests = [];
-  const server = createServer(async (request, response) => {
-    const isHello = request.url === '/';
-    const { url, headers: sent } = request;
-    const text = (await request.toArray()).join('');
-    const record = { time: Date.now(), url, headers: sent, body: text && JSON.parse(text) };
-    if (!isHello) requests.push(record);
-    const usual = () => (url === '/batch' ? created(record.body) : NOTHING);
-    const [status, headers, body] = isHello ? [200, {}, { settings }] : (answers.shift() ?? usual());
-    response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
-    response.end(status === 304 ? undefined : JSON.stringify(body ?? {}));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  const client = new Client({ server: `http://127.0.0.1:${server.address().port}`, delay: 20, locks: null });
-  return { client, requests, articles: client.resource('/articles') };
-}
+import { serve } from './fake.js';
 
 const BUSY = [503, {}, { code: 503, errno: 201, message: 'busy' }];
 
@@ -146,7 +116,7 @@ async function refusing(t, [status, title]) {
   return { articles, requests };
 }
 
-for (const status of [400, 413, 500]) {
+for (const status of [400, 403, 404, 413, 414, 422, 451, 500, 501]) {
   test(`a record for which the server answers a batch by ${status} keeps no other from being sent`, async (t) => {
     const { articles } = await refusing(t, [status, 'wrong']);
     const { pushed, errors } = await articles.sync();
@@ -162,10 +132,9 @@ test('a server that fails whatever is sent is not asked to read all that there i
   const { articles, requests } = await refusing(t, [500, '']);
   for (let i = 0; i < 60; i++) await articles.create({ title: `${i}` });
   await assert.rejects(articles.sync(), { status: 500 });
-  assert.deepEqual(
-    requests.filter(Array.isArray).map(({ length }) => length),
-    [25, ...Array(25).fill(1)],
-  );
+  const sizes = requests.filter(Array.isArray).map(({ length }) => length);
+  assert.equal(sizes[0], 25);
+  assert.equal(sizes.filter((size) => size === 1).length, 25);
 });
 
 test('changes are sent in the order in which they were made', async (t) => {

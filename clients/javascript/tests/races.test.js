@@ -20,14 +20,13 @@ function twoOf(server) {
     return response;
   };
   const slow = {
-    getItem: (key) => store.getItem(key),
-    setItem: (key, value) => store.setItem(key, value),
-    removeItem: (key) => store.removeItem(key),
-    keys: async () => {
-      const keys = await store.keys();
-      await hooks.after?.('keys');
-      return keys;
+    keys: (prefix) => store.keys(prefix),
+    getAll: async (prefixes) => {
+      const items = await store.getAll(prefixes);
+      await hooks.after?.('read');
+      return items;
     },
+    write: (changes) => store.write(changes),
   };
   const [one, tab, other] = [{ store: slow, fetch: hooked }, { store }, {}].map((options) =>
     clientOf(server, user, options).resource('/bookmarks'),
@@ -191,7 +190,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
     test('what another page removes while it is read is read again', async () => {
       const { id, hooks, one, tab } = await sharing(server);
       await tab.patch(id, { title: 'second' });
-      hooks.after = once('keys', () => tab.sync());
+      hooks.after = once('read', () => tab.sync());
       assert.deepEqual(
         (await one.list()).map(({ title }) => title),
         ['second'],

@@ -91,7 +91,7 @@ export class Page {
   constructor(server, user, { store, locks, random, ...options }) {
     this.#random = random;
     this.closed = new Promise((resolve) => (this.#close = resolve));
-    const operations = ['getItem', 'setItem', 'removeItem', 'keys'];
+    const operations = ['keys', 'getAll', 'write'];
     this.client = new Client({
       server: `${server}/v1`,
       auth: () => user,

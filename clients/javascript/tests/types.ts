@@ -14,6 +14,8 @@ const client = new Client({
   auth: async () => ({ Authorization: 'Bearer token' }),
   conflict: ({ local, server }) => (local ? 'client' : server),
   locks: navigator.locks,
+  user: 'alice',
+  timeout: 10_000,
 });
 const articles: Resource<Article> = client.resource<Article>('/articles');
 
@@ -36,6 +38,12 @@ export async function use(signal: AbortSignal): Promise<Saved<Article>[]> {
   await articles.list({ filters: { status: { $gte: 1, $lt: 3 }, title: 'Hello' }, sort: '-title', limit: 10 });
   return articles.filter({ title: { $like: 'hello%' } }, { sort: 'title' });
 }
+
+const end = articles.autoSync({ interval: 1000, conflict: 'server' });
+export const leave = async () => {
+  end();
+  await client.destroy();
+};
 
 export async function misuse(): Promise<void> {
   // @ts-expect-error: the field is missing

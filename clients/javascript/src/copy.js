@@ -1,0 +1,155 @@
+/**
+ * The items of one resource in a store:
+ *
+ *     {prefix}v|{id}|{timestamp}    a version
+ *     {prefix}c|{id}|{number}       a change; with `|s` after it once it is sent
+ *     {prefix}m|{timestamp}         all versions up to this timestamp, the mark, are here
+ *
+ * A write that removes an item fails if another page has removed it before, and is computed again. So pages that share
+ * a store can write at once, and a page can be closed at any moment.
+ */
+
+import { emit } from './events.js';
+import { differ, entryOf, replaced, withChange, withVersion, writesOf } from './records.js';
+
+const MANY = 500; // records from which on reading all of them is faster
+
+const isIntact = (item) => item?.record?.last_modified >= 0 || (item?.number && typeof item.after === 'object');
+
+/** The copy of the records at one path. */
+export class Copy {
+  _damaged = new Set(); // ids
+  _clock = 0;
+
+  constructor(client, path) {
+    this._client = client;
+    this._path = path;
+    this._store = client.store;
+    this._prefix = `${client._scope}${path.slice(1)}|`;
+  }
+
+  _emit(type, detail) {
+    emit(this._client, type, { path: this._path, ...detail });
+  }
+
+  _key(kind, id, number) {
+    return `${this._prefix}${kind}|${encodeURIComponent(id)}|${number}`;
+  }
+
+  _keys(kind) {
+    return this._store.keys(this._prefix + kind);
+  }
+
+  _id(key) {
+    return decodeURIComponent(key.split('|')[2]);
+  }
+
+  /** The entries at some prefixes of keys, by id. */
+  async _load(prefixes) {
+    const items = new Map();
+    for (const [key, value] of await this._store.getAll(prefixes)) {
+      const id = this._id(key);
+      if (!items.has(id)) items.set(id, []);
+      if (isIntact(value)) items.get(id).push({ ...value, key });
+      else {
+        // Something else has changed it. The next synchronization fetches the record again.
+        items.get(id).push({ key });
+        this._damaged.add(id);
+        this._emit('damaged', { id });
+      }
+    }
+    for (const [id, each] of items) items.set(id, entryOf(id, each));
+    return items;
+  }
+
+  _all() {
+    return this._load([`${this._prefix}v|`, `${this._prefix}c|`]);
+  }
+
+  /** The entries of some records, in the order of their ids. */
+  async _entries(ids) {
+    const prefixes = ids.flatMap((id) => [this._key('v', id, ''), this._key('c', id, '')]);
+    const entries = await (ids.length > MANY ? this._all() : this._load(prefixes));
+    return ids.map((id) => entries.get(id) ?? entryOf(id, []));
+  }
+
+  /** The entries of the records that were changed here. */
+  async _changed() {
+    return this._entries([...new Set((await this._keys('c|')).map((key) => this._id(key)))]);
+  }
+
+  /** The timestamp up to which all versions are here, 0 at first. */
+  async _mark() {
+    for (;;) {
+      const marks = await this._keys('m|');
+      if (marks.length) return Math.max(...marks.map((key) => key.split('|').at(-1)));
+      await this._store.write([[`${this._prefix}m|0`, true]]);
+    }
+  }
+
+  /** Replace the entries of some records by those that a function returns. */
+  async _update(ids, change) {
+    for (;;) {
+      const entries = await this._entries(ids);
+      const next = change(entries);
+      if (await this._replace(entries, next, [], 'local')) return next;
+    }
+  }
+
+  async _replace(entries, next, marks, origin) {
+    const writes = [...entries.flatMap((entry, index) => writesOf(entry, next[index])), ...marks];
+    if (writes.length && !(await this._store.write(writes))) return false;
+    const news = next.filter(({ local }, index) => differ(local, entries[index].local));
+    if (news.length) this._notify(news.map(({ id, local }) => ({ id, record: local, origin })));
+    return true;
+  }
+
+  /**
+   * Store versions, and return how many are new.
+   *
+   * Those of a list come with the mark when it was requested, and the next one. If another page has stored a later list,
+   * nothing is stored, and the result is undefined. Others are stored if they are later than the mark, for what isn't may
+   * be deleted since, or if they replace damaged items.
+   */
+  async _keep(versions, since, until) {
+    for (;;) {
+      const mark = await this._mark();
+      if (since !== undefined && since !== mark) return undefined;
+      const entries = await this._entries(versions.map(({ record }) => record.id));
+      const next = versions.map(({ record, from, done = [] }, index) => {
+        const { id, last_modified } = record;
+        const isKnown = since === undefined && last_modified <= mark && !this._damaged.has(id);
+        const item = { record, from, listed: since >= 0, key: this._key('v', id, last_modified) };
+        return isKnown ? replaced(entries[index], done) : withVersion(entries[index], item, done);
+      });
+      const marks = [[`${this._prefix}m|${mark}`], [`${this._prefix}m|${until ?? mark}`, true]];
+      if (await this._replace(entries, next, marks, 'server')) {
+        return next.filter(({ latest }, index) => latest !== entries[index].latest).length;
+      }
+    }
+  }
+
+  /** An entry with a change in place of others; its number is above all those of the record. */
+  _edited(entry, change, done) {
+    const last = parseInt(entry.changes.at(-1)?.number) || 0;
+    this._clock = Math.max(Date.now(), this._clock + 1, last + 1);
+    const number = `${this._clock}.${crypto.randomUUID()}`;
+    return withChange(entry, { ...change, number, key: this._key('c', entry.id, number) }, done);
+  }
+
+  /** End a conflict, or give up changes, with a record or null; the version is the one that the caller has seen. */
+  async _resolve({ id, server, timestamp, changes }, after) {
+    const change = { base: timestamp, before: server, after };
+    const [next] = await this._update([id], ([entry]) => [this._edited(entry, change, changes)]);
+    return next;
+  }
+
+  /** Remove the server's records, for all of them to be read again, and the changes unless they are kept. */
+  async _forget(keepChanges) {
+    const isKept = (key) => keepChanges && key.startsWith(`${this._prefix}c|`);
+    for (;;) {
+      const keys = (await this._keys('')).filter((key) => !isKept(key));
+      if (await this._store.write(keys.map((key) => [key]))) return;
+    }
+  }
+}

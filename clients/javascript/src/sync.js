@@ -1,0 +1,184 @@
+/** Synchronization: pulling the versions of the server, and pushing changes. */
+
+import { Copy } from './copy.js';
+import { isMissing, isTemporary } from './errors.js';
+import {
+  apply,
+  byNumber,
+  chosen,
+  isTombstone,
+  pushedVersion,
+  requestOf,
+  sealed,
+  tidy,
+  tombstoneOf,
+  unsent,
+} from './records.js';
+
+const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronization
+const BATCH_SIZE = 25; // if the server does not report batch_max_requests
+const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
+
+/** Whether the records in a request can be the reason of an error. */
+const isRefusal = ({ status }) => status >= 400 && ![401, 410].includes(status) && !isTemporary(status);
+
+const isReady = ({ pending, conflict }) => pending && !conflict;
+
+/** A copy that can be synchronized; by one synchronization at a time. */
+export class SynchronizedCopy extends Copy {
+  _refused = new Set(); // ids of what the last synchronizations could not send
+
+  /** Pull, push, and pull the resulting versions. */
+  async _run(options) {
+    this._options = options;
+    this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
+    for (const id of this._damaged) {
+      await this.get(id);
+      this._damaged.delete(id); // what isn't repaired is found again
+    }
+    await this._pull();
+    for (let round = 0; round < ROUNDS && (await this._push()); round++) await this._pull();
+    const ids = (await this._changed()).map(({ id }) => id);
+    const entries = await this._update(ids, (current) => current.map(tidy));
+    this._result.conflicts = entries.filter(({ conflict }) => conflict);
+    return this._result;
+  }
+
+  /** Store the changes, unless there are no shared records so far that this user may read. */
+  _pull() {
+    return this._walk(ROUNDS).catch((error) => {
+      if (error.body?.errno !== 121) throw error;
+    });
+  }
+
+  async _walk(attempts) {
+    if (!attempts) throw new Error('Store changed');
+    let since = await this._mark();
+    let headers = since && { 'If-None-Match': `"${since}"` };
+    let query = `?_sort=last_modified${since ? `&_since=${since}` : ''}`;
+    let [count, position, end] = [0, 0];
+    const { signal } = this._options;
+    while (query) {
+      const page = await this._client.request('GET', this._path + query, { headers, signal });
+      const timestamp = +/\d+/.exec(page.headers.get('ETag')); // which proxies may have made weak
+      end ??= timestamp; // the other pages of a first walk don't list the deletions after that
+      if (timestamp && timestamp < since) {
+        // The server was restored to an older state.
+        await this._forget(true);
+        return this._walk(attempts - 1);
+      }
+      if (page.status === 304) return undefined;
+      const records = page.body.data;
+      const next = page.headers.get('Next-Page');
+      count += records.filter((record) => !isTombstone(record)).length;
+      this._check(page.headers, next ? 0 : count);
+      // Each page is later than the one before, or the walk would never end.
+      if (next && !(position < (position = records.at(-1)?.last_modified))) throw new Error('Same Next-Page');
+      const mark = next ? Math.min(end, position) : end;
+      const kept = await this._keep(
+        records.map((record) => ({ record })),
+        since,
+        mark,
+      );
+      if (kept === undefined) return this._walk(attempts - 1); // another page has changed the store
+      this._result.pulled += kept;
+      this._emit('progress', { step: 'pull', ...this._result });
+      since = mark;
+      query = next && new URL(next).search; // whatever host a proxy makes it name
+      headers = {};
+    }
+    return undefined;
+  }
+
+  /** Throw an error if a proxy or CORS hides headers of a list, without which records or deletions would be missing. */
+  _check(headers, count) {
+    const total = headers.get('Total-Records');
+    if (!headers.get('ETag')) throw new Error(`${this._path}: no ETag`);
+    if (count && total > count) throw new Error(`${this._path}: ${count} of ${total} records`);
+  }
+
+  /** Send what can be; return whether there was something. */
+  async _push() {
+    const { errors } = this._result;
+    let entries = [];
+    for (const entry of await this._changed()) {
+      const ready = entry.conflict ? await this._reconcile(entry) : entry;
+      if (isReady(ready) && !errors.some(({ id }) => id === entry.id)) entries.push(ready);
+    }
+    if (!entries.length) return false;
+    // Those that the last synchronization could not send come last.
+    const order = ({ id }) => this._refused.has(id);
+    entries.sort((a, b) => order(a) - order(b) || byNumber(a.changes.at(-1), b.changes.at(-1)));
+    const { batch_max_requests: allowed = BATCH_SIZE } = (await this._client.hello(this._options)).settings;
+    // null, 0 and '' of the server mean no limit.
+    const limits = [allowed, this._client.batchSize].filter((limit) => limit >= 1);
+    const limit = Math.min(entries.length, ...limits) | 0;
+    for (let last = Infinity; entries.length < last;) {
+      last = entries.length;
+      this._waiting = new Set(entries.map(({ id }) => id));
+      this._blocked = [];
+      for (let start = 0; start < last; start += limit) await this._send(entries.slice(start, start + limit));
+      entries = this._blocked;
+    }
+    for (const entry of entries) this._refuse(entry);
+    return true;
+  }
+
+  async _reconcile(entry) {
+    const { conflict: strategy } = this._options;
+    const rest = unsent(entry);
+    const choice = rest || (typeof strategy === 'function' ? await strategy(entry) : strategy);
+    if (choice === undefined) return entry;
+    return this._resolve(entry, rest ? rest.reduce(apply, entry.server) : chosen(entry, choice));
+  }
+
+  /** Send some records, in halves if the server refuses all of them, of which any may be the reason. */
+  async _send(entries) {
+    const ids = entries.map(({ id }) => id);
+    // Changes that are being sent are no longer merged with others.
+    const seal = (entry) => (isReady(entry) ? sealed(entry) : entry);
+    const ready = (await this._update(ids, (current) => current.map(seal))).filter(isReady);
+    const body = { requests: ready.map((entry) => requestOf(this._path, entry)) };
+    if (!ready.length) return;
+    let responses;
+    try {
+      ({ responses } = (await this._client.request('POST', '/batch', { body, signal: this._options.signal })).body);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      const middle = ready.length >> 1;
+      if (middle) {
+        await this._send(ready.slice(0, middle));
+        await this._send(ready.slice(middle));
+        return;
+      }
+      if (this._result.errors.length >= FRUITLESS && !this._result.pushed) throw error; // the reason is none of them
+      responses = [error];
+    }
+    await this._keep(ready.map((entry, index) => this._settle(entry, responses[index])).filter(Boolean));
+    this._emit('progress', { step: 'push', ...this._result });
+  }
+
+  /** The version that a response to a push contains, if it does. */
+  _settle(entry, { status, body }) {
+    const { id, server, local, timestamp } = entry;
+    const isGone = server && isMissing({ status, body });
+    const existing = (status === 412 && body.details?.existing) || (isGone && tombstoneOf(entry));
+    if (status < 300 || (isGone && !local)) {
+      this._result.pushed++;
+      this._waiting.delete(id);
+      return pushedVersion(entry, body?.data ?? tombstoneOf(entry));
+    }
+    if (existing && existing.last_modified !== timestamp) return { record: existing };
+    const refusal = { ...entry, status, body };
+    // A unique value that another record has, whose change is still to be sent and may free it.
+    if (status === 409 && this._waiting.has(body?.details?.existing?.id)) this._blocked.push(refusal);
+    else this._refuse(refusal);
+    return undefined;
+  }
+
+  _refuse(refusal) {
+    this._refused.add(refusal.id);
+    this._waiting.delete(refusal.id);
+    this._result.errors.push(refusal);
+  }
+}

@@ -1,0 +1,505 @@
+/** Faults of gateways, networks, stores and callers, that clients meet in use. */
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { Client, MemoryStore } from '../cliquet.js';
+import { serve } from './fake.js';
+import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
+
+const { sqlite: SERVER } = SERVERS;
+const URL_ = 'https://www.example.com/';
+const list = (data, timestamp, headers) => [200, { ETag: `"${timestamp}"`, ...headers }, { data }];
+const html = (status) => () => new Response('<p>Log in</p>', { status, headers: { 'Content-Type': 'text/html' } });
+
+/** A resource whose requests a function may respond to, and the records that it has. */
+async function synchronized(t, data = [{ id: 'a', last_modified: 3, title: 'Hello' }], options = {}) {
+  const fake = await serve(t, [list(data, 5)], {}, options);
+  await fake.articles.sync();
+  const { fetch } = fake.client;
+  const respond = (respond) =>
+    (fake.client.fetch = async (url, options) => respond(url, options) ?? fetch(url, options));
+  return { ...fake, respond };
+}
+
+describe('a missing record', () => {
+  for (const [name, response] of [
+    ['HTML of a gateway', html(404)],
+    ['JSON of a gateway', () => Response.json({ message: 'no route' }, { status: 404 })],
+    ['an unsupported version', () => Response.json({ code: 404, errno: 116 }, { status: 404 })],
+  ]) {
+    test(`remains when the response is ${name}`, async (t) => {
+      const { articles, respond } = await synchronized(t);
+      respond(response);
+      assert.equal((await articles.get('a')).title, 'Hello');
+      assert.equal((await articles.list()).length, 1);
+    });
+  }
+
+  test('is null, and only removed by the next synchronization', async (t) => {
+    const { articles, respond, client } = await synchronized(t);
+    const { fetch } = client;
+    respond(() => Response.json({ code: 404, errno: 111 }, { status: 404 }));
+    assert.equal(await articles.get('a'), null);
+    assert.equal((await articles.list()).length, 1);
+    client.fetch = fetch;
+    const tombstone = { id: 'a', last_modified: 6, deleted: true };
+    respond((url) =>
+      url.includes('_since') ? Response.json({ data: [tombstone] }, { headers: { ETag: '"6"' } }) : null,
+    );
+    await articles.sync();
+    assert.deepEqual(await articles.list(), []);
+  });
+});
+
+describe('a list', () => {
+  test('without an ETag is refused', async (t) => {
+    const { articles } = await serve(t, [[200, {}, { data: [{ id: 'a', last_modified: 3 }] }]]);
+    await assert.rejects(articles.sync(), /\/articles: no ETag/);
+  });
+
+  test('with fewer records than Total-Records is refused', async (t) => {
+    const data = [{ id: 'a', last_modified: 3 }];
+    const { articles } = await serve(t, [list(data, 5, { 'Total-Records': '250' })]);
+    await assert.rejects(articles.sync(), /\/articles: 1 of 250 records/);
+  });
+
+  test('of several pages has as many records as Total-Records', async (t) => {
+    const next = (token) => ({ 'Total-Records': '2', ...(token && { 'Next-Page': `http://any/articles?_token=x` }) });
+    const pages = [
+      list([{ id: 'a', last_modified: 3 }], 5, next(true)),
+      list([{ id: 'b', last_modified: 4 }], 5, next()),
+    ];
+    const { articles } = await serve(t, pages);
+    assert.equal((await articles.sync()).pulled, 2);
+  });
+});
+
+describe('field names', () => {
+  for (const name of ['constructor', 'toString', 'hasOwnProperty', '__proto__']) {
+    test(`such as ${name} can be stored, found and removed`, async () => {
+      const server = 'http://127.0.0.1';
+      const articles = new Client({ server, fetch: () => Promise.reject(new TypeError('offline')) }).resource(
+        '/articles',
+      );
+      const data = JSON.parse(`{"id": "a", "${name}": 1}`);
+      await articles.create(data);
+      assert.equal((await articles.filter(JSON.parse(`{"${name}": 1}`))).length, 1);
+      assert.equal((await articles.filter(JSON.parse(`{"${name}": null}`))).length, 0);
+      await articles.update({ id: 'a' });
+      const [record] = await articles.list();
+      assert.deepEqual(Object.keys(record), ['id']);
+    });
+  }
+
+  test('include deleted: such a record is not a tombstone', async (t) => {
+    const record = { id: 'a', last_modified: 3, deleted: true, title: 'Hello' };
+    const { articles } = await synchronized(t, [record]);
+    assert.deepEqual(await articles.list(), [record]);
+  });
+});
+
+for (const damage of [null, 'text', 7, {}, { record: 'text' }, { record: {} }]) {
+  test(`an item that became ${JSON.stringify(damage)} is reported, left out, and fetched again`, async (t) => {
+    const store = new MemoryStore();
+    const data = [
+      { id: 'a', last_modified: 3 },
+      { id: 'b', last_modified: 4 },
+    ];
+    const { client, articles, respond } = await synchronized(t, data, { store });
+    const damaged = [];
+    client.addEventListener('damaged', ({ detail }) => damaged.push(detail));
+    const [key] = (await store.keys()).filter((key) => key.includes('|a|'));
+    await store.write([[key, damage]]);
+    assert.deepEqual(await articles.list(), data.slice(1));
+    assert.deepEqual(damaged, [{ path: '/articles', id: 'a' }]);
+    respond((url) => (url.endsWith('/articles/a') ? Response.json({ data: data[0] }) : null));
+    await articles.sync();
+    assert.deepEqual(await articles.list({ sort: 'id' }), data);
+  });
+}
+
+describe('a request', () => {
+  for (const [name, fetch] of [
+    ['never gets a response', () => new Promise(() => {})],
+    ['gets a response that never ends', async () => new Response(new ReadableStream(), { status: 200 })],
+  ]) {
+    test(`that ${name} fails after a time`, { timeout: 5000 }, async (t) => {
+      const alive = setInterval(() => {}, 1000); // Node doesn't wait for the timers of signals
+      t.after(() => clearInterval(alive));
+      const articles = new Client({ server: 'http://127.0.0.1', timeout: 30, retries: 1, delay: 1, fetch }).resource(
+        'a',
+      );
+      await assert.rejects(articles.sync(), { name: 'TimeoutError' });
+    });
+  }
+
+  test('is never redirected', async (t) => {
+    const { articles, client } = await synchronized(t);
+    const redirects = [];
+    const { fetch } = client;
+    client.fetch = (url, options) => redirects.push(options.redirect) && fetch(url, options);
+    await articles.sync();
+    assert.deepEqual(redirects, ['error']);
+  });
+
+  test('waits at most a day, however long Retry-After is', async (t) => {
+    const { client, articles } = await serve(t, [[503, { 'Retry-After': String(40 * 24 * 60 * 60) }]]);
+    const controller = new AbortController();
+    const waits = [];
+    client.addEventListener('waiting', ({ detail }) => controller.abort(waits.push(detail.seconds)));
+    await assert.rejects(articles.sync({ signal: controller.signal }));
+    assert.ok(waits[0] > 86_000 && waits[0] <= 86_400, `${waits}`);
+  });
+
+  test('waits by the clock of the server', async (t) => {
+    const dates = { Date: 'Sat, 01 Jan 2000 00:00:00 GMT', 'Retry-After': 'Sat, 01 Jan 2000 00:00:01 GMT' };
+    const { articles, requests } = await serve(t, [[503, dates]]);
+    await articles.sync();
+    const time = requests[1].time - requests[0].time;
+    assert.ok(time >= 990 && time < 5000, `${time}`);
+  });
+});
+
+describe('the hello', () => {
+  const offered = (...responses) => ({ fetch: async () => responses.shift()(), retries: 0, locks: null });
+  const hello = () => Response.json({ settings: {} });
+  const empty = () => Response.json({ data: [] }, { headers: { ETag: '"1"' } });
+
+  test('of a portal is not kept', async () => {
+    const portal = () => Response.json({ login: 'here' });
+    const client = new Client({ server: 'http://127.0.0.1', ...offered(portal, hello, empty) });
+    await assert.rejects(client.resource('a').sync(), /Not a Cliquet service/);
+    await client.resource('a').sync();
+  });
+
+  test('of another origin gets no credentials', async () => {
+    const elsewhere = () => Object.defineProperty(hello(), 'url', { value: 'https://other.example.com/v1/' });
+    const client = new Client({ server: 'http://127.0.0.1', ...offered(elsewhere) });
+    await assert.rejects(client.resource('a').sync(), /Not a Cliquet service: https:\/\/other.example.com/);
+  });
+
+  test('that is gone by a gateway does not end the client', async () => {
+    const client = new Client({ server: 'http://127.0.0.1', ...offered(hello, html(410), empty) });
+    await assert.rejects(client.resource('a').sync(), { status: 410 });
+    await client.resource('a').sync();
+  });
+});
+
+describe('credentials', () => {
+  const expired = [401, {}, { code: 401, errno: 104 }];
+
+  test('are requested for each attempt', async (t) => {
+    const { client, articles, requests } = await serve(t, [[503, {}, {}]]);
+    let count = 0;
+    client.auth = () => ({ Authorization: `Bearer ${++count}` });
+    await articles.sync();
+    assert.deepEqual(
+      requests.map(({ headers }) => headers.authorization),
+      ['Bearer 1', 'Bearer 2'],
+    );
+  });
+
+  for (const [name, responses] of [
+    ['a list', [expired]],
+    ['a batch', [undefined, [200, {}, { responses: [{ status: 401, body: { errno: 104 } }] }]]],
+  ]) {
+    test(`that expired are refreshed once, after ${name}`, async (t) => {
+      const { client, articles, requests } = await serve(t, responses);
+      let token = 'old';
+      client.auth = (error) => ({ Authorization: `Bearer ${error ? (token = 'new') : token}` });
+      await articles.create({ title: 'Hello' });
+      assert.equal((await articles.sync()).pushed, 1);
+      const tokens = requests.map(({ headers }) => headers.authorization.split(' ')[1]);
+      assert.equal(tokens.filter((each, index) => each !== tokens[index - 1]).join(), 'old,new');
+    });
+  }
+
+  test('that are refused again are not refreshed again', async (t) => {
+    const { client, articles, requests } = await serve(t, Array(9).fill(expired));
+    client.auth = () => ({ Authorization: String(Math.random()) });
+    await assert.rejects(articles.sync(), { status: 401 });
+    assert.equal(requests.length, 2);
+  });
+});
+
+describe('what callers give', () => {
+  const articles = () =>
+    new Client({ server: 'http://127.0.0.1', fetch: async () => html(503)() }).resource('/articles');
+
+  for (const id of [7, '.', '..', null, {}]) {
+    test(`as id, ${JSON.stringify(id)} is refused`, async () => {
+      if (id !== null) await assert.rejects(articles().create({ id }), /Invalid id/);
+      await assert.rejects(articles().get(id), /Invalid id/);
+      await assert.rejects(articles().delete(id), /Invalid id/);
+    });
+  }
+
+  for (const path of ['', '/', '/a?b', '/a#b', '/../a', '/a/./b', '/a//b', '/a|b', 'http://other/a', '/a\\b']) {
+    test(`as path, ${JSON.stringify(path)} is refused`, () => {
+      assert.throws(() => new Client({ server: 'http://127.0.0.1' }).resource(path), /Invalid path/);
+    });
+  }
+
+  test('as path can have slashes or not', () => {
+    const client = new Client({ server: 'http://127.0.0.1' });
+    assert.equal(client.resource('articles/'), client.resource('/articles'));
+  });
+
+  const cycle = {};
+  cycle.cycle = cycle;
+  for (const [name, value] of Object.entries({
+    BigInt: 1n,
+    cycle,
+    NaN: NaN,
+    Infinity: Infinity,
+    integer: 2 ** 60,
+    Map: new Map(),
+    Set: new Set([1]),
+    Blob: new Blob([]),
+    function: () => {},
+    nested: [{ value: NaN }],
+  })) {
+    test(`as value, ${name} is refused by a promise`, async () => {
+      const resource = articles();
+      await assert.rejects(resource.create({ value }), TypeError);
+      await resource.create({ id: 'a' });
+      await assert.rejects(resource.patch('a', { value }), TypeError);
+      assert.deepEqual(await resource.list(), [{ id: 'a' }]);
+    });
+  }
+
+  test('as value, undefined is nothing, and a Date is a string', async () => {
+    const record = await articles().create({ id: 'a', nothing: undefined, date: new Date(0), half: 0.5 });
+    assert.deepEqual(record, { id: 'a', date: '1970-01-01T00:00:00.000Z', half: 0.5 });
+  });
+
+  test('long integers of the server remain when other fields are changed', async (t) => {
+    const { articles, requests } = await synchronized(t, [{ id: 'a', last_modified: 3, n: 2 ** 60, title: 'Hello' }]);
+    await articles.update({ ...(await articles.list())[0], title: 'changed' });
+    await articles.sync();
+    const { body } = requests.find(({ url }) => url === '/batch');
+    assert.deepEqual(body.requests[0].body, { data: { title: 'changed' } });
+  });
+});
+
+describe('one store', () => {
+  test('has the same records, however the URL of the server is spelled', async () => {
+    const store = new MemoryStore();
+    const spellings = [
+      'http://example.com',
+      'http://EXAMPLE.com:80/',
+      'http://example.com/v1',
+      'http://example.com/v1/',
+    ];
+    const [first, ...others] = spellings.map((server) => new Client({ server, store }).resource('/articles'));
+    await first.create({ id: 'a' });
+    for (const other of others) assert.equal((await other.list()).length, 1);
+  });
+
+  test('of several users shows and sends each of them their own records', async () => {
+    const store = new MemoryStore();
+    const [alice, bob] = ['alice', 'bob'].map((user) => clientOf(SERVER, newUser(), { store, user }));
+    await alice.resource('/bookmarks').create({ url: URL_ });
+    assert.deepEqual(await bob.resource('/bookmarks').list(), []);
+    assert.equal((await bob.resource('/bookmarks').sync()).pushed, 0);
+    assert.equal((await alice.resource('/bookmarks').sync()).pushed, 1);
+    await alice.destroy();
+    assert.deepEqual(
+      (await store.keys()).filter((key) => key.startsWith('alice')),
+      [],
+    );
+    assert.notDeepEqual(await store.keys(), []);
+  });
+});
+
+/** A store with room for some characters. */
+class SmallStore extends MemoryStore {
+  constructor(room) {
+    super();
+    this.room = room;
+  }
+
+  async write(changes) {
+    const items = new Map(await this.getAll(''));
+    for (const [key, value] of changes) value === undefined ? items.delete(key) : items.set(key, value);
+    if (JSON.stringify([...items]).length > this.room) throw new DOMException('full', 'QuotaExceededError');
+    return super.write(changes);
+  }
+}
+
+test('a full store has room again after deletions elsewhere', async () => {
+  const user = newUser();
+  const store = new SmallStore(Infinity);
+  const [one, other] = [{ store }, {}].map((options) => clientOf(SERVER, user, options).resource('/bookmarks'));
+  for (let number = 0; number < 3; number++) await other.create({ url: URL_ + number, title: 'x'.repeat(100) });
+  await other.sync();
+  await one.sync();
+  store.room = JSON.stringify(await store.getAll('')).length;
+  await assert.rejects(one.create({ url: URL_, title: 'x'.repeat(100) }), { name: 'QuotaExceededError' });
+  const [first, second] = await other.list();
+  await other.delete(first.id);
+  await other.delete(second.id);
+  await other.sync();
+  await one.sync();
+  await one.create({ url: URL_, title: 'x'.repeat(100) });
+  await one.sync();
+  assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
+});
+
+test('a first synchronization that is larger than the store goes on when there is room', async () => {
+  const user = newUser();
+  const store = new SmallStore(1200);
+  const [one, other] = [{ store }, {}].map((options) => clientOf(SERVER, user, options).resource('/bookmarks'));
+  for (let number = 0; number < 9; number++) await other.create({ url: URL_ + number });
+  await other.sync();
+  await assert.rejects(one.sync(), { name: 'QuotaExceededError' });
+  assert.ok((await one.list()).length >= 4);
+  store.room = Infinity;
+  await one.sync();
+  assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
+});
+
+describe('unique values', () => {
+  test('that one change frees can be taken by another, in any order', async () => {
+    const one = clientOf(SERVER, newUser()).resource('/bookmarks');
+    const made = [];
+    for (const number of [1, 2, 3]) made.push(await one.create({ url: URL_ + number }));
+    await one.sync();
+    for (const [index, number] of [
+      [2, 4],
+      [1, 3],
+      [0, 2],
+    ])
+      await one.patch(made[index].id, { url: URL_ + number });
+    await one.create({ url: `${URL_}1` });
+    for (const { id } of [...made].reverse()) await one.patch(id, { title: 'touched' });
+    assert.deepEqual((await one.sync()).errors, []);
+    assert.deepEqual(await one.pending(), []);
+  });
+});
+
+test('a value that the server normalizes is not a conflict after a lost response', async (t) => {
+  const { articles, client, requests } = await synchronized(t);
+  await articles.patch('a', { title: ' Hello World ' });
+  const { fetch } = client;
+  client.fetch = (url, options) =>
+    url.endsWith('/batch') ? Promise.reject(new TypeError('lost')) : fetch(url, options);
+  client.retries = 0;
+  await assert.rejects(articles.sync(), /lost/);
+  const data = [{ id: 'a', last_modified: 6, title: 'hello world' }];
+  client.fetch = async (url, options) =>
+    url.includes('_since') ? Response.json({ data }, { headers: { ETag: '"6"' } }) : fetch(url, options);
+  assert.deepEqual((await articles.sync()).conflicts, []);
+  assert.deepEqual(await articles.list(), data);
+  assert.ok(requests.length);
+});
+
+for (const [engine, server] of Object.entries(SERVERS)) {
+  describe(`a creation that arrives late, on ${engine}`, () => {
+    /** A client whose batches are also delivered when `deliver()` is called. */
+    function late(user) {
+      const held = [];
+      const held_ = async (url, options) => {
+        if (options.method === 'POST') held.push(() => fetch(url, { ...options, signal: undefined }));
+        return fetch(url, options);
+      };
+      const one = clientOf(server, user, { fetch: held_ }).resource('/bookmarks');
+      return {
+        one,
+        deliver: async () => {
+          for (const send of held) await send();
+        },
+      };
+    }
+
+    test('does not bring a record back that was deleted by another device', async () => {
+      const user = newUser();
+      const { one, deliver } = late(user);
+      const other = clientOf(server, user).resource('/bookmarks');
+      const { id } = await one.create({ url: URL_ });
+      await one.sync();
+      await other.sync();
+      await other.delete(id);
+      await other.sync();
+      await deliver();
+      await one.sync();
+      assert.deepEqual(await recordsOf(server, user, '/bookmarks'), []);
+      assert.deepEqual(await one.list(), []);
+    });
+
+    test('is undone if its record was deleted here before', async () => {
+      const user = newUser();
+      let send;
+      const lost = async (url, options) => {
+        if (options.method !== 'POST' || send) return fetch(url, options);
+        send = () => fetch(url, { ...options, signal: undefined });
+        throw new TypeError('lost');
+      };
+      const one = clientOf(server, user, { fetch: lost }).resource('/bookmarks');
+      const { id } = await one.create({ url: URL_ });
+      await assert.rejects(one.sync(), /lost/);
+      await one.delete(id);
+      await one.sync();
+      await send();
+      await one.sync();
+      assert.deepEqual(await recordsOf(server, user, '/bookmarks'), []);
+      assert.deepEqual([await one.list(), await one.pending()], [[], []]);
+    });
+
+    test('can be repeated on purpose, after a deletion that the client knows', async () => {
+      const user = newUser();
+      const one = clientOf(server, user).resource('/bookmarks');
+      const { id } = await one.create({ url: URL_ });
+      await one.sync();
+      await one.delete(id);
+      await one.sync();
+      await one.create({ id, url: URL_, title: 'again' });
+      const { errors, conflicts } = await one.sync({ conflict: 'client' });
+      assert.deepEqual([errors, conflicts], [[], []]);
+      assert.deepEqual(
+        (await recordsOf(server, user, '/bookmarks')).map(({ title }) => title),
+        ['again'],
+      );
+    });
+  });
+}
+
+test(
+  'automatic synchronization goes on after failures and changes, until it is ended',
+  { timeout: 20_000 },
+  async (t) => {
+    const { client, articles, requests } = await serve(t, [[503, {}, {}]], {}, { retries: 0 });
+    const events = [];
+    for (const type of ['sync', 'error'])
+      client.addEventListener(type, ({ detail }) => events.push([type, detail.path]));
+    const waitFor = async (count) => {
+      while (events.length < count) await setTimeout(5);
+    };
+    const end = articles.autoSync({ interval: 20 });
+    await waitFor(3);
+    await articles.create({ title: 'Hello' });
+    while (!requests.some(({ url }) => url === '/batch')) await setTimeout(5);
+    end();
+    await setTimeout(50);
+    const { length } = requests;
+    await articles.create({ title: 'later' });
+    await setTimeout(100);
+    assert.equal(requests.length, length);
+    assert.deepEqual(events.slice(0, 2), [
+      ['error', '/articles'],
+      ['sync', '/articles'],
+    ]);
+  },
+);
+
+test('a closed client sends nothing more', async (t) => {
+  const { client, articles, requests } = await serve(t, []);
+  articles.autoSync();
+  while (requests.length === 0) await setTimeout(5);
+  await client.close();
+  const { length } = requests;
+  await assert.rejects(articles.sync(), { name: 'AbortError' });
+  await setTimeout(50);
+  assert.equal(requests.length, length);
+});
