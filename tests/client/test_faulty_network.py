@@ -285,7 +285,10 @@ def test_nothing_is_lost_doubled_or_revived(app, library, seeds):
 
 
 def test_histories_without_preconditions_are_wrong(app):
-    histories = (run(app, seed, "requests", removed="If-Match") for seed in range(25))
-    faults = " ".join(fault for history in histories for fault in faults_of(history))
-    for fault in ("is lost", "is back", "a change of"):
-        assert fault in faults
+    missing = {"is lost", "is back", "a change of"}
+    for seed in range(60):
+        faults = " ".join(faults_of(run(app, seed, "requests", removed="If-Match")))
+        missing = {fault for fault in missing if fault not in faults}
+        if not missing:
+            return
+    pytest.fail(f"no history has these faults: {missing}")
