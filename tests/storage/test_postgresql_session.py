@@ -233,6 +233,7 @@ def test_the_applications_of_a_process_share_connections_until_the_last_is_gone(
         postgresql.load_from_config(Configurator(settings={"storage_url": several}))
         for _ in range(8)
     ]
+    storages[0].initialize_schema()
     for storage in storages * 2:
         storage.create(*PLACE, {})
     assert connections_to(url) == 1
