@@ -181,48 +181,60 @@ FAMILY_KEYS = [
     "multiauth.policy.basicauth.realm",
     "event_listeners.mine.count",
 ]
+#: Keys that are tried together. Families depend on lists of names, so their keys are tried alone.
 #: The name of the project comes first: the forms of the other keys depend on it.
-KEYS = [setting.key for setting in SETTINGS] + OWN_KEYS + FAMILY_KEYS
+KEYS = (
+    [setting.key for setting in SETTINGS][1:] + OWN_KEYS,
+    *([key] for key in FAMILY_KEYS),
+)
 NEVER_CONVERTED = (TEXT, VERSION)
 CONVERTED_IF_NONE = (NAME, MODULE, DATE, SCHEME, JSON_FILE)
 CONVERTED_IF_LISTS = (NAMES, WORDS)
 
 
-def values_from_all_sources(key, text):
-    """Return the value that ``text`` is in the file, in the defaults and in the environment."""
+def values_from_all_sources(keys, text):
+    """Yield the values that ``text`` has in the file, in the defaults and in the environment."""
     defaults = {**DEFAULT_SETTINGS, "event_listeners": "mine", **dict.fromkeys(OWN_KEYS, "x")}
-    for form in (key, f"myapp.{key}", f"cliquet.{key}"):
-        yield loaded({form: text}, defaults)[key]
-        yield loaded({}, {**defaults, form: text})[key]
-        with mock.patch.dict(os.environ, {env_name(form): text}):
-            yield loaded({}, defaults)[key]
-            yield loaded({f"cliquet.{key}": "other"}, defaults)[key]
+
+    def values(settings, defaults):
+        settings = loaded(settings, defaults)
+        return {key: (type(settings[key]), settings[key]) for key in keys}
+
+    for prefix in ("", "myapp.", "cliquet."):
+        written = {f"{prefix}{key}": text for key in keys}
+        yield values(written, defaults)
+        yield values({}, {**defaults, **written})
+        with mock.patch.dict(os.environ, {env_name(form): text for form in written}):
+            yield values({}, defaults)
+            yield values({f"cliquet.{key}": "other" for key in keys}, defaults)
 
 
-def assert_same_from_all_sources(key, text):
-    first, *others = values_from_all_sources(key, text)
-    assert [(type(other), other) for other in others] == [(type(first), first)] * len(others)
-    return first
+def same_from_all_sources(keys, text):
+    """Return the values that ``text`` has in every source."""
+    first, *others = values_from_all_sources(keys, text)
+    for other in others:
+        assert other == first
+    return {key: value for key, (_, value) in first.items()}
 
 
-@pytest.mark.parametrize("key", KEYS[1:])
+@pytest.mark.parametrize("keys", KEYS, ids=lambda keys: keys[0])
 @pytest.mark.parametrize("text", WRITTEN)
-def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(key, text):
-    value = assert_same_from_all_sources(key, text)
-    kind = type_of(key)
-    if kind in NEVER_CONVERTED:
-        assert value == text
-    elif kind in CONVERTED_IF_NONE and text not in ("", "None"):
-        assert value == text
-    elif kind in CONVERTED_IF_LISTS and text[:1] not in ("[", "N"):
-        assert value == text
-    elif kind in (ANY, BOOLEAN):
-        assert value == native_value(text)
+def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(keys, text):
+    for key, value in same_from_all_sources(keys, text).items():
+        kind = type_of(key)
+        if kind in NEVER_CONVERTED:
+            assert value == text, key
+        elif kind in CONVERTED_IF_NONE and text not in ("", "None"):
+            assert value == text, key
+        elif kind in CONVERTED_IF_LISTS and text[:1] not in ("[", "N"):
+            assert value == text, key
+        elif kind in (ANY, BOOLEAN):
+            assert value == native_value(text), key
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(KEYS[1:]))
-def test_any_text_means_the_same_from_all_sources(text, key):
-    assert_same_from_all_sources(key, text)
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(KEYS))
+def test_any_text_means_the_same_from_all_sources(text, keys):
+    same_from_all_sources(keys, text)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +270,7 @@ def test_any_text_means_the_same_from_all_sources(text, key):
     ],
 )
 def test_strings_are_converted_by_the_type_of_the_setting(key, text, value):
-    found = assert_same_from_all_sources(key, text)
+    found = same_from_all_sources([key], text)[key]
     assert (type(found), found) == (type(value), value)
 
 
@@ -290,13 +302,13 @@ def test_prefixed_key_remains_as_it_was_written_unless_its_value_is_another(monk
     assert loaded(dict(written))["cliquet.backoff"] == 2
 
 
-@pytest.mark.parametrize("key", KEYS[1:])
-def test_loading_converted_values_again_is_no_conflict(key):
-    for text in ("", "off", "3", "None"):
-        written = {f"cliquet.{key}": text}
-        once = loaded(dict(written), DEFAULT_SETTINGS)
-        twice = loaded(dict(written), DEFAULT_SETTINGS, {"plugin.colour": "red"})
-        assert twice == {**once, "plugin.colour": "red"}
+@pytest.mark.parametrize("keys", KEYS, ids=lambda keys: keys[0])
+@pytest.mark.parametrize("text", ["", "off", "3", "None"])
+def test_loading_converted_values_again_is_no_conflict(keys, text):
+    written = {f"cliquet.{key}": text for key in keys}
+    once = loaded(dict(written), DEFAULT_SETTINGS)
+    twice = loaded(dict(written), DEFAULT_SETTINGS, {"plugin.colour": "red"})
+    assert twice == {**once, "plugin.colour": "red"}
 
 
 # Settings that only the environment has.
