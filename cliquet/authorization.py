@@ -167,7 +167,8 @@ def _principals_by_settings(context: Any, object_id: str, permission: str) -> li
     if object_id == context.permission_object_id and name == context.required_permission:
         return context.allowed_principals or []
     registry = context._request.registry
-    return setting_list(registry.settings.get(_setting_key(registry, object_id, permission)))
+    value = registry.settings.get(_setting_key(registry, object_id, permission))
+    return setting_list(value) if value else []
 
 
 def _setting_key(registry: Any, object_id: str, permission: str) -> str:
@@ -176,10 +177,7 @@ def _setting_key(registry: Any, object_id: str, permission: str) -> str:
 
 
 def setting_keys(policy: Any, context: Any, permission: str, object_id: str) -> dict[str, None]:
-    """Return the settings that can grant a permission on an object, without repetition.
-
-    :param permission: ``read``, ``write``, ``create``…
-    """
+    """Return the settings that can grant a permission on an object, without repetition."""
     if permission == "create":
         permission = f"{context.resource_name}:create"
     get_bound_permissions = getattr(policy, "get_bound_permissions", None)

@@ -113,14 +113,14 @@ class Components:
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
-        self.found: dict[str, dict[str, Any]] = {}
+        self.by_kind: dict[str, dict[str, Any]] = {}
 
     def add(self, kind: str, name: str, value: Any) -> dict[str, str]:
         """Return a reference to a component; the name gets a suffix if it isn't unique."""
         name = base = re.sub(r"[^a-zA-Z0-9._-]", "-", name)
-        known = self.found.setdefault(kind, {})
+        components = self.by_kind.setdefault(kind, {})
         number = 1
-        while known.setdefault(name, value) != value:
+        while components.setdefault(name, value) != value:
             number += 1
             name = f"{base}-{number}"
         return {"$ref": f"#/components/{kind}/{name}"}

@@ -68,7 +68,7 @@ class Document:
     def __init__(self, registry: Any, schemes: dict[str, Any]) -> None:
         self._registry = registry
         self._components = Components(registry.settings)
-        self._components.found["securitySchemes"] = schemes
+        self._components.by_kind["securitySchemes"] = schemes
         self._security = security.Security(registry, list(schemes))
         self._tags: dict[str, str] = {}
         self._paths: dict[str, Any] = {}
@@ -114,7 +114,7 @@ class Document:
             "servers": DEFAULT_SERVERS,
             "tags": [*tags, *_TAGS],
             "paths": self._paths,
-            "components": self._components.found,
+            "components": self._components.by_kind,
         }
 
     def _link(self) -> None:
@@ -132,16 +132,16 @@ class Document:
     def _operation(self, endpoint: Endpoint, resource: Resource | None) -> Operation:
         if endpoint.is_preflight:
             return {"tags": [PREFLIGHT_TAG], **preflight(endpoint, self._components)}
-        found = operation(endpoint, self._components, self._security)
-        found["tags"] = [endpoint.service.name]
+        result = operation(endpoint, self._components, self._security)
+        result["tags"] = [endpoint.service.name]
         if resource is not None:
-            merge(found, resource.operation(endpoint, found))
-        merge(found, declared(endpoint, self._components))
+            merge(result, resource.operation(endpoint, result))
+        merge(result, declared(endpoint, self._components))
         description = endpoint.service.description if resource is None else resource.description
-        for tag in found["tags"]:
+        for tag in result["tags"]:
             self._tags[tag] = self._tags.get(tag) or description or ""
-        found["responses"] = dict(sorted(found["responses"].items()))
-        return without_body(found) if endpoint.method == "HEAD" else found
+        result["responses"] = dict(sorted(result["responses"].items()))
+        return without_body(result) if endpoint.method == "HEAD" else result
 
 
 def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
@@ -159,11 +159,11 @@ def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
             target[key] = value
 
 
-def _merged_parameters(known: list[Any], added: list[Any]) -> list[Any]:
+def _merged_parameters(current: list[Any], added: list[Any]) -> list[Any]:
     places = [(parameter.get("in"), parameter.get("name")) for parameter in added]
     kept = [
         parameter
-        for parameter in known
+        for parameter in current
         if "$ref" in parameter or (parameter["in"], parameter["name"]) not in places
     ]
     return [*kept, *added]

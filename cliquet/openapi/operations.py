@@ -69,7 +69,7 @@ def operation(endpoint: Endpoint, components: Components, security: Security) ->
     service = endpoint.service
     summary, _, description = endpoint.docstring.partition("\n\n")
     summary = " ".join(summary.split()).removesuffix(".")
-    found: Operation = {
+    result: Operation = {
         "operationId": f"{service.name}-{endpoint.method.lower()}",
         "summary": summary or service.description or service.name,
         "description": description.strip(),
@@ -81,7 +81,7 @@ def operation(endpoint: Endpoint, components: Components, security: Security) ->
         },
         "security": requirements,
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in result.items() if value}
 
 
 def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
@@ -184,7 +184,7 @@ def declared(endpoint: Endpoint, components: Components) -> Operation:
     fragment: Any = endpoint.service.openapi.get(endpoint.method) or {}
     if callable(fragment):  # a function of the settings
         fragment = fragment(components.settings)
-    found = {
+    result = {
         key: _convert_schemas(value, request_schema)
         for key, value in fragment.items()
         if key != "responses"
@@ -193,7 +193,7 @@ def declared(endpoint: Endpoint, components: Components) -> Operation:
         str(status): _response(response, components)
         for status, response in (fragment.get("responses") or {}).items()
     }
-    return {**found, "responses": responses} if responses else found
+    return {**result, "responses": responses} if responses else result
 
 
 def _response(value: Any, components: Components) -> Any:
@@ -226,14 +226,14 @@ def _node(value: Any) -> Any:
     return value() if inspect.isclass(value) else value
 
 
-def without_body(found: Operation) -> Operation:
+def without_body(get: Operation) -> Operation:
     """Return the operation of HEAD for that of GET: the same headers without a body."""
     responses = {
         status: {key: value for key, value in response.items() if key != "content"}
-        for status, response in found["responses"].items()
+        for status, response in get["responses"].items()
     }
-    summary = f"{found['summary']} (headers only)"
-    return {**found, "summary": summary, "responses": responses}
+    summary = f"{get['summary']} (headers only)"
+    return {**get, "summary": summary, "responses": responses}
 
 
 def preflight(endpoint: Endpoint, components: Components) -> Operation:

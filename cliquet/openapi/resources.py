@@ -57,15 +57,15 @@ class Resource:
         """Return the part of an operation that is specific to resources, to be merged."""
         method = "get" if endpoint.method == "HEAD" else endpoint.method.lower()
         describe = getattr(self, f"_{self._service.type}_{method}", None)
-        found: Operation = {} if describe is None else describe()
+        result: Operation = {} if describe is None else describe()
         body = operation.get("requestBody")
         if body:
-            found["requestBody"] = self._body(endpoint.method, body)
+            result["requestBody"] = self._body(endpoint.method, body)
         description = operation.get("description", "")
         permission = self._permission(endpoint)
-        found["description"] = "\n\n".join(filter(None, (description, permission)))
-        found["tags"] = [self.name]
-        return found
+        result["description"] = "\n\n".join(filter(None, (description, permission)))
+        result["tags"] = [self.name]
+        return result
 
     def links(self, operations: dict[str, Any]) -> dict[str, Any]:
         """Return the links from the response with a record to the operations on the record.
@@ -240,8 +240,8 @@ class Resource:
         return {self._model.id_field: self._id, self._model.modified_field: TIMESTAMP}
 
     def _response_fields(self) -> dict[str, Schema]:
-        known: dict[str, Schema] = response_schema(self._mapping).get("properties", {})
-        return {**self._identity(), **known, self._model.deleted_field: {"type": "boolean"}}
+        fields: dict[str, Schema] = response_schema(self._mapping).get("properties", {})
+        return {**self._identity(), **fields, self._model.deleted_field: {"type": "boolean"}}
 
     def _record(self) -> dict[str, str]:
         """Return the schema of a record, in which ``_fields`` can omit fields."""
@@ -329,8 +329,8 @@ class Resource:
                 "Requires the permission `write` on the record, or `create` on the collection if "
                 "the record doesn't exist."
             )
-        known = getattr(self._service.viewset.factory, "method_permissions", {})
-        permission = known.get(endpoint.method.lower())
+        permissions = getattr(self._service.viewset.factory, "method_permissions", {})
+        permission = permissions.get(endpoint.method.lower())
         if permission is None:
             return "Requires a permission."
         needed = f"Requires the permission `{permission}`"

@@ -302,11 +302,11 @@ def _limits(validator: Any, schema: Schema) -> Schema:
 
 @_limits.register
 def _(validator: colander.All, schema: Schema) -> Schema:
-    found = [_limits(each, schema) for each in validator.validators]
-    merged = {key: value for limits in found for key, value in limits.items()}
-    if len(merged) == sum(map(len, found)):
+    keywords = [_limits(each, schema) for each in validator.validators]
+    merged = {key: value for limits in keywords for key, value in limits.items()}
+    if len(merged) == sum(map(len, keywords)):
         return merged
-    return {"allOf": [limits for limits in found if limits]}
+    return {"allOf": [limits for limits in keywords if limits]}
 
 
 @_limits.register

@@ -20,13 +20,13 @@ def schemes(request: Any) -> dict[str, Any]:
     The scheme is that of the policy's challenge (RFC 9110, 11.6.1). Applications describe
     policies without a challenge with ``extend_openapi``.
     """
-    found = {}
+    result = {}
     for name, each in named_policies(request.registry):
         for header, value in each.forget(request) or ():
             if header.lower() == "www-authenticate":
                 scheme = value.partition(" ")[0].lower()
-                found[name] = {"type": "http", "scheme": scheme, **_description(each)}
-    return found
+                result[name] = {"type": "http", "scheme": scheme, **_description(each)}
+    return result
 
 
 def _description(policy: Any) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Examples of the bodies of requests."""
 
+import colander
 import jsonschema
 import pytest
 import webtest
 
 from cliquet.openapi.examples import NoExample, example
+from cliquet.resource import ResourceSchema, UserResource, register_resource
 
 #: Schemas and their examples.
 EXAMPLES = [
@@ -78,3 +80,23 @@ def test_bodies_of_the_document_can_be_sent_as_they_are(bookmarks, bookmarks_doc
             getattr(client, f"{method}_json")(f"/v1{path}/{record['id']}", data, status=200)
         sent += 1
     assert sent == 2
+
+
+class Plate(UserResource):
+    """Records with a field whose pattern has no known example."""
+
+    class PlateSchema(ResourceSchema):
+        number = colander.SchemaNode(
+            colander.String(), validator=colander.Regex("^[A-Z]{2}-[0-9]+$")
+        )
+
+    mapping = PlateSchema()
+
+
+def test_bodies_have_no_example_if_none_is_known(described):
+    def setup(config):
+        for service in register_resource(Plate, settings=config.get_settings()):
+            config.add_cornice_service(service)
+
+    operation = described(setup=setup)["paths"]["/plates"]["post"]
+    assert set(operation["requestBody"]["content"]["application/json"]) == {"schema"}

@@ -15,7 +15,7 @@ function foldFilters(parameters, components) {
   const others = parameters.filter((parameter) => !resolve(parameter)["x-filter"]);
   const fields = new Set(filters.map((filter) => filter["x-filter"]));
   const prefixes = new Set(
-    filters.map(({ name, "x-filter": field }) => name.slice(0, -field.length)).filter((prefix) => /^[a-z]+_$/.test(prefix))
+    filters.map(({ name, "x-filter": field }) => name.slice(0, -field.length)).filter((prefix) => /^[a-z_]+_$/.test(prefix))
   );
   const list = (names) => [...names].map((name) => `\`${name}\``).join(", ");
   const description =
