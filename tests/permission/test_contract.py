@@ -1,5 +1,7 @@
 """The contract of the permission backends on every engine, and tests of the base class."""
 
+import copy
+
 from cliquet.permission import PermissionBase
 from cliquet.testing.contracts import PermissionContract
 
@@ -49,3 +51,16 @@ def test_an_engine_for_3_1_replaces_the_users_of_principals():
     backend = Old()
     backend.replace_principal_users({"group:a": ["alice", "bob"], "group:b": []})
     assert backend.calls == ["group:a", ("alice", "group:a"), ("bob", "group:a"), "group:b"]
+
+
+def test_overridden_principals_of_an_object_take_part_in_decisions(backend):
+    class Mine(type(backend)):
+        def object_permission_principals(self, object_id, permission):
+            return super().object_permission_principals(object_id, permission) | {"guest"}
+
+    mine = copy.copy(backend)
+    mine.__class__ = Mine
+    backend.add_principal_to_ace("/a", "read", "alice")
+    assert mine.object_permission_authorized_principals("/a", "read") == {"alice", "guest"}
+    assert mine.check_permission("/a", "read", ["guest"])
+    assert not mine.check_permission("/a", "read", ["bob"])

@@ -1,5 +1,6 @@
 """The contract of the storage backends on every engine, and tests of the base class."""
 
+import copy
 import functools
 
 import pytest
@@ -65,3 +66,14 @@ def test_exceptions_refuse_keywords_that_they_do_not_know(make):
 def test_a_failure_has_the_arguments_it_was_raised_with():
     assert BackendError(ValueError("x"), "m", "more").args == ("m", "more")
     assert IntegrityError("a", "b").args == ("a", "b")
+
+
+def test_overridden_bump_timestamp_chooses_the_timestamps(storage):
+    class Mine(type(storage)):
+        def _bump_timestamp(self, collection_id, parent_id, record, modified_field, last_modified):
+            return 5 if last_modified is None else last_modified
+
+    mine = copy.copy(storage)
+    mine.__class__ = Mine
+    assert mine.create(*PLACE, {"id": "a"})["last_modified"] == 5
+    assert mine.update(*PLACE, "a", {"last_modified": 9})["last_modified"] == 9
