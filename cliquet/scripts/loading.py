@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from configparser import Error as IniError
 from typing import Any
 
@@ -35,6 +36,7 @@ def load(ini: str | None, with_logs: bool = False) -> dict[str, Any]:
     """
     path = check_file(ini)
     try:
+        _add_import_path(path)
         if with_logs:
             _setup_logging(ini)
         env: dict[str, Any] = bootstrap(ini)
@@ -64,6 +66,13 @@ def check_file(ini: str | None) -> str:
     if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
         raise CommandError(f"Configuration file not found: {path}", MISUSED)
     return path
+
+
+def _add_import_path(path: str) -> None:
+    """Let the application be a module next to its file, without being installed."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isfile(path) and folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _setup_logging(ini: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import keyword
 import re
 import secrets
@@ -17,14 +18,18 @@ from string import Template
 from typing import Any
 
 from cliquet.scripts.cli_output import MISUSED, CommandError
+from cliquet.utils.installation import local_path, requirement
 
-_TEMPLATE = files(__package__) / "template"
+_TEMPLATES = files(__package__) / "template"
 
 #: Suffix of the template files, which are not modules or configurations yet.
 _SUFFIX = ".template"
 
-#: The folder of the template that is renamed to the name of the application.
+#: The name in the template that is replaced by the name of the application.
 _PACKAGE = "package"
+
+#: Prefix of the names that begin with a dot, which packages of Python leave out.
+_DOT = "dot_"
 
 _NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")
 
@@ -34,16 +39,42 @@ Next steps:
   pip install -e '.[test]'
   pytest
   cliquet --ini sqlite.ini migrate
-  pserve sqlite.ini"""
+  cliquet --ini sqlite.ini serve --reload"""
+
+_NEXT_MINIMAL = """\
+Next steps:
+  cd {name}
+  pip install -r requirements.txt
+  cliquet --ini sqlite.ini migrate
+  cliquet --ini sqlite.ini serve --reload"""
+
+_LOCAL_NOTE = """
+Before you share this project
+-----------------------------
+
+Cliquet was installed from ``{path}``, so ``pyproject.toml``, ``Dockerfile`` and ``compose.yaml``
+contain this path. Replace it by a Git URL for other machines.
+"""
+
+# Git is needed to install from a Git URL.
+_COPY_GIT = """\
+RUN apt-get update && apt-get install --yes --no-install-recommends git \\
+    && rm -rf /var/lib/apt/lists/*
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the argument of :func:`new`."""
+    """Add the arguments of :func:`new`."""
     parser.add_argument("name", metavar="NAME", help="Name of the package and of its folder.")
+    parser.add_argument(
+        "--minimal",
+        action="store_true",
+        help="Create three files only: a module and what it needs.",
+    )
 
 
 def new(options: Namespace, registry: Any) -> None:
-    """Create a small application, with a resource, tests and configuration."""
+    """Create an application, with resources, tests, configurations and containers."""
     name = options.name
     _check_name(name)
     folder = Path(name)
@@ -52,15 +83,15 @@ def new(options: Namespace, registry: Any) -> None:
     except FileExistsError:
         raise CommandError(f"{name!r} already exists. Choose another name.", MISUSED) from None
     try:
-        for path, text in _made(name):
+        for path, text in _contents(name, options.minimal):
             target = folder / path
-            target.parent.mkdir(exist_ok=True)
+            target.parent.mkdir(exist_ok=True, parents=True)
             target.write_text(text, encoding="utf-8")
             print(target)
     except BaseException:
         shutil.rmtree(folder)
         raise
-    print(_NEXT.format(name=name))
+    print((_NEXT_MINIMAL if options.minimal else _NEXT).format(name=name))
 
 
 def _check_name(name: str) -> None:
@@ -72,24 +103,61 @@ def _check_name(name: str) -> None:
         expected = "a Python package name in lower case, such as myservice"
         raise CommandError(f"Invalid name {name!r}: expected {expected}", MISUSED)
     if name in sys.stdlib_module_names or name == "tests" or importlib.util.find_spec(name):
-        raise CommandError(
-            f"Invalid name {name!r}: a Python package has this name already", MISUSED
-        )
+        reason = "a Python package has this name already"
+        raise CommandError(f"Invalid name {name!r}: {reason}", MISUSED)
 
 
-def _made(name: str) -> Iterator[tuple[Path, str]]:
+def _contents(name: str, minimal: bool) -> Iterator[tuple[Path, str]]:
     """Yield the path, relative to the folder, and the contents of each file of an application."""
-    values = {"name": name, "underline": "=" * len(name), "secret": secrets.token_hex(32)}
-    for path, file in _found(_TEMPLATE, Path()):
-        parts = [name if part == _PACKAGE else part for part in path.parts]
+    values = {
+        "name": name,
+        "underline": "=" * len(name),
+        "secret": secrets.token_hex(32),
+        "password": secrets.token_hex(32),
+        "requirement": requirement("serve"),
+        "requirement_postgresql": requirement("postgresql"),
+        "requirement_redis": requirement("redis"),
+        **_container_values(),
+    }
+    for path, file in _templates(_TEMPLATES / ("minimal" if minimal else "full"), Path()):
         text = Template(file.read_text(encoding="utf-8")).substitute(values)
-        yield Path(*parts), text
+        yield Path(*(_renamed(part, name) for part in path.parts)), text
 
 
-def _found(folder: Traversable, at: Path) -> Iterator[tuple[Path, Traversable]]:
+def _container_values() -> dict[str, str]:
+    """Return what the container files need to install Cliquet from where it came."""
+    path = local_path()
+    if path is None:
+        needs_git = "git+" in requirement()
+        return {
+            "build_option": "",
+            "build_contexts": "",
+            "copy": _COPY_GIT if needs_git else "",
+            "local_note": "",
+        }
+    # A file is copied with its folder: a build context is a folder.
+    folder = path if path.is_dir() else path.parent
+    return {
+        "build_option": f" --build-context cliquet={folder}",
+        "build_contexts": f"\n    additional_contexts:\n      cliquet: {json.dumps(str(folder))}",
+        "copy": f"COPY --from=cliquet {json.dumps(['.', f'{folder}/'])}\n",
+        "local_note": _LOCAL_NOTE.format(path=path),
+    }
+
+
+def _renamed(part: str, name: str) -> str:
+    """Return the name of a file or folder of the application."""
+    part = part.removesuffix(_SUFFIX)
+    if part.startswith(_DOT):
+        return f".{part.removeprefix(_DOT)}"
+    stem, dot, suffix = part.partition(".")
+    return f"{name}{dot}{suffix}" if stem == _PACKAGE else part
+
+
+def _templates(folder: Traversable, at: Path) -> Iterator[tuple[Path, Traversable]]:
     """Yield the path and the file of each template, sorted by name."""
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
-            yield from _found(item, at / item.name)
+            yield from _templates(item, at / item.name)
         else:
-            yield at / item.name.removesuffix(_SUFFIX), item
+            yield at / item.name, item

@@ -96,7 +96,7 @@ class Reader:
         for command, shown in commands(text):
             if command == "^C":
                 self._server.stop()
-            elif command.startswith(SERVERS):
+            elif command.startswith(SERVERS) or command.endswith(" serve"):
                 self._serve(command)
                 self._compare_with_log(shown)
             else:
@@ -106,6 +106,8 @@ class Reader:
         terminal = self._console.terminal
         for path in terminal.folder.glob("*.ini"):
             path.write_text(self._console.meant(path.read_text()))
+        if command.endswith(" serve"):
+            command += f" --port {self._server.port}"
         self._server.start(self._console.meant(command), terminal.state())
 
     def _compare_with_log(self, shown):

@@ -1,15 +1,25 @@
-"""The command ``new``: what it makes, and whether that works."""
+"""The ``new`` command: the applications that it creates."""
 
+import json
 import os
+import re
 import subprocess
 import sys
-from configparser import ConfigParser
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from pyramid.paster import get_app
+from webtest import TestApp
 
 from cliquet.scripts import new
-from cliquet.scripts.cliquet import main
+from cliquet.scripts.cliquet import main, make_parser
+from cliquet.settings import SETTINGS
+from cliquet.utils import installation
+from tests.scripts.conftest import KINDS, URLS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -27,22 +37,10 @@ STRICTLY = [
     "-Wignore:'cgi' is deprecated:DeprecationWarning",
 ]
 
-SERVE = """
-from pyramid.paster import get_app, setup_logging
-from webtest import TestApp
-
-setup_logging("sqlite.ini")
-client = TestApp(get_app("sqlite.ini"))
-client.authorization = ("Basic", ("alice", "secret"))
-client.post_json("/v1/tasks", {"data": {"title": "Serve"}}, status=201)
-print(client.get("/v1/tasks").json["data"][0]["title"])
-print(client.get("/v1/__heartbeat__").json)
-"""
-
 
 @pytest.fixture
 def made(tmp_path, monkeypatch, capsys):
-    """The folder that the command makes."""
+    """The folder that the command creates."""
     monkeypatch.chdir(tmp_path)
     assert main(["new", "myservice"]) == 0
     return tmp_path / "myservice"
@@ -67,55 +65,221 @@ def run(made):
     return run
 
 
-def test_every_file_is_told_and_what_comes_next(made, capsys):
-    files = sorted(path for path in made.rglob("*") if path.is_file())
+FILES = [
+    ".dockerignore",
+    ".env",
+    ".env.example",
+    ".github/workflows/tests.yml",
+    ".gitignore",
+    "Dockerfile",
+    "README.rst",
+    "compose.yaml",
+    "myservice/__init__.py",
+    "myservice/views.py",
+    "postgresql.ini",
+    "pyproject.toml",
+    "redis.ini",
+    "sqlite.ini",
+    "tests/test_views.py",
+]
+
+
+def test_every_file_is_printed_and_the_next_steps(made, capsys):
+    files = [path.relative_to(made) for path in made.rglob("*") if path.is_file()]
+    assert sorted(map(str, files)) == FILES
     lines = capsys.readouterr().out.splitlines()
-    assert lines[: len(files)] == [str(path.relative_to(made.parent)) for path in files]
+    assert sorted(lines[: len(files)]) == [f"myservice/{name}" for name in FILES]
     assert lines[len(files) :][:2] == ["Next steps:", "  cd myservice"]
-    assert {path.suffix for path in files} == {".py", ".ini", ".rst", ".toml"}
 
 
-def test_its_test_passes_as_generated_without_a_warning(run):
+def test_generated_tests_pass_without_a_warning(run):
     out = run(sys.executable, "-m", "pytest", *STRICTLY, "-p", "no:cacheprovider")
-    assert "4 passed" in out
+    assert "5 passed" in out
     assert "warning" not in out
 
 
-def test_it_is_served_as_generated(run):
-    assert "storage: ready" in run(*COMMAND, "--ini", "sqlite.ini", "migrate")
-    assert "storage     cliquet.storage.sqlite" in run(*COMMAND, "--ini", "sqlite.ini", "check")
-    out = run(sys.executable, *STRICTLY, "-c", SERVE)
-    assert out.splitlines() == [
-        "Serve",
-        str(dict.fromkeys(("storage", "permission", "cache"), True)),
-    ]
-
-
-def test_its_code_passes_the_checks_of_this_project(run):
+def test_generated_code_passes_the_checks_of_this_project(run):
     ruff = [sys.executable, "-m", "ruff"]
     config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
     run(*ruff, "check", *config, ".")
     run(*ruff, "format", *config, "--check", ".")
 
 
-def test_both_configurations_name_three_backends_and_a_secret_of_their_own(made):
-    secrets = set()
-    for engine in ("sqlite", "postgresql"):
-        ini = ConfigParser(defaults={"here": str(made)})
-        ini.read(made / f"{engine}.ini")
-        settings = ini["app:main"]
-        assert settings["use"] == "call:myservice:main"
-        for kind in ("storage", "permission", "cache"):
-            assert settings[f"cliquet.{kind}_backend"] == f"cliquet.{kind}.{engine}"
-            assert settings[f"cliquet.{kind}_url"].startswith(f"{engine}://")
-        secrets.add(settings["cliquet.userid_hmac_secret"])
-    (secret,) = secrets
-    assert len(secret) == 64
+def test_generated_types_are_strict(run):
+    cache = ROOT / ".mypy_cache" / "template"
+    assert "Success" in run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache))
+
+
+@pytest.fixture
+def importable(made, monkeypatch):
+    """The generated package can be imported."""
+    monkeypatch.syspath_prepend(made)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "myservice"]:
+        del sys.modules[name]
+
+
+def secrets_of(folder):
+    """The variables of the file that git ignores."""
+    lines = (folder / ".env").read_text().splitlines()
+    return dict(line.split("=") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("engine", URLS)
+def test_each_configuration_serves_private_and_shareable_records(engine, made, monkeypatch, capsys):
+    ini = str(made / f"{engine}.ini")
+    for name, value in secrets_of(made).items():
+        monkeypatch.setenv(name, value)
+    for kind in KINDS:
+        monkeypatch.setenv(f"CLIQUET_{kind.upper()}_URL", URLS[engine](made))
+    assert main(["--ini", ini, "migrate"]) == 0
+    assert main(["--ini", ini, "check"]) == 0
+    assert f"storage     cliquet.storage.{engine}" in capsys.readouterr().out
+    app = get_app(ini)
+    client = TestApp(app)
+    client.authorization = ("Basic", ("alice", "secret"))
+    try:
+        client.post_json("/v1/tasks", {"data": {"title": "Serve"}}, status=201)
+        client.post_json("/v1/notes", {"data": {"text": "Share"}}, status=201)
+        assert client.get("/v1/tasks").json["data"][0]["title"] == "Serve"
+        assert "swagger" in client.get("/v1/__api__/").text.lower()
+    finally:
+        for kind in KINDS:
+            getattr(app.registry, kind).flush()
+
+
+def test_secrets_are_random_and_only_in_the_file_that_git_ignores(made):
+    secrets = secrets_of(made)
+    assert set(secrets) == {"CLIQUET_USERID_HMAC_SECRET", "POSTGRES_PASSWORD"}
+    assert ".env" in (made / ".gitignore").read_text().splitlines()
+    for secret in secrets.values():
+        assert len(secret) == 64
+        assert [path.name for path in made.rglob("*") if contains(path, secret)] == [".env"]
     assert main(["new", "another"]) == 0
-    assert secret not in Path("another/sqlite.ini").read_text()
+    assert not set(secrets.values()) & set(secrets_of(Path("another")).values())
 
 
-def test_what_exists_is_left_as_it_is(tmp_path, monkeypatch, explanation):
+def contains(path, text):
+    return path.is_file() and text in path.read_text()
+
+
+def test_workflow_runs_the_checks(made):
+    workflow = yaml.safe_load((made / ".github/workflows/tests.yml").read_text())
+    steps = workflow["jobs"]["tests"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [
+        "pip install -e '.[test]'",
+        "mypy",
+        "pytest",
+    ]
+
+
+ORIGINS = {
+    "index": ({}, "==", None),
+    "git": (
+        {"url": "https://git.example.com/c.git", "vcs_info": {"vcs": "git", "commit_id": "1a2b"}},
+        "git+https://git.example.com/c.git@1a2b",
+        None,
+    ),
+    "wheel": (
+        {"url": "file:///srv/a%20b/c.whl", "archive_info": {}},
+        "file:///srv/a%20b/c.whl",
+        "/srv/a b",
+    ),
+    "folder": ({"url": ROOT.as_uri(), "dir_info": {}}, ROOT.as_uri(), str(ROOT)),
+}
+
+
+@pytest.mark.parametrize("origin, source, context", ORIGINS.values(), ids=ORIGINS)
+def test_cliquet_comes_from_where_it_was_installed_from(
+    origin, source, context, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(installation, "origin", lambda: origin)
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "myservice"]) == 0
+    project = tomllib.loads(Path("myservice/pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for extra, lines in (
+        ("serve", project["dependencies"]),
+        ("postgresql", extras["postgresql"]),
+        ("redis", extras["redis"]),
+    ):
+        (requirement,) = map(Requirement, lines)
+        assert (requirement.name, requirement.extras) == ("cliquet", {extra})
+        assert source in str(requirement)
+    compose = yaml.safe_load(Path("myservice/compose.yaml").read_text())
+    builds = [service["build"] for service in compose["services"].values() if "build" in service]
+    contexts = {"additional_contexts": {"cliquet": context}} if context else {}
+    assert builds == [{"context": ".", **contexts}] * 2
+    instructions = [line.split(" ", 1) for line in dockerfile(Path("myservice"))]
+    copied = json.dumps([".", f"{context}/"])
+    assert (["COPY", f"--from=cliquet {copied}"] in instructions) is (context is not None)
+    installs_git = any("apt-get install" in arguments for _, arguments in instructions)
+    assert installs_git is (source.startswith("git+"))
+    assert ("Before you share" in Path("myservice/README.rst").read_text()) is bool(context)
+
+
+def dockerfile(folder):
+    """The instructions of a Dockerfile, each in one line."""
+    text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_container_copies_files_that_exist_and_serves_the_port_that_is_published(made):
+    instructions = [line.split(" ", 1) for line in dockerfile(made)]
+    ignored = (made / ".dockerignore").read_text().splitlines()
+    assert ignored[0] == "*"
+    for name in [
+        name
+        for instruction, arguments in instructions
+        if instruction == "COPY" and "--from" not in arguments
+        for name in arguments.split()[:-1]
+    ]:
+        assert (made / name).exists()
+        assert any(fnmatch(name, line.removeprefix("!")) for line in ignored[1:])
+    names = [instruction for instruction, _ in instructions]
+    assert (names[0], names[-1]) == ("FROM", "CMD")
+    command = json.loads(instructions[-1][1])
+    options = make_parser().parse_args(command[1:])
+    assert (options.command, options.host) == ("serve", "0.0.0.0")
+    web = yaml.safe_load((made / "compose.yaml").read_text())["services"]["web"]
+    assert ["EXPOSE", str(options.port)] in instructions
+    assert web["ports"] == [f"127.0.0.1:{options.port}:{options.port}"]
+
+
+def test_compose_file_sets_known_settings_and_uses_variables_of_the_example(made):
+    text = (made / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    known = {f"CLIQUET_{setting.key.upper()}" for setting in SETTINGS}
+    assert set(services["web"]["environment"]) <= known
+    assert services["migrate"]["environment"] == services["web"]["environment"]
+    variables = set(re.findall(r"\$\{(\w+)", text))
+    assert variables == set(secrets_of(made))
+    for name in variables:
+        assert f"{name}=\n" in (made / ".env.example").read_text()
+    for service in services.values():
+        for name, wanted in service.get("depends_on", {}).items():
+            assert wanted["condition"] != "service_healthy" or "healthcheck" in services[name]
+
+
+def test_minimal_application_has_three_files_and_runs_in_its_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "--minimal", "tiny"]) == 0
+    assert "Next steps:\n  cd tiny\n  pip install -r" in capsys.readouterr().out
+    folder = tmp_path / "tiny"
+    names = ["requirements.txt", "sqlite.ini", "tiny.py"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which the command extends
+    monkeypatch.delitem(sys.modules, "tiny", raising=False)
+    ini = str(folder / "sqlite.ini")
+    assert main(["--ini", ini, "migrate"]) == 0
+    client = TestApp(get_app(ini))
+    client.authorization = ("Basic", ("alice", "secret"))
+    client.post_json("/v1/tasks", {"data": {"title": "Serve"}}, status=201)
+    del sys.modules["tiny"]
+
+
+def test_existing_file_is_not_overwritten(tmp_path, monkeypatch, explanation):
     monkeypatch.chdir(tmp_path)
     Path("mine").write_text("text")
     assert main(["new", "mine"]) == 2
@@ -126,7 +290,7 @@ def test_what_exists_is_left_as_it_is(tmp_path, monkeypatch, explanation):
 @pytest.mark.parametrize(
     "name", ["", "my-service", "../x", "a/b", "1st", "Big", "été", "a_", "class", "a.b", "."]
 )
-def test_what_is_no_name_of_a_package_is_refused(name, tmp_path, monkeypatch, explanation):
+def test_invalid_package_name_is_refused(name, tmp_path, monkeypatch, explanation):
     monkeypatch.chdir(tmp_path)
     assert main(["new", name]) == 2
     expected = "expected a Python package name in lower case, such as myservice"
@@ -142,13 +306,13 @@ def test_name_of_another_package_is_refused(name, tmp_path, monkeypatch, explana
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_of_what_could_not_be_written(tmp_path, monkeypatch, explanation):
-    def fail(name):
+def test_folder_is_removed_if_writing_fails(tmp_path, monkeypatch, explanation):
+    def fail(name, minimal):
         yield Path("first"), "text"
         raise OSError("No space left on device")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(new, "_made", fail)
+    monkeypatch.setattr(new, "_contents", fail)
     assert main(["new", "myservice"]) == 1
     assert explanation() == "No space left on device"
     assert list(tmp_path.iterdir()) == []
