@@ -4,8 +4,8 @@
 #     docker run --rm -e CLIQUET_STORAGE_URL=… cliquet cliquet migrate
 #     docker run -p 8888:8888 -e CLIQUET_STORAGE_URL=… cliquet
 #
-# or, with a database and a cache, docker-compose.yml. Variables of the environment win over
-# the configuration: CLIQUET_STORAGE_URL over cliquet.storage_url.
+# or, with a database and a cache, docker-compose.yml. Environment variables override the
+# configuration: CLIQUET_STORAGE_URL overrides cliquet.storage_url.
 
 FROM python:3.13-slim
 
@@ -18,7 +18,7 @@ WORKDIR /app
 COPY setup.py pyproject.toml MANIFEST.in README.rst LICENSE ./
 COPY cliquet cliquet
 # Setuptools 80.9 and later warn at each import of pkg_resources, which Pyramid and Cornice need.
-RUN pip install ".[monitoring,postgresql,redis]" waitress "setuptools>=78.1.1,<80.9"
+RUN pip install ".[monitoring,postgresql,redis,serve]" "setuptools>=78.1.1,<80.9"
 
 COPY config config
 COPY examples examples
@@ -29,15 +29,11 @@ COPY clients/javascript/demo clients/javascript/demo
 ENV PYTHONPATH=/app/examples \
     CLIQUET_INI=/app/config/postgresql.ini
 
-# It writes nothing.
+# The server writes no files.
 USER nobody
 
 EXPOSE 8888
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8888/v1/__lbheartbeat__', timeout=3)"]
 
-# pserve answers what it has begun, then ends; by SIGTERM, as the first process of a container, it
-# wouldn't end at all.
-STOPSIGNAL SIGINT
-
-CMD ["pserve", "config/postgresql.ini", "http_port=8888"]
+CMD ["cliquet", "serve", "--host", "0.0.0.0", "--port", "8888", "--workers", "2", "--trusted-proxy", "*"]

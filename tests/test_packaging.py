@@ -1,9 +1,13 @@
 """The distribution: made as a release is, installed, and used away from the checkout."""
 
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -36,7 +40,8 @@ def files_of_package():
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """A wheel made from the source distribution, itself made from a copy of the checkout."""
-    checkout = tmp_path_factory.mktemp("checkout")
+    checkout = tmp_path_factory.mktemp("checkout") / "cliquet"
+    checkout.mkdir()
     for name in SOURCES:
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(
@@ -57,9 +62,10 @@ def create_environment(folder, *wheels):
     venv.create(folder, symlinks=True)
     scripts = folder / "bin"
     pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install"]
-    subprocess.run(
-        [*pip, "--quiet", "--no-deps", "--no-index", *wheels], check=True, capture_output=True
-    )
+    if wheels:
+        subprocess.run(
+            [*pip, "--quiet", "--no-deps", "--no-index", *wheels], check=True, capture_output=True
+        )
     (site_packages,) = folder.glob("lib/python*/site-packages")
     return scripts, site_packages
 
@@ -115,6 +121,61 @@ def test_installed_package_can_be_imported(environment, tmp_path):
 
 def test_command_is_installed(environment, tmp_path):
     assert "3.2.0" in run([environment / "cliquet", "--version"], tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(wheel):
+    """A folder with a clone, in which the wheel was built."""
+    clone = wheel.parent.parent
+    git = ["git", "-C", clone, "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in (["init"], ["add", "."], ["commit", "--message=First"]):
+        subprocess.run([*git, *arguments], check=True, capture_output=True)
+    return clone.parent
+
+
+def readme_commands():
+    """The commands of the README that install the package: from a clone, a wheel and Git."""
+    commands = re.findall(r"^    \$ (pip install '.+')$", (ROOT / "README.rst").read_text(), re.M)
+    return [command for command in commands if "../" not in command]
+
+
+@pytest.mark.parametrize(
+    ("command", "requirement"),
+    [
+        *zip(
+            readme_commands(),
+            (
+                r"cliquet\[serve\] @ file://{folder}/cliquet",
+                r"cliquet\[serve\] @ file://{folder}/cliquet/dist/cliquet-3.2.0-py3-none-any.whl",
+                r"cliquet\[serve\] @ git\+file://{folder}/cliquet@[0-9a-f]{{40}}",
+            ),
+            strict=True,
+        )
+    ],
+    ids=("clone", "wheel", "git"),
+)
+def test_install_commands_of_the_readme_and_their_projects_resolve(
+    command, requirement, folder, tmp_path
+):
+    """In a clean environment each; a project made there depends on the same source."""
+    command = command.replace("https://git.example.com/cliquet.git", f"file://{folder}/cliquet")
+    environment = {
+        **os.environ,
+        **{"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_QUIET": "1"},
+        "PIP_NO_BUILD_ISOLATION": "0",  # which switches the isolation off
+    }
+    for name in ("mine", "theirs"):
+        scripts, site_packages = create_environment(tmp_path / name)
+        borrow_dependencies(site_packages)
+        pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python")]
+        subprocess.run([*pip, *shlex.split(command)[1:]], cwd=folder, env=environment, check=True)
+        if name == "mine":
+            run([scripts / "cliquet", "new", "service"], tmp_path)
+            project = tomllib.loads((tmp_path / "service" / "pyproject.toml").read_text())
+            (written,) = project["project"]["dependencies"]
+            assert re.fullmatch(requirement.format(folder=folder), written)
+            command = f"pip install '{written}'"
+    assert run([scripts / "cliquet", "version"], tmp_path) == "3.2.0"
 
 
 # The distribution of the Python client.

@@ -29,7 +29,8 @@ EXECUTED = {
     ("reference/settings", "text", ""): "docs/test_reference.py",
     ("../README", "python", ""): "docs/test_readme.py",
     ("../README", "ini", ""): "docs/test_readme.py",
-    ("../README", "console", "$ export"): "docs/test_readme.py",
+    ("../README", "console", "$ cliquet"): "docs/test_readme.py",
+    ("../README", "console", "$ pip install"): "test_packaging.py",
     ("../README", "console", "$ curl"): "docs/test_readme.py",
     ("index", "python", ""): "docs/test_readme.py",
     ("howto/*", "ini", "cliquet."): SETTINGS,
@@ -80,7 +81,6 @@ NOT_EXECUTED = {
     ("explanation/scaling", "ini", ""): "a setting that does not exist yet",
     ("howto/deploy", "ini", "[Service]"): "the tests run without systemd",
     ("howto/deploy", "ini", "[uwsgi]"): "the tests do without uWSGI",
-    ("howto/deploy", "console", "$ granian"): "the tests do without granian",
     (
         "howto/deploy",
         "console",

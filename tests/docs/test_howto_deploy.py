@@ -16,7 +16,8 @@ from tests.processes import START_TIMEOUT, die_with_parent, free_port
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PAGE = "howto/deploy"
-COMMANDS = ["pserve", "gunicorn"]
+MIGRATE = "cliquet --ini production.ini migrate"
+COMMANDS = ["cliquet --ini production.ini serve", "pserve", "gunicorn"]
 
 
 @pytest.fixture
@@ -36,14 +37,17 @@ def command(program):
 
 
 def test_backends_are_prepared_before_the_first_start(folder, terminal):
-    assert "storage: ready" in terminal.run(command("cliquet"))
-    assert "storage: ready" in terminal.run(command("cliquet"))
+    assert "storage: ready" in terminal.run(command(MIGRATE))
+    assert "storage: ready" in terminal.run(command(MIGRATE))
 
 
 @pytest.mark.parametrize("program", COMMANDS)
 def test_server_of_the_guide_serves_the_service(program, folder, terminal, server):
-    terminal.run(command("cliquet"))
-    server.start(command(program).replace(":8888", f":{server.port}"), terminal.state())
+    terminal.run(command(MIGRATE))
+    start = command(program).replace(":8888", f":{server.port}")
+    if program.startswith("cliquet"):
+        start += f" --port {server.port}"
+    server.start(start, terminal.state())
     url = f"http://127.0.0.1:{server.port}/v1"
     found = terminal.run(f"curl {url}/__heartbeat__")
     assert found == '{"storage":true,"permission":true,"cache":true}'

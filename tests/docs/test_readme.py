@@ -15,7 +15,7 @@ DOCUMENTS = sorted(ROOT.glob("*.rst"))
 #: The sentence before a block that is a file, and the name of the file.
 FILE = r"^Save .* as ``(\S+)``:\n\n\.\. code-block:: (\w+)\n"
 #: Blocks that install packages, or run the whole test suite.
-NOT_RUN = ("$ python3 -m venv", "$ python3 dev.py")
+NOT_RUN = ("$ python3 -m venv", "$ pip install", "$ python3 dev.py")
 
 
 def files():
@@ -27,7 +27,7 @@ def files():
 @pytest.fixture
 def run_block(tmp_path, terminal, server):
     """Return a function that runs the commands of a block in a folder with the files."""
-    places = {":8888": f":{server.port}", "PYTHONPATH=.": f"PYTHONPATH={ROOT}:."}
+    places = {":8888": f":{server.port}"}
     console = Console(terminal, places)
     for name, text in files().items():
         tmp_path.joinpath(name).write_text(console.meant(text))
@@ -36,8 +36,8 @@ def run_block(tmp_path, terminal, server):
         if language != "console" or text.startswith(NOT_RUN):
             return
         for command, shown in commands(text):
-            if command.startswith("pserve"):
-                server.start(command, terminal.state())
+            if command.endswith(" serve"):
+                server.start(f"{command} --port {server.port}", terminal.state())
             elif shown:
                 console.run(command, shown)
             else:

@@ -14,6 +14,7 @@ import time
 import urllib.request
 import webbrowser
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import hupper
@@ -173,6 +174,22 @@ def test_scheme_is_that_of_the_trusted_proxy(server, write_ini, port, proxy, sch
 
     code, urls = run(write_ini(IN_MEMORY), port, use, "--trusted-proxy", proxy)
     assert urls == (f"{scheme}://api.example.com/v1/", f"http://127.0.0.1:{port}/v1/")
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_body_above_the_limit_is_refused(server, write_ini, port, announced):
+    def use():
+        body = b"[%s]" % (b"1," * 1000)
+        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        content = body if announced else iter([body])
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/v1/batch", content, headers)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    settings = "cliquet.max_body_bytes = 1000\ncliquet.batch_max_bytes = 1000\n"
+    assert run(write_ini(IN_MEMORY + settings), port, use) == (0, 413)
 
 
 def test_description_omits_the_api_page_and_the_user_that_do_not_exist(write_ini):
