@@ -138,9 +138,15 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Error
 
 
 def warn_of_unknown_keys(config: Any) -> None:
-    """Log a warning for each prefixed key that no package declares."""
+    """Log a warning for each prefixed key that no package declares or that names no resource."""
     declared = declared_settings(config.registry)
-    for key, meant in unknown_keys(config.get_settings(), declared):
+    services = getattr(config.registry, "cornice_services", {}).values()
+    resources = [
+        service.viewset.get_name(service.resource)
+        for service in services
+        if hasattr(service, "viewset")
+    ]
+    for key, meant in unknown_keys(config.get_settings(), declared, resources):
         hint = f' Did you mean "{meant}"?' if meant else ""
         logger.warning('Unknown setting "%s".%s', key, hint)
 

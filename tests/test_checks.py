@@ -19,6 +19,7 @@ from cliquet.settings.types import LIMIT, TIME_LIMIT
 from cliquet.utils import env_name
 from cliquet.utils.installation import install_command
 from tests import postgresql_server, processes, redis_server
+from tests.scripts.myapp import application_with_resources
 
 
 def refused(settings, **options):
@@ -389,9 +390,6 @@ def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
         "cliquet.plugged",
         "cliquet_plugin.colour",
         "cliquet.storage_poolclass",
-        "cliquet.collection_mushroom_get_enabled",
-        "cliquet.mushroom_read_principals",
-        "myapp.mushroom_cache_expires_seconds",
         "cliquet.multiauth.policy.basicauth.realm",
         "cliquet.event_listeners.mine.use",
     ],
@@ -400,6 +398,30 @@ def test_key_that_is_declared_or_of_a_family_is_known(warnings, key):
     value = "cliquet.drivers.postgresql.pool.QueuePoolWithMaxBacklog" if "pool" in key else "1"
     started({key: value}, plugin, default_settings={"own": "the application's own"})
     assert warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("cliquet.collection_bookmark_get_enabled", None),
+        ("cliquet.bookmark_read_principals", None),
+        ("myapp.bookmark_group_create_principals", None),
+        ("myapp.note_cache_expires_seconds", None),
+        ("cliquet.collection_bokmark_get_enabled", "cliquet.collection_bookmark_get_enabled"),
+        ("cliquet.bookmarks_read_principals", "cliquet.bookmark_read_principals"),
+        ("myapp.notes_cache_expires_seconds", "myapp.note_cache_expires_seconds"),
+        ("myapp.zzz_cache_expires_seconds", ""),
+    ],
+)
+def test_key_of_an_unknown_resource_is_reported_with_the_nearest_one(warnings, key, meant):
+    backends = {
+        f"cliquet.{kind}_backend": f"cliquet.{kind}.memory"
+        for kind in ("storage", "permission", "cache")
+    }
+    settings = {"project_name": "myapp", "project_version": "1.0", "userid_hmac_secret": "x"}
+    application_with_resources({}, **settings, **backends, **{key: "1"})
+    hint = f' Did you mean "{meant}"?' if meant else ""
+    assert warnings() == ([] if meant is None else [f'Unknown setting "{key}".{hint}'])
 
 
 def plugin(config):

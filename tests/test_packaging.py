@@ -147,7 +147,7 @@ def readme_commands():
             (
                 r"cliquet\[serve\] @ file://{folder}/cliquet",
                 r"cliquet\[serve\] @ file://{folder}/cliquet/dist/cliquet-3.2.0-py3-none-any.whl",
-                r"cliquet\[serve\] @ git\+file://{folder}/cliquet@[0-9a-f]{{40}}",
+                r"cliquet\[serve\] @ git\+file://localhost{folder}/cliquet@[0-9a-f]{{40}}",
             ),
             strict=True,
         )
@@ -158,7 +158,9 @@ def test_install_commands_of_the_readme_and_their_projects_resolve(
     command, requirement, folder, tmp_path
 ):
     """In a clean environment each; a project made there depends on the same source."""
-    command = command.replace("https://git.example.com/cliquet.git", f"file://{folder}/cliquet")
+    command = command.replace(
+        "https://git.example.com/cliquet.git", f"file://localhost{folder}/cliquet"
+    )
     environment = {
         **os.environ,
         **{"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_QUIET": "1"},

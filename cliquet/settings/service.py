@@ -181,9 +181,9 @@ AVAILABILITY = (
     ),
     Setting(
         "error_info_link",
-        "https://github.com/mozilla-services/cliquet/issues/",
+        None,
         TEXT,
-        "URL in the ``info`` of 500 responses.",
+        "URL in the ``info`` of 500 responses; by default they have no ``info``.",
         example="https://status.example.com/",
     ),
 )

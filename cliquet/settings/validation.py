@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -157,21 +158,41 @@ def _include(config: Any, package: str) -> str | None:
     return None
 
 
+# The keys that contain the name of a resource. A permission can contain underscores, so the name
+# of the last form can be longer than that of the resource.
+_RESOURCE_KEY = re.compile(
+    r"(?:collection|record)_(.+)_(?:get|head|options|post|put|patch|delete)_enabled"
+    r"|(.+)_cache_expires_seconds|(.+)_[^_]+_principals"
+)
+
+
 def unknown_keys(
-    settings: Mapping[str, Any], declared: Iterable[str]
+    settings: Mapping[str, Any], declared: Iterable[str], resources: Iterable[str]
 ) -> Iterator[tuple[str, str | None]]:
     """Return the unknown prefixed keys, each with the most similar known one.
 
     Environment variables are only included if they are very similar to a known key.
 
     :param declared: the known bare keys.
+    :param resources: the names of the resources.
     """
     valid_keys = set(declared)
+    names = {form for name in resources for form in (name, env_name(name).lower())}
     key_forms = KeyForms(settings.get("project_name") or "")
     for key in settings:
         bare = key_forms.bare(key)
-        if bare != key and not ({bare, key} & valid_keys or family(bare)):
-            suggestion = _nearest(bare, valid_keys, _LIKE)
+        if bare == key or {bare, key} & valid_keys:
+            continue
+        match = _RESOURCE_KEY.fullmatch(bare)
+        if match is None:
+            is_known = family(bare) is not None
+            suggestion = None if is_known else _nearest(bare, valid_keys, _LIKE)
+        else:
+            name = match[match.lastindex or 0]
+            is_known = any(f"{name}_".startswith(f"{known}_") for known in names)
+            nearest = _nearest(name, names, _LIKE)
+            suggestion = nearest and bare.replace(name, nearest, 1)
+        if not is_known:
             yield key, suggestion and key.removesuffix(bare) + suggestion
     variables = {env_name(key) for key in valid_keys}
     for name in os.environ:
