@@ -1,6 +1,7 @@
 """SQL of applications, over the connections of the PostgreSQL backends."""
 
 import gc
+import logging
 from contextlib import closing
 
 import psycopg2
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
 from cliquet.drivers.postgresql.config import create_from_config
+from cliquet.drivers.postgresql.pool import QueuePoolWithMaxBacklog
 from cliquet.permission import postgresql as permission
 from cliquet.storage import postgresql
 from cliquet.storage.exceptions import BackendError
@@ -255,3 +257,9 @@ def test_a_pool_with_other_settings_is_not_shared(make):
     clients = [make(storage_pool_size=size).client for size in (1, 1, 2)]
     pools = [client._of_this_process() for client in clients]
     assert pools[0] is pools[1] is not pools[2]
+
+
+def test_closing_a_pool_logs_nothing(caplog):
+    caplog.set_level(logging.INFO, "cliquet")
+    QueuePoolWithMaxBacklog(lambda: None).dispose()
+    assert caplog.records == []

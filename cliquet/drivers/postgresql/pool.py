@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import select
@@ -24,6 +25,9 @@ from cliquet.drivers.postgresql.watchdog import Connection, Cursor, Watchdog, st
 _TRUSTED_IDLE = 30.0
 
 _JSON_OID = 114
+
+# SQLAlchemy names the logger after the class. At INFO it reports each pool that is closed.
+logging.getLogger(f"{__name__}.QueuePoolWithMaxBacklog").setLevel(logging.WARNING)
 
 
 class QueuePoolWithMaxBacklog(QueuePool):
