@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "examples")]
 
 import bookmarks  # noqa: E402
 
-from tests import servers  # noqa: E402
+from tests import postgresql_server  # noqa: E402
 
 KINDS = ("storage", "permission", "cache")
 # Small, for a few records to need several of them.
@@ -50,7 +50,7 @@ def main(arguments):
     """Return the exit code of the tests."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        servers.postgresql() as postgresql_url,
+        postgresql_server.temporary_database() as postgresql_url,
         serving("sqlite", f"sqlite:///{folder}/bookmarks.sqlite") as on_sqlite,
         serving("postgresql", postgresql_url) as on_postgresql,
     ):
