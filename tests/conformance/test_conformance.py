@@ -4,6 +4,7 @@ The scenarios, the recordings, ``app.py`` and ``transcript.py`` are data from el
 they came; ``replay.py`` is the same comparison as a program.
 """
 
+import functools
 import importlib.util
 import json
 import sys
@@ -44,8 +45,13 @@ application = load("app")
 transcript = load("transcript")
 
 
+@functools.cache
 def pairs():
-    """The title of each scenario, the scenario, and what was recorded of it."""
+    """Return the title of each scenario, the scenario, and its recording."""
+    return list(_read_pairs())
+
+
+def _read_pairs():
     for path in sorted(HERE.glob("recorded/*.json")):
         text = HERE.joinpath("scenarios", f"{path.stem}.yaml").read_text(encoding="utf-8")
         recordings = json.loads(path.read_text(encoding="utf-8"))
