@@ -217,6 +217,7 @@ _COUNT = {
     "schema": {"type": "boolean", "default": True},
 }
 _ALTERNATIVES = {
+    "x-filter": "_or",
     "name": "_or",
     "in": "query",
     "description": "Only records that match all filters of any of these objects. The names are "

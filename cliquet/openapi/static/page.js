@@ -13,14 +13,15 @@ function foldFilters(parameters, components) {
   const filters = parameters.map(resolve).filter((parameter) => parameter["x-filter"]);
   if (!filters.length) return parameters;
   const others = parameters.filter((parameter) => !resolve(parameter)["x-filter"]);
-  const fields = new Set(filters.map((filter) => filter["x-filter"]));
+  const fields = new Set(filters.map((filter) => filter["x-filter"]).filter((field) => !field.startsWith("_")));
   const prefixes = new Set(
     filters.map(({ name, "x-filter": field }) => name.slice(0, -field.length)).filter((prefix) => /^[a-z_]+_$/.test(prefix))
   );
   const list = (names) => [...names].map((name) => `\`${name}\``).join(", ");
   const description =
     `Filters and their values, for example \`{"min_last_modified": 1430222877724}\`. Fields: ${list(fields)}. ` +
-    `Prefixes: ${list(prefixes)}; without a prefix, the value must be equal.`;
+    `Prefixes: ${list(prefixes)}; without a prefix, the value must be equal. ` +
+    "`_or` is a JSON list of alternatives.";
   const schema = { type: "object", additionalProperties: { type: "string" }, examples: [{}] };
   return [...others, { name: "filters", in: "query", description, schema, style: "form", explode: true }];
 }
