@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.interfaces import PHASE3_CONFIG
 
 from cliquet import events, resource
@@ -36,7 +37,7 @@ from cliquet.views.version import add_version_view
 __version__ = _version("cliquet")
 
 
-def includeme(config: Any) -> None:
+def includeme(config: Configurator) -> None:
     """Set up the toolkit (``config.include("cliquet")``); repeated calls do nothing."""
     registry = config.registry
     if getattr(registry, "route_prefix", None) is not None:
@@ -77,7 +78,7 @@ def includeme(config: Any) -> None:
     config.action(None, request.compile_request_class, args=(config,), order=PHASE3_CONFIG + 1)
 
 
-def _execute_actions(config: Any) -> None:
+def _execute_actions(config: Configurator) -> None:
     """Execute the configuration so far, so that packages can override any part.
 
     Unlike ``config.commit()``, this remembers the packages that are already included.
@@ -90,7 +91,7 @@ def _execute_actions(config: Any) -> None:
 
 
 def add_api_capability(
-    config: Any, identifier: str, description: str = "", url: str = "", **kw: Any
+    config: Configurator, identifier: str, description: str = "", url: str = "", **kw: Any
 ) -> None:
     """Announce a feature to clients in the hello view (directive).
 

@@ -8,9 +8,10 @@ from typing import Any
 from pyramid.authentication import BasicAuthAuthenticationPolicy as PyramidBasicAuth
 
 from cliquet import utils
+from cliquet.types import Request
 
 
-def prefixed_userid(request: Any) -> str | None:
+def prefixed_userid(request: Request) -> str | None:
     """Return the user id with the prefix of its policy, None for anonymous requests.
 
     Records and permissions use this id (protocol, "Authentication").
@@ -29,7 +30,7 @@ def on_policy_selected(event: Any) -> None:
     request.selected_userid = event.userid
 
 
-def user_info(request: Any) -> dict[str, Any]:
+def user_info(request: Request) -> dict[str, Any]:
     """Return the description of an authenticated user in the hello view."""
     return {"id": request.prefixed_userid}
 
@@ -43,7 +44,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(lambda username, password, request: [], *args, **kwargs)
 
-    def unauthenticated_userid(self, request: Any) -> str | None:
+    def unauthenticated_userid(self, request: Request) -> str | None:
         header = request.headers.get("Authorization")
         cached = request.__dict__.get("_basicauth") or _of_parent(request)
         if cached is None or cached[0] != header:
@@ -52,14 +53,14 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         userid: str | None = cached[1]
         return userid
 
-    def authenticated_userid(self, request: Any) -> str | None:
+    def authenticated_userid(self, request: Request) -> str | None:
         return self.unauthenticated_userid(request)
 
-    def effective_principals(self, request: Any) -> list[str]:
+    def effective_principals(self, request: Request) -> list[str]:
         """Return an empty list: the policy stack adds the principals."""
         return []
 
-    def _userid(self, request: Any, header: str | None) -> str | None:
+    def _userid(self, request: Request, header: str | None) -> str | None:
         credentials = _credentials(header)
         if credentials is None:
             return None
@@ -67,7 +68,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         return utils.hmac_digest(str(secret), credentials)
 
 
-def _of_parent(request: Any) -> tuple[str | None, str | None] | None:
+def _of_parent(request: Request) -> tuple[str | None, str | None] | None:
     """Return the header and the user id of the parent batch request, if known."""
     parent = getattr(request, "parent", None)
     return None if parent is None else parent.__dict__.get("_basicauth")

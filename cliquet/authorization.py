@@ -17,6 +17,7 @@ from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins
 from cliquet.principals import entry_principals as entry_principals
 from cliquet.principals import groupfinder as groupfinder
 from cliquet.storage import exceptions
+from cliquet.types import Registry, Request
 from cliquet.utils import setting_list, strip_uri_prefix
 
 #: The view permission of shareable resources; the required one depends on the request.
@@ -27,7 +28,7 @@ PRIVATE = "private"
 BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
 
 
-def has_record_permission(request: Any, context: Any, object_id: str, permission: str) -> bool:
+def has_record_permission(request: Request, context: Any, object_id: str, permission: str) -> bool:
     """Return whether the user has a permission on a given record.
 
     :param context: the context of the request, for the resource of the record.
@@ -42,7 +43,7 @@ def has_record_permission(request: Any, context: Any, object_id: str, permission
 
 
 def _settings_principals(
-    request: Any, resource_name: str | None, permission: str | None
+    request: Request, resource_name: str | None, permission: str | None
 ) -> list[str]:
     """Return the principals that have a permission on a resource by the settings."""
     setting = f"{resource_name}_{permission}_principals"
@@ -171,12 +172,12 @@ def _principals_by_settings(context: Any, object_id: str, permission: str) -> li
     return setting_list(value) if value else []
 
 
-def _setting_key(registry: Any, object_id: str, permission: str) -> str:
+def _setting_key(registry: Registry, object_id: str, permission: str) -> str:
     resource_name, _, name = permission.rpartition(":")
     return f"{resource_name or _resource_name(registry, object_id)}_{name}_principals"
 
 
-def setting_keys(policy: Any, context: Any, permission: str, object_id: str) -> dict[str, None]:
+def setting_keys(policy: object, context: Any, permission: str, object_id: str) -> dict[str, None]:
     """Return the settings that can grant a permission on an object, without repetition."""
     if permission == "create":
         permission = f"{context.resource_name}:create"
@@ -188,7 +189,7 @@ def setting_keys(policy: Any, context: Any, permission: str, object_id: str) -> 
     return dict.fromkeys(_setting_key(registry, *pair) for pair in pairs)
 
 
-def _resource_name(registry: Any, object_id: str) -> str | None:
+def _resource_name(registry: Registry, object_id: str) -> str | None:
     """Return the name of the resource with that URL, None if there is none."""
     patterns = registry.__dict__.get("resource_patterns")
     if patterns is None:
@@ -200,7 +201,7 @@ def _resource_name(registry: Any, object_id: str) -> str | None:
     return None
 
 
-def _resource_patterns(registry: Any) -> dict[int, list[tuple[list[str], str]]]:
+def _resource_patterns(registry: Registry) -> dict[int, list[tuple[list[str], str]]]:
     """Return the segments of the URL of each resource with its name, by number of segments."""
     patterns: dict[int, list[tuple[list[str], str]]] = {}
     for service in registry.cornice_services.values():
@@ -235,7 +236,7 @@ class RouteFactory:
     shared_ids: list[str] | None = None
     on_collection = False
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
         self._service = utils.current_service(request)
         self._is_on_resource = getattr(self._service, "viewset", None) is not None
@@ -309,9 +310,10 @@ class RouteFactory:
 
     def get_prefixed_userid(self) -> str | None:
         """Return the user id that access control entries contain."""
-        return self._request.prefixed_userid
+        userid: str | None = self._request.prefixed_userid
+        return userid
 
-    def get_permission_object_id(self, request: Any, record_id: str | None = None) -> str:
+    def get_permission_object_id(self, request: Request, record_id: str | None = None) -> str:
         """Return the id of the requested object in the permission backend.
 
         It is the URL without its version prefix.

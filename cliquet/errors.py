@@ -12,6 +12,7 @@ from cornice.errors import Errors as CorniceErrors
 from pyramid import httpexceptions
 from pyramid.response import Response
 
+from cliquet.types import Request
 from cliquet.utils import encode_header as encode_header
 from cliquet.utils import json
 from cliquet.utils import reapply_cors as reapply_cors
@@ -75,7 +76,7 @@ def http_error(
     return with_json(httpexception, body)
 
 
-def with_json(response: Any, body: Any) -> Any:
+def with_json(response: Response, body: object) -> Any:
     """Return ``response`` with the JSON value ``body`` as its body."""
     response.headers["Content-Type"] = JSON_TYPE
     response.body = json.dumps_ascii(body).encode()
@@ -132,7 +133,7 @@ def _name(error: Mapping[str, Any]) -> str | None:
     return shortened(str(error["name"])) if error["name"] else None
 
 
-def _text(description: Any) -> str:
+def _text(description: object) -> str:
     text = description.decode("utf-8") if isinstance(description, bytes) else str(description)
     return shortened(text, _LONGEST_DESCRIPTION)
 
@@ -165,7 +166,7 @@ class Errors(CorniceErrors):
 
 
 def add_error(
-    request: Any, location: str, name: str | None = None, description: Any = None, **kw: Any
+    request: Request, location: str, name: str | None = None, description: object = None, **kw: Any
 ) -> None:
     """Add an error of the request, in any location."""
     if not hasattr(request, "errors"):
@@ -173,16 +174,16 @@ def add_error(
     request.errors.append({"location": location, "name": name, "description": description, **kw})
 
 
-def has_errors(request: Any) -> bool:
+def has_errors(request: Request) -> bool:
     """Return whether the request has errors, without creating their list."""
     return bool(request.__dict__.get("errors"))
 
 
 def raise_invalid(
-    request: Any,
+    request: Request,
     location: str = "body",
     name: str | None = None,
-    description: Any = None,
+    description: object = None,
     **kwargs: Any,
 ) -> NoReturn:
     """Refuse the request with a 400 that describes the error.
@@ -196,11 +197,11 @@ def raise_invalid(
 
 
 def send_alert(
-    request: Any,
+    request: Request,
     message: str | None = None,
     url: str | None = None,
     code: str = "soft-eol",
-    response: Any = None,
+    response: Response = None,
 ) -> None:
     """Add an ``Alert`` header to the response.
 

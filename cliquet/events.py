@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pyramid.config import Configurator
+from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
 from zope.interface import implementedBy
 
 from cliquet import transactions
 from cliquet.loggers import get_logger
+from cliquet.types import Registry, Request
 from cliquet.utils import forget_variables, strip_uri_prefix
 
 logger = get_logger(__name__)
@@ -42,7 +45,7 @@ class _ResourceEvent:
         self,
         action: ACTIONS,
         timestamp: int,
-        request: Any,
+        request: Request,
         payload: dict[str, Any] | None = None,
     ) -> None:
         self.request = request
@@ -56,7 +59,7 @@ class _ResourceEvent:
 
 
 def _payload(
-    action: ACTIONS, timestamp: int, request: Any, resource_name: str, matchdict: dict[str, Any]
+    action: ACTIONS, timestamp: int, request: Request, resource_name: str, matchdict: dict[str, Any]
 ) -> dict[str, Any]:
     parts = dict(matchdict)
     if "id" in parts:
@@ -78,7 +81,12 @@ class ResourceRead(_ResourceEvent):
     """
 
     def __init__(
-        self, action: ACTIONS, timestamp: int, read_records: list[Any], request: Any, **kwargs: Any
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        read_records: list[Any],
+        request: Request,
+        **kwargs: Any,
     ) -> None:
         super().__init__(action, timestamp, request, **kwargs)
         self.read_records = read_records
@@ -97,7 +105,7 @@ class ResourceChanged(_ResourceEvent):
         action: ACTIONS,
         timestamp: int,
         impacted_records: list[Any],
-        request: Any,
+        request: Request,
         **kwargs: Any,
     ) -> None:
         super().__init__(action, timestamp, request, **kwargs)
@@ -111,7 +119,12 @@ class AfterResourceRead(_ResourceEvent):
     """
 
     def __init__(
-        self, action: ACTIONS, timestamp: int, read_records: list[Any], request: Any, **kwargs: Any
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        read_records: list[Any],
+        request: Request,
+        **kwargs: Any,
     ) -> None:
         super().__init__(action, timestamp, request, **kwargs)
         self.read_records = read_records
@@ -130,7 +143,7 @@ class AfterResourceChanged(_ResourceEvent):
         action: ACTIONS,
         timestamp: int,
         impacted_records: list[Any],
-        request: Any,
+        request: Request,
         **kwargs: Any,
     ) -> None:
         super().__init__(action, timestamp, request, **kwargs)
@@ -168,24 +181,24 @@ class _Notification(NamedTuple):
         return class_(action, timestamp, records, request, payload=payload)
 
 
-def _notifications(request: Any) -> list[_Notification]:
+def _notifications(request: Request) -> list[_Notification]:
     """Return the notifications so far, of the request and of its batch."""
     notified: list[_Notification] = request.bound_data.setdefault("resource_events", [])
     return notified
 
 
-def count_notifications(request: Any) -> int:
+def count_notifications(request: Request) -> int:
     """Return the number of notifications so far, for :func:`forget_notifications`."""
     return len(_notifications(request))
 
 
-def forget_notifications(request: Any, count: int) -> None:
+def forget_notifications(request: Request, count: int) -> None:
     """Discard all but the first ``count`` notifications."""
     del _notifications(request)[count:]
 
 
 def notify_resource_event(
-    request: Any, timestamp: int, data: Any, action: ACTIONS, old: Any = None
+    request: Request, timestamp: int, data: object, action: ACTIONS, old: object = None
 ) -> None:
     """Schedule an event about an action on records, if the request succeeds.
 
@@ -203,7 +216,7 @@ def notify_resource_event(
     )
 
 
-def _impact(action: ACTIONS, record: Any, old: Any) -> dict[str, Any]:
+def _impact(action: ACTIONS, record: object, old: object) -> dict[str, Any]:
     if action is ACTIONS.CREATE:
         return {"new": record}
     if action is ACTIONS.DELETE:
@@ -211,7 +224,7 @@ def _impact(action: ACTIONS, record: Any, old: Any) -> dict[str, Any]:
     return {"new": record, "old": old}
 
 
-def get_resource_events(request: Any, after_commit: bool = False) -> list[Any]:
+def get_resource_events(request: Request, after_commit: bool = False) -> list[Any]:
     """Return the events of the request: one per resource, parent, user and action.
 
     :param after_commit: whether to return the events sent after the commit.
@@ -233,7 +246,7 @@ def _merge(notifications: Iterable[_Notification], after_commit: bool) -> list[A
 
 
 def _heard(
-    request: Any, notified: Iterable[_Notification], after_commit: bool
+    request: Request, notified: Iterable[_Notification], after_commit: bool
 ) -> list[_Notification]:
     """Return the notifications whose events have subscribers."""
     find = request.registry.adapters.subscriptions
@@ -244,7 +257,7 @@ def _heard(
     ]
 
 
-def _fire(request: Any, start: int = 0) -> None:
+def _fire(request: Request, start: int = 0) -> None:
     """Send the events of the notifications from index ``start`` on.
 
     Subscribers can notify further events, which are sent afterwards.
@@ -258,7 +271,7 @@ def _fire(request: Any, start: int = 0) -> None:
         _fire(request, count)
 
 
-def _fire_after(request: Any, response: Any) -> None:
+def _fire_after(request: Request, response: Response) -> None:
     if not request.bound_data.get("committed"):
         return
     for event in _merge(_heard(request, _notifications(request), True), after_commit=True):
@@ -269,11 +282,11 @@ def _fire_after(request: Any, response: Any) -> None:
             logger.exception("A subscriber of %s failed", event)
 
 
-def _on_commit(success: bool, request: Any) -> None:
+def _on_commit(success: bool, request: Request) -> None:
     request.bound_data["committed"] = success
 
 
-def _fire_once_committed(request: Any) -> None:
+def _fire_once_committed(request: Request) -> None:
     txn = transactions.current()
     if txn is None:
         _on_commit(True, request)
@@ -283,11 +296,11 @@ def _fire_once_committed(request: Any) -> None:
 
 
 def resource_events_tween_factory(
-    handler: Callable[[Any], Any], registry: Any
+    handler: Callable[[Any], Any], registry: Registry
 ) -> Callable[[Any], Any]:
     """Send the events of a request, before its transaction commits and after."""
 
-    def resource_events_tween(request: Any) -> Any:
+    def resource_events_tween(request: Request) -> Any:
         response = handler(request)
         if "resource_events" in request.bound_data:
             _fire(request)
@@ -298,7 +311,7 @@ def resource_events_tween_factory(
     return resource_events_tween
 
 
-def setup_transaction_hook(config: Any) -> None:
+def setup_transaction_hook(config: Configurator) -> None:
     """Run each request in one transaction, and send its events around the commit.
 
     Requests that fail with a retryable error of a backend are attempted at most
@@ -325,7 +338,7 @@ class EventActionFilter:
     :raises ValueError: for an unknown action.
     """
 
-    def __init__(self, actions: Any, config: Any) -> None:
+    def __init__(self, actions: Any, config: Configurator) -> None:
         self.actions = ACTIONS.from_string_list(_listed(actions))
 
     def phash(self) -> str:
@@ -343,7 +356,7 @@ class EventResourceFilter:
     :param resources: names of resources.
     """
 
-    def __init__(self, resources: Any, config: Any) -> None:
+    def __init__(self, resources: Any, config: Configurator) -> None:
         self.resources = _listed(resources)
 
     def phash(self) -> str:
@@ -355,5 +368,5 @@ class EventResourceFilter:
         return not self.resources or event.payload.get("resource_name") in self.resources
 
 
-def _listed(value: Any) -> tuple[Any, ...]:
+def _listed(value: object) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)

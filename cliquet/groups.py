@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import colander
+from pyramid.config import Configurator
 
 from cliquet.errors import raise_invalid
 from cliquet.principals import forget_groups
@@ -27,6 +28,7 @@ from cliquet.resource import (
 )
 from cliquet.storage import Filter, Record
 from cliquet.storage.generators import UUID4
+from cliquet.types import Request
 from cliquet.utils.text import MAX_ID_LENGTH, is_long_id
 
 #: Principals that aren't users.
@@ -102,7 +104,7 @@ def _check_user_id(node: colander.SchemaNode, user_id: str) -> None:
         raise colander.Invalid(node, f"Should not be longer than {MAX_ID_LENGTH} bytes")
 
 
-def _unique(members: Any) -> Any:
+def _unique(members: object) -> Any:
     return list(dict.fromkeys(members)) if isinstance(members, list) else members
 
 
@@ -138,7 +140,7 @@ class Group(ShareableResource):
     default_viewset = GroupViewSet
     mapping = GroupSchema()
 
-    def __init__(self, request: Any, context: Any = None) -> None:
+    def __init__(self, request: Request, context: Any = None) -> None:
         super().__init__(request, context)
         # Ids must never be used again: permissions can still name the principal of a deleted
         # group, and other generators can have few ids.
@@ -155,7 +157,7 @@ class Group(ShareableResource):
         return existing
 
 
-def includeme(config: Any) -> None:
+def includeme(config: Configurator) -> None:
     """Add the endpoints, and announce them to clients."""
     config.scan(__name__)
     config.add_api_capability(

@@ -14,6 +14,7 @@ import transaction
 from pyramid.threadlocal import RequestContext
 
 from cliquet.loggers import get_logger, thread_context
+from cliquet.types import Request
 from cliquet.utils import forget_variables
 
 logger = get_logger(__name__)
@@ -38,7 +39,7 @@ class Heartbeats(dict[str, Check]):
         self._mutex = threading.Lock()
         self._runs: dict[str, _Run] = {}
 
-    def check(self, request: Any, timeout: float) -> dict[str, bool | None]:
+    def check(self, request: Request, timeout: float) -> dict[str, bool | None]:
         """Return the result of each check; False if it takes longer than ``timeout``.
 
         Checks run outside the request's transaction, which can end before them: their writes
@@ -50,11 +51,11 @@ class Heartbeats(dict[str, Check]):
         runs = [self._run(name, check, request) for name, check in self.items()]
         return {run.name: run.answer_within(timeout) for run in runs}
 
-    def check_sequentially(self, request: Any) -> dict[str, bool | None]:
+    def check_sequentially(self, request: Request) -> dict[str, bool | None]:
         """Return the result of each check, inside the transaction of the request."""
         return {name: _call(name, check, request) for name, check in self.items()}
 
-    def _run(self, name: str, check: Check, request: Any) -> _Run:
+    def _run(self, name: str, check: Check, request: Request) -> _Run:
         """Return the current or recent run of the check, otherwise start a new one."""
         with self._mutex:
             run = self._runs.get(name)
@@ -66,7 +67,7 @@ class Heartbeats(dict[str, Check]):
 class _Run:
     """A run of a check in a thread."""
 
-    def __init__(self, name: str, check: Check, request: Any) -> None:
+    def __init__(self, name: str, check: Check, request: Request) -> None:
         self.name = name
         self._check = check
         self._began = time.monotonic()
@@ -94,12 +95,12 @@ class _Run:
             return False
         return self._answer
 
-    def _call(self, check: Check, request: Any) -> None:
+    def _call(self, check: Check, request: Request) -> None:
         self._answer = _call(self.name, partial(_call_apart, check), request)
         self._ended = time.monotonic()
 
 
-def _call(name: str, check: Check, request: Any) -> bool | None:
+def _call(name: str, check: Check, request: Request) -> bool | None:
     try:
         return check(request)
     except Exception as error:
@@ -108,7 +109,7 @@ def _call(name: str, check: Check, request: Any) -> bool | None:
         return False
 
 
-def _call_apart(check: Check, request: Any) -> bool | None:
+def _call_apart(check: Check, request: Request) -> bool | None:
     """Call a check in a thread, with the thread-local data of a request."""
     with RequestContext(request), transaction.manager:
         return check(request)

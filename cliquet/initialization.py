@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.events import NewRequest, NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPGone
@@ -59,6 +60,7 @@ from cliquet.settings.validation import (
     wrong_values,
 )
 from cliquet.transactions import will_retry
+from cliquet.types import Registry, Request, Settings
 from cliquet.utils import import_optional, setting_list, warn_deprecated
 from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
@@ -73,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 def initialize(
-    config: Any,
+    config: Configurator,
     version: str | None = None,
     project_name: str = "",
     default_settings: Mapping[str, Any] | None = None,
@@ -107,14 +109,14 @@ def initialize(
     config.route_prefix = prefix
 
 
-def _set_project_name(settings: Any, default: str) -> None:
+def _set_project_name(settings: Settings, default: str) -> None:
     """Set the project name, which determines the forms of the other keys."""
     name = find_project_name(settings, default)
     settings.pop(f"{PREFIX}.project_name", None)
     settings["project_name"] = name
 
 
-def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> ErrorCollector:
+def complete_settings(config: Configurator, default_settings: Mapping[str, Any]) -> ErrorCollector:
     """Load the settings; the application's defaults override those of the toolkit.
 
     Only the first call does so; later calls return the same collector.
@@ -137,7 +139,7 @@ def complete_settings(config: Any, default_settings: Mapping[str, Any]) -> Error
     return problems
 
 
-def warn_of_unknown_keys(config: Any) -> None:
+def warn_of_unknown_keys(config: Configurator) -> None:
     """Log a warning for each prefixed key that no package declares or that names no resource."""
     declared = declared_settings(config.registry)
     services = getattr(config.registry, "cornice_services", {}).values()
@@ -151,7 +153,7 @@ def warn_of_unknown_keys(config: Any) -> None:
         logger.warning('Unknown setting "%s".%s', key, hint)
 
 
-def _api_version(project_version: Any) -> str:
+def _api_version(project_version: object) -> str:
     """Return the API version: the first two numbers of ``project_version``, or one."""
     return ".".join(re.findall(r"\d+", str(project_version))[:2]) or "0.0"
 
@@ -165,22 +167,22 @@ def initialize_cliquet(*args: Any, **kwargs: Any) -> None:
 # The steps in the setting ``initialization_sequence``.
 
 
-def setup_request_bound_data(config: Any) -> None:
+def setup_request_bound_data(config: Configurator) -> None:
     """Add ``request.bound_data``, which a batch shares with its sub-requests."""
     config.add_request_method(lambda request: {}, name="bound_data", reify=True)
 
 
-def setup_json_serializer(config: Any) -> None:
+def setup_json_serializer(config: Configurator) -> None:
     """Set up the JSON renderer."""
     config.add_renderer("json", "cliquet.http.renderers.JSONRenderer")
 
 
-def setup_logging(config: Any) -> None:
+def setup_logging(config: Configurator) -> None:
     """Log one line per request."""
     logs.setup_logging(config)
 
 
-def _backend(config: Any, kind: str, base: type) -> Any:
+def _backend(config: Configurator, kind: str, base: type) -> Any:
     """Return the backend in the setting ``{kind}_backend``, None if it is empty."""
     settings = config.get_settings()
     if not settings[f"{kind}_backend"]:
@@ -199,7 +201,7 @@ def _backend(config: Any, kind: str, base: type) -> Any:
     return backend
 
 
-def setup_storage(config: Any) -> None:
+def setup_storage(config: Configurator) -> None:
     """Set up ``registry.storage`` and ``registry.id_generator``."""
     registry = config.registry
     registry.id_generator = load_named(config, "id_generator", "a class of ids")(config)
@@ -209,7 +211,7 @@ def setup_storage(config: Any) -> None:
         registry.heartbeats["storage"] = storage.heartbeat(backend)
 
 
-def setup_permission(config: Any) -> None:
+def setup_permission(config: Configurator) -> None:
     """Set up ``registry.permission``."""
     backend = _backend(config, "permission", permission.PermissionBase)
     if backend is not None:
@@ -217,7 +219,7 @@ def setup_permission(config: Any) -> None:
         config.registry.heartbeats["permission"] = permission.heartbeat(backend)
 
 
-def setup_cache(config: Any) -> None:
+def setup_cache(config: Configurator) -> None:
     """Set up ``registry.cache``."""
     backend = _backend(config, "cache", cache.CacheBase)
     if backend is not None:
@@ -225,7 +227,7 @@ def setup_cache(config: Any) -> None:
         config.registry.heartbeats["cache"] = cache.heartbeat(backend)
 
 
-def setup_requests_scheme(config: Any) -> None:
+def setup_requests_scheme(config: Configurator) -> None:
     """Use the scheme and the host in the settings for URLs."""
     settings = config.get_settings()
     scheme, host = settings["http_scheme"], settings["http_host"]
@@ -240,30 +242,30 @@ def setup_requests_scheme(config: Any) -> None:
         config.add_subscriber(on_new_request, NewRequest)
 
 
-def setup_version_redirection(config: Any) -> None:
+def setup_version_redirection(config: Configurator) -> None:
     """Redirect URLs without a version prefix, and unknown URLs with a trailing slash."""
     settings = config.get_settings()
     config.registry.redirect_to_version = BOOLEAN.get(settings, "version_prefix_redirect_enabled")
     setup_trailing_slash_redirection(config)
 
 
-def setup_trailing_slash_redirection(config: Any) -> None:
+def setup_trailing_slash_redirection(config: Configurator) -> None:
     """Redirect unknown URLs with a trailing slash (a part of the previous step)."""
     settings = config.get_settings()
     config.registry.redirect_slash = BOOLEAN.get(settings, "trailing_slash_redirect_enabled")
 
 
-def setup_deprecation(config: Any) -> None:
+def setup_deprecation(config: Configurator) -> None:
     """Announce the end of service, and respond with 410 afterwards."""
     config.add_tween("cliquet.initialization._end_of_life_tween_factory", under=INGRESS)
 
 
 def _end_of_life_tween_factory(
-    handler: Callable[[Any], Any], registry: Any
+    handler: Callable[[Any], Any], registry: Registry
 ) -> Callable[[Any], Any]:
     """Return the tween for the settings ``eos``, ``eos_message`` and ``eos_url``."""
 
-    def end_of_life_tween(request: Any) -> Any:
+    def end_of_life_tween(request: Request) -> Any:
         settings = registry.settings
         end = DATE.get(settings, "eos")
         if end is None:
@@ -281,7 +283,7 @@ def _end_of_life_tween_factory(
     return end_of_life_tween
 
 
-def _gone(request: Any) -> Any:
+def _gone(request: Request) -> Any:
     response = errors.http_error(
         HTTPGone(),
         errno=errors.ERRORS.SERVICE_DEPRECATED,
@@ -290,7 +292,7 @@ def _gone(request: Any) -> Any:
     return utils.reapply_cors(request, response)
 
 
-def setup_authentication(config: Any) -> None:
+def setup_authentication(config: Configurator) -> None:
     """Set up the policies in the settings (``multiauth.*``)."""
     settings = config.get_settings()
     _check_policies(config)
@@ -300,7 +302,7 @@ def setup_authentication(config: Any) -> None:
         logger.warning("userid_hmac_secret is empty: anybody can compute the user ids")
 
 
-def _check_policies(config: Any) -> None:
+def _check_policies(config: Configurator) -> None:
     """Check the classes of the policies; names without one are packages."""
     settings = config.get_settings()
     problems = ErrorCollector()
@@ -318,7 +320,7 @@ def _check_policies(config: Any) -> None:
     problems.raise_if_any()
 
 
-def setup_backoff(config: Any) -> None:
+def setup_backoff(config: Configurator) -> None:
     """Add the ``Backoff`` header if the setting ``backoff`` is set."""
 
     def on_new_response(event: Any) -> None:
@@ -334,7 +336,7 @@ def _separated_by_commas(words: str) -> str:
     return ", ".join(words.replace(",", " ").split())
 
 
-def setup_vary_headers(config: Any) -> None:
+def setup_vary_headers(config: Configurator) -> None:
     """Add the setting ``vary`` to the ``Vary`` header."""
 
     def on_new_response(event: Any) -> None:
@@ -349,7 +351,7 @@ def setup_vary_headers(config: Any) -> None:
     config.add_subscriber(on_new_response, NewResponse)
 
 
-def setup_statsd(config: Any) -> None:
+def setup_statsd(config: Configurator) -> None:
     """Time the backends and count requests if the setting ``statsd_url`` is set."""
     settings, registry = config.get_settings(), config.registry
     registry.statsd = None
@@ -380,6 +382,6 @@ def setup_statsd(config: Any) -> None:
     config.add_subscriber(on_new_response, NewResponse)
 
 
-def setup_listeners(config: Any) -> None:
+def setup_listeners(config: Configurator) -> None:
     """Subscribe the listeners in the setting ``event_listeners``."""
     listeners.setup_listeners(config)

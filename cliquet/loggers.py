@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+from cliquet.types import Request
 from cliquet.utils.text import indented, one_line
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -84,7 +85,7 @@ def current_renderer() -> Any:
     return _default_renderer[-1] if _default_renderer else None
 
 
-def set_default_renderer(renderer: Any) -> None:
+def set_default_renderer(renderer: object) -> None:
     """Set the renderer of lines outside of requests."""
     _default_renderer[:] = [renderer]
 
@@ -93,7 +94,7 @@ def set_default_renderer(renderer: Any) -> None:
 REQUEST_FIELDS = ("agent", "path", "method", "querystring", "lang", "uid", "authn_type", "errno")
 
 
-def request_fields(request: Any) -> dict[str, Any]:
+def request_fields(request: Request) -> dict[str, Any]:
     """Return the fields of every line of a request, named in :data:`REQUEST_FIELDS`."""
     environ = request.environ
     raw = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
@@ -195,7 +196,7 @@ def format_exception(exc_info: _ExcInfo) -> str:
     return "".join(traceback.format_exception(*exc_info)).rstrip()
 
 
-def find_exc_info(value: Any) -> _ExcInfo | None:
+def find_exc_info(value: object) -> _ExcInfo | None:
     """Return type, exception and traceback of an ``exc_info`` argument of logging."""
     if isinstance(value, tuple):
         value = value[1]

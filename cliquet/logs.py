@@ -10,7 +10,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewRequest, NewResponse
+from pyramid.response import Response
 
 from cliquet import utils
 from cliquet.loggers import (
@@ -30,6 +32,7 @@ from cliquet.loggers import (
 )
 from cliquet.settings.validation import load_named
 from cliquet.transactions import will_retry
+from cliquet.types import Request, Settings
 from cliquet.utils import decode_header, json, random_bytes_hex
 from cliquet.utils.http import is_subrequest, set_header
 from cliquet.utils.text import indented, one_line
@@ -38,7 +41,7 @@ from cliquet.utils.text import indented, one_line
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
-def decode_value(value: Any) -> str:
+def decode_value(value: object) -> str:
     """Return a value of a log line as a string."""
     try:
         return decode_header(value) if isinstance(value, (bytes, str)) else str(value)
@@ -75,7 +78,7 @@ class ClassicLogRenderer:
     :param settings: settings of the application.
     """
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def __call__(self, logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
@@ -99,7 +102,7 @@ class ClassicLogRenderer:
         return method, one_line(url)
 
 
-def _pair(key: str, value: Any) -> str:
+def _pair(key: str, value: object) -> str:
     pair = f"{key}={decode_value(value)}"
     return indented(pair) if key in _TRACEBACKS else one_line(pair)
 
@@ -152,7 +155,7 @@ class MozillaHekaRenderer:
         "debug": 7,
     }
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.appname = settings["project_name"]
         self.hostname = os.uname().nodename
 
@@ -180,7 +183,7 @@ class MozillaHekaRenderer:
         return "".join(char if char.isprintable() else json.escape(char) for char in line)
 
 
-def _flat(value: Any) -> Any:
+def _flat(value: object) -> Any:
     """Return a field of a Heka message: a scalar or a list of strings."""
     if isinstance(value, (bool, int, float, str, type(None))):
         return value
@@ -201,7 +204,7 @@ class _Escaped:
         event = {one_line(key): self._escaped(key, value) for key, value in event_dict.items()}
         return self._render(logger, name, event)
 
-    def _escaped(self, key: str, value: Any) -> Any:
+    def _escaped(self, key: str, value: object) -> Any:
         if self._keeps_values or not isinstance(value, str):
             return value
         return indented(value) if key in _TRACEBACKS else one_line(value)
@@ -235,7 +238,7 @@ _summary_logger = structlog.get_logger("cliquet")
 logger = structlog.get_logger()
 
 
-def setup_logging(config: Any) -> None:
+def setup_logging(config: Configurator) -> None:
     """Configure structlog, and log one line per request and one at start-up.
 
     structlog is configured once per process, but each line has the format of the
@@ -278,7 +281,7 @@ def setup_logging(config: Any) -> None:
     config.add_subscriber(on_new_response, NewResponse)
 
 
-def _load_renderer(config: Any) -> Any:
+def _load_renderer(config: Configurator) -> Any:
     """Return the renderer in the settings. Those of structlog take no argument."""
     class_ = load_named(config, "logging_renderer", "a class of renderers")
     if class_.__module__.partition(".")[0] == structlog.__name__:
@@ -289,7 +292,7 @@ def _load_renderer(config: Any) -> Any:
     return class_(config.get_settings())
 
 
-def request_id(request: Any) -> str:
+def request_id(request: Request) -> str:
     """Return the id of a request, for its log lines and its response.
 
     It is the value of the header ``X-Request-Id``. If that is missing or not safe for logs, a
@@ -305,7 +308,7 @@ def request_id(request: Any) -> str:
     return given
 
 
-def _begin(request: Any) -> None:
+def _begin(request: Request) -> None:
     """Set the context of the request; sub-requests copy their parent's.
 
     Requests can be nested, even those of different applications.
@@ -320,14 +323,14 @@ def _begin(request: Any) -> None:
     if _standard_logger.isEnabledFor(logging.INFO):
         request.log_start = time.perf_counter()
 
-    def end(request: Any) -> None:
+    def end(request: Request) -> None:
         _context.set(before)
         _request.set(request_before)
 
     request.add_finished_callback(end)
 
 
-def log_subrequest(request: Any, response: Any) -> None:
+def log_subrequest(request: Request, response: Response) -> None:
     """Log the line of a completed sub-request of a batch."""
     if hasattr(request, "log_start"):
         token = _context.set(request.log_context)
@@ -341,7 +344,7 @@ def bind_summary(**fields: Any) -> None:
         SharedContext(fields)
 
 
-def summary(request: Any, response: Any) -> dict[str, Any]:
+def summary(request: Request, response: Response) -> dict[str, Any]:
     """Return the fields of the line of a request.
 
     Fields that ``logger.new()`` dropped are omitted.

@@ -8,18 +8,20 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cliquet.types import Registry, Request
+
 #: The HTTP methods (RFC 9110, section 9, and RFC 5789).
 METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 )
 
 
-def known_method(request: Any) -> str:
+def known_method(request: Request) -> str:
     """Return the method, or ``other``, because clients can invent methods."""
     return request.method if request.method in METHODS else "other"
 
 
-def backends(registry: Any) -> Iterator[tuple[str, Any]]:
+def backends(registry: Registry) -> Iterator[tuple[str, Any]]:
     """Yield the kind and the instance of each backend of the application."""
     for kind in ("storage", "cache", "permission"):
         backend = getattr(registry, kind, None)
@@ -27,7 +29,7 @@ def backends(registry: Any) -> Iterator[tuple[str, Any]]:
             yield kind, backend
 
 
-def time_calls(obj: Any, timer: Callable[[str], Callable[[Any], Any]]) -> None:
+def time_calls(obj: object, timer: Callable[[str], Callable[[Any], Any]]) -> None:
     """Time every call of the public methods of ``obj``, possibly a second time.
 
     :param timer: returns the decorator that times a method, given its name.
@@ -38,5 +40,5 @@ def time_calls(obj: Any, timer: Callable[[str], Callable[[Any], Any]]) -> None:
             setattr(obj, name, functools.wraps(value)(timer(name)(value)))
 
 
-def _is_method(value: Any) -> bool:
+def _is_method(value: object) -> bool:
     return isinstance(value, types.MethodType)

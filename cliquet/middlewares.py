@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
 
@@ -21,7 +22,7 @@ from cliquet.utils.installation import install_command
 _KEYS = ("newrelic_config", "newrelic_env", "profiler_enabled", "profiler_dir")
 
 
-def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> Any:
+def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) -> Any:
     """Return the WSGI application, wrapped in the middlewares of the settings.
 
     :param app: a Pyramid application, or a wrapped one.
@@ -47,7 +48,7 @@ def install_middlewares(app: Any, settings: Mapping[str, Any] | None = None) -> 
     return app
 
 
-def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _completed(app: object, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the settings of the middlewares by their bare keys."""
     registry = getattr(app, "registry", None)
     current = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
@@ -58,7 +59,7 @@ def _completed(app: Any, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {key: find(given, key_forms, key, current[key]) for key in _KEYS}
 
 
-def name_transactions(config: Any) -> None:
+def name_transactions(config: Configurator) -> None:
     """Name New Relic's transactions after services, such as ``bookmark-record.GET``."""
     agent = import_optional("newrelic.agent") if config.get_settings()["newrelic_config"] else None
     if agent is None:
@@ -81,7 +82,7 @@ def _profile_name(environ: Mapping[str, Any]) -> str:
     return f"{profiled['time']:.6f}.{request_line[:100]}.{profiled['elapsed']:.0f}ms.prof"
 
 
-def require(module: Any, key: str, package: str) -> None:
+def require(module: object, key: str, package: str) -> None:
     """Raise ConfigurationError if a setting's optional package is missing.
 
     :param module: the imported package, or None.

@@ -9,8 +9,10 @@ from pyramid.authorization import Everyone
 from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy
 from pyramid.security import LegacySecurityPolicy
 
+from cliquet.types import Registry, Request
 
-def groupfinder(userid: str, request: Any) -> Collection[str]:
+
+def groupfinder(userid: str, request: Request) -> Collection[str]:
     """Return the groups of the user from the permission backend, read once per batch."""
     backend = getattr(request.registry, "permission", None)
     if backend is None:
@@ -23,14 +25,14 @@ def groupfinder(userid: str, request: Any) -> Collection[str]:
     return groups
 
 
-def forget_groups(request: Any) -> None:
+def forget_groups(request: Request) -> None:
     """Make later requests of the same batch read the groups of their users again."""
     cached = [key for key in request.bound_data if key.endswith("_principals")]
     for key in cached:
         del request.bound_data[key]
 
 
-def authentication_policy(registry: Any) -> Any:
+def authentication_policy(registry: Registry) -> Any:
     """Return the policy that authenticates users, or None.
 
     It is the registered authentication policy, or the application's security policy.
@@ -41,7 +43,7 @@ def authentication_policy(registry: Any) -> Any:
     return policy
 
 
-def effective_principals(request: Any) -> list[str]:
+def effective_principals(request: Request) -> list[str]:
     """Return the principals of the request, including groups.
 
     Pyramid's own attribute ignores other security policies than its own.

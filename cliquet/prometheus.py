@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.events import NewRequest, NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.response import Response
@@ -23,6 +24,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.metrics import backends, known_method, time_calls
 from cliquet.middlewares import require
 from cliquet.transactions import will_retry
+from cliquet.types import Registry, Request
 from cliquet.utils import import_optional
 from cliquet.utils.http import is_subrequest
 
@@ -79,7 +81,7 @@ class Metrics:
         """Time the calls of a backend."""
         time_calls(backend, lambda name: _timer(self.calls.labels(kind, name)))
 
-    def observe(self, request: Any, response: Any) -> None:
+    def observe(self, request: Request, response: Response) -> None:
         """Count a response."""
         service = request.current_service
         name = NO_SERVICE if service is None else service.name
@@ -92,7 +94,7 @@ class Metrics:
         if began is not None:
             self.durations.labels(*labels).observe(time.perf_counter() - began)
 
-    def observe_pools(self, registry: Any) -> None:
+    def observe_pools(self, registry: Registry) -> None:
         """Update the number of connections in use in this process."""
         clients = getattr(registry, "postgresql_clients", {}).values()
         if clients:
@@ -122,7 +124,7 @@ def _timer(histogram: Any) -> Callable[[Any], Any]:
     return decorate
 
 
-def includeme(config: Any) -> None:
+def includeme(config: Configurator) -> None:
     """Measure the application, and add the endpoint ``/__metrics__``.
 
     :raises pyramid.exceptions.ConfigurationError: without the package
@@ -157,7 +159,7 @@ def includeme(config: Any) -> None:
     )
 
 
-def get_metrics(request: Any) -> Response:
+def get_metrics(request: Request) -> Response:
     """Return the metrics in the format that the client requests."""
     metrics = request.registry.prometheus
     metrics.observe_pools(request.registry)

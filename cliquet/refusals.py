@@ -11,6 +11,7 @@ from cliquet.authorization import DYNAMIC, AuthorizationPolicy, RouteFactory, se
 from cliquet.loggers import get_logger
 from cliquet.principals import entry_principals
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Request
 
 logger = get_logger(__name__)
 
@@ -18,7 +19,7 @@ _INHERIT = "multiauth.authorization_policy = cliquet.authorization.InheritingAut
 
 
 def explain(
-    request: Any, context: Any, permission: str, object_id: str | None = None
+    request: Request, context: Any, permission: str, object_id: str | None = None
 ) -> dict[str, Any] | None:
     """Log why a request is refused, at level DEBUG.
 
@@ -55,7 +56,7 @@ def explain(
 
 
 def _settings(
-    request: Any, context: Any, permission: str, object_id: str, principals: list[str]
+    request: Request, context: Any, permission: str, object_id: str, principals: list[str]
 ) -> list[str]:
     """Return the settings that can grant a permission on an object."""
     policy = request.registry.queryUtility(IAuthorizationPolicy)

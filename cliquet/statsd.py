@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import statsd as statsd_module
+from pyramid.config import Configurator
 
 from cliquet.metrics import time_calls
 from cliquet.settings import PREFIX
 from cliquet.settings.validation import invalid
+from cliquet.types import Request
 from cliquet.utils import classname as class_name
 
 # Characters that end a value or a metric.
@@ -53,14 +55,14 @@ class Client:
             self._client.set(key, _ENDS.sub(".", unique))
 
 
-def statsd_count(request: Any, count_key: str) -> None:
+def statsd_count(request: Request, count_key: str) -> None:
     """Increment the counter ``count_key``, if metrics are enabled."""
     client = request.registry.statsd
     if client:
         client.count(count_key)
 
 
-def load_from_config(config: Any) -> Client:
+def load_from_config(config: Configurator) -> Client:
     """Return the client for the settings ``statsd_url`` and ``statsd_prefix``.
 
     :raises pyramid.exceptions.ConfigurationError: if the URL isn't a UDP URL, or its

@@ -29,6 +29,7 @@ LAYERS = (
     {"loggers", "metrics", "transactions"},
     {"settings"},
     {"utils"},
+    {"types"},
 )
 LAYER_OF = {package: depth for depth, layer in enumerate(LAYERS) for package in layer}
 

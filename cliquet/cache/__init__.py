@@ -126,7 +126,7 @@ def _seconds(ttl: float) -> float:
     return min(seconds, _CENTURY)
 
 
-def _encode(value: Any) -> bytes:
+def _encode(value: object) -> bytes:
     try:
         text = stdlib_json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         raw = text.encode("utf-8")
@@ -138,7 +138,7 @@ def _encode(value: Any) -> bytes:
     return raw
 
 
-def _has_text_keys_only(value: Any) -> bool:
+def _has_text_keys_only(value: object) -> bool:
     if isinstance(value, dict):
         return all(isinstance(k, str) and _has_text_keys_only(v) for k, v in value.items())
     return not isinstance(value, (list, tuple)) or all(map(_has_text_keys_only, value))

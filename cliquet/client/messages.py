@@ -115,7 +115,7 @@ HELLO = Request("GET", "/", expects=("settings", dict))
 def custom_request(
     method: str,
     path: str,
-    body: Any,
+    body: object,
     headers: Mapping[str, str] | None,
     idempotent: bool | None,
 ) -> Request:

@@ -240,7 +240,7 @@ def _parse_server(server: str) -> tuple[str, tuple[str, str] | None]:
     return parts._replace(netloc=netloc).geturl().rstrip("/"), auth
 
 
-def _check_auth(auth: Any) -> Any:
+def _check_auth(auth: object) -> Any:
     is_pair = isinstance(auth, tuple) and len(auth) == 2
     is_flow = hasattr(auth, "auth_flow")  # of httpx
     if not (auth is None or is_pair or is_flow or callable(auth)):

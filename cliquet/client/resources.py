@@ -142,7 +142,7 @@ class Operations(Generic[Result]):
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: object = None,
         headers: Mapping[str, str] | None = None,
         expects: type = dict,
         **options: bool,

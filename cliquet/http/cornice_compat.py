@@ -12,6 +12,8 @@ from typing import Any
 from cornice import Service
 from pyramid.interfaces import IRendererFactory
 
+from cliquet.types import Request
+
 Function = Callable[..., Any]
 
 
@@ -84,14 +86,14 @@ def _adapted_error_handler(handler: Function) -> Function:
     if not parameters or parameters[0].name == "request":
         return handler
 
-    def handle(request: Any) -> Any:
+    def handle(request: Request) -> Any:
         request.errors.request = request
         return handler(request.errors)
 
     return handle
 
 
-def _render_errors(request: Any) -> Any:
+def _render_errors(request: Request) -> Any:
     """Return the errors as Cornice services do, regardless of the renderer."""
     renderer = request.registry.getUtility(IRendererFactory, name=Service.renderer)
     return renderer.render_errors(request)

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from operator import methodcaller
 from typing import Any, NamedTuple
 
-from cornice import cors
+from cornice import Service, cors
+from pyramid.config import Configurator
 from pyramid.events import BeforeRender
 from pyramid.exceptions import ConfigurationError, PredicateMismatch
 from pyramid.httpexceptions import HTTPForbidden, HTTPMethodNotAllowed, HTTPNotModified
 from pyramid.interfaces import IDefaultPermission, IResponse, ISecurityPolicy
 from pyramid.renderers import RendererHelper
+from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementedBy
 
@@ -32,6 +34,7 @@ from cliquet.http.negotiation import (
     resolve_types,
 )
 from cliquet.http.renderers import JSONRenderer
+from cliquet.types import Request
 from cliquet.utils.http import is_subrequest, set_header
 
 _RENDERING = implementedBy(BeforeRender)
@@ -43,13 +46,13 @@ _OWN_ARGUMENTS = {
 }
 
 
-def has_one_view_each(service: Any) -> bool:
+def has_one_view_each(service: Service) -> bool:
     """Return True if each method of a service has only one view."""
     methods = [method for method, _, _ in service.definitions]
     return len(set(methods)) == len(methods)
 
 
-def add_views(config: Any, service: Any) -> None:
+def add_views(config: Configurator, service: Service) -> None:
     """Add the views of a service to the application: one, unless Pyramid must choose.
 
     :raises pyramid.exceptions.ConfigurationError: if two definitions can't be distinguished.
@@ -83,7 +86,7 @@ class Group(NamedTuple):
     endpoints: list[Endpoint]
 
 
-def _groups(config: Any, service: Any) -> list[Group]:
+def _groups(config: Configurator, service: Service) -> list[Group]:
     groups: list[Group] = []
     for method, view, arguments in service.definitions:
         options = _view_options(config, arguments)
@@ -98,7 +101,7 @@ def _groups(config: Any, service: Any) -> list[Group]:
     return groups
 
 
-def _view_options(config: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+def _view_options(config: Configurator, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a definition that are options of Pyramid views."""
     of_routes = set(config.get_predlist("route").sorter.names)
     of_routes -= set(config.get_predlist("view").sorter.names)
@@ -135,11 +138,11 @@ class ServiceView:
     :param endpoints: the view of each method.
     """
 
-    def __init__(self, service: Any, endpoints: dict[str, Any]) -> None:
+    def __init__(self, service: Service, endpoints: dict[str, Any]) -> None:
         self._endpoints = endpoints
         self._methods = service.defined_methods
 
-    def __call__(self, context: Any, request: Any) -> Any:
+    def __call__(self, context: Any, request: Request) -> Any:
         endpoint = self._endpoints.get(request.environ["REQUEST_METHOD"])
         if endpoint is None:
             raise _method_not_allowed(self._methods)
@@ -155,11 +158,11 @@ def _method_not_allowed(methods: list[str]) -> HTTPMethodNotAllowed:
 class Mismatch:
     """View for requests that match no definition of a service: it reports the reason."""
 
-    def __init__(self, service: Any, groups: list[Group]) -> None:
+    def __init__(self, service: Service, groups: list[Group]) -> None:
         self._methods = service.defined_methods
         self._alternatives = [(group.method, Alternatives(group.endpoints)) for group in groups]
 
-    def __call__(self, context: Any, request: Any) -> Any:
+    def __call__(self, context: Any, request: Request) -> Any:
         if request.method not in self._methods:
             raise _method_not_allowed(self._methods)
         for method, alternatives in self._alternatives:
@@ -180,14 +183,14 @@ class Alternatives:
         self._endpoints = endpoints
         self._is_last = is_last
 
-    def __call__(self, context: Any, request: Any) -> Any:
+    def __call__(self, context: Any, request: Request) -> Any:
         endpoint = self.choose(request)
         if has_errors(request) and not self._is_last:
             request.errors.clear()
             raise PredicateMismatch()
         return endpoint(context, request)
 
-    def choose(self, request: Any) -> Endpoint:
+    def choose(self, request: Request) -> Endpoint:
         """Return the endpoint for a request, or one that reports why none is suitable."""
         candidates = [each for each in self._endpoints if each.reads_type_of(request)]
         if not candidates:
@@ -215,7 +218,12 @@ class Endpoint:
     """
 
     def __init__(
-        self, config: Any, service: Any, method: str, view: Any, arguments: dict[str, Any]
+        self,
+        config: Configurator,
+        service: Service,
+        method: str,
+        view: Any,
+        arguments: dict[str, Any],
     ) -> None:
         self._service = service
         self._registry = config.registry
@@ -234,13 +242,13 @@ class Endpoint:
         exposed = service.cors_supported_headers_for(method) if self._has_cors else ()
         self._exposed = ", ".join(sorted(exposed))
 
-    def reads_type_of(self, request: Any) -> bool:
+    def reads_type_of(self, request: Request) -> bool:
         """Return True if the definition accepts the media type of the body, if any."""
         type_ = media_type(request)
         types = self.content_types
         return not (types and type_) or type_ in resolve_types(types, request)
 
-    def __call__(self, context: Any, request: Any) -> Any:
+    def __call__(self, context: Any, request: Request) -> Any:
         self._authorize(context, request)
         owner = None if self._class is None else self._make_owner(context, request)
         for validator in self._validators:
@@ -262,7 +270,7 @@ class Endpoint:
             set_header(response, "Access-Control-Expose-Headers", self._exposed)
         return response
 
-    def _authorize(self, context: Any, request: Any) -> None:
+    def _authorize(self, context: Any, request: Request) -> None:
         permission = self._permission
         if permission is None:
             permission = self._registry.queryUtility(IDefaultPermission)
@@ -275,13 +283,13 @@ class Endpoint:
             forbidden.refused = context, permission  # for cliquet.refusals
             raise forbidden
 
-    def _make_owner(self, context: Any, request: Any) -> Any:
+    def _make_owner(self, context: Any, request: Request) -> Any:
         """Return the object whose methods are the view, validators and filters."""
         if self._with_context:
             return self._class(request=request, context=context)
         return self._class(request=request)
 
-    def _answer(self, context: Any, request: Any, owner: Any) -> Any:
+    def _answer(self, context: Any, request: Request, owner: object) -> Any:
         """Return the response of the view, rendered if needed."""
         try:
             result = self._view(request if owner is None else owner)
@@ -303,12 +311,12 @@ class Endpoint:
             helper = RendererHelper(name, helper.package, self._registry)
         return helper.render_view(request, result, self._view, context)
 
-    def _is_rendering_observed(self, request: Any) -> bool:
+    def _is_rendering_observed(self, request: Request) -> bool:
         """Return whether the application can influence what is rendered, or how."""
         listeners = self._registry.adapters.subscriptions((_RENDERING,), None)
         return bool(listeners) or "override_renderer" in request.__dict__
 
-    def _filtered(self, response: Any, request: Any, owner: Any) -> Any:
+    def _filtered(self, response: Response, request: Request, owner: object) -> Any:
         for filter_ in self._filters:
             if filter_.__class__ is Method:
                 filter_ = filter_.of(owner)
@@ -316,7 +324,7 @@ class Endpoint:
         return response
 
 
-def _cancelling(response: Any) -> Any:
+def _cancelling(response: Response) -> Any:
     """Return a raised response, and abort the transaction."""
     txn = transactions.current()
     if txn is not None:

@@ -15,6 +15,7 @@ from pyramid.httpexceptions import HTTPRequestEntityTooLarge
 
 from cliquet.errors import ERRORS, http_error
 from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.types import Registry, Request
 from cliquet.utils import json
 
 UNLIMITED = sys.maxsize
@@ -53,7 +54,7 @@ class Limits(NamedTuple):
 NO_LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))
 
 
-def limits_of(registry: Any) -> Limits:
+def limits_of(registry: Registry) -> Limits:
     """Return the limits of an application, read from its settings once."""
     limits = getattr(registry, "limits", None)
     if not isinstance(limits, Limits):  # the registry can be a mock
@@ -98,7 +99,7 @@ class Budget:
         return "batch_timeout_seconds" if time.monotonic() > self._deadline else None
 
 
-def budget_of(request: Any) -> Budget:
+def budget_of(request: Request) -> Budget:
     """Return the budget of a request, which is that of its batch, if any."""
     budget = request.bound_data.get("budget")
     if not isinstance(budget, Budget):  # the request can be a mock
@@ -122,7 +123,7 @@ def raise_too_large(message: str) -> NoReturn:
     raise too_large(message)
 
 
-def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
+def refusal(value: object, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
     """Return why a JSON value must be refused, or None.
 
     :param text: the value as JSON, or None. Its delimiters are counted first, because few values
@@ -138,7 +139,7 @@ def refusal(value: Any, text: bytes | None, limits: Limits, outer: int = 0) -> s
     return json.unstorable(value, limits.max_nesting, outer)
 
 
-def read_body(request: Any) -> bytes:
+def read_body(request: Request) -> bytes:
     """Return the body of a request.
 
     :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: if it is larger than

@@ -8,6 +8,7 @@ from typing import Any
 from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
+from cliquet.types import Request
 from cliquet.utils.http import set_header
 
 #: The media type of a view, or a function of the request that returns one or several.
@@ -22,13 +23,13 @@ def list_types(value: Any) -> list[MediaType]:
     return list(types)
 
 
-def media_type(request: Any) -> str:
+def media_type(request: Request) -> str:
     """Return the media type of a body, lower case, without parameters, or ""."""
     header: str = request.environ.get("CONTENT_TYPE") or ""
     return header.partition(";")[0].strip().lower()
 
 
-def resolve_types(types: Iterable[MediaType], request: Any) -> list[str]:
+def resolve_types(types: Iterable[MediaType], request: Request) -> list[str]:
     """Return the media types of a view for a request."""
     resolved: list[str] = []
     for type_ in types:
@@ -37,7 +38,7 @@ def resolve_types(types: Iterable[MediaType], request: Any) -> list[str]:
     return resolved
 
 
-def acceptable_types(request: Any, types: Iterable[str]) -> list[str]:
+def acceptable_types(request: Request, types: Iterable[str]) -> list[str]:
     """Return the types that the client accepts, in its order of preference.
 
     JSON comes first if the client has no preference. Parameters of media ranges, such as
@@ -55,7 +56,7 @@ def acceptable_types(request: Any, types: Iterable[str]) -> list[str]:
     return [offer for offer, _ in accept.acceptable_offers(offers)]
 
 
-def check_accept(types: list[MediaType], request: Any, **kwargs: Any) -> None:
+def check_accept(types: list[MediaType], request: Request, **kwargs: Any) -> None:
     """Add a 406 error if the client accepts none of the types."""
     header = request.environ.get("HTTP_ACCEPT")
     if header in (None, "", "*/*") or header in types:
@@ -65,7 +66,7 @@ def check_accept(types: list[MediaType], request: Any, **kwargs: Any) -> None:
         refuse_type(request, "Accept", offers, 406)
 
 
-def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> None:
+def check_content_type(types: list[MediaType], request: Request, **kwargs: Any) -> None:
     """Add a 415 error if the body has another type."""
     header = request.environ.get("CONTENT_TYPE")
     if not header or header in types:
@@ -75,7 +76,7 @@ def check_content_type(types: list[MediaType], request: Any, **kwargs: Any) -> N
         refuse_type(request, "Content-Type", supported, 415)
 
 
-def refuse_type(request: Any, header: str, types: Iterable[str], status: int) -> None:
+def refuse_type(request: Request, header: str, types: Iterable[str], status: int) -> None:
     """Add the error for an unsuitable ``Accept`` or ``Content-Type`` header."""
     if status == 415 and request.method == "PATCH":
         types = list(types)

@@ -12,6 +12,7 @@ from typing import Any
 
 from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
+from cliquet.types import Request
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 
@@ -32,7 +33,7 @@ class JSONRenderer:
     def __init__(self, info: Any) -> None:
         pass
 
-    def respond(self, request: Any, value: Any) -> Any:
+    def respond(self, request: Request, value: Any) -> Any:
         """Return the response of the request, with the value as its body."""
         response = request.response
         body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
@@ -47,7 +48,7 @@ class JSONRenderer:
         return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
 
 
-def _content_type(request: Any) -> str:
+def _content_type(request: Request) -> str:
     """Return the media type, plain text for clients that prefer it to JSON."""
     if "text/" not in request.environ.get("HTTP_ACCEPT", ""):
         return JSON_TYPE
@@ -55,7 +56,7 @@ def _content_type(request: Any) -> str:
     return f"{accepted[0]}; charset=UTF-8" if accepted else JSON_TYPE
 
 
-def _adapter(request: Any) -> Callable[[Any], Any]:
+def _adapter(request: Request | None) -> Callable[[Any], Any]:
     """Return a function that converts other objects to JSON values."""
     # A value can be converted repeatedly, but an iterator yields its items only once.
     lists: dict[int, tuple[Any, list[Any]]] = {}
@@ -77,7 +78,7 @@ def _adapter(request: Any) -> Callable[[Any], Any]:
 
 
 @functools.lru_cache(maxsize=256)
-def _takes_request(class_: Any) -> bool:
+def _takes_request(class_: object) -> bool:
     """Return True for ``__json__(request)``, False for ``__json__()``."""
     attribute = inspect.getattr_static(class_, "__json__")
     return bool(inspect.signature(attribute.__get__(object(), class_)).parameters)

@@ -8,6 +8,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.events import NewRequest
 from pyramid.interfaces import IRequestExtensions, IRequestFactory
 from pyramid.request import Request
@@ -16,6 +17,7 @@ from pyramid.tweens import INGRESS
 from cliquet import authentication, events, logs, principals
 from cliquet.errors import add_error, json_error_handler
 from cliquet.http.limits import limits_of, read_body
+from cliquet.types import Registry
 from cliquet.utils import (
     current_resource_name,
     current_service,
@@ -40,16 +42,16 @@ def _json_body(request: Any) -> Any:
     return request._json_body[1]
 
 
-def _set_json_body(request: Any, value: Any) -> None:
+def _set_json_body(request: Any, value: object) -> None:
     request.body = json.dumps_bytes(value)
 
 
-def remember_json(request: Any, value: Any) -> None:
+def remember_json(request: Any, value: object) -> None:
     """Store the value of the JSON body, which has just been parsed."""
     request._json_body = request.environ["wsgi.input"], value
 
 
-def add_request_attributes(config: Any) -> None:
+def add_request_attributes(config: Configurator) -> None:
     """Add the attributes of requests (python-api, "What an application finds")."""
     # Run before any other subscriber to new requests.
     config.add_tween("cliquet.http.request.adopting_tween_factory", under=INGRESS)
@@ -136,7 +138,7 @@ class RequestClasses:
         return type(class_.__name__, (class_,), self._attributes)
 
 
-def compile_request_class(config: Any) -> None:
+def compile_request_class(config: Configurator) -> None:
     """Move the attributes from Pyramid's request extensions to a request class.
 
     If the request factory isn't a class, leave them to Pyramid.
@@ -178,7 +180,9 @@ def _decode_headers(environ: dict[str, Any]) -> None:
             environ[name] = decode_header(value)
 
 
-def adopting_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+def adopting_tween_factory(
+    handler: Callable[[Any], Any], registry: Registry
+) -> Callable[[Any], Any]:
     """Complete requests that are sent through the tweens, before the other tweens.
 
     Headers that are bytes, which WebTest allows in tests, become strings. Requests with an

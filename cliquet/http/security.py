@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.interfaces import (
     PHASE2_CONFIG,
     PHASE3_CONFIG,
@@ -26,6 +27,7 @@ from zope.interface import implementer
 from cliquet.authorization import PRIVATE, AuthorizationPolicy, InheritingAuthorizationPolicy
 from cliquet.principals import authentication_policy, groupfinder
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Registry, Request
 
 
 @implementer(IAuthenticationPolicy)
@@ -45,7 +47,7 @@ class PolicyStack(MultiAuthSecurityPolicy):
         self._find_groups = find_groups
         super().__init__(policies, None if self.is_lazy or find_groups is None else self._groups)
 
-    def _groups(self, userid: str, request: Any) -> Any:
+    def _groups(self, userid: str, request: Request) -> Any:
         """Call the application's groupfinder, which might itself read the user id."""
         request.identity_in_question = MultiAuthIdentity(userid, [])
         try:
@@ -56,21 +58,21 @@ class PolicyStack(MultiAuthSecurityPolicy):
             request.__dict__.pop("prefixed_userid", None)
         return groups
 
-    def identity(self, request: Any) -> MultiAuthIdentity | None:
+    def identity(self, request: Request) -> MultiAuthIdentity | None:
         in_question: MultiAuthIdentity | None = request.__dict__.get("identity_in_question")
         return in_question or super().identity(request)
 
-    def authenticated_userid(self, request: Any) -> str | None:
+    def authenticated_userid(self, request: Request) -> str | None:
         self._forget_groups(request)
         userid: str | None = super().authenticated_userid(request)
         return userid
 
-    def unauthenticated_userid(self, request: Any) -> str | None:
+    def unauthenticated_userid(self, request: Request) -> str | None:
         """Return the first user id that a policy reads from the request."""
         userids = (policy.unauthenticated_userid(request) for policy in self._policies)
         return next((userid for userid in userids if userid is not None), None)
 
-    def effective_principals(self, request: Any) -> list[str]:
+    def effective_principals(self, request: Request) -> list[str]:
         self._forget_groups(request)
         principals: set[str] = set(super().effective_principals(request))
         identity = self.identity(request)
@@ -78,7 +80,7 @@ class PolicyStack(MultiAuthSecurityPolicy):
             principals.update(groupfinder(identity.userid, request))
         return list(principals)
 
-    def _forget_groups(self, request: Any) -> None:
+    def _forget_groups(self, request: Request) -> None:
         if not self.is_lazy:
             for cached in ("_multiauth_identity", "_multiauth_principals"):
                 request.__dict__.pop(cached, None)
@@ -87,13 +89,13 @@ class PolicyStack(MultiAuthSecurityPolicy):
 class SecurityPolicy(LegacySecurityPolicy):
     """The security policy that delegates to the policies of the registry."""
 
-    def identity(self, request: Any) -> Any:
+    def identity(self, request: Request) -> Any:
         authn = self._get_authn_policy(request)
         if isinstance(authn, PolicyStack):
             return authn.identity(request)
         return authn.authenticated_userid(request)
 
-    def permits(self, request: Any, context: Any, permission: str) -> Any:
+    def permits(self, request: Request, context: Any, permission: str) -> Any:
         authn, authz = self._get_authn_policy(request), self._get_authz_policy(request)
         if permission == PRIVATE and getattr(authn, "is_lazy", False) and _is_plain(authz):
             # Groups are irrelevant here.
@@ -101,11 +103,11 @@ class SecurityPolicy(LegacySecurityPolicy):
         principals = list(authn.effective_principals(request))
         return authz.permits(context, principals, permission)
 
-    def forget(self, request: Any, **kw: Any) -> Any:
+    def forget(self, request: Request, **kw: Any) -> Any:
         return self._get_authn_policy(request).forget(request)
 
 
-def _has_own_groups(backend: Any) -> bool:
+def _has_own_groups(backend: object) -> bool:
     """Return whether a permission backend overrides how groups are read."""
     find = getattr(type(backend), "user_principals", None)
     return find is not None and not find.__module__.startswith("cliquet.")
@@ -116,7 +118,7 @@ def _is_plain(policy: Any) -> bool:
     return getattr(policy.permits, "__func__", None) is AuthorizationPolicy.permits
 
 
-def named_policies(registry: Any) -> list[tuple[str, Any]]:
+def named_policies(registry: Registry) -> list[tuple[str, Any]]:
     """Return the authentication policies in use, with their names.
 
     Policies without a name have that of their class, as in ``request.authn_type``.
@@ -129,7 +131,7 @@ def named_policies(registry: Any) -> list[tuple[str, Any]]:
     return [(name or type(policy).__name__.lower(), policy) for name, policy in policies]
 
 
-def include_policies(config: Any) -> None:
+def include_policies(config: Configurator) -> None:
     """Set up the policies of the settings, unless the application has its own."""
     registry = config.registry
     own = {
@@ -149,7 +151,7 @@ def include_policies(config: Any) -> None:
     config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
 
 
-def accept_policies(config: Any) -> None:
+def accept_policies(config: Configurator) -> None:
     """Let the application replace the configured policies until the next commit.
 
     Pyramid 2 refuses an authentication policy next to a security policy, so ours is removed
@@ -159,12 +161,12 @@ def accept_policies(config: Any) -> None:
     config.action(None, _install, args=(config,), order=PHASE3_CONFIG - 5)
 
 
-def _withdraw(registry: Any) -> None:
+def _withdraw(registry: Registry) -> None:
     if isinstance(registry.queryUtility(ISecurityPolicy), SecurityPolicy):
         registry.unregisterUtility(provided=ISecurityPolicy)
 
 
-def _install(config: Any, own: Any = None) -> None:
+def _install(config: Configurator, own: object = None) -> None:
     """Register our security policy, unless the application has its own.
 
     :param own: the security policy registered before that of ``pyramid_multiauth``.

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import colander
+from colander import SchemaNode
 from cornice import Service as CorniceService
 from cornice.cors import get_cors_preflight_view
 from cornice.pyramidhook import register_service_views, wrap_request
+from pyramid.config import Configurator
 from pyramid.events import NewResponse
 from pyramid.httpexceptions import HTTPMethodNotAllowed
 from pyramid.interfaces import PHASE3_CONFIG
@@ -37,6 +39,7 @@ from cliquet.http.negotiation import (
 )
 from cliquet.http.request import remember_json
 from cliquet.settings.types import BOOLEAN, LIMIT
+from cliquet.types import Request, Settings
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin, set_header
 from cliquet.utils.schemas import deserialize
@@ -59,9 +62,9 @@ class Service(CorniceService):
     cors_origins: Any
     cors_max_age: Any
 
-    def bind(self, settings: Any) -> Service:
+    def bind(self, settings: Settings) -> Service:
         """Return a copy of the service for the application with these settings."""
-        bound = _prepared(self)
+        bound: Service = _prepared(self)
         if not bound.cors_origins:
             bound.cors_origins = setting_list(settings["cors_origins"])
         if getattr(bound, "cors_max_age", None) is None:
@@ -70,7 +73,7 @@ class Service(CorniceService):
         return bound
 
     @classmethod
-    def init_from_settings(cls, settings: Any) -> None:
+    def init_from_settings(cls, settings: Settings) -> None:
         """Set the CORS origins and maximum age of all services in all applications."""
         cls.cors_origins = tuple(setting_list(settings["cors_origins"]))
         cls.cors_max_age = LIMIT.get(settings, "cors_max_age_seconds")
@@ -83,7 +86,7 @@ class Service(CorniceService):
         return json_error_handler(error)
 
 
-def include_cornice(config: Any) -> None:
+def include_cornice(config: Configurator) -> None:
     """Include Cornice without its per-request work for its own views.
 
     The request attributes for views and validators are computed on first access.
@@ -99,7 +102,7 @@ def include_cornice(config: Any) -> None:
     config.action(None, _unsubscribe_cornice, args=(config,), order=PHASE3_CONFIG + 1)
 
 
-def _errors(request: Any) -> Errors:
+def _errors(request: Request) -> Errors:
     if request.registry.settings.get("available_languages"):
         return Errors(localizer=request.localizer)
     return Errors()
@@ -133,7 +136,7 @@ def _varies_by_origin(service: Any) -> bool:
     )
 
 
-def _unsubscribe_cornice(config: Any) -> None:
+def _unsubscribe_cornice(config: Configurator) -> None:
     registry = config.registry
     for item in config.introspector.get_category("subscribers", []):
         subscription = item["introspectable"]
@@ -143,7 +146,7 @@ def _unsubscribe_cornice(config: Any) -> None:
             )
 
 
-def add_service(config: Any, service: Any) -> None:
+def add_service(config: Configurator, service: Any) -> None:
     """Add a service to the application (directive ``config.add_cornice_service``).
 
     Each application gets a copy, because Cornice changes the services that it registers.
@@ -159,7 +162,7 @@ def add_service(config: Any, service: Any) -> None:
     add_views(config, service)
 
 
-def _add_route(config: Any, service: Any) -> None:
+def _add_route(config: Configurator, service: Any) -> None:
     """Let Cornice add the route of a service, without views."""
     plain = copy.copy(service)
     plain.definitions, plain.defined_methods = [], ["OPTIONS"]
@@ -184,7 +187,7 @@ def _prepared(service: Any) -> Any:
     return prepared
 
 
-def _is_to_validate(schema: Any, validators: list[Any]) -> bool:
+def _is_to_validate(schema: SchemaNode, validators: list[Any]) -> bool:
     """Return True unless the view has its own validators, as in Cornice 6."""
     if not validators:
         return schema is not None
@@ -207,11 +210,11 @@ def _copy(service: Any) -> Any:
     return twin
 
 
-def _instance(schema: Any) -> Any:
+def _instance(schema: SchemaNode) -> Any:
     return schema() if inspect.isclass(schema) else schema
 
 
-def _depends_on_request(schema: Any) -> bool:
+def _depends_on_request(schema: SchemaNode) -> bool:
     """Return whether a schema has deferred values, computed when it is bound."""
     return (
         getattr(schema, "after_bind", None) is not None
@@ -233,7 +236,7 @@ def _guard_writes(service: Any) -> None:
             arguments["validators"].insert(0, functools.partial(_refuse_to_write, service))
 
 
-def _refuse_to_write(service: Any, request: Any, **kwargs: Any) -> None:
+def _refuse_to_write(service: Any, request: Request, **kwargs: Any) -> None:
     if BOOLEAN.get(request.registry.settings, "readonly"):
         reading = service.viewset.readonly_methods
         response = HTTPMethodNotAllowed()
@@ -252,7 +255,7 @@ def _negotiation(arguments: dict[str, Any]) -> Iterator[Any]:
             yield functools.partial(validator, types)
 
 
-def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+def body_validator(request: Request, schema: SchemaNode = None, **kwargs: Any) -> None:
     """Validate the JSON body with a Colander schema; fill ``request.validated``.
 
     A node of the schema can have another ``location``: ``querystring``,
@@ -271,17 +274,17 @@ def body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
         validate(request, schema, body)
 
 
-def is_type_refused(request: Any) -> bool:
+def is_type_refused(request: Request) -> bool:
     """Return True if the media type is refused; validation is pointless then."""
     return has_errors(request) and request.errors.status != 400
 
 
-def binding_body_validator(request: Any, schema: Any = None, **kwargs: Any) -> None:
+def binding_body_validator(request: Request, schema: SchemaNode = None, **kwargs: Any) -> None:
     """Validate like :func:`body_validator`, with the schema bound to the request."""
     body_validator(request, schema.bind(request=request))
 
 
-def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
+def validate(request: Request, schema: SchemaNode, body: dict[str, Any]) -> None:
     """Validate a body, and nodes in other locations; add errors to the request."""
     values = {**body, **_located(request, schema)}
     try:
@@ -292,7 +295,7 @@ def validate(request: Any, schema: Any, body: dict[str, Any]) -> None:
             add_error(request, locations.get(name, "body"), name, description)
 
 
-def json_object(request: Any) -> dict[str, Any]:
+def json_object(request: Request) -> dict[str, Any]:
     """Return the body of a request, a JSON object; add an error if it isn't one.
 
     Without a body or its type, it is empty. Values that can't be stored exactly
@@ -304,7 +307,7 @@ def json_object(request: Any) -> dict[str, Any]:
     return body
 
 
-def json_body(request: Any, media_types: Sequence[str], types: tuple[type, ...]) -> Any:
+def json_body(request: Request, media_types: Sequence[str], types: tuple[type, ...]) -> Any:
     """Return the body like :func:`json_object`, if it has one of these media types and types."""
     raw = read_body(request)
     if not (raw and request.environ.get("CONTENT_TYPE")):
@@ -329,7 +332,7 @@ def json_body(request: Any, media_types: Sequence[str], types: tuple[type, ...])
     return body
 
 
-def _located(request: Any, schema: Any) -> dict[str, Any]:
+def _located(request: Request, schema: SchemaNode) -> dict[str, Any]:
     """Return the values of the nodes in other locations than the body."""
     sources = {"querystring": "GET", "header": "headers", "path": "matchdict"}
     values: dict[str, Any] = {}
@@ -341,7 +344,7 @@ def _located(request: Any, schema: Any) -> dict[str, Any]:
 
 
 def _invalid_fields(
-    schema: Any, values: dict[str, Any], invalid: colander.Invalid
+    schema: SchemaNode, values: dict[str, Any], invalid: colander.Invalid
 ) -> Iterator[tuple[str, str]]:
     """Yield the dotted name of each invalid field, and the description of the error.
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pyramid.config import Configurator
+
 from cliquet import events
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
 from cliquet.settings.validation import ErrorCollector, invalid, load_module
+from cliquet.types import Settings
 from cliquet.utils import forget_variables, setting_list
 
 logger = get_logger(__name__)
@@ -35,7 +38,7 @@ class ListenerBase:
         raise NotImplementedError
 
 
-def setup_listeners(config: Any) -> None:
+def setup_listeners(config: Configurator) -> None:
     """Subscribe the listeners of the setting ``event_listeners``.
 
     :raises pyramid.exceptions.ConfigurationError: with all errors in their settings.
@@ -47,7 +50,7 @@ def setup_listeners(config: Any) -> None:
     problems.raise_if_any()
 
 
-def _subscribe(config: Any, name: str) -> None:
+def _subscribe(config: Configurator, name: str) -> None:
     prefix = _prefix(config, name)
     settings, statsd = config.get_settings(), getattr(config.registry, "statsd", None)
     listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
@@ -66,7 +69,7 @@ def _subscribe(config: Any, name: str) -> None:
         config.add_subscriber(listener, class_, for_actions=actions, for_resources=resources)
 
 
-def _prefix(config: Any, name: str) -> str:
+def _prefix(config: Configurator, name: str) -> str:
     """Return the prefix of the settings of a listener, and load their defaults.
 
     A listener named by its module ``a.b.c``, without ``use``, has ``event_listeners.c.*``.
@@ -79,7 +82,7 @@ def _prefix(config: Any, name: str) -> str:
     return prefix
 
 
-def _filters(settings: Any, prefix: str) -> tuple[Any, list[str]]:
+def _filters(settings: Settings, prefix: str) -> tuple[Any, list[str]]:
     """Return the actions and resources of a listener; no resource means all."""
     names = setting_list(settings[f"{prefix}actions"]) or ("create", "update", "delete")
     try:

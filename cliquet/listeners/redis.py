@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from pyramid.config import Configurator
+
 from cliquet.drivers import connectivity
 from cliquet.drivers.redis.client import (
     DEFAULT_POOL_SIZE,
@@ -28,6 +30,7 @@ from cliquet.settings import load_default_settings
 from cliquet.settings.types import BOOLEAN, POSITIVE, SettingType
 from cliquet.settings.validation import invalid
 from cliquet.storage.exceptions import BackendError
+from cliquet.types import Settings
 from cliquet.utils import json
 
 T = TypeVar("T")
@@ -79,7 +82,7 @@ class Listener(ListenerBase):
             logger.error("Cannot push %s to %s: %s", event, self.listname, error)
 
 
-def load_from_config(config: Any, prefix: str) -> Listener:
+def load_from_config(config: Configurator, prefix: str) -> Listener:
     """Return the listener for the settings that begin with ``prefix``.
 
     The URL is in ``server_url`` or ``url``.
@@ -99,7 +102,7 @@ def load_from_config(config: Any, prefix: str) -> Listener:
     return Listener(client, str(settings[f"{prefix}listname"]), include_records=include_records)
 
 
-def _parse(settings: Any, key: str, setting_type: SettingType[T]) -> T:
+def _parse(settings: Settings, key: str, setting_type: SettingType[T]) -> T:
     try:
         return setting_type.parse(settings[key])
     except (LookupError, ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings.types import BOOLEAN
@@ -28,7 +29,7 @@ class Extensions(NamedTuple):
     excluded: set[str]
 
 
-def includeme(config: Any) -> None:
+def includeme(config: Configurator) -> None:
     """Add the directives, and the views if ``openapi_enabled`` is true."""
     config.registry.openapi_extensions = Extensions([], set())
     config.add_directive("extend_openapi", extend_openapi)
@@ -37,7 +38,7 @@ def includeme(config: Any) -> None:
         config.include("cliquet.openapi.views")
 
 
-def extend_openapi(config: Any, addition: Addition) -> None:
+def extend_openapi(config: Configurator, addition: Addition) -> None:
     """Extend or change the document (directive).
 
     :param addition: a merge patch (RFC 7396): objects are merged, other values replace existing
@@ -51,7 +52,7 @@ def extend_openapi(config: Any, addition: Addition) -> None:
     config.registry.openapi_extensions.additions.append(addition)
 
 
-def exclude_from_openapi(config: Any, *names: str) -> None:
+def exclude_from_openapi(config: Configurator, *names: str) -> None:
     """Exclude services from the document (directive).
 
     :param names: the names of Cornice services; a resource has two, ``{resource}-collection``

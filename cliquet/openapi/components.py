@@ -8,6 +8,7 @@ from typing import Any
 from cliquet.errors import ERRORS
 from cliquet.openapi.schemas import Schema
 from cliquet.resource.preconditions import MAX_TIMESTAMP
+from cliquet.types import Settings
 
 JSON = "application/json"
 
@@ -111,7 +112,7 @@ class Components:
     :param settings: the settings of the application.
     """
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.by_kind: dict[str, dict[str, Any]] = {}
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cornice import Service
 from pyramid.interfaces import IRoutesMapper
 
 from cliquet.openapi import security
@@ -20,6 +21,7 @@ from cliquet.openapi.operations import (
 )
 from cliquet.openapi.resources import Resource
 from cliquet.openapi.schemas import pattern_of
+from cliquet.types import Registry, Request
 from cliquet.views.descriptions import TAG as BUILTIN_TAG
 
 #: The version of OpenAPI.
@@ -39,7 +41,7 @@ _TAGS = (
 _VARIABLE = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}|/?\*(\w+)$")
 
 
-def make(request: Any) -> dict[str, Any]:
+def make(request: Request) -> dict[str, Any]:
     """Return the document of the application of a request.
 
     It is the same for all requests: this one is for the authentication policies.
@@ -65,7 +67,7 @@ class Document:
     :param schemes: the security schemes, by name.
     """
 
-    def __init__(self, registry: Any, schemes: dict[str, Any]) -> None:
+    def __init__(self, registry: Registry, schemes: dict[str, Any]) -> None:
         self._registry = registry
         self._components = Components(registry.settings)
         self._components.by_kind["securitySchemes"] = schemes
@@ -75,7 +77,7 @@ class Document:
         self._resources: list[tuple[Resource, dict[str, Any]]] = []
         self._prefix = f"/{registry.route_prefix}".rstrip("/")
 
-    def add(self, service: Any) -> None:
+    def add(self, service: Service) -> None:
         """Add a service."""
         mapper = self._registry.getUtility(IRoutesMapper)
         pattern = mapper.get_route(service.pyramid_route or service.name).pattern

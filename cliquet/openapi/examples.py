@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cliquet.openapi.schemas import Schema
@@ -71,8 +72,8 @@ def _array(schema: Schema) -> list[Any]:
     return [item] * min(max(size, 1), schema.get("maxItems", 1))
 
 
-def _number(schema: Schema) -> int | float:
-    value: int | float = max(schema.get("minimum", 0), 0)
+def _number(schema: Schema) -> Any:
+    value = max(schema.get("minimum", 0), 0)
     return min(value, schema.get("maximum", value))
 
 
@@ -85,7 +86,7 @@ def _string(schema: Schema) -> str:
     return text[: schema.get("maxLength")]
 
 
-_EXAMPLES = {
+_EXAMPLES: dict[str, Callable[[Schema], Any]] = {
     "object": _object,
     "array": _array,
     "integer": _number,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import colander
 from cornice import validators as cornice_validators
 
-from cliquet.http.service import check_accept, check_content_type
+from cliquet.http.negotiation import check_accept, check_content_type
 from cliquet.openapi.components import JSON, Components
 from cliquet.openapi.schemas import Schema, is_required, request_schema, response_schema
 from cliquet.openapi.security import Security, refusals
@@ -196,7 +196,7 @@ def declared(endpoint: Endpoint, components: Components) -> Operation:
     return {**result, "responses": responses} if responses else result
 
 
-def _response(value: Any, components: Components) -> Any:
+def _response(value: object, components: Components) -> Any:
     if _is_colander(value):
         schema = response_schema(_node(value))
         return json_response(components, schema.get("description", "Done."), schema)
@@ -216,13 +216,13 @@ def _convert_schemas(value: Any, side: Any) -> Any:
     return value
 
 
-def _is_colander(value: Any) -> bool:
+def _is_colander(value: object) -> bool:
     return isinstance(value, colander.SchemaNode) or (
         inspect.isclass(value) and issubclass(value, colander.SchemaNode)
     )
 
 
-def _node(value: Any) -> Any:
+def _node(value: object) -> Any:
     return value() if inspect.isclass(value) else value
 
 

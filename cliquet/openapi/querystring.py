@@ -10,6 +10,7 @@ from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
 from cliquet.settings.types import LIMIT
 from cliquet.storage.operators import Operator
+from cliquet.types import Settings
 from cliquet.utils import COMPARISON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
@@ -105,7 +106,7 @@ class Filters:
             yield self._shared(_OTHERS)
         yield self._shared(_ALTERNATIVES)
 
-    def paging(self, settings: Any, lists_fields: bool = True) -> Iterator[dict[str, str]]:
+    def paging(self, settings: Settings, lists_fields: bool = True) -> Iterator[dict[str, str]]:
         """Return the parameters that sort records and select a page.
 
         :param lists_fields: whether ``_fields`` limits the fields of the response.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import colander
+from cornice import Service
 
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.openapi import querystring
@@ -18,6 +19,7 @@ from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_sch
 from cliquet.resource.custom_operators import operators_of
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.settings.types import NATURAL
+from cliquet.types import Registry
 
 _ETAG = ("ETag", "Last-Modified")
 
@@ -28,7 +30,7 @@ class Resource:
     :param registry: the registry of the application.
     """
 
-    def __init__(self, service: Any, components: Components, registry: Any) -> None:
+    def __init__(self, service: Service, components: Components, registry: Registry) -> None:
         self._service = service
         self._components = components
         self._settings = registry.settings
@@ -345,7 +347,7 @@ def _is_ours(class_: type) -> bool:
     return class_.__module__.startswith("cliquet.resource")
 
 
-def _id_limit(class_: type, generator: Any) -> Schema:
+def _id_limit(class_: type, generator: object) -> Schema:
     """Return the pattern of ids, if it is known.
 
     Resources with their own ``__init__`` can set another generator there.

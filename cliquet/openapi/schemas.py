@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import colander
+from colander import SchemaNode
 
 from cliquet.resource.schema import URL_PATTERN, PermissionsSchema, StrictBoolean
 
@@ -48,7 +49,7 @@ _PYTHON_ONLY = re.compile(r"\(\?[a-zA-Z#(]|\\[AZ]")
 _DEFAULT_FLAGS = re.compile("").flags
 
 
-def request_schema(node: Any) -> Schema:
+def request_schema(node: SchemaNode) -> Schema:
     """Return the schema of the values that a node accepts in requests.
 
     Values that match it are accepted, unless a validator that JSON Schema can't express refuses
@@ -69,7 +70,7 @@ def request_schema(node: Any) -> Schema:
     return {**schema, **_documentation(node)}
 
 
-def response_schema(node: Any) -> Schema:
+def response_schema(node: SchemaNode) -> Schema:
     """Return the schema of the values of a node in responses: types without limits.
 
     Records can be older than a limit, and defaults can exceed it.
@@ -80,7 +81,7 @@ def response_schema(node: Any) -> Schema:
     return {**schema, **_documentation(node)}
 
 
-def is_required(node: Any) -> bool:
+def is_required(node: SchemaNode) -> bool:
     """Return whether a mapping must contain the node."""
     return bool(node.required) and not getattr(node, "auto_now", False)
 
@@ -98,7 +99,7 @@ def pattern_of(source: str, flags: int = _DEFAULT_FLAGS, end: str = "") -> Schem
     return {"pattern": source if is_anchored else f"^(?:{source}){end}"}
 
 
-def _documentation(node: Any) -> Schema:
+def _documentation(node: SchemaNode) -> Schema:
     """Return the title and the description of a node, unless Colander generated them."""
     words = {
         "title": node.raw_title if isinstance(node.raw_title, str) else "",
@@ -112,7 +113,7 @@ def _docstring(class_: type) -> str:
     return "" if ours else inspect.cleandoc(vars(class_).get("__doc__") or "")
 
 
-def _is_default(node: Any, schema: Schema) -> bool:
+def _is_default(node: SchemaNode, schema: Schema) -> bool:
     """Return whether clients could send the default value of a node."""
     value = node.missing
     if getattr(node, "auto_now", False) or not _has_type(schema, value):
@@ -128,7 +129,7 @@ def _is_default(node: Any, schema: Schema) -> bool:
     return True
 
 
-def _has_type(schema: Schema, value: Any) -> bool:
+def _has_type(schema: Schema, value: object) -> bool:
     """Return whether a schema allows the type of a JSON value."""
     types = schema.get("type", [])
     types = types if isinstance(types, list) else [types]
@@ -136,7 +137,7 @@ def _has_type(schema: Schema, value: Any) -> bool:
     return type_ in types or (type_ == "integer" and "number" in types)
 
 
-def _allow(schema: Schema, value: Any) -> None:
+def _allow(schema: Schema, value: object) -> None:
     """Extend a schema so that it also allows a value."""
     if type(value) not in _JSON_TYPES:
         return
@@ -148,7 +149,7 @@ def _allow(schema: Schema, value: Any) -> None:
         schema["enum"] = [*schema["enum"], value]
 
 
-def _forbid_empty(node: Any, schema: Schema) -> None:
+def _forbid_empty(node: SchemaNode, schema: Schema) -> None:
     if isinstance(node.typ, colander.String) and not node.typ.allow_empty:
         schema["minLength"] = max(1, schema.get("minLength", 0))
 
@@ -157,13 +158,13 @@ def _forbid_empty(node: Any, schema: Schema) -> None:
 
 
 @functools.singledispatch
-def schema_for_type(typ: Any, node: Any, side: Side) -> Schema:
+def schema_for_type(typ: object, node: SchemaNode, side: Side) -> Schema:
     """Return the schema of a Colander type; any value for other types."""
     return {}
 
 
 @schema_for_type.register
-def _(typ: colander.Mapping, node: Any, side: Side) -> Schema:
+def _(typ: colander.Mapping, node: SchemaNode, side: Side) -> Schema:
     if isinstance(node, PermissionsSchema):
         return _permissions(node, side)
     schema: Schema = {
@@ -190,7 +191,7 @@ def _permissions(node: PermissionsSchema, side: Side) -> Schema:
 
 
 @schema_for_type.register
-def _(typ: colander.Sequence, node: Any, side: Side) -> Schema:
+def _(typ: colander.Sequence, node: SchemaNode, side: Side) -> Schema:
     item = side(node.children[0])
     schema = {"type": "array", "items": item}
     if side is request_schema and typ.accept_scalar:
@@ -199,7 +200,7 @@ def _(typ: colander.Sequence, node: Any, side: Side) -> Schema:
 
 
 @schema_for_type.register
-def _(typ: colander.Tuple, node: Any, side: Side) -> Schema:
+def _(typ: colander.Tuple, node: SchemaNode, side: Side) -> Schema:
     items = [side(child) for child in node.children]
     return {
         "type": "array",
@@ -211,55 +212,55 @@ def _(typ: colander.Tuple, node: Any, side: Side) -> Schema:
 
 @schema_for_type.register(colander.Set)
 @schema_for_type.register(colander.List)
-def _(typ: Any, node: Any, side: Side) -> Schema:
+def _(typ: object, node: SchemaNode, side: Side) -> Schema:
     return {"type": "array"}
 
 
 @schema_for_type.register
-def _(typ: colander.String, node: Any, side: Side) -> Schema:
+def _(typ: colander.String, node: SchemaNode, side: Side) -> Schema:
     return {"type": "string"}
 
 
 @schema_for_type.register
-def _(typ: colander.Integer, node: Any, side: Side) -> Schema:
+def _(typ: colander.Integer, node: SchemaNode, side: Side) -> Schema:
     return {"type": "integer"}
 
 
 @schema_for_type.register
-def _(typ: colander.Number, node: Any, side: Side) -> Schema:
+def _(typ: colander.Number, node: SchemaNode, side: Side) -> Schema:
     return {"type": "number"}
 
 
 @schema_for_type.register
-def _(typ: colander.Boolean, node: Any, side: Side) -> Schema:
+def _(typ: colander.Boolean, node: SchemaNode, side: Side) -> Schema:
     return {"type": "boolean"}
 
 
 @schema_for_type.register
-def _(typ: colander.DateTime, node: Any, side: Side) -> Schema:
+def _(typ: colander.DateTime, node: SchemaNode, side: Side) -> Schema:
     plain = typ.format is None if side is request_schema else typ.default_tzinfo is not None
     return {"type": "string", **({"format": "date-time"} if plain else {})}
 
 
 @schema_for_type.register
-def _(typ: colander.Date, node: Any, side: Side) -> Schema:
+def _(typ: colander.Date, node: SchemaNode, side: Side) -> Schema:
     plain = typ.format is None or side is response_schema
     return {"type": "string", **({"format": "date"} if plain else {})}
 
 
 @schema_for_type.register
-def _(typ: colander.Time, node: Any, side: Side) -> Schema:
+def _(typ: colander.Time, node: SchemaNode, side: Side) -> Schema:
     # Not the format "time" of JSON Schema, which requires a time zone.
     return {"type": "string", "pattern": _TIME_OF_DAY, "examples": ["12:30:00"]}
 
 
 @schema_for_type.register
-def _(typ: colander.Enum, node: Any, side: Side) -> Schema:
+def _(typ: colander.Enum, node: SchemaNode, side: Side) -> Schema:
     return {"enum": list(typ.values) if side is request_schema else [e.value for e in typ.enum_cls]}
 
 
 @functools.singledispatch
-def lenient_schema(typ: Any) -> Schema:
+def lenient_schema(typ: object) -> Schema:
     """Return the keywords for other values that a type converts, such as numeric strings.
 
     They only apply without a validator, which could refuse them.
@@ -292,7 +293,7 @@ def _(typ: colander.Boolean) -> Schema:
 
 
 @functools.singledispatch
-def _limits(validator: Any, schema: Schema) -> Schema:
+def _limits(validator: object, schema: Schema) -> Schema:
     """Return the keywords that express a validator, nothing for unknown validators.
 
     :param schema: the schema of the type of the node.

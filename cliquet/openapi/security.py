@@ -10,11 +10,12 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.http.security import named_policies
+from cliquet.types import Registry, Request
 
 Requirement = dict[str, list[str]]
 
 
-def schemes(request: Any) -> dict[str, Any]:
+def schemes(request: Request) -> dict[str, Any]:
     """Return the security schemes of the authentication policies, by the name of the policy.
 
     The scheme is that of the policy's challenge (RFC 9110, 11.6.1). Applications describe
@@ -29,7 +30,7 @@ def schemes(request: Any) -> dict[str, Any]:
     return result
 
 
-def _description(policy: Any) -> dict[str, str]:
+def _description(policy: object) -> dict[str, str]:
     """Return a description for developers who try the service, if the policy is ours."""
     if type(policy) is not BasicAuthAuthenticationPolicy:
         return {}
@@ -45,7 +46,7 @@ class Security:
     :param names: the names of the security schemes.
     """
 
-    def __init__(self, registry: Any, names: list[str]) -> None:
+    def __init__(self, registry: Registry, names: list[str]) -> None:
         self._default = registry.queryUtility(IDefaultPermission)
         self._requirements: list[Requirement] = [{name: []} for name in names]
 

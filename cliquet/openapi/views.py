@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
+from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.static import static_view
 
 from cliquet.errors import JSON_TYPE
 from cliquet.http.service import Service
 from cliquet.openapi.document import DEFAULT_SERVERS, make
+from cliquet.types import Request
 from cliquet.utils import json
 from cliquet.utils.http import set_header
 from cliquet.views import descriptions
@@ -49,7 +51,7 @@ class _Document(NamedTuple):
         return self.start + (json.dumps_bytes(url) + self.end if self.end else b"")
 
 
-def includeme(config: Any) -> None:
+def includeme(config: Configurator) -> None:
     """Add the document and the page, and announce them to clients."""
     config.registry.openapi_document = None
     config.add_api_capability(
@@ -68,7 +70,7 @@ def includeme(config: Any) -> None:
 
 
 @openapi.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.DOCUMENT)
-def get_document(request: Any) -> Any:
+def get_document(request: Request) -> Any:
     """Return the OpenAPI document of this service."""
     document = request.registry.openapi_document
     if document is None:
@@ -90,7 +92,7 @@ def _serialize(document: dict[str, Any]) -> _Document:
     return _Document(start + _BEFORE_URL, b"}]" + end) if servers else _Document(start, b"")
 
 
-def get_page(context: Any, request: Any) -> Any:
+def get_page(context: Any, request: Request) -> Any:
     """Return the page or one of its files."""
     response = _files(context, request)
     set_header(response, "Content-Security-Policy", CONTENT_SECURITY_POLICY)

@@ -20,6 +20,7 @@ from cliquet.resource.shareable import ProtectedResource, ShareableResource
 from cliquet.resource.viewset import ProtectedViewSet, ShareableViewSet, ViewSet
 from cliquet.settings import add_resource_keys
 from cliquet.storage import Filter, Sort
+from cliquet.types import Registry, Request, Settings
 from cliquet.utils import (
     COMPARISON,
     DeprecatedMeta,
@@ -67,7 +68,7 @@ def _add_at_scan(resource_cls: type, depth: int, kwargs: dict[str, Any]) -> None
     info = venusian.attach(resource_cls, callback, category="pyramid", depth=depth + 1)
 
 
-def _require_backends(registry: Any, resource_cls: type) -> None:
+def _require_backends(registry: Registry, resource_cls: type) -> None:
     needed = ["storage"]
     if issubclass(resource_cls, ShareableResource):
         needed.append("permission")
@@ -80,7 +81,11 @@ def _require_backends(registry: Any, resource_cls: type) -> None:
 
 
 def register_resource(
-    resource_cls: Any, settings: Any = None, viewset: Any = None, depth: int = 1, **kwargs: Any
+    resource_cls: type[Any],
+    settings: Settings | None = None,
+    viewset: object = None,
+    depth: int = 1,
+    **kwargs: Any,
 ) -> list[Service]:
     """Register a resource class as :func:`register` does, without a decorator.
 
@@ -97,7 +102,11 @@ def register_resource(
 
 
 def _services(
-    resource_cls: Any, settings: Any, viewset: Any = None, depth: int = 1, **kwargs: Any
+    resource_cls: type[Any],
+    settings: Settings | None,
+    viewset: Any = None,
+    depth: int = 1,
+    **kwargs: Any,
 ) -> list[Service]:
     if viewset is None:
         viewset = resource_cls.default_viewset(**kwargs)
@@ -110,7 +119,7 @@ def _services(
 
 
 def _service(
-    endpoint_type: str, resource_cls: Any, settings: Any, viewset: Any, depth: int
+    endpoint_type: str, resource_cls: type[Any], settings: Settings, viewset: Any, depth: int
 ) -> Service:
     resource_name = viewset.get_name(resource_cls)
     add_resource_keys(settings, resource_name)
@@ -153,7 +162,7 @@ def _without_body(arguments: dict[str, Any]) -> dict[str, Any]:
     return {**others, "schema": schema} if schema.children else others
 
 
-def _with_context(resource_cls: Any) -> Any:
+def _with_context(resource_cls: type[Any]) -> Any:
     """Return a class that accepts a context, unlike older resources."""
     parameters = inspect.signature(resource_cls).parameters
     if "context" in parameters or inspect.Parameter.VAR_KEYWORD in {
@@ -161,7 +170,7 @@ def _with_context(resource_cls: Any) -> Any:
     }:
         return resource_cls
 
-    def __init__(self: Any, request: Any, context: Any = None) -> None:
+    def __init__(self: Any, request: Request, context: Any = None) -> None:
         resource_cls.__init__(self, request)
         self.context = context
 

@@ -15,6 +15,7 @@ from cliquet.resource.partial_updates import PartialUpdates
 from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
+from cliquet.types import Request
 from cliquet.utils import (
     COMPARISON,
     classname,
@@ -38,7 +39,7 @@ class UserResource(PartialUpdates):
     #: The schema of the records (an instance).
     mapping: Any = ResourceSchema()
 
-    def __init__(self, request: Any, context: Any = None) -> None:
+    def __init__(self, request: Request, context: Any = None) -> None:
         self.request = request
         self.context = context
         self.record_id: str | None = (request.matchdict or {}).get("id")
@@ -77,9 +78,9 @@ class UserResource(PartialUpdates):
 
     # Methods that applications override.
 
-    def get_parent_id(self, request: Any) -> str:
+    def get_parent_id(self, request: Request) -> str:
         """Return the id that isolates records from each other: that of the user."""
-        userid: str = request.prefixed_userid
+        userid: str = request.prefixed_userid  # None for anonymous users
         return userid
 
     def is_known_field(self, field: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.storage import Filter
 from cliquet.storage.operators import OPERATORS, JSONSchema, Operand, Operator
+from cliquet.types import Registry
 from cliquet.utils import COMPARISON
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -33,7 +34,7 @@ class CustomOperator(Operator):
 
 
 def add_filter_operator(
-    config: Any,
+    config: Configurator,
     name: str,
     expand: Expand,
     description: str,
@@ -59,7 +60,7 @@ def add_filter_operator(
     config.registry.filter_operators = (*operators, operator)
 
 
-def operators_of(registry: Any) -> tuple[Operator, ...]:
+def operators_of(registry: Registry) -> tuple[Operator, ...]:
     """Return the operators of an application."""
     operators = getattr(registry, "filter_operators", None)
     return operators if isinstance(operators, tuple) else tuple(OPERATORS.values())

@@ -201,7 +201,7 @@ class _Operand:
             raise ValueError("not a boolean")
         return value
 
-    def _candidates(self, item: Any, read: Read) -> list[Any]:
+    def _candidates(self, item: object, read: Read) -> list[Any]:
         if isinstance(item, _Text):
             return read(self.field, item)
         if item is None or isinstance(item, (dict, list)):
@@ -284,7 +284,7 @@ class FilterReader:
         limit = self._limits.max_filters
         check_count(cost, "filters", "max_filters", limit)
 
-    def _read_filter(self, name: str, given: Any) -> list[Filter]:
+    def _read_filter(self, name: str, given: object) -> list[Filter]:
         operator, field = self._operator(name)
         modified = self._fields.modified
 

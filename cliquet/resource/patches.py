@@ -37,7 +37,7 @@ class FailedTest(InvalidPatch):
         self.operation, self.position = operation, position
 
 
-def merge(target: Any, patch: Any) -> Any:
+def merge(target: object, patch: object) -> Any:
     """Return the result of a merge patch, whose nulls remove fields."""
     if not isinstance(patch, dict):
         return patch
@@ -50,7 +50,7 @@ def merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-def merge_document(document: Mapping[str, Any], patch: Any) -> dict[str, Any]:
+def merge_document(document: Mapping[str, Any], patch: object) -> dict[str, Any]:
     """Return a document of ``data`` and ``permissions`` after a merge patch.
 
     Permissions are lists of principals; null removes all of them.
@@ -68,7 +68,7 @@ def merge_document(document: Mapping[str, Any], patch: Any) -> dict[str, Any]:
 
 
 def apply_operations(
-    document: Mapping[str, Any], operations: Any, max_values: int
+    document: Mapping[str, Any], operations: object, max_values: int
 ) -> dict[str, Any]:
     """Return a document of ``data`` and ``permissions`` after a JSON Patch.
 
@@ -98,7 +98,7 @@ def apply_operations(
     return patched
 
 
-def _check(operation: Any, position: int, names: Collection[str]) -> None:
+def _check(operation: object, position: int, names: Collection[str]) -> None:
     """Check the form of an operation.
 
     :param names: what paths can begin with.
@@ -120,6 +120,6 @@ def _check(operation: Any, position: int, names: Collection[str]) -> None:
             raise InvalidPatch(f"{where}: {field} should be /permissions/{{name}}/{{principal}}")
 
 
-def _count_values(document: Any, path: str) -> int:
+def _count_values(document: object, path: str) -> int:
     value = jsonpointer.resolve_pointer(document, path, None)
     return json.most_values(json.dumps_bytes(value))

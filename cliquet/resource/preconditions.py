@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Collection
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 #: The last millisecond of the year 9999.
 MAX_TIMESTAMP = 253402300799999
@@ -134,7 +134,7 @@ def _is_reached(state: State, tags: Collection[Tag]) -> bool:
     return False
 
 
-def is_timestamp(value: Any) -> bool:
+def is_timestamp(value: object) -> bool:
     """Return whether clients can store a value as a timestamp (protocol, "Limits")."""
     return type(value) is int and 1 <= value <= MAX_TIMESTAMP
 

@@ -28,6 +28,7 @@ from cliquet.resource.filters import (
     read_id,
     read_value,
 )
+from cliquet.resource.invalid import Invalid
 from cliquet.resource.model import Model
 from cliquet.resource.responses import ConditionalResource
 from cliquet.settings import DEFAULT_SETTINGS
@@ -56,7 +57,7 @@ class RequestReader(ConditionalResource):
 
     # Query string.
 
-    def _query(self) -> Mapping[str, str]:
+    def _query(self) -> Any:
         request = self.request
         if "GET" in request.__dict__:  # set by a unit test, possibly to native values
             values = request.GET.items()
@@ -70,10 +71,10 @@ class RequestReader(ConditionalResource):
             raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
 
     def _parse_or_400(self, extract: Any, *args: Any) -> Any:
-        """Call a function of :mod:`querystring`; respond with 400 if it raises Invalid."""
+        """Call a function that parses a query; respond with 400 if it raises Invalid."""
         try:
             return extract(*args)
-        except querystring.Invalid as invalid:
+        except Invalid as invalid:
             raise_invalid(
                 self.request,
                 "querystring",
@@ -81,7 +82,7 @@ class RequestReader(ConditionalResource):
                 description=invalid.description,
             )
 
-    def _is_timestamp(self, value: Any) -> bool:
+    def _is_timestamp(self, value: object) -> bool:
         """Return whether clients can send a timestamp, or the collection reached it."""
         return preconditions.is_timestamp(value) or (
             type(value) is int and 0 < value <= self.timestamp
@@ -161,6 +162,7 @@ class RequestReader(ConditionalResource):
         if is_plain:
             self.model.counting = counting
             self.model.max_page_bytes = budget.page_bytes()
+        records: list[Record]
         records, total = self.model.get_records(
             filters=filters,
             sorting=sorting,
@@ -299,7 +301,7 @@ class RequestReader(ConditionalResource):
         except httpexceptions.HTTPNotFound:
             return None
 
-    def _raise_400_if_id_mismatch(self, new_id: Any, record_id: Any) -> None:
+    def _raise_400_if_id_mismatch(self, new_id: object, record_id: object) -> None:
         """Respond with 400 if the id in the body differs from the id in the URL."""
         if new_id != record_id:
             raise_invalid(

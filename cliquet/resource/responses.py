@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
 from pyramid import httpexceptions
+from pyramid.response import Response
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.resource import preconditions
@@ -145,7 +146,7 @@ class ConditionalResource:
             and getattr(type(self.model), "get_records", None) is Model.get_records
         )
 
-    def _add_timestamp_header(self, response: Any, timestamp: int | None = None) -> None:
+    def _add_timestamp_header(self, response: Response, timestamp: int | None = None) -> None:
         """Add ``ETag`` and ``Last-Modified``, by default those of the collection."""
         if timestamp is None:
             timestamp = self.timestamp
@@ -158,7 +159,7 @@ class ConditionalResource:
         seconds = NATURAL.get(self.request.registry.settings, name)
         return seconds if seconds and self.request.prefixed_userid is None else None
 
-    def _add_cache_header(self, response: Any) -> None:
+    def _add_cache_header(self, response: Response) -> None:
         """Add ``Cache-Control``, and ``Expires`` if the response can be cached."""
         seconds = self._cache_seconds()
         if seconds is None:

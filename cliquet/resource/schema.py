@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import colander
+from colander import SchemaNode
 
 from cliquet.utils import msec_time, strip_whitespace
 from cliquet.utils.text import MAX_ID_LENGTH, is_long_id
@@ -113,7 +114,7 @@ class StrictBoolean(colander.Boolean):
     true_words = ("true", "yes", "on", "1")
     false_words = ("false", "no", "off", "0")
 
-    def deserialize(self, node: Any, cstruct: Any) -> Any:
+    def deserialize(self, node: SchemaNode, cstruct: Any) -> Any:
         if cstruct is None or cstruct is colander.null:
             return colander.null
         if self.true_choices:
@@ -176,7 +177,7 @@ class PermissionsSchema(colander.SchemaNode):
         return colander.SchemaNode(colander.Sequence(), principal, name=perm, missing=colander.drop)
 
 
-def _principals(parent: PermissionsSchema, permission: str, value: Any) -> list[str]:
+def _principals(parent: PermissionsSchema, permission: str, value: object) -> list[str]:
     """Return ``value`` as a list of principals."""
     if isinstance(value, list) and all(
         isinstance(item, str) and item and not is_long_id(item) for item in value

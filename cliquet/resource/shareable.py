@@ -20,6 +20,7 @@ from cliquet.resource.patches import JSON_PATCH
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.resource.viewset import ShareableViewSet
 from cliquet.storage import Filter, Record
+from cliquet.types import Request
 from cliquet.utils import COMPARISON, DeprecatedMeta
 
 
@@ -31,7 +32,7 @@ class ShareableResource(UserResource):
     #: The names of the permissions of records.
     permissions: tuple[str, ...] = ("read", "write")
 
-    def __init__(self, request: Any, context: Any = None) -> None:
+    def __init__(self, request: Request, context: Any = None) -> None:
         super().__init__(request, RouteFactory(request) if context is None else context)
         # Users who change a record can get write access, so even an empty change is saved.
         self.force_patch_update = True
@@ -43,7 +44,7 @@ class ShareableResource(UserResource):
             self.context.get_permission_object_id, request
         )
 
-    def get_parent_id(self, request: Any) -> str:
+    def get_parent_id(self, request: Request) -> str:
         """Return an empty string: all users share the records."""
         return ""
 
@@ -105,7 +106,7 @@ class ShareableResource(UserResource):
             raise_invalid(self.request, name=name, description=description)
         return patched
 
-    def _extract_filters(self, queryparams: Any = None) -> list[Filter]:
+    def _extract_filters(self, queryparams: object = None) -> list[Filter]:
         filters = super()._extract_filters(queryparams)
         shared = self.context.shared_ids
         if shared is not None:

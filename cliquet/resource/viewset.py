@@ -10,6 +10,7 @@ from cliquet import authorization
 from cliquet.resource.patches import PARTIAL_TYPES
 from cliquet.resource.schema import PayloadSchema, PermissionsSchema
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Settings
 from cliquet.utils import DeprecatedMeta
 from cliquet.utils.http import EXPOSED_HEADERS
 
@@ -70,7 +71,7 @@ class ViewSet:
         self.__dict__.update(**kwargs)
 
     def get_view_arguments(
-        self, endpoint_type: str, resource_cls: Any, method: str
+        self, endpoint_type: str, resource_cls: type[Any], method: str
     ) -> dict[str, Any]:
         """Return the arguments of a view.
 
@@ -90,7 +91,7 @@ class ViewSet:
         arguments.update(getattr(self, f"{endpoint_type}_{lowered}_arguments", {}))
         return arguments
 
-    def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+    def get_record_schema(self, resource_cls: type[Any], method: str) -> colander.SchemaNode:
         """Return the schema of a body: a mapping with ``data``.
 
         The schema of the resource validates ``data`` for the methods in
@@ -116,7 +117,7 @@ class ViewSet:
             partial_types=PARTIAL_TYPES if method.upper() == "PATCH" else (),
         )
 
-    def _data_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+    def _data_schema(self, resource_cls: type[Any], method: str) -> colander.SchemaNode:
         if self._has_whole_records(method):
             node = resource_cls.mapping.clone()
         else:
@@ -130,12 +131,12 @@ class ViewSet:
         prefix = "collection_" if endpoint_type == "collection" else ""
         return prefix + method.lower()
 
-    def get_name(self, resource_cls: Any) -> str:
+    def get_name(self, resource_cls: type[Any]) -> str:
         """Return the name from the viewset, the class or the class name."""
         name = getattr(self, "name", None) or getattr(resource_cls, "name", None)
         return name if name and isinstance(name, str) else str(resource_cls.__name__.lower())
 
-    def get_service_name(self, endpoint_type: str, resource_cls: Any) -> str:
+    def get_service_name(self, endpoint_type: str, resource_cls: type[Any]) -> str:
         """Return the name of a service."""
         return self.service_name.format(
             resource_name=self.get_name(resource_cls), endpoint_type=endpoint_type
@@ -148,7 +149,7 @@ class ViewSet:
         return {"factory": self.factory, **self.service_arguments}
 
     def is_endpoint_enabled(
-        self, endpoint_type: str, resource_name: str, method: str, settings: Any
+        self, endpoint_type: str, resource_name: str, method: str, settings: Settings
     ) -> bool:
         """Return whether the settings enable an endpoint."""
         if BOOLEAN.get(settings, "readonly") and method.upper() not in self.readonly_methods:
@@ -176,7 +177,7 @@ class ShareableViewSet(ViewSet):
         "permission": authorization.DYNAMIC,
     }
 
-    def get_record_schema(self, resource_cls: Any, method: str) -> colander.SchemaNode:
+    def get_record_schema(self, resource_cls: type[Any], method: str) -> colander.SchemaNode:
         """Return the schema of a body: ``data`` and ``permissions``."""
         if method.upper() not in _WITH_BODY:
             return _any_body()

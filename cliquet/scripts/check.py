@@ -13,6 +13,7 @@ from cliquet.http.limits import Limits
 from cliquet.scripts.cli_output import FAILED, CommandError, format_error
 from cliquet.scripts.schema import backend_name
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Registry
 from cliquet.utils import without_password
 
 _PROBES: dict[str, Callable[[Any, bool], None]] = {
@@ -44,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def check(options: Namespace, registry: Any) -> None:
+def check(options: Namespace, registry: Registry) -> None:
     """Check the configuration and each backend.
 
     Writes to each backend and deletes what it wrote; in read-only mode, only reads from storage
@@ -87,7 +88,7 @@ def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is empty: the cost of a request is unlimited"
 
 
-def _row(registry: Any, kind: str, patience: float) -> tuple[str, ...]:
+def _row(registry: Registry, kind: str, patience: float) -> tuple[str, ...]:
     backend, settings = getattr(registry, kind, None), registry.settings
     if backend is None:
         return kind, "-", "-", "-", "not configured"

@@ -24,6 +24,7 @@ from cliquet.scripts.cli_output import (
 from cliquet.scripts.loading import INI_VARIABLE, load
 from cliquet.settings.types import BOOLEAN
 from cliquet.storage.exceptions import BackendError
+from cliquet.types import Registry
 
 
 class Command(NamedTuple):
@@ -39,7 +40,7 @@ class Command(NamedTuple):
     add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
 
-def version(options: argparse.Namespace, registry: Any) -> None:
+def version(options: argparse.Namespace, registry: Registry) -> None:
     """Print the version of Cliquet."""
     print(cliquet.__version__)
 
@@ -137,7 +138,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, ini: Any, traceback: Any) -> None:
+def _add_options(parser: argparse.ArgumentParser, ini: object, traceback: object) -> None:
     parser.add_argument(
         "--ini",
         metavar="FILE",

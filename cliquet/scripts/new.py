@@ -15,9 +15,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from cliquet.scripts.cli_output import MISUSED, CommandError
+from cliquet.types import Registry
 from cliquet.utils.installation import local_path, requirement
 
 _TEMPLATES = files(__package__) / "template"
@@ -73,7 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def new(options: Namespace, registry: Any) -> None:
+def new(options: Namespace, registry: Registry) -> None:
     """Create an application, with resources, tests, configurations and containers."""
     name = options.name
     _check_name(name)

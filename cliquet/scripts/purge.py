@@ -7,11 +7,11 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
 
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, Progress
 from cliquet.settings.types import BOOLEAN, parse_date
 from cliquet.storage import Deleted, StorageBase
+from cliquet.types import Registry
 from cliquet.utils import msec_time
 
 #: Greatest number of tombstones purged in one transaction, so that writers wait briefly.
@@ -70,7 +70,7 @@ def _timestamp(text: str) -> int:
     return int(parse_date(text).timestamp() * 1000)
 
 
-def purge_deleted(options: Namespace, registry: Any) -> None:
+def purge_deleted(options: Namespace, registry: Registry) -> None:
     """Purge the tombstones of records that were deleted long ago.
 
     Clients that last synchronised before that time miss these deletions, so choose
@@ -95,7 +95,7 @@ def _tombstones(number: int) -> str:
     return f"{number} tombstone{'' if number == 1 else 's'}"
 
 
-def _storage(registry: Any, dry_run: bool) -> StorageBase:
+def _storage(registry: Registry, dry_run: bool) -> StorageBase:
     storage: StorageBase | None = getattr(registry, "storage", None)
     if storage is None:
         raise CommandError("No storage backend. Set storage_backend.", FAILED)
@@ -106,7 +106,7 @@ def _storage(registry: Any, dry_run: bool) -> StorageBase:
     return storage
 
 
-def _counts(registry: Any, storage: StorageBase, options: Namespace) -> list[Deleted]:
+def _counts(registry: Registry, storage: StorageBase, options: Namespace) -> list[Deleted]:
     """Return the number of tombstones to purge by collection and parent, sorted by collection."""
     try:
         counts = storage.count_deleted(options.before)
@@ -124,7 +124,7 @@ def _counts(registry: Any, storage: StorageBase, options: Namespace) -> list[Del
     return [item for item in counts if item.collection_id == known[options.resource]]
 
 
-def _resources(registry: Any) -> dict[str, str]:
+def _resources(registry: Registry) -> dict[str, str]:
     """Return the collection ids of the resources, keyed by resource name and by collection id."""
     ids: dict[str, str] = {}
     for service in getattr(registry, "cornice_services", {}).values():

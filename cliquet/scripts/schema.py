@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from typing import Any
 
 from cliquet.drivers.backend import Backend, pending_migrations
 from cliquet.scripts.cli_output import FAILED, CommandError, print_message
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Registry
 
 #: The kinds of backends, and whether read-only mode skips them.
 _KINDS = {"storage": True, "permission": True, "cache": False}
@@ -21,7 +21,7 @@ def add_migrate_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def migrate(options: Namespace, registry: Any) -> None:
+def migrate(options: Namespace, registry: Registry) -> None:
     """Create the database schema of each backend, or upgrade it."""
     for kind, name, backend in _writable(registry):
         steps = pending_migrations(backend)
@@ -43,13 +43,13 @@ def _state(steps: list[str] | None) -> str:
     return "has pending migrations" if steps else "is up to date"
 
 
-def init(options: Namespace, registry: Any) -> None:
+def init(options: Namespace, registry: Registry) -> None:
     """Run ``migrate`` (deprecated name)."""
     print_message("warning: 'init' is deprecated, use 'migrate'; Cliquet 4.0 removes it")
     migrate(options, registry)
 
 
-def flush_cache(options: Namespace, registry: Any) -> None:
+def flush_cache(options: Namespace, registry: Registry) -> None:
     """Delete every entry of the cache."""
     cache = getattr(registry, "cache", None)
     if cache is None:
@@ -58,13 +58,13 @@ def flush_cache(options: Namespace, registry: Any) -> None:
     print(f"cache: {backend_name(registry, 'cache')} flushed")
 
 
-def backend_name(registry: Any, kind: str) -> str:
+def backend_name(registry: Registry, kind: str) -> str:
     """Return the name of a backend's module, from the settings if they include it."""
     backend = getattr(registry, kind)
     return str(registry.settings.get(f"{kind}_backend") or type(backend).__module__)
 
 
-def _writable(registry: Any) -> Iterator[tuple[str, str, Backend]]:
+def _writable(registry: Registry) -> Iterator[tuple[str, str, Backend]]:
     """Yield the kind, name and instance of each writable backend; report the skipped ones."""
     readonly = BOOLEAN.get(registry.settings, "readonly")
     for kind, written_by_requests in _KINDS.items():

@@ -22,6 +22,7 @@ from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError
 from cliquet.scripts.loading import check_file, load
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import BOOLEAN
+from cliquet.types import Registry
 from cliquet.utils import setting_list
 from cliquet.utils.installation import install_command
 
@@ -86,7 +87,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def serve(options: Namespace, registry: Any) -> None:
+def serve(options: Namespace, registry: Registry) -> None:
     """Serve the application over HTTP until Ctrl-C or SIGTERM; requests in progress finish.
 
     The server is granian if it is installed, and waitress otherwise.
@@ -142,7 +143,7 @@ def _load(options: Namespace) -> tuple[WSGIApplication, list[str]]:
     return _forwarded(env["app"], options.trusted_proxy), _description(env["registry"], options)
 
 
-def _description(registry: Any, options: Namespace) -> list[str]:
+def _description(registry: Registry, options: Namespace) -> list[str]:
     settings = registry.settings
     base = f"{_origin(options)}/{registry.route_prefix}"
     lines = [f"{settings['project_name']} {settings['project_version']} is ready: {base}/"]

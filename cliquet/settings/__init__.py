@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pyramid.config import Configurator
+
 from cliquet.settings.table import (
     DEFAULT_SETTINGS,
     FAMILIES,
@@ -19,6 +21,7 @@ from cliquet.settings.table import (
     type_of,
 )
 from cliquet.settings.types import SettingType
+from cliquet.types import Registry, Settings
 from cliquet.utils import env_name, setting_list
 
 PREFIX = "cliquet"
@@ -55,7 +58,7 @@ class KeyForms(NamedTuple):
         yield f"{PREFIX}.{bare}"
 
 
-def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> None:
+def load_default_settings(config: Configurator, default_settings: Mapping[str, Any]) -> None:
     """Complete and convert the settings, with defaults and the environment.
 
     Afterwards ``settings[key]`` contains the value for the bare name of each key. A value is read
@@ -75,7 +78,7 @@ def load_default_settings(config: Any, default_settings: Mapping[str, Any]) -> N
         _load(settings, key_forms, bare, None)
 
 
-def _load(settings: Any, key_forms: KeyForms, bare: str, default: Any) -> None:
+def _load(settings: Settings, key_forms: KeyForms, bare: str, default: object) -> None:
     value = find(settings, key_forms, bare, default)
     settings[bare] = value
     # Plugins can read the prefixed forms, which keep their original value if it is equal.
@@ -89,7 +92,7 @@ def _load(settings: Any, key_forms: KeyForms, bare: str, default: Any) -> None:
     )
 
 
-def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: Any) -> Any:
+def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: object) -> Any:
     """Return the value of a key from the environment, or else from any of its forms.
 
     :raises ValueError: if two forms have different values.
@@ -149,7 +152,7 @@ def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
     return None
 
 
-def add_resource_keys(settings: Any, resource_name: str) -> None:
+def add_resource_keys(settings: Settings, resource_name: str) -> None:
     """Add the keys of a resource that are spelled differently in variables."""
     written = env_name(resource_name).lower()
     pattern = re.compile(f"((?:collection_|record_)?){re.escape(written)}(_.+)")
@@ -159,7 +162,7 @@ def add_resource_keys(settings: Any, resource_name: str) -> None:
             settings.setdefault(f"{match[1]}{resource_name}{match[2]}", settings[key])
 
 
-def declared_settings(registry: Any) -> set[str]:
+def declared_settings(registry: Registry) -> set[str]:
     """Return the bare keys that any package has declared."""
     declared: set[str] | None = getattr(registry, "declared_settings", None)
     if declared is None:
@@ -180,7 +183,7 @@ def defined_forms(
     return defined
 
 
-def assign(settings: Any, bare: str, value: Any) -> None:
+def assign(settings: Settings, bare: str, value: object) -> None:
     """Set a key and its other existing forms."""
     forms = KeyForms(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})

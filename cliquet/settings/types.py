@@ -65,15 +65,15 @@ class Setting(NamedTuple):
     example: str = ""
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 
 
-def _name(value: Any) -> Any:
+def _name(value: object) -> Any:
     return None if value == "None" else value
 
 
-def _words(value: Any) -> Any:
+def _words(value: object) -> Any:
     native = native_value(value)
     return native if native is None or isinstance(native, (list, tuple)) else value
 
@@ -109,7 +109,7 @@ def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
 _natural = _integer(0)
 
 
-def _limit(value: Any) -> int | None:
+def _limit(value: object) -> int | None:
     return _natural(value) or None
 
 
@@ -119,11 +119,11 @@ _BOOLEANS = {
 }
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: object) -> bool:
     return _BOOLEANS[str(value).strip().lower()]
 
 
-def parse_date(value: Any) -> datetime.datetime:
+def parse_date(value: object) -> datetime.datetime:
     """Parse an ISO 8601 date; the default time zone is UTC.
 
     :raises ValueError: if it isn't a date.
@@ -132,7 +132,7 @@ def parse_date(value: Any) -> datetime.datetime:
     return date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
 
 
-def _version(value: Any) -> list[str]:
+def _version(value: object) -> list[str]:
     if not (numbers := re.findall(r"\d+", str(value))):
         raise ValueError
     return numbers
@@ -155,18 +155,18 @@ def _json_object(path: Any) -> dict[str, Any]:
 _resolve = DottedNameResolver(None).maybe_resolve
 
 
-def _module(value: Any) -> Any:
+def _module(value: object) -> Any:
     module = _resolve(value)
     if not callable(getattr(module, "load_from_config", None)):
         raise ValueError("it has no load_from_config")
     return module
 
 
-def _names(value: Any) -> list[Any]:
+def _names(value: object) -> list[Any]:
     return [_resolve(name) for name in setting_list(value)]
 
 
-def _scheme(value: Any) -> str:
+def _scheme(value: object) -> str:
     if value not in ("http", "https"):
         raise ValueError
     return str(value)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, family, type_of
@@ -130,7 +131,7 @@ def _reason(error: Exception) -> str:
     return missing_package(error) or str(error)
 
 
-def include_packages(config: Any, key: str) -> None:
+def include_packages(config: Configurator, key: str) -> None:
     """Include the packages in the setting ``key``.
 
     :raises InvalidSettings: if one of them doesn't exist, has no function ``includeme``, or
@@ -142,7 +143,7 @@ def include_packages(config: Any, key: str) -> None:
             raise invalid(settings, key, f"{type_of(key).expected}: {problem}")
 
 
-def _include(config: Any, package: str) -> str | None:
+def _include(config: Configurator, package: str) -> str | None:
     """Include a package; return the reason if it can't be included."""
     try:
         included = config.maybe_dotted(package)
@@ -207,7 +208,7 @@ def _nearest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
     return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff)), None)
 
 
-def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any:
+def load_named(config: Configurator, key: str, expected: str, default: object = None) -> Any:
     """Return the object whose dotted name is the value of the setting ``key``.
 
     :param expected: a description of valid values.
@@ -221,7 +222,7 @@ def load_named(config: Any, key: str, expected: str, default: Any = None) -> Any
         raise invalid(settings, key, f"{expected}: {_reason(error)}") from error
 
 
-def load_module(config: Any, key: str, default: Any = None) -> Any:
+def load_module(config: Configurator, key: str, default: object = None) -> Any:
     """Return the module whose dotted name is the value of the setting ``key``.
 
     :param default: the name if the setting is empty.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+
+from pyramid.config import Configurator
 
 
 class Generator:
@@ -18,7 +19,7 @@ class Generator:
 
     regexp = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
 
-    def __init__(self, config: Any = None) -> None:
+    def __init__(self, config: Configurator = None) -> None:
         if type(self).__call__ is Generator.__call__:
             raise NotImplementedError(f"{type(self).__name__} does not create ids")
         self.config = config

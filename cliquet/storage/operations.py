@@ -156,7 +156,7 @@ def build_change(
     return Change(object_id, timestamp, _serialized(fields), unique, is_new_id)
 
 
-def check_timestamp(field: str, value: Any) -> int | None:
+def check_timestamp(field: str, value: object) -> int | None:
     """Return the timestamp that a change requests, if any.
 
     :raises ValueError: if it isn't an integer.
@@ -187,7 +187,7 @@ def before_or_latest(before: int | None) -> int:
     return ALWAYS.high if before is None else before
 
 
-def _check_id(field: str, value: Any) -> str:
+def _check_id(field: str, value: object) -> str:
     if isinstance(value, str) and "\0" not in value:
         return value
     raise ValueError(f"{field} must be a string without null characters, not {value!r}")

@@ -158,7 +158,7 @@ class Range(Operator):
         return FALSE if bound is None else column.compares(self.comparison, bound)
 
 
-def _bound(value: Any) -> Key | None:
+def _bound(value: object) -> Key | None:
     """Return the key of a bound, None if no value is in the range."""
     key = order_key(value)
     is_nan = isinstance(key[1], float) and math.isnan(key[1])

@@ -54,7 +54,7 @@ def order_key(value: Any) -> Key:
     return _other_key(value)
 
 
-def _other_key(value: Any) -> Key:
+def _other_key(value: object) -> Key:
     if isinstance(value, dict):
         return OBJECT, json.dumps(value)
     if isinstance(value, (list, tuple)):

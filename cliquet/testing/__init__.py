@@ -139,7 +139,7 @@ class FormattedErrorMixin:
 
     def assertFormattedError(
         self,
-        response: Any,
+        response: Response,
         code: int,
         errno: ERRORS | int,
         error: str,

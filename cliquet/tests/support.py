@@ -81,7 +81,7 @@ class _Mushroom(resource.UserResource):
 
 def testapp(
     settings: Mapping[str, Any] | None = None,
-    config: Any = None,
+    config: Configurator = None,
     *args: Any,
     **additional_settings: Any,
 ) -> Any:
@@ -119,7 +119,9 @@ class BaseWebTest:
             backend.initialize_schema()
         self.headers = {"Content-Type": "application/json", **get_user_headers("mat")}
 
-    def make_app(self, settings: Mapping[str, Any] | None = None, config: Any = None) -> Any:
+    def make_app(
+        self, settings: Mapping[str, Any] | None = None, config: Configurator = None
+    ) -> Any:
         """Return the client of an application."""
         if webtest is None:
             raise ImportError("The package webtest is missing (pip install webtest)")

@@ -84,9 +84,9 @@ def msec_time() -> int:
     return time.time_ns() // 1_000_000
 
 
-def classname(obj: Any) -> str:
+def classname(obj: object) -> str:
     """Return the lower-case name of the class of ``obj``."""
-    return obj.__class__.__name__.lower()
+    return str(obj.__class__.__name__).lower()
 
 
 def merge_dicts(a: dict[str, Any], b: Mapping[str, Any]) -> None:
@@ -105,7 +105,7 @@ def random_bytes_hex(bytes_length: int) -> str:
     return hexlify(os.urandom(bytes_length)).decode("ascii")
 
 
-def native_value(value: Any) -> Any:
+def native_value(value: object) -> Any:
     """Return the Python value that the string ``value`` represents.
 
     ``true/yes/on`` and ``false/no/off``, in any case, are booleans. Python literals (numbers,
@@ -129,7 +129,7 @@ def env_name(key: str) -> str:
     return key.replace(".", "_").replace("-", "_").upper()
 
 
-def read_env(key: str, value: Any) -> Any:
+def read_env(key: str, value: object) -> Any:
     """Return the environment variable for the setting ``key``, or else ``value``.
 
     Dots and dashes in ``key`` become underscores. Strings from either source are
@@ -221,7 +221,7 @@ def forget_variables(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def json_serializer(v: Any, **kw: Any) -> str:
+def json_serializer(v: object, **kw: Any) -> str:
     """Return ``v`` as JSON, for Pyramid's renderers."""
     return json.dumps(v, kw.get("default"))
 

@@ -47,7 +47,7 @@ def current_resource_name(request: Any) -> str:
     return name
 
 
-def reapply_cors(request: Any, response: Any) -> Any:
+def reapply_cors(request: Any, response: Response) -> Any:
     """Add the CORS headers to a new response, and return it."""
     service = current_service(request)
     if service:
@@ -63,7 +63,7 @@ def reapply_cors(request: Any, response: Any) -> Any:
     return response
 
 
-def get_header(response: Any, name: str) -> str | None:
+def get_header(response: Response, name: str) -> str | None:
     """Return the value of a response header, or None.
 
     It is five times faster than ``response.headers.get(name)``.
@@ -80,7 +80,7 @@ def get_header(response: Any, name: str) -> str | None:
     return None
 
 
-def set_header(response: Any, name: str, value: str) -> None:
+def set_header(response: Response, name: str, value: str) -> None:
     """Set a response header, replacing those of the same name.
 
     It is five times faster than ``response.headers[name] = value``.
@@ -102,7 +102,7 @@ def depends_on_origin(origins: Collection[str]) -> bool:
     return len(origins) > 1 or any(wildcard in "".join(origins) for wildcard in "*?[")
 
 
-def add_vary(response: Any, name: str) -> None:
+def add_vary(response: Response, name: str) -> None:
     """Add the name of a request header to ``Vary``, unless it contains it."""
     vary = get_header(response, "Vary")
     if not vary:
@@ -133,7 +133,7 @@ def preflight_response(request: Any) -> Response:
     return response
 
 
-def is_json(response: Any) -> bool:
+def is_json(response: Response) -> bool:
     """Return whether a response has a JSON body."""
     return response.content_type == "application/json" and bool(response.body)
 
@@ -163,7 +163,7 @@ def _environ_of(original: Any) -> dict[str, Any]:
     return dict(Request.blank("/", headers=headers).environ)
 
 
-def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
+def build_request(original: object, dict_obj: Mapping[str, Any]) -> Any:
     """Return a request on behalf of ``original``.
 
     :param dict_obj: ``path`` (with or without the version prefix), and
@@ -202,7 +202,7 @@ def build_request(original: Any, dict_obj: Mapping[str, Any]) -> Any:
     return attach_to_parent(original, request)
 
 
-def _payload(body: Any) -> tuple[bytes, str | None]:
+def _payload(body: object) -> tuple[bytes, str | None]:
     """Return the bytes of a body, and its type unless it is the original's."""
     if body is None:
         return b"", None
@@ -243,12 +243,12 @@ def attach_to_parent(original: Any, request: Any) -> Any:
 _LARGE_BODY = 1 << 16
 
 
-def build_response(response: Any, request: Any) -> dict[str, Any]:
+def build_response(response: Response, request: Any) -> dict[str, Any]:
     """Return the JSON description of ``response`` in the response of a batch."""
     return _description(response, request, _value(response.body))
 
 
-def describe_response(response: Any, request: Any) -> dict[str, Any]:
+def describe_response(response: Response, request: Any) -> dict[str, Any]:
     """Describe a response like :func:`build_response`, with large JSON unparsed."""
     body: bytes = response.body
     if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
@@ -264,7 +264,7 @@ def _value(body: bytes) -> Any:
         return body.decode("utf-8", "replace")
 
 
-def _description(response: Any, request: Any, body: Any) -> dict[str, Any]:
+def _description(response: Response, request: Any, body: object) -> dict[str, Any]:
     return {
         "path": path_text(request),
         "status": response.status_code,
@@ -305,7 +305,7 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
         return response
 
 
-def _redirection(subrequest: Any, response: Any) -> Any:
+def _redirection(subrequest: Any, response: Response) -> Any:
     """Return the request for a redirection to this service, or None."""
     location = response.headers.get("Location")
     if not (300 <= response.status_code < 400 and location):

@@ -48,7 +48,7 @@ def loads(text: str | bytes, max_digits: int | None = None) -> Any:
 
 
 def dumps_bytes(
-    value: Any, default: Callable[[Any], Any] | None = None, iso_dates: bool = True
+    value: object, default: Callable[[Any], Any] | None = None, iso_dates: bool = True
 ) -> bytes:
     """Return ``value`` as compact JSON in UTF-8.
 
@@ -63,7 +63,7 @@ def dumps_bytes(
         return _dumps_exactly(value, default, options)
 
 
-def exact_text(value: Any) -> bytes | None:
+def exact_text(value: object) -> bytes | None:
     """Return a value as JSON, or None if the JSON can stand for another value.
 
     orjson writes infinite numbers and NaN as null.
@@ -80,7 +80,7 @@ def fragment(text: str | bytes) -> Any:
     return orjson.Fragment(text)
 
 
-def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None, options: int) -> bytes:
+def _dumps_exactly(value: object, default: Callable[[Any], Any] | None, options: int) -> bytes:
     try:
         return orjson.dumps(_with_fragments(value), default, options)
     except TypeError:
@@ -89,7 +89,7 @@ def _dumps_exactly(value: Any, default: Callable[[Any], Any] | None, options: in
         return text.encode("utf-8", "backslashreplace")
 
 
-def _with_fragments(value: Any) -> Any:
+def _with_fragments(value: object) -> Any:
     """Return ``value`` with its long integers as fragments, for orjson.
 
     The standard library formats some floats differently, and engines compare
@@ -104,7 +104,7 @@ def _with_fragments(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
+def dumps(value: object, default: Callable[[Any], Any] | None = None, **kw: Any) -> str:
     """Return ``value`` as compact JSON; further options are those of ``json.dumps``.
 
     :param default: converts values of other types; by default, decimals become numbers.
@@ -116,7 +116,7 @@ def dumps(value: Any, default: Callable[[Any], Any] | None = None, **kw: Any) ->
     return dumps_bytes(value, default).decode("utf-8")
 
 
-def _known(value: Any) -> int | float:
+def _known(value: object) -> int | float:
     """Return the number that equals a decimal."""
     number = _number(value) if isinstance(value, Decimal) else value
     if isinstance(number, (int, float)):
@@ -124,7 +124,7 @@ def _known(value: Any) -> int | float:
     raise TypeError(f"{value!r} is not JSON serializable")
 
 
-def dumps_ascii(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+def dumps_ascii(value: object, default: Callable[[Any], Any] | None = None) -> str:
     """Return ``value`` as compact JSON in ASCII, with escaped slashes."""
     text = dumps(value, default).replace("/", "\\/")
     return text if text.isascii() else _NOT_ASCII.sub(lambda match: escape(match[0]), text)
@@ -135,16 +135,16 @@ def escape(text: str) -> str:
     return stdlib_json.dumps(text)[1:-1]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Return whether two JSON values are identical: ``1`` isn't ``true`` or ``1.0``."""
     return one == other and _canonical(one) == _canonical(other)
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: object) -> str:
     return stdlib_json.dumps(value, sort_keys=True)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return deserialized data as a plain JSON value.
 
     Decimals become numbers, sets become arrays, dates and times become ISO 8601 strings. A
@@ -237,7 +237,7 @@ def most_values(text: bytes) -> int:
     return 1 + text.count(b"[") + text.count(b"{") + text.count(b",")
 
 
-def has_more_values(value: Any, limit: int) -> bool:
+def has_more_values(value: object, limit: int) -> bool:
     """Return whether a JSON value contains more than ``limit`` values."""
     count = 1
     containers = [value] if isinstance(value, (dict, list, tuple)) else []
@@ -251,7 +251,7 @@ def has_more_values(value: Any, limit: int) -> bool:
     return False
 
 
-def unstorable(value: Any, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | None:
+def unstorable(value: object, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | None:
     """Return why a JSON value can't be stored, or None.
 
     Engines must return stored values unchanged (guarantee 9 of the backends), so
@@ -280,7 +280,7 @@ def unstorable(value: Any, max_depth: int = MAX_DEPTH, outer: int = 0) -> str | 
     return next(filter(None, map(_unstorable_scalar, level)), None)
 
 
-def _unstorable_scalar(value: Any) -> str | None:
+def _unstorable_scalar(value: object) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
             return "a string with a null character"

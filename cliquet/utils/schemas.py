@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import colander
+from colander import SchemaNode
 
 
-def deserialize(schema: Any, cstruct: Any) -> Any:
+def deserialize(schema: SchemaNode, cstruct: object) -> Any:
     """Return the value that a schema deserializes from a JSON value.
 
     :raises colander.Invalid: if it is invalid, or if a type fails on it: types don't expect
@@ -26,7 +27,7 @@ def deserialize(schema: Any, cstruct: Any) -> Any:
         raise invalid from error
 
 
-def _refused(node: Any, cstruct: Any) -> colander.Invalid | None:
+def _refused(node: SchemaNode, cstruct: object) -> colander.Invalid | None:
     """Return the error of the first node whose type fails on its value."""
     for position, child, value in _children(node, cstruct):
         refusal = _refused(child, value)
@@ -45,7 +46,7 @@ def _refused(node: Any, cstruct: Any) -> colander.Invalid | None:
     return None
 
 
-def _children(node: Any, cstruct: Any) -> Iterator[tuple[int, Any, Any]]:
+def _children(node: SchemaNode, cstruct: object) -> Iterator[tuple[int, Any, Any]]:
     """Return the position, the node and the value of each child."""
     if isinstance(node.typ, colander.Mapping) and isinstance(cstruct, dict):
         for position, child in enumerate(node.children):

@@ -57,7 +57,7 @@ def indented(text: str) -> str:
     return "\n".join([first, *(f"  {line}" for line in others)])
 
 
-def setting_list(value: Any) -> list[str]:
+def setting_list(value: object) -> list[str]:
     """Return the items of a setting: a list, or a string of words."""
     return [] if value in (None, "") else aslist(value)
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import colander
 from pyramid import httpexceptions
+from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
@@ -17,6 +18,7 @@ from cliquet.http.request import is_host
 from cliquet.http.service import Service, is_type_refused, json_object, validate
 from cliquet.resource.schema import StrictBoolean
 from cliquet.settings.types import BOOLEAN, LIMIT
+from cliquet.types import Registry, Request
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
 from cliquet.utils.http import describe_response, is_subrequest
@@ -94,11 +96,11 @@ class BatchPayloadSchema(colander.MappingSchema):
         return super().deserialize(cstruct)
 
 
-def _merged(request: Any, defaults: dict[str, Any]) -> Any:
-    if isinstance(request, dict):
-        request = dict(request)
-        merge_dicts(request, defaults)
-    return request
+def _merged(item: object, defaults: dict[str, Any]) -> Any:
+    if isinstance(item, dict):
+        item = dict(item)
+        merge_dicts(item, defaults)
+    return item
 
 
 batch = Service(name="batch", path="/batch", description="Batch operations")
@@ -107,7 +109,7 @@ batch = Service(name="batch", path="/batch", description="Batch operations")
 _payload_schema = BatchPayloadSchema()
 
 
-def _validator(request: Any, **kwargs: Any) -> None:
+def _validator(request: Request, **kwargs: Any) -> None:
     """Validate the body, unless it has too many requests to merge ``defaults`` into."""
     body = json_object(request)
     requests = body.get("requests")
@@ -119,7 +121,7 @@ def _validator(request: Any, **kwargs: Any) -> None:
         validate(request, _payload_schema, body)
 
 
-def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
+def _check_merged_size(request: Request, body: Mapping[str, Any]) -> None:
     """Check that the requests, with the defaults, respect the limits of a body."""
     defaults, requests = body.get("defaults"), body.get("requests")
     if not (isinstance(defaults, dict) and isinstance(requests, list)):
@@ -146,7 +148,7 @@ def _check_merged_size(request: Any, body: Mapping[str, Any]) -> None:
     permission=NO_PERMISSION_REQUIRED,
     openapi=descriptions.batch(METHODS),
 )
-def post_batch(request: Any) -> Any:
+def post_batch(request: Request) -> Any:
     """Send the requests one by one, in one transaction."""
     requests = request.validated["requests"]
     if is_subrequest(request) or any(_is_batch(item["path"]) for item in requests):
@@ -163,12 +165,12 @@ def post_batch(request: Any) -> Any:
     return {"responses": responses}
 
 
-def _send_each(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
+def _send_each(request: Request, subrequests: list[Any]) -> list[dict[str, Any]]:
     """Send the sub-requests, each of which can fail without the others."""
     return [describe_response(*_send_within_budget(request, each)) for each in subrequests]
 
 
-def _send_atomically(request: Any, subrequests: list[Any]) -> list[dict[str, Any]]:
+def _send_atomically(request: Request, subrequests: list[Any]) -> list[dict[str, Any]]:
     """Send the sub-requests, and undo all of them if one fails."""
     txn = transactions.current()
     if txn is None or not _supports_rollback(request.registry):
@@ -188,7 +190,7 @@ def _send_atomically(request: Any, subrequests: list[Any]) -> list[dict[str, Any
     return responses
 
 
-def _supports_rollback(registry: Any) -> bool:
+def _supports_rollback(registry: Registry) -> bool:
     """Return whether the changes of a request can be undone."""
     backends = [getattr(registry, name, None) for name in ("storage", "permission")]
     return BOOLEAN.get(registry.settings, "transaction_per_request", True) and all(
@@ -206,7 +208,7 @@ def _undone(subrequest: Any) -> dict[str, Any]:
     return describe_response(error, subrequest)
 
 
-def _send_within_budget(request: Any, subrequest: Any) -> tuple[Any, Any]:
+def _send_within_budget(request: Request, subrequest: Any) -> tuple[Any, Any]:
     """Send a sub-request, unless the batch has reached a limit."""
     budget = budget_of(request)
     spent = budget.spent()
@@ -223,7 +225,7 @@ def _is_batch(path: str) -> bool:
     return batch.path in unquote(path)
 
 
-def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
+def _send(request: Request, subrequest: Any) -> tuple[Any, Any]:
     """Send a sub-request, and return its response and the final request.
 
     :raises Exception: an unexpected failure, which fails the whole batch.
@@ -243,7 +245,7 @@ def _send(request: Any, subrequest: Any) -> tuple[Any, Any]:
     return _with_body(response), subrequest
 
 
-def _with_body(response: Any) -> Any:
+def _with_body(response: Response) -> Any:
     """Return a response; an HTTP exception without a body gets an error body."""
     is_exception = isinstance(response, httpexceptions.HTTPException)
     if not is_exception or response.status_code == 304 or response.body:

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 from pyramid import httpexceptions
 from pyramid.authorization import Authenticated as Authenticated
 from pyramid.exceptions import URLDecodeError
+from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
 from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
@@ -21,6 +22,7 @@ from cliquet.loggers import get_logger
 from cliquet.refusals import explain
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import will_retry
+from cliquet.types import Request
 from cliquet.utils import encode_header as encode_header
 from cliquet.utils import forget_variables, reapply_cors
 from cliquet.utils.http import is_json
@@ -43,7 +45,7 @@ def cors(view: Callable[..., Any]) -> Callable[..., Any]:
     """Add the CORS headers to the responses of a view (decorator)."""
 
     @functools.wraps(view)
-    def wrapped_view(request: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapped_view(request: Request, *args: Any, **kwargs: Any) -> Any:
         return reapply_cors(request, view(request, *args, **kwargs))
 
     return wrapped_view
@@ -51,7 +53,7 @@ def cors(view: Callable[..., Any]) -> Callable[..., Any]:
 
 @forbidden_view_config()
 @cors
-def authorization_required(request: Any) -> Any:
+def authorization_required(request: Request) -> Any:
     """Return a 401 for anonymous users, and a 403 for the others."""
     error = getattr(request, "exception", None)
     if error is not None and is_json(error):
@@ -67,7 +69,7 @@ def authorization_required(request: Any) -> Any:
 
 @notfound_view_config()
 @cors
-def page_not_found(request: Any) -> Any:
+def page_not_found(request: Request) -> Any:
     """Return a 404, or redirect to the intended URL."""
     location = _redirect_target(request)
     if location is not None:
@@ -86,7 +88,7 @@ def page_not_found(request: Any) -> Any:
     )
 
 
-def _redirect_target(request: Any) -> str | None:
+def _redirect_target(request: Request) -> str | None:
     """Return the intended path of a URL without version or with a trailing slash.
 
     Anything but a path (such as ``*``) never becomes part of a ``Location``.
@@ -110,7 +112,7 @@ def _redirect_target(request: Any) -> str | None:
 
 
 @exception_view_config(context=httpexceptions.HTTPException)
-def http_exception(context: Any, request: Any) -> Any:
+def http_exception(context: Any, request: Request) -> Any:
     """Add an error body to a raised response; redirections remain unchanged."""
     if context.status_code == 503:
         return service_unavailable(context, request)
@@ -119,12 +121,12 @@ def http_exception(context: Any, request: Any) -> Any:
     return reapply_cors(request, _formatted(context))
 
 
-def method_not_allowed(context: Any, request: Any) -> Any:
+def method_not_allowed(context: Any, request: Request) -> Any:
     """Return a 405; the ``Allow`` header of the exception is kept."""
     return http_exception(context, request)
 
 
-def service_unavailable(response: Any, request: Any) -> Any:
+def service_unavailable(response: Response, request: Request) -> Any:
     """Return a 503 with ``Retry-After``; a JSON body is kept."""
     if not is_json(response):
         http_error(
@@ -138,13 +140,13 @@ def service_unavailable(response: Any, request: Any) -> Any:
     return _with_cors(request, response)
 
 
-def _formatted(response: Any, details: Any = None) -> Any:
+def _formatted(response: Response, details: object = None) -> Any:
     errno, message = _DEFAULTS.get(response.status_code, (ERRORS.UNDEFINED, None))
     message = message or response.detail or response.explanation or None
     return http_error(response, errno=errno, message=message, details=details)
 
 
-def _with_cors(request: Any, response: Any) -> Any:
+def _with_cors(request: Request, response: Response) -> Any:
     """Add the CORS headers to an error response.
 
     Pages of other origins can read the errors of resources. For other services, they only
@@ -161,7 +163,7 @@ def _with_cors(request: Any, response: Any) -> Any:
 
 
 @exception_view_config(context=UnicodeDecodeError)
-def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
+def not_utf8(context: UnicodeDecodeError, request: Request) -> Any:
     """Return a 400 if the URL isn't encoded in UTF-8."""
     if isinstance(context, URLDecodeError):
         location = "path"
@@ -176,7 +178,7 @@ def not_utf8(context: UnicodeDecodeError, request: Any) -> Any:
 
 
 @exception_view_config(context=DisconnectionError)
-def incomplete_body(context: DisconnectionError, request: Any) -> Any:
+def incomplete_body(context: DisconnectionError, request: Request) -> Any:
     """Return a 400 if the body is incomplete, although the client might not read it."""
     try:
         raise_invalid(request, "body", description="Should be complete")
@@ -193,7 +195,7 @@ def _is_utf8(query: str) -> bool:
 
 
 @exception_view_config(context=Exception)
-def error(context: Any, request: Any) -> Any:
+def error(context: Any, request: Request) -> Any:
     """Return a 503 for a failure of a backend, and a 500 for a bug.
 
     The traceback goes to the log, not to the client.
@@ -212,7 +214,7 @@ def error(context: Any, request: Any) -> Any:
     return _with_cors(request, response)
 
 
-def _log(error: Any, request: Any) -> None:
+def _log(error: Any, request: Request) -> None:
     """Log a failure once: that of a sub-request also fails its batch."""
     if will_retry(request):
         logger.info("Retrying the request: %s", error)

@@ -11,6 +11,7 @@ from cliquet.heartbeats import Heartbeats
 from cliquet.http.service import Service
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import DURATION
+from cliquet.types import Request
 from cliquet.utils.http import is_subrequest
 from cliquet.views import descriptions
 
@@ -19,7 +20,7 @@ lbheartbeat = Service(name="lbheartbeat", path="/__lbheartbeat__", description="
 
 
 @heartbeat.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.HEARTBEAT)
-def get_heartbeat(request: Any) -> dict[str, bool | None]:
+def get_heartbeat(request: Request) -> dict[str, bool | None]:
     """Return the health of each backend; 503 if a check fails or times out."""
     registry = request.registry
     if not isinstance(registry.heartbeats, Heartbeats):  # replaced by the application
@@ -41,6 +42,6 @@ def _timeout(settings: Mapping[str, Any]) -> float:
 
 
 @lbheartbeat.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.LBHEARTBEAT)
-def get_lbheartbeat(request: Any) -> dict[str, Any]:
+def get_lbheartbeat(request: Request) -> dict[str, Any]:
     """Return an empty object: the process is up."""
     return {}

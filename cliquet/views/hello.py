@@ -11,6 +11,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet.http.service import Service
 from cliquet.settings import KeyForms, type_of
 from cliquet.settings.types import SettingType
+from cliquet.types import Request, Settings
 from cliquet.views import descriptions
 
 #: The version of the protocol (protocol.md).
@@ -20,7 +21,7 @@ hello = Service(name="hello", path="/", description="Welcome")
 
 
 @hello.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.HELLO)
-def get_hello(request: Any) -> dict[str, Any]:
+def get_hello(request: Request) -> dict[str, Any]:
     """Return the description of the service for clients."""
     registry = request.registry
     settings = registry.settings
@@ -41,7 +42,7 @@ def get_hello(request: Any) -> dict[str, Any]:
     return data
 
 
-def _public_value(settings: Any, key: str) -> Any:
+def _public_value(settings: Settings, key: str) -> Any:
     bare, setting_type = _bare_key(settings["project_name"], key)
     return setting_type.read(settings.get(bare, settings.get(key)))
 
@@ -53,6 +54,6 @@ def _bare_key(project_name: str, key: str) -> tuple[str, SettingType[Any]]:
     return bare, type_of(bare)
 
 
-def get_eos(request: Any) -> Any:
+def get_eos(request: Request) -> Any:
     """Return the date of the end of service; None or an empty string: none."""
     return request.registry.settings["eos"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.http.service import Service
@@ -11,7 +10,7 @@ from cliquet.settings.types import JSON_FILE
 from cliquet.views import descriptions
 
 
-def add_version_view(config: Any) -> None:
+def add_version_view(config: Configurator) -> None:
     """Add the view if the setting ``version_json_path`` names a file to return.
 
     The file is read once, at start-up, because it describes the running process.

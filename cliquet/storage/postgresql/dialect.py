@@ -126,7 +126,7 @@ def _trigrams(pattern: str) -> list[str]:
     return sorted({part[n : n + 3] for part in parts for n in range(len(part) - 2)})
 
 
-def key_of(value: Any) -> tuple[int, Any, bytes]:
+def key_of(value: object) -> tuple[int, Any, bytes]:
     """Return the parameters of the key of ``value``."""
     return key_parameters(order_key(value))
 

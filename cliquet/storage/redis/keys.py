@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from cliquet.drivers.redis.client import decode, encode
 from cliquet.storage.operations import Collection
@@ -67,7 +66,7 @@ def lock_key(collection: Collection) -> bytes:
     return LOCKS + _name(collection)
 
 
-def digest(value: Any) -> bytes:
+def digest(value: object) -> bytes:
     """Return a digest that is equal for values that conflict in a unique field.
 
     Return an empty digest for values that are exempt from uniqueness.

@@ -130,7 +130,7 @@ class Field:
         return Sql(text, [*self._source.parameters, *condition.parameters])
 
 
-def same_value(field: str, value: Any) -> Sql:
+def same_value(field: str, value: object) -> Sql:
     """Return the condition that a data field equals a value, and has the same type."""
     condition = _has_key("field", [order_key(value)])
     return Sql(_FIELD_EXISTS.format(_OWN, condition.text), [field, *condition.parameters])

@@ -65,7 +65,7 @@ def bound_to(*pairs: tuple[str, str]) -> Callable[[str, str], set[tuple[str, str
     return lambda object_id, permission: set(pairs)
 
 
-def matches(pattern, text):
+def matches(pattern: str, text: str) -> bool:
     """The slow and simple way."""
     if not pattern:
         return not text

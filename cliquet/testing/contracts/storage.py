@@ -248,10 +248,10 @@ class StorageContract:
         self, storage: StorageBase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class Mine(type(storage)):  # type: ignore[misc]
-            def get(self, *args, **kwargs):
+            def get(self, *args: Any, **kwargs: Any) -> Any:
                 return {**super().get(*args, **kwargs), "got": True}
 
-            def get_all(self, *args, **kwargs):
+            def get_all(self, *args: Any, **kwargs: Any) -> Any:
                 records, total = super().get_all(*args, **kwargs)
                 return [{**record, "got": True} for record in records], total
 
