@@ -107,7 +107,7 @@ class ServerTerminal:
 
     def kill(self):
         if self._process is not None:
-            self._process.kill()
+            self._process.terminate()  # a killed server would leave its workers running
             self._process.wait(START_TIMEOUT)
 
     def output(self):
