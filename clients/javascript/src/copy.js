@@ -10,7 +10,7 @@
  */
 
 import { emit } from './events.js';
-import { differ, entryOf, replaced, withChange, withVersion, writesOf } from './records.js';
+import { differ, entryOf, isTombstone, replaced, withChange, withVersion, writesOf } from './records.js';
 
 const MANY = 500; // records from which on reading all of them is faster
 
@@ -109,7 +109,7 @@ export class Copy {
    *
    * Those of a list come with the mark when it was requested, and the next one. If another page has stored a later list,
    * nothing is stored, and the result is undefined. Others are stored if they are later than the mark, for what isn't may
-   * be deleted since, or if they replace damaged items.
+   * be deleted since, or if they are tombstones or replace damaged items.
    */
   async _keep(versions, since, until) {
     for (;;) {
@@ -118,7 +118,8 @@ export class Copy {
       const entries = await this._entries(versions.map(({ record }) => record.id));
       const next = versions.map(({ record, from, done = [] }, index) => {
         const { id, last_modified } = record;
-        const isKnown = since === undefined && last_modified <= mark && !this._damaged.has(id);
+        const isOld = since === undefined && last_modified <= mark;
+        const isKnown = isOld && !isTombstone(record) && !this._damaged.has(id);
         const item = { record, from, listed: since >= 0, key: this._key('v', id, last_modified) };
         return isKnown ? replaced(entries[index], done) : withVersion(entries[index], item, done);
       });
