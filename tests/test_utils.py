@@ -147,6 +147,11 @@ def test_comparisons_have_the_operators_of_sql_and_python_as_values():
         "GT": ">",
         "IN": "in",
         "EXCLUDE": "exclude",
+        "HAS": "has",
+        "LIKE": "like",
+        "CONTAINS": "contains",
+        "CONTAINS_ANY": "contains_any",
+        "OR": "or",
     }
 
 

@@ -149,9 +149,15 @@ class StorageBase(StorageOperations, Backend):
     ) -> Record:
         """Lock the collection with :meth:`lock`, then :meth:`get` the record."""
         if not is_own(self, "lock", "get"):
-            self.lock(collection_id, parent_id, auth=auth)
-            fields = {"id_field": id_field, "modified_field": modified_field}
-            return self.get(collection_id, parent_id, object_id, auth=auth, **fields)
+            self.lock(collection_id=collection_id, parent_id=parent_id, auth=auth)
+            return self.get(
+                collection_id=collection_id,
+                parent_id=parent_id,
+                object_id=object_id,
+                id_field=id_field,
+                modified_field=modified_field,
+                auth=auth,
+            )
         stored = self._get_for_update((parent_id, collection_id), object_id)
         return read_record(object_id, stored, id_field, modified_field)
 

@@ -111,8 +111,7 @@ OF_MODEL_CLASSES = {"id_field", "modified_field", "deleted_field"}
 NEW = {
     Model: {
         *("locking", "known_timestamp", "pages_with_timestamp"),
-        *("max_page_bytes", "page_bytes", "page_is_cut"),
-        *("max_page_bytes", "page_bytes", "page_is_cut"),
+        *("max_page_bytes", "page_bytes", "page_is_cut", "counting"),
     },
 }
 
@@ -123,6 +122,7 @@ ATTRIBUTES = {
     ShareableModel: {
         *(*OF_MODEL_CLASSES, *NEW[Model]),
         *("permissions_field", "permission", "get_permission_object_id", "current_principal"),
+        "grants_write_to_editors",
     },
 }
 
