@@ -181,9 +181,9 @@ AVAILABILITY = (
     ),
     Setting(
         "error_info_link",
-        None,
+        "https://github.com/mozilla-services/cliquet/issues/",
         TEXT,
-        "URL in the ``info`` of 500 responses; by default they have no ``info``.",
+        "URL in the ``info`` of 500 responses; empty: no ``info``.",
         example="https://status.example.com/",
     ),
 )
