@@ -209,7 +209,7 @@ def error(context: Any, request: Request) -> Any:
         httpexceptions.HTTPInternalServerError(),
         errno=ERRORS.UNDEFINED,
         message="A programmatic error occured, developers have been informed.",
-        info=request.registry.settings["error_info_link"],
+        info=request.registry.settings["error_info_link"] or None,
     )
     return _with_cors(request, response)
 
