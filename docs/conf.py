@@ -14,8 +14,11 @@ version = release = version_of("cliquet")
 extensions = ["sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "howto/examples"]
 nitpicky = True
-# Names of others, and of a type variable, in signatures: there is nothing here to link them to.
-nitpick_ignore_regex = [("py:.*", r"(?!cliquet\b).*|cliquet\.client\.resources\.Result")]
+# Names in signatures that have no page here: those of other packages, and internal types.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!cliquet\b).*"),
+    ("py:.*", r"cliquet\.client\.resources\.Result|cliquet\.types\..*"),
+]
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"

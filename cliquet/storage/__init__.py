@@ -62,7 +62,7 @@ class StorageBase(StorageOperations, Backend):
     :class:`~cliquet.storage.exceptions.BackendError` if the backend fails.
 
     Backends implement either these methods, or the operations that they call (see
-    :class:`~cliquet.storage.engine.StorageEngine`).
+    ``cliquet.storage.engine.StorageEngine``).
     """
 
     #: Whether aborting the transaction of a request undoes its changes.
