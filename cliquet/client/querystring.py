@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 #: Parameters that aren't filters.
-OPTIONS = ("_sort", "_limit", "_token", "_since", "_before", "_fields")
+OPTIONS = ("_sort", "_limit", "_token", "_since", "_before", "_fields", "_count", "_or")
 
 # Strings that the server would read as something else: booleans, null, numbers, quoted strings,
 # arrays.
@@ -36,11 +36,13 @@ def querystring(params: Mapping[str, Any]) -> str:
         elif name not in OPTIONS:
             raise TypeError(f"Unknown option {name}: expected one of {', '.join(OPTIONS)}")
         elif value is not None:
-            pairs.append((name, _option(value)))
+            pairs.append((name, json.dumps(value) if name == "_or" else _option(value)))
     return f"?{urlencode(pairs)}" if pairs else ""
 
 
 def _option(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, (str, int)) else ",".join(value)
 
 
@@ -62,6 +64,8 @@ def _items(name: str, values: Iterable[Any]) -> Iterable[str]:
 def _value(name: str, value: object) -> str:
     if isinstance(value, str):
         return _quoted(value) if _AMBIGUOUS.fullmatch(value) else value
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):
@@ -69,7 +73,7 @@ def _value(name: str, value: object) -> str:
             raise ValueError(f"{name} is {value}: expected a finite number")
         return repr(value)
     raise TypeError(
-        f"{name} is {value!r}: expected a string, a number, a boolean or a list of these"
+        f"{name} is {value!r}: expected a string, a number, a boolean, None or a list of these"
     )
 
 
