@@ -158,6 +158,9 @@ def shown_words(default):
     return (str(default).lower() if isinstance(default, bool) else str(default)).split()
 
 
+#: The command that the page shows: that of a clone in this folder.
+EDITABLE = "pip install -e '/srv/cliquet[postgresql]'"
+
 #: Be a process that has no driver for PostgreSQL.
 START = """
 import sys
