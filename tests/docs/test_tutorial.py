@@ -145,7 +145,13 @@ def environment(folder, postgresql):
     config.mkdir()
     options = '{"default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"]}'
     (config / "config.json").write_text(options)
+    # Wheels are built here, not in a folder that other tests use at the same time.
+    build = folder / "build.cfg"
+    build.write_text(
+        f"[build]\nbuild_base = {folder}/build\n[bdist_wheel]\nbdist_dir = {folder}/bdist\n"
+    )
     return {
+        "DIST_EXTRA_CONFIG": str(build),
         "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
@@ -186,7 +192,6 @@ def reader(tmp_path_factory):
         yield Reader(Console(terminal, {PORT: f":{port}"}), server)
 
 
-@pytest.mark.xdist_group("tutorial")  # each page goes on where the one before ended
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_the_tutorial_shows_what_one_sees(reader, page):
     reader.read(page)

@@ -152,7 +152,7 @@ def test_read_only_service_is_not_purged(write_ini, explanation, capsys):
 
 
 def test_storage_that_can_not_count_is_told(write_ini, explanation, monkeypatch):
-    monkeypatch.setattr(Storage, "count_deleted", StorageBase.count_deleted)
+    monkeypatch.setattr(Storage, "_count_deleted", StorageBase._count_deleted)
     ini = write_ini(SETTINGS + ALL_IN_MEMORY)
     assert main(["--ini", ini, "purge-deleted", "--before", "1d"]) == 1
     assert explanation() == "cliquet.storage.memory does not implement count_deleted()"
