@@ -259,7 +259,8 @@ def test_timestamps_that_are_refused(client, value):
         f"in_last_modified={text}",
     ):
         answer = client.send("GET", "/spores", query, headers=ORIGIN)
-        assert answer.status == (200 if is_integer else 400)
+        is_list = query.startswith("in_") and isinstance(value, list)  # a JSON array
+        assert answer.status == (200 if is_integer or is_list else 400)
     answer = client.send("DELETE", f"/spores/{known}", "last_modified=" + text)
     is_accepted = text == "" or (is_integer and int(text) <= LATEST)
     assert answer.status == (200 if is_accepted else 400)

@@ -1,3 +1,4 @@
+import importlib
 import logging
 import pstats
 import re
@@ -384,6 +385,12 @@ def test_folder_of_profiles_that_is_missing_is_told(serve, tmp_path):
         cliquet.install_middlewares(serve().app, settings)
 
 
+def replace_agent(monkeypatch, agent):
+    """Replace New Relic's agent, whether another test has imported it or not."""
+    monkeypatch.setitem(sys.modules, "newrelic.agent", agent)
+    monkeypatch.setattr(importlib.import_module("newrelic"), "agent", agent, raising=False)
+
+
 def test_new_relic_wraps_the_application(serve, monkeypatch):
     """The agent itself, which changes the process that it is in, is in tests/test_newrelic.py."""
     app, called = serve().app, []
@@ -391,7 +398,7 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
         initialize=lambda *args: called.append(args),
         WSGIApplicationWrapper=lambda wrapped: ("wrapped", wrapped),
     )
-    monkeypatch.setitem(sys.modules, "newrelic.agent", agent)
+    replace_agent(monkeypatch, agent)
     settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "production"}
     assert cliquet.install_middlewares(app, settings) == ("wrapped", app)
     assert called == [("newrelic.ini", "production")]
@@ -400,7 +407,7 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
 def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch, alice):
     names = []
     agent = SimpleNamespace(set_transaction_name=names.append)
-    monkeypatch.setitem(sys.modules, "newrelic.agent", agent)
+    replace_agent(monkeypatch, agent)
     client = serve({"newrelic_config": "newrelic.ini"})
     client.get("/mushrooms", headers=alice)
     client.get("/nowhere", status=404)
