@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ except ImportError as error:
         "The package requests is missing (pip install requests)", name="requests"
     ) from error
 
+from cliquet.client.base import BaseClient
 from cliquet.client.batch import Batch
 from cliquet.client.errors import (
     AlertWarning,
@@ -43,8 +44,8 @@ from cliquet.client.errors import (
     Unauthorized,
 )
 from cliquet.client.failures import BackoffError, ClientError, ProtocolError, TransportError
-from cliquet.client.messages import HELLO, Request, Response, custom_request
-from cliquet.client.protocol import Protocol, run
+from cliquet.client.messages import HELLO, Request, Response
+from cliquet.client.protocol import run
 from cliquet.client.resources import Operations, Records, Resource, new_id
 from cliquet.client.transport import Transport
 from cliquet.client.version import __version__
@@ -63,7 +64,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Client:
+class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
     """Connection of a user to a service.
 
     The client retries requests without response and those with status 429, 502, 503 or 504. It
@@ -84,39 +85,11 @@ class Client:
     :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
     :param session: requests session with certificates, proxies or headers; new by default. With a
         session of yours, ``attempt_timeout`` limits connecting and each read.
-    :param sleep: function that waits for a number of seconds.
+    :param sleep: function that waits for a number of seconds; ``time.sleep`` by default.
     :param clock: function that returns the monotonic time, in seconds.
     :raises ValueError: if ``server`` isn't the URL of a service.
     :raises TypeError: if ``auth`` is something else.
     """
-
-    def __init__(
-        self,
-        server: str,
-        auth: Any = None,
-        *,
-        timeout: float = 60,
-        attempt_timeout: float = 30,
-        retries: int = 4,
-        delay: float = 1,
-        session: requests.Session | None = None,
-        sleep: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._protocol = Protocol(
-            server,
-            auth=auth,
-            timeout=timeout,
-            attempt_timeout=attempt_timeout,
-            retries=retries,
-            delay=delay,
-            clock=clock,
-        )
-        self._transport = Transport(self._protocol.auth, session, sleep)
-        self._limits: list[int | None] = []
-
-    def __repr__(self) -> str:
-        return f"<Client {self._protocol.server}>"
 
     def __enter__(self) -> Client:
         return self
@@ -156,24 +129,10 @@ class Client:
         """
         return Batch(self._send, size, check, self._limits, atomic)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        idempotent: bool | None = None,
-    ) -> Response:
-        """Send a request and return the response.
-
-        :param path: quoted as in a URL, with the query string, without the version prefix.
-        :param body: a JSON value; None: no body.
-        :param idempotent: whether the client can retry the request; by default, unless the method
-            is POST (RFC 9110, 9.2.2).
-        :raises ClientError: if the request fails.
-        :raises ValueError: if the path doesn't start with a slash.
-        """
-        return self._send(custom_request(method, path, body, headers, idempotent))
+    def _set_transport(
+        self, session: requests.Session | None, sleep: Callable[[float], object] | None
+    ) -> None:
+        self._transport = Transport(self._protocol.auth, session, sleep or time.sleep)
 
     def _send(self, request: Request) -> Response:
         return run(self._protocol.send(request), self._transport.perform)

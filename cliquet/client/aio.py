@@ -6,8 +6,7 @@ import functools
 import inspect
 import os
 import ssl
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from typing import Any
 
 try:
@@ -18,16 +17,19 @@ except ImportError as error:
 
 from requests.structures import CaseInsensitiveDict
 
+from cliquet.client.base import BaseClient
 from cliquet.client.batch import BaseBatch
 from cliquet.client.failures import ClientError, TransportError
-from cliquet.client.messages import HELLO, Request, Response, custom_request
-from cliquet.client.protocol import Pause, Protocol, RawRequest, RawResponse, Result, Step
+from cliquet.client.messages import HELLO, Request, Response
+from cliquet.client.protocol import Pause, RawRequest, RawResponse, Result, Step
 from cliquet.client.querystring import querystring
 from cliquet.client.resources import BaseRecords, Operations, new_id
 from cliquet.client.version import USER_AGENT
 
 
-class AsyncClient:
+class AsyncClient(
+    BaseClient[httpx.AsyncClient, Callable[[float], Awaitable[object]], Awaitable[Response]]
+):
     """Connection of a user to a service, for asyncio and trio.
 
     It behaves like :class:`~cliquet.client.Client`. An ``async with`` block closes its connections.
@@ -41,39 +43,11 @@ class AsyncClient:
     :param retries: maximum number of retries of a request.
     :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
     :param session: client of httpx with certificates, proxies or headers; new by default.
-    :param sleep: coroutine function that waits for a number of seconds.
+    :param sleep: coroutine function that waits for a number of seconds; ``anyio.sleep`` by default.
     :param clock: function that returns the monotonic time, in seconds.
     :raises ValueError: if ``server`` isn't the URL of a service.
     :raises TypeError: if ``auth`` is something else.
     """
-
-    def __init__(
-        self,
-        server: str,
-        auth: Any = None,
-        *,
-        timeout: float = 60,
-        attempt_timeout: float = 30,
-        retries: int = 4,
-        delay: float = 1,
-        session: httpx.AsyncClient | None = None,
-        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._protocol = Protocol(
-            server,
-            auth=auth,
-            timeout=timeout,
-            attempt_timeout=attempt_timeout,
-            retries=retries,
-            delay=delay,
-            clock=clock,
-        )
-        self._transport = _Transport(self._protocol.auth, session, sleep)
-        self._limits: list[int | None] = []
-
-    def __repr__(self) -> str:
-        return f"<AsyncClient {self._protocol.server}>"
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -95,39 +69,21 @@ class AsyncClient:
         return body
 
     def resource(self, path: str, id_factory: Callable[[], str] | None = new_id) -> AsyncResource:
-        """Return the resource whose collection is at a path, such as ``/bookmarks``.
-
-        :param path: quoted as in a URL, without the version prefix.
-        :param id_factory: function that returns the id of a new record; random UUIDs by default.
-            None: the server generates the ids, and the client doesn't retry creations.
-        """
+        """Return the resource at a path, like :meth:`cliquet.client.Client.resource`."""
         return AsyncResource(self._send, path, id_factory)
 
     def batch(
         self, check: bool = True, size: int | None = None, atomic: bool = False
     ) -> AsyncBatch:
-        """Return a batch, which is filled in an ``async with`` block and sent at its end.
-
-        :param check: whether the block raises :class:`~cliquet.client.BatchError` if requests fail.
-        :param size: maximum number of requests sent together; by default the limit of the server.
-        :param atomic: whether the server undoes all changes if a request fails.
-        """
+        """Return a batch for an ``async with`` block, like :meth:`cliquet.client.Client.batch`."""
         return AsyncBatch(self._send, size, check, self._limits, atomic)
 
-    async def request(
+    def _set_transport(
         self,
-        method: str,
-        path: str,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        idempotent: bool | None = None,
-    ) -> Response:
-        """Send a request and return the response, like :meth:`cliquet.client.Client.request`.
-
-        :raises ClientError: if the request fails.
-        :raises ValueError: if the path doesn't start with a slash.
-        """
-        return await self._send(custom_request(method, path, body, headers, idempotent))
+        session: httpx.AsyncClient | None,
+        sleep: Callable[[float], Awaitable[object]] | None,
+    ) -> None:
+        self._transport = _Transport(self._protocol.auth, session, sleep or anyio.sleep)
 
     async def _send(self, request: Request) -> Response:
         return await _run(self._protocol.send(request), self._transport.perform)
@@ -148,18 +104,8 @@ class AsyncResource(Operations[Awaitable[Response]]):
         return AsyncRecords(self._path, query, await self._read_page(query), self._read_page)
 
 
-class AsyncRecords(BaseRecords):
+class AsyncRecords(BaseRecords[Awaitable[Response]]):
     """Records of a list, read page by page. Each iteration starts with the same first page."""
-
-    def __init__(
-        self,
-        path: str,
-        query: str,
-        first: Response,
-        read: Callable[[str], Awaitable[Response]],
-    ) -> None:
-        super().__init__(path, query, first)
-        self._read = read
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         async for page in self.pages():
@@ -175,22 +121,11 @@ class AsyncRecords(BaseRecords):
             yield page
 
 
-class AsyncBatch(BaseBatch):
+class AsyncBatch(BaseBatch[Awaitable[Response]]):
     """Requests that are sent together at the end of an ``async with`` block.
 
     It behaves like :class:`~cliquet.client.Batch`.
     """
-
-    def __init__(
-        self,
-        send: Callable[[Request], Awaitable[Response]],
-        size: int | None,
-        check: bool,
-        limits: list[int | None],
-        atomic: bool,
-    ) -> None:
-        super().__init__(size, check, limits, atomic)
-        self._send = send
 
     async def __aenter__(self) -> AsyncBatch:
         self._open = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Generic
 
 from requests.structures import CaseInsensitiveDict
 
@@ -12,24 +12,31 @@ from cliquet.client.errors import BatchError, ResponseError, result_of
 from cliquet.client.failures import ClientError, ProtocolError
 from cliquet.client.messages import HELLO, Request, Response
 from cliquet.client.protocol import add_note, run
-from cliquet.client.resources import Operations, new_id
+from cliquet.client.resources import Operations, Result, new_id
 
 Entries = Sequence[tuple[Request, "Future[Response]"]]
 Steps = Generator[Request, Response, None]
 
 
-class BaseBatch:
+class BaseBatch(Generic[Result]):
     """Requests that are sent together at the end of a block.
 
+    :param send: function that sends a :class:`Request`.
     :param size: maximum number of requests; None: the server's limit.
+    :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
     :param limits: the server's limit, once it is known.
     :param atomic: whether the server undoes all changes if a request fails.
-    :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
     """
 
     def __init__(
-        self, size: int | None, check: bool, limits: list[int | None], atomic: bool
+        self,
+        send: Callable[[Request], Result],
+        size: int | None,
+        check: bool,
+        limits: list[int | None],
+        atomic: bool,
     ) -> None:
+        self._send = send
         self._size = size
         self._atomic = atomic
         self._limits = limits
@@ -83,7 +90,7 @@ class BaseBatch:
             raise BatchError(f"{len(errors)} of {len(entries)} requests failed", errors)
 
 
-class Batch(BaseBatch):
+class Batch(BaseBatch[Response]):
     """Requests that are sent together at the end of a ``with`` block.
 
     .. code-block:: python
@@ -103,17 +110,6 @@ class Batch(BaseBatch):
     none of its requests are done, unless the response was lost, and the futures of requests that
     were not sent are cancelled.
     """
-
-    def __init__(
-        self,
-        send: Callable[[Request], Response],
-        size: int | None,
-        check: bool,
-        limits: list[int | None],
-        atomic: bool,
-    ) -> None:
-        super().__init__(size, check, limits, atomic)
-        self._send = send
 
     def __enter__(self) -> Batch:
         self._open = True

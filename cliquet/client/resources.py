@@ -11,7 +11,7 @@ from cliquet.client.failures import ProtocolError
 from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
 
-#: Type of the results: a response, or in a batch a future of one.
+#: Type of the results: a response, an awaitable of one, or in a batch a future of one.
 Result = TypeVar("Result")
 
 #: Tag that matches a record only if it never existed, not even as a tombstone.
@@ -178,18 +178,22 @@ class Resource(Operations[Response]):
         return Records(self._path, query, self._read_page(query), self._read_page)
 
 
-class BaseRecords:
+class BaseRecords(Generic[Result]):
     """The first page of a list.
 
     :param path: path of the collection.
     :param query: query string of the first page.
     :param first: response that contains it.
+    :param read: function that requests the page of a query string.
     :raises ProtocolError: if the list is incomplete.
     """
 
-    def __init__(self, path: str, query: str, first: Response) -> None:
+    def __init__(
+        self, path: str, query: str, first: Response, read: Callable[[str], Result]
+    ) -> None:
         self._path = path
         self._first = first
+        self._read = read
         is_last = "Next-Page" not in first.headers
         # Only on the first page does the total count the same records.
         if is_last and "_token" not in query and len(first.data) < (first.total or 0):
@@ -237,14 +241,8 @@ class BaseRecords:
         return query
 
 
-class Records(BaseRecords):
+class Records(BaseRecords[Response]):
     """Records of a list, read page by page. Each iteration starts with the same first page."""
-
-    def __init__(
-        self, path: str, query: str, first: Response, read: Callable[[str], Response]
-    ) -> None:
-        super().__init__(path, query, first)
-        self._read = read
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for page in self.pages():
