@@ -21,14 +21,21 @@ def backend():
     backend.flush()
 
 
-LISTS = {
-    "AUTHORIZED_PRINCIPALS": [["/1"], ["read"]],
-    "CHECK_PERMISSION": [(("/1", "read"), ("/2", "read")), ["user1", "user2"]],
-    "ACCESSIBLE_OBJECTS": [0, ["user1", "user2"], "read", "/1", *[after_prefix("/1")] * 2],
-    "OBJECT_PERMISSIONS": ["/1"],
-    "USER_PRINCIPALS": ["user1"],
-    "REMOVE_PRINCIPAL": ["group1"],
-    "DELETE_OBJECTS": [["/1", "/2"]],
+#: Statements, each with parameters.
+QUERIES = {
+    postgresql.STATEMENTS.authorized_principals: [["/1"], ["read"]],
+    postgresql.CHECK_PERMISSION: [(("/1", "read"), ("/2", "read")), ["user1", "user2"]],
+    postgresql.ACCESSIBLE_OBJECTS: [
+        0,
+        ["user1", "user2"],
+        "read",
+        "/1",
+        *[after_prefix("/1")] * 2,
+    ],
+    postgresql.STATEMENTS.object_permissions: ["/1"],
+    postgresql.STATEMENTS.user_principals: ["user1"],
+    postgresql.STATEMENTS.remove_principal: ["group1"],
+    postgresql.STATEMENTS.delete_objects: [["/1", "/2"]],
 }
 
 
@@ -49,11 +56,11 @@ def large_backend(backend):
 
 
 def test_entries_are_looked_up_in_an_index(large_backend):
-    for name, parameters in LISTS.items():
-        query = f"EXPLAIN {getattr(postgresql, name)}"
+    for statement, parameters in QUERIES.items():
+        query = f"EXPLAIN {statement}"
         plan = str(large_backend._client.execute_autocommit(query, parameters))
-        assert "Index" in plan, name
-        assert "Seq Scan" not in plan, name
+        assert "Index" in plan, statement
+        assert "Seq Scan" not in plan, statement
 
 
 @pytest.mark.parametrize("number", [1, 50])

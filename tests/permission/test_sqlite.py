@@ -45,24 +45,24 @@ def test_processes_may_initialize_the_schema_at_once(tmp_path):
     assert make(tmp_path).user_principals("alice") == set()
 
 
+#: Statements, each with its number of parameters.
 QUERIES = {
-    "AUTHORIZED_PRINCIPALS": 1,
-    "CHECK_PERMISSION": 2,
-    "ACCESSIBLE_OBJECTS": 2,
-    "OBJECT_PERMISSIONS": 1,
-    "USER_PRINCIPALS": 1,
-    "REMOVE_PRINCIPAL": 1,
-    "REMOVE_PERMISSIONS": 2,
-    "DELETE_OBJECTS": 1,
+    "authorized_principals": (sqlite.STATEMENTS.authorized_principals, 1),
+    "check_permission": (sqlite.CHECK_PERMISSION, 2),
+    "accessible_objects": (sqlite.ACCESSIBLE_OBJECTS, 2),
+    "object_permissions": (sqlite.STATEMENTS.object_permissions, 1),
+    "user_principals": (sqlite.STATEMENTS.user_principals, 1),
+    "remove_principal": (sqlite.STATEMENTS.remove_principal, 1),
+    "remove_permissions": (sqlite.REMOVE_PERMISSIONS, 2),
+    "delete_objects": (sqlite.STATEMENTS.delete_objects, 1),
 }
 
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_entries_are_looked_up_in_an_index(backend, name):
+    statement, number = QUERIES[name]
     with backend._client.read() as connection:
-        plan = connection.execute(
-            f"EXPLAIN QUERY PLAN {getattr(sqlite, name)}", ["[]"] * QUERIES[name]
-        ).fetchall()
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", ["[]"] * number).fetchall()
     steps = [step[-1] for step in plan]
     tables = ("entry", "access_control_entries", "user_principals")
     ways = {way for way, table, *_ in map(str.split, steps) if table in tables}

@@ -17,16 +17,38 @@ from cliquet.permission.sql import SQLPermission, Statements, id_range
 
 # Each operation is one statement, regardless of the length of its lists.
 
-ADD_USER_PRINCIPAL = """
-    INSERT INTO cliquet_user_principals (user_id, principal) VALUES (%s, %s)
-    ON CONFLICT DO NOTHING
-"""
-
-REMOVE_USER_PRINCIPAL = """
-    DELETE FROM cliquet_user_principals WHERE user_id = %s AND principal = %s
-"""
-
-REMOVE_PRINCIPAL = "DELETE FROM cliquet_user_principals WHERE principal = %s"
+STATEMENTS = Statements(
+    add_user_principal="""
+        INSERT INTO cliquet_user_principals (user_id, principal) VALUES (%s, %s)
+        ON CONFLICT DO NOTHING
+    """,
+    remove_user_principal="""
+        DELETE FROM cliquet_user_principals WHERE user_id = %s AND principal = %s
+    """,
+    remove_principal="DELETE FROM cliquet_user_principals WHERE principal = %s",
+    user_principals="SELECT principal FROM cliquet_user_principals WHERE user_id = %s",
+    add_entry="""
+        INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
+        VALUES (%s, %s, %s)
+        ON CONFLICT DO NOTHING
+    """,
+    remove_entry="""
+        DELETE FROM cliquet_access_control_entries
+        WHERE object_id = %s AND permission = %s AND principal = %s
+    """,
+    object_permissions="""
+        SELECT permission, principal FROM cliquet_access_control_entries WHERE object_id = %s
+    """,
+    # The first two parameters are the lists of object ids and of permissions.
+    authorized_principals="""
+        SELECT DISTINCT entry.principal
+        FROM unnest(%s::text[], %s::text[]) AS bound (object_id, permission)
+        JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
+    """,
+    delete_objects="""
+        DELETE FROM cliquet_access_control_entries WHERE object_id = ANY(%s::text[])
+    """,
+)
 
 # Serializes concurrent replacements, like cliquet_replace_permissions(). A statement of its own,
 # so that the next one sees the changes of the previous holder. Sorted to avoid deadlocks.
@@ -49,30 +71,6 @@ REPLACE_USERS = """
     SELECT user_id, principal FROM given ON CONFLICT DO NOTHING
 """
 
-USER_PRINCIPALS = "SELECT principal FROM cliquet_user_principals WHERE user_id = %s"
-
-ADD_ENTRY = """
-    INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
-    VALUES (%s, %s, %s)
-    ON CONFLICT DO NOTHING
-"""
-
-REMOVE_ENTRY = """
-    DELETE FROM cliquet_access_control_entries
-    WHERE object_id = %s AND permission = %s AND principal = %s
-"""
-
-OBJECT_PERMISSIONS = """
-    SELECT permission, principal FROM cliquet_access_control_entries WHERE object_id = %s
-"""
-
-# The first two parameters are the lists of object ids and of permissions.
-AUTHORIZED_PRINCIPALS = """
-    SELECT DISTINCT entry.principal
-    FROM unnest(%s::text[], %s::text[]) AS bound (object_id, permission)
-    JOIN cliquet_access_control_entries AS entry USING (object_id, permission)
-"""
-
 # Planned in half the time of a join with unnest().
 CHECK_PERMISSION = """
     SELECT EXISTS (
@@ -91,10 +89,6 @@ ACCESSIBLE_OBJECTS = """
 
 # The last two parameters are the lists of permissions and principals.
 REPLACE_PERMISSIONS = "SELECT cliquet_replace_permissions(%s, %s::text[], %s::text[], %s::text[])"
-
-DELETE_OBJECTS = """
-    DELETE FROM cliquet_access_control_entries WHERE object_id = ANY(%s::text[])
-"""
 
 FLUSH = (
     "DELETE FROM cliquet_user_principals",
@@ -115,17 +109,7 @@ class Permission(PostgreSQLBackend, SQLPermission):
 
     supports_rollback = True
     _package = __name__
-    _sql = Statements(
-        add_user_principal=ADD_USER_PRINCIPAL,
-        remove_user_principal=REMOVE_USER_PRINCIPAL,
-        remove_principal=REMOVE_PRINCIPAL,
-        user_principals=USER_PRINCIPALS,
-        add_entry=ADD_ENTRY,
-        remove_entry=REMOVE_ENTRY,
-        object_permissions=OBJECT_PERMISSIONS,
-        authorized_principals=AUTHORIZED_PRINCIPALS,
-        delete_objects=DELETE_OBJECTS,
-    )
+    _sql = STATEMENTS
 
     def flush(self) -> None:
         with self._client.grouped_writes() as run:

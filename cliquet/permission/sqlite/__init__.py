@@ -18,11 +18,35 @@ from cliquet.utils import json
 # SQLite would cut strings at null characters. CROSS JOIN fixes the order of the tables, so that
 # the entries of each item of a list are looked up in an index.
 
-ADD_USER_PRINCIPAL = "INSERT OR IGNORE INTO user_principals (user_id, principal) VALUES (?, ?)"
-
-REMOVE_USER_PRINCIPAL = "DELETE FROM user_principals WHERE user_id = ? AND principal = ?"
-
-REMOVE_PRINCIPAL = "DELETE FROM user_principals WHERE principal = ?"
+STATEMENTS = Statements(
+    add_user_principal="INSERT OR IGNORE INTO user_principals (user_id, principal) VALUES (?, ?)",
+    remove_user_principal="DELETE FROM user_principals WHERE user_id = ? AND principal = ?",
+    remove_principal="DELETE FROM user_principals WHERE principal = ?",
+    user_principals="SELECT principal FROM user_principals WHERE user_id = ?",
+    add_entry="""
+        INSERT OR IGNORE INTO access_control_entries (object_id, permission, principal)
+        VALUES (?, ?, ?)
+    """,
+    remove_entry="""
+        DELETE FROM access_control_entries
+        WHERE object_id = ? AND permission = ? AND principal = ?
+    """,
+    object_permissions="""
+        SELECT permission, principal FROM access_control_entries WHERE object_id = ?
+    """,
+    # The first parameter is a list of [object id, permission].
+    authorized_principals="""
+        SELECT DISTINCT entry.principal
+        FROM json_each(?) AS bound
+        CROSS JOIN access_control_entries AS entry
+            ON entry.object_id = json_extract(bound.value, '$[0]')
+            AND entry.permission = json_extract(bound.value, '$[1]')
+    """,
+    delete_objects="""
+        DELETE FROM access_control_entries
+        WHERE object_id IN (SELECT value FROM json_each(?))
+    """,
+)
 
 # The parameter is a list of principals.
 REMOVE_PRINCIPALS = """
@@ -33,29 +57,6 @@ REMOVE_PRINCIPALS = """
 ADD_USER_PRINCIPALS = """
     INSERT OR IGNORE INTO user_principals (user_id, principal)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
-"""
-
-USER_PRINCIPALS = "SELECT principal FROM user_principals WHERE user_id = ?"
-
-ADD_ENTRY = """
-    INSERT OR IGNORE INTO access_control_entries (object_id, permission, principal)
-    VALUES (?, ?, ?)
-"""
-
-REMOVE_ENTRY = """
-    DELETE FROM access_control_entries
-    WHERE object_id = ? AND permission = ? AND principal = ?
-"""
-
-OBJECT_PERMISSIONS = "SELECT permission, principal FROM access_control_entries WHERE object_id = ?"
-
-# The first parameter is a list of [object id, permission].
-AUTHORIZED_PRINCIPALS = """
-    SELECT DISTINCT entry.principal
-    FROM json_each(?) AS bound
-    CROSS JOIN access_control_entries AS entry
-        ON entry.object_id = json_extract(bound.value, '$[0]')
-        AND entry.permission = json_extract(bound.value, '$[1]')
 """
 
 CHECK_PERMISSION = """
@@ -93,11 +94,6 @@ ADD_PERMISSIONS = """
     SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
 """
 
-DELETE_OBJECTS = """
-    DELETE FROM access_control_entries
-    WHERE object_id IN (SELECT value FROM json_each(?))
-"""
-
 FLUSH = ("DELETE FROM user_principals", "DELETE FROM access_control_entries")
 
 
@@ -114,17 +110,7 @@ class Permission(SQLiteBackend, SQLPermission):
 
     supports_rollback = True
     _package = __name__
-    _sql = Statements(
-        add_user_principal=ADD_USER_PRINCIPAL,
-        remove_user_principal=REMOVE_USER_PRINCIPAL,
-        remove_principal=REMOVE_PRINCIPAL,
-        user_principals=USER_PRINCIPALS,
-        add_entry=ADD_ENTRY,
-        remove_entry=REMOVE_ENTRY,
-        object_permissions=OBJECT_PERMISSIONS,
-        authorized_principals=AUTHORIZED_PRINCIPALS,
-        delete_objects=DELETE_OBJECTS,
-    )
+    _sql = STATEMENTS
 
     def flush(self) -> None:
         with self._client.write() as connection:
