@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from pyramid.settings import aslist
@@ -107,19 +107,23 @@ def matches_pattern(text: str, pattern: str) -> bool:
     ``*`` stands for any characters. A pattern without ``*`` matches anywhere in the string,
     one with ``*`` only the whole string. Case is folded as Unicode defines it.
     """
-    text, pattern = text.casefold(), pattern.casefold()
-    first, *others = pattern.split("*")
+    text, parts = text.casefold(), pattern.casefold().split("*")
+    return parts[0] in text if len(parts) == 1 else consists_of(text, parts)
+
+
+def consists_of(text: str, parts: Sequence[str]) -> bool:
+    """Return whether a string consists of parts, in order, with any characters between them.
+
+    It takes linear time in the length of the string, regardless of the number of parts.
+    """
+    first, *others = parts
     if not others:
-        return first in text
+        return text == first
     *middle, last = others
     if not (text.startswith(first) and text.endswith(last)):
         return False
-    return _has_parts(text, middle, len(first), len(text) - len(last))
-
-
-def _has_parts(text: str, parts: Iterable[str], start: int, end: int) -> bool:
-    """Return whether the parts follow one another in ``text[start:end]``."""
-    for part in parts:
+    start, end = len(first), len(text) - len(last)
+    for part in middle:
         place = text.find(part, start, end)
         if place < 0:
             return False
