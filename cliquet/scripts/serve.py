@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from cliquet.scripts.loading import check_file, load
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Registry
-from cliquet.utils import setting_list
+from cliquet.utils import import_optional, setting_list
 from cliquet.utils.installation import install_command
 
 #: Seconds given to requests in progress when the server stops.
@@ -93,7 +92,8 @@ def serve(options: Namespace, registry: Registry) -> None:
     The server is granian if it is installed, and waitress otherwise.
     """
     path = check_file(options.ini)
-    if options.workers > 1 and not _has_granian():
+    granian = import_optional("granian")
+    if options.workers > 1 and granian is None:
         hint = f"Install it: {install_command('serve')}"
         raise CommandError(f"--workers {options.workers} requires granian. {hint}", MISUSED)
     address = _address(options)
@@ -109,8 +109,10 @@ def serve(options: Namespace, registry: Registry) -> None:
     else:
         open_browser()
     app, lines = _load(options)
-    run = _run_granian if _has_granian() else _run_waitress
-    run(app, options, address, lines)
+    if granian is None:
+        _run_waitress(app, options, address, lines)
+    else:
+        _run_granian(granian, app, options, address, lines)
 
 
 def _address(options: Namespace) -> tuple[str, int]:
@@ -247,10 +249,6 @@ def _print_lines(lines: list[str]) -> None:
 # Servers
 
 
-def _has_granian() -> bool:
-    return importlib.util.find_spec("granian") is not None
-
-
 def _run_waitress(
     app: WSGIApplication, options: Namespace, address: tuple[str, int], lines: list[str]
 ) -> None:
@@ -331,21 +329,21 @@ def _stopper(stop: Callable[[], None]) -> Callable[[int, Any], None]:
 
 
 def _run_granian(
-    app: WSGIApplication, options: Namespace, address: tuple[str, int], lines: list[str]
+    granian: Any,
+    app: WSGIApplication,
+    options: Namespace,
+    address: tuple[str, int],
+    lines: list[str],
 ) -> None:
-    from granian import Granian
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-
-    server = Granian(
+    server = granian.Granian(
         "cliquet",  # not imported, because serve() gets a loader
         *address,
-        interface=Interfaces.WSGI,
+        interface=granian.constants.Interfaces.WSGI,
         workers=options.workers,
         blocking_threads=options.threads,
         workers_kill_timeout=GRACE,
         respawn_failed_workers=True,
-        log_level=LogLevels.error,
+        log_level=granian.log.LogLevels.error,
         log_dictconfig=_GRANIAN_LOGS,
     )
 

@@ -46,7 +46,7 @@ def port():
 def server(request, monkeypatch):
     """The name of each server."""
     if request.param == "waitress":
-        monkeypatch.setattr(serve, "_has_granian", lambda: False)
+        monkeypatch.setattr(serve, "import_optional", lambda name: None)
     return request.param
 
 
@@ -409,7 +409,7 @@ def test_invalid_number_is_reported_with_its_option(option, value, capsys):
 
 
 def test_several_workers_require_granian(write_ini, monkeypatch, explanation):
-    monkeypatch.setattr(serve, "_has_granian", lambda: False)
+    monkeypatch.setattr(serve, "import_optional", lambda name: None)
     assert main(["--ini", write_ini(IN_MEMORY), "serve", "--workers", "2"]) == 2
     assert explanation().startswith("--workers 2 requires granian. Install it: pip install ")
 
