@@ -288,6 +288,7 @@ def test_file_changes_restart_the_server(write_ini, port):
 
     with serving(ini, port, "--reload") as process:
         wait_until(lambda: name() == "myapp")
+        time.sleep(1.1)  # the reloader first looks at a new file up to a second later
         ini.write_text(ini.read_text().replace("project_name = myapp", "project_name = changed"))
         wait_until(lambda: name() == "changed")
         process.send_signal(signal.SIGINT)
