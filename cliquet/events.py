@@ -74,8 +74,8 @@ def _payload(
     }
 
 
-class ResourceRead(_ResourceEvent):
-    """Records were read; sent inside the transaction.
+class _ReadEvent(_ResourceEvent):
+    """Base class of the events about reads.
 
     :param read_records: the list of records.
     """
@@ -92,7 +92,32 @@ class ResourceRead(_ResourceEvent):
         self.read_records = read_records
 
 
-class ResourceChanged(_ResourceEvent):
+class _ChangeEvent(_ResourceEvent):
+    """Base class of the events about changes.
+
+    :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
+    """
+
+    def __init__(
+        self,
+        action: ACTIONS,
+        timestamp: int,
+        impacted_records: list[Any],
+        request: Request,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(action, timestamp, request, **kwargs)
+        self.impacted_records = impacted_records
+
+
+class ResourceRead(_ReadEvent):
+    """Records were read; sent inside the transaction.
+
+    :param read_records: the list of records.
+    """
+
+
+class ResourceChanged(_ChangeEvent):
     """Records were changed; sent before the commit.
 
     An exception of a subscriber cancels the change.
@@ -100,54 +125,21 @@ class ResourceChanged(_ResourceEvent):
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
 
-    def __init__(
-        self,
-        action: ACTIONS,
-        timestamp: int,
-        impacted_records: list[Any],
-        request: Request,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(action, timestamp, request, **kwargs)
-        self.impacted_records = impacted_records
 
-
-class AfterResourceRead(_ResourceEvent):
+class AfterResourceRead(_ReadEvent):
     """Records were read; sent after the transaction.
 
     :param read_records: the list of records.
     """
 
-    def __init__(
-        self,
-        action: ACTIONS,
-        timestamp: int,
-        read_records: list[Any],
-        request: Request,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(action, timestamp, request, **kwargs)
-        self.read_records = read_records
 
-
-class AfterResourceChanged(_ResourceEvent):
+class AfterResourceChanged(_ChangeEvent):
     """Records were changed; sent after the commit.
 
     Exceptions of subscribers are only logged.
 
     :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
     """
-
-    def __init__(
-        self,
-        action: ACTIONS,
-        timestamp: int,
-        impacted_records: list[Any],
-        request: Request,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(action, timestamp, request, **kwargs)
-        self.impacted_records = impacted_records
 
 
 class _Notification(NamedTuple):
