@@ -88,56 +88,6 @@ DOCUMENT = _anonymous(
 )
 
 
-def batch(methods: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return a function of the settings that describes the batch endpoint.
-
-    :param methods: the HTTP methods of its requests.
-    """
-    request = {
-        "type": "object",
-        "description": "A request of the batch, completed by `defaults`.",
-        "properties": {
-            "method": {"enum": list(methods), "default": "GET"},
-            "path": {
-                "type": "string",
-                "pattern": "^/",
-                "description": "Path, with or without the version prefix.",
-            },
-            "headers": {
-                "type": "object",
-                "additionalProperties": _STRING,
-                "description": "Headers, in addition to those of the batch.",
-            },
-            "body": _OBJECT,
-        },
-    }
-    properties: dict[str, Any] = {
-        "defaults": {**request, "description": "Default values, merged into each request."},
-        "requests": {"type": "array", "items": request},
-        "atomic": {
-            "type": "boolean",
-            "default": False,
-            "description": "Whether a request that fails undoes the whole batch.",
-        },
-    }
-
-    def describe(settings: Mapping[str, Any]) -> dict[str, Any]:
-        limit = LIMIT.get(settings, "batch_max_requests")
-        maximum = {"maxItems": limit} if limit else {}
-        requests = {**properties["requests"], **maximum}
-        payload = {
-            "type": "object",
-            "properties": {**properties, "requests": requests},
-            "required": ["requests"],
-        }
-        example = {"requests": [{"method": "GET", "path": "/"}]}
-        body = {"content": {"application/json": {"schema": payload, "example": example}}}
-        responses = {"200": _json("The responses, in the order of the requests.", _RESPONSES)}
-        return {"tags": [TAG], "requestBody": body, "responses": responses}
-
-    return describe
-
-
 _RESPONSES = {
     "type": "object",
     "properties": {
@@ -157,3 +107,53 @@ _RESPONSES = {
     },
     "required": ["responses"],
 }
+
+_REQUEST: dict[str, Any] = {
+    "type": "object",
+    "description": "A request of the batch, completed by `defaults`.",
+    "properties": {
+        "path": {
+            "type": "string",
+            "pattern": "^/",
+            "description": "Path, with or without the version prefix.",
+        },
+        "headers": {
+            "type": "object",
+            "additionalProperties": _STRING,
+            "description": "Headers, in addition to those of the batch.",
+        },
+        "body": _OBJECT,
+    },
+}
+
+_ATOMIC = {
+    "type": "boolean",
+    "default": False,
+    "description": "Whether a request that fails undoes the whole batch.",
+}
+
+
+def batch(methods: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return a function of the settings that describes the batch endpoint.
+
+    :param methods: the HTTP methods of its requests.
+    """
+    method = {"enum": list(methods), "default": "GET"}
+    request = {**_REQUEST, "properties": {"method": method, **_REQUEST["properties"]}}
+    defaults = {**request, "description": "Default values, merged into each request."}
+
+    def describe(settings: Mapping[str, Any]) -> dict[str, Any]:
+        limit = LIMIT.get(settings, "batch_max_requests")
+        maximum = {"maxItems": limit} if limit else {}
+        requests = {"type": "array", "items": request, **maximum}
+        payload = {
+            "type": "object",
+            "properties": {"defaults": defaults, "requests": requests, "atomic": _ATOMIC},
+            "required": ["requests"],
+        }
+        example = {"requests": [{"method": "GET", "path": "/"}]}
+        body = {"content": {"application/json": {"schema": payload, "example": example}}}
+        responses = {"200": _json("The responses, in the order of the requests.", _RESPONSES)}
+        return {"tags": [TAG], "requestBody": body, "responses": responses}
+
+    return describe
