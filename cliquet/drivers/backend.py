@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from pyramid.request import Request
@@ -62,6 +64,22 @@ def pending_migrations(backend: Backend) -> list[str] | None:
     names = {"initialize_schema", "pending_migrations"}
     latest = next(cls for cls in type(backend).__mro__ if names & vars(cls).keys())
     return backend.pending_migrations() if "pending_migrations" in vars(latest) else None
+
+
+def is_inherited(backend: Backend, base: type[Backend], *names: str) -> bool:
+    """Return whether methods of a backend are those of a base class, not overridden or replaced.
+
+    Operations that combine several methods must not bypass an override.
+    """
+    replaced = vars(backend)
+    for name in names:
+        method = getattr(base, name)
+        if getattr(type(backend), name) is not method:
+            return False
+        # Unwrapped, because metrics wrap methods.
+        if name in replaced and inspect.unwrap(replaced[name]) != MethodType(method, backend):
+            return False
+    return True
 
 
 def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:

@@ -7,14 +7,12 @@ collection has a timestamp: the time of its last change in milliseconds.
 
 from __future__ import annotations
 
-import inspect
 import random as random  # tests of 3.1 replace its functions
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import MethodType
 from typing import Any
 
-from cliquet.drivers.backend import Backend, health_check
+from cliquet.drivers.backend import Backend, health_check, is_inherited
 from cliquet.loggers import get_logger
 from cliquet.storage import exceptions, generators
 from cliquet.storage.filtering import FieldNames, build_query
@@ -148,18 +146,13 @@ class StorageBase(StorageOperations, Backend):
         auth: str | None = None,
     ) -> Record:
         """Lock the collection with :meth:`lock`, then :meth:`get` the record."""
-        if not is_own(self, "lock", "get"):
-            self.lock(collection_id=collection_id, parent_id=parent_id, auth=auth)
-            return self.get(
-                collection_id=collection_id,
-                parent_id=parent_id,
-                object_id=object_id,
-                id_field=id_field,
-                modified_field=modified_field,
-                auth=auth,
-            )
-        stored = self._get_for_update((parent_id, collection_id), object_id)
-        return read_record(object_id, stored, id_field, modified_field)
+        if is_inherited(self, StorageBase, "lock", "get"):
+            stored = self._get_for_update((parent_id, collection_id), object_id)
+            return read_record(object_id, stored, id_field, modified_field)
+        place: Any = {"collection_id": collection_id, "parent_id": parent_id, "auth": auth}
+        self.lock(**place)
+        names = {"id_field": id_field, "modified_field": modified_field}
+        return self.get(**place, object_id=object_id, **names)
 
     def update(
         self,
@@ -321,48 +314,35 @@ class StorageBase(StorageOperations, Backend):
             record; None: no limit. Storages can ignore it.
         :param with_total: whether the total is needed; otherwise it can be wrong.
         """
-        if is_own(self, "get_all", "collection_timestamp"):
-            if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
-                max_bytes = None
-            names = FieldNames(id_field, modified_field, deleted_field)
-            query = build_query(
-                names,
-                filters,
-                sorting,
-                pagination_rules,
-                limit,
-                include_deleted,
-                max_bytes,
-                with_total,
-            )
-            return self._page((parent_id, collection_id), query, with_timestamp=True)
-        timestamp = self.collection_timestamp(
-            collection_id=collection_id, parent_id=parent_id, auth=auth
-        )
+        names = FieldNames(id_field, modified_field, deleted_field)
+        selection: dict[str, Any] = {
+            "filters": filters,
+            "sorting": sorting,
+            "pagination_rules": pagination_rules,
+            "limit": limit,
+            "include_deleted": include_deleted,
+        }
+        if not is_inherited(self, StorageBase, "get_all", "collection_timestamp"):
+            place = {"collection_id": collection_id, "parent_id": parent_id, "auth": auth}
+            return self._combined_page(place, names, selection)
+        if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
+            max_bytes = None
+        query = build_query(names, **selection, max_bytes=max_bytes, with_total=with_total)
+        return self._page((parent_id, collection_id), query, with_timestamp=True)
+
+    def _combined_page(
+        self, place: Mapping[str, Any], names: FieldNames, selection: Mapping[str, Any]
+    ) -> Page:
+        """Return a page read with the public methods, one of which is overridden."""
+        timestamp = self.collection_timestamp(**place)
         records, total = self.get_all(
-            collection_id=collection_id,
-            parent_id=parent_id,
-            filters=filters,
-            sorting=sorting,
-            pagination_rules=pagination_rules,
-            limit=limit,
-            include_deleted=include_deleted,
-            id_field=id_field,
-            modified_field=modified_field,
-            deleted_field=deleted_field,
-            auth=auth,
+            **place,
+            **selection,
+            id_field=names.id,
+            modified_field=names.modified,
+            deleted_field=names.deleted,
         )
         return Page(records, total, timestamp)
-
-
-def is_own(backend: StorageBase, *names: str) -> bool:
-    """Return whether methods are those of the base class, not overridden or replaced.
-
-    Operations that combine several methods must not bypass an override.
-    """
-    # Unwrapped, because metrics wrap methods.
-    own = ((name, MethodType(getattr(StorageBase, name), backend)) for name in names)
-    return all(inspect.unwrap(getattr(backend, name)) == method for name, method in own)
 
 
 _HEARTBEAT_COLLECTION_ID = "__heartbeat__"

@@ -70,7 +70,7 @@ def build_query(
     names: FieldNames,
     filters: Sequence[Filter] | None = None,
     sorting: Sequence[Sort] | None = None,
-    rules: Sequence[Sequence[Filter]] | None = None,
+    pagination_rules: Sequence[Sequence[Filter]] | None = None,
     limit: int | None = None,
     include_deleted: bool = False,
     max_bytes: int | None = None,
@@ -84,13 +84,14 @@ def build_query(
             others.append(filter_)
         else:
             span = span.intersect(limits)
+    rules = pagination_rules or ()
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
     return Query(
         names,
         span,
         others,
-        rules or (),
+        rules,
         page_span,
         order,
         limit,

@@ -84,12 +84,12 @@ def test_the_span_of_a_page_holds_all_that_the_rules_find():
         [Filter("last_modified", 5, COMPARISON.LT)],
         [Filter("last_modified", 5, COMPARISON.EQ), Filter("id", "a", COMPARISON.GT)],
     ]
-    assert asked(rules=rules).page_span == Span(high=5)
-    assert asked(rules=[*rules, [Filter("id", "a", COMPARISON.EQ)]]).page_span == ALWAYS
-    assert asked(rules=[]).page_span == ALWAYS
+    assert asked(pagination_rules=rules).page_span == Span(high=5)
+    assert asked(pagination_rules=[*rules, [Filter("id", "a", COMPARISON.EQ)]]).page_span == ALWAYS
+    assert asked(pagination_rules=[]).page_span == ALWAYS
     filters = [Filter("last_modified", 2, COMPARISON.MIN)]
-    assert asked(filters=filters, rules=rules).page_span == Span(2, 5)
-    assert asked(filters=filters, rules=rules).span == Span(low=2)
+    assert asked(filters=filters, pagination_rules=rules).page_span == Span(2, 5)
+    assert asked(filters=filters, pagination_rules=rules).span == Span(low=2)
 
 
 def test_an_order_ends_where_it_is_total():

@@ -291,7 +291,9 @@ def plan(client, sql):
 PAGES = {
     "the latest": build_query(NAMES, limit=10),
     "the oldest": build_query(NAMES, sorting=[Sort("last_modified", 1)], limit=10),
-    "by a token": build_query(NAMES, rules=[[Filter("last_modified", 900, LT)]], limit=10),
+    "by a token": build_query(
+        NAMES, pagination_rules=[[Filter("last_modified", 900, LT)]], limit=10
+    ),
     "what changed": build_query(
         NAMES,
         [Filter("last_modified", 900, GT)],
@@ -301,13 +303,13 @@ PAGES = {
     ),
     "by id": build_query(NAMES, sorting=[Sort("id", 1)], limit=10),
     "by id, next": build_query(
-        NAMES, sorting=[Sort("id", -1)], rules=[[Filter("id", "b", LT)]], limit=10
+        NAMES, sorting=[Sort("id", -1)], pagination_rules=[[Filter("id", "b", LT)]], limit=10
     ),
     "by a field": build_query(NAMES, sorting=[Sort("n", 1)], limit=10),
     "by a field, next": build_query(
         NAMES,
         sorting=[Sort("n", 1), Sort("last_modified", -1)],
-        rules=[
+        pagination_rules=[
             [Filter("n", 900, GT)],
             [Filter("n", 900, EQ), Filter("last_modified", 900, LT)],
         ],
