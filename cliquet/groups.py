@@ -50,23 +50,11 @@ class GroupModel(ShareableModel):
     #: Called after changes of members.
     on_members_changed: Callable[[], None] | None = None
 
-    def create_record(
-        self,
-        record: Record,
-        parent_id: str | None = None,
-        unique_fields: Sequence[str] | None = None,
-    ) -> Record:
-        """Add a group."""
-        return self._with_members(super().create_record(record, parent_id, unique_fields))
-
-    def update_record(
-        self,
-        record: Record,
-        parent_id: str | None = None,
-        unique_fields: Sequence[str] | None = None,
-    ) -> Record:
-        """Replace a group; former members lose its principal."""
-        return self._with_members(super().update_record(record, parent_id, unique_fields))
+    def _save(self, *args: Any, **options: Any) -> Record:
+        """Write a group; former members lose its principal."""
+        group = super()._save(*args, **options)
+        self._set_members({group[self.id_field]: group.get("members") or ()})
+        return group
 
     def delete_record(
         self, record_id: Record, parent_id: str | None = None, last_modified: int | None = None
@@ -83,10 +71,6 @@ class GroupModel(ShareableModel):
         tombstones = super().delete_records(filters, parent_id)
         self._set_members({tombstone[self.id_field]: () for tombstone in tombstones})
         return tombstones
-
-    def _with_members(self, group: Record) -> Record:
-        self._set_members({group[self.id_field]: group.get("members") or ()})
-        return group
 
     def _set_members(self, members: dict[str, Iterable[str]]) -> None:
         """Give the principal of each of these groups to exactly its members."""
