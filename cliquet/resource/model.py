@@ -53,8 +53,7 @@ class Model:
     @property
     def pages_with_timestamp(self) -> bool:
         """Whether :meth:`get_records` also reads the timestamp: if neither is overridden."""
-        own = type(self)
-        return own.get_records is Model.get_records and own.timestamp is Model.timestamp
+        return not has_own_get_records(self) and type(self).timestamp is Model.timestamp
 
     def _parent(self, parent_id: str | None) -> str:
         return parent_id or self.parent_id
@@ -203,6 +202,14 @@ class Model:
             deleted_field=self.deleted_field,
             auth=self.auth,
         )
+
+
+def has_own_get_records(model: object) -> bool:
+    """Return whether a model overrides get_records().
+
+    Such a model expects the limit of the request, and lacks the attributes about the latest page.
+    """
+    return getattr(type(model), "get_records", None) is not Model.get_records
 
 
 class ShareableModel(Model):

@@ -29,7 +29,7 @@ from cliquet.resource.filters import (
     read_value,
 )
 from cliquet.resource.invalid import Invalid
-from cliquet.resource.model import Model
+from cliquet.resource.model import has_own_get_records
 from cliquet.resource.responses import ConditionalResource
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import LIMIT, POSITIVE
@@ -154,31 +154,20 @@ class RequestReader(ConditionalResource):
         size = max_fetch_size if limit is None else min(limit, max_fetch_size)
         rules, offset = self._extract_pagination_rules_from_token(limit, sorting)
         include_deleted = any(item.field == self.model.modified_field for item in filters)
-        # One more record shows whether there is a next page, despite concurrent deletions.
-        # Models that override get_records() expect the limit of the request.
-        is_plain = getattr(type(self.model), "get_records", None) is Model.get_records
-        budget = budget_of(self.request)
         counting = self._parse_or_400(querystring.extract_count, self._query().get("_count"))
-        if is_plain:
-            self.model.counting = counting
-            self.model.max_page_bytes = budget.page_bytes()
+        query = {
+            "filters": filters,
+            "sorting": sorting,
+            "pagination_rules": rules,
+            "include_deleted": include_deleted,
+        }
         records: list[Record]
-        records, total = self.model.get_records(
-            filters=filters,
-            sorting=sorting,
-            pagination_rules=rules,
-            limit=size + 1 if is_plain else limit,
-            include_deleted=include_deleted,
-        )
-        if is_plain:
-            if self._timestamp is None:
-                self._timestamp = self.model.known_timestamp
-            has_next = len(records) > size or self.model.page_is_cut
-            budget.read(self.model.page_bytes)
-            records = records[:size]
-        else:
+        if has_own_get_records(self.model):
+            records, total = self.model.get_records(limit=limit, **query)
             is_last = not include_deleted and offset + len(records) >= total
             has_next = len(records) == size and not is_last
+        else:
+            records, total, has_next = self._read_plain_page(size, counting, query)
         response = self.request.response
         if has_next:
             url = self._next_page_url(sorting, size, records[-1], offset + len(records))
@@ -187,6 +176,19 @@ class RequestReader(ConditionalResource):
             set_header(response, "Total-Records", str(total))
         bind_summary(nb_records=len(records), limit=limit)
         return records
+
+    def _read_plain_page(
+        self, size: int, counting: bool, query: Mapping[str, Any]
+    ) -> tuple[list[Record], int, bool]:
+        """Return the records of a page, their total number, and whether another page follows."""
+        model, budget = self.model, budget_of(self.request)
+        model.counting, model.max_page_bytes = counting, budget.page_bytes()
+        # One more record shows whether there is a next page, despite concurrent deletions.
+        records, total = model.get_records(limit=size + 1, **query)
+        if self._timestamp is None:
+            self._timestamp = model.known_timestamp
+        budget.read(model.page_bytes)
+        return records[:size], total, len(records) > size or model.page_is_cut
 
     def _extract_sorting(self, limit: int | None) -> list[Sort]:
         """Return the total order of the records."""

@@ -11,7 +11,7 @@ from pyramid.response import Response
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.resource import preconditions
-from cliquet.resource.model import Model
+from cliquet.resource.model import has_own_get_records
 from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
 from cliquet.utils import COMPARISON, decode_header
@@ -141,10 +141,8 @@ class ConditionalResource:
         """Return True if an overridden step of PUT could see a tombstone."""
         own = type(self)
         steps = (own.process_record, own._raise_412_if_modified)
-        return not (
-            all(step.__module__.startswith("cliquet.resource.") for step in steps)
-            and getattr(type(self.model), "get_records", None) is Model.get_records
-        )
+        is_plain = all(step.__module__.startswith("cliquet.resource.") for step in steps)
+        return not is_plain or has_own_get_records(self.model)
 
     def _add_timestamp_header(self, response: Response, timestamp: int | None = None) -> None:
         """Add ``ETag`` and ``Last-Modified``, by default those of the collection."""
