@@ -251,11 +251,7 @@ def setup_logging(config: Configurator) -> None:
         context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[
-            structlog.stdlib.filter_by_level,
-            add_request_fields,
-            _render,
-        ],
+        processors=[structlog.stdlib.filter_by_level, add_request_fields, _render],
     )
 
     def on_application_created(event: Any) -> None:
