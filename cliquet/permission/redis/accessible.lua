@@ -2,18 +2,18 @@
 -- ARGV: the number of principals, the principals, then pairs of an id prefix and a permission.
 -- The reply contains the number of the matching pair before each object.
 local count = tonumber(ARGV[1])
-local known, reply = {}, {}
+local keys_of, reply = {}, {}
 
 -- Returns the keys of the sets of objects on which the principals have the permission.
 local function sets_of(permission)
-  if not known[permission] then
-    known[permission] = {}
+  if not keys_of[permission] then
+    keys_of[permission] = {}
     for number = 2, count + 1 do
       local key = objects_key(ARGV[number], permission)
-      if redis.call('EXISTS', key) == 1 then table.insert(known[permission], key) end
+      if redis.call('EXISTS', key) == 1 then table.insert(keys_of[permission], key) end
     end
   end
-  return known[permission]
+  return keys_of[permission]
 end
 
 for position = count + 2, #ARGV, 2 do

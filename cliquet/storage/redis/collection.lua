@@ -96,25 +96,25 @@ local function all_taken(first, count)
     + redis.call('ZCOUNT', TOMBSTONES, first, last) == count
 end
 
--- Returns the first free timestamp from ``wanted`` on.
-local function next_free(wanted)
+-- Returns the first free timestamp from ``first`` on.
+local function next_free(first)
   local low, high = 0, 1
-  while all_taken(wanted, high) do low, high = high, high * 2 end
+  while all_taken(first, high) do low, high = high, high * 2 end
   while high - low > 1 do
     local middle = math.floor((low + high) / 2)
-    if all_taken(wanted, middle) then low = middle else high = middle end
+    if all_taken(first, middle) then low = middle else high = middle end
   end
-  return wanted + low
+  return first + low
 end
 
 -- Updates the timestamp of the collection, and returns that of a change.
-local function advance(now, forced)
+local function advance(now, requested)
   local current = tonumber(redis.call('GET', TIMESTAMP) or '0')
   local later = math.max(now, current + 1)
   if current == 0 then later = math.max(now, (redis.call('GET', EPOCH) or 0) + 1) end
-  local own = forced and next_free(forced) or later
-  redis.call('SET', TIMESTAMP, digits((forced and own > current) and own or later))
-  return own
+  local timestamp = requested and next_free(requested) or later
+  redis.call('SET', TIMESTAMP, digits((requested and timestamp > current) and timestamp or later))
+  return timestamp
 end
 
 -- Replaces the digests of a record by ``digest_of``; other digests become unknown.
@@ -136,11 +136,11 @@ local function index(id, digest_of)
 end
 
 -- Deletes a record, and returns the timestamp of the deletion.
-local function bury(id, now, forced, keep)
+local function delete_record(id, now, requested, keep)
   redis.call('HDEL', RECORDS, id)
   redis.call('ZREM', TIMES, id)
   index(id, nil)
-  local own = advance(now, forced)
-  if keep == '1' then redis.call('ZADD', TOMBSTONES, own, id) end
-  return own
+  local timestamp = advance(now, requested)
+  if keep == '1' then redis.call('ZADD', TOMBSTONES, timestamp, id) end
+  return timestamp
 end

@@ -16,7 +16,7 @@ end
 local reply = {'done', ''}
 for _, id in ipairs(ids) do
   table.insert(reply, id)
-  table.insert(reply, bury(id, now, nil, keep))
+  table.insert(reply, delete_record(id, now, nil, keep))
 end
 reply[2] = version()
 return reply

@@ -3,7 +3,7 @@
 -- '1' to replace an existing record, the number of unique fields; the name and the digest of
 -- each; and, for the index: field, id, timestamp and digest of other records.
 local token, known, lease = ARGV[1], ARGV[2], ARGV[3]
-local now, id, forced, json = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local now, id, requested, json = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), ARGV[7]
 
 local obstacle_met = obstacle(token, known, lease)
 if obstacle_met then return {obstacle_met} end
@@ -11,11 +11,11 @@ if obstacle_met then return {obstacle_met} end
 local old = redis.call('HGET', RECORDS, id)
 if old and ARGV[8] ~= '1' then return {'same', id, old} end
 
-local digest_of, asked = {}, {}
+local digest_of, fields = {}, {}
 local position = 10
 for _ = 1, tonumber(ARGV[9]) do
   local field = ARGV[position]
-  table.insert(asked, field)
+  table.insert(fields, field)
   digest_of[field] = ARGV[position + 1]
   position = position + 2
   -- The field is unique for the first time: the digests of all other records are unknown.
@@ -34,7 +34,7 @@ while position < #ARGV do
   position = position + 4
 end
 
-for _, field in ipairs(asked) do
+for _, field in ipairs(fields) do
   local others = redis.call('SRANDMEMBER', UNKNOWN .. field, CHUNK)
   if #others > 0 then
     local reply = {'index', field}
@@ -46,17 +46,17 @@ for _, field in ipairs(asked) do
   end
   -- Digests have a fixed length, and ids contain no byte 255.
   local from, to = '[' .. digest_of[field], '(' .. digest_of[field] .. '\255'
-  for _, found in ipairs(redis.call('ZRANGEBYLEX', SAME .. field, from, to, 'LIMIT', 0, 2)) do
-    local other = string.sub(found, #digest_of[field] + 1)
+  for _, entry in ipairs(redis.call('ZRANGEBYLEX', SAME .. field, from, to, 'LIMIT', 0, 2)) do
+    local other = string.sub(entry, #digest_of[field] + 1)
     if other ~= id then return {'same', other, redis.call('HGET', RECORDS, other), field} end
   end
 end
 
-if old and forced == time_of(old) then forced = nil end
+if old and requested == time_of(old) then requested = nil end
 redis.call('ZREM', TIMES, id)
 redis.call('ZREM', TOMBSTONES, id)
-local own = advance(now, forced)
-redis.call('HSET', RECORDS, id, digits(own) .. ' ' .. json)
-redis.call('ZADD', TIMES, own, id)
+local timestamp = advance(now, requested)
+redis.call('HSET', RECORDS, id, digits(timestamp) .. ' ' .. json)
+redis.call('ZADD', TIMES, timestamp, id)
 index(id, digest_of)
-return {'done', version(), own}
+return {'done', version(), timestamp}
