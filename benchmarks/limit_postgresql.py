@@ -52,13 +52,13 @@ _BY_SIZE = _FILTERED.format("(data->>'size')::bigint DESC,")
 _LOCK = "SELECT last_modified FROM cliquet_lock(%s, 'mushroom', %s)"
 
 _CREATE = """
-SELECT own, id, last_modified, data
+SELECT new_timestamp, id, last_modified, data
  FROM cliquet_write(%s, 'mushroom', %s, false, %s, %s, %s, NULL, NULL)"""
 
 # The first function locks the collection: what CASE decides is still true when it is written.
 _REPLACE_IF = """
 SELECT CASE WHEN {} THEN
-  (SELECT own FROM cliquet_write(%s, 'mushroom', %s, true, %s, %s, %s, NULL, NULL)) END,
+  (SELECT new_timestamp FROM cliquet_write(%s, 'mushroom', %s, true, %s, %s, %s, NULL, NULL)) END,
  old.last_modified, old.data
  FROM cliquet_get_for_update(%s, 'mushroom', %s, %s) AS old"""
 

@@ -63,16 +63,13 @@ WITH locked AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM locked) OR NOT EXISTS (
  SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s)"""
 
-_GET_FOR_UPDATE = """
-SELECT latest, last_modified, data FROM cliquet_get_for_update(%s, %s, %s, %s)"""
+_GET_FOR_UPDATE = "SELECT * FROM cliquet_get_for_update(%s, %s, %s, %s)"
 
-_WRITE = """
-SELECT own, place, id, last_modified, data
- FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, NULL, NULL)"""
+_WRITE = "SELECT * FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, NULL, NULL)"
 
 _WRITE_UNIQUE = """
-SELECT own, place, id, last_modified, data
- FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, %s::text[], ARRAY[{}]::cliquet_key[])"""
+SELECT * FROM cliquet_write(
+ %s, %s, %s, %s, %s, %s, %s, %s::text[], ARRAY[{}]::cliquet_key[])"""
 
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
@@ -83,7 +80,7 @@ _DELETE = "SELECT cliquet_delete(%s, %s, %s, %s, %s, %s)"
 _PURGE = """
 WITH locked AS (
  SELECT collection FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s FOR UPDATE
-), gone AS (
+), purged AS (
  DELETE FROM cliquet_tombstones WHERE collection = (SELECT collection FROM locked)
  AND ctid = ANY (ARRAY(
   SELECT oldest.ctid FROM locked CROSS JOIN LATERAL (
@@ -93,7 +90,7 @@ WITH locked AS (
   ) AS oldest
  )) RETURNING 1
 )
-SELECT count(*) FROM gone"""
+SELECT count(*) FROM purged"""
 
 _COUNT_DELETED = """
 SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
@@ -213,9 +210,9 @@ class Storage(PostgreSQLBackend, StorageEngine):
             keys = [key_of(value) for value in unique.values()]
             statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
             parameters += [list(unique), *(part for key in keys for part in key)]
-        ((timestamp, place, *row),) = self._client.write(statement, parameters)
-        if place is not None:
-            raise Conflict(tuple(row), [None, *unique][place])
+        ((timestamp, field_number, *row),) = self._client.write(statement, parameters)
+        if field_number is not None:
+            raise Conflict(tuple(row), [None, *unique][field_number])
         return int(timestamp)
 
     def _delete(
@@ -239,11 +236,11 @@ class Storage(PostgreSQLBackend, StorageEngine):
         return timestamp
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
-        ids, moment = self._acquire_lock(collection), next_time(0)
-        text, parameters = conditions.delete_all(ids, query, moment, keep_tombstone)
+        ids, now = self._acquire_lock(collection), next_time(0)
+        text, parameters = conditions.delete_all(ids, query, now, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write_together(
-            Statement(_LOCK, [*ids, moment]), Statement(text, parameters)
+            Statement(_LOCK, [*ids, now]), Statement(text, parameters)
         )
         self._state(ids).reset()
         return rows

@@ -18,13 +18,13 @@ _PAGE = """
 SELECT id, page.last_modified, data, collection, collections.last_modified, collections.count
  FROM cliquet_collections AS collections LEFT JOIN LATERAL (SELECT id, last_modified, data FROM
  {page}
- AS found ORDER BY {order} LIMIT %s) AS page ON true
+ AS part ORDER BY {order} LIMIT %s) AS page ON true
  WHERE parent_id = %s AND collection_id = %s"""
 
 # The first rows whose JSON has fewer than so many bytes, and the next one.
 _MEASURED = """(SELECT id, last_modified, data{keys} FROM (SELECT *, sum(octet_length(data::text))
  OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
- FROM {page} AS found ORDER BY {order} LIMIT %s) AS measured
+ FROM {page} AS part ORDER BY {order} LIMIT %s) AS measured
  WHERE before IS NULL OR before < %s)"""
 
 _COUNT = "SELECT count(*) FROM cliquet_records WHERE collection = %s AND "
@@ -36,24 +36,24 @@ _IN_NAMED_COLLECTION = """collection = (SELECT collection FROM cliquet_collectio
 # Delete in the order of the timestamps: each record gets the next timestamp after that of the
 # collection, which is already locked.
 _DELETE_ALL = """
-WITH place AS (
+WITH target AS (
  SELECT collection, greatest(%s, last_modified + 1) - 1 AS before FROM cliquet_collections
   WHERE parent_id = %s AND collection_id = %s
-), doomed AS (
+), matching AS (
  SELECT id, row_number() OVER (ORDER BY last_modified) AS number FROM cliquet_records WHERE {}
-), gone AS (
- DELETE FROM cliquet_records AS records USING place, doomed
-  WHERE records.collection = place.collection AND records.id = doomed.id
-), kept AS (
+), deleted AS (
+ DELETE FROM cliquet_records AS records USING target, matching
+  WHERE records.collection = target.collection AND records.id = matching.id
+), tombstones AS (
  INSERT INTO cliquet_tombstones (collection, last_modified, id)
-  SELECT collection, before + number, id FROM place, doomed WHERE %s
-), moved AS (
+  SELECT collection, before + number, id FROM target, matching WHERE %s
+), updated AS (
  UPDATE cliquet_collections AS collections
-  SET last_modified = before + (SELECT count(*) FROM doomed),
-   count = count - (SELECT count(*) FROM doomed)
-  FROM place WHERE collections.collection = place.collection AND EXISTS (SELECT FROM doomed)
+  SET last_modified = before + (SELECT count(*) FROM matching),
+   count = count - (SELECT count(*) FROM matching)
+  FROM target WHERE collections.collection = target.collection AND EXISTS (SELECT FROM matching)
 )
-SELECT id, before + number, NULL FROM place, doomed ORDER BY number"""
+SELECT id, before + number, NULL FROM target, matching ORDER BY number"""
 
 
 def page(collection: tuple[str, str], query: Query) -> Sql:
@@ -82,11 +82,11 @@ def count(collection: int, query: Query) -> Sql:
     return Sql(_COUNT + where.text, [collection, *where.parameters])
 
 
-def delete_all(collection: tuple[str, str], query: Query, moment: int, keep_tombstone: bool) -> Sql:
+def delete_all(collection: tuple[str, str], query: Query, now: int, keep_tombstone: bool) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
     where = _where(Conditions(_DIALECT, query), query.span)
     text = _DELETE_ALL.format(" AND ".join((_IN_NAMED_COLLECTION, where.text)))
-    return Sql(text, [moment, *collection, *collection, *where.parameters, keep_tombstone])
+    return Sql(text, [now, *collection, *collection, *where.parameters, keep_tombstone])
 
 
 def _data_fields(query: Query) -> dict[str, int]:

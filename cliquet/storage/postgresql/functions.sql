@@ -1,9 +1,13 @@
--- Functions of the storage backend, replaced after each migration. A migration that changes the
--- parameters or the result of a function drops it first. Functions that indexes use are in migrations.
+-- Functions of the storage backend, replaced after each migration. Functions that indexes use are
+-- in migrations.
+
+-- CREATE OR REPLACE FUNCTION can't change parameters or results.
+DROP FUNCTION IF EXISTS cliquet_lock, cliquet_get_for_update, cliquet_free, cliquet_move,
+    cliquet_same, cliquet_write, cliquet_delete;
 
 -- Locks the row of a collection until the end of the transaction, and returns it.
 -- Creates it if needed, with the timestamp 0: it was never written.
-CREATE OR REPLACE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
+CREATE FUNCTION cliquet_lock(of_parent text, of_collection text, now_ms bigint)
 RETURNS cliquet_collections
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -22,36 +26,36 @@ BEGIN
 END $$;
 
 -- Locks the collection, then reads one of its records; ``latest`` is the collection's timestamp.
-CREATE OR REPLACE FUNCTION cliquet_get_for_update(
-    of_parent text, of_collection text, moment bigint, of_id text,
+CREATE FUNCTION cliquet_get_for_update(
+    of_parent text, of_collection text, now_ms bigint, of_id text,
     OUT latest bigint, OUT last_modified bigint, OUT data json)
 LANGUAGE plpgsql AS $$
 DECLARE
-    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, now_ms);
 BEGIN
     latest := locked.last_modified;
     IF latest = 0 THEN
         latest := (SELECT coalesce(max(epoch.moment), 0) FROM cliquet_epoch AS epoch);
     END IF;
-    SELECT found.last_modified, found.data INTO last_modified, data
-        FROM cliquet_records AS found
-        WHERE found.collection = locked.collection AND found.id = of_id;
+    SELECT records.last_modified, records.data INTO last_modified, data
+        FROM cliquet_records AS records
+        WHERE records.collection = locked.collection AND records.id = of_id;
 END $$;
 
 -- Returns the requested timestamp, or the next one that no other record or tombstone of the
 -- collection has.
-CREATE OR REPLACE FUNCTION cliquet_free(of_collection bigint, of_id text, asked bigint) RETURNS bigint
+CREATE FUNCTION cliquet_free(of_collection bigint, of_id text, requested bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    free bigint := asked;
+    free bigint := requested;
     taken bigint;
 BEGIN
     FOR taken IN
         SELECT last_modified FROM cliquet_records
-            WHERE collection = of_collection AND last_modified >= asked AND id <> of_id
+            WHERE collection = of_collection AND last_modified >= requested AND id <> of_id
         UNION ALL
         SELECT last_modified FROM cliquet_tombstones
-            WHERE collection = of_collection AND last_modified >= asked
+            WHERE collection = of_collection AND last_modified >= requested
         ORDER BY last_modified
     LOOP
         EXIT WHEN taken > free;
@@ -62,109 +66,113 @@ END $$;
 
 -- Returns the timestamp of a change of a locked collection, and updates the timestamp and the
 -- number of records of the collection.
-CREATE OR REPLACE FUNCTION cliquet_move(
-    locked cliquet_collections, of_id text, asked bigint, moment bigint, change integer)
+CREATE FUNCTION cliquet_move(
+    locked cliquet_collections, of_id text, requested bigint, now_ms bigint, count_change integer)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    next bigint := greatest(moment, locked.last_modified + 1);
-    own bigint;
+    collection_timestamp bigint := greatest(now_ms, locked.last_modified + 1);
+    new_timestamp bigint;
 BEGIN
     IF locked.last_modified = 0 THEN
-        next := greatest(next,
+        collection_timestamp := greatest(collection_timestamp,
             (SELECT max(epoch.moment) + 1 FROM cliquet_epoch AS epoch));
     END IF;
-    own := next;
-    IF asked IS NOT NULL THEN
-        own := cliquet_free(locked.collection, of_id, asked);
-        IF own > locked.last_modified THEN
-            next := own;
+    new_timestamp := collection_timestamp;
+    IF requested IS NOT NULL THEN
+        new_timestamp := cliquet_free(locked.collection, of_id, requested);
+        IF new_timestamp > locked.last_modified THEN
+            collection_timestamp := new_timestamp;
         END IF;
     END IF;
-    UPDATE cliquet_collections SET last_modified = next, count = count + change
+    UPDATE cliquet_collections
+        SET last_modified = collection_timestamp, count = count + count_change
         WHERE collection = locked.collection;
-    RETURN own;
+    RETURN new_timestamp;
 END $$;
 
 -- Returns the number of the first of the ``fields`` whose value another record has.
-CREATE OR REPLACE FUNCTION cliquet_same(
+CREATE FUNCTION cliquet_same(
     of_collection bigint, of_id text, fields text[], keys cliquet_key[],
-    OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
+    OUT field_number integer, OUT id text, OUT last_modified bigint, OUT data json)
 LANGUAGE plpgsql AS $$
 BEGIN
     FOR number IN 1 .. coalesce(array_length(fields, 1), 0) LOOP
-        SELECT number, found.id, found.last_modified, found.data
-            INTO place, id, last_modified, data
-            FROM cliquet_records AS found
-            WHERE found.collection = of_collection AND found.id <> of_id
-                AND cliquet_key(found.data -> fields[number]) = keys[number]
+        SELECT number, records.id, records.last_modified, records.data
+            INTO field_number, id, last_modified, data
+            FROM cliquet_records AS records
+            WHERE records.collection = of_collection AND records.id <> of_id
+                AND cliquet_key(records.data -> fields[number]) = keys[number]
             LIMIT 1;
         EXIT WHEN FOUND;
     END LOOP;
 END $$;
 
--- Writes a record, unless it conflicts with another one: then ``own`` is NULL, and the
+-- Writes a record, unless it conflicts with another one: then ``new_timestamp`` is NULL, and the
 -- other record is returned, with the number of the unique field, 0 for the id.
-CREATE OR REPLACE FUNCTION cliquet_write(
-    of_parent text, of_collection text, moment bigint,
-    replace boolean, of_id text, asked bigint, document json, fields text[], keys cliquet_key[],
-    OUT own bigint, OUT place integer, OUT id text, OUT last_modified bigint, OUT data json)
+CREATE FUNCTION cliquet_write(
+    of_parent text, of_collection text, now_ms bigint,
+    replace boolean, of_id text, requested bigint, document json, fields text[], keys cliquet_key[],
+    OUT new_timestamp bigint, OUT field_number integer,
+    OUT id text, OUT last_modified bigint, OUT data json)
 LANGUAGE plpgsql AS $$
 DECLARE
-    locked cliquet_collections := cliquet_lock(of_parent, of_collection, moment);
-    old_time bigint;
+    locked cliquet_collections := cliquet_lock(of_parent, of_collection, now_ms);
+    old_timestamp bigint;
 BEGIN
-    SELECT found.last_modified INTO old_time FROM cliquet_records AS found
-        WHERE found.collection = locked.collection AND found.id = of_id;
-    IF old_time IS NOT NULL AND NOT replace THEN
-        SELECT 0, found.id, found.last_modified, found.data INTO place, id, last_modified, data
-            FROM cliquet_records AS found
-            WHERE found.collection = locked.collection AND found.id = of_id;
+    SELECT records.last_modified INTO old_timestamp FROM cliquet_records AS records
+        WHERE records.collection = locked.collection AND records.id = of_id;
+    IF old_timestamp IS NOT NULL AND NOT replace THEN
+        SELECT 0, records.id, records.last_modified, records.data
+            INTO field_number, id, last_modified, data
+            FROM cliquet_records AS records
+            WHERE records.collection = locked.collection AND records.id = of_id;
         RETURN;
     END IF;
     IF fields IS NOT NULL THEN
-        SELECT same.place, same.id, same.last_modified, same.data
-            INTO place, id, last_modified, data
-            FROM cliquet_same(locked.collection, of_id, fields, keys) AS same;
-        IF place IS NOT NULL THEN
+        SELECT duplicate.field_number, duplicate.id, duplicate.last_modified, duplicate.data
+            INTO field_number, id, last_modified, data
+            FROM cliquet_same(locked.collection, of_id, fields, keys) AS duplicate;
+        IF field_number IS NOT NULL THEN
             RETURN;
         END IF;
     END IF;
-    IF old_time IS NOT NULL THEN
-        own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, 0);
-        UPDATE cliquet_records AS found SET last_modified = own, data = document
-            WHERE found.collection = locked.collection AND found.id = of_id;
+    IF old_timestamp IS NOT NULL THEN
+        new_timestamp := cliquet_move(locked, of_id, nullif(requested, old_timestamp), now_ms, 0);
+        UPDATE cliquet_records AS records SET last_modified = new_timestamp, data = document
+            WHERE records.collection = locked.collection AND records.id = of_id;
     ELSE
-        DELETE FROM cliquet_tombstones AS found
-            WHERE found.collection = locked.collection AND found.id = of_id;
-        own := cliquet_move(locked, of_id, asked, moment, 1);
+        DELETE FROM cliquet_tombstones AS tombstones
+            WHERE tombstones.collection = locked.collection AND tombstones.id = of_id;
+        new_timestamp := cliquet_move(locked, of_id, requested, now_ms, 1);
         INSERT INTO cliquet_records (collection, last_modified, id, data)
-            VALUES (locked.collection, own, of_id, document);
+            VALUES (locked.collection, new_timestamp, of_id, document);
     END IF;
 END $$;
 
 -- Deletes a record, and returns the time of the deletion; NULL if it doesn't exist.
-CREATE OR REPLACE FUNCTION cliquet_delete(
-    of_parent text, of_collection text, moment bigint, of_id text, asked bigint, keep boolean)
+CREATE FUNCTION cliquet_delete(
+    of_parent text, of_collection text, now_ms bigint,
+    of_id text, requested bigint, keep_tombstone boolean)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     locked cliquet_collections;
-    old_time bigint;
-    own bigint;
+    old_timestamp bigint;
+    new_timestamp bigint;
 BEGIN
     SELECT * INTO locked FROM cliquet_collections
         WHERE parent_id = of_parent AND collection_id = of_collection FOR UPDATE;
-    SELECT last_modified INTO old_time FROM cliquet_records
+    SELECT last_modified INTO old_timestamp FROM cliquet_records
         WHERE collection = locked.collection AND id = of_id;
-    IF old_time IS NULL THEN
+    IF old_timestamp IS NULL THEN
         RETURN NULL;
     END IF;
-    own := cliquet_move(locked, of_id, nullif(asked, old_time), moment, -1);
+    new_timestamp := cliquet_move(locked, of_id, nullif(requested, old_timestamp), now_ms, -1);
     DELETE FROM cliquet_records WHERE collection = locked.collection AND id = of_id;
-    IF keep THEN
+    IF keep_tombstone THEN
         INSERT INTO cliquet_tombstones (collection, last_modified, id)
-            VALUES (locked.collection, own, of_id);
+            VALUES (locked.collection, new_timestamp, of_id);
     END IF;
-    RETURN own;
+    RETURN new_timestamp;
 END $$;

@@ -277,8 +277,8 @@ def _new(db: sqlite3.Connection, collection: Collection) -> _State:
 
 def _epoch(db: sqlite3.Connection) -> int:
     """Return the timestamp of collections that were never written."""
-    (moment,) = db.execute(_EPOCH).fetchone()
-    return int(moment)
+    (epoch,) = db.execute(_EPOCH).fetchone()
+    return int(epoch)
 
 
 def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
