@@ -69,26 +69,36 @@ def app() -> Any:
 
 @contextmanager
 def started(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    """Start the server, and its database; give its URL and the id of its process."""
-    port = free_port()
-    words = {"port": port, "threads": options.threads, "processes": options.processes}
+    """Start the server, and its database; yield its URL and the id of its process."""
     with tempfile.TemporaryDirectory(prefix="cliquet-load-") as folder:
         environment = {"LOAD_ENGINE": options.engine, "LOAD_URL": database(options.engine, folder)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[options.server].format(**words).split()],
-            env={**os.environ, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}/v1"
-            wait_for(url, process)
-            yield url, process.pid
-        finally:
-            # All of them: not every server ends its children when it is killed.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        command = COMMANDS[options.server]
+        with run_server(command, environment, options.threads, options.processes) as server:
+            yield server
+
+
+@contextmanager
+def run_server(
+    command: str, environment: Mapping[str, str], threads: int, processes: int
+) -> Iterator[tuple[str, int]]:
+    """Run a command that starts a server; yield its URL and the id of its process."""
+    port = free_port()
+    words = command.format(port=port, threads=threads, processes=processes).split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/v1"
+        wait_for(url, process)
+        yield url, process.pid
+    finally:
+        # All of them: not every server ends its children when it is killed.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def database(engine: str, folder: str) -> str:

@@ -10,9 +10,6 @@ that a busy machine slows them equally. Only the ratios count.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +19,6 @@ from multiprocessing.connection import Connection
 
 from benchmarks import load
 from tests import postgresql_server
-from tests.processes import free_port
 
 #: The services: titles and commands. The first one is the base of the ratios.
 SERVERS = {
@@ -72,25 +68,12 @@ class Service:
 @contextmanager
 def started(title: str, command: str, database: str) -> Iterator[tuple[str, int]]:
     """Start a server; yield its URL and the id of its process."""
-    port = free_port()
-    words = command.format(port=port, threads=4, processes=1).split()
     environment = {"PEERS_URL": database, "LOAD_ENGINE": "postgresql", "LOAD_URL": database}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
     try:
-        url = f"http://127.0.0.1:{port}/v1"
-        load.wait_for(url, process)
-        yield url, process.pid
+        with load.run_server(command, environment, threads=4, processes=1) as server:
+            yield server
     except OSError as error:
         raise SystemExit(f"{title} did not start. Install the extra peers.") from error
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def report(services: Sequence[Service]) -> str:
