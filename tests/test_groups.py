@@ -28,18 +28,12 @@ def engine():
 
 @pytest.fixture
 def build(engine, tmp_path):
-    clients = []
+    with apps.builder(engine, tmp_path) as builder:
 
-    def build(*resources, **settings):
-        setup = settings.pop("setup", None)
-        settings = {**apps.backends(engine, tmp_path), **SETTINGS, **settings}
-        clients.append(apps.build(*resources, settings=settings, setup=setup))
-        return clients[-1]
+        def build(*resources, setup=None, **settings):
+            return builder(*resources, settings={**SETTINGS, **settings}, setup=setup)
 
-    yield build
-    for client in clients:
-        client.storage.flush()
-        client.permission.flush()
+        yield build
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Tiny applications, and clients of them."""
 
+from contextlib import contextmanager
+
 import colander
 import webtest
 from pyramid.config import Configurator
@@ -143,6 +145,11 @@ class Client:
         response = self.send("POST", "/batch", body, headers, status)
         return response.json["responses"] if response.status_code == 200 else response
 
+    def flush(self):
+        """Delete all records and permissions."""
+        self.storage.flush()
+        self.permission.flush()
+
     # Shorter.
 
     def create(self, path, data=None, **others):
@@ -194,3 +201,22 @@ def build(*resources, settings=None, setup=None, **configuration):
     for kind in ("storage", "permission", "cache"):
         getattr(app.registry, kind).initialize_schema()
     return Client(app)
+
+
+@contextmanager
+def builder(engine, folder):
+    """Provide a function like :func:`build` for applications on an engine.
+
+    Servers that other tests use are emptied at the end.
+    """
+    clients = []
+
+    def build_on_engine(*resources, settings=None, **options):
+        settings = {**backends(engine, folder), **(settings or {})}
+        clients.append(build(*resources, settings=settings, **options))
+        return clients[-1]
+
+    yield build_on_engine
+    if engine in SERVED:
+        for client in clients:
+            client.flush()

@@ -14,18 +14,8 @@ def engine():
 @pytest.fixture
 def build(engine, tmp_path):
     """See :func:`tests.resource.apps.build`."""
-    clients = []
-
-    def build(*resources, settings=None, **options):
-        settings = {**apps.backends(engine, tmp_path), **(settings or {})}
-        clients.append(apps.build(*resources, settings=settings, **options))
-        return clients[-1]
-
-    yield build
-    if engine in apps.SERVED:
-        for client in clients:
-            client.storage.flush()
-            client.permission.flush()
+    with apps.builder(engine, tmp_path) as build:
+        yield build
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +34,7 @@ def build_once(engine, built, tmp_path_factory):
             backends = apps.backends(engine, tmp_path_factory.mktemp("built"))
             built[key] = apps.build(*resources, settings={**backends, **(settings or {})})
         client = built[key]
-        client.storage.flush()
-        client.permission.flush()
+        client.flush()
         used.append(client)
         return client
 
@@ -53,8 +42,7 @@ def build_once(engine, built, tmp_path_factory):
     yield build_once
     if engine in apps.SERVED:  # other tests use the same database
         for client in used:
-            client.storage.flush()
-            client.permission.flush()
+            client.flush()
 
 
 def _key(resource):
