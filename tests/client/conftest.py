@@ -2,7 +2,9 @@ import asyncio
 import inspect
 import uuid
 
+import httpx
 import pytest
+import requests
 
 from cliquet.client import AsyncClient, Client
 from tests.client.fault_proxy import FaultProxy
@@ -99,6 +101,12 @@ def clock():
 def library(request):
     """The library of the client under test: synchronous or asynchronous."""
     return request.param
+
+
+@pytest.fixture
+def session(library):
+    """A session of the caller."""
+    return requests.Session() if library == "requests" else httpx.AsyncClient()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 
 import httpx
 import pytest
-import requests
 
 from cliquet.client import Client, ProtocolError, ResponseError, TransportError, Unauthorized
 from tests.client.fault_proxy import FaultProxy, Response, error, success
@@ -129,11 +128,10 @@ def netrc(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(path))
 
 
-def test_given_credentials_win_over_netrc(connect, proxy, netrc, library):
+def test_given_credentials_win_over_netrc(connect, proxy, netrc, session):
     proxy.script(Response(307, {"Location": "/v1/spores"}), *[DONE] * 3)
     connect(proxy.url, auth=("alice", "x")).request("GET", "/")
     connect(proxy.url, auth=None).request("GET", "/", headers={"authorization": "Bearer x"})
-    session = requests.Session() if library == "requests" else httpx.AsyncClient()
     session.headers["Authorization"] = "Bearer y"
     connect(proxy.url, auth=None, session=session).request("GET", "/")
     assert sent(proxy) == [basic("alice", "x")] * 2 + ["Bearer x", "Bearer y"]

@@ -332,8 +332,7 @@ def test_other_requests_can_be_sent(client):
     assert client.request("GET", "/spores", headers={"If-None-Match": tag}).status == 304
 
 
-def test_session_of_the_caller_is_used(connect, proxy, library):
-    session = requests.Session() if library == "requests" else httpx.AsyncClient()
+def test_session_of_the_caller_is_used(connect, proxy, session):
     session.headers["X-Mine"] = "yes"
     connect(proxy.url, session=session).server_info()
     assert proxy.requests[0][2]["X-Mine"] == "yes"
@@ -358,8 +357,7 @@ def test_user_agent_names_the_client_and_its_library(connect, proxy, library):
     assert agent.startswith(f"cliquet-client/{module.__version__} python-{library}/")
 
 
-def test_user_agent_of_the_caller_is_kept(connect, proxy, library):
-    session = requests.Session() if library == "requests" else httpx.AsyncClient()
+def test_user_agent_of_the_caller_is_kept(connect, proxy, session):
     session.headers["User-Agent"] = "mine"
     connect(proxy.url, session=session).server_info()
     assert proxy.requests[0][2]["User-Agent"] == "mine"
