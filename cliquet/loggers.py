@@ -154,7 +154,8 @@ class _RenderedRecord(logging.LogRecord):
 class Logger(logging.LoggerAdapter[logging.Logger]):
     """Logger of a toolkit module, with lines rendered like the application's.
 
-    The traceback is in the field ``exception``.
+    The traceback is in the field ``exception``. With ``show_traceback=False``, only handlers that
+    send exceptions, such as Sentry's, receive it.
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
@@ -165,7 +166,7 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         name = logging.getLevelName(level).lower()
         event = {**SharedContext(), "event": str(msg) % args if args else str(msg)}
         add_request_fields(self.logger, name, event)
-        if exc_info is not None:
+        if exc_info is not None and kwargs.get("show_traceback", True):
             event["exception"] = format_exception(exc_info)
         handle_rendered(self.logger, level, render(self.logger, name, event), exc_info)
 

@@ -181,9 +181,8 @@ def test_a_database_that_is_down_arrives_without_its_password(sentry, answer, co
     )
     configuration = configure(sentry.dsn).replace(APPLICATION, APPLICATION + settings)
     answer(configuration, "/mushrooms", 503)
-    alone, of_a_batch = sentry.failures
-    for event in (alone, of_a_batch):
-        assert ("OperationalError", "connect") in trace_of(event)
+    (event,) = sentry.failures  # the second request fails within a minute
+    assert ("OperationalError", "connect") in trace_of(event)
     for secret in SECRETS:
         assert secret not in "".join(sentry.texts)
 

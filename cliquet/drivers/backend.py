@@ -9,6 +9,8 @@ from typing import Any
 
 from pyramid.request import Request
 
+from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.outages import is_logged
 from cliquet.loggers import Logger
 from cliquet.settings.types import BOOLEAN
 
@@ -92,6 +94,13 @@ def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Ca
     def check(request: Request) -> bool:
         try:
             probe(BOOLEAN.get(request.registry.settings, "readonly", False))
+        except BackendError as error:
+            if not error.outage:
+                logger.exception(f"The {kind} backend failed")
+            elif not is_logged(request.registry, f"{kind}: {error.outage}"):
+                reason = " ".join(str(error).split())
+                logger.error(f"The {kind} backend failed; logged once per minute: {reason}")
+            return False
         except Exception:
             logger.exception(f"The {kind} backend failed")
             return False

@@ -15,6 +15,10 @@ class BackendError(Exception):
     :param original: the driver's exception.
     """
 
+    #: The engine, such as ``"Redis"``, if its server doesn't respond or has no free connection;
+    #: empty for other failures.
+    outage = ""
+
     def __init__(
         self,
         original: BaseException | None = None,

@@ -17,6 +17,7 @@ from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from webob.request import DisconnectionError
 
+from cliquet.drivers.outages import is_logged
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
 from cliquet.refusals import explain
@@ -215,7 +216,10 @@ def error(context: Any, request: Request) -> Any:
 
 
 def _log(error: Any, request: Request) -> None:
-    """Log a failure once: that of a sub-request also fails its batch."""
+    """Log a failure once: that of a sub-request also fails its batch.
+
+    A database that is down fails every request: that is logged once per minute.
+    """
     if will_retry(request):
         logger.info("Retrying the request: %s", error)
         return
@@ -224,7 +228,15 @@ def _log(error: Any, request: Request) -> None:
         bound_data["logged_error"] = error
         forget_variables(error)
         message = str(error) or type(error).__name__
-        if isinstance(error, BackendError):
-            logger.critical("%s", message, exc_info=error)
-        else:
+        if not isinstance(error, BackendError):
             logger.error("%s", message, exc_info=error)
+        elif not error.outage:
+            logger.critical("%s", message, exc_info=error)
+        elif not is_logged(request.registry, error.outage):
+            logger.critical(
+                "%s is unavailable; logged once per minute: %s",
+                error.outage,
+                " ".join(message.split()),
+                exc_info=error,
+                show_traceback=False,
+            )

@@ -254,11 +254,27 @@ def _translated(can_retry: Callable[[], bool]) -> ErrorTranslation:
         if code in _MISSING:
             message += "; has `cliquet migrate` been run?"
         failure = BackendError(original=error, message=message)
+        if _is_outage(error, code):
+            failure.outage = "PostgreSQL"
         if code in _RETRYABLE and can_retry():
             mark_error_retryable(failure)
         return failure
 
     return ErrorTranslation((psycopg2.Error, exc.SQLAlchemyError), translate)
+
+
+def _is_outage(error: Exception, code: str | None) -> bool:
+    """Return whether the server doesn't respond or ends connections, or the pool is exhausted.
+
+    :param code: the SQLSTATE of the error: without one, the server sent no response. Class 08
+        are connection exceptions, 57P01 and following a server that is stopping or starting.
+    """
+    if isinstance(error, exc.TimeoutError):
+        return True
+    no_response = (psycopg2.OperationalError, psycopg2.InterfaceError)
+    if code is None:
+        return isinstance(getattr(error, "orig", error), no_response)
+    return code.startswith(("08", "57P"))
 
 
 class _DataManager(transactions.EngineDataManager):

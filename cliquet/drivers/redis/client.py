@@ -198,7 +198,14 @@ def pattern(prefix: bytes) -> bytes:
     return _SPECIAL_IN_PATTERNS.sub(rb"\\\1", prefix) + b"*"
 
 
-_TRANSLATED = ErrorTranslation((redis.RedisError,))
+def _translate(error: Exception) -> BackendError:
+    failure = BackendError(original=error)
+    if isinstance(error, (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)):
+        failure.outage = "Redis"
+    return failure
+
+
+_TRANSLATED = ErrorTranslation((redis.RedisError,), _translate)
 
 
 def wrap_redis_error(func: Callable[..., Any]) -> Callable[..., Any]:
