@@ -13,7 +13,8 @@ import re
 
 _VOLATILE = re.compile(
     r"""
-    (?P<id>\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b)
+    (?P<id>\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b
+      | (?<="id":\ ")[a-z2-7]{16}(?="))
     | (?P<user>\b[0-9a-f]{64}\b)
     | (?P<request>\b[0-9a-f]{32}\b)
     | (?P<timestamp>\b1\d{12}\b)

@@ -14,10 +14,11 @@ class CodeBlocks:
 
     :param execute: a function of the language, the caption or ``""``, and the text; it returns
         what is wrong, or None.
+    :param with_files: each ``literalinclude`` is an example too.
     """
 
-    def __init__(self, execute):
-        self._lex = DirectiveLexer("code-block")
+    def __init__(self, execute, with_files=False):
+        self._lex = DirectiveLexer("code-block|literalinclude" if with_files else "code-block")
         self._execute = execute
 
     def __call__(self, document):
@@ -28,15 +29,19 @@ class CodeBlocks:
     def _evaluate(self, example):
         lexemes = example.region.lexemes
         caption = lexemes["options"].get("caption", "")
+        if lexemes["directive"] == "literalinclude":
+            file = Path(example.path).parent / lexemes["arguments"]
+            language = lexemes["options"].get("language", "python")
+            return self._execute(language, caption, file.read_text(encoding="utf-8"))
         return self._execute(lexemes["arguments"], caption, lexemes["source"].rstrip() + "\n")
 
 
-def execute_page(path, execute):
-    """Execute the blocks of a page in their order.
+def execute_page(path, execute, with_files=False):
+    """Execute the blocks of a page in their order, and the included files on request.
 
     :raises sybil.example.SybilFailure: tells the first that is wrong, and its line.
     """
-    for example in Document.parse(str(path), CodeBlocks(execute)).examples():
+    for example in Document.parse(str(path), CodeBlocks(execute, with_files)).examples():
         example.evaluate()
 
 

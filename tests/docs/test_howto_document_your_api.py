@@ -10,14 +10,13 @@ from openapi_spec_validator import validate
 
 from tests.docs.pages import DOCS, block
 
-APPLICATION = """
-import bookmarks
-from pyramid.paster import get_appsettings
-
-settings = get_appsettings({ini!r})
-for kind in ("storage", "permission", "cache"):
-    settings[f"cliquet.{{kind}}_backend"] = f"cliquet.{{kind}}.memory"
-app = bookmarks.main({{}}, **settings)
+#: The example application in memory.
+SETTINGS = """
+[app:main]
+use = config:{example}
+cliquet.storage_backend = cliquet.storage.memory
+cliquet.permission_backend = cliquet.permission.memory
+cliquet.cache_backend = cliquet.cache.memory
 """
 
 
@@ -54,14 +53,15 @@ def test_plugin_changes_the_rest(document):
 
 def test_tests_of_the_guide_pass_on_the_example(tmp_path):
     root = DOCS.parent
-    application = APPLICATION.format(ini=str(root / "config" / "example.ini"))
-    code = application + block("howto/document-your-api", "python")
-    tmp_path.joinpath("test_described.py").write_text(code)
+    settings = SETTINGS.format(example=root / "config" / "example.ini")
+    tmp_path.joinpath("sqlite.ini").write_text(settings)
+    code = block("howto/document-your-api", "python")
+    tmp_path.joinpath("test_api.py").write_text(code)
     checks = block("howto/document-your-api", "toml")
     quick = "[generation]\nmax-examples = 3\n\n[phases]\ncoverage.enabled = false\n"
     tmp_path.joinpath("schemathesis.toml").write_text(f"{checks}\n{quick}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_described.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_api.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "examples")])},
         capture_output=True,

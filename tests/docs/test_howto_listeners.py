@@ -13,19 +13,20 @@ from tests.docs.test_howto_settings import settings_of_text
 from tests.processes import START_TIMEOUT
 
 PAGE = "howto/listeners"
-LIST = "articles"
-ARTICLES = """
+LIST = "tasks"
+TASKS = """
 import colander
 from cliquet import resource
 
 
-class ArticleSchema(resource.ResourceSchema):
+class TaskSchema(resource.ResourceSchema):
     title = colander.SchemaNode(colander.String())
+    done = colander.SchemaNode(colander.Boolean(), missing=False)
 
 
 @resource.register()
-class Article(resource.UserResource):
-    mapping = ArticleSchema()
+class Task(resource.UserResource):
+    mapping = TaskSchema()
 """
 
 
@@ -40,32 +41,32 @@ def url():
 
 
 @pytest.fixture
-def change_article(serve, url, tmp_path, monkeypatch):
-    """A function that creates an article, and changes its title."""
-    tmp_path.joinpath("articles_of_the_test.py").write_text(ARTICLES)
+def change_task(serve, url, tmp_path, monkeypatch):
+    """A function that creates a task, and changes its title."""
+    tmp_path.joinpath("tasks_of_the_test.py").write_text(TASKS)
     monkeypatch.syspath_prepend(tmp_path)
     settings = settings_of_text(block(PAGE, "ini"))
     server_url = "cliquet.event_listeners.queue.server_url"
     assert settings[server_url] == "redis://localhost:6379/0"
-    client = serve("articles_of_the_test", settings={**settings, server_url: url})
+    client = serve("tasks_of_the_test", settings={**settings, server_url: url})
 
-    def change_article():
-        article = client.post_json("/articles", {"data": {"title": "Old"}}).json["data"]
-        client.patch_json(f"/articles/{article['id']}", {"data": {"title": "New"}})
+    def change_task():
+        task = client.post_json("/tasks", {"data": {"title": "Old"}}).json["data"]
+        client.patch_json(f"/tasks/{task['id']}", {"data": {"title": "New"}})
 
-    return change_article
+    return change_task
 
 
-def test_event_of_the_guide_is_what_is_pushed(change_article, url):
-    change_article()
+def test_event_of_the_guide_is_what_is_pushed(change_task, url):
+    change_task()
     with redis.Redis.from_url(url) as client:
         newest = client.lindex(LIST, 0).decode()
     Correspondence().compare(block(PAGE, "json"), newest)
 
 
-def test_program_of_the_guide_prints_the_changes_in_their_order(change_article, url):
+def test_program_of_the_guide_prints_the_changes_in_their_order(change_task, url):
     code = block(PAGE, "python").replace("redis.Redis()", f"redis.Redis.from_url({url!r})")
-    change_article()
+    change_task()
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, text=True
     ) as program:

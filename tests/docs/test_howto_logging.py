@@ -92,7 +92,9 @@ def test_lines_of_the_application_have_the_id_of_the_request(client, logged, mon
 def test_configuration_writes_such_lines_to_the_output(examples):
     """In another process: what configures logging closes all handlers that there are."""
     program = (
-        "import logging.config; logging.config.fileConfig('logging.ini');"
+        "import io, logging.config;"
+        "ini = '[app:main]\\n' + open('logging.ini').read();"
+        "logging.config.fileConfig(io.StringIO(ini));"
         "logging.getLogger('any').info('hello')"
     )
     done = subprocess.run(

@@ -10,7 +10,7 @@ from tests.docs.pages import block
 
 @pytest.fixture
 def alice(serve, settings_of):
-    return serve("wiki", settings=settings_of("permissions.ini"))
+    return serve(settings=settings_of("permissions.ini"))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_policy_of_the_guide_adds_a_rule(serve, settings_of, become):
     exec(block("howto/permissions", "python", "from cliquet"), vars(wiki))
     settings = settings_of("permissions.ini")
     settings["cliquet.multiauth.authorization_policy"] = "wiki.WikiPolicy"
-    alice = serve("wiki", settings=settings)
+    alice = serve(settings=settings)
     become(alice, "bob")
     bob = alice.get("/").json["user"]["id"]
     become(alice, "alice")

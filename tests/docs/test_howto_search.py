@@ -5,8 +5,12 @@ import pytest
 
 @pytest.fixture
 def client(serve, settings_of, tmp_path):
-    settings = {**settings_of("search.ini"), "search.path": str(tmp_path / "search.sqlite")}
-    return serve("bookmarks_resource", settings=settings)
+    return serve("bookmarks_resource", settings=search_settings(settings_of, tmp_path))
+
+
+def search_settings(settings_of, folder, resources="bookmark note"):
+    path = str(folder / "search.sqlite")
+    return {**settings_of("search.ini"), "search.path": path, "search.resources": resources}
 
 
 def bookmark(client, url):
@@ -75,7 +79,7 @@ def test_search_is_a_capability_and_needs_a_user(client):
 
 
 def test_without_resources_nothing_is_indexed(serve, settings_of, tmp_path):
-    settings = {**settings_of("search.ini"), "search.path": str(tmp_path / "search.sqlite")}
-    client = serve("bookmarks_resource", settings={**settings, "search.resources": ""})
+    settings = search_settings(settings_of, tmp_path, resources="")
+    client = serve("bookmarks_resource", settings=settings)
     bookmark(client, "https://cliquet.example/")
     assert found(client, "cliquet") == []

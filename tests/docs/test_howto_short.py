@@ -17,16 +17,16 @@ def test_urls_and_methods_are_those_of_the_registration(serve):
 def test_unique_field_gives_the_record_that_has_it(serve):
     client = serve("devices")
     body = {"data": {"url": URL, "title": "Title"}}
-    first = client.post_json("/bookmarks", body, status=201)
-    assert client.post_json("/bookmarks", body, status=200).json == first.json
+    first = client.post_json("/links", body, status=201)
+    assert client.post_json("/links", body, status=200).json == first.json
 
 
 def test_readonly_field_is_set_by_the_resource_alone(serve):
     client = serve("devices")
     body = {"data": {"url": URL, "title": "Title", "device": "mine"}}
-    record = client.post_json("/bookmarks", body, headers={"User-Agent": "Firefox"}).json["data"]
+    record = client.post_json("/links", body, headers={"User-Agent": "Firefox"}).json["data"]
     assert record["device"] == "Firefox"
-    path = f"/bookmarks/{record['id']}"
+    path = f"/links/{record['id']}"
     client.patch_json(path, {"data": {"device": "Other"}}, status=400)
     client.patch_json(path, {"data": {"title": "Other"}}, headers={"User-Agent": "curl"})
     assert client.get(path).json["data"]["device"] == "Firefox"

@@ -28,3 +28,7 @@ class Country(resource.UserResource):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.model.id_generator = CountryCode()
+
+
+def includeme(config):
+    config.scan(__name__)

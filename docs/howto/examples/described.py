@@ -37,3 +37,7 @@ score = Service(name="score", path="/score/{game}")
 def get_scores(request):
     """List the scores of a game."""
     return {"total": 0}
+
+
+def includeme(config):
+    config.scan(__name__)

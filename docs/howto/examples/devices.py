@@ -3,7 +3,7 @@ import colander
 from cliquet import resource, schema
 
 
-class BookmarkSchema(resource.ResourceSchema):
+class LinkSchema(resource.ResourceSchema):
     url = schema.URL()
     title = colander.SchemaNode(colander.String())
     device = colander.SchemaNode(colander.String(), missing="")
@@ -14,11 +14,15 @@ class BookmarkSchema(resource.ResourceSchema):
 
 
 @resource.register()
-class Bookmark(resource.UserResource):
-    mapping = BookmarkSchema()
+class Link(resource.UserResource):
+    mapping = LinkSchema()
 
     def process_record(self, new, old=None):
         new = super().process_record(new, old)
         if old is None:
             new["device"] = self.request.headers.get("User-Agent", "")
         return new
+
+
+def includeme(config):
+    config.scan(__name__)

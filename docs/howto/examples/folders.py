@@ -54,3 +54,7 @@ def delete_notes(event):
     for impacted in event.impacted_records:
         parent_id = notes_of(event.payload["user_id"], impacted["old"]["id"])
         storage.delete_all("note", parent_id, with_deleted=False)
+
+
+def includeme(config):
+    config.scan(__name__)

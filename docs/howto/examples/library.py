@@ -79,3 +79,7 @@ class Book(resource.UserResource):
                 self.request, name="data.author", description="This author does not exist"
             )
         return new
+
+
+def includeme(config):
+    config.scan(__name__)

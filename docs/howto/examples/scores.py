@@ -16,3 +16,7 @@ def post_score(request):
     collection_id = "scores-" + request.matchdict["game"]
     storage = request.registry.storage
     return storage.create(collection_id, request.prefixed_userid, request.validated)
+
+
+def includeme(config):
+    config.scan(__name__)

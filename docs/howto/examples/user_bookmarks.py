@@ -12,3 +12,7 @@ class BookmarkSchema(resource.ResourceSchema):
 )
 class Bookmark(resource.UserResource):
     mapping = BookmarkSchema()
+
+
+def includeme(config):
+    config.scan(__name__)

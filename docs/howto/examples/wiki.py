@@ -43,3 +43,7 @@ def post_publication(request):
             message="You are not allowed to publish this wiki.",
         )
     return {"published": wiki}
+
+
+def includeme(config):
+    config.scan(__name__)
