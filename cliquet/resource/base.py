@@ -259,8 +259,8 @@ class UserResource(PartialUpdates):
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
-        answer = self.postprocess(record, action=ACTIONS.UPDATE, old=existing)
-        return self._in_response_behavior(answer, changes, changed)
+        body = self.postprocess(record, action=ACTIONS.UPDATE, old=existing)
+        return self._in_response_behavior(body, changes, changed)
 
     def delete(self) -> Any:
         """Delete a record."""
@@ -334,14 +334,14 @@ class UserResource(PartialUpdates):
         return saved
 
     def _in_response_behavior(
-        self, answer: dict[str, Any], changes: dict[str, Any], changed: list[str]
+        self, body: dict[str, Any], changes: dict[str, Any], changed: list[str]
     ) -> dict[str, Any]:
         """Reduce the response to a PATCH as ``Response-Behavior`` requests."""
         behavior = self.request.headers.get("Response-Behavior", "").lower()
-        data = answer["data"]
+        data = body["data"]
         if behavior == "diff":
             changed = [field for field in changed if not json.same(changes[field], data.get(field))]
         if behavior in ("light", "diff"):
-            answer["data"] = {field: data[field] for field in changed if field in data}
-            answer.pop("permissions", None)
-        return answer
+            body["data"] = {field: data[field] for field in changed if field in data}
+            body.pop("permissions", None)
+        return body

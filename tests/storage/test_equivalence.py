@@ -99,7 +99,7 @@ def same(one, other):
 
 @SETTINGS
 @given(record=st.dictionaries(TEXTS.filter(lambda name: name not in NAMES), VALUES, max_size=5))
-def test_what_goes_in_comes_out(storage, record):
+def test_stored_value_is_returned(storage, record):
     created = storage.create(*PLACE, record)
     expected = record | {"id": created["id"], "last_modified": created["last_modified"]}
     assert same(created, expected)

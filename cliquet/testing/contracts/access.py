@@ -50,7 +50,7 @@ on_one_backend = settings(
 )
 
 
-# Few different characters, so that texts meet; all of Python's texts beside them.
+# Few different characters, so that strings collide, and any strings of Python.
 TEXTS = st.text("ab/%_?[*\0\x1a\ud800\ue000\U0010ffff", max_size=4) | st.text(
     st.characters(), max_size=4
 )
@@ -66,7 +66,7 @@ def bound_to(*pairs: tuple[str, str]) -> Callable[[str, str], set[tuple[str, str
 
 
 def matches(pattern: str, text: str) -> bool:
-    """The slow and simple way."""
+    """Match a pattern in the slow and simple way."""
     if not pattern:
         return not text
     if pattern[0] == "*":
@@ -99,7 +99,7 @@ def in_threads(*functions: Callable[[], None]) -> None:
 class AccessContract:
     """Tests of how a permission backend checks access."""
 
-    # Whether one may
+    # Checks of access
 
     def test_a_permission_is_checked_for_any_of_the_principals(
         self, backend: PermissionBase
@@ -112,7 +112,7 @@ class AccessContract:
         assert backend.check_permission("/a", "write", ["bob"]) is False
         assert backend.check_permission("/a/b", "read", ["bob"]) is False
 
-    def test_bound_permissions_are_asked_for_with_the_object_and_the_permission(
+    def test_get_bound_permissions_is_called_with_the_object_and_the_permission(
         self, backend: PermissionBase
     ) -> None:
         calls: list[tuple[str, str]] = []
@@ -127,7 +127,7 @@ class AccessContract:
         backend.principals_accessible_objects(["alice"], "read", get_bound_permissions=bound)
         assert calls == [("/a", "read"), ("/a", "write"), ("/a*", "read"), ("*", "read")]
 
-    def test_any_bound_permission_gives_the_permission(self, backend: PermissionBase) -> None:
+    def test_any_bound_permission_grants_the_permission(self, backend: PermissionBase) -> None:
         grant(backend, ("/a/b", "read", "alice"), ("/a", "write", "bob"), ("/a", "read", "carol"))
         bound = bound_to(("/a/b", "read"), ("/a/b", "write"), ("/a", "write"))
         check = backend.check_permission
@@ -137,7 +137,7 @@ class AccessContract:
         authorized = backend.object_permission_authorized_principals("/a/b", "read", bound)
         assert authorized == {"alice", "bob"}
 
-    def test_without_bound_permissions_only_the_couple_itself_counts(
+    def test_without_bound_permissions_only_the_pair_itself_counts(
         self, backend: PermissionBase
     ) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "write", "bob"))
@@ -151,19 +151,19 @@ class AccessContract:
         assert backend.object_permission_authorized_principals("/a", "read", bound_to()) == set()
         assert backend.principals_accessible_objects(["alice"], "read", "*", bound_to()) == set()
 
-    def test_there_may_be_many_bound_permissions_and_principals(
+    def test_many_bound_permissions_and_principals_are_supported(
         self, backend: PermissionBase
     ) -> None:
         grant(backend, ("/299", "read", "user1999"))
         bound = bound_to(*((f"/{number}", "read") for number in range(300)))
-        everybody = [f"user{number}" for number in range(2000)]
-        assert backend.check_permission("/a", "read", everybody, bound) is True
+        all_users = [f"user{number}" for number in range(2000)]
+        assert backend.check_permission("/a", "read", all_users, bound) is True
         assert backend.object_permission_authorized_principals("/a", "read", bound) == {"user1999"}
-        assert backend.principals_accessible_objects(everybody, "read", "/*", bound) == {"/299"}
+        assert backend.principals_accessible_objects(all_users, "read", "/*", bound) == {"/299"}
 
-    # What one may
+    # Accessible objects
 
-    def test_the_objects_of_any_of_the_principals_are_found(self, backend: PermissionBase) -> None:
+    def test_objects_of_any_principal_are_found(self, backend: PermissionBase) -> None:
         grant(
             backend,
             ("/a/1", "read", "alice"),
@@ -196,14 +196,14 @@ class AccessContract:
             ("/c*", set()),
         ],
     )
-    def test_a_star_in_the_pattern_matches_anything(
+    def test_star_in_a_pattern_matches_any_string(
         self, backend: PermissionBase, pattern: str, expected: set[str]
     ) -> None:
         for object_id in ("/a", "/a/1", "/a/1/b", "/b/1", "/aa/1", "/a/\n1"):
             backend.add_principal_to_ace(object_id, "read", "alice")
         assert backend.principals_accessible_objects(["alice"], "read", pattern) == expected
 
-    def test_a_pattern_of_stars_takes_no_time(self, backend: PermissionBase) -> None:
+    def test_pattern_with_many_stars_is_matched_quickly(self, backend: PermissionBase) -> None:
         grant(backend, ("/" + "a" * 2000, "read", "alice"))
         found = backend.principals_accessible_objects(["alice"], "read", "/" + "a*" * 500 + "b")
         assert found == set()
@@ -234,7 +234,7 @@ class AccessContract:
             ("/c/*", set()),
         ],
     )
-    def test_bound_objects_outside_the_pattern_are_left_out(
+    def test_bound_objects_outside_the_pattern_are_omitted(
         self, backend: PermissionBase, pattern: str, expected: set[str]
     ) -> None:
         grant(backend, *((object_id, "write", "alice") for object_id in ("/a", "/a/1", "/b/1")))
@@ -245,7 +245,7 @@ class AccessContract:
 
     @on_one_backend
     @given(object_ids=st.sets(TEXTS, max_size=6), pattern=TEXTS)
-    def test_everything_but_the_star_is_literal_in_patterns(
+    def test_only_the_star_is_special_in_patterns(
         self, backend: PermissionBase, object_ids: Any, pattern: str
     ) -> None:
         backend.flush()
@@ -254,10 +254,12 @@ class AccessContract:
         found = backend.principals_accessible_objects(["alice"], "read", pattern)
         assert found == {object_id for object_id in object_ids if matches(pattern, object_id)}
 
-    # Any text
+    # Any strings
 
     @pytest.mark.parametrize("text", ODD)
-    def test_odd_text_is_literal_everywhere(self, backend: PermissionBase, text: str) -> None:
+    def test_special_characters_are_literal_everywhere(
+        self, backend: PermissionBase, text: str
+    ) -> None:
         others = [other for other in ODD if other != text]
         backend.add_user_principal(text, text)
         backend.add_principal_to_ace(text, text, text)
@@ -285,7 +287,7 @@ class AccessContract:
 
     @on_one_backend
     @given(entries=st.sets(st.tuples(TEXTS, TEXTS, TEXTS), max_size=8))
-    def test_what_was_granted_is_what_is_found(self, backend: PermissionBase, entries: Any) -> None:
+    def test_granted_permissions_are_found(self, backend: PermissionBase, entries: Any) -> None:
         backend.flush()
         grant(backend, *entries)
         for object_id, permission, principal in entries:
@@ -301,7 +303,7 @@ class AccessContract:
                 assert backend.object_permission_principals(object_id, permission) == principals
 
     @pytest.mark.parametrize("readonly, writes", [({}, True), ({"readonly": "true"}, False)])
-    def test_the_heartbeat_writes_unless_it_is_readonly_and_leaves_nothing(
+    def test_heartbeat_writes_unless_readonly_and_cleans_up(
         self, backend: PermissionBase, monkeypatch: pytest.MonkeyPatch, readonly: Any, writes: bool
     ) -> None:
         written: list[str] = []
@@ -319,7 +321,7 @@ class AccessContract:
     @pytest.mark.parametrize(
         "method, readonly", [("add_user_principal", "false"), ("user_principals", "true")]
     )
-    def test_the_heartbeat_is_false_and_logged_when_the_backend_fails(
+    def test_heartbeat_is_false_and_logged_when_the_backend_fails(
         self,
         backend: PermissionBase,
         monkeypatch: pytest.MonkeyPatch,
@@ -335,7 +337,7 @@ class AccessContract:
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         assert caplog.records[0].exc_info
 
-    def test_threads_can_grant_and_withdraw_together(self, backend: PermissionBase) -> None:
+    def test_threads_can_grant_and_withdraw_concurrently(self, backend: PermissionBase) -> None:
         def work(name: str) -> None:
             for number in range(10):
                 backend.add_user_principal("alice", f"{name}{number}")
@@ -346,7 +348,7 @@ class AccessContract:
         assert len(backend.user_principals("alice")) == 60
         assert backend.object_permissions("/a") == {"read": {f"{name}9" for name in "abcdef"}}
 
-    def test_a_replacement_is_seen_as_a_whole(self, backend: PermissionBase) -> None:
+    def test_replacement_is_atomic_for_readers(self, backend: PermissionBase) -> None:
         crowds = [{f"{name}{number}" for number in range(20)} for name in "ab"]
         backend.replace_object_permissions("/a", {"read": crowds[0]})
 
@@ -360,7 +362,7 @@ class AccessContract:
 
         in_threads(write, write, read, read)
 
-    def test_concurrent_replacements_of_users_leave_those_of_one(
+    def test_concurrent_replacements_of_users_leave_the_users_of_one(
         self, backend: PermissionBase
     ) -> None:
         crowds = [{f"{name}{number}" for number in range(5)} for name in "abc"]

@@ -64,7 +64,7 @@ class CacheContract:
 
     @on_one_cache
     @given(value=VALUES)
-    def test_what_goes_in_comes_out(self, cache: CacheBase, value: Any) -> None:
+    def test_stored_value_is_returned(self, cache: CacheBase, value: Any) -> None:
         cache.set("key", value)
         found = cache.get("key")
         assert found == value
@@ -72,7 +72,7 @@ class CacheContract:
 
     @on_one_cache
     @given(keys=st.sets(st.text(st.characters(), max_size=8), max_size=6))
-    def test_keys_may_be_any_text_and_are_distinct(self, cache: CacheBase, keys: set[str]) -> None:
+    def test_any_string_is_a_distinct_key(self, cache: CacheBase, keys: set[str]) -> None:
         cache.flush()
         for number, key in enumerate(keys):
             cache.set(key, number)
@@ -82,7 +82,7 @@ class CacheContract:
         "key",
         ["", " ", "%", "_", "*", "'; DROP TABLE cache; --", "a\0b", "\ud800", "é", "e\u0301", "💥"],
     )
-    def test_odd_keys_are_literal(self, cache: CacheBase, key: str) -> None:
+    def test_special_characters_in_keys_are_literal(self, cache: CacheBase, key: str) -> None:
         cache.set("other", 1)
         cache.set("a", 1)
         assert cache.get(key) is None
@@ -92,20 +92,20 @@ class CacheContract:
         assert cache.get(key) is None
         assert cache.get("other") == cache.get("a") == 1
 
-    def test_keys_that_no_encoding_knows_are_distinct(self, cache: CacheBase) -> None:
+    def test_keys_with_surrogates_are_distinct(self, cache: CacheBase) -> None:
         for key in ("\ud800", "\udc00", "?", "\ud83d\ude00", "\U0001f600"):
             assert cache.get(key) is None
             cache.set(key, key == "?")
 
-    def test_a_missing_key_gives_none(self, cache: CacheBase) -> None:
+    def test_missing_key_returns_none(self, cache: CacheBase) -> None:
         assert cache.get("unknown") is None
 
-    def test_a_value_replaces_the_one_before(self, cache: CacheBase) -> None:
+    def test_value_replaces_the_previous_one(self, cache: CacheBase) -> None:
         cache.set("key", "first")
         cache.set("key", "second")
         assert cache.get("key") == "second"
 
-    def test_a_deleted_key_is_missing_and_may_be_deleted_again(self, cache: CacheBase) -> None:
+    def test_deleted_key_is_missing_and_can_be_deleted_again(self, cache: CacheBase) -> None:
         cache.set("key", "value")
         cache.delete("key")
         cache.delete("key")
@@ -123,16 +123,14 @@ class CacheContract:
         assert cache.pending_migrations() == []
         assert cache.get("key") == "value"
 
-    def test_changing_a_value_that_went_in_or_came_out_changes_nothing(
-        self, cache: CacheBase
-    ) -> None:
+    def test_mutating_a_stored_or_returned_value_has_no_effect(self, cache: CacheBase) -> None:
         value = {"list": [1]}
         cache.set("key", value)
         value["list"].append(2)
         cache.get("key")["list"].append(3)
         assert cache.get("key") == {"list": [1]}
 
-    def test_tuples_come_out_as_lists(self, cache: CacheBase) -> None:
+    def test_tuples_are_returned_as_lists(self, cache: CacheBase) -> None:
         cache.set("key", (1, (2,)))
         assert cache.get("key") == [1, [2]]
 
@@ -153,7 +151,7 @@ class CacheContract:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_what_is_no_json_is_refused_and_changes_nothing(
+    def test_values_that_are_not_json_are_refused_without_effect(
         self, cache: CacheBase, value: Any
     ) -> None:
         cache.set("key", "before", ttl=60)
@@ -163,7 +161,7 @@ class CacheContract:
         assert cache.ttl("key") > 0
 
     @pytest.mark.parametrize("depth", [100, 300, 600, 900])
-    def test_deep_nesting_comes_back_or_is_refused(self, cache: CacheBase, depth: int) -> None:
+    def test_deeply_nested_value_is_returned_or_refused(self, cache: CacheBase, depth: int) -> None:
         value: Any = None
         for _ in range(depth):
             value = {"deeper": value}
@@ -174,7 +172,7 @@ class CacheContract:
         else:
             assert cache.get("key") == value
 
-    def test_what_could_be_written_but_not_read_is_refused(self, cache: CacheBase) -> None:
+    def test_values_that_could_not_be_read_back_are_refused(self, cache: CacheBase) -> None:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(10_000)
         try:
@@ -185,30 +183,28 @@ class CacheContract:
 
     # Times to live
 
-    def test_an_expired_entry_is_never_returned(self, cache: CacheBase) -> None:
+    def test_expired_entry_is_never_returned(self, cache: CacheBase) -> None:
         cache.set("key", "value", ttl=SOON)
         time.sleep(LATER)
         assert cache.get("key") is None
         assert cache.ttl("key") < 0
 
-    def test_a_time_to_live_is_told_in_seconds_with_fractions(self, cache: CacheBase) -> None:
+    def test_ttl_is_in_seconds_with_fractions(self, cache: CacheBase) -> None:
         cache.set("key", "value", ttl=1.5)
         assert 1 < cache.ttl("key") <= 1.5
 
     @pytest.mark.parametrize("ttl", [3600, 86_400 * 365, 1e300, math.inf])
-    def test_a_time_to_live_may_be_long(self, cache: CacheBase, ttl: float) -> None:
+    def test_ttl_can_be_long(self, cache: CacheBase, ttl: float) -> None:
         cache.set("key", "value", ttl=ttl)
         assert cache.get("key") == "value"
         assert cache.ttl("key") == pytest.approx(min(ttl, 36525 * 86_400), abs=5)
 
-    def test_a_time_to_live_may_be_a_number_as_text(self, cache: CacheBase) -> None:
+    def test_ttl_can_be_a_number_in_a_string(self, cache: CacheBase) -> None:
         cache.set("key", "value", ttl=cast(float, "30"))
         assert 25 < cache.ttl("key") <= 30
 
     @pytest.mark.parametrize("ttl", [math.nan, "soon"])
-    def test_a_time_to_live_that_is_no_number_is_refused_and_changes_nothing(
-        self, cache: CacheBase, ttl: float
-    ) -> None:
+    def test_invalid_ttl_is_refused_without_effect(self, cache: CacheBase, ttl: float) -> None:
         cache.set("key", "before")
         with pytest.raises(ValueError):
             cache.set("key", "after", ttl=ttl)
@@ -218,7 +214,7 @@ class CacheContract:
         assert cache.ttl("key") < 0
 
     @pytest.mark.parametrize("ttl", [0, -1, -math.inf])
-    def test_without_time_left_an_entry_is_deleted(self, cache: CacheBase, ttl: float) -> None:
+    def test_entry_without_remaining_ttl_is_deleted(self, cache: CacheBase, ttl: float) -> None:
         cache.set("set", "before")
         cache.set("set", "after", ttl=ttl)
         assert cache.get("set") is None
@@ -226,26 +222,24 @@ class CacheContract:
         cache.expire("expired", ttl)
         assert cache.get("expired") is None
 
-    def test_the_time_to_live_is_negative_without_entry_and_without_end(
-        self, cache: CacheBase
-    ) -> None:
+    def test_ttl_is_negative_without_entry_or_expiry(self, cache: CacheBase) -> None:
         cache.set("key", "value")
         assert cache.ttl("key") < 0
         assert cache.ttl("unknown") < 0
 
-    def test_setting_without_time_to_live_removes_the_earlier_one(self, cache: CacheBase) -> None:
+    def test_set_without_ttl_removes_the_previous_ttl(self, cache: CacheBase) -> None:
         cache.set("key", "first", ttl=SOON)
         cache.set("key", "second")
         assert cache.ttl("key") < 0
         time.sleep(LATER)
         assert cache.get("key") == "second"
 
-    def test_setting_with_a_time_to_live_replaces_the_earlier_one(self, cache: CacheBase) -> None:
+    def test_set_with_ttl_replaces_the_previous_ttl(self, cache: CacheBase) -> None:
         cache.set("key", "first", ttl=SOON)
         cache.set("key", "second", ttl=60)
         assert cache.ttl("key") > 50
 
-    def test_expire_gives_a_time_to_live_and_keeps_the_value(self, cache: CacheBase) -> None:
+    def test_expire_sets_the_ttl_and_keeps_the_value(self, cache: CacheBase) -> None:
         cache.set("key", "value")
         cache.expire("key", 60)
         assert 50 < cache.ttl("key") <= 60
@@ -254,7 +248,7 @@ class CacheContract:
         time.sleep(LATER)
         assert cache.get("key") is None
 
-    def test_expire_does_not_bring_back_what_is_missing_or_expired(self, cache: CacheBase) -> None:
+    def test_expire_does_not_restore_missing_or_expired_entries(self, cache: CacheBase) -> None:
         cache.expire("unknown", 60)
         assert cache.get("unknown") is None
         cache.set("key", "value", ttl=SOON)
@@ -263,7 +257,7 @@ class CacheContract:
         assert cache.get("key") is None
         assert cache.ttl("key") < 0
 
-    def test_a_key_that_expired_can_be_set_again(self, cache: CacheBase) -> None:
+    def test_expired_key_can_be_set_again(self, cache: CacheBase) -> None:
         cache.set("key", "first", ttl=SOON)
         time.sleep(LATER)
         cache.set("key", "second")
@@ -271,7 +265,7 @@ class CacheContract:
 
     # The prefix
 
-    def test_the_prefix_of_the_settings_comes_before_every_key(
+    def test_prefix_setting_is_prepended_to_every_key(
         self, make_cache: Callable[..., CacheBase]
     ) -> None:
         cache = make_cache(cache_prefix="one:")
@@ -287,7 +281,7 @@ class CacheContract:
 
     # Threads
 
-    def test_threads_can_use_it_together(self, cache: CacheBase) -> None:
+    def test_threads_can_use_the_cache_concurrently(self, cache: CacheBase) -> None:
         failures: list[BaseException] = []
 
         def work(name: str) -> None:
@@ -307,7 +301,7 @@ class CacheContract:
             thread.join()
         assert failures == []
 
-    def test_the_heartbeat_is_true_when_the_cache_works_and_leaves_nothing(
+    def test_heartbeat_is_true_when_the_cache_works_and_cleans_up(
         self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         written: list[str] = []
@@ -322,13 +316,13 @@ class CacheContract:
         assert len(written) == 1
         assert cache.get(written[0]) is None
 
-    def test_the_heartbeat_is_false_when_nothing_comes_back(
+    def test_heartbeat_is_false_when_nothing_is_returned(
         self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cache, "get", lambda key: None)
         assert heartbeat(cache)(REQUEST) is False
 
-    def test_the_heartbeat_is_false_and_logged_when_the_cache_fails(
+    def test_heartbeat_is_false_and_logged_when_the_cache_fails(
         self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(*args: Any) -> None:

@@ -14,10 +14,10 @@ class PermissionContract(AccessContract):
 
     # The principals of users
 
-    def test_a_user_has_no_other_principal_at_first(self, backend: PermissionBase) -> None:
+    def test_user_has_no_principals_at_first(self, backend: PermissionBase) -> None:
         assert backend.user_principals("alice") == set()
 
-    def test_a_user_has_the_principals_that_were_added(self, backend: PermissionBase) -> None:
+    def test_user_has_the_added_principals(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         backend.add_user_principal("alice", "group:b")
         backend.add_user_principal("alice", "group:b")
@@ -25,13 +25,13 @@ class PermissionContract(AccessContract):
         assert backend.user_principals("alice") == {"group:a", "group:b"}
         assert backend.user_principals("bob") == {"group:c"}
 
-    def test_a_principal_added_twice_is_removed_at_once(self, backend: PermissionBase) -> None:
+    def test_principal_added_twice_is_removed_once(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         backend.add_user_principal("alice", "group:a")
         backend.remove_user_principal("alice", "group:a")
         assert backend.user_principals("alice") == set()
 
-    def test_a_principal_is_removed_from_one_user_only(self, backend: PermissionBase) -> None:
+    def test_principal_is_removed_from_one_user_only(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         backend.add_user_principal("alice", "group:b")
         backend.add_user_principal("bob", "group:a")
@@ -39,7 +39,7 @@ class PermissionContract(AccessContract):
         assert backend.user_principals("alice") == {"group:b"}
         assert backend.user_principals("bob") == {"group:a"}
 
-    def test_a_principal_is_removed_from_every_user(self, backend: PermissionBase) -> None:
+    def test_principal_is_removed_from_every_user(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         backend.add_user_principal("alice", "group:b")
         backend.add_user_principal("bob", "group:a")
@@ -69,7 +69,7 @@ class PermissionContract(AccessContract):
         backend.replace_principal_users(dict.fromkeys(ODD[1:], ()))
         assert all(backend.user_principals(text) == {ODD[0]} for text in ODD)
 
-    def test_removing_what_is_missing_does_nothing(self, backend: PermissionBase) -> None:
+    def test_removing_missing_items_has_no_effect(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         grant(backend, ("/a", "read", "alice"))
         backend.remove_user_principal("alice", "unknown")
@@ -92,26 +92,26 @@ class PermissionContract(AccessContract):
 
     # The permissions on an object
 
-    def test_an_object_has_no_permissions_at_first(self, backend: PermissionBase) -> None:
+    def test_object_has_no_permissions_at_first(self, backend: PermissionBase) -> None:
         assert backend.object_permission_principals("/a", "read") == set()
         assert backend.object_permissions("/a") == {}
         assert backend.check_permission("/a", "read", ["alice"]) is False
         assert backend.principals_accessible_objects(["alice"], "read") == set()
 
-    def test_a_permission_is_granted_on_one_object(self, backend: PermissionBase) -> None:
+    def test_permission_is_granted_on_one_object(self, backend: PermissionBase) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "read", "alice"), ("/a", "read", "bob"))
         assert backend.object_permission_principals("/a", "read") == {"alice", "bob"}
         assert backend.object_permission_principals("/a", "write") == set()
         assert backend.object_permission_principals("/b", "read") == set()
 
-    def test_a_permission_is_withdrawn_from_one_principal(self, backend: PermissionBase) -> None:
+    def test_permission_is_withdrawn_from_one_principal(self, backend: PermissionBase) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "read", "bob"), ("/a", "write", "alice"))
         backend.remove_principal_from_ace("/a", "read", "alice")
         assert backend.object_permissions("/a") == {"read": {"bob"}, "write": {"alice"}}
         backend.remove_principal_from_ace("/a", "read", "bob")
         assert backend.object_permissions("/a") == {"write": {"alice"}}
 
-    def test_the_permissions_of_an_object_can_be_asked_for_by_name(
+    def test_permissions_of_an_object_can_be_selected_by_name(
         self, backend: PermissionBase
     ) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "write", "bob"), ("/b", "read", "carol"))
@@ -120,7 +120,7 @@ class PermissionContract(AccessContract):
         assert backend.object_permissions("/a", iter(["read"])) == {"read": {"alice"}}
         assert backend.object_permissions("/a", []) == {}
 
-    def test_changing_what_came_out_changes_nothing(self, backend: PermissionBase) -> None:
+    def test_mutating_returned_sets_has_no_effect(self, backend: PermissionBase) -> None:
         backend.add_user_principal("alice", "group:a")
         grant(backend, ("/a", "read", "alice"))
         backend.user_principals("alice").add("group:b")
@@ -130,9 +130,7 @@ class PermissionContract(AccessContract):
         assert backend.object_permissions("/a") == {"read": {"alice"}}
         assert backend.object_permission_principals("/a", "read") == {"alice"}
 
-    def test_replacing_permissions_replaces_only_those_that_are_named(
-        self, backend: PermissionBase
-    ) -> None:
+    def test_replacing_permissions_keeps_other_permissions(self, backend: PermissionBase) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "write", "bob"), ("/b", "read", "alice"))
         backend.replace_object_permissions(
             "/a", {"read": ["carol", "carol", "dan"], "create": {"bob"}}
@@ -145,19 +143,21 @@ class PermissionContract(AccessContract):
         assert backend.object_permissions("/b") == {"read": {"alice"}}
         assert backend.principals_accessible_objects(["alice"], "read") == {"/b"}
 
-    def test_replacing_by_nobody_removes_the_permission(self, backend: PermissionBase) -> None:
+    def test_replacing_with_no_principals_removes_the_permission(
+        self, backend: PermissionBase
+    ) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "write", "bob"))
         backend.replace_object_permissions("/a", {"read": [], "create": iter(())})
         assert backend.object_permissions("/a") == {"write": {"bob"}}
         backend.replace_object_permissions("/a", {})
         assert backend.object_permissions("/a") == {"write": {"bob"}}
 
-    def test_replacing_may_keep_some_principals(self, backend: PermissionBase) -> None:
+    def test_replacement_can_keep_some_principals(self, backend: PermissionBase) -> None:
         grant(backend, ("/a", "read", "alice"), ("/a", "read", "bob"))
         backend.replace_object_permissions("/a", {"read": iter(["bob", "carol"])})
         assert backend.object_permissions("/a") == {"read": {"bob", "carol"}}
 
-    def test_deleting_permissions_of_objects_leaves_the_others(
+    def test_deleting_permissions_keeps_those_of_other_objects(
         self, backend: PermissionBase
     ) -> None:
         grant(backend, *((f"/{name}", "read", "alice") for name in "abcd"), ("/a", "write", "bob"))
@@ -166,7 +166,7 @@ class PermissionContract(AccessContract):
         assert backend.principals_accessible_objects(["alice", "bob"], "read") == {"/c", "/d"}
         assert backend.principals_accessible_objects(["alice", "bob"], "write") == set()
 
-    def test_deleting_permissions_knows_no_wildcard(self, backend: PermissionBase) -> None:
+    def test_deleting_permissions_has_no_wildcard(self, backend: PermissionBase) -> None:
         grant(backend, ("/a", "read", "alice"), ("/*", "read", "alice"))
         backend.delete_object_permissions("/*")
         assert backend.principals_accessible_objects(["alice"], "read") == {"/a"}

@@ -39,20 +39,18 @@ class StorageContract:
     They require the fixture ``storage``, an empty backend.
     """
 
-    def test_a_storage_follows_the_contract(self, storage: StorageBase) -> None:
+    def test_storage_implements_the_interface(self, storage: StorageBase) -> None:
         assert isinstance(storage, StorageBase)
 
-    def test_the_schema_may_be_initialized_again(self, storage: StorageBase) -> None:
+    def test_schema_can_be_initialized_again(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {})
         storage.initialize_schema()
         assert storage.get(*PLACE, created["id"]) == created
 
-    def test_nothing_is_left_to_do_once_the_schema_is_initialized(
-        self, storage: StorageBase
-    ) -> None:
+    def test_no_migration_is_pending_after_initialization(self, storage: StorageBase) -> None:
         assert storage.pending_migrations() == []
 
-    def test_a_record_is_created_with_an_id_and_a_timestamp(self, storage: StorageBase) -> None:
+    def test_record_is_created_with_id_and_timestamp(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {"title": "a"})
         assert created == {
             "title": "a",
@@ -62,15 +60,13 @@ class StorageContract:
         assert UUID4().match(created["id"])
         assert storage.get(*PLACE, created["id"]) == created
 
-    def test_an_id_is_made_by_the_generator(self, storage: StorageBase) -> None:
+    def test_generator_creates_the_id(self, storage: StorageBase) -> None:
         assert storage.create(*PLACE, {}, id_generator=lambda: "mine")["id"] == "mine"
 
-    def test_an_id_that_is_given_is_taken(self, storage: StorageBase) -> None:
+    def test_given_id_is_used(self, storage: StorageBase) -> None:
         assert storage.create(*PLACE, {"id": "given"}, id_generator=lambda: "made")["id"] == "given"
 
-    def test_a_given_id_that_exists_is_a_conflict_with_that_record(
-        self, storage: StorageBase
-    ) -> None:
+    def test_existing_id_conflicts_with_its_record(self, storage: StorageBase) -> None:
         existing = storage.create(*PLACE, {"id": "a", "n": 1})
         with pytest.raises(UnicityError) as caught:
             storage.create(*PLACE, {"id": "a", "n": 2})
@@ -78,7 +74,7 @@ class StorageContract:
         assert storage.get_all(*PLACE) == ([existing], 1)
 
     @pytest.mark.parametrize("bad", [1, "a\0b"], ids=repr)
-    def test_an_id_is_a_text_that_every_engine_keeps(self, storage: StorageBase, bad: Any) -> None:
+    def test_invalid_id_is_refused(self, storage: StorageBase, bad: Any) -> None:
         with pytest.raises(ValueError, match="id"):
             storage.create(*PLACE, {"id": bad})
         with pytest.raises(ValueError, match="id"):
@@ -86,18 +82,20 @@ class StorageContract:
         assert storage.get_all(*PLACE) == ([], 0)
 
     @pytest.mark.parametrize("bad", ["a\0b", "\ud800", {"a\0": 1}, ["\udfff"]], ids=ascii)
-    def test_what_not_every_engine_keeps_is_refused(self, storage: StorageBase, bad: Any) -> None:
+    def test_values_that_cannot_be_stored_are_refused(self, storage: StorageBase, bad: Any) -> None:
         with pytest.raises(ValueError, match="cannot be stored"):
             storage.create(*PLACE, {"field": bad})
         assert storage.get_all(*PLACE) == ([], 0)
 
     @pytest.mark.parametrize("fine", ["\\u0000", "\\ud800", "\\\\u0000"])
-    def test_what_only_looks_like_an_escape_is_kept(self, storage: StorageBase, fine: str) -> None:
+    def test_strings_that_look_like_escapes_are_stored(
+        self, storage: StorageBase, fine: str
+    ) -> None:
         created = storage.create(*PLACE, {"field": fine})
         assert storage.get(*PLACE, created["id"])["field"] == fine
 
     @pytest.mark.parametrize("object_id", ["missing", "a\0b", "", "é"])
-    def test_what_does_not_exist_is_not_found(self, storage: StorageBase, object_id: str) -> None:
+    def test_missing_record_is_not_found(self, storage: StorageBase, object_id: str) -> None:
         for _ in range(2):  # in a collection that was never written, then in one that was
             with pytest.raises(RecordNotFoundError):
                 storage.get(*PLACE, object_id)
@@ -107,27 +105,27 @@ class StorageContract:
                 storage.delete(*PLACE, object_id)
             storage.create(*PLACE, {})
 
-    def test_an_update_replaces_the_whole_record(self, storage: StorageBase) -> None:
+    def test_update_replaces_the_whole_record(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {"a": 1, "b": 2})
         updated = storage.update(*PLACE, created["id"], {"b": 3})
         assert updated == {"b": 3, "id": created["id"], "last_modified": updated["last_modified"]}
         assert updated["last_modified"] > created["last_modified"]
         assert storage.get_all(*PLACE) == ([updated], 1)
 
-    def test_an_update_of_what_is_missing_creates_it(self, storage: StorageBase) -> None:
+    def test_update_creates_a_missing_record(self, storage: StorageBase) -> None:
         updated = storage.update(*PLACE, "a", {"n": 1})
         assert storage.get(*PLACE, "a") == updated == {"n": 1, "id": "a"} | updated
         assert storage.get_all(*PLACE) == ([updated], 1)
 
-    def test_the_id_of_an_update_is_the_one_it_names(self, storage: StorageBase) -> None:
+    def test_update_uses_the_id_argument(self, storage: StorageBase) -> None:
         assert storage.update(*PLACE, "a", {"id": "b"})["id"] == "a"
         assert ids(storage.get_all(*PLACE)[0]) == ["a"]
 
-    def test_get_for_update_gives_the_record(self, storage: StorageBase) -> None:
+    def test_get_for_update_returns_the_record(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {"n": 1})
         assert storage.get_for_update(*PLACE, created["id"]) == created
 
-    def test_the_callers_own_objects_are_not_the_stored_ones(self, storage: StorageBase) -> None:
+    def test_stored_records_are_copies(self, storage: StorageBase) -> None:
         given: dict[str, Any] = {"list": [1], "id": "a"}
         created = storage.create(*PLACE, given)
         assert given == {"list": [1], "id": "a"}
@@ -137,9 +135,7 @@ class StorageContract:
         storage.get_all(*PLACE)[0][0]["list"].append(5)
         assert storage.get(*PLACE, "a")["list"] == [1]
 
-    def test_records_name_their_id_timestamp_and_mark_as_the_caller_wants(
-        self, storage: StorageBase
-    ) -> None:
+    def test_names_of_id_timestamp_and_mark_can_be_chosen(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {"uid": "a", "id": 7, "last_modified": "x"}, **NAMES)
         timestamp = storage.collection_timestamp(*PLACE)
         assert created == {"uid": "a", "changed": timestamp, "id": 7, "last_modified": "x"}
@@ -159,9 +155,7 @@ class StorageContract:
         everything = storage.get_all(*PLACE, include_deleted=True, **ALL_NAMES)
         assert everything == ([deleted], 0)
 
-    def test_lists_filter_and_sort_by_the_names_that_the_caller_wants(
-        self, storage: StorageBase
-    ) -> None:
+    def test_lists_filter_and_sort_by_the_chosen_names(self, storage: StorageBase) -> None:
         for name in "abc":
             storage.create(*PLACE, {"uid": name, "id": 1, "last_modified": name}, **NAMES)
         storage.delete(*PLACE, "c", **ALL_NAMES)
@@ -183,7 +177,7 @@ class StorageContract:
         tombstones = storage.delete_all(*PLACE, **ALL_NAMES)
         assert [set(record) for record in tombstones] == [{"uid", "changed", "gone"}] * 2
 
-    def test_collections_are_apart_whatever_their_names(self, storage: StorageBase) -> None:
+    def test_collections_with_similar_names_are_separate(self, storage: StorageBase) -> None:
         places = [(a, b) for a in WEIRD for b in WEIRD]
         for n, place in enumerate(places):
             storage.create(*place, {"id": "same", "n": n})
@@ -195,7 +189,7 @@ class StorageContract:
         assert all(storage.get_all(*place)[1] == 1 for place in places[1:])
 
     @pytest.mark.parametrize("object_id", [id_ for id_ in WEIRD if "\0" not in id_])
-    def test_an_id_is_any_text(self, storage: StorageBase, object_id: str) -> None:
+    def test_any_string_is_an_id(self, storage: StorageBase, object_id: str) -> None:
         storage.create(*PLACE, {"id": "another"})
         created = storage.create(*PLACE, {"id": object_id})
         assert storage.get(*PLACE, object_id) == created
@@ -206,7 +200,7 @@ class StorageContract:
         storage.delete(*PLACE, object_id)
         assert ids(storage.get_all(*PLACE)[0]) == ["another"]
 
-    def test_flush_forgets_everything(self, storage: StorageBase) -> None:
+    def test_flush_deletes_all_records(self, storage: StorageBase) -> None:
         first = storage.create(*PLACE, {"id": "a"})
         storage.create("other", "bob", {"id": "b"})
         storage.delete("other", "bob", "b")
@@ -216,17 +210,17 @@ class StorageContract:
         assert storage.collection_timestamp(*PLACE) >= first["last_modified"]
         assert storage.create(*PLACE, {"id": "a"})["id"] == "a"
 
-    def test_a_surrogate_in_a_name_is_no_failure_of_the_backend(self, storage: StorageBase) -> None:
+    def test_surrogate_in_a_collection_name_is_not_a_backend_error(
+        self, storage: StorageBase
+    ) -> None:
         try:
             assert storage.get_all("\ud800", "\udfff") == ([], 0)
         except BackendError:
-            pytest.fail("told as a failure of the backend")
+            pytest.fail("reported as an error of the backend")
         except ValueError:
-            pass  # where it can't be asked for
+            pass  # the engine can't encode it
 
-    def test_the_page_of_a_backend_that_has_none_is_made_of_two_reads(
-        self, storage: StorageBase
-    ) -> None:
+    def test_get_page_combines_reads_if_the_backend_lacks_it(self, storage: StorageBase) -> None:
         class Minimal(StorageBase):
             collection_timestamp = storage.collection_timestamp
             get_all = storage.get_all
@@ -235,16 +229,14 @@ class StorageContract:
         assert Minimal().get_page(*PLACE) == storage.get_page(*PLACE)
         assert Minimal().get_page(*PLACE) == Page([created], 1, created["last_modified"])
 
-    def test_a_backend_without_locks_reads_for_update_all_the_same(
-        self, storage: StorageBase
-    ) -> None:
+    def test_get_for_update_works_without_locks(self, storage: StorageBase) -> None:
         class Minimal(StorageBase):
             get = storage.get
 
         created = storage.create(*PLACE, {"n": 1})
         assert Minimal().get_for_update(*PLACE, created["id"]) == created
 
-    def test_reading_that_is_overridden_is_overridden_wherever_it_is_read(
+    def test_overridden_reads_are_used_everywhere(
         self, storage: StorageBase, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         class Mine(type(storage)):  # type: ignore[misc]
