@@ -1,4 +1,4 @@
-"""What gunicorn calls in the processes of the tests: a worker tells that it is ready.
+"""Hooks of gunicorn in tests: a worker reports that it is ready.
 
 A worker that has only just been forked loses a SIGTERM: it serves on until gunicorn kills it, half
 a minute later.

@@ -1,4 +1,4 @@
-"""A history of one list: many write, others poll, and all of them keep what they are told.
+"""A history of one list: many write, others poll, and all of them keep the responses.
 
 In the end the acknowledged changes, applied in the order of their timestamps, must explain each
 answer to the writers, the list, and each replica of those who polled (guarantees 1, 2, 4, 6, 7
@@ -96,7 +96,7 @@ class Writer:
 
 
 class Poller:
-    """A client that keeps what it was told, and asks for what is new.
+    """A client that keeps the records it has received, and polls for changes.
 
     :param clients: of one user, asked in turn.
     :param query: how it wants its pages.
@@ -105,8 +105,8 @@ class Poller:
     def __init__(self, clients, query):
         self.query = query
         self.known = {}
-        #: All that it was ever told, by timestamp.
-        self.told = {}
+        #: All records ever received, by timestamp.
+        self.received = {}
         self.faults = []
         self._clients = itertools.cycle(clients)
         self._time = 1
@@ -124,16 +124,16 @@ class Poller:
                 self._learn(record)
 
     def _learn(self, record):
-        told = self.told.setdefault(record["last_modified"], record)
-        if told != record:
-            self.faults.append(f"{told} and {record} have one timestamp")
+        record_before = self.received.setdefault(record["last_modified"], record)
+        if record_before != record:
+            self.faults.append(f"{record_before} and {record} have one timestamp")
         self.known.pop(record["id"], None)
         if "deleted" not in record:
             self.known[record["id"]] = record
 
 
 class History:
-    """What writers and pollers of one new user were told, and whether it is true.
+    """What writers and pollers of one new user received, and whether it is consistent.
 
     :param connect: returns a client of a user, for a number.
     :param writes: at least as many are acknowledged.
@@ -211,7 +211,7 @@ class History:
         acknowledged = {record["last_modified"]: record for record in records}
         for poller in self.pollers:
             self._same("missed changes", listed, poller.known)
-            for moment, record in poller.told.items():
+            for moment, record in poller.received.items():
                 self._same("unknown changes", acknowledged.get(moment), record)
             self.faults["wrong timestamps"] += poller.faults
 

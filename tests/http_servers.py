@@ -24,7 +24,7 @@ from tests.postgresql_server import shared_url
 from tests.processes import START_TIMEOUT, die_with_parent
 
 _ROOT = Path(__file__).parent.parent
-#: How much of what a server has written to its standard error is told.
+#: How much of the standard error of a server is reported.
 _TOLD = 10_000  # bytes
 
 
@@ -113,9 +113,10 @@ def http_servers(engine, url, processes=2, threads=8, **settings):
 
 
 class HTTPClient(Client):
-    """Somebody who uses the application through a server, on a connection that is kept.
+    """A user of the application through a server, on one connection.
 
-    One thread at a time may use it. A wrong answer is told with what the server wrote.
+    Only one thread can use it at a time. Unexpected responses are reported with the output of the
+    server.
     """
 
     def __init__(self, server, user=""):

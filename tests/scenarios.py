@@ -81,7 +81,7 @@ class Team:
         return sum((member.statuses for member in self.members), Counter())
 
     def one(self, first, others):
-        """The outcome when one of them is told ``first``, all others ``others``."""
+        """The outcome when one of them gets ``first``, all others ``others``."""
         return Counter({first: 1, others: self.size - 1})
 
 
@@ -340,7 +340,7 @@ SCENARIOS = {
     "of DELETEs of one record one succeeds": one_deletion,
     "PUTs against DELETEs leave a record or a tombstone": put_against_delete,
     "the first requests of a user succeed": first_requests,
-    "the first to read an empty list are told one ETag": first_timestamp,
+    "the first reads of an empty list return one ETag": first_timestamp,
     "batches in opposite orders all succeed": opposite_batches,
     "what one writes the next one reads": values,
     "pages have each record once while others write": pages,

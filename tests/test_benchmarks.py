@@ -1,4 +1,4 @@
-"""The benchmarks: that they compare what is alike, and tell what became worse."""
+"""The benchmarks compare equivalent runs, and report regressions."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What is wrong with the settings is told when the application starts, all at once."""
+"""Errors in the settings are all reported when the application starts."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from tests.scripts.myapp import application_with_resources
 
 
 def refused(settings, **options):
-    """The lines that tell what is wrong with the settings."""
+    """The lines that report errors in the settings."""
     config = Configurator(settings={"userid_hmac_secret": "x", **settings})
     with pytest.raises(ConfigurationError) as raised:
         cliquet.initialize(config, **{"version": "1.0", "project_name": "myapp", **options})
@@ -65,11 +65,11 @@ WRONG = {
 
 
 def test_all_values_that_are_none_of_their_kind_are_told_at_once():
-    told = refused({key: value for key, (value, _) in WRONG.items()})
-    assert len(told) == len(WRONG)
+    lines = refused({key: value for key, (value, _) in WRONG.items()})
+    assert len(lines) == len(WRONG)
     for key, (value, expected) in WRONG.items():
         start = f"{key} = {value!r} (from the configuration): expected {expected}"
-        assert [line for line in told if line.startswith(start)], key
+        assert [line for line in lines if line.startswith(start)], key
 
 
 def numbers():
@@ -146,7 +146,7 @@ def test_valid_numbers_are_read_at_start(monkeypatch, right, source):
 
 
 def test_mistakes_of_any_sort_are_told_at_once():
-    told = refused(
+    lines = refused(
         {
             "cliquet.batch_max_requests": "lots",
             "myapp.storage_backend": "cliquet.storage.redis",
@@ -160,7 +160,7 @@ def test_mistakes_of_any_sort_are_told_at_once():
         },
         version=None,
     )
-    assert sorted(line.partition(": expected")[0] for line in told) == [
+    assert sorted(line.partition(": expected")[0] for line in lines) == [
         "No version. Pass it to cliquet.initialize() or set project_version.",
         "cliquet.batch_max_requests = 'lots' (from the configuration)",
         "cliquet.storage_url = 'postgresql://me:***@db/x' (from the configuration)",
@@ -202,8 +202,8 @@ def test_mistakes_of_a_file_and_of_variables_are_told_with_their_place(tmp_path,
 
 
 def test_one_mistake_is_told_in_a_line():
-    (told,) = refused({"paginate_by": "many"})
-    assert told.startswith("paginate_by = 'many'")
+    (line,) = refused({"paginate_by": "many"})
+    assert line.startswith("paginate_by = 'many'")
 
 
 def test_origins_may_be_what_no_browser_sends():
@@ -211,8 +211,8 @@ def test_origins_may_be_what_no_browser_sends():
 
 
 def test_what_comes_of_a_mistake_is_not_told():
-    (told,) = refused({"paginate_by": "x", "initialization_sequence": "tests.test_checks.broken"})
-    assert told.startswith("paginate_by")
+    (line,) = refused({"paginate_by": "x", "initialization_sequence": "tests.test_checks.broken"})
+    assert line.startswith("paginate_by")
 
 
 def test_failure_of_a_step_without_a_mistake_is_raised():
@@ -234,8 +234,8 @@ def test_empty_values_and_the_defaults_are_right():
 @pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
 @pytest.mark.parametrize("module", ["no.such", "cliquet.nothing", "json", "cliquet.utils:json"])
 def test_backend_that_is_none_is_told(kind, module):
-    (told,) = refused({f"cliquet.{kind}_backend": module})
-    assert told.startswith(
+    (line,) = refused({f"cliquet.{kind}_backend": module})
+    assert line.startswith(
         f"cliquet.{kind}_backend = '{module}' (from the configuration): "
         "expected a module with load_from_config"
     )
@@ -253,10 +253,10 @@ def test_backend_that_is_none_is_told(kind, module):
 )
 def test_url_of_another_kind_is_told_without_its_password(kind, engine, url, expected):
     settings = {f"{kind}_backend": f"cliquet.{kind}.{engine}", f"cliquet.{kind}_url": url}
-    (told,) = refused(settings)
-    assert told.startswith(f"cliquet.{kind}_url = ")
-    assert f"(from the configuration): expected {expected}" in told
-    assert "secret" not in told
+    (line,) = refused(settings)
+    assert line.startswith(f"cliquet.{kind}_url = ")
+    assert f"(from the configuration): expected {expected}" in line
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize(

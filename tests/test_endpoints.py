@@ -111,10 +111,10 @@ def test_errors_are_told_by_the_handler_of_the_definition(service):
     def refuse(request, **kwargs):
         request.errors.add("body", "n", "wrong")
 
-    def tell(request):
+    def handle(request):
         return Response(status=402, json_body=list(request.errors))
 
-    with_handler = service(lambda request: {}, validators=(refuse,), error_handler=tell)
+    with_handler = service(lambda request: {}, validators=(refuse,), error_handler=handle)
     assert serve(with_handler).get("/s", status=402).json[0]["name"] == "n"
 
 
@@ -510,9 +510,11 @@ def test_errors_are_translated_where_the_application_has_languages():
         request.errors.add("body", "n", "wrong")
         return {"localized": request.errors.localizer is not None}
 
-    service = cliquet.Service(name="s", path="/s", error_handler=lambda request: Response("told"))
+    service = cliquet.Service(
+        name="s", path="/s", error_handler=lambda request: Response("handled")
+    )
     service.add_view("GET", view)
     config = Configurator(settings={**testapp.SETTINGS, "available_languages": "en fr"})
     cliquet.initialize(config, version="0.1")
     config.add_cornice_service(service)
-    assert webtest.TestApp(config.make_wsgi_app()).get("/v0/s").body == b"told"
+    assert webtest.TestApp(config.make_wsgi_app()).get("/v0/s").body == b"handled"

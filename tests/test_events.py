@@ -1,4 +1,4 @@
-"""Events: what subscribers are told of, and when."""
+"""Events: which ones subscribers receive, and when."""
 
 import pytest
 import transaction
@@ -300,8 +300,13 @@ def test_batch_is_one_event_per_resource_and_action(alice, heard):
         AfterResourceRead,
         AfterResourceChanged,
     ]
-    told = [(event.payload["resource_name"], event.payload["action"]) for event in before]
-    assert told == [("note", "create"), ("page", "create"), ("note", "read"), ("note", "delete")]
+    received = [(event.payload["resource_name"], event.payload["action"]) for event in before]
+    assert received == [
+        ("note", "create"),
+        ("page", "create"),
+        ("note", "read"),
+        ("note", "delete"),
+    ]
     assert [item["new"]["n"] for item in before[0].impacted_records] == [1, 2, 4]
 
 

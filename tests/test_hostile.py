@@ -24,7 +24,7 @@ WRITES = ("POST", "PUT", "PATCH")
 
 @pytest.fixture(scope="module", params=ENGINES)
 def app(request, tmp_path_factory):
-    # What the log tells of a request is computed too.
+    # The log line of the request is computed too.
     logger = logging.getLogger("cliquet")
     level = logger.level
     logger.setLevel(logging.INFO)
@@ -267,7 +267,7 @@ def test_timestamps_that_are_refused(client, value):
 
 
 def test_a_collection_at_the_end_of_time_goes_on(client):
-    """Guarantee 2: what is told to be the timestamp is accepted back, and never goes back."""
+    """Guarantee 2: a returned timestamp is accepted in requests, and timestamps never decrease."""
     known = client.create("/spores", {"last_modified": LATEST})
     previous = LATEST
     for _ in range(3):

@@ -290,7 +290,7 @@ def test_listeners_hear_the_actions_and_resources_of_their_settings(serve):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"event_listeners.a.use": "no.such"}, "expected a module with load_from_config: No"),
         ({"event_listeners.a.use": "cliquet.storage.memory"}, "event_listeners.a.use"),
@@ -304,12 +304,12 @@ def test_listeners_hear_the_actions_and_resources_of_their_settings(serve):
         ),
     ],
 )
-def test_wrong_listener_is_told(serve, settings, told):
+def test_wrong_listener_is_reported(serve, settings, message):
     if settings["event_listeners.a.use"] == "cliquet.storage.memory":
         settings["event_listeners.a.use"] = "tests.not_a_listener"
     with pytest.raises(ConfigurationError) as raised:
         serve({"event_listeners": "a", **settings})
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_application_without_middlewares_is_left_alone(serve):

@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class BrokenPolicy(CallbackAuthenticationPolicy):
-    """Can't tell who makes a request."""
+    """An authentication policy that fails to identify the user."""
 
     def unauthenticated_userid(self, request):
         raise BackendError(original=OSError("down"))

@@ -40,7 +40,7 @@ def tell_transaction(config):
 
 
 def serve(settings):
-    """Be the process: tell what a request found, and what the agent has counted then."""
+    """Run in the process: print the state seen by a request, and the counts of the agent."""
     app = testapp.main(json.loads(settings), None, tell_transaction)
     client = webtest.TestApp(cliquet.install_middlewares(app))
     application = newrelic.agent.register_application(timeout=30)

@@ -109,7 +109,7 @@ def service(database):
 
 
 class Client(HTTPClient):
-    """Who gets successes, or is told when to come back, and nothing else."""
+    """A client whose responses are successes or have ``Retry-After``."""
 
     def _check(self, answer, method, has_origin):
         if answer.status != 503:
@@ -185,7 +185,7 @@ class Writer:
                 time.sleep(PAUSE)
 
     def write(self):
-        """Change a record, sometimes another one than before; tell whether it was acknowledged."""
+        """Change a record, not always the same; return whether the change was acknowledged."""
         self.tried += 1
         if self.tried % 5 == 0:
             self.last = new_id()

@@ -183,11 +183,11 @@ def test_each_worker_process_tells_the_numbers_of_all(serve, tmp_path, monkeypat
             assert requests.get(f"{worker.url}/v1/__lbheartbeat__", timeout=30).ok
             assert requests.get(f"{worker.url}/v1/__heartbeat__", timeout=30).ok
         for worker in workers:
-            told = samples(requests.get(f"{worker.url}/v1/__metrics__", timeout=30).text)
-            assert told["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
-            assert told["cliquet_backend_call_duration_seconds_count", "cache", "set"] >= 2
-            assert told["cliquet_pool_connections", "postgresql", "idle"] >= 2
-    # What they counted outlives them, and a worker that is new tells it as well.
+            metrics = samples(requests.get(f"{worker.url}/v1/__metrics__", timeout=30).text)
+            assert metrics["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
+            assert metrics["cliquet_backend_call_duration_seconds_count", "cache", "set"] >= 2
+            assert metrics["cliquet_pool_connections", "postgresql", "idle"] >= 2
+    # Their counts outlive them, and a new worker reports them too.
     found = metrics_of(serve(ON))
     assert found["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
 

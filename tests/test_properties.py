@@ -63,7 +63,7 @@ wild_values = st.recursive(
 
 
 def exactly(value):
-    """Return a text that tells 1 from 1.0 and true, and 0.0 from -0.0."""
+    """Return a string that distinguishes 1 from 1.0 and true, and 0.0 from -0.0."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -93,7 +93,7 @@ def test_what_is_accepted_comes_back(app, first, second, key):
 
 
 def filter_text(value):
-    """Return how a querystring tells a text, number or boolean."""
+    """Return a string, number or boolean as in a query string."""
     return quote(json.dumps(value), safe="")
 
 

@@ -171,7 +171,7 @@ def test_values_are_asked_for_their_json_with_the_request(serve):
             return request.method
 
     def setup(config):
-        config.add_route("tell", "/tell")
-        config.add_view(lambda request: [Method()], route_name="tell", renderer="json")
+        config.add_route("method", "/method")
+        config.add_view(lambda request: [Method()], route_name="method", renderer="json")
 
-    assert serve(setup=setup).get("/tell").json == ["GET"]
+    assert serve(setup=setup).get("/method").json == ["GET"]

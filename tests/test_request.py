@@ -14,9 +14,9 @@ from cliquet.utils import build_request
 from tests import testapp
 
 
-def tell(config, view, path="/tell"):
-    config.add_route("tell", path)
-    config.add_view(view, route_name="tell", renderer="json", permission=NO_PERMISSION_REQUIRED)
+def add_view(config, view, path="/show"):
+    config.add_route("show", path)
+    config.add_view(view, route_name="show", renderer="json", permission=NO_PERMISSION_REQUIRED)
 
 
 def test_request_has_what_applications_find(serve, alice):
@@ -32,8 +32,8 @@ def test_request_has_what_applications_find(serve, alice):
             request.get_resource_events(),
         ]
 
-    client = serve(setup=lambda config: tell(config, view))
-    assert client.get("/tell", headers=alice).json == ["basicauth", None, {}, True, []]
+    client = serve(setup=lambda config: add_view(config, view))
+    assert client.get("/show", headers=alice).json == ["basicauth", None, {}, True, []]
     assert {"prefixed_userid", "current_service", "follow_subrequest", "tm"} <= set(seen)
 
 
@@ -43,23 +43,25 @@ def test_attributes_of_the_selected_policy_are_missing_before(serve, alice, name
         before = hasattr(request, name)
         return [before, request.authenticated_userid is not None, hasattr(request, name)]
 
-    client = serve(setup=lambda config: tell(config, view))
-    assert client.get("/tell", headers=alice).json == [False, True, True]
-    assert client.get("/tell").json == [False, False, False]
+    client = serve(setup=lambda config: add_view(config, view))
+    assert client.get("/show", headers=alice).json == [False, True, True]
+    assert client.get("/show").json == [False, False, False]
 
 
 def test_class_of_requests_can_be_looked_into(serve):
     def view(request):
         return [hasattr(type(request), name) for name in ("prefixed_userid", "bound_data")]
 
-    assert serve(setup=lambda config: tell(config, view)).get("/tell").json == [True, True]
+    assert serve(setup=lambda config: add_view(config, view)).get("/show").json == [True, True]
 
 
 def test_class_of_requests_is_made_once(serve):
     classes = []
-    client = serve(setup=lambda config: tell(config, lambda request: classes.append(type(request))))
-    client.get("/tell")
-    client.get("/tell")
+    client = serve(
+        setup=lambda config: add_view(config, lambda request: classes.append(type(request)))
+    )
+    client.get("/show")
+    client.get("/show")
     assert classes[0] is classes[1]
 
 
@@ -68,7 +70,7 @@ def test_request_that_the_application_makes_itself_has_them_too(serve, alice):
         inner = Request.blank("/v0/echo?a=1", headers=alice)
         return request.invoke_subrequest(inner).json
 
-    echoed = serve(setup=lambda config: tell(config, view)).get("/tell").json
+    echoed = serve(setup=lambda config: add_view(config, view)).get("/show").json
     assert echoed["authn_type"] == "basicauth"
     assert echoed["service"] == "echo"
     assert echoed["params"] == {"a": "1"}
@@ -82,7 +84,7 @@ def test_such_a_request_may_be_sent_through_the_tweens(serve, url, status):
         inner = Request.blank("/v0" + url)
         return request.invoke_subrequest(inner, use_tweens=True).status_code
 
-    assert serve(setup=lambda config: tell(config, view)).get("/tell").json == status
+    assert serve(setup=lambda config: add_view(config, view)).get("/show").json == status
 
 
 def test_such_a_request_may_be_followed(serve):
@@ -90,8 +92,8 @@ def test_such_a_request_may_be_followed(serve):
         response, followed = request.follow_subrequest(Request.blank("/v0/echo/"))
         return [response.json["service"], followed.path]
 
-    client = serve(setup=lambda config: tell(config, view))
-    assert client.get("/tell").json == ["echo", "/v0/echo"]
+    client = serve(setup=lambda config: add_view(config, view))
+    assert client.get("/show").json == ["echo", "/v0/echo"]
 
 
 def test_request_of_another_class_of_the_application_keeps_its_class(serve):
@@ -99,19 +101,19 @@ def test_request_of_another_class_of_the_application_keeps_its_class(serve):
         special = True
 
     def view(request):
-        inner = Special.blank("/v0/tell/me")
+        inner = Special.blank("/v0/show/me")
         return request.invoke_subrequest(inner).json
 
     def me(request):
         return [request.special, request.bound_data]
 
     def setup(config):
-        tell(config, view)
-        config.add_route("me", "/tell/me")
+        add_view(config, view)
+        config.add_route("me", "/show/me")
         config.add_view(me, route_name="me", renderer="json")
 
     client = serve(setup=setup)
-    assert client.get("/tell").json == client.get("/tell").json == [True, {}]
+    assert client.get("/show").json == client.get("/show").json == [True, {}]
 
 
 @pytest.mark.parametrize("made_by", [type, lambda *args: lambda environ: type(*args)(environ)])
@@ -124,9 +126,9 @@ def test_application_may_have_a_request_factory(made_by, alice):
         request.current_resource_name = "set"
         return [request.own, request.prefixed_userid is not None, request.current_resource_name]
 
-    tell(config, view)
+    add_view(config, view)
     client = webtest.TestApp(config.make_wsgi_app())
-    assert client.get("/v1/tell", headers=alice).json == ["mine", True, "set"]
+    assert client.get("/v1/show", headers=alice).json == ["mine", True, "set"]
 
 
 def test_attributes_may_be_added_before_after_and_once_committed(serve):
@@ -136,10 +138,10 @@ def test_attributes_may_be_added_before_after_and_once_committed(serve):
     config.add_request_method(lambda request, what: what + "!", "two")
     config.commit()
     config.add_request_method(lambda request: "late", "three", property=True)
-    tell(config, lambda request: [request.one, request.two("after"), request.three])
+    add_view(config, lambda request: [request.one, request.two("after"), request.three])
     client = webtest.TestApp(config.make_wsgi_app())
     for _ in range(2):
-        assert client.get("/v1/tell").json == ["before", "after!", "late"]
+        assert client.get("/v1/show").json == ["before", "after!", "late"]
 
 
 def test_classes_of_requests_do_not_pile_up(alice):
@@ -156,9 +158,9 @@ def test_classes_of_requests_do_not_pile_up(alice):
             made.append(weakref.ref(type(inner)))
         return [inner.late, inner.prefixed_userid]
 
-    tell(config, view)
+    add_view(config, view)
     client = webtest.TestApp(config.make_wsgi_app())
-    assert client.get("/v1/tell").json == ["late", None]
+    assert client.get("/v1/show").json == ["late", None]
     gc.collect()
     assert sum(ref() is not None for ref in made) <= 100
 
@@ -173,17 +175,17 @@ def test_body_is_read_exactly(serve):
 
 def test_json_is_that_of_the_body_as_it_is(serve):
     def view(request):
-        told = [request.json, request.json is request.json_body]
+        results = [request.json, request.json is request.json_body]
         request.body = b'{"n": 2}'
-        told.append(request.json_body)
+        results.append(request.json_body)
         request.json = {"n": 3}
-        told += [request.json_body, request.text]
+        results += [request.json_body, request.text]
         request.json_body = {"n": 4}
-        return [*told, request.json, request.text]
+        return [*results, request.json, request.text]
 
-    client = serve(setup=lambda config: tell(config, view))
-    told = client.post_json("/tell", {"n": 1}).json
-    assert told == [{"n": 1}, True, {"n": 2}, {"n": 3}, '{"n":3}', {"n": 4}, '{"n":4}']
+    client = serve(setup=lambda config: add_view(config, view))
+    results = client.post_json("/show", {"n": 1}).json
+    assert results == [{"n": 1}, True, {"n": 2}, {"n": 3}, '{"n":3}', {"n": 4}, '{"n":4}']
 
 
 HOSTS = {

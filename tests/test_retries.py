@@ -55,7 +55,7 @@ class Meeting:
 
 
 def count(request):
-    """Read counters in the order that the URL tells, then add one to each of them."""
+    """Read counters in the order in the URL, then add one to each of them."""
     registry = request.registry
     registry.attempts[request.environ["retry.attempt"]] += 1
     counters = {}
@@ -125,10 +125,10 @@ def test_requests_that_wait_for_one_another_both_succeed(build, caplog):
     assert client.registry.attempts == {0: 2, 1: 1}
     for name in ("book", "card"):
         assert client.storage.get(name, "everybody", "counter")["n"] == 2
-    # What was tried in vain is told, but neither as a failure nor as a request.
+    # The failed attempt is logged, but neither as a failure nor as a request.
     assert sum("request.summary" in message for message in caplog.messages) == 2
-    (told,) = [message for message in caplog.messages if "Retrying the request" in message]
-    assert told.startswith('"POST  /v1/counters/')
+    (line,) = [message for message in caplog.messages if "Retrying the request" in message]
+    assert line.startswith('"POST  /v1/counters/')
     assert {record.levelno for record in caplog.records} == {logging.INFO}
 
 
@@ -165,7 +165,7 @@ def test_a_wrong_number_of_attempts_is_told(build, attempts):
 
 
 def mirroring(config):
-    """Each note has a card of the same id, each card a note; who is told after the commit notes."""
+    """Create a card for each note and a note for each card; record the events after commits."""
     registry = config.registry
     registry.meeting, registry.heard = Meeting(), []
 

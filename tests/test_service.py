@@ -312,11 +312,11 @@ def test_error_handler_may_take_the_errors(class_):
     def needs_x(request):
         request.errors.add("anywhere", "x", "x is needed")
 
-    def tell(errors):
+    def handle(errors):
         body = [errors.status, errors.request.method, *errors]
         return Response(json_body=body, status=418)
 
-    service = class_(name="s", path="/s", error_handler=tell)
+    service = class_(name="s", path="/s", error_handler=handle)
     service.add_view("get", lambda request: {}, validators=needs_x)
     error = {"location": "anywhere", "name": "x", "description": "x is needed"}
     assert served(service).get("/s", status=418).json == [400, "GET", error]
@@ -385,7 +385,7 @@ def test_schema_may_depend_on_the_request(schema, body, name):
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"{", "Invalid JSON request body"),
         (b"\xff", "Invalid JSON request body"),
@@ -395,10 +395,10 @@ def test_schema_may_depend_on_the_request(schema, body, name):
         (b'{"name": ' + b"[" * 101 + b"]" * 101 + b"}", "nested deeper than 100"),
     ],
 )
-def test_body_that_cannot_be_kept_is_refused(client, body, told):
+def test_body_that_cannot_be_kept_is_refused(client, body, message):
     headers = {"Content-Type": "application/json"}
     response = client.post("/s", body, headers=headers, status=400)
-    assert told in response.json["message"]
+    assert message in response.json["message"]
     assert response.json["message"].startswith("body: ")
 
 

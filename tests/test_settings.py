@@ -64,8 +64,8 @@ def test_forms_with_different_values_are_in_conflict():
 
 def test_forms_of_the_name_of_the_project_may_be_in_conflict_too():
     settings = {"project_name": "one", "cliquet.project_name": "two"}
-    told = r"Settings 'project_name', 'cliquet.project_name' are in conflict"
-    with pytest.raises(ValueError, match=told):
+    message = r"Settings 'project_name', 'cliquet.project_name' are in conflict"
+    with pytest.raises(ValueError, match=message):
         cliquet.initialize(Configurator(settings=settings), version="1.0")
 
 

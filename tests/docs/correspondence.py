@@ -55,7 +55,7 @@ class Correspondence:
     def compare(self, shown, actual):
         """Compare what a page shows with what one gets.
 
-        :raises Mismatch: tells both.
+        :raises Mismatch: with both.
         """
         for shown_line, actual_line in list(_aligned(_lines(shown), _lines(actual))):
             for one, other in zip(

@@ -39,7 +39,7 @@ class CodeBlocks:
 def execute_page(path, execute, with_files=False):
     """Execute the blocks of a page in their order, and the included files on request.
 
-    :raises sybil.example.SybilFailure: tells the first that is wrong, and its line.
+    :raises sybil.example.SybilFailure: with the first failure and its line.
     """
     for example in Document.parse(str(path), CodeBlocks(execute, with_files)).examples():
         example.evaluate()

@@ -68,7 +68,7 @@ def _is_settings(node):
 
 
 def _loads(call):
-    """Tell whether a call is one of what loads a module, or a name, that a setting has."""
+    """Return whether a call loads a module, or a name, that a setting contains."""
     match call:
         case ast.Call(
             func=ast.Name(id="load_module" | "load_named"), args=[ast.Name("config"), *_]

@@ -1,4 +1,4 @@
-"""Each block of code of the documentation is executed by a test, or told here why it isn't."""
+"""Each code block in the documentation is executed by a test, or an exception is listed here."""
 
 import os
 import re
@@ -127,9 +127,9 @@ def test_each_block_is_executed_or_told_why_not(page):
         for language, caption, text in blocks(page)
     }
     wrong = {
-        text: told
-        for text, (told, followed) in found.items()
-        if len(told) > 1 or not (told or followed)
+        text: places
+        for text, (places, followed) in found.items()
+        if len(places) > 1 or not (places or followed)
     }
     assert wrong == {}
 

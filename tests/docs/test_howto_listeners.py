@@ -1,4 +1,4 @@
-"""The list of Redis in which the guide tells other programs of changes."""
+"""The Redis list from which other programs read changes in the guide."""
 
 import subprocess
 import sys

@@ -30,8 +30,8 @@ def test_operations_are_told_with_their_statuses_and_times(run):
     assert (done.returncode, done.stderr) == (0, "")
     head, *rows = map(str.split, done.stdout.splitlines())
     assert head[:2] == ["operation", "status"]
-    told = {(operation, status) for operation, status, *_ in rows}
-    assert {("poll", "304"), ("poll", "200"), ("write", "201")} <= told
+    outcomes = {(operation, status) for operation, status, *_ in rows}
+    assert {("poll", "304"), ("poll", "200"), ("write", "201")} <= outcomes
     for _, _, rate, *times in rows:
         assert float(rate) > 0
         assert sorted(map(float, times)) == list(map(float, times))

@@ -78,10 +78,10 @@ def test_failure_is_one_line_with_its_traceback(client, logged, monkeypatch):
 
 
 def test_lines_of_the_application_have_the_id_of_the_request(client, logged, monkeypatch):
-    def tell(*args, **kwargs):
+    def check(*args, **kwargs):
         logger.warning("disk.full", free=1.5, device=object)
 
-    client.registry.heartbeats["disk"] = tell
+    client.registry.heartbeats["disk"] = check
     client.get("/__heartbeat__", headers={"X-Request-Id": "mine"})
     warning, summary = logged()
     assert warning["message"] == "disk.full"

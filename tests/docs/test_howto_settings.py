@@ -11,7 +11,7 @@ from tests.docs.pages import DOCS, blocks, execute_page
 NAMES = KeyForms("")
 KNOWN = {setting.key for setting in SETTINGS}
 PAGES = sorted([*DOCS.glob("howto/**/*.rst"), DOCS / "reference" / "groups.rst"])
-#: What a page has already told to set when it comes to its own lines.
+#: Settings that a page sets before its own lines.
 BEFORE = {"authentication": "github.ini"}
 FILES = sorted(DOCS.glob("howto/examples/*.ini"))
 

@@ -56,8 +56,8 @@ def sent(serve, tmp_path, monkeypatch):
         statsd.bind(("127.0.0.1", 0))
         settings = {
             "statsd_url": f"udp://127.0.0.1:{statsd.getsockname()[1]}",
-            "event_listeners": "told",
-            "event_listeners.told.use": "listener_of_metrics",
+            "event_listeners": "ear",
+            "event_listeners.ear.use": "listener_of_metrics",
         }
         client = serve("views_of_metrics", settings=settings)
         with closing(client.registry.statsd._client):

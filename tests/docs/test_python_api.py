@@ -57,8 +57,8 @@ PUBLIC = {
     """,
 }
 
-#: What the page tells in a sentence: other names of what it describes.
-TOLD = {
+#: Names that the page describes in a sentence.
+IN_SENTENCES = {
     "cliquet.resource": """
         ProtectedResource ProtectedModel ProtectedViewSet ResourceSchema Filter Sort COMPARISON
     """,
@@ -86,10 +86,10 @@ def test_public_names_are_described(module):
     assert set(PUBLIC[module].split()) - names == set()
 
 
-@pytest.mark.parametrize("module", TOLD)
+@pytest.mark.parametrize("module", IN_SENTENCES)
 def test_other_names_are_told(module):
     text = PAGE.read_text()
-    for name in TOLD[module].split():
+    for name in IN_SENTENCES[module].split():
         assert f"``{name}``" in text
         assert hasattr(importlib.import_module(module), name)
 

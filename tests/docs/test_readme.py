@@ -19,7 +19,7 @@ NOT_RUN = ("$ python3 -m venv", "$ pip install", "$ python3 dev.py")
 
 
 def files():
-    """Return the content of each file that the README tells its readers to save, by name."""
+    """Return the content of each file that readers of the README save, by name."""
     text = ROOT.joinpath("README.rst").read_text(encoding="utf-8")
     return {name: block(PAGE, language) for name, language in re.findall(FILE, text, re.M)}
 

@@ -16,7 +16,7 @@ from cliquet.utils.installation import install_command
 from tests.docs import sources
 from tests.docs.pages import DOCS, block, rows
 
-#: What Cliquet tells Cornice, in its settings.
+#: Settings that Cliquet sets for Cornice.
 OF_CORNICE = ("available_languages", "handle_exceptions")
 
 
@@ -51,7 +51,7 @@ def configured(**settings):
 
 @pytest.fixture
 def payload():
-    """That of an event which tells of a record."""
+    """The payload of an event about a record."""
     payloads = []
     config = configured()
     config.add_subscriber(lambda event: payloads.append(event.payload), events.ResourceChanged)

@@ -1,4 +1,4 @@
-"""What the documentation tells of partitions: the storage works on them as on whole tables."""
+"""Partitions as in the documentation: the storage works on them as on whole tables."""
 
 from contextlib import closing
 from pathlib import Path

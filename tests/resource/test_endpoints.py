@@ -66,10 +66,10 @@ def test_list_gives_the_latest_records_first(alice):
 
 def test_headers_of_a_list_come_alone_with_head(alice):
     alice.create("/books", {"title": "A"})
-    listed, told = alice.get("/books"), alice.head("/books")
-    assert told.body == b""
+    listed, headers_only = alice.get("/books"), alice.head("/books")
+    assert headers_only.body == b""
     for name in ("ETag", "Last-Modified", "Total-Records", "Cache-Control"):
-        assert told.headers[name] == listed.headers[name]
+        assert headers_only.headers[name] == listed.headers[name]
 
 
 def test_headers_that_pages_of_other_origins_may_read_depend_on_the_endpoint(alice):

@@ -259,19 +259,19 @@ def test_fields_limit_what_is_told(alice):
     identity = {"id": note["id"], "last_modified": note["last_modified"]}
     for path in ("/notes", f"/notes/{note['id']}"):
 
-        def told(fields, path=path):
+        def selected(fields, path=path):
             data = alice.get(f"{path}?_fields={fields}").json["data"]
             return data[0] if isinstance(data, list) else data
 
-        assert told("") == note
-        assert told("f") == {**identity, "f": 4}
-        assert told("f,i") == {**identity, "f": 4, "i": 6}
-        assert told("id") == identity
-        assert told("a.b") == {**identity, "a": {"b": 1}}
-        assert told("a.b,a.c.e") == {**identity, "a": {"b": 1, "c": {"e": 3}}}
-        assert told("g.h") == {**identity, "g.h": 5}
-        assert told("f.x") == {**identity, "f": 4}
-        assert told("nothing") == identity
+        assert selected("") == note
+        assert selected("f") == {**identity, "f": 4}
+        assert selected("f,i") == {**identity, "f": 4, "i": 6}
+        assert selected("id") == identity
+        assert selected("a.b") == {**identity, "a": {"b": 1}}
+        assert selected("a.b,a.c.e") == {**identity, "a": {"b": 1, "c": {"e": 3}}}
+        assert selected("g.h") == {**identity, "g.h": 5}
+        assert selected("f.x") == {**identity, "f": 4}
+        assert selected("nothing") == identity
 
 
 def test_fields_tell_tombstones_too(alice):

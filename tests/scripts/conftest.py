@@ -60,7 +60,7 @@ def sqlite(settings_of, tmp_path):
 
 @pytest.fixture
 def explanation(capsys):
-    """A function that returns what was told of an error: one line."""
+    """A function that returns the error message: one line."""
 
     def explanation():
         (line,) = capsys.readouterr().err.splitlines()

@@ -55,7 +55,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Progress is told each time."""
+    """Report progress at every step, without a minimum delay."""
     monkeypatch.setattr(cli_output, "_PAUSE", 0)
     monkeypatch.setattr(cli_output, "_LONG_PAUSE", 0)
 

@@ -177,9 +177,9 @@ def test_file_that_cannot_be_loaded_is_told(tmp_path, explanation, text, expecte
     path = tmp_path / "bad.ini"
     path.write_text(text)
     assert main(["--ini", str(path), "migrate"]) == 2
-    told = explanation()
-    assert told.startswith(f"{path}: ")
-    assert expected in told
+    message = explanation()
+    assert message.startswith(f"{path}: ")
+    assert expected in message
 
 
 @pytest.mark.parametrize("factory", ["six", "deferred_six"])

@@ -68,10 +68,10 @@ def test_old_tombstones_are_purged_of_every_parent_and_resource(storage, purge_d
     bury(storage, "of no resource", "bob", OLD)
     bury(storage, "privatenote", "bob", recent)
     before = storage.collection_timestamp("bookmark", "alice")
-    told = ["bookmark: 3 tombstones (parents: 2)", "of no resource: 1 tombstone (parents: 1)"]
-    assert purge_deleted("--before", "2h", "--dry-run") == [*told, "4 tombstones would be purged"]
+    counts = ["bookmark: 3 tombstones (parents: 2)", "of no resource: 1 tombstone (parents: 1)"]
+    assert purge_deleted("--before", "2h", "--dry-run") == [*counts, "4 tombstones would be purged"]
     assert len(storage.count_deleted()) == 4
-    assert purge_deleted("--before", "2h") == [*told, "4 tombstones purged"]
+    assert purge_deleted("--before", "2h") == [*counts, "4 tombstones purged"]
     assert left(storage, "bookmark", "alice") == {str(recent), "alive"}
     assert left(storage, "bookmark", "bob") == {"alive"}
     assert left(storage, "of no resource", "bob") == {"alive"}

@@ -63,10 +63,10 @@ def test_migrate_prints_each_step_on_sqlite(run, sqlite):
 
 def test_dry_run_makes_no_file(run, sqlite):
     settings, path = sqlite
-    told = run(settings, "migrate", "--dry-run")
+    lines = run(settings, "migrate", "--dry-run")
     assert not path.exists()
     done = run(settings, "migrate")
-    assert [line for line in told if "create" in line] == [
+    assert [line for line in lines if "create" in line] == [
         line for line in done if "create" in line
     ]
 
@@ -97,9 +97,9 @@ def test_dry_run_fails_as_migrate_does_in_a_folder_that_is_missing(
 def test_steps_are_told_on_postgresql(run, settings_of):
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = settings_of("postgresql", url)
-        told = run(settings, "migrate", "--dry-run")
-        assert told == run(settings, "migrate", "--dry-run"), "a dry run changed something"
-        assert told[:3] == [
+        lines = run(settings, "migrate", "--dry-run")
+        assert lines == run(settings, "migrate", "--dry-run"), "a dry run changed something"
+        assert lines[:3] == [
             "storage: cliquet.storage.postgresql has pending migrations",
             "storage: from version 0 to 3",
             "permission: cliquet.permission.postgresql has pending migrations",
@@ -147,19 +147,19 @@ def test_dry_run_leaves_alone_a_backend_that_can_not_tell_its_steps(run):
 
 
 def test_backend_that_tells_its_steps_is_asked():
-    class Telling(OfSomebodyElse):
+    class WithSteps(OfSomebodyElse):
         def pending_migrations(self):
             return ["a step"]
 
-    class Derived(Telling):
+    class Derived(WithSteps):
         pass
 
-    class Silent(Telling):
+    class WithoutSteps(WithSteps):
         def initialize_schema(self):
-            """More than the class that tells."""
+            """More steps than those of the base class."""
 
-    assert pending_migrations(Telling()) == pending_migrations(Derived()) == ["a step"]
-    for backend in (Silent(), OfSomebodyElse(), Backend()):
+    assert pending_migrations(WithSteps()) == pending_migrations(Derived()) == ["a step"]
+    for backend in (WithoutSteps(), OfSomebodyElse(), Backend()):
         assert pending_migrations(backend) is None
 
 

@@ -29,7 +29,7 @@ FROM pg_class WHERE relname = 'cliquet_records'"""
 
 @pytest.fixture(scope="module")
 def alice():
-    """A user who has records, indexed as the page tells; each rank has ten of them."""
+    """A user who has records, indexed as the page describes; each rank has ten of them."""
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = {
             f"{kind}_{key}": value

@@ -85,8 +85,8 @@ class TestSchema:
         assert [child.exitcode for child in children] == [0] * 4
 
     def test_its_version_is_told(self, elsewhere):
-        told = "SELECT value FROM storage_metadata WHERE name = 'schema_version'"
-        assert elsewhere.execute(told).fetchall() == [("1",)]
+        version = "SELECT value FROM storage_metadata WHERE name = 'schema_version'"
+        assert elsewhere.execute(version).fetchall() == [("1",)]
 
     def test_it_is_created_while_the_file_is_in_use(self, storage, elsewhere):
         elsewhere.execute("BEGIN")

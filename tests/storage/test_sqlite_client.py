@@ -60,7 +60,7 @@ class TestUrl:
         assert parse_url("sqlite:///file?timeout=2.5") == ("file", 2.5)
 
     @pytest.mark.parametrize(
-        ("url", "told"),
+        ("url", "expected"),
         [
             ("", "''"),
             ("file.db", "'file.db'"),
@@ -83,12 +83,12 @@ class TestUrl:
             ("sqlite:///a?mode=ro", "?timeout=SECONDS"),
         ],
     )
-    def test_what_is_wrong_is_told_without_the_password(self, url, told):
+    def test_errors_contain_no_password(self, url, expected):
         with pytest.raises(ConfigurationError) as caught:
             load_from_config(config(storage_url=url))
         message = str(caught.value)
         assert message.startswith("storage_url = ") and "expected sqlite:///" in message
-        assert told in message
+        assert expected in message
         assert "secret" not in message
 
     def test_a_setting_that_is_missing_is_told(self):

@@ -144,9 +144,9 @@ def test_a_refused_operation_leaves_the_transaction_as_it_was(storage, manager):
 
 
 def test_the_timestamp_that_was_told_stays_when_the_transaction_is_aborted(storage, manager):
-    told = storage.collection_timestamp("never", "written")
+    timestamp = storage.collection_timestamp("never", "written")
     manager.abort()
-    assert storage.collection_timestamp("never", "written") == told
+    assert storage.collection_timestamp("never", "written") == timestamp
 
 
 IDS = st.sampled_from(["0", "1", "new"])
@@ -167,27 +167,27 @@ STEPS = st.lists(
 
 
 def take(storage, action, object_id, locks, asked):
-    """Do something; return the records and tombstones that it tells of, by id."""
+    """Do something; return the records and tombstones that it returned, by id."""
     record = {} if asked is None else {"last_modified": asked}
-    told = []
+    results = []
     if locks:
         with suppress(RecordNotFoundError):
             storage.get_for_update(*PLACE, object_id)
     with suppress(RecordNotFoundError, UnicityError):
         if action == "create":
-            told = [storage.create(*PLACE, record)]
+            results = [storage.create(*PLACE, record)]
         elif action == "create with id":
-            told = [storage.create(*PLACE, {"id": object_id, **record})]
+            results = [storage.create(*PLACE, {"id": object_id, **record})]
         elif action == "create unique":
             unique = {"id": object_id, "n": object_id, **record}
-            told = [storage.create(*PLACE, unique, unique_fields=["n"])]
+            results = [storage.create(*PLACE, unique, unique_fields=["n"])]
         elif action == "update":
-            told = [storage.update(*PLACE, object_id, record)]
+            results = [storage.update(*PLACE, object_id, record)]
         elif action == "delete":
-            told = [storage.delete(*PLACE, object_id, last_modified=asked)]
+            results = [storage.delete(*PLACE, object_id, last_modified=asked)]
         else:
-            told = storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
-    return {each["id"]: each for each in told}
+            results = storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
+    return {each["id"]: each for each in results}
 
 
 LOCKED = ("update", "0", True, None)

@@ -88,10 +88,10 @@ def test_every_error_is_json_and_has_the_headers_of_every_answer(
         headers={"Content-Type": "application/json", **alice, **ORIGIN, **headers},
         status=status,
     )
-    told = response.json
-    assert (told["code"], told["errno"], told["error"]) == (status, number, title)
-    assert message in told["message"]
-    assert ("info" in told) == (status == 500)
+    content = response.json
+    assert (content["code"], content["errno"], content["error"]) == (status, number, title)
+    assert message in content["message"]
+    assert ("info" in content) == (status == 500)
     assert response.headers["Content-Type"] == "application/json; charset=UTF-8"
     assert response.headers["Backoff"] == "9"
     assert response.headers["Vary"] == "Authorization"

@@ -103,8 +103,8 @@ def test_checks_run_side_by_side(serve):
     meeting = threading.Barrier(2)
     for name in ("one", "other"):
         client.registry.heartbeats[name] = lambda request: meeting.wait(PATIENCE) >= 0
-    told = client.get("/__heartbeat__").json
-    assert told["one"] is told["other"] is True
+    results = client.get("/__heartbeat__").json
+    assert results["one"] is results["other"] is True
 
 
 def test_one_that_hangs_is_false_and_logged_and_the_others_are_told(serve, hanging, caplog):
@@ -143,9 +143,9 @@ def test_nobody_waits_for_one_that_is_late_already(serve, hanging):
 def test_those_who_ask_meanwhile_get_the_answer_of_the_one_that_runs(serve, hanging):
     client = serve()
     client.registry.heartbeats["plugin"] = hanging
-    told = []
+    results = []
     polls = [
-        threading.Thread(target=lambda: told.append(client.get("/__heartbeat__").json["plugin"]))
+        threading.Thread(target=lambda: results.append(client.get("/__heartbeat__").json["plugin"]))
         for _ in range(3)
     ]
     for poll in polls:
@@ -154,7 +154,7 @@ def test_those_who_ask_meanwhile_get_the_answer_of_the_one_that_runs(serve, hang
     hanging.released.set()
     for poll in polls:
         poll.join()
-    assert told == [True] * 3
+    assert results == [True] * 3
 
 
 def test_what_a_check_writes_is_saved_though_its_request_has_ended(serve, hanging):
