@@ -95,7 +95,7 @@ def test_credentials_in_latin_1_are_read_too(serve):
     ["", "Basic", "Basic ", "Basic abc", "Basic é", "Basic bWF0", "Basic OnNlY3JldA==", "Bearer x"]
     + ["Basic " + "!" * 100_000],
 )
-def test_what_is_no_basic_auth_is_no_credentials(serve, header):
+def test_other_schemes_than_basic_auth_are_not_credentials(serve, header):
     headers = {"Authorization": header}
     echoed = serve().get("/echo", headers=headers).json
     assert echoed["prefixed_userid"] is None
@@ -109,7 +109,7 @@ def test_scheme_is_read_in_any_case_and_a_long_password_is_fine(serve, alice):
     assert client.get("/echo", headers=basic("a:" + "x" * 100_000)).json["prefixed_userid"]
 
 
-def test_policies_are_asked_in_order_and_prefix_the_user_id_in_lower_case(serve, alice):
+def test_policies_are_tried_in_order_and_prefix_the_user_id_in_lower_case(serve, alice):
     client = serve(HEADER)
     echoed = client.get("/echo", headers={"X-User": "mat", **alice}).json
     assert (echoed["authn_type"], echoed["prefixed_userid"]) == ("token", "token:mat")
@@ -117,7 +117,7 @@ def test_policies_are_asked_in_order_and_prefix_the_user_id_in_lower_case(serve,
     assert client.get("/echo", headers=alice).json["authn_type"] == "basicauth"
 
 
-def test_all_policies_tell_how_to_authenticate(serve):
+def test_all_policies_send_challenges(serve):
     response = serve(HEADER).get("/mushrooms", status=401)
     assert set(response.headers.getall("WWW-Authenticate")) == {'Basic realm="Realm"', "Header"}
 
@@ -130,13 +130,13 @@ def test_groups_of_the_permission_backend_are_principals(serve, alice):
     assert {"group:cooks", "system.Authenticated", Everyone} <= set(principals)
 
 
-def test_groups_are_not_asked_for_where_they_do_not_matter(serve, alice, monkeypatch):
+def test_groups_are_not_read_if_irrelevant(serve, alice, monkeypatch):
     client = serve()
     monkeypatch.setattr(client.registry.permission, "user_principals", None)
     assert client.get("/mushrooms", headers=alice).json == {"data": []}
 
 
-def test_there_are_no_groups_without_a_permission_backend(serve, alice):
+def test_users_have_no_groups_without_a_permission_backend(serve, alice):
     from pyramid.config import Configurator
     from pyramid.security import NO_PERMISSION_REQUIRED
     from webtest import TestApp
@@ -163,7 +163,7 @@ def test_groupfinder_of_the_settings_may_refuse_a_user(serve):
     client.get("/mushrooms", headers={"X-User": "banned"}, status=401)
 
 
-def test_groupfinder_of_the_settings_may_ask_who_the_user_is(serve):
+def test_groupfinder_of_the_settings_can_read_the_user_id(serve):
     settings = {**HEADER, "multiauth.groupfinder": "tests.test_authentication.groups_of_prefixed"}
     client = serve(settings)
     client.registry.permission.add_user_principal("token:mat", "/teams/1")
@@ -180,7 +180,7 @@ def teams_of_the_day(userid, request):
     return request.environ.setdefault("joined", [])
 
 
-def test_groupfinder_of_the_settings_is_called_whenever_principals_are_asked_for(serve, alice):
+def test_groupfinder_of_the_settings_is_called_for_each_access(serve, alice):
     service = cliquet.Service(name="team", path="/team")
 
     @service.get(permission=PRIVATE)
@@ -218,7 +218,7 @@ def test_own_authorization_policy_decides_on_private_records_too(serve):
     client.get("/mushrooms", headers={"X-User": "boss"}, status=403)
 
 
-def test_policies_of_modules_are_asked(serve):
+def test_policies_of_modules_are_tried(serve):
     client = serve({"multiauth.policies": "tests.test_authentication"})
     assert client.get("/", headers={"X-User": "mat"}).json["user"]["id"].endswith(":mat")
 

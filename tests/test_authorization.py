@@ -66,7 +66,7 @@ def dotted(obj):
 # Principals.
 
 
-def test_principals_of_nobody_are_everyone(build, seen):
+def test_principals_of_anonymous_requests_are_everyone(build, seen):
     build().get("/look")
     assert seen["principals"] == {Everyone}
 
@@ -87,7 +87,7 @@ def test_without_a_security_policy_there_is_everyone(build):
     assert principals.effective_principals(request) == [Everyone]
 
 
-def test_groups_are_asked_for_once_in_a_batch(build, monkeypatch):
+def test_groups_are_read_once_in_a_batch(build, monkeypatch):
     alice = build().user("alice")
     asked = []
     original = alice.permission.user_principals
@@ -102,13 +102,13 @@ def test_groups_are_asked_for_once_in_a_batch(build, monkeypatch):
     assert len(asked) == 1
 
 
-def test_groups_are_not_asked_for_where_they_do_not_matter(build, monkeypatch):
+def test_groups_are_not_read_if_irrelevant(build, monkeypatch):
     alice = build().user("alice")
     monkeypatch.delattr(type(alice.permission), "user_principals")
     alice.create("/notes")
 
 
-def test_without_permission_backend_there_are_no_groups(build, seen):
+def test_principals_contain_no_groups_without_a_permission_backend(build, seen):
     alice = build(Note).user("alice")
     del alice.registry.permission
     alice.get("/look")
@@ -221,7 +221,7 @@ class TestPermits:
         assert AuthorizationPolicy().permits(context, [Everyone], DYNAMIC) is False
         assert context.asked == [("read", {Everyone}, None)]
 
-    def test_prefixed_user_id_is_a_principal_of_who_is_authenticated(self):
+    def test_prefixed_user_id_is_a_principal_of_the_user(self):
         context = self.Context()
         AuthorizationPolicy().permits(context, [Authenticated], "write")
         principals = {Authenticated, "basicauth:alice", "basicauth_alice"}
@@ -315,7 +315,7 @@ class TestRouteFactory:
         assert context.current_record["id"] == ID
         assert context.permission_object_id == f"/pages/{ID}"
 
-    def test_put_of_a_new_record_is_asked_on_the_collection(self, context_of):
+    def test_put_of_a_new_record_is_checked_on_the_collection(self, context_of):
         context = context_of("PUT", f"/pages/{ID}")
         assert context.current_record is None
         assert context.permission_object_id == "/pages"
@@ -325,7 +325,7 @@ class TestRouteFactory:
         assert context_of("GET", "/pages").permission_object_id == "/pages"
         assert context_of("GET", f"/pages/{ID}").permission_object_id == f"/pages/{ID}"
 
-    def test_record_may_be_asked_for_on_any_url_of_the_resource(self, context_of):
+    def test_record_can_be_checked_on_any_url_of_the_resource(self, context_of):
         for path in ("/pages", f"/pages/{ID}"):
             context = context_of("GET", path)
             request = context._request
@@ -353,7 +353,7 @@ class TestRouteFactory:
         context = context_of("GET", "/pages")
         assert context.get_prefixed_userid() == context_of.api.user("alice").id
 
-    def test_elsewhere_there_is_no_resource(self, build, seen):
+    def test_other_urls_have_no_resource(self, build, seen):
         build().user("alice").get("/look")
         context = seen["context"]
         assert context.resource_name is None
@@ -375,7 +375,7 @@ class TestRouteFactory:
         ("permission", "needed"),
         [(DYNAMIC, "write"), ("administer", "administer"), ("create", "shelf:create")],
     )
-    def test_subclass_says_what_a_service_requires(self, build, permission, needed):
+    def test_subclass_sets_the_permission_of_a_service(self, build, permission, needed):
         class Shelf(RouteFactory):
             def __init__(self, request):
                 super().__init__(request)
@@ -390,7 +390,7 @@ class TestRouteFactory:
         api.permission.add_principal_to_ace("/shelf", needed, alice.id)
         alice.get("/look", status=200)
 
-    def test_subclass_may_say_who_is_allowed(self, build):
+    def test_subclass_can_decide_who_is_allowed(self, build):
         class Shelf(RouteFactory):
             allowed_principals = ("system.Authenticated",)
 

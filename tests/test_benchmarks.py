@@ -29,13 +29,13 @@ def result(ratio, goal=2.0):
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])
-def test_limit_answers_as_the_toolkit_does(name):
+def test_limit_responds_as_the_toolkit_does(name):
     with ExitStack() as stack:
         (bench,) = engines.start(stack, [name])
         check(bench.limit_collection, bench.limit_toolkit, bench.limit)
 
 
-def test_limit_that_answers_otherwise_is_not_compared():
+def test_limit_with_other_responses_is_not_compared():
     with ExitStack() as stack:
         (bench,) = engines.start(stack, ["sqlite"])
         path = stack.enter_context(engines.temporary_file())
@@ -67,7 +67,7 @@ def test_only_operations_that_change_the_number_of_records_are_undone(app, colle
     assert answer.headers["Total-Records"] == str(RECORDS)
 
 
-def test_answer_with_another_status_ends_the_benchmark(app):
+def test_response_with_another_status_ends_the_benchmark(app):
     with pytest.raises(RuntimeError, match="/v1/x: .*404"):
         requests.calls(app, [request("GET", "/v1/x")], 200)
 
@@ -114,7 +114,7 @@ def test_recorded_results_are_of_all_that_is_measured():
 
 
 @pytest.mark.parametrize("recorded, code", [(1e-9, 1), (1e9, 0)])
-def test_exit_code_tells_whether_something_became_worse(tmp_path, capsys, recorded, code):
+def test_exit_code_reports_regressions(tmp_path, capsys, recorded, code):
     path = tmp_path / "results.json"
     requests.save(path, [result(recorded)._replace(ratio=recorded, operation="hello")])
     arguments = ["--engine", "memory", "--operation", "hello", "--rounds", "1"]
@@ -124,7 +124,7 @@ def test_exit_code_tells_whether_something_became_worse(tmp_path, capsys, record
     assert ("WORSE" in out) == bool(code)
 
 
-def test_profile_tells_the_functions(capsys):
+def test_profile_lists_the_functions(capsys):
     assert requests.main(["--engine", "memory", "--profile", "get", "--lines", "5"]) == 0
     assert "tottime" in capsys.readouterr().out
 

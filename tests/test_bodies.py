@@ -182,7 +182,7 @@ def test_body_is_read_as_far_as_its_length(serve):
 
 @spooled
 @pytest.mark.parametrize("length", [None, 2_000_000])
-def test_large_body_is_read_where_there_is_no_limit(serve, length):
+def test_large_body_is_read_without_a_limit(serve, length):
     app = serve({"max_body_bytes": "0"}, setup).app
     body = b"x" * 2_000_000
     assert call(app, "POST", "/v0/raw", io.BytesIO(body), length)[1] == {"length": len(body)}
@@ -233,7 +233,7 @@ def send(server, text):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_servers_answer_bodies_that_break_off_with_400_or_nothing(name, tmp_path):
+def test_truncated_bodies_get_400_or_no_response(name, tmp_path):
     pytest.importorskip(name)
     with wsgi_server(name, "sqlite", f"sqlite:///{tmp_path}/served.sqlite") as server:
         for how, text in SENT.items():

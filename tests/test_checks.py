@@ -64,7 +64,7 @@ WRONG = {
 }
 
 
-def test_all_values_that_are_none_of_their_kind_are_told_at_once():
+def test_all_invalid_values_are_reported_together():
     lines = refused({key: value for key, (value, _) in WRONG.items()})
     assert len(lines) == len(WRONG)
     for key, (value, expected) in WRONG.items():
@@ -145,7 +145,7 @@ def test_valid_numbers_are_read_at_start(monkeypatch, right, source):
         assert app.registry.settings[key] == expected, key
 
 
-def test_mistakes_of_any_sort_are_told_at_once():
+def test_errors_of_any_kind_are_reported_together():
     lines = refused(
         {
             "cliquet.batch_max_requests": "lots",
@@ -179,7 +179,7 @@ def test_policy_named_twice_is_refused():
     ]
 
 
-def test_mistakes_of_a_file_and_of_variables_are_told_with_their_place(tmp_path, monkeypatch):
+def test_errors_in_files_and_variables_are_reported_with_their_source(tmp_path, monkeypatch):
     ini = tmp_path / "app.ini"
     ini.write_text(
         "[app:main]\nuse = call:tests.test_checks:make_app\n"
@@ -201,21 +201,21 @@ def test_mistakes_of_a_file_and_of_variables_are_told_with_their_place(tmp_path,
     ]
 
 
-def test_one_mistake_is_told_in_a_line():
+def test_one_error_is_reported_in_one_line():
     (line,) = refused({"paginate_by": "many"})
     assert line.startswith("paginate_by = 'many'")
 
 
-def test_origins_may_be_what_no_browser_sends():
+def test_origins_that_browsers_do_not_send_are_valid():
     started({"cors_origins": "client.example https://*.example null\n*"})
 
 
-def test_what_comes_of_a_mistake_is_not_told():
+def test_consequences_of_an_error_are_not_reported():
     (line,) = refused({"paginate_by": "x", "initialization_sequence": "tests.test_checks.broken"})
     assert line.startswith("paginate_by")
 
 
-def test_failure_of_a_step_without_a_mistake_is_raised():
+def test_failure_of_a_step_without_other_errors_is_raised():
     config = Configurator(settings={"initialization_sequence": "tests.test_checks.broken"})
     with pytest.raises(ZeroDivisionError):
         cliquet.initialize(config, version="1.0", project_name="x")
@@ -233,7 +233,7 @@ def test_empty_values_and_the_defaults_are_right():
 
 @pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
 @pytest.mark.parametrize("module", ["no.such", "cliquet.nothing", "json", "cliquet.utils:json"])
-def test_backend_that_is_none_is_told(kind, module):
+def test_invalid_backend_is_reported(kind, module):
     (line,) = refused({f"cliquet.{kind}_backend": module})
     assert line.startswith(
         f"cliquet.{kind}_backend = '{module}' (from the configuration): "
@@ -251,7 +251,7 @@ def test_backend_that_is_none_is_told(kind, module):
         ("postgresql", "host=db password=secret", "postgresql://"),
     ],
 )
-def test_url_of_another_kind_is_told_without_its_password(kind, engine, url, expected):
+def test_url_of_another_kind_is_reported_without_its_password(kind, engine, url, expected):
     settings = {f"{kind}_backend": f"cliquet.{kind}.{engine}", f"cliquet.{kind}_url": url}
     (line,) = refused(settings)
     assert line.startswith(f"cliquet.{kind}_url = ")
@@ -285,7 +285,7 @@ def test_missing_package_is_reported_with_the_command_that_installs_it(package, 
     ) in result.stderr
 
 
-def test_package_of_an_extra_is_told_wherever_it_is_missing(monkeypatch):
+def test_missing_package_of_an_extra_is_reported(monkeypatch):
     monkeypatch.setitem(checks.EXTRAS, "riak", "riaks")
     settings = {"cache_backend": "riak.cache", "multiauth.policies": "a"}
     one, other = refused({**settings, "multiauth.policy.a.use": "riak.policies.Policy"})
@@ -477,7 +477,7 @@ def test_each_server_that_is_down_has_its_line(caplog):
     ]
 
 
-def test_redis_that_hangs_is_told_of(caplog):
+def test_unresponsive_redis_is_logged(caplog):
     server = redis_server.Server()
     try:
         server.pause()
@@ -489,7 +489,7 @@ def test_redis_that_hangs_is_told_of(caplog):
         server.close()
 
 
-def test_nothing_is_told_of_servers_that_are_up_and_no_connection_stays(caplog):
+def test_running_servers_are_not_logged_and_no_connection_remains(caplog):
     url = postgresql_server.shared_url()
     name = f"start-{os.getpid()}"
     mark = "&" if "?" in url else "?"
@@ -505,7 +505,7 @@ def test_nothing_is_told_of_servers_that_are_up_and_no_connection_stays(caplog):
     assert app.registry.storage
 
 
-def test_start_makes_no_file_of_sqlite(caplog, tmp_path):
+def test_start_creates_no_sqlite_file(caplog, tmp_path):
     path = tmp_path / "file.sqlite"
     started(backends("sqlite", f"sqlite:///{path}"))
     assert not path.exists()

@@ -77,7 +77,7 @@ def test_variables_of_the_containers_are_settings_that_the_application_loads(mon
     assert type(registry.cache).__module__ == "cliquet.cache.redis"
 
 
-def test_services_wait_for_others_that_can_be_asked():
+def test_services_wait_for_healthy_dependencies():
     services = COMPOSE["services"]
     for service in services.values():
         for name, wanted in service.get("depends_on", {}).items():
@@ -102,7 +102,7 @@ def configured_file():
     return str(ROOT / path)
 
 
-def test_image_copies_what_there_is_and_is_not_ignored():
+def test_image_copies_existing_files_that_are_not_ignored():
     copied = [
         name
         for names in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)

@@ -107,7 +107,7 @@ def test_request_that_a_view_finds_wrong_is_refused(service):
     assert response.json["message"] == "size in querystring: too large"
 
 
-def test_errors_are_told_by_the_handler_of_the_definition(service):
+def test_error_handler_of_the_definition_responds_to_errors(service):
     def refuse(request, **kwargs):
         request.errors.add("body", "n", "wrong")
 
@@ -140,24 +140,24 @@ def test_origin_that_is_not_allowed_is_refused(service):
     assert "foe.example not allowed" in response.json["message"]
 
 
-def test_answers_are_rendered_as_the_definition_says(service):
+def test_responses_are_rendered_by_the_renderer_of_the_definition(service):
     client = serve(service(lambda request: "text", renderer="string"))
     assert client.get("/s").body == b"text"
 
 
-def test_values_that_are_no_objects_are_json_too(service):
+def test_values_that_are_not_objects_are_rendered_as_json(service):
     client = serve(service(lambda request: [1, "é"]))
     assert client.get("/s").body == '[1,"é"]'.encode()
 
 
-def test_application_may_have_a_response_made_of_what_views_return(service):
+def test_application_can_adapt_the_results_of_views_to_responses(service):
     def setup(config):
         config.add_response_adapter(lambda value: Response(f"{value.value}"), ACTIONS)
 
     assert serve(service(lambda request: ACTIONS.READ), setup=setup).get("/s").body == b"read"
 
 
-def test_application_may_listen_to_what_is_rendered(service):
+def test_application_can_subscribe_to_rendering(service):
     seen = []
 
     def setup(config):
@@ -182,7 +182,7 @@ def test_application_may_bring_its_own_json_renderer(service):
     assert serve(service(lambda request: {"n": 1}), setup=setup).get("/s").body == b'{"n": 1}'
 
 
-def test_not_modified_undoes_what_the_view_did_and_has_the_headers_of_others(service):
+def test_not_modified_undoes_writes_and_has_the_usual_headers(service):
     def view(request):
         request.registry.storage.create("c", "p", {"id": "a"})
         raise HTTPNotModified()
@@ -367,7 +367,7 @@ def test_view_is_chosen_by_the_type_of_the_body(types, content_type, view):
     assert types.post("/s", b"", headers={"Content-Type": content_type}).json == {"view": view}
 
 
-def test_view_without_types_takes_what_the_others_do_not(types):
+def test_view_without_types_gets_the_remaining_requests(types):
     assert types.put("/s", headers={"Accept": "text/csv"}).json == {"view": "csv"}
     assert types.put("/s", headers={"Accept": "text/html"}).json == {"view": "any"}
 
@@ -387,7 +387,7 @@ def test_types_that_no_view_has_are_refused(types, method, headers, status, name
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_views_that_nothing_tells_apart_are_refused_at_start():
+def test_indistinguishable_views_are_refused_at_start():
     service = cliquet.Service(name="s", path="/s")
     service.add_view("GET", named("one"), accept=JSON)
     service.add_view("GET", named("other"), accept=[JSON])

@@ -36,7 +36,7 @@ def test_numbers_are_stable():
     assert {error.name: error.value for error in ERRORS} == NUMBERS
 
 
-def test_error_tells_what_it_was_given_and_no_more():
+def test_error_contains_only_the_given_members():
     response = http_error(HTTPTooManyRequests())
     assert response.json == {"code": 429, "errno": 999, "error": "Too Many Requests"}
     assert http_error(HTTPTooManyRequests(), errno=0).json["errno"] == 999
@@ -63,7 +63,7 @@ def test_error_tells_what_it_was_given_and_no_more():
         ("", b"\xc3\xa9", "body: é"),
     ],
 )
-def test_message_tells_the_first_error(name, description, message):
+def test_message_describes_the_first_error(name, description, message):
     request = DummyRequest()
     with pytest.raises(HTTPBadRequest) as raised:
         raise_invalid(request, name=name, description=description)
@@ -71,7 +71,7 @@ def test_message_tells_the_first_error(name, description, message):
     assert raised.value.json["details"][0]["name"] == (name or None)
 
 
-def test_first_error_is_the_first_by_name_and_all_are_told():
+def test_first_error_is_the_first_by_name_and_all_are_listed():
     errors = Errors(status=415)
     errors.add("body", "z", "Last")
     errors.add("header", "a", "First")
@@ -113,7 +113,7 @@ def test_alert_is_json_in_ascii_with_the_documentation_by_default():
     }
 
 
-def test_alert_may_have_a_page_and_be_on_another_answer():
+def test_alert_can_have_a_url_and_be_on_any_response():
     request, response = DummyRequest(), Response()
     send_alert(request, url="http://page", code="hard-eol", response=response)
     expected = {"code": "hard-eol", "message": None, "url": "http://page"}

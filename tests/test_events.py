@@ -77,7 +77,7 @@ def changes(heard, kind=ResourceChanged):
 # One event per resource and action.
 
 
-def test_creation_tells_the_new_record(alice, heard):
+def test_event_of_a_creation_contains_the_new_record(alice, heard):
     note = alice.create("/notes", {"n": 1})
     assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
     for event in heard:
@@ -102,7 +102,7 @@ def test_put_of_a_new_record_is_a_creation(alice, heard):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_modification_tells_the_new_record_and_the_old_one(alice, heard, method):
+def test_event_of_a_modification_contains_the_new_and_the_old_record(alice, heard, method):
     old = alice.create("/notes", {"n": 1})
     heard.clear()
     new = alice.send(method, f"/notes/{old['id']}", {"data": {"n": 2}}).json["data"]
@@ -112,7 +112,7 @@ def test_modification_tells_the_new_record_and_the_old_one(alice, heard, method)
     assert heard[0].impacted_records == [{"new": new, "old": old}]
 
 
-def test_deletion_tells_the_old_record(alice, heard):
+def test_event_of_a_deletion_contains_the_old_record(alice, heard):
     old = alice.create("/notes", {"n": 1})
     heard.clear()
     tombstone = alice.delete(f"/notes/{old['id']}").json["data"]
@@ -135,12 +135,12 @@ def test_deletion_of_a_list_is_one_event(alice, heard):
     assert "note_id" not in event.payload
 
 
-def test_deletion_of_nothing_is_no_event(alice, heard):
+def test_deletion_of_no_records_sends_no_event(alice, heard):
     alice.delete("/notes")
     assert heard == []
 
 
-def test_reading_tells_the_records(alice, heard):
+def test_event_of_a_read_contains_the_records(alice, heard):
     note = alice.create("/notes")
     heard.clear()
     alice.get(f"/notes/{note['id']}")
@@ -182,7 +182,7 @@ def test_patch_that_changes_nothing_is_an_update(alice, heard, data):
         ("GET", "/", {}, 200),
     ],
 )
-def test_what_is_refused_is_no_event(alice, heard, method, path, headers, status):
+def test_refused_request_sends_no_event(alice, heard, method, path, headers, status):
     alice.send(method, path, None, headers, status)
     assert heard == []
 
@@ -211,7 +211,7 @@ def test_parts_of_the_url_are_those_of_the_moment(build, heard):
     assert (payload["blog"], payload["post_id"], payload["uri"]) == ("b", "x", "/default")
 
 
-def test_records_are_told_without_their_permissions(alice, heard):
+def test_records_in_events_have_no_permissions(alice, heard):
     given = {"read": [alice.id]}
     page = alice.create("/pages", {"n": 1}, permissions=given)
     path = f"/pages/{page['id']}"
@@ -228,7 +228,7 @@ def test_records_are_told_without_their_permissions(alice, heard):
         assert alice.id not in repr(records)
 
 
-def test_events_tell_what_they_are(alice, heard):
+def test_events_have_a_readable_string(alice, heard):
     alice.create("/notes")
     assert str(heard[0]) == "<ResourceChanged create /notes>"
 
@@ -410,7 +410,7 @@ def test_first_events_are_inside_of_the_transaction(build):
     [(HTTPForbidden(), 403), (HTTPInsufficientStorage(), 507), (ValueError("x"), 500)]
     + [(BackendError(message="x"), 503)],
 )
-def test_what_a_first_subscriber_raises_cancels_everything(build, heard, error, status):
+def test_exception_of_a_first_subscriber_cancels_everything(build, heard, error, status):
     def refuse(event):
         event.request.registry.permission.add_user_principal("x", "y")
         raise error
@@ -426,7 +426,7 @@ def test_what_a_first_subscriber_raises_cancels_everything(build, heard, error, 
     assert api.permission.user_principals("x") == set()
 
 
-def test_what_a_first_subscriber_raises_cancels_the_whole_batch(build, heard):
+def test_exception_of_a_first_subscriber_cancels_the_whole_batch(build, heard):
     def refuse(event):
         if event.impacted_records[-1]["new"]["n"] == 2:
             raise HTTPForbidden()
@@ -437,7 +437,7 @@ def test_what_a_first_subscriber_raises_cancels_the_whole_batch(build, heard):
     assert changes(heard, AfterResourceChanged) == []
 
 
-def test_what_an_after_subscriber_raises_is_only_logged(build, heard, caplog):
+def test_exception_of_an_after_subscriber_is_only_logged(build, heard, caplog):
     def fail(event):
         raise ValueError("too late")
 
@@ -509,7 +509,7 @@ def test_without_transaction_manager_all_events_fire(build, heard):
 # What subscribers do.
 
 
-def test_subscriber_may_delete_what_belongs_to_the_record(build):
+def test_subscriber_can_delete_related_records(build):
     def cascade(event):
         storage = event.request.registry.storage
         for change in event.impacted_records:

@@ -45,7 +45,7 @@ def bob():
     return client_of("bob")
 
 
-def test_service_says_what_it_is_and_that_it_is_well(alice):
+def test_service_describes_itself_and_is_healthy(alice):
     hello = alice.get("/v1/").json
     assert (hello["project_name"], hello["project_version"]) == ("bookmarks", "1.0")
     assert alice.get("/v1/__heartbeat__").json == dict.fromkeys(KINDS, True)
@@ -56,7 +56,7 @@ def test_service_describes_itself(alice):
     assert "swagger-ui" in alice.get("/v1/__api__/").text
 
 
-def test_bookmark_tells_the_device_it_was_made_with(alice):
+def test_bookmark_contains_the_device_that_created_it(alice):
     body = {"data": {"url": "https://www.example.com", "title": "An example", "device": "lie"}}
     made = alice.post_json("/v1/bookmarks", body, headers={"User-Agent": "phone"}, status=201)
     assert made.json["data"]["device"] == "phone"
@@ -109,7 +109,7 @@ def test_scores_need_a_user(alice):
     assert alice.post_json("/v1/score/chess", {"points": 1}, status=401).json["errno"] == 104
 
 
-def test_demo_page_is_served_beside_the_versions_of_the_api(alice):
+def test_demo_page_is_served_next_to_the_api(alice):
     alice.authorization = None
     assert alice.get("/demo").location == "http://localhost/demo/"
     page = alice.get("/demo/")

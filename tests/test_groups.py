@@ -178,7 +178,7 @@ def fail(event):
 
 
 @transactional
-def test_members_of_a_failing_request_keep_what_they_had(build, engine):
+def test_failing_request_does_not_change_members(build, engine):
     def setup(config):
         config.add_subscriber(on_change, ResourceChanged)
 
@@ -259,7 +259,7 @@ def test_deleted_group_cannot_be_created_again(alice, bob):
 
 
 @every_engine
-def test_posted_id_of_an_existing_group_returns_it_to_those_who_see_it(alice, bob):
+def test_posted_id_of_an_existing_group_returns_it_to_its_readers(alice, bob):
     group = create_group(alice)
     assert alice.post("/groups", {"id": group["id"]}, status=200).json["data"] == group
     bob.post("/groups", {"id": group["id"]}, status=403)

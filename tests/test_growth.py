@@ -65,7 +65,7 @@ def test_table_has_each_operation_and_size(tmp_path, capsys):
     assert table["sizes"] == [1000, 1100]
 
 
-def test_what_grows_too_much_is_marked():
+def test_excessive_growth_is_marked():
     operation = growth.Operation("get", growth.get, 1.15)
     assert growth.described(operation, [1.0, 9.0, 1.15]).split()[-2:] == ["1.15", "1.15"]
     assert growth.described(operation, [1.0, 1.0, 1.16]).split()[-3:] == ["1.16", "1.15", "missed"]

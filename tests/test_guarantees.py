@@ -58,7 +58,7 @@ def test_guarantee(team, play):
 # 1 and 2. No missed change, distinct timestamps.
 
 
-def test_a_history_is_what_was_acknowledged(connect):
+def test_history_consists_of_acknowledged_changes(connect):
     history = History(connect, WRITERS, WRITES)
     history.play(PATIENCE)
     assert not any(history.faults.values()), history.faults
@@ -103,7 +103,7 @@ def failing(app):
     del storage.create
 
 
-def test_a_failed_batch_leaves_nothing_and_nobody_sees_it(app, team):
+def test_failed_batch_leaves_nothing_and_is_invisible(app, team):
     client = team.client
     known = client.create("/mushrooms", {"name": "known"})
     before = client.send("GET", "/mushrooms")
@@ -137,7 +137,7 @@ def test_a_failed_batch_leaves_nothing_and_nobody_sees_it(app, team):
     assert client.send("GET", "/articles").status == 403
 
 
-def test_what_a_refused_request_of_a_batch_did_is_undone(app, team):
+def test_effects_of_a_refused_request_in_a_batch_are_undone(app, team):
     """Beside it, what was accepted is there, and other users' writes are as well."""
     other = Client(app)
     conflict = {"method": "PUT", "path": f"/bookmarks/{new_id()}", "body": {"data": {"code": 1}}}

@@ -43,7 +43,7 @@ def test_guarantee(engine, connect, play):
         play(team)
 
 
-def test_a_history_is_what_was_acknowledged(connect):
+def test_history_consists_of_acknowledged_changes(connect):
     history = History(connect, writes=WRITES)
     history.play(PATIENCE)
     assert not any(history.faults.values()), history.faults

@@ -87,7 +87,7 @@ NOT_UTF8 = [b'{"data": {"name": "\xff"}}', '{"data": {"name": "x"}}'.encode("utf
 
 
 @pytest.mark.parametrize("path", COLLECTIONS)
-def test_bodies_that_are_no_object(client, path):
+def test_bodies_that_are_not_objects(client, path):
     for body in NOT_OBJECTS + NOT_UTF8:
         assert [answer.status for answer in write(client, path, body)] == [400, 400, 400]
         assert client.send("POST", "/batch", body=body, headers=ORIGIN).status == 400
@@ -135,7 +135,7 @@ UNSTORABLE = [
 
 @pytest.mark.parametrize("number", [b"1", b"1" * 30], ids=["orjson", "json"])
 @pytest.mark.parametrize("value", UNSTORABLE, ids=range(len(UNSTORABLE)))
-def test_what_cannot_be_kept_exactly(client, value, number):
+def test_values_that_cannot_be_stored_exactly(client, value, number):
     # Long numbers are read by another parser.
     body = b'{"data": {"name": "x", "n": ' + number + b', "a": ' + value + b"}}"
     for path in OPEN:
@@ -168,7 +168,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize("value", KEPT, ids=range(len(KEPT)))
-def test_what_is_accepted_comes_back(client, value):
+def test_accepted_values_are_returned(client, value):
     expected = json.loads(value)
     for path in ("/spores", "/bookmarks"):
         for answer in write(client, path, data(value)):
@@ -197,7 +197,7 @@ HUGE = {
 
 
 @pytest.mark.parametrize("value", HUGE.values(), ids=HUGE.keys())
-def test_huge_bodies_cost_what_they_weigh(client, value):
+def test_cost_of_huge_bodies_is_proportional_to_their_size(client, value):
     with in_time(10):
         assert [answer.status for answer in write(client, "/spores", data(value))] == [
             201,
@@ -266,7 +266,7 @@ def test_timestamps_that_are_refused(client, value):
     assert answer.status == (200 if is_accepted else 400)
 
 
-def test_a_collection_at_the_end_of_time_goes_on(client):
+def test_collection_at_the_maximum_timestamp_keeps_working(client):
     """Guarantee 2: a returned timestamp is accepted in requests, and timestamps never decrease."""
     known = client.create("/spores", {"last_modified": LATEST})
     previous = LATEST
@@ -364,7 +364,7 @@ def test_querystrings_elsewhere(client, path):
         client.send("POST" if path == "/batch" else "GET", path, query, headers=ORIGIN)
 
 
-def test_a_negative_limit_and_one_that_is_no_integer(client):
+def test_negative_limit_and_limit_that_is_not_an_integer(client):
     for text in ("-1", "a", "1.0", "1e3", "%D9%A1", "True", "1_0", "%20"):
         assert client.send("GET", "/spores", f"_limit={text}").status == 400, text
 
@@ -514,7 +514,7 @@ def test_paths_and_methods(client, headers):
             assert location.startswith("http://localhost/"), location
 
 
-def test_nobody_is_told_to_authenticate(app):
+def test_anonymous_requests_are_asked_to_authenticate(app):
     for path in COLLECTIONS:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             for target in (path, f"{path}/{new_id()}"):
@@ -826,7 +826,7 @@ def test_next_pages_bear_any_value(client):
         assert len(client.walk("/spores", f"_sort={sort}&_limit=1")) == 6
 
 
-def test_a_line_of_the_log_stays_one_line(client, caplog):
+def test_log_entry_is_always_one_line(client, caplog):
     for query in ("a=%0aPOST+/admin", "%0d%0a=1", "a=%1b[31m", "a=%E2%80%A8"):
         client.send("GET", "/spores", query, headers={"User-Agent": "a\x85b"})
     client.send("GET", "/nowhere%0aPOST%1b[2J")

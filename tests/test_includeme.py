@@ -38,7 +38,7 @@ def test_version_is_that_of_the_distribution():
 
 
 @pytest.mark.parametrize("name", cliquet.__all__)
-def test_what_is_exported_exists(name):
+def test_exported_names_exist(name):
     assert getattr(cliquet, name)
 
 
@@ -150,7 +150,7 @@ def test_steps_of_3_1_do_everything():
 
 
 @pytest.mark.parametrize("step", sorted({step for step, _ in DONE_BY.values()}))
-def test_step_does_what_it_did_in_3_1_and_nothing_else(step):
+def test_step_has_only_the_effects_of_3_1(step):
     client = Client(missing=step)
     missing = {done for done, (_, shows) in DONE_BY.items() if not shows(client)}
     assert missing == {done for done, (by, _) in DONE_BY.items() if by == step}

@@ -47,7 +47,7 @@ def client_of(config):
     return webtest.TestApp(config.make_wsgi_app())
 
 
-def test_version_makes_the_prefix_and_the_api_version():
+def test_version_determines_the_prefix_and_the_api_version():
     config = configured(version="3.14.1", project_name="pi")
     hello = client_of(config).get("/v3/").json
     assert (hello["project_version"], hello["http_api_version"]) == ("3.14.1", "3.14")
@@ -62,7 +62,7 @@ def test_version_of_the_api_has_at_most_two_numbers(version, api):
     assert config.get_settings()["http_api_version"] == api
 
 
-def test_setting_tells_another_version_of_the_project_and_of_the_api():
+def test_setting_sets_another_version_of_project_and_api():
     settings = {"cliquet.project_version": "9.9", "x.http_api_version": "4.2"}
     config = configured(settings, version="1.0", project_name="x")
     hello = client_of(config).get("/v4/").json
@@ -141,7 +141,7 @@ def test_two_applications_do_not_influence_each_other(serve):
 
 
 @pytest.mark.parametrize("kind", ["storage", "permission", "cache"])
-def test_backend_of_another_class_is_told(kind):
+def test_backend_of_another_class_is_reported(kind):
     settings = {f"{kind}_backend": "tests.test_initialization"}
     with pytest.raises(ConfigurationError, match=f"{kind}_backend = .*expected .*{kind}"):
         configured(settings, version="1.0", project_name="x")
@@ -231,7 +231,7 @@ def test_preflight_after_the_end_succeeds_and_lets_pages_read_the_410(serve, url
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": "http://a"}, {"Access-Control-Request-Method": "GET"}]
 )
-def test_options_that_is_no_preflight_is_gone_after_the_end(serve, headers):
+def test_options_request_without_preflight_is_gone_after_the_end_of_service(serve, headers):
     serve({"eos": "2015-01-01"}).options("/mushrooms", headers=headers, status=410)
 
 
@@ -369,7 +369,7 @@ def test_profiler_writes_a_profile_of_each_request(serve, tmp_path):
     assert "get_hello" in functions
 
 
-def test_profiles_of_requests_at_once_and_of_any_path_are_kept(serve, tmp_path):
+def test_profiles_of_concurrent_requests_and_any_path_are_kept(serve, tmp_path):
     settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path)}
     client = webtest.TestApp(cliquet.install_middlewares(serve().app, settings))
     for path in ("/v0/", "/v0/", "/v0/", f"/v0/{'x' * 300}", "/v0/%00..%0A%C3%A9"):
@@ -379,7 +379,7 @@ def test_profiles_of_requests_at_once_and_of_any_path_are_kept(serve, tmp_path):
     assert all(name.isascii() and name.isprintable() for name in names)
 
 
-def test_folder_of_profiles_that_is_missing_is_told(serve, tmp_path):
+def test_missing_folder_of_profiles_is_reported(serve, tmp_path):
     settings = {"profiler_enabled": "true", "profiler_dir": str(tmp_path / "missing")}
     with pytest.raises(ConfigurationError, match="profiler_dir = .*expected an existing directory"):
         cliquet.install_middlewares(serve().app, settings)
@@ -415,7 +415,7 @@ def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch
     assert names == ["mushroom-collection.GET", "batch.POST"]
 
 
-def test_middleware_without_its_package_is_told(serve, monkeypatch):
+def test_missing_package_of_a_middleware_is_reported(serve, monkeypatch):
     monkeypatch.setitem(sys.modules, "werkzeug.middleware.profiler", None)
     with pytest.raises(ConfigurationError, match=re.escape(install_command("monitoring"))):
         cliquet.install_middlewares(serve().app, {"profiler_enabled": "true"})

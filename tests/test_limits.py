@@ -33,7 +33,7 @@ LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))._replace(max_values=6, max_n
         {"a": [], "b": {}, "c": None},
     ],
 )
-def test_text_does_not_change_what_is_refused(value, outer):
+def test_refusals_do_not_depend_on_the_json_string(value, outer):
     text = json.dumps_bytes(value)
     assert refusal(value, text, LIMITS, outer) == refusal(value, None, LIMITS, outer)
 

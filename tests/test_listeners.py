@@ -238,7 +238,7 @@ def test_batch_is_one_message_of_each_resource_and_action(serve, settings, pushe
     assert len(messages["mushroom"]["impacted_records"]) == 1
 
 
-def test_what_is_undone_is_not_pushed(serve, settings, pushed, alice):
+def test_undone_changes_are_not_pushed(serve, settings, pushed, alice):
     requests = [
         {"method": "POST", "path": "/spores", "body": {"data": {}}},
         {"path": "/fail/bug"},
@@ -329,7 +329,7 @@ def test_request_waits_for_a_few_seconds_at_most(serve, settings, server, alice)
         server.resume()
 
 
-def test_server_that_is_down_at_start_is_told(serve, settings, server, caplog):
+def test_server_that_is_down_at_start_is_logged(serve, settings, server, caplog):
     server.stop()
     try:
         serve(settings)
@@ -348,7 +348,7 @@ def test_server_that_is_down_at_start_is_told(serve, settings, server, caplog):
         ("include_records", "maybe", "true or false"),
     ],
 )
-def test_wrong_setting_is_told(serve, settings, key, value, expected):
+def test_invalid_setting_is_reported(serve, settings, key, value, expected):
     name = f"event_listeners.queue.{key}"
     with pytest.raises(ConfigurationError) as raised:
         serve({**settings, name: value})

@@ -18,7 +18,7 @@ def test_server_is_started_and_measured(capsys, server):
     assert "all             40 " in output
 
 
-def test_server_that_answers_otherwise_is_told(capsys, tmp_path):
+def test_unexpected_response_of_the_server_is_reported(capsys, tmp_path):
     with wsgi_server("waitress", "sqlite", f"sqlite:///{tmp_path}/other.sqlite") as server:
         options = ["--url", f"{server.url}/v0", "--mix", "hello", "--clients", "1"]
         assert load.main([*options, "--requests", "20"]) == 1

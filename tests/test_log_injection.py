@@ -208,7 +208,7 @@ def test_no_part_of_a_request_begins_a_line_or_moves_a_cursor(client, log, rende
 
 
 @pytest.mark.parametrize("renderer", ["heka", "json"])
-def test_json_lines_are_read_as_what_was_sent(client, log, renderer):
+def test_json_lines_contain_the_sent_values(client, log, renderer):
     text = f"x{''.join(CHARACTERS.values())}{FORGED}"
     call(client.app, text, {"PATH_INFO": "/v0/write"})
     line = json.loads(log.getvalue().splitlines()[-3])

@@ -112,7 +112,7 @@ def test_request_is_one_line(client, lines, alice):
     [("/mushrooms", None), ("/mushrooms?_limit=", None), ("/mushrooms?_limit=3", 3)],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_line_of_a_list_has_the_limit_that_was_asked_for(client, lines, alice, method, url, limit):
+def test_line_of_a_list_has_the_requested_limit(client, lines, alice, method, url, limit):
     client.request(url, method=method, headers=alice)
     assert lines[0]["limit"] == limit
 
@@ -191,7 +191,7 @@ def test_line_of_a_url_that_is_not_utf_8_is_written(client, lines, url):
     assert lines[0]["code"] == 400
 
 
-def test_what_is_bound_is_in_the_lines_of_this_request_only(client, lines):
+def test_bound_values_are_only_in_the_lines_of_their_request(client, lines):
     client.get("/bind")
     client.get("/echo")
     seen, first, second = lines
@@ -207,7 +207,7 @@ def test_request_has_the_id_that_the_client_gave(client, lines):
     assert [line["request_id"] for line in lines] == ["f4ce:1/~"] * 2
 
 
-def test_request_without_id_gets_one_of_its_own(client, lines):
+def test_request_without_id_gets_one(client, lines):
     ids = [client.get("/echo").headers["X-Request-Id"] for _ in range(2)]
     assert [line["request_id"] for line in lines] == ids
     assert len(set(ids)) == 2
@@ -245,7 +245,7 @@ def test_line_of_a_failure_has_the_fields_of_its_request_and_the_traceback(clien
     assert line["exception"].endswith("ValueError: bug")
 
 
-def test_request_that_a_tween_answers_is_one_line_too(client, lines):
+def test_response_of_a_tween_is_logged_in_one_line(client, lines):
     client.registry.settings["eos"] = "2015-01-01"
     response = client.get("/echo", status=410)
     client.registry.settings["eos"] = None
@@ -255,7 +255,7 @@ def test_request_that_a_tween_answers_is_one_line_too(client, lines):
     assert loggers._request.get() is None
 
 
-def test_request_whose_user_cannot_be_told_is_answered_and_logged_all_the_same(serve, lines):
+def test_request_with_failing_authentication_is_logged(serve, lines):
     settings = {
         "logging_renderer": "tests.test_logs.Collected",
         "multiauth.policies": "broken",
@@ -293,14 +293,14 @@ def test_batch_and_its_sub_requests_keep_their_own_context(client, lines, alice)
     assert not {"colour", "collection_id"} & set(batch)
 
 
-def test_what_sub_requests_bind_stays_in_them(client, lines):
+def test_values_bound_in_sub_requests_are_only_in_their_lines(client, lines):
     client.get("/forge")
     *_, summary = lines
     assert (summary["path"], summary["mine"]) == ("/v0/forge", 1)
     assert "colour" not in summary
 
 
-def test_sub_request_knows_what_its_parent_has_bound_but_not_a_request_beside(client, lines):
+def test_sub_request_sees_values_bound_by_its_parent_but_not_by_siblings(client, lines):
     client.get("/forge")
     assert [line.get("mine") for line in lines if line["event"] == "seen"] == [1, None]
 
@@ -321,7 +321,7 @@ def test_ids_are_there_when_info_is_off(client, lines, caplog):
     assert [(line["event"], line["request_id"]) for line in lines] == [("careful", "abc")]
 
 
-def test_requests_served_at_once_do_not_share_what_they_bind(serve, lines):
+def test_concurrent_requests_do_not_share_bound_values(serve, lines):
     together = threading.Barrier(8)
 
     def view(request):
@@ -345,7 +345,7 @@ def test_requests_served_at_once_do_not_share_what_they_bind(serve, lines):
     assert seen == [(str(n), str(n), str(n)) for n in range(8)]
 
 
-def test_threads_do_not_share_what_they_bind():
+def test_threads_do_not_share_bound_values():
     def bind():
         logger.bind(mine="thread")
 

@@ -203,7 +203,7 @@ class Writer:
         return {key: size for key, size in self.acknowledged.items() if size > stored.get(key, 0)}
 
 
-def test_killed_under_load_it_loses_nothing_and_is_back_at_once(database, clients):
+def test_service_killed_under_load_loses_nothing_and_restarts_immediately(database, clients):
     writers = [Writer(client) for client in clients(8)]
     with meanwhile(*writers):
         time.sleep(1)
@@ -296,7 +296,7 @@ def is_down(client):
     assert answer.json == dict.fromkeys(KINDS, False)
 
 
-def test_while_it_is_down_what_needs_it_is_503_and_the_rest_answers(database, clients):
+def test_requests_that_need_a_stopped_server_are_503_and_others_succeed(database, clients):
     client, watcher = clients(2)
     database.stop()
     try:
@@ -314,7 +314,7 @@ def is_refused(client, request):
     assert time.monotonic() - before < BOUND
 
 
-def test_while_it_hangs_what_needs_it_is_503_in_time_and_the_rest_answers(database, clients):
+def test_requests_that_need_a_hanging_server_are_503_in_time_and_others_succeed(database, clients):
     *users, watcher, balancer = clients(len(NEEDS_ONE) + 2)
     with database.hanging(), prompt_elsewhere(watcher):
         is_down(balancer)
@@ -337,7 +337,7 @@ FEW_PLACES = {
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_with_fewer_places_at_the_database_than_threads_the_rest_answers_whoever_comes(database):
+def test_other_requests_succeed_with_fewer_connections_than_threads(database):
     with (
         http_servers(database.engine, database.url, 1, **SETTINGS, **FEW_PLACES) as running,
         connected(running, 24) as (*users, watcher),

@@ -236,7 +236,7 @@ def test_client_works_without_the_toolkit(client_wheel, tmp_path):
     ]
 
 
-def test_client_works_beside_the_toolkit(wheel, client_wheel, tmp_path):
+def test_client_works_next_to_the_toolkit(wheel, client_wheel, tmp_path):
     scripts, site_packages = create_environment(tmp_path / "environment", wheel, client_wheel)
     borrow_dependencies(site_packages)
     use_both = "import cliquet\nprint(cliquet.__version__)\n" + USE_CLIENT

@@ -323,7 +323,7 @@ def test_own_security_policy_is_not_replaced(source):
     client.get("/v1/notes", headers=ALICE, status=401)
 
 
-def test_authentication_policy_beside_an_own_security_policy_is_refused():
+def test_authentication_policy_next_to_a_custom_security_policy_is_refused():
     config = Configurator(settings=SETTINGS)
     cliquet.initialize(config, version="1.0")
     config.set_security_policy(object())
@@ -345,7 +345,7 @@ def test_own_policies_are_used_without_the_step_of_authentication(source):
     assert_asks_token_only(client)
 
 
-def test_application_without_the_step_of_authentication_knows_nobody():
+def test_application_without_the_authentication_step_has_no_users():
     settings = {"initialization_sequence": " ".join(SEQUENCE), "openapi_enabled": "true"}
     config = Configurator(settings={**SETTINGS, **settings})
     cliquet.initialize(config, version="1.0")

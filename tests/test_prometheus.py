@@ -66,7 +66,7 @@ def test_urls_and_methods_that_are_unknown_share_one_label(serve):
     assert sum(key[0] == "cliquet_requests_total" for key in found) == 2
 
 
-def test_answer_of_a_tween_is_counted_though_it_took_no_time(serve):
+def test_response_of_a_tween_is_counted_without_a_duration(serve):
     client = serve(ON)
     client.registry.settings["eos"] = "2015-01-01"
     client.get("/echo", status=410)
@@ -105,7 +105,7 @@ def test_request_that_runs_again_is_counted_once(serve):
     assert counted == {("cliquet_requests_total", "GET", "again", "200"): 1}
 
 
-def test_calls_of_backends_are_timed_beside_statsd(serve, alice):
+def test_calls_of_backends_are_timed_in_addition_to_statsd(serve, alice):
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.settimeout(10)
@@ -133,7 +133,7 @@ def test_metrics_are_documented(serve):
     assert len(names) == 5
 
 
-def test_metrics_are_told_as_openmetrics_to_those_who_want_it(serve):
+def test_metrics_are_returned_as_openmetrics_if_accepted(serve):
     client = serve(ON)
     client.get("/echo")
     headers = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
@@ -155,7 +155,7 @@ def on_postgresql(**settings):
     return {**ON, **engine, **{f"cliquet.{kind}_url": url for kind in kinds}, **settings}
 
 
-def test_connections_in_use_are_told(serve, alice):
+def test_connections_in_use_are_reported(serve, alice):
     def setup(config):
         config.registry.storage.initialize_schema()
 
@@ -171,12 +171,12 @@ def test_connections_in_use_are_told(serve, alice):
     assert (found[*pool, "in_use"], found[*pool, "idle"]) == (1, 0)
 
 
-def test_pool_that_keeps_no_connection_tells_none(serve):
+def test_pool_without_connections_reports_none(serve):
     client = serve(on_postgresql(**{"cliquet.storage_poolclass": "sqlalchemy.pool.NullPool"}))
     assert metrics_of(client)["cliquet_pool_connections", "postgresql", "idle"] == 0
 
 
-def test_each_worker_process_tells_the_numbers_of_all(serve, tmp_path, monkeypatch):
+def test_each_worker_process_reports_the_totals_of_all(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     with http_servers("postgresql", postgresql_server.shared_url(), **ON) as workers:
         for worker in workers:
@@ -192,13 +192,13 @@ def test_each_worker_process_tells_the_numbers_of_all(serve, tmp_path, monkeypat
     assert found["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
 
 
-def test_directory_that_is_missing_is_told(serve, tmp_path, monkeypatch):
+def test_missing_directory_is_reported(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "missing"))
     with pytest.raises(ConfigurationError, match="MULTIPROC_DIR = .*missing': expected a directo"):
         serve(ON)
 
 
-def test_package_that_is_missing_is_told(serve, monkeypatch):
+def test_missing_package_is_reported(serve, monkeypatch):
     monkeypatch.setattr("cliquet.prometheus.prometheus_client", None)
     with pytest.raises(ConfigurationError, match="cliquet.prometheus.*package prometheus-client"):
         serve(ON)

@@ -70,7 +70,7 @@ def exactly(value):
 @examples(50)
 @given(first=values, second=values, key=texts)
 @example(first=[10**30, 1e22, 1e-7], second={"n": 2**64, "x": 1e16}, key="é")
-def test_what_is_accepted_comes_back(app, first, second, key):
+def test_accepted_values_are_returned(app, first, second, key):
     client = Client(app)
     record_id = client.create("/spores", {"a": first, "nested": {key: first}})["id"]
     url = f"/spores/{record_id}"
@@ -102,7 +102,7 @@ def filter_text(value):
 @example(value=2**63 + 1, other=1)
 @example(value=123456789012345678901234567890, other=1.2345678901234568e29)
 @example(value=8.41e21, other=9007199254740993)
-def test_what_is_accepted_is_found(app, value, other):
+def test_accepted_records_are_found(app, value, other):
     client = Client(app)
     record = client.create("/spores", {"a": value})
     client.create("/spores", {"a": other})
@@ -124,7 +124,7 @@ def test_what_is_accepted_is_found(app, value, other):
 @given(value=values)
 @example(value={"n": [1e-7]})
 @example(value=0.1 + 0.2)
-def test_what_is_unique_is_unique(app, value):
+def test_unique_values_are_unique(app, value):
     """Guarantee 5, whatever the type of the value."""
     client = Client(app)
     # The JSON of a value depends on nothing beside it.
@@ -294,7 +294,7 @@ def in_batch(method, path, query, body, headers):
 
 @examples(83)
 @given(script=st.lists(requests, min_size=3, max_size=12), together=st.booleans())
-def test_whatever_is_sent_the_answer_is_of_the_protocol(app, script, together):
+def test_response_to_any_request_follows_the_protocol(app, script, together):
     """The client checks it; lists are answered afterwards, whatever was stored."""
     client, known, items = Client(app), [], []
     for method, collection, target, number, query, body, extra in script:

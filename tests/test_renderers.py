@@ -160,12 +160,12 @@ def respond(request):
     return lambda value: JSONRenderer(None).respond(request, value).body
 
 
-def test_what_is_no_json_is_refused():
+def test_values_that_are_not_json_are_refused():
     with pytest.raises(TypeError):
         JSONRenderer(None)(object(), {})
 
 
-def test_values_are_asked_for_their_json_with_the_request(serve):
+def test_json_method_of_values_gets_the_request(serve):
     class Method:
         def __json__(self, request):
             return request.method

@@ -19,7 +19,7 @@ def add_view(config, view, path="/show"):
     config.add_view(view, route_name="show", renderer="json", permission=NO_PERMISSION_REQUIRED)
 
 
-def test_request_has_what_applications_find(serve, alice):
+def test_request_has_the_documented_attributes(serve, alice):
     seen = {}
 
     def view(request):
@@ -55,7 +55,7 @@ def test_class_of_requests_can_be_looked_into(serve):
     assert serve(setup=lambda config: add_view(config, view)).get("/show").json == [True, True]
 
 
-def test_class_of_requests_is_made_once(serve):
+def test_request_class_is_created_once(serve):
     classes = []
     client = serve(
         setup=lambda config: add_view(config, lambda request: classes.append(type(request)))
@@ -65,7 +65,7 @@ def test_class_of_requests_is_made_once(serve):
     assert classes[0] is classes[1]
 
 
-def test_request_that_the_application_makes_itself_has_them_too(serve, alice):
+def test_request_created_by_the_application_has_the_attributes(serve, alice):
     def view(request):
         inner = Request.blank("/v0/echo?a=1", headers=alice)
         return request.invoke_subrequest(inner).json
@@ -223,7 +223,7 @@ def application():
     "path", ["v0/", "v0/mushrooms", "v0/mushrooms/", "v0/nothing", "v0", "mushrooms"]
 )
 @pytest.mark.parametrize(("host", "is_valid"), HOSTS.items())
-def test_host_header_of_which_no_url_can_be_made_is_400(application, host, is_valid, path):
+def test_host_header_that_is_not_valid_in_a_url_is_400(application, host, is_valid, path):
     response = application.get(
         f"/{path}",
         extra_environ={"HTTP_HOST": host.encode().decode("latin-1")},

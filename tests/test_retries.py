@@ -142,7 +142,7 @@ def test_many_that_lock_in_all_orders_succeed_in_a_few_attempts(build):
         assert client.storage.get(name, "everybody", "counter")["n"] == 40
 
 
-def test_what_is_locked_in_order_is_waited_for(build):
+def test_locks_taken_in_order_are_waited_for(build):
     client = build()
     client.registry.meeting = Meeting(parties=1, times=0)
     assert post_at_once(client, *["/counters/book-card"] * 6) == [200] * 6
@@ -158,7 +158,7 @@ def test_the_number_of_attempts_is_bounded(build, engine):
 
 
 @pytest.mark.parametrize("attempts", ["0", "-1", "many"])
-def test_a_wrong_number_of_attempts_is_told(build, attempts):
+def test_invalid_number_of_attempts_is_reported(build, attempts):
     build()
     with pytest.raises(ConfigurationError, match="retry.attempts.*expected an integer, 1 or more"):
         build(**{"retry.attempts": attempts})
@@ -182,7 +182,7 @@ def mirroring(config):
     config.add_subscriber(hear, AfterResourceChanged)
 
 
-def test_events_of_an_attempt_in_vain_are_not_sent(build):
+def test_events_of_a_failed_attempt_are_not_sent(build):
     client = build(mirroring).user("alice")
     ids = ["e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1a", "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1b"]
     paths = [f"/cards/{ids[0]}", f"/notes/{ids[1]}"]
@@ -230,14 +230,14 @@ def failing(config, **how):
     config.add_cornice_service(service)
 
 
-def test_what_leaves_something_behind_does_not_run_again(build, engine):
+def test_requests_with_lasting_effects_are_not_retried(build, engine):
     status = 503 if engine == "redis" else 200
     client = build(failing)
     client.post("/failing", status=status)
     assert client.storage.get_all("note", "everybody")[1] == 1
 
 
-def test_nothing_runs_again_when_each_operation_is_saved_by_itself(build):
+def test_requests_are_not_retried_without_transactions(build):
     client = build(failing, transaction_per_request="false")
     client.post("/failing", status=503)
     assert client.storage.get_all("note", "everybody")[1] == 1
@@ -255,7 +255,7 @@ def grant(request):
     request.registry.permission.add_principal_to_ace("/notes/1", "read", "alice")
 
 
-def test_what_grants_permissions_that_stay_does_not_run_again(build, engine):
+def test_requests_with_lasting_permissions_are_not_retried(build, engine):
     build(partial(failing, write=grant)).post("/failing", status=503 if engine == "redis" else 200)
 
 
@@ -271,7 +271,7 @@ def commit(request):
 
 @pytest.mark.parametrize("how", [write_and_commit, commit])
 @pytest.mark.parametrize("fail, status", [(BackendError, 503), (TransientError, 500)])
-def test_what_the_application_has_committed_does_not_run_again(build, how, fail, status):
+def test_requests_committed_by_the_application_are_not_retried(build, how, fail, status):
     client = build(partial(failing, write=how, fail=fail))
     client.post("/failing", status=status)
     assert client.storage.get_all("note", "everybody")[1] == (how is write_and_commit)
@@ -286,18 +286,18 @@ def send(request, method="PUT", use_tweens=True):
 
 
 @pytest.mark.parametrize("use_tweens", [True, False])
-def test_what_has_sent_a_request_that_is_saved_does_not_run_again(build, engine, use_tweens):
+def test_requests_with_a_saved_sub_request_are_not_retried(build, engine, use_tweens):
     status = 503 if use_tweens or engine == "redis" else 200
     client = build(partial(failing, write=partial(send, use_tweens=use_tweens))).user("alice")
     client.post("/failing", status=status)
 
 
-def test_what_has_sent_a_request_that_only_reads_runs_again(build):
+def test_requests_with_a_reading_sub_request_are_retried(build):
     client = build(partial(failing, write=partial(send, method="GET"))).user("alice")
     client.post("/failing", status=200)
 
 
-def test_a_batch_that_runs_again_because_of_one_of_its_requests_is_no_failure(build, caplog):
+def test_batch_retried_because_of_one_request_is_not_logged_as_failure(build, caplog):
     def fail_in_the_first_attempt(request):
         if request.parent.environ["retry.attempt"] == 0:
             raise transactions.retryable(BackendError(message="deadlock"))
@@ -313,14 +313,14 @@ def test_a_batch_that_runs_again_because_of_one_of_its_requests_is_no_failure(bu
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_an_error_of_the_application_that_is_run_again_is_no_failure(build, caplog):
+def test_retried_error_of_the_application_is_not_logged_as_failure(build, caplog):
     client = build(partial(failing, write=lambda request: None, fail=lambda: KeyError("busy")))
     client.post("/failing", status=200)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("engine", apps.ENGINES)
-def test_nor_do_other_engines_repeat_what_they_saved(engine, tmp_path):
+def test_other_engines_do_not_repeat_saved_changes(engine, tmp_path):
     settings = {**apps.backends(engine, tmp_path), "transaction_per_request": "false"}
     client = apps.build(Note, settings=settings, setup=failing)
     client.post("/failing", status=503)

@@ -77,7 +77,7 @@ def test_schema_class_or_instance_fills_validated_flatly(client, method):
     }
 
 
-def test_errors_tell_where_and_what(client):
+def test_errors_have_location_and_description(client):
     body = {"sizes": [1, "x"], "address": {"town": "t", "zip": 1}}
     response = client.post_json("/s?page=no", body, status=400)
     assert details(response) == [
@@ -322,7 +322,7 @@ def test_error_handler_may_take_the_errors(class_):
     assert served(service).get("/s", status=418).json == [400, "GET", error]
 
 
-def test_views_of_one_method_may_differ_by_what_is_accepted():
+def test_views_of_one_method_can_differ_by_accept():
     service = cliquet.Service(name="s", path="/s")
     service.add_view("get", lambda request: {"is": "json"}, accept="application/json")
     service.add_view("get", lambda request: Response("csv"), accept="text/csv")
@@ -433,7 +433,7 @@ def test_syntax_errors_have_the_messages_of_the_standard_library(client, body, m
     assert response.json["message"].startswith(f"body: Invalid JSON request body: {message}")
 
 
-def test_escaped_backslash_is_no_null_character(client):
+def test_escaped_backslash_is_not_a_null_character(client):
     headers = {"Content-Type": "application/json"}
     response = client.post("/s", b'{"name": "\\\\u0000"}', headers=headers)
     assert response.json["name"] == "\\u0000"
@@ -494,7 +494,7 @@ def test_parts_of_the_path_can_be_validated():
     assert details(refused) == [("path", "number", '"twelve" is not a number')]
 
 
-def test_validator_of_the_whole_schema_tells_no_name():
+def test_error_of_the_whole_schema_has_no_name():
     def never(node, value):
         raise colander.Invalid(node, "Never")
 
@@ -505,7 +505,7 @@ def test_validator_of_the_whole_schema_tells_no_name():
     assert refused.json["message"] == "body: Never"
 
 
-def test_errors_may_be_answered_by_a_handler_of_the_service():
+def test_service_can_have_an_error_handler():
     def teapot(request):
         return Response(json_body=len(request.errors), status=418)
 
@@ -530,7 +530,7 @@ def exposed(response):
 @pytest.mark.parametrize(
     "url", ["/", "/__heartbeat__", "/__lbheartbeat__", "/echo", "/mushrooms", "/psilos/x"]
 )
-def test_every_endpoint_answers_preflights(serve, url):
+def test_every_endpoint_responds_to_preflights(serve, url):
     client = serve({"cors_max_age_seconds": "42", "cors_origins": "http://b http://a.example"})
     response = client.options(url, headers=PREFLIGHT)
     assert response.headers["Access-Control-Allow-Origin"] == "http://a.example"
@@ -543,7 +543,7 @@ def test_every_endpoint_answers_preflights(serve, url):
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
-def test_headers_that_pages_may_read_are_told(serve, alice):
+def test_exposed_headers_are_listed(serve, alice):
     client = serve()
     headers = {**ORIGIN, **alice}
     record = client.post_json("/spores", {"data": {}}, headers=headers)
@@ -559,13 +559,13 @@ def test_headers_that_pages_may_read_are_told(serve, alice):
     assert exposed(client.get("/echo", headers=ORIGIN)) == EXPOSED
 
 
-def test_view_may_tell_further_headers():
+def test_view_can_expose_further_headers():
     service = cliquet.Service(name="s", path="/s", cors_headers=("X-One",))
     service.add_view("get", lambda request: {})
     assert "X-One" in exposed(served(service).get("/s", headers=ORIGIN))
 
 
-def test_service_may_have_origins_and_age_of_its_own(client):
+def test_service_can_have_its_own_origins_and_age(client):
     headers = {"Origin": "http://own", "Access-Control-Request-Method": "GET"}
     preflight = client.options("/late", headers=headers)
     assert preflight.headers["Access-Control-Max-Age"] == "5"
@@ -664,7 +664,7 @@ def test_service_without_cors_does_not_vary():
 
 
 @pytest.mark.parametrize("age", ["0", ""])
-def test_age_of_preflight_answers_may_be_untold(age):
+def test_age_of_preflights_can_be_omitted(age):
     service = cliquet.Service(name="s", path="/s")
     service.add_view("get", lambda request: {})
     client = served(service, cors_max_age_seconds=age)
@@ -672,7 +672,7 @@ def test_age_of_preflight_answers_may_be_untold(age):
     assert "Access-Control-Max-Age" not in client.options("/s", headers=headers).headers
 
 
-def test_plain_cornice_service_works_beside(client):
+def test_plain_cornice_service_works_as_well(client):
     response = client.get("/plain")
     assert response.json == {"plain": True}
     assert "Access-Control-Expose-Headers" not in response.headers

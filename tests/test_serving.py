@@ -118,7 +118,7 @@ def test_workers_of_gunicorn_share_the_database_and_no_connection(engine, url, u
 
 
 @pytest.mark.parametrize(("name", "how"), [("gunicorn", "SIGTERM"), ("waitress", "SIGINT")])
-def test_stop_lets_requests_that_have_begun_be_answered(engine, url, user, name, how):
+def test_stop_completes_requests_in_progress(engine, url, user, name, how):
     def post():
         with connect(server, user) as client:
             return create(client, {}, **{"X-Seconds": "1"})
@@ -132,7 +132,7 @@ def test_stop_lets_requests_that_have_begun_be_answered(engine, url, user, name,
         assert ids(server, user) == {record["id"] for record in created}
 
 
-def test_stop_under_load_loses_nothing_that_was_answered(engine, url, user):
+def test_stop_under_load_loses_no_acknowledged_change(engine, url, user):
     def insist():
         """Create records until the server has gone; return the ids of those that it answered."""
         acknowledged = set()
@@ -156,7 +156,7 @@ def test_stop_under_load_loses_nothing_that_was_answered(engine, url, user):
 
 
 @pytest.mark.parametrize("name", ["gunicorn", "waitress"])
-def test_urls_are_those_that_the_proxy_tells_of(tmp_path, user, name):
+def test_urls_have_the_host_of_the_proxy_headers(tmp_path, user, name):
     forwarded = {"Host": "api.example.com", "X-Forwarded-Proto": "https"}
     with (
         wsgi_server(name, "sqlite", ENGINES["sqlite"](tmp_path)) as server,

@@ -69,7 +69,7 @@ def test_forms_of_the_name_of_the_project_may_be_in_conflict_too():
         cliquet.initialize(Configurator(settings=settings), version="1.0")
 
 
-def test_empty_version_of_the_file_is_no_conflict_with_that_of_the_application(serve):
+def test_empty_version_in_the_file_does_not_conflict_with_the_application(serve):
     hello = serve({"cliquet.project_version": ""}, version="0.9").get("/").json
     assert hello["project_version"] == "0.9"
 
@@ -81,7 +81,7 @@ def test_name_of_the_project_may_have_dots_and_dashes(monkeypatch):
     assert loaded(dict(settings), project="my.own-app")["backoff"] == 2
 
 
-def test_forms_with_the_same_value_are_no_conflict():
+def test_forms_with_equal_values_do_not_conflict():
     assert loaded({"backoff": "1", "cliquet.backoff": 1})["backoff"] == 1
 
 
@@ -101,7 +101,7 @@ def test_dots_and_dashes_become_underscores_in_the_environment(monkeypatch):
     assert loaded({key: "here"})[key] == "somewhere"
 
 
-def test_loading_twice_is_no_conflict_with_the_environment(monkeypatch):
+def test_loading_twice_does_not_conflict_with_the_environment(monkeypatch):
     monkeypatch.setenv("CLIQUET_BACKOFF", "4")
     config = Configurator(settings={"project_name": "x", "cliquet.backoff": "1"})
     load_default_settings(config, {})
@@ -115,7 +115,7 @@ def test_project_named_as_the_toolkit_or_not_at_all_has_two_forms():
     assert loaded({"cliquet.backoff": "1"}, project="")["backoff"] == 1
 
 
-def test_every_setting_has_a_meaning_and_a_key_of_its_own():
+def test_every_setting_has_a_description_and_a_unique_key():
     assert all(setting.description.endswith(".") for setting in SETTINGS)
     assert len({setting.key for setting in SETTINGS}) == len(SETTINGS)
 
@@ -304,7 +304,7 @@ def test_prefixed_key_remains_as_it_was_written_unless_its_value_is_another(monk
 
 @pytest.mark.parametrize("keys", KEYS, ids=lambda keys: keys[0])
 @pytest.mark.parametrize("text", ["", "off", "3", "None"])
-def test_loading_converted_values_again_is_no_conflict(keys, text):
+def test_loading_converted_values_again_does_not_conflict(keys, text):
     written = {f"cliquet.{key}": text for key in keys}
     once = loaded(dict(written), DEFAULT_SETTINGS)
     twice = loaded(dict(written), DEFAULT_SETTINGS, {"plugin.colour": "red"})

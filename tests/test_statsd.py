@@ -37,7 +37,7 @@ def url_of(listener):
     return f"udp://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_requests_backends_and_users_are_told(serve, listener, received, alice):
+def test_requests_backends_and_users_are_counted(serve, listener, received, alice):
     settings = {"statsd_url": url_of(listener), "statsd_prefix": "me"}
     serve(settings).get("/mushrooms", headers=alice)
     names = [line.partition(":")[0] for line in received()]
@@ -79,7 +79,7 @@ def test_request_that_runs_again_is_counted_once(serve, listener, received):
     assert received().count("testapp.view.again.GET:1|c") == 1
 
 
-def test_request_whose_user_cannot_be_told_is_counted_all_the_same(serve, listener, received):
+def test_request_with_failing_authentication_is_counted(serve, listener, received):
     settings = {
         "statsd_url": url_of(listener),
         "multiauth.policies": "broken",
@@ -129,7 +129,7 @@ def test_listeners_are_timed(serve, listener, received, alice):
     assert any(line.startswith("testapp.listeners.ear:") for line in received())
 
 
-def test_applications_count_what_they_want(serve, listener, received):
+def test_applications_can_have_their_own_counters(serve, listener, received):
     client = serve({"statsd_url": url_of(listener)})
 
     class Request:
@@ -150,12 +150,12 @@ def test_counting_without_metrics_does_nothing(serve):
 @pytest.mark.parametrize(
     "url", ["http://localhost:8125", "udp://localhost", "8125", "udp://a:99999"]
 )
-def test_url_that_is_none_is_told(serve, url):
+def test_invalid_url_is_reported(serve, url):
     with pytest.raises(ConfigurationError, match="statsd_url = .*expected udp://host:port"):
         serve({"statsd_url": url})
 
 
-def test_host_that_is_not_found_is_told(serve):
+def test_unknown_host_is_reported(serve):
     with pytest.raises(ConfigurationError, match="statsd_url = .*host that can be resolved"):
         serve({"statsd_url": "udp://nowhere.invalid:8125"})
 

@@ -96,7 +96,7 @@ def test_client_needs_webtest(monkeypatch):
         Settings("test_settings_and_version_may_be_others")
 
 
-def test_policy_allows_all_but_private_records_of_nobody():
+def test_policy_allows_all_except_private_records_of_anonymous_users():
     policy = AllowAuthorizationPolicy()
     assert policy.permits(None, ["system.Everyone"], "write")
     assert not policy.permits(None, ["system.Everyone"], "private")

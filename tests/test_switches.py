@@ -85,7 +85,7 @@ def test_readonly_is_about_resources_and_leaves_services_alone(client, settings)
     assert client.post_json("/echo", {"a": 1}).json == {"a": 1}
 
 
-def test_readonly_of_one_application_is_none_of_another(client, serve, settings, alice):
+def test_readonly_of_one_application_does_not_affect_another(client, serve, settings, alice):
     other = serve()
     settings["readonly"] = True
     other.post_json("/spores", {"data": {}}, headers=alice, status=201)

@@ -74,7 +74,7 @@ def test_events_are_noted_as_they_are_notified():
     assert request.notified == [expected]
 
 
-def test_package_that_is_missing_is_told(monkeypatch):
+def test_missing_package_is_reported(monkeypatch):
     monkeypatch.setattr(testing, "TestRequest", None)
     with pytest.raises(ImportError, match="pip install webtest"):
         testing.get_request_class("v0")

@@ -51,7 +51,7 @@ def put(n, **headers):
 
 
 @pytest.mark.parametrize("per_request, kept", [(False, 1), (True, 0)])
-def test_what_was_written_before_a_failure_stays(build, per_request, kept):
+def test_writes_before_a_failure_are_kept(build, per_request, kept):
     alice = build(per_request, refusing).user("alice")
     alice.post("/notes", {"n": 1}, status=409)
     assert alice.storage.get_all("note", alice.id)[1] == kept
@@ -77,7 +77,7 @@ def fail_service(config):
 
 @pytest.mark.parametrize("query, status", [("", 500), ("?refuse=1", 409)])
 @pytest.mark.parametrize("per_request, kept", [(False, 1), (True, 0)])
-def test_what_a_view_wrote_stays(build, query, status, per_request, kept):
+def test_writes_of_a_view_are_kept(build, query, status, per_request, kept):
     api = build(per_request, fail_service)
     alice = api.user("alice")
     alice.send("POST", f"/fail{query}", {}, status=status)
@@ -85,13 +85,13 @@ def test_what_a_view_wrote_stays(build, query, status, per_request, kept):
     assert len(api.permission.user_principals("x")) == kept
 
 
-def test_batch_that_fails_keeps_what_was_written(build):
+def test_failing_batch_keeps_its_writes(build):
     alice = build(setup=fail_service).user("alice")
     alice.batch(put(1), {"method": "POST", "path": "/fail"}, put(2), status=500)
     assert sorted(map(str, alice.values("/notes"))) == ["1", "failed"]
 
 
-def test_refused_request_of_a_batch_keeps_what_it_wrote(build):
+def test_refused_request_of_a_batch_keeps_its_writes(build):
     alice = build(setup=fail_service).user("alice")
     responses = alice.batch(put(1), {"method": "POST", "path": "/fail?refuse=1"}, put(2))
     assert [item["status"] for item in responses] == [201, 409, 201]
@@ -107,7 +107,7 @@ def test_transaction_that_is_doomed_undoes_nothing(build):
     assert alice.storage.get_all("note", alice.id)[1] == 1
 
 
-def test_endpoints_answer_the_same(alice):
+def test_endpoints_respond_equally(alice):
     note = alice.create("/notes", {"n": 1})
     path = f"/notes/{note['id']}"
     assert alice.list("/notes") == [note]
@@ -130,7 +130,7 @@ def test_operation_that_is_refused_leaves_nothing_of_itself(alice):
     assert sorted(alice.values("/cards", "number")) == [1, 2]
 
 
-def test_events_fire_around_the_end_all_the_same(build):
+def test_events_are_sent_without_transactions(build):
     heard = []
 
     def hear(config):
@@ -141,7 +141,7 @@ def test_events_fire_around_the_end_all_the_same(build):
     assert [type(event) for event in heard] == [ResourceChanged, AfterResourceChanged]
 
 
-def test_what_is_written_is_seen_by_others_at_once(build):
+def test_writes_are_visible_to_others_immediately(build):
     seen = []
 
     def look(event):

@@ -34,7 +34,7 @@ def manager():
         yield manager
 
 
-def test_there_is_no_part_outside_of_a_request():
+def test_no_participant_exists_outside_of_a_request():
     assert transactions.current() is None
     assert transactions.participant(object(), Participant) is None
     assert transactions.current_participant(object()) is None
@@ -81,7 +81,7 @@ def test_nothing_is_current_once_the_application_has_ended_the_transaction(manag
     assert transactions.current() is None
 
 
-def test_request_within_a_request_has_a_transaction_of_its_own(manager):
+def test_request_within_a_request_has_its_own_transaction(manager):
     assert transactions.request_manager(None) is not transaction.manager
     with ThreadPoolExecutor() as another_thread:
         theirs = another_thread.submit(transactions.request_manager, None).result()
@@ -105,7 +105,7 @@ def never(request):
     return False
 
 
-def test_parts_must_say_what_they_do():
+def test_participants_must_implement_their_methods():
     part = transactions.EngineDataManager()
     for method in (part.save, part.undo, part.create_savepoint):
         with pytest.raises(NotImplementedError):

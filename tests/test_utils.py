@@ -83,13 +83,13 @@ def test_read_env_converts_the_variable_or_else_the_value(monkeypatch):
     assert utils.read_env("zork", None) is None
 
 
-def test_merge_adds_deeply_what_is_missing_and_keeps_the_rest():
+def test_merge_adds_missing_keys_at_any_depth():
     into = {"a": 1, "b": {"c": 2}, "d": 3}
     utils.merge_dicts(into, {"a": 9, "b": {"c": 9, "e": 4}, "d": {"x": 1}, "f": {"g": 5}})
     assert into == {"a": 1, "b": {"c": 2, "e": 4}, "d": 3, "f": {"g": 5}}
 
 
-def test_subset_goes_into_objects_and_leaves_out_what_is_missing():
+def test_subset_reads_nested_keys_and_omits_missing_ones():
     record = {"a": {"b": 1, "c": {"d": 2, "f": 4}}, "t": "x", "a.b": 3, "e": {}}
     keys = ["a.c.d", "t.deeper", "nothing", "no.thing", "e.f"]
     assert utils.dict_subset(record, keys) == {"a": {"c": {"d": 2}}, "t": "x", "e": {}}
@@ -174,7 +174,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(JSON_VALUES)
-def test_json_reads_what_it_wrote(value):
+def test_json_round_trip_is_lossless(value):
     assert json.loads(json.dumps(value)) == value
     assert json.same(value, json.loads(json.dumps_bytes(value)))
 
@@ -185,7 +185,7 @@ def test_json_reads_what_it_wrote(value):
     + ["[NaN,1234567890123456789]", "[1e400,1234567890123456789]", "1" * 5000]
     + ['["\\ud800",1234567890123456789]', "[" * 100_000 + "1" * 20 + "]" * 100_000],
 )
-def test_json_refuses_what_cannot_be_kept(text):
+def test_json_refuses_values_that_cannot_be_stored(text):
     with pytest.raises(ValueError):
         json.loads(text)
 
@@ -201,7 +201,7 @@ def test_json_refuses_values_that_it_does_not_know(value):
         json.dumps({"a": value})
 
 
-def test_json_writes_what_orjson_cannot():
+def test_json_writes_values_that_orjson_cannot():
     assert json.dumps([2**80, "é", "\ud800"]) == f'[{2**80},"é","\\ud800"]'
     assert json.dumps({1: {1, 2}}, default=sorted) == '{"1":[1,2]}'
     assert json.dumps({"b": {1}, "a": "é"}, default=sorted, sort_keys=True, ensure_ascii=True) == (
@@ -235,12 +235,12 @@ def nested(depth):
         (nested(101), "deeper than 100"),
     ],
 )
-def test_what_cannot_be_stored_is_told(value, reason):
+def test_reason_is_returned_for_values_that_cannot_be_stored(value, reason):
     assert reason in json.unstorable(value)
 
 
 @pytest.mark.parametrize("value", ["é", 1, 1.5, None, True, [], {}, nested(100), {"a": ["b"]}])
-def test_what_can_be_stored_is_not_refused(value):
+def test_values_that_can_be_stored_are_not_refused(value):
     assert json.unstorable(value) is None
 
 
@@ -302,7 +302,7 @@ def test_variables_are_forgotten_though_an_exception_is_its_own_cause():
 
 
 @pytest.mark.parametrize("piece", ["//a:", "//", "password=", "password='", "://x:y@", "@"])
-def test_passwords_are_found_in_long_texts_in_one_pass(piece):
+def test_passwords_are_found_in_long_strings_in_linear_time(piece):
     text = piece * 300_000
     assert without_password(text).startswith(piece[:2])
 

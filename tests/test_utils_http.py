@@ -121,7 +121,7 @@ def test_request_may_be_built_of_a_dummy_one():
     assert not hasattr(build_request(bare, {"path": "/a"}), "bound_data")
 
 
-def test_answer_is_described(within):
+def test_response_is_described(within):
     def describe(request):
         built = build_request(request, {"path": "/é"})
         return build_response(Response(json_body={"a": 1}, status=201), built)
@@ -136,7 +136,7 @@ def test_answer_is_described(within):
     ("method", "body", "described"),
     [("GET", b"plain \xff", "plain �"), ("HEAD", b"{}", ""), ("GET", b"", "")],
 )
-def test_answer_that_is_no_json_is_described_as_text(method, body, described):
+def test_response_that_is_not_json_is_described_as_a_string(method, body, described):
     request = Request.blank("/a", method=method)
     assert build_response(Response(body), request)["body"] == described
 
@@ -189,7 +189,7 @@ def test_redirection_is_followed_below_where_the_application_is(within):
     "location",
     ["http://elsewhere.example/v0/echo", "//elsewhere.example/", "http://localhost:8888/", ""],
 )
-def test_redirection_elsewhere_is_the_answer(within, location):
+def test_redirect_to_another_site_is_returned(within, location):
     def follow(request):
         return follow_subrequest(request, build_request(request, {"path": "/go"}))
 
@@ -233,7 +233,7 @@ def test_failure_of_a_sub_request_is_raised_as_it_is(within):
     assert within(follow)
 
 
-def test_there_is_no_service_nor_resource_where_none_matches(within):
+def test_unmatched_request_has_no_service_or_resource(within):
     def look(request):
         with pytest.raises(AttributeError):
             current_resource_name(request)
@@ -256,7 +256,7 @@ def test_name_of_the_resource_can_be_set(within):
     [("*", "http://page.example"), ("http://page.example http://b", "http://page.example")]
     + [("http://*.example", "http://page.example"), ("http://b", None), ("", None)],
 )
-def test_cors_headers_are_put_on_answers_made_anew(within, origins, allowed):
+def test_cors_headers_are_added_to_new_responses(within, origins, allowed):
     def apply(request):
         return reapply_cors(request, Response())
 
@@ -271,7 +271,7 @@ def test_cors_headers_are_put_on_answers_made_anew(within, origins, allowed):
     }
 
 
-def test_answer_without_origin_is_for_nobody_in_particular(within):
+def test_response_without_origin_has_no_cors_headers(within):
     headers = within(lambda request: reapply_cors(request, Response())).headers
     assert "Access-Control-Allow-Origin" not in headers
 

@@ -101,7 +101,7 @@ class BucketTest(DepotTest):
         self.assertEqual([bucket["id"] for bucket in response.json["data"]], ["press"])
         self.assertEqual(response.headers["Total-Records"], "1")
 
-    def test_list_is_empty_for_those_who_can_only_read_something_in_a_bucket(self):
+    def test_list_is_empty_for_users_who_can_only_read_something_in_a_bucket(self):
         self.create_bucket()
         self.create_collection(permissions={"read": [self.other]})
         response = self.app.get("/buckets", headers=self.other_headers, status=200)

@@ -50,7 +50,7 @@ class InheritedPermissionsTest(DepotTest):
         )
         self.app.delete(self.record_url, headers=self.other_headers, status=200)
 
-    def test_create_on_a_bucket_is_inherited_and_makes_it_visible(self):
+    def test_create_permission_on_a_bucket_is_inherited_and_shows_the_bucket(self):
         self.share(self.bucket_url, "record:create")
         self.app.get(self.bucket_url, headers=self.other_headers, status=200)
         self.app.get(self.collection_url, headers=self.other_headers, status=403)
@@ -89,7 +89,7 @@ class InheritedPermissionsTest(DepotTest):
         self.app.get(self.records_url, status=200)
         self.app.get(self.bucket_url, status=401)
 
-    def test_records_of_anonymous_users_belong_to_nobody(self):
+    def test_records_of_anonymous_users_have_no_owner(self):
         body = {"permissions": {"record:create": ["system.Everyone"]}}
         self.app.patch_json(self.collection_url, body, headers=self.headers)
         created = self.app.post_json(self.records_url, {"data": {"n": 1}}, status=201).json
@@ -352,7 +352,7 @@ class GroupSubscriberTest(unittest.TestCase):
         on_groups_changed(event)
         permission.add_user_principal.assert_called_with("bob", "/buckets/a/groups/g")
 
-    def test_members_that_stay_are_left_alone(self):
+    def test_remaining_members_are_not_rewritten(self):
         group = {"id": "g", "members": ["bob"]}
         event, permission = self.make_event(new=group, old=group)
         on_groups_changed(event)

@@ -121,7 +121,7 @@ class ListenerTest(unittest.TestCase):
         request.current_resource_name = "task"
         return ResourceChanged(ACTIONS.CREATE, 1234, [{"new": {"id": "a"}}], request)
 
-    def test_events_made_by_hand_are_queued(self):
+    def test_events_created_by_the_application_are_queued(self):
         self.listener(self.make_event())
         self.assertEqual(
             self.sender.messages.get_nowait(),

@@ -207,7 +207,7 @@ class ArticleModificationTest(ReadingListTest):
         self.assertEqual((data["read_on"], data["read_by"]), (None, None))
         self.assertEqual(data["read_position"], 0)
 
-    def test_position_never_goes_back(self):
+    def test_position_never_decreases(self):
         self.patch(self.record, unread=False, read_by="Tablet", read_position=42)
         data = self.patch(self.record, read_position=10).json["data"]
         self.assertEqual(data["read_position"], 42)
@@ -329,7 +329,7 @@ class ArticleListTest(ReadingListTest):
 
 @on_every_engine
 class ArticleBatchTest(ReadingListTest):
-    def test_devices_send_their_changes_at_once(self):
+    def test_devices_send_their_changes_concurrently(self):
         record = self.create()
         body = {
             "defaults": {"headers": self.headers},

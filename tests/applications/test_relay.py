@@ -67,7 +67,7 @@ class RelayTest(WithLocalServer, BaseWebTest, unittest.TestCase):
         headers = {**self.headers, **(headers or {})}
         return self.app.get(f"/feeds/{name}", headers=headers, **kwargs)
 
-    def test_there_is_no_storage(self):
+    def test_application_needs_no_storage(self):
         self.assertFalse(hasattr(self.registry, "storage"))
         heartbeat = self.app.get("/__heartbeat__").json
         self.assertEqual(heartbeat, {"cache": True, "upstream": True})
@@ -82,7 +82,7 @@ class RelayTest(WithLocalServer, BaseWebTest, unittest.TestCase):
         self.assertEqual(response.headers["Total-Records"], "100")
         self.assertNotIn("X-Internal", response.headers)
 
-    def test_clients_are_told_about_the_end_of_the_feed(self):
+    def test_clients_are_warned_about_the_end_of_the_feed(self):
         response = self.get()
         self.assertIn("2017-01-01", response.headers["Alert"])
 

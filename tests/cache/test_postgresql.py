@@ -58,7 +58,7 @@ def test_nothing_is_deleted_while_reading(cache):
     assert count(cache) == 1
 
 
-def test_what_is_cached_stays_when_the_request_fails(cache):
+def test_cached_values_are_kept_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
     with transactions.RequestAttempt(manager):

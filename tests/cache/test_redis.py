@@ -62,7 +62,7 @@ def test_more_entries_than_a_step_looks_at_are_flushed(cache):
     assert cache._client.call("KEYS", "*") == []
 
 
-def test_what_is_cached_stays_when_the_request_fails(cache):
+def test_cached_values_are_kept_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
     with transactions.RequestAttempt(manager):

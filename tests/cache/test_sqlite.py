@@ -77,7 +77,7 @@ def test_expired_entries_are_found_by_an_index(cache):
     assert "SCAN" not in str(plan)
 
 
-def test_what_is_cached_stays_when_the_request_fails(cache):
+def test_cached_values_are_kept_when_the_request_fails(cache):
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
     with transactions.RequestAttempt(manager):

@@ -92,7 +92,7 @@ def make_app(tmp_path):
 
 
 @pytest.mark.parametrize("engine, scenario, recorded", parameters())
-def test_answers_are_those_that_were_recorded(make_app, engine, scenario, recorded):
+def test_responses_equal_the_recorded_ones(make_app, engine, scenario, recorded):
     if is_readonly(scenario):
         # It needs the tables, and a timestamp that it can't give itself.
         reader = {"steps": [{"do": "GET /v1/mushrooms", "as": "reader"}]}

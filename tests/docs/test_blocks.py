@@ -121,7 +121,7 @@ def is_followed(page, language, caption):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_each_block_is_executed_or_told_why_not(page):
+def test_each_block_is_executed_or_has_a_listed_reason(page):
     found = {
         text: (entries(page, language, text), is_followed(page, language, caption))
         for language, caption, text in blocks(page)
@@ -145,7 +145,7 @@ def test_each_entry_has_its_block():
 
 
 @pytest.mark.parametrize("page, test", sorted({(key[0], test) for key, test in EXECUTED.items()}))
-def test_what_executes_a_page_names_it(page, test):
+def test_test_that_executes_a_page_names_it(page, test):
     folder, _, name = page.rpartition("/")
     assert (folder if name == "*" else name) in ROOT.joinpath("tests", test).read_text()
 

@@ -31,7 +31,7 @@ def console(terminal):
     return Console(terminal, {"/srv": str(terminal.folder)})
 
 
-def test_examples_of_the_command_are_what_it_prints(console):
+def test_examples_of_the_command_show_its_output(console):
     executed = []
 
     def execute(language, caption, text):

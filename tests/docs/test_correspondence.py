@@ -22,7 +22,7 @@ REAL, REAL_OTHER = "31b4e8a9-c2d7-4f60-a1e3-5c8f7b2d9e14", "b60d5f27-93ae-4b18-8
         ("...", ""),
     ],
 )
-def test_what_differs_from_time_to_time_may(shown, actual):
+def test_values_that_vary_can_differ(shown, actual):
     Correspondence().compare(shown, actual)
 
 
@@ -41,7 +41,7 @@ def test_what_differs_from_time_to_time_may(shown, actual):
         ("...\nlast", "last\nmore"),
     ],
 )
-def test_what_differs_otherwise_is_found(shown, actual):
+def test_other_differences_are_found(shown, actual):
     with pytest.raises(Mismatch):
         Correspondence().compare(shown, actual)
 
@@ -64,7 +64,7 @@ def test_timestamps_are_in_the_order_of_the_page():
         correspondence.compare("1795256633333", "1800000000002")
 
 
-def test_commands_have_the_values_that_answers_had():
+def test_commands_contain_the_values_of_earlier_responses():
     correspondence = Correspondence()
     correspondence.compare(f"id {ONE}", f"id {REAL}")
     assert correspondence.meant(f"curl /{ONE}/{OTHER}") == f"curl /{REAL}/{OTHER}"

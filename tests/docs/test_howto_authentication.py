@@ -150,13 +150,13 @@ def test_token_without_the_scope_is_refused(serve, introspection):
 @pytest.mark.parametrize(
     "headers", [{}, bearer("stolen"), bearer(""), {"Authorization": "Basic YTpi"}]
 )
-def test_without_a_good_token_the_answer_is_401(client, headers):
+def test_request_without_valid_token_is_401(client, headers):
     answer = client.get("/bookmarks", headers=headers, status=401)
     assert answer.json["errno"] == 104
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Realm"'
 
 
-def test_provider_is_asked_once_per_token(client, provider):
+def test_provider_verifies_each_token_once(client, provider):
     for _ in range(3):
         client.get("/bookmarks", headers=bearer("token-of-alice"))
         client.get("/bookmarks", headers=bearer("stolen"), status=401)
@@ -168,7 +168,7 @@ def test_token_is_not_in_the_cache(client):
     assert "token-of-alice" not in repr(vars(client.registry.cache))
 
 
-def test_provider_that_fails_is_answered_503(client, provider):
+def test_failure_of_the_provider_is_503(client, provider):
     provider.broken = True
     answer = client.get("/bookmarks", headers=bearer("token-of-alice"), status=503)
     assert answer.headers["Retry-After"] == "30"
@@ -196,7 +196,7 @@ def test_wrong_code_is_refused(serve, github):
 
 
 @pytest.mark.parametrize("state", ["", "&state=", "&state=of-somebody-else"])
-def test_state_of_somebody_else_is_refused(serve, github, state):
+def test_state_of_another_user_is_refused(serve, github, state):
     client = serve(settings=github, user=None)
     client.get(f"/github/token?code=code-of-alice{state}", status=400)
     client.get("/github/login")

@@ -38,7 +38,7 @@ def test_words_are_those_of_the_docstrings_and_schemas(document):
     assert schema["properties"]["url"]["title"] == "Address"
 
 
-def test_service_and_resource_tell_more_of_themselves(document):
+def test_service_and_resource_add_to_their_description(document):
     assert document["paths"]["/bookmarks"]["delete"]["deprecated"]
     answer = document["paths"]["/score/{game}"]["get"]["responses"]["200"]
     assert answer["description"] == "The scores of a game, best first."

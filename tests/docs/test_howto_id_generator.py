@@ -17,7 +17,7 @@ def test_ids_that_the_generator_does_not_make_are_refused(serve, settings_of):
     client.get("/bookmarks/abcdefghijklmnop", status=404)
 
 
-def test_one_resource_may_have_ids_of_its_own(serve):
+def test_resource_can_have_its_own_ids(serve):
     client = serve("countries", "bookmarks_resource")
     client.put_json("/countries/FR", {"data": {"name": "France"}}, status=201)
     assert client.get("/countries/FR").json["data"]["name"] == "France"

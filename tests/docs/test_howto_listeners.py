@@ -57,7 +57,7 @@ def change_task(serve, url, tmp_path, monkeypatch):
     return change_task
 
 
-def test_event_of_the_guide_is_what_is_pushed(change_task, url):
+def test_pushed_event_equals_that_of_the_guide(change_task, url):
     change_task()
     with redis.Redis.from_url(url) as client:
         newest = client.lindex(LIST, 0).decode()

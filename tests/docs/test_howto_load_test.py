@@ -25,7 +25,7 @@ def run(serve, listen, examples):
 SHORT = ("--clients=2", "--seconds=0.5")
 
 
-def test_operations_are_told_with_their_statuses_and_times(run):
+def test_operations_are_listed_with_statuses_and_times(run):
     done = run("bookmarks", '{"url": "https://www.example.com"}', *SHORT)
     assert (done.returncode, done.stderr) == (0, "")
     head, *rows = map(str.split, done.stdout.splitlines())

@@ -87,7 +87,7 @@ def test_workers_of_gunicorn_share_their_metrics(metrics, tmp_path, server):
     server.stop()
 
 
-def test_application_for_new_relic_is_made_with_the_middlewares():
+def test_application_for_new_relic_has_the_middlewares():
     names = {"cliquet": cliquet, "Configurator": Configurator}
     exec(block(PAGE, "python", "def main"), names)
     assert names["main"]({}, project_name="service", userid_hmac_secret="secret")

@@ -23,14 +23,14 @@ def test_notes_are_in_their_folder_alone(client):
     client.get(note.replace(work, home), status=404)
 
 
-def test_there_are_no_notes_without_a_folder(client):
+def test_notes_require_a_folder(client):
     client.get(f"/folders/{ID}/notes", status=404)
     body = {"data": {"name": "Name"}}
     client.post_json(f"/folders/{ID}/notes", body, status=404)
     client.put_json(f"/folders/{ID}/notes/{ID}", body, status=404)
 
 
-def test_folder_of_somebody_else_is_none(client, become):
+def test_folder_of_another_user_is_not_found(client, become):
     folder = create(client, "/folders")
     become(client, "bob")
     client.get(f"{folder}/notes", status=404)

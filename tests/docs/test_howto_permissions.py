@@ -27,7 +27,7 @@ def create(client, path, title="Title", **permissions):
     return f"{path}/{client.post_json(path, body).json['data']['id']}"
 
 
-def test_who_may_read_a_wiki_reads_its_pages(alice, bob, become):
+def test_readers_of_a_wiki_can_read_its_pages(alice, bob, become):
     wiki = create(alice, "/wikis", read=[bob])
     page = create(alice, f"{wiki}/pages")
     become(alice, "bob")
@@ -37,7 +37,7 @@ def test_who_may_read_a_wiki_reads_its_pages(alice, bob, become):
     alice.post_json(f"{wiki}/pages", {"data": {"title": "New"}}, status=403)
 
 
-def test_who_may_write_a_wiki_writes_its_pages(alice, bob, become):
+def test_writers_of_a_wiki_can_write_its_pages(alice, bob, become):
     wiki = create(alice, "/wikis", write=[bob])
     page = create(alice, f"{wiki}/pages")
     become(alice, "bob")
@@ -46,7 +46,7 @@ def test_who_may_write_a_wiki_writes_its_pages(alice, bob, become):
     assert len(alice.get(f"{wiki}/pages").json["data"]) == 2
 
 
-def test_who_may_read_one_page_reads_no_other(alice, bob, become):
+def test_readers_of_one_page_cannot_read_others(alice, bob, become):
     wiki = create(alice, "/wikis")
     page = create(alice, f"{wiki}/pages", read=[bob])
     other = create(alice, f"{wiki}/pages")
@@ -65,7 +65,7 @@ def test_strangers_get_nothing(alice, become):
         alice.get(path, status=403)
 
 
-def test_permission_of_ones_own_is_granted_and_asked_for(alice, bob, become):
+def test_custom_permission_is_granted_and_required(alice, bob, become):
     wiki = create(alice, "/wikis", publish=[bob])
     alice.post_json(f"{wiki}/publication", {}, status=403)
     become(alice, "bob")

@@ -44,13 +44,13 @@ def test_users_find_their_own_records_alone(client, become):
     assert found(client, "secret") == []
 
 
-def test_what_was_refused_is_not_indexed(client):
+def test_refused_records_are_not_indexed(client):
     body = {"requests": [{"method": "POST", "path": "/bookmarks", "body": {"data": {"url": 1}}}]}
     client.post_json("/batch", body)
     assert found(client, "1") == []
 
 
-def test_next_change_brings_what_the_index_missed(client, monkeypatch):
+def test_next_change_indexes_missed_records(client, monkeypatch):
     def fail(*args):
         raise OSError("the disk is full")
 
@@ -67,7 +67,7 @@ def test_search_for_nothing_is_refused(client, query):
     client.get(f"/search/bookmark{query}", status=400)
 
 
-def test_words_are_no_syntax(client):
+def test_words_are_not_parsed_as_syntax(client):
     assert found(client, '%22+OR+*+"') == []
 
 

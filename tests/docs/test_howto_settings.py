@@ -44,7 +44,7 @@ def test_settings_of_an_example_are_known(path):
     assert problems(path.read_text()) is None
 
 
-def test_wrong_settings_would_be_told():
+def test_invalid_settings_are_reported():
     assert problems("cliquet.storge_backend = x") == ["cliquet.storge_backend"]
     assert len(problems("cliquet.paginate_by = many")) == 1
 

@@ -32,7 +32,7 @@ def test_readonly_field_is_set_by_the_resource_alone(serve):
     assert client.get(path).json["data"]["device"] == "Firefox"
 
 
-def test_view_stores_what_its_schema_validated(serve):
+def test_view_stores_validated_data(serve):
     client = serve("scores")
     assert client.post_json("/score/chess", {"points": 12}).json["points"] == 12
     client.post_json("/score/chess", {"points": "many"}, status=400)

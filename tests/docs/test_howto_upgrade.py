@@ -312,14 +312,14 @@ def check_service(client, alice):
 
 
 @pytest.mark.parametrize("json_type", ["JSON", "JSONB"])
-def test_service_serves_what_was_in_the_tables_of_3_1(json_type, new_service, users, examples):
+def test_service_serves_records_from_the_tables_of_3_1(json_type, new_service, users, examples):
     with postgresql_server.database_on(postgresql_server.shared_url()) as old:
         fill_tables(old, json_type, *users)
         dump = exported_by_sql(old, examples / "export_postgresql.sql")
     check_service(new_service(dump), users[0])
 
 
-def test_service_serves_what_was_read_through_the_storage_api(new_service, users, tmp_path, capsys):
+def test_service_serves_records_read_through_the_storage_api(new_service, users, tmp_path, capsys):
     alice, bob = users
     old = write(tmp_path, "old.ini", url=f"sqlite:///{tmp_path}/old.sqlite")
     with bootstrap(str(old)) as environment:

@@ -87,7 +87,7 @@ def test_public_names_are_described(module):
 
 
 @pytest.mark.parametrize("module", IN_SENTENCES)
-def test_other_names_are_told(module):
+def test_other_names_are_described(module):
     text = PAGE.read_text()
     for name in IN_SENTENCES[module].split():
         assert f"``{name}``" in text
@@ -95,7 +95,7 @@ def test_other_names_are_told(module):
 
 
 @pytest.mark.parametrize(("module", "name", "directive"), list(described()))
-def test_what_is_described_exists_is_public_and_has_docstrings(module, name, directive):
+def test_described_objects_exist_are_public_and_have_docstrings(module, name, directive):
     found = getattr(importlib.import_module(module), name)
     assert not name.startswith("_") or name == "__version__"
     if directive.startswith("auto") and callable(found):

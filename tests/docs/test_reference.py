@@ -62,7 +62,7 @@ def payload():
     return payload
 
 
-def test_payload_has_what_the_reference_tells(payload):
+def test_payload_has_the_documented_keys(payload):
     shown = [key.format(resource_name="spore") for key, _ in rows("reference/events", "Payload")]
     assert shown == list(payload)
 
@@ -181,7 +181,7 @@ except Exception as error:
 """
 
 
-def test_wrong_settings_are_told_as_the_reference_shows(terminal):
+def test_invalid_settings_are_reported_as_documented(terminal):
     terminal.folder.joinpath("start.py").write_text(START)
     output = terminal.run("CLIQUET_EOS=never python -W ignore start.py")
     expected = block("reference/settings", "text")

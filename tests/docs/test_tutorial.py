@@ -193,5 +193,5 @@ def reader(tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_of_the_tutorial_shows_what_one_sees(reader, page):
+def test_page_of_the_tutorial_shows_the_actual_output(reader, page):
     reader.read(page)

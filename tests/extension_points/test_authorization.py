@@ -183,7 +183,7 @@ def test_assigned_principals_are_allowed():
         ("method_permissions", {"post": "add"}, ("/shareds", "add")),
     ],
 )
-def test_assigned_attributes_decide_what_is_checked(name, value, entry):
+def test_assigned_attributes_determine_the_check(name, value, entry):
     client = build(assigning(name, value), way="none")
     client.post("/shareds", {}, status=403)
     client.permission.add_principal_to_ace(*entry, client.id)

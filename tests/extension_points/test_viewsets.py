@@ -99,7 +99,7 @@ def test_override_is_called_with_its_arguments(normal, base, name):
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_name_of_a_class_is_asked_for(normal, base):
+def test_name_is_requested_for_each_class(normal, base):
     calls, cls, client = register(base, "get_name")
     assert calls
     assert [arguments for _, arguments in calls] == [{"resource_cls": cls}] * len(calls)
@@ -107,7 +107,7 @@ def test_name_of_a_class_is_asked_for(normal, base):
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_each_endpoint_is_asked_for_with_the_settings(base):
+def test_each_endpoint_is_requested_with_the_settings(base):
     calls, _, client = register(base, "is_endpoint_enabled")
     asked = [
         (arguments["endpoint_type"], arguments["resource_name"], arguments["method"])
@@ -123,7 +123,7 @@ def test_update_gets_the_arguments_of_the_registration():
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_what_overrides_return_takes_effect(base):
+def test_results_of_overrides_take_effect(base):
     class Own(base):
         def get_name(self, resource_cls):
             return "box"

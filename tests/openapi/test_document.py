@@ -89,7 +89,7 @@ def answer(document, path, method, status="200"):
     return followed(document, response["content"]["application/json"]["schema"])
 
 
-def test_service_says_what_it_is(described):
+def test_service_describes_itself(described):
     document = described({"project_version": "1.4.2", "http_api_version": "1.4"}, prefix="v1")
     assert document["openapi"] == "3.1.0"
     assert document["info"] == {"title": "testapp", "version": "1.4"}
@@ -127,7 +127,7 @@ def test_endpoints_that_settings_disable_are_not_there(described):
     assert "delete" not in paths["/mushrooms"]
 
 
-def test_readonly_service_has_no_link_to_what_it_has_not(described):
+def test_readonly_service_has_no_links_to_missing_operations(described):
     document = described({"readonly": "true"})
     assert set(document["paths"]["/mushrooms/{id}"]) == {"get", "head", "options", "parameters"}
 
@@ -169,7 +169,7 @@ def test_service_without_docstring_is_summed_up_by_its_description(described):
 # Resources.
 
 
-def test_list_tells_its_parameters(described):
+def test_parameters_of_lists_are_described(described):
     document = described({"paginate_by": "20"}, setup=with_resource(Plant))
     found = parameters(document, "/plants", "get")
     paging = {"_sort", "_limit", "_token", "_fields", "_since", "_before", "_to"}
@@ -181,7 +181,7 @@ def test_list_tells_its_parameters(described):
 
 
 @pytest.mark.parametrize("prefix", ["", "not_", "min_", "max_", "gt_", "lt_", "in_", "exclude_"])
-def test_filters_of_each_field_are_told(described, prefix):
+def test_filters_of_each_field_are_described(described, prefix):
     found = parameters(described(setup=with_resource(Plant)), "/plants", "get")
     for field, type_ in (("name", "string"), ("size", "integer"), ("id", "string")):
         schema = found[prefix + field]["schema"]
@@ -199,12 +199,12 @@ def test_filters_may_be_on_any_field_where_the_schema_is_open(described):
     assert "fields" not in parameters(document, "/mushrooms", "get")
 
 
-def test_id_of_records_is_as_the_generator_makes_it(described):
+def test_record_ids_have_the_pattern_of_the_generator(described):
     (parameter,) = described()["paths"]["/mushrooms/{id}"]["parameters"]
     assert parameter["schema"]["pattern"].startswith("^[0-9a-f]{8}-")
 
 
-def test_id_of_a_generator_without_expression_is_any_text(described):
+def test_id_of_a_generator_without_expression_is_any_string(described):
     def setup(config):
         config.registry.id_generator = object()
 
@@ -212,7 +212,7 @@ def test_id_of_a_generator_without_expression_is_any_text(described):
     assert parameter["schema"] == {"type": "string"}
 
 
-def test_id_of_a_resource_that_may_have_a_generator_of_its_own_is_any_text(described):
+def test_id_of_a_resource_that_can_set_its_generator_is_any_string(described):
     class Country(UserResource):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
@@ -236,7 +236,7 @@ def test_parts_of_a_nested_path_are_parameters(described):
     }
 
 
-def test_bodies_tell_what_is_accepted_and_what_is_answered(described):
+def test_request_and_response_bodies_are_described(described):
     document = described(setup=with_resource(Plant))
     new = body(document, "/plants", "post", "data")
     assert new["required"] == ["name"]
@@ -269,13 +269,13 @@ def test_schema_of_a_resource_may_be_a_plain_one(described):
     assert set(document["components"]["schemas"]["bare"]["properties"]) == {"id", "last_modified"}
 
 
-def test_conflicts_are_told_where_fields_are_unique(described):
+def test_conflicts_are_described_if_fields_are_unique(described):
     document = described(setup=with_resource(Plant))
     assert "409" in document["paths"]["/plants/{id}"]["put"]["responses"]
     assert "409" not in document["paths"]["/mushrooms/{id}"]["put"]["responses"]
 
 
-def test_headers_of_answers_are_told(described):
+def test_response_headers_are_described(described):
     settings = {"backoff": "3", "eos": "2069-01-01", "mushroom_cache_expires_seconds": "60"}
     document = described(settings)
     headers = document["paths"]["/mushrooms"]["get"]["responses"]["200"]["headers"]
@@ -291,7 +291,7 @@ def test_headers_of_answers_are_told(described):
     assert "410" not in few
 
 
-def test_method_that_the_protocol_does_not_know_is_told(described):
+def test_method_unknown_to_the_protocol_is_described(described):
     class Moving(UserResource):
         def move(self):
             """Move the record."""
@@ -330,13 +330,13 @@ def test_two_resources_of_one_name_keep_their_schemas(described):
         ("/psilos/{id}", "patch", "permission `write` on the record."),
     ],
 )
-def test_permission_that_is_needed_is_told(described, path, method, words):
+def test_required_permission_is_described(described, path, method, words):
     operation = described()["paths"][path][method]
     assert words in operation["description"]
     assert {"401", "403"} <= set(operation["responses"])
 
 
-def test_shared_records_are_answered_with_their_permissions(described):
+def test_shared_records_are_returned_with_their_permissions(described):
     document = described()
     properties = answer(document, "/psilos/{id}", "get")["properties"]
     assert set(properties["permissions"]["properties"]) == {"read", "write"}
@@ -389,7 +389,7 @@ def test_policy_without_challenge_has_no_scheme(described, name, arguments):
     assert "security" not in document["paths"]["/mushrooms"]["get"]
 
 
-def test_permission_of_the_application_is_told(described):
+def test_custom_permission_is_described(described):
     setup = with_resource(Plant, default_arguments={"permission": "garden"})
     operation = described(setup=setup)["paths"]["/plants"]["get"]
     assert operation["description"].endswith("Requires the permission `garden`.")
@@ -411,7 +411,7 @@ def test_default_permission_of_the_application_counts(described):
     assert "403" in paths["/plants"]["get"]["responses"]
 
 
-def test_permission_of_a_factory_without_a_table_is_told(described):
+def test_permission_of_a_factory_without_a_table_is_described(described):
     class Thing(ShareableResource):
         pass
 
@@ -432,7 +432,7 @@ class ScoreSchema(colander.MappingSchema):
     page = colander.SchemaNode(colander.String(), location="querystring", description="Which.")
 
 
-def test_schema_of_a_service_tells_its_body_and_its_parameters(described):
+def test_schema_of_a_service_describes_body_and_parameters(described):
     service = Service("score", r"/score/{game:[a-z]{2}}/*rest")
     service.post(schema=ScoreSchema, permission=NO_PERMISSION_REQUIRED)(lambda request: {})
     document = described(setup=with_services(service))
@@ -516,7 +516,7 @@ def test_service_may_be_on_a_route_of_pyramid(described):
     assert document["paths"]["/routed/{part}"]["get"]["operationId"] == "routed-get"
 
 
-def test_types_that_are_negotiated_are_told(described):
+def test_negotiated_types_are_described(described):
     service = Service("typed", "/typed")
     options = {"accept": "application/json", "content_type": "application/json"}
     service.post(permission=NO_PERMISSION_REQUIRED, **options)(lambda request: {})
@@ -524,14 +524,14 @@ def test_types_that_are_negotiated_are_told(described):
     assert {"406", "415"} <= set(responses)
 
 
-def test_service_that_takes_nothing_can_be_asked_nothing_wrong(described):
+def test_service_without_input_has_no_400(described):
     get = "/__lbheartbeat__", "get"
     assert "400" not in described()["paths"][get[0]][get[1]]["responses"]
     restricted = described({"cors_origins": "https://www.example.com"})
     assert "400" in restricted["paths"][get[0]][get[1]]["responses"]
 
 
-def test_batch_tells_its_limit(described):
+def test_limit_of_batches_is_described(described):
     schema = body(described(), "/batch", "post", "requests")
     assert schema["maxItems"] == 25
     for unlimited in ("", "0"):
@@ -568,7 +568,7 @@ FRAGMENT = {
 
 @pytest.mark.parametrize("left_to_cornice", [False, True])
 @pytest.mark.parametrize("on_service", [False, True])
-def test_service_tells_more_of_itself(described, left_to_cornice, on_service):
+def test_service_adds_to_its_description(described, left_to_cornice, on_service):
     """Also one that asks more of Cornice than the toolkit understands."""
     more = {"header": "X-Seen"} if left_to_cornice else {}
     of_service, of_method = (
@@ -594,7 +594,7 @@ def test_service_tells_more_of_itself(described, left_to_cornice, on_service):
 INTEGER_TEXT = {"pattern": "^[-+]?[0-9]{1,300}$"}
 
 
-def test_service_that_tells_more_still_answers(serve):
+def test_service_with_more_description_still_responds(serve):
     service = Service("score", "/score", openapi=FRAGMENT)
     service.get(permission=NO_PERMISSION_REQUIRED)(lambda request: {"total": 3})
     for enabled in ("true", "false"):
@@ -602,7 +602,7 @@ def test_service_that_tells_more_still_answers(serve):
         assert client.get("/score").json == {"total": 3}
 
 
-def test_resource_tells_more_of_a_method(described):
+def test_resource_adds_to_the_description_of_a_method(described):
     arguments = {"openapi": {"summary": "Look", "x-cost": 3}}
     document = described(setup=with_resource(Plant, collection_get_arguments=arguments))
     operation = document["paths"]["/plants"]["get"]

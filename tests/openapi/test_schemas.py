@@ -194,7 +194,7 @@ def test_accepted_value_is_described_by_the_response_schema(value):
         ("any permissions", {"other": ["system.Everyone"]}),
     ],
 )
-def test_schema_of_requests_describes_what_is_usual(name, value):
+def test_schema_of_requests_describes_usual_values(name, value):
     request_validator(name).validate(value)
 
 
@@ -227,7 +227,7 @@ def test_schema_of_requests_describes_what_is_usual(name, value):
         ("e-mail", "@"),
     ],
 )
-def test_schema_of_requests_does_not_describe_what_is_refused(name, value):
+def test_schema_of_requests_does_not_describe_refused_values(name, value):
     assert not request_validator(name).is_valid(value)
 
 
@@ -241,7 +241,7 @@ def test_schema_of_requests_does_not_describe_what_is_refused(name, value):
         ("mapping that may be missing", {}),
     ],
 )
-def test_default_is_told(name, default):
+def test_default_is_described(name, default):
     assert request_schema(NODES[name])["default"] == default
 
 
@@ -256,7 +256,7 @@ def test_default_is_told(name, default):
         optional(colander.String(), "x", validator=colander.Function(lambda value: 1 / 0)),
     ],
 )
-def test_default_that_could_not_be_given_is_not_told(node):
+def test_default_that_clients_cannot_send_is_omitted(node):
     assert "default" not in request_schema(node)
 
 
@@ -267,7 +267,7 @@ def test_url_is_a_text_of_limited_length():
 
 
 @pytest.mark.parametrize("typ", [colander.Date(format="%d"), colander.DateTime(format="%d")])
-def test_format_of_dates_is_told_unless_the_application_has_its_own(typ):
+def test_format_of_dates_is_described_unless_the_application_sets_one(typ):
     assert request_schema(node(typ)) == {"type": "string"}
     assert response_schema(node(typ))["format"] in ("date", "date-time")
 
@@ -280,7 +280,7 @@ def test_type_of_another_library_may_be_anything():
     assert request_schema(node(Blob())) == response_schema(node(Blob())) == {}
 
 
-def test_limits_that_are_no_numbers_are_not_told():
+def test_limits_that_are_not_numbers_are_omitted():
     limited = node(colander.Date(), validator=colander.Range(min=colander.null))
     assert request_schema(limited) == {"type": "string", "format": "date"}
 
@@ -327,7 +327,7 @@ def test_expression_of_a_path_is_anchored_at_both_ends():
 @pytest.mark.parametrize(
     "source, flags", [("(?P<name>a)", 0), (r"a\Z", 0), ("(?i)a", 0), ("a", re.IGNORECASE)]
 )
-def test_expression_that_only_python_understands_is_not_told(source, flags):
+def test_expression_that_only_python_supports_is_omitted(source, flags):
     regex = re.compile(source, flags)
     limited = node(colander.String(), validator=colander.Regex(regex))
     assert "pattern" not in request_schema(limited)

@@ -110,7 +110,7 @@ def play(scenario, forgotten=None):
 
 
 @pytest.mark.parametrize("title", PAIRS)
-def test_recorded_requests_are_answered_as_documented(title):
+def test_responses_to_recorded_requests_are_as_documented(title):
     """Each scenario that was recorded uses a feature of the protocol."""
     scenario, _ = PAIRS[title]
     play(scenario)

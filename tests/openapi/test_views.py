@@ -24,11 +24,11 @@ def test_document_is_not_found_unless_it_is_enabled(serve):
     assert client.get("/").json["capabilities"] == {}
 
 
-def test_capability_tells_where_the_document_is(client):
+def test_capability_contains_the_url_of_the_document(client):
     assert client.get("/").json["capabilities"]["openapi"]["url"] == "__api__"
 
 
-def test_document_is_made_once(client, monkeypatch):
+def test_document_is_built_once(client, monkeypatch):
     made = []
 
     def make(request):
@@ -79,11 +79,11 @@ def test_page_references_only_files_that_are_served(client):
         assert client.get(f"/__api__/{link}").body == STATIC.joinpath(link).read_bytes()
 
 
-def test_page_shows_the_document_beside_it(client):
+def test_page_shows_the_document_at_the_relative_url(client):
     assert 'DOCUMENT = "../__api__"' in client.get("/__api__/page.js").text
 
 
-def test_page_runs_no_script_but_those_beside_it(client):
+def test_page_runs_only_its_own_scripts(client):
     page = client.get("/__api__/")
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy

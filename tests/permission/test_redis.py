@@ -43,7 +43,7 @@ def test_keys_begin_with_a_prefix_and_flush_removes_only_these(backend):
     assert keys(backend) == [b"cliquet.other"]
 
 
-def test_what_is_removed_leaves_nothing(backend):
+def test_removed_items_leave_no_keys(backend):
     fill(backend)
     backend.remove_user_principal("alice", "group:a")
     backend.remove_principal_from_ace("/a", "read", "alice")
@@ -84,7 +84,7 @@ def test_objects_of_other_resources_are_not_read(backend, monkeypatch):
     assert (found, replies) == ({"/few/1"}, [[0, b"/few/1"]])
 
 
-def test_what_was_granted_stays_when_the_request_fails(backend):
+def test_granted_permissions_are_kept_when_the_request_fails(backend):
     manager = transaction.TransactionManager(explicit=True)
     manager.begin()
     with transactions.RequestAttempt(manager):

@@ -34,7 +34,7 @@ def initialize(folder):
     make(folder).initialize_schema()
 
 
-def test_processes_may_initialize_the_schema_at_once(tmp_path):
+def test_processes_can_initialize_the_schema_concurrently(tmp_path):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=initialize, args=(tmp_path,)) for _ in range(4)]
     for process in processes:

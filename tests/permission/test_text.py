@@ -35,7 +35,7 @@ def test_escaping_keeps_the_beginnings(first, second):
 @given(prefix=TEXTS.map(escape), rest=TEXTS.map(escape), other=TEXTS.map(escape))
 @example("\U0010ffff", "a", "b")
 @example("a\ud7ff", "", "a\ue000")
-def test_the_texts_that_begin_with_a_prefix_are_one_range(prefix, rest, other):
+def test_strings_with_a_prefix_are_one_range(prefix, rest, other):
     end = after_prefix(prefix)
     for text in (prefix + rest, other):
         assert text.startswith(prefix) == (prefix <= text and (end is None or text < end))

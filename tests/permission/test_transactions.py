@@ -114,7 +114,7 @@ def test_operations_are_undone_in_the_right_order(backend, manager):
     assert content(backend) == before
 
 
-def test_what_repeats_a_state_changes_nothing_and_is_undone_too(backend, manager):
+def test_redundant_changes_have_no_effect_and_are_undone(backend, manager):
     before = content(backend)
     backend.add_user_principal("alice", "group:a")
     backend.remove_user_principal("alice", "unknown")
@@ -125,7 +125,7 @@ def test_what_repeats_a_state_changes_nothing_and_is_undone_too(backend, manager
     assert content(backend) == before
 
 
-def test_an_operation_that_fails_leaves_what_was_done_before(backend, manager):
+def test_failing_operation_keeps_earlier_changes(backend, manager):
     backend.add_user_principal("alice", "group:b")
     before = content(backend)
     with pytest.raises(TypeError):

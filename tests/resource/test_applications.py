@@ -84,7 +84,7 @@ def both(*setups):
     return setup
 
 
-def test_resource_is_made_inside_another_view(build, heard, events):
+def test_resource_is_created_inside_another_view(build, heard, events):
     api = build(Bucket, setup=both(heard, service_that(lambda request: make_bucket(request))))
     alice = api.user("alice")
     bucket = alice.send("POST", "/maker", {}).json
@@ -100,7 +100,7 @@ def test_resource_is_made_inside_another_view(build, heard, events):
     assert "__permissions__" not in impacted["new"]
 
 
-def test_what_a_view_wrote_is_undone_when_it_fails(build, heard, events):
+def test_writes_of_a_failing_view_are_undone(build, heard, events):
     def view(request):
         make_bucket(request)
         raise HTTPConflict()
@@ -113,7 +113,7 @@ def test_what_a_view_wrote_is_undone_when_it_fails(build, heard, events):
     assert events == []
 
 
-def test_resource_made_by_hand_answers_and_deletes(build):
+def test_resource_created_by_hand_responds_and_deletes(build):
     def view(request):
         bucket = make_bucket(request)
         context = RouteFactory(request)
@@ -307,7 +307,7 @@ def test_endpoints_may_change_the_response(stranger):
     assert response.headers["ETag"] == f'"{record["last_modified"]}"'
 
 
-def test_known_fields_are_asked_for_by_position(stranger):
+def test_known_fields_are_passed_by_position(stranger):
     stranger.get("/stranges?n=1&_sort=n&_fields=n", status=200)
     for query in ("m=1", "_sort=m", "_fields=m", "min_m=1"):
         stranger.get(f"/stranges?{query}", status=400)
@@ -321,7 +321,7 @@ def test_filters_may_be_added(stranger):
     assert stranger.storage.get_all("strange", stranger.id)[1] == 1
 
 
-def test_answers_may_be_changed_where_they_are_made(stranger):
+def test_responses_can_be_changed_by_overrides(stranger):
     path = "/stranges/{id}".format(**stranger.post("/stranges", {"n": 1}).json["data"])
     assert stranger.patch(path, {"n": 2}).json["data"]["old"] == 1
 
@@ -372,7 +372,7 @@ class Guard:
 HIDDEN = "00000000-0000-4000-8000-000000000000"
 
 
-def test_what_stands_before_the_storage_is_asked_for_all_that_is_read(build):
+def test_proxy_of_the_storage_sees_every_read(build):
     api = build(Note)
     alice = api.user("alice")
     alice.create("/notes", {"n": 1})
@@ -460,7 +460,7 @@ def test_model_may_be_without_unique_fields(build):
     assert alice.patch(f"/memos/{record['id']}", {"n": 2}).json["data"]["n"] == 2
 
 
-def test_records_may_have_other_names_for_what_all_have(build):
+def test_records_can_have_other_names_for_standard_fields(build):
     class Named(UserResource.default_model):
         id_field = "key"
         modified_field = "changed"
@@ -512,7 +512,7 @@ class TestCache:
 
         return Common, {"default_arguments": {"permission": NO_PERMISSION_REQUIRED}}
 
-    def test_anonymous_answers_may_be_kept_as_long_as_the_setting_says(self, build, common):
+    def test_anonymous_responses_can_be_cached_for_the_set_time(self, build, common):
         api = build(common, settings=self.PUBLIC)
         record = api.create("/commons")
         for path in ("/commons", f"/commons/{record['id']}"):
@@ -520,7 +520,7 @@ class TestCache:
             assert response.headers["Cache-Control"] == "max-age=3600"
             assert response.expires is not None
 
-    def test_answers_to_somebody_may_not_be_kept(self, build, common):
+    def test_responses_to_users_cannot_be_cached(self, build, common):
         response = build(common, settings=self.PUBLIC).user("alice").get("/commons")
         assert response.headers["Cache-Control"] == "no-cache"
         assert "Expires" not in response.headers
@@ -553,5 +553,5 @@ class TestCache:
             assert not_modified.headers.get("Cache-Control") == control
             assert ("Expires" in not_modified.headers) == is_kept
 
-    def test_without_the_setting_answers_may_not_be_kept(self, build, common):
+    def test_responses_cannot_be_cached_without_the_setting(self, build, common):
         assert build(common).get("/commons").headers["Cache-Control"] == "no-cache"

@@ -39,7 +39,7 @@ def etag(record):
     return '"{last_modified}"'.format(**record)
 
 
-def test_empty_list_has_a_timestamp_which_stays(alice):
+def test_timestamp_of_an_empty_list_is_stable(alice):
     first, second = alice.get("/books"), alice.get("/books")
     assert first.json == {"data": []}
     assert first.headers["Total-Records"] == "0"
@@ -102,7 +102,7 @@ def test_post_with_an_id_creates_that_record(alice):
     assert alice.get(f"/books/{wanted}").json["data"]["title"] == "A"
 
 
-def test_post_with_the_id_of_a_record_answers_that_record_untouched(alice):
+def test_post_with_an_existing_id_returns_the_record_unchanged(alice):
     book = alice.create("/books", {"title": "A"})
     answer = alice.post("/books", {"id": book["id"], "title": "B"}, status=200)
     assert answer.json["data"] == book
@@ -117,7 +117,7 @@ def test_post_with_the_id_of_a_tombstone_creates_the_record_again(alice):
     assert alice.list("/books?_since=1") == [again]
 
 
-def test_delete_of_a_list_answers_the_tombstones(alice):
+def test_delete_of_a_list_returns_the_tombstones(alice):
     created = [alice.create("/books", {"title": "A"}) for _ in range(2)]
     tombstones = alice.delete("/books").json["data"]
     assert {item["id"] for item in tombstones} == {book["id"] for book in created}
@@ -126,7 +126,7 @@ def test_delete_of_a_list_answers_the_tombstones(alice):
     assert alice.list("/books") == []
 
 
-def test_delete_of_a_list_deletes_what_the_filters_match(alice):
+def test_delete_of_a_list_deletes_matching_records(alice):
     for pages in (1, 2, 3):
         alice.create("/books", {"title": "A", "pages": pages})
     assert len(alice.delete("/books?min_pages=2").json["data"]) == 2
@@ -171,7 +171,7 @@ def test_delete_walks_the_pages_of_a_list(alice, books):
     assert alice.list("/books") == []
 
 
-def test_delete_from_a_token_deletes_what_follows(alice, books):
+def test_delete_with_token_deletes_the_following_records(alice, books):
     page = alice.get("/books?_limit=3&_sort=pages").headers["Next-Page"]
     assert len(alice.delete(page).json["data"]) == 2
     assert sorted(alice.values("/books", "pages")) == [0, 1, 2]
@@ -215,7 +215,7 @@ def test_delete_of_an_empty_list_changes_no_timestamp(alice):
     assert alice.get("/books").headers["ETag"] == before
 
 
-def test_get_answers_the_record_and_its_timestamp(alice):
+def test_get_returns_the_record_and_its_timestamp(alice):
     book = alice.create("/books", {"title": "A"})
     alice.create("/books", {"title": "later"})
     response = alice.get(url(book))
@@ -269,14 +269,14 @@ def test_put_after_a_deletion_creates_the_record_again(alice):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_body_may_tell_the_id_of_the_url(alice, method):
+def test_body_can_contain_the_id_of_the_url(alice, method):
     book = alice.create("/books", {"title": "A"})
     body = {"data": {"id": book["id"], "title": "B"}}
     assert alice.send(method, url(book), body).json["data"]["id"] == book["id"]
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_body_may_not_tell_another_id(build, alice, method):
+def test_body_cannot_contain_another_id(build, alice, method):
     note = alice.create("/notes", {"n": 1})
     body = {"data": {"id": str(uuid.uuid4()), "n": 2}}
     error = alice.send(method, f"/notes/{note['id']}", body, status=400).json
@@ -286,7 +286,7 @@ def test_body_may_not_tell_another_id(build, alice, method):
     assert alice.list("/notes") == [note]
 
 
-def test_delete_answers_the_tombstone(alice):
+def test_delete_returns_the_tombstone(alice):
     book = alice.create("/books", {"title": "A"})
     tombstone = alice.delete(url(book)).json["data"]
     assert tombstone == {

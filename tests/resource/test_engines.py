@@ -19,7 +19,7 @@ def alice(build):
 @pytest.mark.parametrize(
     "query", ["", "_limit=0", "_limit=1000", "_sort=n", "_sort=-even,n", "min_n=0", "_since=1"]
 )
-def test_records_beyond_what_a_query_brings_are_on_the_next_pages(alice, query):
+def test_records_beyond_the_maximum_fetch_size_are_on_next_pages(alice, query):
     alice.fill("note", [{"n": n, "even": n % 2 == 0} for n in range(10)])
     first = alice.get(f"/notes?{query}")
     assert first.headers["Total-Records"] == "10"
@@ -28,7 +28,7 @@ def test_records_beyond_what_a_query_brings_are_on_the_next_pages(alice, query):
     assert sorted(record["n"] for page in pages for record in page) == list(range(10))
 
 
-def test_tombstones_beyond_what_a_query_brings_are_on_the_next_pages(alice):
+def test_tombstones_beyond_the_maximum_fetch_size_are_on_next_pages(alice):
     records = alice.fill("note", [{"n": n} for n in range(10)])
     alice.delete("/notes?lt_n=6")
     path = "/notes?_since=1&_sort=last_modified"
@@ -60,7 +60,7 @@ def hooked(build):
     return hooked
 
 
-def test_what_a_hook_before_the_commit_writes_belongs_to_the_request(hooked):
+def test_writes_of_a_hook_before_the_commit_belong_to_the_request(hooked):
     api = hooked(lambda storage: storage.create("word", "", {"n": 2}))
     api.get("/hooked", status=200)
     assert sorted(word["n"] for word in api.storage.get_all("word", "")[0]) == [1, 2]
@@ -79,7 +79,7 @@ def test_hook_before_the_commit_that_fails_undoes_all_and_lets_others_write(hook
     assert words == [3] or engine == "redis"
 
 
-def test_what_a_hook_after_the_commit_writes_is_saved_by_itself(build):
+def test_writes_of_a_hook_after_the_commit_are_saved(build):
     def write(success, storage):
         storage.create("word", "", {"n": 2})
 

@@ -152,7 +152,7 @@ def freeze(monkeypatch):
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(batches=BATCHES)
 @example(batches=[[draft("a"), draft("refused"), draft("mirrored")]])
-def test_any_batches_get_the_same_answers_and_leave_the_same(clients, batches):
+def test_any_batch_has_equal_responses_and_effects_on_all_engines(clients, batches):
     found = []
     for client in clients:
         client.permission.flush()

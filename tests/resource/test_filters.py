@@ -175,7 +175,7 @@ def test_strings_are_compared_as_strings(alice, query, found):
         ("deleted", "deleted=false", []),
     ],
 )
-def test_types_read_what_filters_say(alice, field, query, found):
+def test_types_parse_filter_values(alice, field, query, found):
     if field in STORED:
         fill(alice, field)
     assert ranks(alice, query) == found

@@ -244,7 +244,7 @@ def test_batch_of_lists_is_refused_once_its_bytes_are_spent(large):
 
 
 @every_engine
-def test_batch_spends_what_is_read_for_short_responses(large):
+def test_records_read_for_short_responses_count_towards_the_limit(large):
     response = batch(large, [{"path": "/notes?_fields=n"}] * 8)
     assert [each["status"] for each in response.json["responses"]] == [200] * 3 + [413] * 5
 
@@ -262,7 +262,7 @@ def test_batch_is_refused_once_its_time_is_over(build, monkeypatch):
     assert alice.values("/notes", "n") == [1, 1]
 
 
-def test_empty_settings_are_no_limits(build):
+def test_empty_settings_mean_no_limit(build):
     alice = build(Note, settings={**dict.fromkeys(SMALL, ""), "max_page_bytes": ""}).user("alice")
     many = "&".join(f"f{number}=1" for number in range(30))
     alice.get(f"/notes?{many}")

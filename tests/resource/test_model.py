@@ -66,7 +66,7 @@ class TestModel:
         assert model.get_records()[1] == 1
         assert len(model.delete_records()) == 1
 
-    def test_another_parent_may_be_told(self, model):
+    def test_another_parent_can_be_passed(self, model):
         record = model.create_record({"n": 1}, parent_id="bob")
         assert model.get_records() == ([], 0)
         assert model.get_record(record["id"], parent_id="bob") == record
@@ -77,7 +77,7 @@ class TestModel:
         assert model.delete_record(record, parent_id="bob")["id"] == record["id"]
         assert model.delete_records(parent_id="bob") == []
 
-    def test_unique_fields_are_those_that_are_told(self, model):
+    def test_unique_fields_are_those_passed(self, model):
         first = model.create_record({"n": 1}, unique_fields=("n",))
         with pytest.raises(UnicityError) as caught:
             model.create_record({"n": 1}, unique_fields=("n",))
@@ -87,7 +87,7 @@ class TestModel:
         with pytest.raises(UnicityError):
             model.update_record(second, unique_fields=("n",))
 
-    def test_ids_are_made_by_the_generator(self, registry):
+    def test_generator_creates_the_ids(self, registry):
         model = Model(registry.storage, lambda: "made", "note", "alice")
         assert model.create_record({})["id"] == "made"
         with pytest.raises(UnicityError):
@@ -126,11 +126,11 @@ class TestShareableModel:
         updated = model.update_record({"id": record["id"], "__permissions__": {"read": []}})
         assert updated["__permissions__"] == {"list": {"c"}, "write": {"alice", "bob"}}
 
-    def test_nobody_is_added_without_a_principal(self, model):
+    def test_no_principal_is_added_for_anonymous_users(self, model):
         model.current_principal = None
         assert model.create_record({})["__permissions__"] == {}
 
-    def test_what_is_given_is_not_changed(self, model):
+    def test_arguments_are_not_modified(self, model):
         given = {"n": 1, "__permissions__": {"read": ["b"]}}
         model.create_record(given)
         assert given == {"n": 1, "__permissions__": {"read": ["b"]}}
@@ -142,7 +142,7 @@ class TestShareableModel:
         left = [bool(model.permission.object_permissions(f"/notes/{r['id']}")) for r in records]
         assert left == [False, False, True]
 
-    def test_another_parent_may_be_told(self, model):
+    def test_another_parent_can_be_passed(self, model):
         record = model.create_record({}, parent_id="p")
         assert model.get_record(record["id"], parent_id="p") == record
         assert model.delete_records(parent_id="p")[0]["id"] == record["id"]
@@ -189,7 +189,7 @@ class TestDeprecatedNames:
         assert response.json["permissions"] == {"write": [alice.id]}
 
 
-def test_backend_of_somebody_else_needs_only_the_principals_of_a_permission():
+def test_external_backend_only_needs_permission_principals():
     class Backend(PermissionBase):
         def object_permission_authorized_principals(self, *args):
             return {"a"}

@@ -69,7 +69,7 @@ def bob(api):
     return api.user("bob")
 
 
-def test_records_are_isolated_by_what_the_resource_says(alice, bob):
+def test_records_are_isolated_by_the_parent_id_of_the_resource(alice, bob):
     post = alice.create("/blogs/a/posts", {"n": 1})
     assert bob.list("/blogs/a/posts") == [post]
     assert alice.list("/blogs/b/posts") == []
@@ -111,7 +111,7 @@ def test_shared_list_does_not_reach_deeper(alice, bob):
 
 
 @pytest.mark.parametrize("star", ["*", "%2A", "1*", "%2a"])
-def test_star_in_the_url_is_no_pattern(alice, bob, star):
+def test_star_in_the_url_is_literal(alice, bob, star):
     alice.put("/trees/1/leafs/a", {"n": 1}, permissions={"read": [bob.id]}, status=201)
     alice.put("/trees/12/leafs/a", {"n": 1}, permissions={"write": [bob.id]}, status=201)
     alice.put(f"/trees/{star}/leafs/a", {"n": 2}, status=201)
@@ -149,7 +149,7 @@ def test_parts_of_the_path_may_hold_any_character(alice, bob, tree, leaf):
     assert alice.permission.object_permissions(object_id) == {}
 
 
-def test_slash_at_the_end_of_a_path_is_no_other_object(alice, bob):
+def test_trailing_slash_leads_to_the_same_object(alice, bob):
     alice.put("/trees/1/leafs/a", {"n": 1}, permissions={"read": [bob.id]}, status=201)
     response = bob.get("/trees/1/leafs/a/", status=307)
     assert response.headers["Location"].endswith("/v1/trees/1/leafs/a")

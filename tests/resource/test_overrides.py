@@ -523,7 +523,7 @@ def test_process_record_can_copy_the_permissions_of_the_old_record(build):
 
 @every_engine
 @pytest.mark.parametrize("mapping", [AnyFields, Strict])
-def test_null_of_a_field_that_the_record_lacks_is_no_change(build, mapping):
+def test_null_for_a_missing_field_is_not_a_change(build, mapping):
     class Note(UserResource):
         pass
 

@@ -76,13 +76,13 @@ def test_value_that_is_equal_but_not_the_same_is_a_change(alice, note, url, chan
     assert repr(found[field]) == repr(changes[field])
 
 
-def test_light_answer_tells_what_changed(alice, note, url):
+def test_light_response_contains_the_changed_fields(alice, note, url):
     headers = {"Response-Behavior": "light"}
     assert alice.patch(url, {"n": 2, "o": note["o"]}, headers).json == {"data": {"n": 2}}
     assert alice.patch(url, {"n": 2}, headers).json == {"data": {}}
 
 
-def test_diff_answer_tells_what_differs_from_what_was_sent(alice):
+def test_diff_response_contains_fields_that_differ_from_the_request(alice):
     book = alice.create("/books", {"title": "A", "pages": 1})
     path = f"/books/{book['id']}"
     headers = {"Response-Behavior": "diff"}
@@ -98,7 +98,7 @@ def test_behavior_is_read_whatever_its_case_and_ignored_if_unknown(alice, note, 
 
 
 @pytest.mark.parametrize("behavior", ["light", "diff"])
-def test_field_that_is_not_stored_is_not_told(alice, behavior):
+def test_unstored_field_is_not_returned(alice, behavior):
     counter = alice.create("/counters", {"name": "a"})
     path = f"/counters/{counter['id']}"
     headers = {"Response-Behavior": behavior}
@@ -107,7 +107,7 @@ def test_field_that_is_not_stored_is_not_told(alice, behavior):
     assert answer == ({"name": "b"} if behavior == "light" else {})
 
 
-def test_field_that_is_not_stored_is_no_change(alice):
+def test_unstored_field_is_not_a_change(alice):
     counter = alice.create("/counters", {"name": "a"})
     path = f"/counters/{counter['id']}"
     assert alice.patch(path, {"transient": 1}).json["data"] == counter
@@ -160,7 +160,7 @@ def test_readonly_field_that_the_record_lacks_may_be_set_once(build):
 
 
 @pytest.mark.parametrize("bad", [None, [], "x", 1])
-def test_data_that_are_no_object_are_refused(alice, url, bad):
+def test_data_that_is_not_an_object_is_refused(alice, url, bad):
     alice.send("PATCH", url, {"data": bad}, status=400)
 
 

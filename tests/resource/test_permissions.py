@@ -142,7 +142,7 @@ class Strict(AuthorizationPolicy):
         return [(object_id, bound) for bound in self.TABLE[permission]]
 
 
-def test_bound_permissions_of_a_creation_are_asked_for_its_object_alone(build):
+def test_bound_permissions_of_a_creation_are_those_of_its_object(build):
     settings = {**dotted(Strict), "page_create_principals": "group:authors"}
     alice = build(Page, NESTED, settings=settings).user("alice")
     page = {"data": {"n": 1}}
@@ -197,7 +197,7 @@ class Own:
 
 
 @pytest.mark.parametrize("headers", [{}, {"If-None-Match": "*"}])
-def test_policy_of_any_class_decides_who_may_see_the_record_of_a_posted_id(build, headers):
+def test_custom_policy_decides_who_sees_the_record_of_a_posted_id(build, headers):
     alice = build(Page, settings=dotted(Own)).user("alice")
     page = alice.create("/pages", {"n": 1})
     response = alice.user("bob").post("/pages", {"id": page["id"]}, headers, status="*")

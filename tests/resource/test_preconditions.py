@@ -58,7 +58,7 @@ def test_if_match_of_the_record_lets_through(alice, note, url, method):
 
 @every_engine
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_if_match_below_the_record_is_a_412_which_tells_the_record(alice, note, url, method):
+def test_stale_if_match_is_a_412_with_the_record(alice, note, url, method):
     time = note["last_modified"] - 1
     response = alice.send(method, url, body_of(method), match(time), status=412)
     assert response.json["errno"] == 114
@@ -90,7 +90,7 @@ def test_if_match_counts_deletions_of_the_list(alice, note, url):
 @pytest.mark.parametrize("path", ["/notes", "/notes/{id}"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @every_engine
-def test_if_none_match_of_what_did_not_change_is_a_304(alice, note, path, method):
+def test_if_none_match_of_unchanged_data_is_a_304(alice, note, path, method):
     path = path.format(**note)
     time = note["last_modified"]
     for seen in (time, time + 1):

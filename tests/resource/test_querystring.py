@@ -254,7 +254,7 @@ def test_querystring_that_is_not_utf8_is_a_400(alice):
 
 
 @every_engine
-def test_fields_limit_what_is_told(alice):
+def test_fields_parameter_selects_the_returned_fields(alice):
     note = alice.create("/notes", {"a": {"b": 1, "c": {"d": 2, "e": 3}}, "f": 4, "g.h": 5, "i": 6})
     identity = {"id": note["id"], "last_modified": note["last_modified"]}
     for path in ("/notes", f"/notes/{note['id']}"):
@@ -274,7 +274,7 @@ def test_fields_limit_what_is_told(alice):
         assert selected("nothing") == identity
 
 
-def test_fields_tell_tombstones_too(alice):
+def test_fields_parameter_applies_to_tombstones(alice):
     alice.create("/notes", {"n": 1})
     alice.delete("/notes")
     (tombstone,) = alice.list("/notes?_since=1&_fields=n")

@@ -173,7 +173,7 @@ def pages(client, path, params):
     order=ORDERS,
     path=st.sampled_from(["/notes", "/pages"]),
 )
-def test_queries_find_what_a_direct_evaluation_finds(
+def test_queries_return_the_records_of_a_direct_evaluation(
     build_once, records, deleted, query, order, path
 ):
     alice = build_once(Note, Page).user("alice")

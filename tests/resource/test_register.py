@@ -122,7 +122,7 @@ def test_name_of_the_class_names_the_urls(module):
     assert {"v1/fungis", "v1/fungis/{id}"} <= patterns(scanned(module, **MEMORY))
 
 
-def test_resource_without_storage_is_an_error_that_tells_the_setting(module):
+def test_resource_without_storage_is_an_error_with_the_setting(module):
     declare(module)
     with pytest.raises(ConfigurationError, match="storage_backend"):
         scanned(module)
@@ -139,7 +139,7 @@ def test_shareable_resource_without_permission_backend_is_an_error(module):
 
 
 class TestRegisterResource:
-    def test_services_carry_what_they_were_made_of(self):
+    def test_services_have_their_viewset_and_resource(self):
         collection, record = register_resource(Book)
         assert (collection.type, record.type) == ("collection", "record")
         assert collection.name == "book-collection"
@@ -164,7 +164,7 @@ class TestRegisterResource:
         collection, record = register_resource(Book, viewset=viewset, collection_path="/us")
         assert (collection.path, record.path) == ("/us", "/them/{id}")
 
-    def test_class_may_have_a_viewset_of_its_own(self):
+    def test_class_can_have_its_own_viewset(self):
         class Views(ViewSet):
             record_methods = ("GET",)
 
@@ -174,7 +174,7 @@ class TestRegisterResource:
         _, record = register_resource(Short)
         assert record.defined_methods == ["GET", "HEAD"]
 
-    def test_class_whose_constructor_takes_no_context_gets_it_all_the_same(self, build):
+    def test_constructor_without_context_parameter_is_supported(self, build):
         class Old(UserResource):
             mapping = AnyFields()
 
@@ -217,13 +217,13 @@ class TestDisabledEndpoints:
         alice.get(f"/notes/{note['id']}", status=200)
         alice.delete("/books", status=200)
 
-    def test_settings_tell_resources_by_their_name(self, build):
+    def test_settings_refer_to_resources_by_name(self, build):
         settings = {"collection_memo_delete_enabled": "false"}
         alice = build((Note, {"name": "memo"}), settings=settings).user("alice")
         alice.delete("/memos", status=405)
 
     @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-    def test_readonly_leaves_what_reads(self, build, engine):
+    def test_readonly_keeps_reading_methods(self, build, engine):
         build(Note, Page).user("alice").create("/notes")
         alice = build(Note, Page, settings={"readonly": "true"}).user("alice")
         listed = alice.get("/notes")
@@ -320,7 +320,7 @@ class TestViewSet:
         assert list(schema) == []
         assert schema.deserialize({"other": 1}) == {"other": 1}
 
-    def test_methods_whose_data_the_schema_validates_may_be_told(self):
+    def test_methods_with_validated_data_can_be_chosen(self):
         viewset = ViewSet(validate_schema_for=("post",))
         assert list(viewset.get_record_schema(Book, "PUT")["data"]) == []
 

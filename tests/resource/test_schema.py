@@ -18,7 +18,7 @@ def messages(node, value):
 
 
 class TestResourceSchema:
-    def test_options_that_are_not_told_have_defaults(self):
+    def test_missing_options_have_defaults(self):
         class Strange(schema.ResourceSchema):
             class Options:
                 pass
@@ -44,7 +44,7 @@ class TestResourceSchema:
         assert Keep().deserialize({"a": 1}) == {"a": 1}
         assert schema.ResourceSchema().deserialize({"a": 1}) == {}
 
-    def test_schema_may_have_a_type_of_its_own(self):
+    def test_schema_can_have_its_own_type(self):
         class Strict(schema.ResourceSchema):
             def schema_type(self):
                 return colander.Mapping(unknown="raise")
@@ -84,10 +84,10 @@ class TestTimeStamp:
         with pytest.raises(colander.Invalid):
             node.deserialize()
 
-    def test_what_is_no_integer_is_invalid(self):
+    def test_values_that_are_not_integers_are_invalid(self):
         assert messages(schema.TimeStamp(name="t"), "abc") == {"t": '"abc" is not a number'}
 
-    def test_title_tells_what_it_is(self):
+    def test_title_is_descriptive(self):
         assert schema.TimeStamp().title == "Epoch timestamp"
 
 
@@ -226,7 +226,7 @@ class TestURL:
             "http:/" + "." * 50_000,
         ],
     )
-    def test_long_texts_are_refused_fast(self, text):
+    def test_long_strings_are_refused_fast(self, text):
         start = time.perf_counter()
         with pytest.raises(colander.Invalid):
             schema.URL().deserialize(text)
@@ -257,12 +257,12 @@ class TestPermissionsSchema:
         assert messages(node, {"reed": []}) == {"permissions": '"reed" is not one of read, write'}
 
     @pytest.mark.parametrize("bad", [1, "abc", None, {"a": 1}, True])
-    def test_principals_that_are_no_list_are_invalid(self, bad):
+    def test_principals_that_are_not_a_list_are_invalid(self, bad):
         found = messages(schema.PermissionsSchema(name="permissions"), {"read": bad})
         assert found == {"permissions.read": f'"{bad}" is not iterable'}
 
     @pytest.mark.parametrize("bad", [1, None, [], {}, True, "", "a" * 2000])
-    def test_principals_that_are_no_strings_are_invalid_by_position(self, bad):
+    def test_principals_that_are_not_strings_are_reported_by_position(self, bad):
         found = messages(schema.PermissionsSchema(name="permissions"), {"read": ["a", bad]})
         assert list(found) == ["permissions.read.1"]
 
@@ -271,7 +271,7 @@ class TestPermissionsSchema:
         assert schema.PermissionsSchema().deserialize({"read": good}) == {"read": ["a", "b"]}
 
     @pytest.mark.parametrize("bad", [[], "x", 1])
-    def test_permissions_that_are_no_object_are_invalid(self, bad):
+    def test_permissions_that_are_not_an_object_are_invalid(self, bad):
         with pytest.raises(colander.Invalid):
             schema.PermissionsSchema().deserialize(bad)
 

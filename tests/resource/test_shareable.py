@@ -73,9 +73,7 @@ def test_record_requires_its_permission(alice, bob, page, url, method, path, req
 
 
 @pytest.mark.parametrize("method, permission", [("GET", "read"), ("DELETE", "write")])
-def test_whole_list_is_for_who_has_the_permission_on_the_collection(
-    alice, bob, page, method, permission
-):
+def test_whole_list_requires_the_permission_on_the_collection(alice, bob, page, method, permission):
     alice.create("/pages", {"n": 2})
     alice.permission.add_principal_to_ace("/pages", permission, bob.id)
     assert len(bob.send(method, "/pages").json["data"]) == 2
@@ -98,7 +96,7 @@ def test_list_is_a_403_if_no_record_is_shared(alice, bob, page, url, method, oth
     bob.send(method, "/pages", status=403)
 
 
-def test_filters_and_pages_stay_within_what_is_shared(alice, bob):
+def test_filters_and_pages_only_cover_shared_records(alice, bob):
     shared = {"read": [bob.id]}
     for n in range(6):
         alice.create("/pages", {"n": n}, permissions=shared if n % 2 else {})
@@ -109,7 +107,7 @@ def test_filters_and_pages_stay_within_what_is_shared(alice, bob):
     assert sorted(bob.values(f"/pages?in_id={ids}")) == [1, 3, 5]
 
 
-def test_tombstones_of_what_was_shared_are_not_shown(alice, bob, page):
+def test_tombstones_of_shared_records_are_not_shown(alice, bob, page):
     """Permissions are deleted with the record: nobody may read its tombstone alone."""
     kept = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})
     gone = alice.create("/pages", {"n": 3}, permissions={"read": [bob.id]})
@@ -129,7 +127,7 @@ def test_creation_requires_create_on_the_collection(api, bob):
         api.permission.delete_object_permissions("/closeds")
 
 
-def test_put_of_a_record_that_exists_requires_write_whoever_may_create(bob, page, url):
+def test_put_of_an_existing_record_requires_write(bob, page, url):
     bob.put(url, {"n": 2}, status=403)
 
 
@@ -189,7 +187,7 @@ class TestPrincipalsOfSettings:
         api.permission.add_user_principal(bob.id, "writers")
         api.user("bob").post("/pages", {}, status=201)
 
-    def test_everybody_may_be_anonymous(self, build):
+    def test_everyone_includes_anonymous_users(self, build):
         settings = dict.fromkeys(
             ("page_create_principals", "page_read_principals", "page_write_principals"),
             "system.Everyone",
@@ -210,7 +208,7 @@ class TestPrincipalsOfSettings:
 # Permissions of records.
 
 
-def test_who_creates_a_record_may_write_it(alice):
+def test_creator_of_a_record_can_write_it(alice):
     response = alice.post("/pages", {"n": 1}, status=201)
     assert response.json["permissions"] == {"write": [alice.id]}
     response = alice.put(f"/pages/{NEW}", {"n": 1}, status=201)
@@ -218,7 +216,7 @@ def test_who_creates_a_record_may_write_it(alice):
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_who_modifies_a_record_may_write_it(alice, bob, url, method):
+def test_editor_of_a_record_can_write_it(alice, bob, url, method):
     alice.permission.add_principal_to_ace(url, "write", "system.Authenticated")
     response = bob.send(method, url, {"data": {"n": 1}})
     expected = sorted(["system.Authenticated", alice.id, bob.id])
@@ -250,7 +248,7 @@ def test_anonymous_creator_may_give_permissions(build):
     assert response.json["permissions"]["write"] == sorted([alice.id, "system.Everyone"])
 
 
-def test_permissions_are_told_beside_the_record(alice):
+def test_permissions_are_returned_next_to_the_record(alice):
     given = {"read": ["b", "a"], "write": []}
     response = alice.post("/pages", {"n": 1}, permissions=given, status=201)
     expected = {"read": ["a", "b"], "write": [alice.id]}
@@ -262,7 +260,7 @@ def test_permissions_are_told_beside_the_record(alice):
     assert alice.get(path).json["permissions"] == expected
 
 
-def test_list_and_tombstones_tell_no_permissions(alice, page, url):
+def test_list_and_tombstones_contain_no_permissions(alice, page, url):
     alice.permission.add_principal_to_ace("/pages", "read", alice.id)
     assert alice.get("/pages").json == {"data": [page]}
     assert set(alice.delete(url).json) == {"data"}
@@ -309,7 +307,7 @@ def test_patch_without_a_body_is_refused(alice, url):
 
 
 @pytest.mark.parametrize("principal", ["", 1, None])
-def test_principal_that_is_no_string_is_named_by_its_position(alice, url, principal):
+def test_principal_that_is_not_a_string_is_reported_by_position(alice, url, principal):
     for method, path in [("POST", "/pages"), ("PUT", url), ("PATCH", url)]:
         body = {"data": {}, "permissions": {"read": ["a", principal]}}
         error = alice.send(method, path, body, status=400).json
@@ -373,7 +371,7 @@ def test_deletion_removes_the_permissions(alice, bob, page, url, path):
     bob.get(url, status=403)
 
 
-def test_what_a_refused_request_grants_is_not_granted(alice, bob, page, url):
+def test_refused_request_grants_nothing(alice, bob, page, url):
     before = alice.permission.object_permissions(url)
     headers = {"If-Match": '"1"'}
     alice.put(url, {"n": 1}, headers, permissions={"read": [bob.id]}, status=412)
@@ -397,7 +395,7 @@ def test_post_with_the_id_of_a_hidden_record_is_a_403(bob, page):
 
 
 @pytest.mark.parametrize("permission", ["read", "write"])
-def test_post_with_the_id_of_a_shared_record_answers_it(alice, bob, page, url, permission):
+def test_post_with_the_id_of_a_shared_record_returns_it(alice, bob, page, url, permission):
     alice.permission.add_principal_to_ace(url, permission, bob.id)
     response = bob.post("/pages", {"id": page["id"]}, status=200)
     assert response.json == {"data": page}
@@ -410,12 +408,12 @@ def test_put_if_none_match_of_a_hidden_record_is_a_403(bob, url):
     assert "details" not in response.json
 
 
-def test_412_tells_the_record_without_its_permissions(alice, page, url):
+def test_412_contains_the_record_without_its_permissions(alice, page, url):
     error = alice.put(url, {"n": 2}, {"If-Match": '"1"'}, status=412).json
     assert error["details"] == {"existing": page}
 
 
-def test_principals_of_settings_count_for_what_one_may_learn(build):
+def test_principals_in_settings_affect_visible_records(build):
     api = build(Page, settings={"page_read_principals": "system.Authenticated"})
     page = api.user("alice").create("/pages", {"n": 1})
     assert api.user("bob").post("/pages", {"id": page["id"]}, status=200).json["data"] == page

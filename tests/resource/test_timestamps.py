@@ -126,7 +126,7 @@ def test_time_is_ignored_where_unknown_fields_are(alice, time):
 
 @pytest.mark.parametrize("time", BAD)
 @pytest.mark.parametrize("path", ["/notes", "/pages"])
-def test_time_that_is_none_is_a_400(alice, path, time):
+def test_invalid_time_is_a_400(alice, path, time):
     record = alice.create(path, {"title": "A"})
     body = {"data": {"title": "B", "last_modified": time}}
     url = f"{path}/{record['id']}"
@@ -138,12 +138,12 @@ def test_time_that_is_none_is_a_400(alice, path, time):
 
 
 @pytest.mark.parametrize("path", ["/notes", "/pages"])
-def test_null_is_no_time_either(alice, path):
+def test_null_is_not_a_time(alice, path):
     alice.post(path, {"title": "A", "last_modified": None}, status=400)
 
 
 @pytest.mark.parametrize("time", ["abc", "1.5", "true", "null", str(MAX_TIMESTAMP + 1)])
-def test_deletion_at_a_time_that_is_none_is_a_400(alice, time):
+def test_deletion_at_an_invalid_time_is_a_400(alice, time):
     note = alice.create("/notes")
     path = f"/notes/{note['id']}?last_modified={time}"
     assert alice.delete(path, status=400).json["details"][0]["location"] == "querystring"

@@ -24,7 +24,7 @@ def card(alice):
     return alice.create("/cards", {"number": 1, "shelf": "a"})
 
 
-def test_post_answers_the_record_that_has_the_value(alice, card):
+def test_post_returns_the_record_with_the_unique_value(alice, card):
     response = alice.post("/cards", {"number": 1, "other": 2}, status=200)
     assert response.json["data"] == card
     assert alice.list("/cards") == [card]
@@ -50,7 +50,7 @@ def test_put_of_a_new_record_is_a_conflict_too(alice, card):
     alice.get(path, status=404)
 
 
-def test_record_is_no_conflict_with_itself(alice, card):
+def test_record_does_not_conflict_with_itself(alice, card):
     path = f"/cards/{card['id']}"
     alice.put(path, {"number": 1, "shelf": "a", "n": 1}, status=200)
     alice.patch(path, {"number": 1, "n": 2}, status=200)
@@ -85,12 +85,12 @@ def test_records_of_other_users_do_not_count(api, card):
     api.user("bob").post("/cards", {"number": 1}, status=201)
 
 
-def test_post_with_an_id_and_the_value_of_another_record_answers_that_one(alice, card):
+def test_post_with_an_id_and_a_taken_value_returns_the_other_record(alice, card):
     body = {"id": "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10", "number": 1}
     assert alice.post("/cards", body, status=200).json["data"] == card
 
 
-def test_of_many_creations_at_once_one_is_made(alice):
+def test_concurrent_creations_create_one_record(alice):
     answers = []
     barrier = threading.Barrier(8)
 
@@ -125,14 +125,14 @@ class TestShared:
         error = alice.put(path, {"number": 1}, status=409).json
         assert error["details"] == {"field": "number", "existing": shared}
 
-    def test_who_may_read_the_record_is_told(self, api, alice):
+    def test_readers_of_the_record_see_it_in_the_conflict(self, api, alice):
         bob = api.user("bob")
         alice.create("/sharedcards", {"number": 1}, permissions={"read": [bob.id]})
         bob.post("/sharedcards", {"number": 1}, status=200)
         path = "/sharedcards/{id}".format(**bob.create("/sharedcards", {"number": 2}))
         assert "__permissions__" not in bob.put(path, {"number": 1}, status=409).text
 
-    def test_who_may_neither_read_nor_write_it_learns_nothing(self, api, shared):
+    def test_users_without_access_do_not_see_the_conflicting_record(self, api, shared):
         bob = api.user("bob")
         responses = [bob.post("/sharedcards", {"number": 1}, status=403)]
         mine = bob.create("/sharedcards", {"number": 2})

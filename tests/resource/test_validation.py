@@ -113,14 +113,14 @@ def test_unknown_fields_are_kept_if_the_schema_says_so(alice):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_missing_field_is_told(alice, method):
+def test_missing_field_is_reported(alice, method):
     path = "/books" if method == "POST" else f"/books/{uuid.uuid4()}"
     response = alice.send(method, path, {"data": {}}, status=400)
     assert details(response) == [("body", "data.title", "Required")]
     assert response.json["message"] == "data.title in body: Required"
 
 
-def test_invalid_field_is_told_with_its_place(alice):
+def test_invalid_field_is_reported_with_its_path(alice):
     data = {"frequency": "x", "author": {}}
     response = alice.post("/sounds", data, status=400)
     assert [(location, name) for location, name, _ in details(response)] == [
@@ -129,7 +129,7 @@ def test_invalid_field_is_told_with_its_place(alice):
     ]
 
 
-def test_patch_that_makes_the_record_invalid_is_refused(alice):
+def test_patch_with_invalid_result_is_refused(alice):
     sound = alice.create("/sounds", {"frequency": 2, "author": {"name": "A"}})
     path = f"/sounds/{sound['id']}"
     for changes in ({"frequency": 0}, {"frequency": None}, {"author": {}}, {"author": 1}):
@@ -217,7 +217,7 @@ def test_unknown_fields_of_a_strict_schema_are_named_by_their_mapping(build):
 
 
 @pytest.mark.parametrize("path", ["/books", "/notes", "/pages"])
-def test_other_keys_beside_the_data_are_refused(alice, path):
+def test_other_keys_next_to_the_data_are_refused(alice, path):
     record = alice.create(path, {"title": "A"})
     body = {"data": {"title": "B"}, "other": 1}
     url = f"{path}/{record['id']}"
@@ -322,13 +322,13 @@ KEPT = [
 
 @every_engine
 @pytest.mark.parametrize("value", KEPT, ids=range(len(KEPT)))
-def test_what_is_accepted_comes_back_as_it_was(alice, value):
+def test_accepted_values_are_returned_unchanged(alice, value):
     note = alice.create("/notes", {"value": value})
     for found in (note, alice.get(f"/notes/{note['id']}").json["data"], alice.list("/notes")[0]):
         assert json.dumps(found["value"]) == json.dumps(value)
 
 
-def test_what_the_application_makes_of_a_record_must_be_storable_too(build):
+def test_processed_record_must_be_storable(build):
     class Made(UserResource):
         mapping = AnyFields()
 
@@ -437,7 +437,7 @@ class Words(Generator):
 
 
 @every_engine
-def test_other_generator_makes_and_checks_the_ids(build):
+def test_custom_generator_creates_and_checks_ids(build):
     settings = {"id_generator": f"{__name__}.Words"}
     alice = build(Note, settings=settings, setup=None).user("alice")
     assert alice.create("/notes")["id"].startswith("wordx")
@@ -506,7 +506,7 @@ def offers(build):
     return build(Offer).user("alice")
 
 
-def test_what_a_schema_makes_of_values_is_answered_and_stored_as_json(offers):
+def test_deserialized_values_are_returned_and_stored_as_json(offers):
     given = {
         "price": 2.5,
         "tags": ["b", "a"],

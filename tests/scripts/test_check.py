@@ -47,7 +47,7 @@ def test_check_tries_every_backend(engine, write_ini, settings_of, tmp_path, tab
         assert float(taken.removesuffix(" ms")) > 0
 
 
-def test_check_tells_which_backend_fails(write_ini, sqlite, table):
+def test_check_reports_the_failing_backend(write_ini, sqlite, table):
     settings = sqlite[0].replace("cache_backend = cliquet.cache.sqlite", "cache_backend =")
     assert main(["--ini", write_ini(settings), "check"]) == 1
     _, rows = table()
@@ -56,7 +56,7 @@ def test_check_tells_which_backend_fails(write_ini, sqlite, table):
     assert rows["cache"] == ["-", "-", "-", "not configured"]
 
 
-def test_check_names_on_standard_error_what_does_not_work(write_ini, sqlite, explanation):
+def test_check_lists_failures_on_standard_error(write_ini, sqlite, explanation):
     assert main(["--ini", write_ini(sqlite[0]), "check"]) == 1
     assert explanation() == "Checks failed: storage, permission, cache"
 
@@ -100,7 +100,7 @@ def test_cache_that_keeps_nothing_fails(monkeypatch, write_ini, table):
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "1e9"])
-def test_check_refuses_a_time_that_is_none(seconds, capsys):
+def test_check_refuses_an_invalid_time(seconds, capsys):
     with pytest.raises(SystemExit) as raised:
         main(["check", f"--timeout={seconds}"])
     assert raised.value.code == 2

@@ -78,7 +78,7 @@ def test_progress_is_a_line_at_a_time_elsewhere(eager):
 
 
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
-def test_progress_of_what_is_done_at_once_is_not_told(stream):
+def test_quick_work_shows_no_progress(stream):
     with Progress("bookmark", 4, written := stream()) as progress:
         progress.advance(4)
     assert written.getvalue() == ""
@@ -104,7 +104,7 @@ def test_bar_is_shown_on_a_real_terminal_while_results_go_elsewhere():
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("argument", ["--help", "version", "--version"])
-def test_reader_that_is_gone_makes_no_traceback(argument, unbuffered):
+def test_closed_pipe_prints_no_traceback(argument, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
     with begin([*COMMAND, argument], stdout=writing, env=environment(unbuffered)) as process:
@@ -137,7 +137,7 @@ def test_command_needs_no_reader_at_all(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_can_not_be_written_is_told(unbuffered):
+def test_failure_to_write_the_output_is_reported(unbuffered):
     with open("/dev/full", "w") as full:
         with begin([*COMMAND, "version"], stdout=full, env=environment(unbuffered)) as process:
             _, err = process.communicate(timeout=PATIENCE)
@@ -153,7 +153,7 @@ def test_output_may_be_closed():
     assert process.returncode == 0
 
 
-def test_interruption_is_told_in_a_line():
+def test_interruption_is_reported_in_one_line():
     with begin([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)

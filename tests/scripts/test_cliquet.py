@@ -45,7 +45,7 @@ def test_migrate_initializes_every_backend(write_ini, initialized, capsys):
     assert err == ""
 
 
-def test_migrate_makes_what_the_application_needs(write_ini, sqlite, capsys):
+def test_migrate_creates_the_schemas(write_ini, sqlite, capsys):
     settings, path = sqlite
     ini = write_ini(settings)
     assert main(["--ini", ini, "migrate"]) == 0
@@ -61,7 +61,7 @@ def test_migrate_can_be_run_twice(write_ini, sqlite):
     assert [main(arguments), main(arguments)] == [0, 0]
 
 
-def test_migrate_tells_which_backends_are_not_configured(write_ini, capsys):
+def test_migrate_lists_backends_that_are_not_configured(write_ini, capsys):
     assert main(["--ini", write_ini(), "migrate"]) == 0
     assert "storage: not configured\n" in capsys.readouterr().out
 
@@ -121,7 +121,7 @@ def test_version_is_an_option_too(capsys, option):
     assert capsys.readouterr().out == f"{cliquet.__version__}\n"
 
 
-def test_help_tells_commands_and_options(capsys):
+def test_help_lists_commands_and_options(capsys):
     with pytest.raises(SystemExit) as raised:
         main(["--help"])
     assert raised.value.code == 0
@@ -149,12 +149,12 @@ def test_unknown_arguments_are_refused(arguments, capsys):
     assert "usage: cliquet" in capsys.readouterr().err
 
 
-def test_missing_option_is_told(explanation):
+def test_missing_option_is_reported(explanation):
     assert main(["migrate"]) == 2
     assert explanation() == "No configuration file. Use --ini FILE or set CLIQUET_INI."
 
 
-def test_missing_file_is_told(explanation):
+def test_missing_file_is_reported(explanation):
     assert main(["--ini", "nowhere.ini", "migrate"]) == 2
     assert explanation() == "Configuration file not found: nowhere.ini"
 
@@ -173,7 +173,7 @@ def test_missing_file_is_told(explanation):
         ("[app:main]\nuse = egg:nothing-like-it#main", "nothing-like-it"),
     ],
 )
-def test_file_that_cannot_be_loaded_is_told(tmp_path, explanation, text, expected):
+def test_file_that_cannot_be_loaded_is_reported(tmp_path, explanation, text, expected):
     path = tmp_path / "bad.ini"
     path.write_text(text)
     assert main(["--ini", str(path), "migrate"]) == 2
@@ -188,12 +188,12 @@ def test_package_that_3_1_required_is_named_with_its_extra(write_ini, explanatio
     assert f"the package six is missing ({install_command('legacy')})" in explanation()
 
 
-def test_application_that_cannot_be_made_is_told(write_ini, explanation):
+def test_failure_to_create_the_application_is_reported(write_ini, explanation):
     assert main(["--ini", write_ini(factory="broken_application"), "migrate"]) == 2
     assert "KeyError: 'what' (use --traceback for details)" in explanation()
 
 
-def test_conflict_of_settings_is_told(write_ini, explanation):
+def test_conflict_of_settings_is_reported(write_ini, explanation):
     ini = write_ini(SETTINGS + "    paginate_by = 1\n    cliquet.paginate_by = 2\n")
     assert main(["--ini", ini, "migrate"]) == 2
     assert "Settings 'paginate_by', 'cliquet.paginate_by' are in conflict." in explanation()
@@ -210,12 +210,12 @@ def test_invalid_settings_are_reported_one_per_line(write_ini, capsys):
     ]
 
 
-def test_error_of_a_deferred_action_is_told_as_any_other(write_ini, explanation):
+def test_error_of_a_deferred_action_is_reported_like_others(write_ini, explanation):
     assert main(["--ini", write_ini(factory="application_with_action"), "migrate"]) == 1
     assert explanation() == "no such view (use --traceback for details)"
 
 
-def test_backend_that_fails_is_told(write_ini, monkeypatch, explanation):
+def test_failing_backend_is_reported(write_ini, monkeypatch, explanation):
     def fail(self):
         raise BackendError(original=OSError("no route to host"))
 
@@ -224,14 +224,14 @@ def test_backend_that_fails_is_told(write_ini, monkeypatch, explanation):
     assert explanation() == "OSError: no route to host"
 
 
-def test_folder_that_is_missing_is_told(write_ini, tmp_path, explanation):
+def test_missing_folder_is_reported(write_ini, tmp_path, explanation):
     url = f"sqlite:///{tmp_path}/missing/myapp.sqlite"
     settings = f"cliquet.storage_backend = cliquet.storage.sqlite\ncliquet.storage_url = {url}\n"
     assert main(["--ini", write_ini(SETTINGS + settings), "migrate"]) == 1
     assert "missing/myapp.sqlite); does its folder exist" in explanation()
 
 
-def test_traceback_is_shown_when_it_is_asked_for(write_ini):
+def test_traceback_is_shown_on_request(write_ini):
     ini = write_ini(SETTINGS + "    cliquet.paginate_by = many\n")
     with pytest.raises(ConfigurationError):
         main(["--ini", ini, "--traceback", "migrate"])

@@ -89,12 +89,12 @@ def test_one_resource_is_named_by_its_name_or_that_of_its_class(storage, purge_d
     assert left(storage, "bookmark", "alice") == {str(OLD), "alive"}
 
 
-def test_what_is_no_resource_any_more_is_named_as_the_storage_does(storage, purge_deleted):
+def test_former_resource_has_the_name_of_its_collection(storage, purge_deleted):
     bury(storage, "forgotten", "alice", OLD)
     assert purge_deleted("--before", str(OLD + 1), "--resource", "forgotten")[-1].startswith("1 ")
 
 
-def test_a_purge_is_made_of_batches(storage, purge_deleted, monkeypatch):
+def test_purge_runs_in_batches(storage, purge_deleted, monkeypatch):
     limits = []
     purged = type(storage).purge_deleted
 
@@ -109,7 +109,7 @@ def test_a_purge_is_made_of_batches(storage, purge_deleted, monkeypatch):
     assert limits == [2, 2, 2]
 
 
-def test_progress_is_told_in_lines_where_there_is_no_terminal(
+def test_progress_is_printed_in_lines_without_a_terminal(
     write_ini, settings_of, tmp_path, monkeypatch, capsys
 ):
     config = Configurator(settings={"storage_url": URLS["sqlite"](tmp_path)})
@@ -123,14 +123,14 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(
     assert capsys.readouterr().err.splitlines() == ["bookmark: 2 of 3", "bookmark: 3 of 3"]
 
 
-def test_the_moment_is_told(write_ini, capsys):
+def test_purge_time_is_printed(write_ini, capsys):
     ini = write_ini(SETTINGS + ALL_IN_MEMORY)
     assert main(["--ini", ini, "purge-deleted", "--before", "2026-01-31T12:30+02:00"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first == "Tombstones older than 2026-01-31 10:30:00+00:00:"
 
 
-def test_unknown_resource_is_a_mistake_that_tells_the_others(write_ini, explanation):
+def test_unknown_resource_is_an_error_that_lists_the_others(write_ini, explanation):
     ini = write_ini(SETTINGS + ALL_IN_MEMORY, factory="application_with_resources")
     arguments = ["purge-deleted", "--before", "1d", "--resource", "bookmrak"]
     assert main(["--ini", ini, *arguments]) == 2
@@ -151,16 +151,14 @@ def test_read_only_service_is_not_purged(write_ini, explanation, capsys):
     assert main(["--ini", ini, "purge-deleted", "--before", "1d", "--dry-run"]) == 0
 
 
-def test_storage_that_can_not_count_is_told(write_ini, explanation, monkeypatch):
+def test_storage_that_cannot_count_is_reported(write_ini, explanation, monkeypatch):
     monkeypatch.setattr(Storage, "_count_deleted", StorageBase._count_deleted)
     ini = write_ini(SETTINGS + ALL_IN_MEMORY)
     assert main(["--ini", ini, "purge-deleted", "--before", "1d"]) == 1
     assert explanation() == "cliquet.storage.memory does not implement count_deleted()"
 
 
-def test_what_was_purged_before_an_interruption_stays_purged(
-    write_ini, explanation, monkeypatch, capsys
-):
+def test_interruption_keeps_earlier_purges(write_ini, explanation, monkeypatch, capsys):
     calls = []
 
     def purge_deleted(self, collection_id, parent_id, **kwargs):
@@ -185,7 +183,7 @@ def test_an_age_is_counted_from_now(text, hours):
     assert abs(msec_time() - hours * HOUR - moment(text)) < 60_000
 
 
-def test_an_age_before_the_first_timestamp_is_no_error():
+def test_age_before_the_first_timestamp_is_valid():
     assert moment("999999w") == 0
 
 
@@ -198,7 +196,7 @@ def test_an_age_before_the_first_timestamp_is_no_error():
         ("2026-01-31T10:00:00+02:00", datetime(2026, 1, 31, 8, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_of_utc_unless_it_tells_a_zone(text, date):
+def test_date_is_utc_without_a_zone(text, date):
     assert moment(text) == date.timestamp() * 1000
 
 
@@ -207,19 +205,19 @@ def test_a_timestamp_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize("text", ["", "30", "30 d", "-1d", "d", "30m", "2026-13-01", "٣d", "1.5d"])
-def test_what_is_no_age_is_refused(text):
+def test_invalid_age_is_refused(text):
     with pytest.raises(ArgumentTypeError, match="expected an age such as 12h, 30d or 2w"):
         moment(text)
 
 
 @pytest.mark.parametrize("text", ["9999-12-31", "253402300799999"])
-def test_what_is_still_to_come_is_refused(text):
+def test_future_time_is_refused(text):
     with pytest.raises(ArgumentTypeError, match="in the future"):
         moment(text)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--before", "30"]])
-def test_age_is_asked_for(arguments, capsys):
+def test_age_is_required(arguments, capsys):
     with pytest.raises(SystemExit) as raised:
         main(["purge-deleted", *arguments])
     assert raised.value.code == 2

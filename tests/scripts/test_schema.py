@@ -61,7 +61,7 @@ def test_migrate_prints_each_step_on_sqlite(run, sqlite):
     assert len(run(sqlite[0], "migrate")) == 6
 
 
-def test_dry_run_makes_no_file(run, sqlite):
+def test_dry_run_creates_no_file(run, sqlite):
     settings, path = sqlite
     lines = run(settings, "migrate", "--dry-run")
     assert not path.exists()
@@ -71,7 +71,7 @@ def test_dry_run_makes_no_file(run, sqlite):
     ]
 
 
-def test_dry_run_tells_what_is_missing_in_a_file(run, sqlite):
+def test_dry_run_lists_missing_tables_of_a_file(run, sqlite):
     settings, path = sqlite
     run(settings, "migrate")
     with closing(sqlite3.connect(path)) as connection:
@@ -94,7 +94,7 @@ def test_dry_run_fails_as_migrate_does_in_a_folder_that_is_missing(
     assert "does its folder exist" in explanation()
 
 
-def test_steps_are_told_on_postgresql(run, settings_of):
+def test_steps_are_listed_on_postgresql(run, settings_of):
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = settings_of("postgresql", url)
         lines = run(settings, "migrate", "--dry-run")
@@ -134,7 +134,7 @@ def test_only_the_storage_has_something_to_do_on_redis(run, settings_of):
     ]
 
 
-def test_dry_run_leaves_alone_a_backend_that_can_not_tell_its_steps(run):
+def test_dry_run_skips_backends_that_cannot_list_their_steps(run):
     settings = SETTINGS + STORAGE_OF_SOMEBODY_ELSE
     lines = run(settings, "migrate", "--dry-run")
     assert lines[0] == "storage: tests.scripts.test_schema can't list its pending migrations"
@@ -146,7 +146,7 @@ def test_dry_run_leaves_alone_a_backend_that_can_not_tell_its_steps(run):
     assert OfSomebodyElse.made is True
 
 
-def test_backend_that_tells_its_steps_is_asked():
+def test_backend_lists_its_steps():
     class WithSteps(OfSomebodyElse):
         def pending_migrations(self):
             return ["a step"]

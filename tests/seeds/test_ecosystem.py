@@ -289,7 +289,7 @@ def test_setting_of_a_package_comes_from_the_environment_first(client_of, monkey
         ({}, {}, 8087),
     ],
 )
-def test_cache_backend_of_somebody_else_serves(client_of, monkeypatch, settings, environment, port):
+def test_external_cache_backend_works(client_of, monkeypatch, settings, environment, port):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = {**settings, "cliquet.cache_backend": "cliquet_riak.cache"}

@@ -121,7 +121,7 @@ def client_of(write_modules, serve, backends):
     return client_of
 
 
-def test_application_says_hello_and_tells_that_it_is_well(client_of):
+def test_application_describes_itself_and_is_healthy(client_of):
     client = client_of("")
     assert client.get("/v1/").json["project_version"] == "1.0"
     answer = client.get("/v1/__heartbeat__")
@@ -135,7 +135,7 @@ def test_version_may_be_given_by_name(write_modules, serve):
     assert client.get("/v1/").json["http_api_version"] == "1.0"
 
 
-def test_resource_lists_what_was_posted(client_of):
+def test_resource_lists_posted_records(client_of):
     client = client_of(BOOKMARKS)
     posted = client.post_json("/v1/bookmarks", {"data": {"url": URL}}, status=201).json["data"]
     answer = client.get("/v1/bookmarks")
@@ -202,14 +202,14 @@ def test_record_is_processed_before_it_is_stored(client_of):
     assert client.get("/v1/user/bookmarks").json["data"] == [replaced]
 
 
-def test_view_stores_what_its_schema_validated(client_of):
+def test_view_stores_validated_data(client_of):
     client = client_of(SCORES)
     record = client.post_json("/v1/score/chess", {"points": "12", "cheat": True}).json
     assert set(record) == {"id", "last_modified", "points"}
     assert record["points"] == 12
 
 
-def test_view_refuses_what_its_schema_refuses(client_of):
+def test_view_refuses_invalid_data(client_of):
     client = client_of(SCORES)
     answer = client.post_json("/v1/score/chess", {"points": "many"}, status=400)
     assert answer.json["errno"] == 107

@@ -260,9 +260,7 @@ def test_unique_values_are_unique_among_processes(storage, processes):
     assert total == ROUNDS
 
 
-def test_whoever_deletes_all_deletes_what_was_written_while_waiting(
-    storage, transactional, serve, together
-):
+def test_delete_all_includes_records_written_while_waiting(storage, transactional, serve, together):
     holding, found = threading.Event(), []
 
     def write():

@@ -20,7 +20,7 @@ class TestContract(StorageContract):
     """Run the contract on each engine, with the fixtures of ``conftest.py``."""
 
 
-def test_what_is_stored_is_there_for_another_application_on_the_database(
+def test_stored_records_are_visible_to_other_applications_on_the_database(
     engine, storage, make_storage
 ):
     if engine == "memory":
@@ -29,14 +29,14 @@ def test_what_is_stored_is_there_for_another_application_on_the_database(
     assert make_storage().get_all(*PLACE) == ([created], 1)
 
 
-def test_applications_do_not_share_what_is_in_memory():
+def test_applications_do_not_share_memory():
     memory = pytest.importorskip("cliquet.storage.memory")
     first, second = (memory.load_from_config(Configurator(settings={})) for _ in range(2))
     first.create(*PLACE, {})
     assert second.get_all(*PLACE) == ([], 0)
 
 
-def test_a_failure_of_a_backend_tells_what_its_driver_said():
+def test_backend_error_contains_the_message_of_the_driver():
     original = OSError("no route")
     assert str(BackendError(original)) == "OSError: no route"
     assert BackendError(original).original is original
@@ -50,7 +50,7 @@ def test_a_failure_of_a_backend_tells_what_its_driver_said():
         (UnicityError("id", {}, "other"), "id", "id is not unique: {}"),
     ],
 )
-def test_a_conflict_is_no_failure_of_the_backend(error, field, message):
+def test_conflict_is_not_a_backend_error(error, field, message):
     assert isinstance(error, IntegrityError)
     assert not isinstance(error, BackendError)
     assert (error.field, error.msg) == (field, message)

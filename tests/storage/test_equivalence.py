@@ -119,7 +119,7 @@ def test_stored_value_is_returned(storage, record):
     limit=st.none() | st.integers(0, 4),
     include_deleted=st.booleans(),
 )
-def test_an_engine_gives_the_answers_that_the_rules_of_matching_give(
+def test_engines_return_the_results_of_the_matching_rules(
     storage, serve, records, deleted, filters, sorting, rules, limit, include_deleted
 ):
     live, tombstones = fill(storage, serve, records, deleted)
@@ -211,7 +211,7 @@ def test_numbers_are_compared_exactly(storage, serve, seed):
         assert (equal[1], above[1]) == (1, len(numbers) - place - 1)
 
 
-def test_the_json_of_a_text_is_the_same_whoever_writes_it():
+def test_json_of_a_string_is_equal_in_every_writer():
     """Engines look for the JSON of a text in that of a record, which has two writers."""
     for code in [*range(1, 0x300), 0x2028, 0x2029, 0xFEFF, 0xFFFD, 0x1F600]:
         text = chr(code)

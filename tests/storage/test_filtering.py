@@ -45,7 +45,7 @@ def test_values_of_subclasses_are_those_of_their_base_class():
     assert order_key(Float(2)) == order_key(2)
 
 
-def test_what_json_does_not_know_is_refused():
+def test_values_outside_json_are_refused():
     with pytest.raises(TypeError, match="not a JSON value"):
         order_key(object())
 
@@ -58,12 +58,12 @@ def test_integers_beyond_64_bits_compare_as_floats(value, number):
     assert order_key(value) == order_key(number)
 
 
-def test_what_is_not_a_number_is_equal_to_nothing():
+def test_nan_equals_no_value():
     test = OPERATORS[COMPARISON.EQ].test(math.nan)
     assert not any(map(test, [0, "NaN", "null", None]))
 
 
-def test_sorting_keeps_the_order_of_what_is_equal():
+def test_sorting_is_stable():
     records = [{"id": n, "odd": n % 2} for n in range(4)]
     sort_records(records, [Sort("odd", -1)])
     assert [record["id"] for record in records] == [1, 3, 0, 2]

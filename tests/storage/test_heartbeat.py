@@ -57,7 +57,7 @@ def test_a_readonly_storage_that_can_be_read_is_well(make_storage, request_with)
     ("backend", "settings"),
     [(Broken(readable=True), {}), (Broken(readable=False), {"readonly": "true"})],
 )
-def test_what_fails_is_logged(backend, settings, request_with, caplog):
+def test_failure_is_logged(backend, settings, request_with, caplog):
     assert heartbeat(backend)(request_with(**settings)) is False
     [entry] = caplog.records
     assert (entry.name, entry.levelno) == ("cliquet.storage", logging.ERROR)

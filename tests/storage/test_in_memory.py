@@ -138,7 +138,7 @@ def test_records_are_deleted_one_by_one(backend, with_deleted):
     assert backend.get_all(*PLACE) == (deleted if with_deleted else [], 0)
 
 
-def test_tree_creates_what_it_is_asked_for():
+def test_tree_creates_missing_keys():
     tree = memory.tree()
     tree["a"]["b"]["c"] = 1
     assert tree == {"a": {"b": {"c": 1}}}

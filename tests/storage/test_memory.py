@@ -52,7 +52,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(storage, serve, monke
     assert storage.get_page(*PLACE, include_deleted=True) == during
 
 
-def test_what_cannot_be_undone_does_not_keep_the_lock(serve, together):
+def test_failure_to_undo_releases_the_lock(serve, together):
     shared = MemoryTransactions()
 
     def cannot():

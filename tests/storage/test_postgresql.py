@@ -128,7 +128,7 @@ def test_a_request_that_writes_begins_with_its_first_statement(storage, statemen
     assert statements[-1] == "COMMIT"
 
 
-def test_what_is_known_to_succeed_is_sent_along_with_what_follows(storage, statements, manager):
+def test_writes_with_known_outcome_are_sent_with_the_next_statement(storage, statements, manager):
     storage.create(*PLACE, {"id": "a"})
     statements.clear()
     for _ in range(3):
@@ -171,7 +171,7 @@ def test_a_savepoint_that_was_not_sent_yet_serves_again_after_later_ones(storage
     assert found(storage) == {"a"}
 
 
-def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
+def test_deferred_writes_are_dropped_with_their_transaction(client):
     transaction = Transaction(client._of_this_process())
     transaction.run("SELECT 1")
     transaction.enqueue(Statement("SELECT 1/0"))
@@ -190,9 +190,7 @@ def test_what_waits_to_be_sent_is_forgotten_with_its_transaction(client):
         (lambda storage: storage.get_all(*PLACE, limit=object()), BackendError),
     ],
 )
-def test_what_waits_to_be_sent_survives_parameters_that_can_not_be(
-    storage, manager, refused, failure
-):
+def test_deferred_writes_survive_invalid_parameters(storage, manager, refused, failure):
     """They are refused before the server hears of them: the transaction goes on."""
     storage.create(*PLACE, {"id": "a"})
     storage.update(*PLACE, "a", {"n": 1})
@@ -203,7 +201,7 @@ def test_what_waits_to_be_sent_survives_parameters_that_can_not_be(
     assert storage.get(*PLACE, "a")["n"] == 1
 
 
-def test_what_is_long_or_may_not_fit_is_sent_at_once(storage, statements, manager):
+def test_long_writes_are_sent_immediately(storage, statements, manager):
     storage.create(*PLACE, {"id": "a"})
     statements.clear()
     storage.update(*PLACE, "a", {"text": "x" * 70_000})
@@ -386,7 +384,7 @@ def found(storage, filters=(), rules=()):
     return {record["id"] for record in records}
 
 
-def test_ids_are_in_their_place_among_texts_that_can_not_be_held(storage):
+def test_ids_sort_among_strings_that_cannot_be_stored(storage):
     for name in ("a", "a\x01", "b", "\ud7ff", "\ue000"):
         storage.create(*PLACE, {"id": name})
     assert found(storage, [Filter("id", "a\0", GT)]) == {"a\x01", "b", "\ud7ff", "\ue000"}
@@ -405,7 +403,7 @@ def test_a_field_that_no_record_can_have_is_missing(storage):
         assert len(storage.get_all(*PLACE, **order)[0]) == 1
 
 
-def test_what_is_no_number_is_no_timestamp(storage):
+def test_values_that_are_not_numbers_are_not_timestamps(storage):
     storage.create(*PLACE, {"id": "a", "n": 1})
     nan = float("nan")
     for field in ("n", "last_modified"):
@@ -441,7 +439,7 @@ def test_an_error_in_the_request_undoes_it_all(storage, client, manager):
     assert storage.get_all(*PLACE) == ([], 0)
 
 
-def test_a_transaction_whose_first_statement_fails_is_none(storage, client, manager):
+def test_transaction_does_not_start_if_its_first_statement_fails(storage, client, manager):
     with pytest.raises(BackendError, match="DivisionByZero"):
         client.write("SELECT 1 / 0")
     savepoint = manager.savepoint()
@@ -469,14 +467,14 @@ FAIL = "DO $$ BEGIN RAISE SQLSTATE '{}'; END $$"
 
 
 @pytest.mark.parametrize("code, retryable", [("40001", True), ("40P01", True), ("55P03", False)])
-def test_what_the_database_asks_to_be_retried_is_marked(client, manager, code, retryable):
+def test_serialization_failures_are_marked_as_retryable(client, manager, code, retryable):
     with pytest.raises(BackendError) as caught:
         client.write(FAIL.format(code))
     assert IRetryableError.providedBy(caught.value) is retryable
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_what_can_not_be_undone_is_not_retried(client, manager, several):
+def test_changes_that_cannot_be_undone_are_not_retried(client, manager, several):
     each = make(transaction_per_request="false")._client
     with pytest.raises(BackendError) as caught:
         each.write(FAIL.format("40001"))
@@ -500,9 +498,7 @@ CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON refused
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"""
 
 
-def test_commit_that_the_database_asks_to_be_retried_is_unless_others_have_committed(
-    storage, manager, database
-):
+def test_retryable_commit_is_retried_unless_others_have_committed(storage, manager, database):
     refusing = make(database)._client
     refusing.execute_autocommit(REFUSING)
     storage.create(*PLACE, {})
@@ -522,7 +518,7 @@ def test_waiting_for_a_lock_ends(storage, manager):
     assert "LockNotAvailable" in str(failure)
 
 
-def test_without_the_tables_the_error_tells_what_to_do(database):
+def test_error_without_the_tables_suggests_migrate(database):
     storage = make(database)
     for use in (
         lambda: storage.get(*PLACE, "a"),
@@ -534,7 +530,7 @@ def test_without_the_tables_the_error_tells_what_to_do(database):
     storage._client.close()
 
 
-def test_a_savepoint_outlives_what_was_committed_after_it(storage, manager):
+def test_savepoint_outlives_a_later_commit(storage, manager):
     storage = make(transaction_per_request="false")
     storage.lock(*PLACE)
     savepoint = manager.savepoint()
@@ -584,7 +580,7 @@ def test_a_connection_that_the_server_ended_is_replaced(storage, manager):
     assert storage.get(*PLACE, "a") == created
 
 
-def test_what_was_to_be_sent_with_the_commit_fails_with_it(storage, manager):
+def test_deferred_write_fails_with_the_commit(storage, manager):
     created = storage.create(*PLACE, {"id": "a"})
     manager.commit()
     manager.begin()
@@ -612,7 +608,7 @@ def failing(database):
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("is_sent", [False, True])
-def test_what_fails_before_the_commit_leaves_nothing_in_another_database(
+def test_failure_before_the_commit_leaves_nothing_in_another_database(
     storage, failing, manager, order, is_sent
 ):
     for each in (storage, failing)[::order]:
@@ -651,7 +647,7 @@ def test_a_server_may_end_and_come_back():
         storage._client.close()
 
 
-def test_a_fork_has_connections_of_its_own():
+def test_fork_has_its_own_connections():
     # Of other settings: a pool that no other test has used.
     storage = make(storage_pool_size=7)
     client = storage._client
@@ -666,7 +662,7 @@ def test_a_fork_has_connections_of_its_own():
     assert inherited.checkedin() == 0
 
 
-def test_too_many_threads_are_refused_at_once():
+def test_too_many_threads_are_refused_immediately():
     storage = make(storage_pool_size=1, storage_max_overflow=0, storage_max_backlog=0)
     client = storage._client
     with client.grouped_writes() as run:
@@ -703,7 +699,7 @@ def test_some_threads_may_wait_for_a_connection():
     assert client._of_this_process()._waiting == 0
 
 
-def test_a_pool_without_bounds_refuses_nobody():
+def test_unbounded_pool_refuses_no_thread():
     client = make(storage_pool_size=1, storage_max_overflow=-1, storage_max_backlog=0)._client
     with ExitStack() as stack:
         for _ in range(3):
@@ -711,7 +707,7 @@ def test_a_pool_without_bounds_refuses_nobody():
     client.close()
 
 
-def test_a_pool_that_is_made_anew_has_the_same_bounds():
+def test_recreated_pool_has_the_same_bounds():
     client = make(storage_pool_size=2, storage_max_overflow=1, storage_max_backlog=3)._client
     again = client._of_this_process().recreate()
     assert (again.max_backlog, again._capacity, again.size()) == (3, 3, 2)
@@ -752,13 +748,13 @@ def test_the_backends_of_an_application_share_the_connections():
         "host=a",
     ],
 )
-def test_a_url_of_something_else_is_a_mistake(url):
+def test_url_of_another_kind_is_an_error(url):
     with pytest.raises(ConfigurationError, match="storage_url = .*expected postgresql:") as caught:
         make(url)
     assert "secret" not in str(caught.value)
 
 
-def test_the_password_is_not_shown_by_what_has_it():
+def test_password_is_not_in_reprs():
     url = "postgresql://u:sec%40ret@h/base?application_name=a@b"
     client = make(url)._client
     assert not re.search("sec(@|%40)ret", repr([vars(client), vars(client._of_this_process())]))
@@ -823,7 +819,7 @@ def code_of(page, language):
     return block.group(1)
 
 
-def test_what_is_created_by_hand_is_what_migrate_creates(database, caplog):
+def test_schema_created_by_hand_equals_that_of_migrate(database, caplog):
     command = code_of("howto/backends.rst", "console").strip().removeprefix("$ ")
     programs = f"{postgresql_server.binaries_folder()}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "URL": database}
@@ -858,7 +854,7 @@ def package(tmp_path, monkeypatch):
     return package
 
 
-def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, package, caplog):
+def test_earlier_version_is_upgraded_step_by_step(database, package, caplog):
     caplog.set_level("INFO")
     client = make(database)._client
     schema.initialize(client, package(1))
@@ -883,12 +879,12 @@ def test_what_is_of_an_earlier_version_is_upgraded_step_by_step(database, packag
     client.close()
 
 
-def test_many_may_initialize_the_schema_at_once(database, together):
+def test_schema_can_be_initialized_concurrently(database, together):
     results = together(*[lambda: make(database).initialize_schema()] * 6)
     assert results == [None] * 6
 
 
-def test_what_is_up_to_date_may_be_asked_for_by_who_may_not_change_it(database):
+def test_current_schema_needs_no_privileges(database):
     make(database).initialize_schema()
     reader, mark = f"cliquet_test_{uuid4().hex}", "&" if "?" in database else "?"
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:

@@ -80,7 +80,7 @@ def plan_of(alice, monkeypatch):
 
 
 @pytest.mark.parametrize("query", SERVED)
-def test_the_index_serves_what_the_page_says(plan_of, query):
+def test_index_serves_the_documented_queries(plan_of, query):
     plan = plan_of(f"/notes?{query}")
     assert f" {INDEX} " in plan
     assert "Seq Scan on cliquet_records" not in plan
@@ -141,7 +141,7 @@ def test_short_patterns_are_not_served(plan_of):
 
 
 @pytest.mark.parametrize("query", NOT_SERVED)
-def test_the_index_does_not_serve_what_the_page_excepts(plan_of, query):
+def test_index_does_not_serve_the_documented_exceptions(plan_of, query):
     assert INDEX not in plan_of(f"/notes?{query}")
 
 

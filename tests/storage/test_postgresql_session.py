@@ -133,7 +133,7 @@ def test_a_block_is_committed_at_its_end_outside_of_requests(storage, make):
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_what_is_written_in_a_readonly_block_is_not_kept(storage, serve, inside):
+def test_writes_in_a_readonly_block_are_not_kept(storage, serve, inside):
     add(storage.client, "a")
     if inside:
         with serve():
@@ -166,7 +166,7 @@ def test_the_statements_belong_to_the_transaction_of_the_request(storage, make, 
     assert other.get(*PLACE, created["id"]) == created
 
 
-def test_nothing_stays_of_a_request_that_fails(storage, serve):
+def test_failing_request_leaves_nothing(storage, serve):
     with pytest.raises(ZeroDivisionError), serve():
         add(storage.client, "a")
         storage.create(*PLACE, {})

@@ -53,7 +53,7 @@ def stopped(client):
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_statement_that_is_not_answered_fails_in_time(connect):
+def test_statement_without_response_fails_in_time(connect):
     client = connect("-c statement_timeout=200ms")
     with stopped(client):
         before = time.monotonic()
@@ -75,7 +75,7 @@ def test_statements_have_the_time_that_the_server_grants_each(connect):
     assert client.connections() == (0, 1)
 
 
-def test_what_is_sent_together_later_has_the_time_of_one_statement(connect):
+def test_grouped_statements_have_the_time_limit_of_one(connect):
     client = connect("-c statement_timeout=200ms")
     transaction = Transaction(client._of_this_process())
     ((pid,),) = transaction.run("SELECT pg_backend_pid()")
@@ -134,7 +134,7 @@ def test_a_connection_that_was_left_meanwhile_is_not_shut_down():
         assert second.recv(4) == b"open"
 
 
-def test_of_several_that_come_at_once_one_starts_the_thread():
+def test_one_of_several_concurrent_callers_starts_the_thread():
     dog = watchdog.Watchdog(1)
     before = threading.active_count()
     dog.watch("connection", 1)
@@ -155,5 +155,5 @@ def test_of_several_that_come_at_once_one_starts_the_thread():
         ("", 0),
     ],
 )
-def test_the_time_of_a_statement_is_what_the_options_tell(options, seconds):
+def test_time_limit_of_a_statement_is_that_of_the_options(options, seconds):
     assert watchdog.statement_timeout(options) == seconds

@@ -58,7 +58,7 @@ def test_keys_begin_with_a_prefix_and_flush_removes_only_these(storage):
     assert set(storage._client.call("KEYS", "*")) == {b"another", EPOCH}
 
 
-def test_flush_leaves_the_locks_of_those_who_write(storage, serve):
+def test_flush_keeps_the_locks_of_writers(storage, serve):
     with serve():
         storage.create(*PLACE, {})
         storage.lock(*PLACE)
@@ -148,7 +148,7 @@ def test_a_script_that_the_server_forgot_is_sent_again(storage):
     assert storage.get_page(*PLACE).records == [created]
 
 
-def test_a_collection_may_be_larger_than_what_a_call_takes(storage, serve):
+def test_collection_can_be_larger_than_one_call(storage, serve):
     with serve():
         for n in range(2100):
             storage.create(*PLACE, {"n": n, "phone": str(n)})
@@ -170,7 +170,7 @@ def test_a_timestamp_that_redis_does_not_keep_exactly_is_refused(storage, timest
 # Unique fields
 
 
-def test_records_written_by_those_who_did_not_ask_count_too(storage):
+def test_records_written_without_unique_fields_count(storage):
     storage.create(*PLACE, {"id": "before", "phone": "1"})
     storage.create(*PLACE, {"id": "empty", "phone": ""})
     storage.create(*PLACE, {"id": "asked", "phone": "2"}, **UNIQUE)
@@ -183,7 +183,7 @@ def test_records_written_by_those_who_did_not_ask_count_too(storage):
     storage.create(*PLACE, {"phone": "2"}, **UNIQUE)
 
 
-def test_a_record_that_changed_while_the_index_was_made_is_looked_at_again(storage, monkeypatch):
+def test_record_changed_during_indexing_is_indexed_again(storage, monkeypatch):
     storage.create(*PLACE, {"id": "a", "phone": "1"})
     real, changes = module._index_entries, ["2", "3"]
 
@@ -231,7 +231,7 @@ def outcome(storage, what, object_id, value, unique_fields):
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(WRITES, max_size=15))
-def test_whoever_asks_conflicts_are_those_of_an_engine_without_an_index(storage, writes):
+def test_conflicts_equal_those_of_an_engine_without_index(storage, writes):
     storage.flush()
     plain = memory.Storage()
     for write in writes:
@@ -248,7 +248,7 @@ def server():
     server.close()
 
 
-def test_a_server_that_comes_back_is_used_again_at_once(server):
+def test_restarted_server_is_used_immediately(server):
     storage = make(server.url())
     storage.create(*PLACE, {})
     server.stop()
@@ -268,7 +268,7 @@ def test_a_server_that_comes_back_is_used_again_at_once(server):
     assert storage.get_all(*PLACE)[1] == 1
 
 
-def test_a_server_that_does_not_answer_is_a_failure_in_time(server):
+def test_unresponsive_server_is_an_error_in_time(server):
     storage = make(f"{server.url()}?socket_timeout=0.1&socket_connect_timeout=0.1")
     storage.create(*PLACE, {})
     server.pause()
@@ -282,7 +282,7 @@ def test_a_server_that_does_not_answer_is_a_failure_in_time(server):
     assert storage.get_all(*PLACE)[1] == 1
 
 
-def test_a_server_that_does_not_answer_a_new_connection_is_a_failure_in_time(server):
+def test_server_that_does_not_accept_connections_is_an_error_in_time(server):
     storage = make(f"{server.url(1)}?socket_timeout=0.1")
     server.pause()
     try:
@@ -352,7 +352,7 @@ def fail_once(real):
     return read, real
 
 
-def test_a_full_pool_makes_others_wait(server):
+def test_full_pool_blocks_other_threads(server):
     storage = make(server.url(), storage_pool_size=1)
     threads = [in_thread(lambda: storage.create(*PLACE, {})) for _ in range(8)]
     for thread in threads:
@@ -376,7 +376,7 @@ def test_a_full_pool_makes_others_wait(server):
         "redis://user:secret@localhost:port/0",
     ],
 )
-def test_a_bad_url_is_told_without_its_password(url):
+def test_invalid_url_is_reported_without_its_password(url):
     with pytest.raises(ConfigurationError, match="storage_url = ") as caught:
         make(url)
     assert "secret" not in str(caught.value)

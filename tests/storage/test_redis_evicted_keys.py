@@ -165,7 +165,7 @@ def test_rebuilt_collections_may_be_large(storage):
 
 
 @pytest.mark.parametrize("kind", ["timestamp", "records", "times", "tombstones"])
-def test_service_goes_on(storage, alice, kind):
+def test_service_keeps_working(storage, alice, kind):
     url = redis_server.database_url(1)
     settings = {"cliquet.storage_backend": "cliquet.storage.redis", "cliquet.storage_url": url}
     client = webtest.TestApp(testapp.main(settings))

@@ -85,7 +85,7 @@ def test_other_collections_are_not_locked(storage, counter, manager):
     assert storage.get_all(*OTHER)[1] == 1
 
 
-def test_what_takes_too_long_to_get_is_a_failure(storage, counter, serve):
+def test_lock_wait_beyond_the_limit_is_an_error(storage, counter, serve):
     with serve():
         storage.lock(*PLACE)
         failures = []
@@ -101,14 +101,14 @@ def test_what_takes_too_long_to_get_is_a_failure(storage, counter, serve):
     assert failure.startswith("timed out after 0.05 s waiting for the lock of collection ")
 
 
-def test_the_lock_of_who_died_ends(storage, counter):
+def test_lock_of_a_dead_process_expires(storage, counter):
     dead = storage_with(lease=0.1)
     dead._locks.lock(dead._locks.new_manager(), PLACE[::-1])
     storage.update(*PLACE, "counter", {"n": 1})
     assert storage.get(*PLACE, "counter")["n"] == 1
 
 
-def test_who_was_too_slow_does_not_write_over_others(storage, counter, serve):
+def test_slow_writer_does_not_overwrite_others(storage, counter, serve):
     slow = storage_with(lease=0.01)
     with pytest.raises(BackendError, match="changed by another request"), serve():
         read_and_write(slow, lambda: in_thread(lambda: write_in_time(storage)).join(20))
@@ -120,7 +120,7 @@ def write_in_time(storage):
     storage.update(*PLACE, "counter", {"n": 10})
 
 
-def test_who_was_too_slow_writes_where_nobody_else_did(storage, counter, serve):
+def test_slow_writer_succeeds_without_other_writes(storage, counter, serve):
     with serve():
         read_and_write(storage_with(lease=0.01), lambda: time.sleep(0.05))
     assert storage.get(*PLACE, "counter")["n"] == 1
@@ -153,7 +153,7 @@ def test_requests_that_lock_in_opposite_orders_both_succeed(storage, serve, toge
     assert storage.get_all(*PLACE)[1] == storage.get_all(*OTHER)[1] == 80
 
 
-def test_who_waits_while_having_read_fails_only_if_that_changed(storage, serve):
+def test_waiting_request_fails_only_if_its_reads_have_changed(storage, serve):
     """Two collections read, then both written: others wrote to the first one meanwhile.
 
     In this order they are waited for in vain unless the first one is let go.
@@ -193,7 +193,7 @@ def test_who_waits_while_having_read_fails_only_if_that_changed(storage, serve):
     assert storage.get(*OTHER, "counter")["n"] == 1
 
 
-def test_a_lock_that_was_taken_again_for_a_write_in_vain_ends_with_the_request(storage, serve):
+def test_lock_retaken_for_a_failing_write_ends_with_the_request(storage, serve):
     storage.create(*PLACE, {"id": "a"})
     with serve():
         storage.lock(*PLACE)
@@ -214,7 +214,7 @@ def test_some_are_deleted_within_a_request_and_outside(storage, serve):
     assert not storage._client.call("KEYS", "cliquet.storage.lock*")
 
 
-def test_what_was_written_before_a_failure_stays(storage, serve):
+def test_writes_before_a_failure_are_kept(storage, serve):
     with pytest.raises(ZeroDivisionError), serve() as manager:
         savepoint = manager.savepoint()
         storage.lock(*PLACE)
@@ -227,7 +227,7 @@ def test_what_was_written_before_a_failure_stays(storage, serve):
     assert storage.get_all(*PLACE)[1] == 2
 
 
-def test_who_waits_in_order_keeps_what_was_read(storage, counter, serve):
+def test_waiting_in_order_keeps_earlier_reads(storage, counter, serve):
     """The other one, who has the second collection and wants the first, gives way."""
     locked = threading.Event()
 
@@ -254,7 +254,7 @@ def server():
         yield server
 
 
-def test_locks_that_were_held_when_the_server_ended_are_given_back_when_it_answers(server, serve):
+def test_locks_held_during_an_outage_are_released_afterwards(server, serve):
     storage = storage_with(timeout=0.5, url=server.url())
     for place in (PLACE, OTHER):
         storage.create(*place, {})

@@ -49,7 +49,7 @@ def elsewhere(storage, path):
 
 
 class TestSchema:
-    def test_a_file_without_it_is_a_failure_that_tells_what_to_do(self, client):
+    def test_file_without_schema_is_an_error_that_suggests_migrate(self, client):
         for _ in range(2):  # without a file, then with an empty one
             for call in (
                 lambda: Storage(client).get_all(*PLACE),
@@ -65,13 +65,13 @@ class TestSchema:
         with pytest.raises(BackendError, match="unable to open"):
             Storage(Client(str(tmp_path / "missing" / "file"))).initialize_schema()
 
-    def test_a_file_that_is_no_database_is_a_failure(self, path):
+    def test_file_that_is_not_a_database_is_an_error(self, path):
         with open(path, "w") as file:
             file.write("This is the story of a file that wanted to be a database. " * 20)
         with pytest.raises(BackendError, match="not a database"):
             Storage(Client(path)).initialize_schema()
 
-    def test_it_may_be_initialized_by_many_at_once(self, path, together):
+    def test_file_can_be_initialized_concurrently(self, path, together):
         def initialize():
             Storage(Client(path)).initialize_schema()
 
@@ -84,7 +84,7 @@ class TestSchema:
             child.join(30)
         assert [child.exitcode for child in children] == [0] * 4
 
-    def test_its_version_is_told(self, elsewhere):
+    def test_schema_version_is_stored(self, elsewhere):
         version = "SELECT value FROM storage_metadata WHERE name = 'schema_version'"
         assert elsewhere.execute(version).fetchall() == [("1",)]
 
@@ -100,7 +100,7 @@ class TestDurability:
         with storage._client.write() as db:
             assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
-    def test_what_was_acknowledged_survives_the_process(self, storage):
+    def test_acknowledged_writes_survive_the_process(self, storage):
         def write_and_die():
             storage.create(*PLACE, {"id": "kept"})
             with storage._client.write() as db:
@@ -175,7 +175,7 @@ class TestLocks:
         assert storage.get(*PLACE, "a")["id"] == "a"
         elsewhere.execute("ROLLBACK")
 
-    def test_what_is_written_alone_does_not_wait_for_the_end_of_the_request(
+    def test_autocommitted_write_does_not_wait_for_the_end_of_the_request(
         self, storage, elsewhere, serve
     ):
         client = storage._client
@@ -185,9 +185,7 @@ class TestLocks:
             elsewhere.execute("BEGIN IMMEDIATE")
             elsewhere.execute("ROLLBACK")
 
-    def test_what_is_written_alone_belongs_to_a_transaction_that_has_begun(
-        self, storage, elsewhere, manager
-    ):
+    def test_autocommitted_write_belongs_to_an_open_transaction(self, storage, elsewhere, manager):
         storage.create(*PLACE, {})
         with storage._client.write_alone() as db:
             db.execute("DELETE FROM records")
@@ -230,7 +228,9 @@ class TestFailures:
         assert filled.get_page(*PLACE, include_deleted=True) == before
 
     @pytest.mark.parametrize("operation", OPERATIONS)
-    def test_nor_in_a_request_that_goes_on(self, filled, serve, operation, request):
+    def test_failing_operation_in_a_continuing_request_changes_nothing(
+        self, filled, serve, operation, request
+    ):
         with serve():
             filled.update(*PLACE, "1", {"n": 1})
             before = filled.get_page(*PLACE, include_deleted=True)
@@ -298,7 +298,7 @@ class TestFailures:
         with pytest.raises(BackendError, match="OverflowError"):
             filled.purge_deleted(*PLACE, before=2**70)
 
-    def test_a_failure_of_the_application_is_no_failure_of_the_backend(self, filled):
+    def test_application_error_is_not_a_backend_error(self, filled):
         with pytest.raises(ZeroDivisionError), filled._client.read():
             raise ZeroDivisionError
         with pytest.raises(RecordNotFoundError):

@@ -56,7 +56,7 @@ class TestUrl:
     def test_it_names_a_file(self, url, path):
         assert parse_url(url) == (path, DEFAULT_TIMEOUT)
 
-    def test_it_may_tell_the_timeout(self):
+    def test_url_can_contain_the_timeout(self):
         assert parse_url("sqlite:///file?timeout=2.5") == ("file", 2.5)
 
     @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class TestUrl:
         assert expected in message
         assert "secret" not in message
 
-    def test_a_setting_that_is_missing_is_told(self):
+    def test_missing_setting_is_reported(self):
         with pytest.raises(ConfigurationError, match="cache_url = ''"):
             create_from_config(config(), "cache_")
 
@@ -162,7 +162,9 @@ class TestConnections:
             with pytest.raises(sqlite3.ProgrammingError, match="closed"):
                 connection.execute("SELECT 1")
 
-    def test_what_a_fork_inherits_is_neither_used_nor_closed(self, client, storage, monkeypatch):
+    def test_inherited_connections_are_neither_used_nor_closed_by_a_fork(
+        self, client, storage, monkeypatch
+    ):
         """As a child process sees it, whose id is another."""
         storage.create(*PLACE, {"id": "a"})
         inherited = client._connections

@@ -96,7 +96,7 @@ def test_without_the_file_everything_is_503(client, alice, path):
     assert all(response.headers["Retry-After"] for response in responses.values())
 
 
-def test_another_file_in_its_place_is_used_at_once(client, alice, path):
+def test_replaced_file_is_used_immediately(client, alice, path):
     statuses = {}
     for name, each in REQUESTS.items():
         remove(path)

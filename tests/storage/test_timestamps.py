@@ -122,7 +122,7 @@ def test_reads_and_failures_change_no_timestamp(storage):
     assert collection(storage) == before
 
 
-def test_time_goes_on_when_the_clock_goes_back(storage, monkeypatch):
+def test_timestamps_increase_when_the_clock_goes_back(storage, monkeypatch):
     first = create(storage)["last_modified"]
     monkeypatch.setattr("cliquet.utils.msec_time", lambda: first - 1000)
     assert create(storage)["last_modified"] == first + 1
@@ -182,7 +182,7 @@ def test_an_earlier_timestamp_of_an_update_is_taken(storage, timestamp):
     assert collection(storage) > before
 
 
-def test_a_record_that_goes_back_may_take_its_own_timestamp(storage):
+def test_record_with_earlier_timestamp_can_reuse_its_own(storage):
     create(storage, PAST, id="a")
     create(storage, PAST + 1, id="b")
     assert storage.update(*PLACE, "b", {"last_modified": PAST})["last_modified"] == PAST + 1
@@ -258,7 +258,7 @@ WRITES = st.tuples(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(WRITES, max_size=20))
-def test_whatever_is_asked_timestamps_are_distinct_and_the_collection_goes_forward(storage, writes):
+def test_timestamps_are_distinct_and_the_collection_timestamp_increases(storage, writes):
     storage.flush()
     latest = 0
     for what, object_id, timestamp in writes:

@@ -120,7 +120,7 @@ def test_a_savepoint_before_the_first_write_is_one_too(storage, operation, manag
     assert in_another_thread(lambda: storage.get(*PLACE, "0"))["after"] is True
 
 
-def test_what_a_savepoint_undid_is_not_in_the_way(storage, manager):
+def test_changes_undone_by_a_savepoint_do_not_conflict(storage, manager):
     storage.update(*PLACE, "0", {})
     savepoint = manager.savepoint()
     first = storage.create(*PLACE, {"id": "new", "phone": "1"}, unique_fields=["phone"])
@@ -143,7 +143,7 @@ def test_a_refused_operation_leaves_the_transaction_as_it_was(storage, manager):
     assert in_another_thread(lambda: content(storage)) == before
 
 
-def test_the_timestamp_that_was_told_stays_when_the_transaction_is_aborted(storage, manager):
+def test_returned_timestamp_remains_after_an_abort(storage, manager):
     timestamp = storage.collection_timestamp("never", "written")
     manager.abort()
     assert storage.collection_timestamp("never", "written") == timestamp
@@ -210,7 +210,7 @@ LOCKED = ("update", "0", True, None)
 @example(steps=[LOCKED, "flush", ("delete", "0", False, None)])
 @example(steps=[LOCKED, "mark", LOCKED, "undo", LOCKED, "undo", LOCKED])
 @example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
-def test_what_was_told_is_what_is_there_in_the_end(storage, manager, monkeypatch, steps):
+def test_returned_records_are_those_stored_in_the_end(storage, manager, monkeypatch, steps):
     # The clock stands still: each timestamp comes of the one before.
     monkeypatch.setattr("cliquet.utils.msec_time", lambda: 10)
     manager.abort()
@@ -282,7 +282,7 @@ def test_others_write_once_the_transaction_ends(storage, manager, begin, end):
     assert storage.get(*PLACE, "0")["n"] == 2
 
 
-def test_what_is_not_committed_is_seen_by_nobody_else(storage, manager):
+def test_uncommitted_changes_are_invisible_to_others(storage, manager):
     storage.update(*PLACE, "0", {"n": 1})
     seen = []
     thread = threading.Thread(target=lambda: seen.append(storage.get(*PLACE, "0")["n"]))
@@ -303,7 +303,7 @@ class TestEachOperationCommits:
         yield storage
         storage.flush()
 
-    def test_what_is_written_stays_when_the_transaction_is_aborted(self, storage, manager):
+    def test_writes_are_kept_when_the_transaction_is_aborted(self, storage, manager):
         storage.update(*PLACE, "0", {"n": 1})
         savepoint = manager.savepoint()
         storage.update(*PLACE, "0", {"n": 2})
@@ -311,9 +311,7 @@ class TestEachOperationCommits:
         manager.abort()
         assert storage.get(*PLACE, "0")["n"] == 2
 
-    def test_what_is_written_stays_when_a_savepoint_made_under_the_lock_is_returned_to(
-        self, storage, manager
-    ):
+    def test_writes_are_kept_after_a_rollback_to_a_savepoint_under_the_lock(self, storage, manager):
         storage.lock(*PLACE)
         savepoint = manager.savepoint()
         storage.update(*PLACE, "0", {"n": 1})
@@ -321,7 +319,7 @@ class TestEachOperationCommits:
         manager.commit()
         assert storage.get(*PLACE, "0")["n"] == 1
 
-    def test_what_is_written_is_there_for_all_at_once(self, storage, manager):
+    def test_writes_are_visible_to_all_immediately(self, storage, manager):
         storage.update(*PLACE, "0", {"n": 1})
         assert in_another_thread(lambda: storage.get(*PLACE, "0"))["n"] == 1
         assert in_another_thread(lambda: storage.update(*PLACE, "0", {"n": 2}))["n"] == 2

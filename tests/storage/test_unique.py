@@ -58,7 +58,7 @@ def test_an_update_cannot_take_the_value_of_another_record(storage):
     assert storage.get(*PLACE, mine["id"]) == mine
 
 
-def test_the_first_field_in_conflict_is_told(storage):
+def test_first_conflicting_field_is_reported(storage):
     create(storage, phone="1")
     create(storage, line="2")
     for fields in (("phone", "line"), ("line", "phone")):
@@ -70,7 +70,7 @@ def test_the_first_field_in_conflict_is_told(storage):
     assert caught.value.field == "phone"
 
 
-def test_the_id_in_conflict_is_told_before_a_field(storage):
+def test_conflicting_id_is_reported_before_fields(storage):
     existing = create(storage, id="a", phone="1")
     create(storage, phone="2")
     with pytest.raises(UnicityError) as caught:
@@ -78,7 +78,7 @@ def test_the_id_in_conflict_is_told_before_a_field(storage):
     assert (caught.value.field, caught.value.record) == ("id", existing)
 
 
-def test_a_value_elsewhere_in_a_record_is_no_conflict(storage):
+def test_value_in_another_field_does_not_conflict(storage):
     create(storage, other="1", nested={"phone": "1"}, phone=["1"])
     assert create(storage, phone="1")["phone"] == "1"
 
@@ -98,7 +98,7 @@ def test_a_value_is_unique_in_its_collection_only(storage):
         assert storage.create(*place, {"phone": "1"}, unique_fields=["phone"])["phone"] == "1"
 
 
-def test_a_field_is_unique_for_those_who_ask(storage):
+def test_field_is_unique_only_if_requested(storage):
     storage.create(*PLACE, {"phone": "1"})
     storage.create(*PLACE, {"phone": "1"})
     assert storage.get_all(*PLACE)[1] == 2
@@ -114,7 +114,7 @@ def test_id_and_timestamp_among_the_unique_fields_add_nothing(storage):
 
 
 @pytest.mark.parametrize("field", ['q"', "a.b", "$", "back\\slash", "\x01", "", "é"])
-def test_the_name_of_a_unique_field_is_any_text(storage, field):
+def test_name_of_a_unique_field_is_any_string(storage, field):
     storage.create(*PLACE, {field: "1"}, unique_fields=[field])
     with pytest.raises(UnicityError) as caught:
         storage.create(*PLACE, {field: "1"}, unique_fields=[field])

@@ -136,7 +136,7 @@ def put(n, **others):
 
 
 @every_engine
-def test_answers_are_those_of_the_requests_in_their_order(alice):
+def test_responses_are_in_the_order_of_the_requests(alice):
     responses = alice.batch(
         put(1),
         put(2),
@@ -155,7 +155,7 @@ def test_answers_are_those_of_the_requests_in_their_order(alice):
     assert responses[6]["headers"]["ETag"] == alice.get("/notes").headers["ETag"]
 
 
-def test_answer_has_four_keys(alice):
+def test_response_has_four_keys(alice):
     (response,) = alice.batch({"path": "/notes"})
     assert set(response) == {"status", "path", "headers", "body"}
     assert response["headers"]["Content-Type"].startswith("application/json")
@@ -235,7 +235,7 @@ def test_headers_default_to_those_of_the_batch(alice):
     assert headers["Authorization"].startswith("Basic ")
 
 
-def test_request_may_be_somebody_elses(api, alice):
+def test_request_can_have_other_credentials(api, alice):
     bob = api.user("bob")
     alice.batch(put(1, headers=bob._headers), put(2))
     assert bob.values("/notes") == [1]
@@ -258,7 +258,7 @@ def test_request_may_have_its_own_host(alice, value):
     assert response["body"]["headers"]["Host"] == value
 
 
-def test_headers_hold_any_text(alice):
+def test_headers_contain_any_string(alice):
     (response,) = alice.batch({"path": "/notes", "headers": {"If-None-Match": '"1"', "X-Y": "é"}})
     assert response["status"] == 200
 
@@ -308,7 +308,7 @@ def test_large_body_is_sent_whole(alice):
     assert response["body"]["data"]["text"] == "é" * 100_000
 
 
-def test_body_of_an_answer_that_is_not_json_is_text(alice):
+def test_body_that_is_not_json_is_a_string(alice):
     (response,) = alice.batch({"path": "/text"})
     assert response["body"] == "caf\ufffd"
 
@@ -320,7 +320,7 @@ def test_head_has_no_body(alice):
     assert responses[1]["headers"]["Total-Records"] == "1"
 
 
-def test_answer_that_nothing_changed_is_one_among_others(alice):
+def test_not_modified_is_one_of_the_responses(alice):
     note = alice.batch(put(1))[0]["body"]["data"]
     seen = {"If-None-Match": '"{last_modified}"'.format(**note)}
     responses = alice.batch({"path": "/notes", "headers": seen}, {"path": "/notes"})
@@ -390,7 +390,7 @@ def test_body_is_validated_once_and_not_at_all_with_too_many_requests(build, mon
 
 
 @pytest.mark.parametrize("unlimited", ["", "0", "None", 0])
-def test_empty_setting_or_0_is_no_limit(build, unlimited):
+def test_empty_setting_or_0_means_no_limit(build, unlimited):
     app = build(batch_max_requests=unlimited)
     assert len(app.batch(*[{"path": "/"}] * 30)) == 30
     assert app.batch({"path": "/"})[0]["body"]["settings"]["batch_max_requests"] is None
@@ -461,7 +461,7 @@ def test_batch_of_another_type_is_one_error(alice):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"x", b'{"requests": [{"path": "/\\ud800"}]}'])
-def test_body_that_is_no_json_object_is_a_400(alice, body):
+def test_body_that_is_not_a_json_object_is_a_400(alice, body):
     alice.raw("POST", "/batch", body, status=400, **{"Content-Type": "application/json"})
 
 
@@ -571,7 +571,7 @@ def test_redirection_keeps_method_headers_body_and_query(alice):
 @pytest.mark.parametrize(
     "to", ["http://elsewhere.example/v1/notes", "//elsewhere.example/x", "http://[/"]
 )
-def test_redirection_elsewhere_is_the_answer(alice, to):
+def test_redirect_to_another_site_is_returned(alice, to):
     (response,) = alice.batch({"path": f"/redirect?to={to}"})
     assert response["status"] == 307
     assert response["headers"]["Location"] == to

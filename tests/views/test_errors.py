@@ -76,7 +76,7 @@ TABLE = [
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status", "number", "title", "message"), TABLE
 )
-def test_every_error_is_json_and_has_the_headers_of_every_answer(
+def test_every_error_is_json_and_has_the_common_headers(
     serve, alice, method, path, headers, body, status, number, title, message
 ):
     client = serve({"backoff": "9"})
@@ -166,7 +166,7 @@ def test_any_http_exception_becomes_json(serve):
     check(response, 507, ERRORS.UNDEFINED, "Insufficient Storage", "not enough space")
 
 
-def test_forbidden_tells_anonymous_users_to_authenticate(serve, alice):
+def test_forbidden_asks_anonymous_users_to_authenticate(serve, alice):
     client = serve()
     response = client.get("/fail/detail", status=401)
     check(response, 401, ERRORS.MISSING_AUTH_TOKEN, "Unauthorized", "Please authenticate")
@@ -218,7 +218,7 @@ def test_redirection_that_the_application_raises_keeps_its_location(serve):
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_method_that_is_not_allowed_tells_those_that_are(serve):
+def test_method_not_allowed_lists_the_allowed_ones(serve):
     response = serve().put("/echo", status=405)
     check(response, 405, ERRORS.METHOD_NOT_ALLOWED, "Method Not Allowed")
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
@@ -288,7 +288,7 @@ def test_request_target_without_slash_is_not_part_of_a_location(serve, method, t
     assert response.status_code == 307 if target == "" else response.status_code in (400, 404)
 
 
-def test_trailing_slash_never_makes_a_host_of_a_segment():
+def test_trailing_slash_never_turns_a_segment_into_a_host():
     config = Configurator(settings=dict(testapp.SETTINGS))
     config.include("cliquet")
     client = webtest.TestApp(config.make_wsgi_app())
@@ -317,7 +317,7 @@ def test_redirection_of_a_write_keeps_its_method(serve, alice):
     assert redirection.headers["Vary"] == "Authorization"
 
 
-def test_redirection_under_a_mount_point_stays_there(serve):
+def test_redirect_under_a_mount_point_keeps_it(serve):
     response = serve(prefix="").get("/echo", extra_environ={"SCRIPT_NAME": "/mount"}, status=307)
     assert response.headers["Location"] == "http://localhost/mount/v0/echo"
 

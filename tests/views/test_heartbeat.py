@@ -55,7 +55,7 @@ def raises(request):
     raise OSError("down")
 
 
-def test_heartbeats_of_the_backends_are_told(serve):
+def test_heartbeats_of_the_backends_are_reported(serve):
     expected = {"storage": True, "permission": True, "cache": True}
     assert serve().get("/__heartbeat__").json == expected
 
@@ -107,7 +107,7 @@ def test_checks_run_side_by_side(serve):
     assert results["one"] is results["other"] is True
 
 
-def test_one_that_hangs_is_false_and_logged_and_the_others_are_told(serve, hanging, caplog):
+def test_hanging_check_is_false_and_logged_and_others_are_reported(serve, hanging, caplog):
     client = serve(SHORT)
     client.registry.heartbeats["plugin"] = hanging
     response = client.get("/__heartbeat__", status=503)
@@ -127,7 +127,7 @@ def test_one_that_hangs_is_not_called_again_before_it_ends(serve, hanging):
     assert client.get("/__heartbeat__").json["plugin"] is True
 
 
-def test_nobody_waits_for_one_that_is_late_already(serve, hanging):
+def test_requests_do_not_wait_for_a_check_that_is_already_late(serve, hanging):
     client = serve({"cliquet.heartbeat_timeout_seconds": "1"})
     client.registry.heartbeats["plugin"] = hanging
     client.get("/__heartbeat__", status=503)
@@ -140,7 +140,7 @@ def test_nobody_waits_for_one_that_is_late_already(serve, hanging):
     poll.join()
 
 
-def test_those_who_ask_meanwhile_get_the_answer_of_the_one_that_runs(serve, hanging):
+def test_concurrent_requests_share_a_running_check(serve, hanging):
     client = serve()
     client.registry.heartbeats["plugin"] = hanging
     results = []
@@ -157,7 +157,7 @@ def test_those_who_ask_meanwhile_get_the_answer_of_the_one_that_runs(serve, hang
     assert results == [True] * 3
 
 
-def test_what_a_check_writes_is_saved_though_its_request_has_ended(serve, hanging):
+def test_writes_of_a_check_are_saved_after_the_end_of_its_request(serve, hanging):
     client = serve(SHORT)
     storage = client.registry.storage
 
@@ -172,7 +172,7 @@ def test_what_a_check_writes_is_saved_though_its_request_has_ended(serve, hangin
     assert storage.get("seen", "by", "me")["id"] == "me"
 
 
-def test_check_has_a_transaction_of_its_thread_for_what_else_it_writes_to(serve):
+def test_check_has_a_transaction_of_its_thread(serve):
     client = serve()
     committed = []
     heartbeats = client.registry.heartbeats
@@ -192,7 +192,7 @@ def test_current_request_and_registry_are_those_of_the_application(serve):
     assert seen == [True]
 
 
-def test_what_a_check_binds_to_the_log_does_not_leave_its_thread(serve, caplog):
+def test_values_bound_by_a_check_remain_in_its_thread(serve, caplog):
     caplog.set_level(logging.INFO)
 
     def check(request):
@@ -208,7 +208,7 @@ def test_what_a_check_binds_to_the_log_does_not_leave_its_thread(serve, caplog):
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
-def test_in_a_batch_checks_do_not_wait_for_what_the_batch_has_written(tmp_path, engine):
+def test_checks_in_a_batch_do_not_wait_for_writes_of_the_batch(tmp_path, engine):
     client = Client(make_app(engine, tmp_path, **SHORT))
     requests = [
         {"method": "POST", "path": "/mushrooms", "body": {"data": {"name": "x"}}},
@@ -269,7 +269,7 @@ def test_result_is_used_again_for_a_second_and_no_longer(serve, monkeypatch):
     assert len(calls) == 2
 
 
-def test_check_that_was_replaced_runs_at_once(serve):
+def test_replaced_check_runs_immediately(serve):
     client = serve()
     for answer in (True, False, None):
         client.registry.heartbeats["plugin"] = lambda request, answer=answer: answer

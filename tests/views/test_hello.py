@@ -15,14 +15,14 @@ def test_public_settings_are_shown_under_the_names_that_they_were_given(serve):
     }
 
 
-def test_user_and_end_of_service_are_told_when_there_are(serve, alice):
+def test_user_and_end_of_service_are_returned_if_any(serve, alice):
     hello = serve({"eos": "2069-01-01"}).get("/", headers=alice).json
     assert hello["eos"] == "2069-01-01"
     assert hello["user"]["id"].startswith("basicauth:")
     assert not {"eos", "user"} & set(serve().get("/").json)
 
 
-def test_application_may_tell_more_of_the_user(serve, alice):
+def test_application_can_add_to_the_user(serve, alice):
     def setup(config):
         config.add_request_method(lambda request: {"id": "x", "name": "Al"}, "get_user_info")
 
