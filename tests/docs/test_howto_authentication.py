@@ -39,8 +39,10 @@ class Provider(BaseHTTPRequestHandler):
     def do_POST(self):
         self.server.asked.append(self.path)
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.server.broken:
+        if self.server.broken == "status":
             return self.answer(500, {})
+        if self.server.broken == "protocol":
+            return self.wfile.write(b"nonsense\r\n")
         if self.path == "/login/oauth/access_token":
             return self.exchange(dict(parse_qsl(body)))
         credentials = "Basic " + b64encode(":".join(CLIENT).encode()).decode()
@@ -84,7 +86,7 @@ def serving(server):
 @pytest.fixture
 def provider():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.asked, server.broken = [], False
+    server.asked, server.broken = [], None
     server.url = f"http://127.0.0.1:{server.server_port}"
     with serving(server):
         yield server
@@ -168,11 +170,12 @@ def test_token_is_not_in_the_cache(client):
     assert "token-of-alice" not in repr(vars(client.registry.cache))
 
 
-def test_failure_of_the_provider_is_503(client, provider):
-    provider.broken = True
+@pytest.mark.parametrize("broken", ["status", "protocol"])
+def test_failing_provider_causes_a_503(client, provider, broken):
+    provider.broken = broken
     answer = client.get("/bookmarks", headers=bearer("token-of-alice"), status=503)
     assert answer.headers["Retry-After"] == "30"
-    provider.broken = False
+    provider.broken = None
     client.get("/bookmarks", headers=bearer("token-of-alice"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -70,7 +71,7 @@ class BearerPolicy(CallbackAuthenticationPolicy):
                 if error.code in (404, 422):
                     return None
                 raise BackendError(original=error) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise BackendError(original=error) from error
 
 

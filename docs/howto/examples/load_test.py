@@ -36,7 +36,8 @@ class Client:
         return response
 
     def poll(self):
-        response = self.send("GET", f"?_since={self.etag}", **{"If-None-Match": self.etag})
+        since = self.etag.strip('"')  # some servers reject quotes in URLs
+        response = self.send("GET", f"?_since={since}", **{"If-None-Match": self.etag})
         self.etag = response.headers.get("ETag", self.etag)
         return response.status
 
