@@ -1,4 +1,4 @@
-"""How long the JavaScript client takes for collections of several sizes, in Node and in Chromium.
+"""Durations of the JavaScript client for collections of several sizes, in Node and in Chromium.
 
     python -m benchmarks.clients --sizes 1000 5000 20000
 

@@ -128,7 +128,7 @@ def temporary_file() -> Iterator[str]:
 
 
 class _Places:
-    """Where things are kept, until the stack is closed."""
+    """Settings of the backends, which exist until the stack is closed."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack

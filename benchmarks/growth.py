@@ -1,10 +1,10 @@
-"""How the time of requests grows with the records of a collection, on PostgreSQL.
+"""Duration of requests by the number of records in a collection, on PostgreSQL.
 
     python -m benchmarks.growth --sizes 1000 100000 1000000
 
 Users of one database have a collection of each size. The WSGI application is called in this
 process, and the sizes are measured in turn: what slows down the machine slows down all of
-them. The table tells medians, in milliseconds, and the last one as a multiple of the first.
+them. The table shows medians, in milliseconds, and the last one as a multiple of the first.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def equal(field: str) -> Callable[[User], Request]:
 
 
 class Operation(NamedTuple):
-    """What is measured.
+    """A measured operation.
 
     :param goal: how many times the time of the smallest size that of the largest may be;
         None where it may grow as the size does.

@@ -1,4 +1,4 @@
-"""What the backends guarantee, checked for long: HTTP clients of several processes who meet.
+"""Guarantees of the backends, checked for a long time with HTTP clients of several processes.
 
 First the scenarios of ``tests/scenarios.py``, of each so many rounds, then the history of
 ``tests/history.py``. The exit code is 1 when anything that the documentation of the backends
@@ -28,8 +28,8 @@ from tests.http_servers import connecting, database_url, http_servers
 from tests.scenarios import SCENARIOS, Team, explain
 
 ENGINES = ("postgresql", "redis", "sqlite")
-#: How many of the faults of a row are told.
-TOLD = 3
+#: Maximum number of faults shown in a row.
+MAX_FAULTS = 3
 
 Connect = Callable[[str, int], Any]
 
@@ -82,11 +82,11 @@ def line(name: str, rounds: object, verdict: str, answers: str) -> str:
     return f"{name:<64}{rounds:>6}  {verdict:<12}{answers}"
 
 
-def tell(name: str, rounds: object, answers: str, faults: Sequence[str]) -> None:
+def print_row(name: str, rounds: object, answers: str, faults: Sequence[str]) -> None:
     """Print a row, and the first of the faults."""
     verdict = f"{len(faults)} faults" if faults else "ok"
     print(line(name, rounds, verdict, answers), flush=True)
-    for fault in faults[:TOLD]:
+    for fault in faults[:MAX_FAULTS]:
         print(fault, file=sys.stderr)
 
 
@@ -101,7 +101,7 @@ def play_rounds(name: str, play: Callable[[Team], None], team: Team, rounds: int
             except (AssertionError, OSError, HTTPException) as error:
                 faults.append(explain(error))
     answers = ", ".join(f"{count} × {status}" for status, count in sorted(team.statuses.items()))
-    tell(name, rounds, answers, faults)
+    print_row(name, rounds, answers, faults)
     return faults
 
 
@@ -112,13 +112,13 @@ def play_history(connect: Connect, options: argparse.Namespace) -> list[str]:
     answers = [f"{history.acknowledged} acknowledged", f"{history.polls} polls"]
     answers += [f"{len(found)} {kind}" for kind, found in history.faults.items()]
     faults = [f"{kind}: {fault}" for kind, found in history.faults.items() for fault in found]
-    tell("history", 1, ", ".join(answers), faults)
+    print_row("history", 1, ", ".join(answers), faults)
     return faults
 
 
 @contextmanager
 def progress(text: Callable[[], str]) -> Iterator[None]:
-    """Meanwhile tell, on a terminal, how far it is."""
+    """Show the progress on a terminal."""
     if not sys.stderr.isatty():
         yield
         return

@@ -37,7 +37,7 @@ SELECT id, r.last_modified, data, c.last_modified, count
    ORDER BY last_modified DESC LIMIT %s) AS r ON true
  WHERE parent_id = %s AND collection_id = 'mushroom'"""
 
-# The schema tells the types: no need to compare values of any.
+# The types are known from the schema, so only values of one type are compared.
 _FILTERED = """
 SELECT id, r.last_modified, data, c.last_modified, total
  FROM cliquet_collections AS c LEFT JOIN LATERAL (
@@ -126,7 +126,7 @@ class Pool:
 
 
 class Store:
-    """What the views ask for. Each method is one statement.
+    """Operations of the views. Each method is one statement.
 
     :param pool: of connections.
     :param run: runs a statement of the transaction, if there is one.

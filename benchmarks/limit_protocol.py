@@ -1,4 +1,4 @@
-"""What the limit answers to a request to the resource, whether it came alone or in a batch.
+"""Responses of the limit to requests to the resource, alone or in a batch.
 
 The store is that of :mod:`benchmarks.limit_postgresql`, or of :mod:`benchmarks.limit_sqlite`.
 """
@@ -79,7 +79,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Asked:
-    """What a request asks for.
+    """A parsed request.
 
     :param id: of the record, None for the collection.
     :param header: returns a conditional header, by its name as in ``IF_MATCH``, or None.
@@ -303,7 +303,7 @@ def _found(store: Any, asked: Asked) -> Row:
 
 
 def _document(object_id: str, timestamp: int, data: bytes) -> bytes:
-    # What the schema requires is in the data: they are never empty.
+    # The data is never empty, because it has the fields that the schema requires.
     return b'{"id":"%b","last_modified":%d,%b' % (object_id.encode(), timestamp, data[1:])
 
 

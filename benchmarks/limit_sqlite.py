@@ -58,7 +58,7 @@ _UNBURY = "DELETE FROM tombstones WHERE collection = ? AND id = ?"
 
 
 class Store:
-    """What the views ask for.
+    """Operations of the views.
 
     :param path: of the file.
     """
@@ -141,7 +141,7 @@ class Store:
 
 
 class _State(NamedTuple):
-    """What there is in a collection under some id: the record, its tombstone, or nothing."""
+    """The state of an id in a collection: a record, a tombstone, or neither."""
 
     collection: int
     collection_time: int

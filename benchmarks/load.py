@@ -40,7 +40,7 @@ PATIENCE = 30  # seconds
 _RECORDS = 20
 _SLICES = 10
 
-#: How to start each: processes only where the server makes them.
+#: The command of each server; it has processes only if the server starts them.
 COMMANDS = {
     "waitress": "waitress --threads={threads} --listen=127.0.0.1:{port} --call benchmarks.load:app",
     "gunicorn": (
@@ -128,7 +128,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 def memory(pid: int) -> int:
     """Return how many kilobytes a process and its children have in memory.
 
-    What they share, as after a fork, counts in proportion.
+    Memory that they share, as after a fork, counts in proportion.
     """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
@@ -195,9 +195,9 @@ Sample = tuple[str, int, float]
 
 
 def serve(orders: Connection, url: str, number: int, mix: Mapping[str, int]) -> None:
-    """Be a client: for each number of requests that is ordered, send them, and tell of them.
+    """Run a client: for each number received, send as many requests, and return the samples.
 
-    They are told as the operation, the status, and the seconds of each.
+    A sample has the operation, the status, and the duration in seconds.
     """
     client = Client(url, number)
     client.prepare()
@@ -306,7 +306,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--url", help="of a service with its version, as http://127.0.0.1:8888/v1")
-    add("--pid", type=int, help="of that server, whose memory is told")
+    add("--pid", type=int, help="process id of that server, to measure its memory")
     add("--server", choices=list(COMMANDS), default="waitress", help="default: %(default)s")
     add("--engine", choices=ENGINES, default="postgresql", help="default: %(default)s")
     add("--processes", type=int, default=2, help="of the server; default: %(default)s")

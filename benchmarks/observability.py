@@ -1,4 +1,4 @@
-"""What it costs to be observed: logs at each level and in each format, StatsD, Prometheus.
+"""Cost of observability: logs at each level and in each format, StatsD, Prometheus.
 
     python -m benchmarks.observability --operation get batch --rounds 100
 
@@ -83,10 +83,10 @@ def main(arguments: list[str]) -> None:
         _LOGGER.propagate = False
         for operation in OPERATIONS:
             if operation.name in options.operation:
-                tell(operation, measure(operation, options.rounds))
+                print_row(operation, measure(operation, options.rounds))
 
 
-def tell(operation: Operation, taken: Mapping[str, float]) -> None:
+def print_row(operation: Operation, taken: Mapping[str, float]) -> None:
     base = taken["no logs"]
     for name, microseconds in taken.items():
         print(f"{operation.name:8}{name:12}{microseconds:9.1f}{microseconds - base:+9.1f}")

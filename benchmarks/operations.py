@@ -149,7 +149,7 @@ class Collection:
 
 
 class Operation(NamedTuple):
-    """What is measured.
+    """A measured operation.
 
     :param status: of the answers.
     :param make: makes some requests, in the state that the collection has.

@@ -1,4 +1,4 @@
-"""How long a request takes, beside the limit: the same service written by hand.
+"""Duration of requests, compared with the limit: the same service written by hand.
 
 Both are called in this process, as WSGI applications, in turns: a slice of a few milliseconds
 each. The table has the medians of the slices, in microseconds per request, and the median of the
@@ -35,7 +35,7 @@ from benchmarks.equivalence import DifferentError, check
 from benchmarks.operations import OPERATIONS, Collection, Operation, Request, request
 
 RECORDED = Path(__file__).with_name("results.json")
-#: How much worse than recorded a ratio may be, machines being noisy.
+#: Tolerated increase of a ratio over the recorded one, because machines are noisy.
 TOLERANCE = 1.25
 
 # Seconds: short, for what else the machine does to fall between slices as often as within.
@@ -118,7 +118,7 @@ def measure(bench: Bench, operation: Operation, resource: str, rounds: int) -> R
         operation.name,
         statistics.median(toolkit.slices) * 1e6,
         statistics.median(limit.slices) * 1e6,
-        # What slows the machine down for a while is in both slices of a pair.
+        # A temporary slowdown of the machine affects both slices of a pair.
         statistics.median(map(truediv, toolkit.slices, limit.slices)),
         engines.goal(bench.engine, operation.name, resource),
     )
@@ -254,7 +254,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=80, help="slices of each side; default: %(default)s")
     add("--json", type=Path, metavar="FILE", help="write the results there")
     add("--compare", type=Path, metavar="FILE", help="mark, and exit with 1, what is worse")
-    add("--profile", choices=names, metavar="OPERATION", help="tell where its time goes instead")
+    add("--profile", choices=names, metavar="OPERATION", help="print a profile instead")
     add("--lines", type=int, default=40, help="of the profile; default: %(default)s")
     options = parser.parse_args(argv)
     if options.rounds < 1:

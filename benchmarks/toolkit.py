@@ -40,7 +40,7 @@ class Lichen(resource.ShareableResource):
 def make_app(backends: Mapping[str, Any]) -> Any:
     """Return the WSGI application, with its tables.
 
-    :param backends: the settings that tell where things are kept.
+    :param backends: the settings of the backends.
     """
     settings = {
         "cliquet.project_name": "benchmark",

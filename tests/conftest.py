@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures of all tests."""
 
 import os
 
@@ -40,7 +40,7 @@ def no_settings_from_outside():
 
 @pytest.fixture(autouse=True)
 def no_logs_from_other_tests():
-    """What an application does to structlog, it does to the process."""
+    """Restore the configuration of structlog, which belongs to the process."""
     yield
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()

@@ -1,8 +1,8 @@
 """A history of one list: many write, others poll, and all of them keep the responses.
 
 In the end the acknowledged changes, applied in the order of their timestamps, must explain each
-answer to the writers, the list, and each replica of those who polled (guarantees 1, 2, 4, 6, 7
-and 8 of the documentation of the backends).
+response to the writers, the list, and each replica of the pollers (guarantees 1, 2, 4, 6, 7 and 8
+of the documentation of the backends).
 """
 
 import itertools
@@ -20,7 +20,7 @@ MOST = 1_000_000
 #: The pages of those who poll: each query is that of one of them.
 POLLS = ("_sort=last_modified", "_sort=last_modified&_limit=7", "_limit=50")
 
-#: How many values there are of the field that deletions of many records filter by.
+#: Number of values of the field by which deletions of many records filter.
 TAGS = 5
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _WEIGHTS = (3, 2, 4, 1)
@@ -133,14 +133,14 @@ class Poller:
 
 
 class History:
-    """What writers and pollers of one new user received, and whether it is consistent.
+    """Changes and reads of the writers and pollers of one new user, and their consistency.
 
     :param connect: returns a client of a user, for a number.
     :param writes: at least as many are acknowledged.
     :param seconds: and it lasts at least as long.
     """
 
-    #: What can be wrong. Answers of the status 5xx are wrong, and end a writer or poller.
+    #: The kinds of faults. Responses with status 5xx are faults, and end a writer or poller.
     KINDS = (
         "wrong answers",
         "lost writes",
@@ -159,12 +159,12 @@ class History:
         self._share = writes / writers
         self._seconds = seconds
         self._working = set(self.writers)
-        #: What is wrong, by kind.
+        #: The faults by kind.
         self.faults = {kind: [] for kind in self.KINDS}
 
     @property
     def acknowledged(self):
-        """How many writes were acknowledged."""
+        """The number of acknowledged writes."""
         return sum(len(writer.changes) for writer in self.writers)
 
     def play(self, patience=None):

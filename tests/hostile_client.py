@@ -147,7 +147,7 @@ class Client:
     def __init__(self, app, user=""):
         self.app = app
         self.user = new_id() if user == "" else user
-        #: How many answers of each status there were.
+        #: Number of responses by status.
         self.statuses = Counter()
 
     def send(self, method, path, query="", body=None, headers=()):

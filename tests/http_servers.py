@@ -25,7 +25,7 @@ from tests.processes import START_TIMEOUT, die_with_parent
 
 _ROOT = Path(__file__).parent.parent
 #: How much of the standard error of a server is reported.
-_TOLD = 10_000  # bytes
+_MAX_ERRORS = 10_000  # bytes
 
 
 class HTTPServer:
@@ -75,14 +75,14 @@ class HTTPServer:
         self._errors.close()
 
     def errors(self):
-        """What it has written to its standard error: the last part of it."""
+        """Return the last part of its standard error."""
         file = self._errors.fileno()
-        start = max(0, os.fstat(file).st_size - _TOLD)
-        return os.pread(file, _TOLD, start).decode(errors="replace")
+        start = max(0, os.fstat(file).st_size - _MAX_ERRORS)
+        return os.pread(file, _MAX_ERRORS, start).decode(errors="replace")
 
     @contextmanager
     def explaining(self):
-        """What leaves the block as an exception has :meth:`errors` as a note."""
+        """Add :meth:`errors` as a note to exceptions of the block."""
         try:
             yield
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What happens when clients of one user send at once: the guarantees, but for those of histories.
+"""Concurrent requests of one user: the guarantees, except those about histories.
 
 Each scenario is one round of a :class:`Team`, and fails unless the outcome is one of those that
 the documentation of the backends names, by the numbers of its guarantees.
@@ -52,7 +52,7 @@ class Team:
         self.size = size
         self.isolated = isolated
         user = new_id()
-        #: Who prepares a round, and looks at its outcome.
+        #: The client that prepares a round, and checks its outcome.
         self.client = connect(user, 0)
         self.members = [connect(user, number) for number in range(size)]
 
@@ -77,7 +77,7 @@ class Team:
 
     @property
     def statuses(self):
-        """How many answers of each status the members got."""
+        """The number of responses by status."""
         return sum((member.statuses for member in self.members), Counter())
 
     def one(self, first, others):
@@ -86,7 +86,7 @@ class Team:
 
 
 def explain(error):
-    """What an error says, notes included."""
+    """The message of an error, with its notes."""
     return "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
 
 
@@ -277,7 +277,7 @@ VALUES = [
 
 
 def values(team):
-    """What each writes is read by the next one, on another process."""
+    """Each write is read by the next client, on another process."""
     path = "/spores"
     urls = [f"{path}/{new_id()}" for _ in range(team.size)]
     body = {"data": {"values": VALUES}}
@@ -313,7 +313,7 @@ def pages(team):
     team.each(lambda client, n: (write if n % 2 else walk)(client, n))
 
 
-#: What each of them states, and a function of a team that plays one round.
+#: The statement of each scenario, and a function of a team that plays one round.
 SCENARIOS = {
     "of PUTs with one If-Match one succeeds": partial(one_tag, method="PUT"),
     "of PATCHes with one If-Match one succeeds": partial(one_tag, method="PATCH"),

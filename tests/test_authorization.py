@@ -1,4 +1,4 @@
-"""Who may do what: contexts, policies and principals."""
+"""Authorization: contexts, policies and principals."""
 
 import pytest
 from pyramid.authentication import RemoteUserAuthenticationPolicy
@@ -27,7 +27,7 @@ ID = "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10"
 
 @pytest.fixture
 def seen():
-    """What the service ``/look`` found."""
+    """The state seen by the service ``/look``."""
     return {}
 
 

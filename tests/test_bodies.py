@@ -41,7 +41,7 @@ class Chunked(io.BytesIO):
         return super().read(min(size, 7) if size > 0 else size)
 
 
-#: How a body breaks off: the input, and its length if the client has said so.
+#: Truncated bodies: the input, and its length if the client sends it.
 BROKEN = {
     "ends early": lambda: (io.BytesIO(BODY[:9]), 100),
     "is empty": lambda: (io.BytesIO(), 100),
@@ -208,7 +208,7 @@ HEAD = (
     f"Authorization: {ALICE}\r\nContent-Type: application/json\r\n"
 )
 
-#: What is sent before the connection is closed by the client.
+#: Data that the client sends before it closes the connection.
 SENT = {
     "less than announced": f"{HEAD}Content-Length: 100\r\n\r\n{BODY[:9].decode()}",
     "nothing": f"{HEAD}Content-Length: 100\r\n\r\n",

@@ -506,7 +506,7 @@ def test_without_transaction_manager_all_events_fire(build, heard):
     assert kinds(heard) == [ResourceChanged, AfterResourceChanged]
 
 
-# What subscribers do.
+# Subscribers
 
 
 def test_subscriber_can_delete_related_records(build):

@@ -1,4 +1,4 @@
-"""What the backends guarantee when many write at once, seen by clients in one process.
+"""Guarantees of the backends with concurrent writers, for clients in one process.
 
 Those of several processes are in ``test_guarantees_http.py``. Without the lock of the storage,
 histories fail, and so do the scenarios of preconditions, modifications and deletions.
@@ -42,7 +42,7 @@ def team(connect):
 
 @pytest.fixture(autouse=True)
 def threads_alternate_often():
-    """What goes wrong between two statements of Python happens often enough to be seen."""
+    """Switch threads often, so that race conditions occur."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield

@@ -1,4 +1,4 @@
-"""What the backends guarantee, seen by HTTP clients of two processes of eight threads.
+"""Guarantees of the backends, for HTTP clients of two processes with eight threads.
 
 Both are on one database. ``benchmarks/guarantees.py`` does the same for longer.
 """

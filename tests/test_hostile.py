@@ -1,7 +1,6 @@
-"""What strangers send: each answer is one of the protocol, and costs about what it weighs.
+"""Hostile requests: each response follows the protocol, and its cost is proportional to its size.
 
-:class:`tests.hostile_client.Client` looks at every answer; what the tests say beside is what is
-accepted, and what is not.
+:class:`tests.hostile_client.Client` checks every response; the tests check what is accepted.
 """
 
 import contextlib
@@ -790,7 +789,7 @@ def test_too_many_requests_are_refused_before_they_are_looked_at(client):
     assert len(answer.body) < 1000
 
 
-# What one leaves for others.
+# Effects on other users
 
 
 def test_a_stored_record_breaks_no_list(client):

@@ -1,4 +1,4 @@
-"""Who imports whom: the modules of the package are rooms that know only those below."""
+"""Imports between modules: each package only imports from lower layers."""
 
 import ast
 import re

@@ -88,7 +88,7 @@ STEPS = [
     "cliquet.events.setup_transaction_hook",
 ]
 
-# What requests show when all steps have run, and the step that does it.
+# Behavior of requests after all steps, and the step that causes it.
 DONE_BY = {
     "storage": ("setup_storage", lambda client: hasattr(client.registry, "id_generator")),
     "permission": ("setup_permission", lambda client: hasattr(client.registry, "permission")),

@@ -1,6 +1,6 @@
-"""What New Relic's agent records, in its developer mode: without network.
+"""Records of New Relic's agent, in its developer mode: without network.
 
-It is a process of its own: the agent changes what is imported in the process that it is in.
+It runs in a separate process, because the agent patches imported modules.
 """
 
 import json
@@ -45,7 +45,7 @@ def serve(settings):
     client = webtest.TestApp(cliquet.install_middlewares(app))
     application = newrelic.agent.register_application(timeout=30)
     found = client.get("/v0/transaction").json
-    # What the agent would send with the next harvest.
+    # The data that the agent would send with the next harvest.
     stats = agent_instance().application(application.name)._stats_engine.stats_table
     count = stats["WebTransaction/Function/transaction.GET", ""].call_count
     print(json.dumps({"name": application.name, "count": count, **found}))

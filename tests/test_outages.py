@@ -21,7 +21,7 @@ from tests.scenarios import together
 
 PATIENCE = 30
 
-#: How long the service waits for a database that hangs, and for heartbeats, in seconds.
+#: Limits of waiting for a database that hangs, and for heartbeats, in seconds.
 TIMEOUT = 1
 HEARTBEAT_TIMEOUT = 0.5
 
@@ -42,7 +42,7 @@ NEEDS_NONE = ("/", "/__lbheartbeat__")
 
 
 class PostgreSQL:
-    """What may happen to a PostgreSQL server."""
+    """Outages of a PostgreSQL server."""
 
     engine = "postgresql"
 
@@ -71,7 +71,7 @@ class PostgreSQL:
 
 
 class Redis:
-    """What may happen to a Redis server, which keeps what it has acknowledged."""
+    """Outages of a Redis server, which keeps acknowledged changes."""
 
     engine = "redis"
 

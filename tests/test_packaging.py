@@ -28,7 +28,7 @@ print(package)
 
 
 def files_of_package():
-    """What must be in the wheel: every file under ``cliquet/``, modules and others, no cache."""
+    """Return the files that the wheel must contain: all below ``cliquet/``, except caches."""
     package = ROOT / "cliquet"
     return sorted(
         str(path.relative_to(package))

@@ -1,4 +1,4 @@
-"""What holds for any request and any value, on every engine; the examples are always the same."""
+"""Properties of any request and any value, on every engine, with fixed examples."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -327,7 +327,7 @@ def test_batches_of_any_shape(app, body, requests_, defaults, item):
         client.send("POST", "/batch", body=payload, headers={"Origin": "https://a.example"})
 
 
-# Who sees what.
+# Visibility
 
 grants = st.fixed_dictionaries(
     {},

@@ -32,9 +32,9 @@ def engine(request):
 
 
 class Meeting:
-    """Where requests wait for one another: then each has what another one wants.
+    """A barrier at which requests meet, so that each holds a lock that another one needs.
 
-    They do in their first attempt, ``times`` times.
+    Requests wait in their first attempt, ``times`` times.
     """
 
     def __init__(self, parties=2, patience=1, times=1):

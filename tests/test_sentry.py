@@ -1,6 +1,6 @@
-"""What arrives at Sentry, by its old client and by its new one, configured as documented.
+"""Events at Sentry, from its old and its new client, configured as documented.
 
-Each application is a process of its own: these clients change the process that they are in.
+Each application runs in a separate process, because these clients patch modules.
 """
 
 import gzip
@@ -94,7 +94,7 @@ class Sentry:
 
     @property
     def events(self):
-        """What is an event: the newer client sends sessions too."""
+        """Select the events: the newer client also sends sessions."""
         return [event for text in self.texts for event in events_of(text)]
 
     @property

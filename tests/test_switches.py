@@ -1,4 +1,4 @@
-"""What is switched while the service runs, by the settings of its registry."""
+"""Settings of the registry that take effect while the service runs."""
 
 import datetime
 

@@ -196,7 +196,7 @@ class TestPreconditionsAreAtomic:
             url = f"{path}/{ID.format(i)}"
             statuses = at_once(6, lambda n: alice.put(url, {"n": n}, star, status="*"))  # noqa: B023 (called at once)
             assert statuses[0] == 201
-            # Who comes between the record and its permissions may not write it yet.
+            # Between the record and its permissions, others can't write it yet.
             assert set(statuses[1:]) <= ({412} if path == "/notes" else {412, 403})
 
     def test_of_many_patches_none_is_lost(self, alice):

@@ -88,7 +88,7 @@ class Server:
             time.sleep(0.02)
 
     def is_ready(self):
-        """Whether it answers, and each of its workers would hear a signal to stop."""
+        """Return whether it responds, and each worker handles signals to stop."""
         workers = PROCESSES if self.name == "gunicorn" else 0
         return self.answers() and self.output().count(READY) >= workers
 
@@ -104,7 +104,7 @@ class Server:
         return self._output.read()
 
     def begun(self):
-        """How many slow requests have begun."""
+        """The number of slow requests that have begun."""
         return self.output().count(_BEGUN)
 
     def pids(self):

@@ -1,4 +1,4 @@
-"""What is particular to the cache in memory."""
+"""In-memory cache backend."""
 
 import time
 

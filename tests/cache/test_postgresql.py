@@ -1,4 +1,4 @@
-"""What is particular to the cache in PostgreSQL."""
+"""PostgreSQL cache backend."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What is particular to the cache in a Redis server."""
+"""Redis cache backend."""
 
 import pytest
 import transaction

@@ -1,4 +1,4 @@
-"""What is particular to the cache in an SQLite file."""
+"""SQLite cache backend."""
 
 import time
 

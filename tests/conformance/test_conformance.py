@@ -1,4 +1,4 @@
-"""What the original Cliquet 3.1 answered, step by step, is answered by each engine.
+"""Recorded responses of Cliquet 3.1, compared step by step with those of each engine.
 
 The scenarios, the recordings, ``app.py`` and ``transcript.py`` are data from elsewhere, kept as
 they came; ``replay.py`` is the same comparison as a program.

@@ -1,4 +1,4 @@
-"""What the examples of the documentation need around them: their folder, and an application."""
+"""Fixtures for the examples of the documentation: their folder, and an application."""
 
 import configparser
 import os

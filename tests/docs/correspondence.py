@@ -1,11 +1,11 @@
-"""What a page shows, compared with what one gets.
+"""Comparison of the output that a page shows with the actual output.
 
-Some of it is never the same twice. Each of these must have the same form on both sides; ids,
-users and timestamps must moreover correspond one to one, and timestamps be in the same order. So
-a page shows plausible values, and uses in its commands those of the answers before.
+Values that vary must have the same form on both sides. In addition, ids, users and timestamps must
+correspond one to one, and timestamps must be in the same order. So a page shows plausible values,
+and its commands use those of earlier responses.
 
-Of JSON the values count, not where lines are broken. A line of three dots stands for any lines;
-several spaces are as good as one.
+JSON values are compared regardless of line breaks. A line of three dots stands for any lines, and
+several spaces equal one.
 """
 
 import json
@@ -34,11 +34,11 @@ ANYTHING = "..."
 
 
 class Mismatch(Exception):
-    """What a page shows isn't what one gets."""
+    """The actual output differs from that of the page."""
 
 
 class Correspondence:
-    """What the values of a page, or of several, stand for."""
+    """Actual values for the variable values on pages."""
 
     def __init__(self):
         self._meant = {}

@@ -1,4 +1,4 @@
-"""What the code of the package writes and reads, found in its sources."""
+"""Names that the package writes and reads, found in its source code."""
 
 import ast
 import importlib

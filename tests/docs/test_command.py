@@ -11,7 +11,7 @@ from tests.docs.console import Console
 from tests.docs.pages import DOCS, execute_page
 
 OLD = 1_500_000_000_000  # milliseconds
-#: What was deleted: of each resource, how many tombstones, and of how many parents.
+#: Tombstones by resource: their number, and the number of parents.
 BURIED = {"note": (5, 2), "task": (31, 12)}
 
 

@@ -56,7 +56,7 @@ def test_server_of_the_guide_serves_the_service(program, folder, terminal, serve
     server.stop()
 
 
-# What nginx needs to run as any user, in a folder.
+# nginx needs these to run as any user, in a folder.
 HERE = "".join(
     f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )

@@ -67,7 +67,7 @@ def sent(serve, tmp_path, monkeypatch):
 
 
 def packets(statsd):
-    """What has arrived: it is there already, for it comes from this machine."""
+    """Return the received packets. They come from this machine, so there is no need to wait."""
     statsd.setblocking(False)
     while True:
         try:

@@ -12,7 +12,7 @@ from tests.test_names import NAMES, resolve
 PAGE = DOCS / "reference" / "python-api.rst"
 DIRECTIVE = re.compile(r"^\.\. (module|(?:auto)?(?:class|function|data|exception)):: (\w.*)$")
 
-#: What applications and plugins import.
+#: Names that applications and plugins import.
 PUBLIC = {
     "cliquet": """
         initialize initialize_cliquet includeme load_default_settings install_middlewares
@@ -135,7 +135,7 @@ def documented_by_their_class(dotted):
     return {name} if is_public and inspect.isclass(resolve(path)) else set()
 
 
-#: What 3.1 had with other names, or only on the configurator.
+#: Names that differ in 3.1, or were only on the configurator.
 ELSEWHERE_IN_3_1 = {
     *("cliquet.__version__", "cliquet.add_api_capability"),
     *("cliquet.utils.json.dumps", "cliquet.utils.json.loads"),

@@ -36,7 +36,7 @@ OF_RESOURCES = {
     "put": f"{PUTS} PUT_STALE",
     "patch": PATCHES,
     "delete": "DELETE",
-    # What an application decides.
+    # Decisions of applications
     "get_parent_id": ALL,
     "is_known_field": "GET_FIELDS LIST_FIELDS LIST_FILTERED PAGE NEXT_PAGE DELETE_FILTERED",
     "process_record": f"{POSTS} {PUTS} {PATCHES}",

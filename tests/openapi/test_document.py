@@ -1,4 +1,4 @@
-"""What a document says of services and resources, and what applications change in it."""
+"""OpenAPI documents of services and resources, and changes by applications."""
 
 import colander
 import pytest
@@ -539,7 +539,7 @@ def test_limit_of_batches_is_described(described):
         assert "maxItems" not in body(document, "/batch", "post", "requests")
 
 
-# What applications add.
+# Additions by applications
 
 
 class AnswerSchema(colander.MappingSchema):

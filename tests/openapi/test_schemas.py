@@ -298,7 +298,7 @@ def test_titles_and_descriptions_are_those_of_the_schema():
 
 def test_docstring_describes_a_schema():
     class Documented(ResourceSchema):
-        """What is kept."""
+        """A record."""
 
     class Undocumented(ResourceSchema):
         pass

@@ -30,7 +30,7 @@ FORGOTTEN = [("/bookmarks", "post", "201"), ("/score/{game}", "get", "200"), ("/
 
 
 def problems(app, document, max_examples):
-    """What schemathesis finds wrong; it ends after a bounded number of requests."""
+    """Return the failures that schemathesis finds in a bounded number of requests."""
     config = SchemathesisConfig.from_dict(
         {
             "seed": 1,
@@ -88,7 +88,7 @@ def test_status_missing_from_a_document_is_found(
 
 PAIRS = {title: (scenario, recorded) for title, scenario, recorded in conformance.pairs()}
 
-#: What subscribers of the application of the recordings raise.
+#: Status of the errors that subscribers of the recorded application raise.
 OF_THE_APPLICATION = 507
 
 

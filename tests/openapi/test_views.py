@@ -1,4 +1,4 @@
-"""Where the document and its page are, and what they cost."""
+"""Views of the OpenAPI document and its page, and their cost."""
 
 import re
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""What is particular to permissions in PostgreSQL."""
+"""PostgreSQL permission backend."""
 
 import pytest
 from pyramid.config import Configurator

@@ -1,4 +1,4 @@
-"""What is particular to permissions in a Redis server."""
+"""Redis permission backend."""
 
 import pytest
 import transaction

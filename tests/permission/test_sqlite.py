@@ -1,4 +1,4 @@
-"""What is particular to permissions in an SQLite file."""
+"""SQLite permission backend."""
 
 import multiprocessing
 

@@ -1,4 +1,4 @@
-"""What stands for the text that databases can't keep, and the ranges of ordered indexes."""
+"""Escapes of characters that databases can't store, and ranges of ordered indexes."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st

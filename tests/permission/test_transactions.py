@@ -1,4 +1,4 @@
-"""How permission backends take part in the transaction of a request."""
+"""Permission backends in the transaction of a request."""
 
 import threading
 

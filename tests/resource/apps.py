@@ -78,7 +78,7 @@ class SharedCard(ShareableResource):
 
 
 class Client:
-    """What one user asks of an application; ``status`` is the one that is expected.
+    """A client of one user; ``status`` is the expected status.
 
     :param prefix: of the version.
     """

@@ -1,4 +1,4 @@
-"""What existing applications do with resources."""
+"""Resources used in the ways of existing applications."""
 
 import pytest
 from pyramid.httpexceptions import HTTPConflict
@@ -50,7 +50,7 @@ def service_that(view, name="maker", **arguments):
 
 
 def make_bucket(request, bucket_id="default"):
-    """What a view does that creates a bucket where the client didn't."""
+    """Create a default bucket, as the view of an application does."""
     context = RouteFactory(request)
     context.get_permission_object_id = lambda r, i: f"/buckets/{bucket_id}"
     resource = Bucket(request, context)
@@ -253,7 +253,7 @@ def test_constructor_may_read_the_url_and_query_the_storage(build):
     assert alice.get("/rooms/closed/shelves", status=409).json["code"] == 409
 
 
-# What is overridden.
+# Overrides
 
 
 class Strange(UserResource):
@@ -351,7 +351,7 @@ def test_model_may_be_of_any_class(build):
 
 
 class Guard:
-    """What stands before a storage, and lets nobody see some records."""
+    """A proxy of a storage that hides some records."""
 
     def __init__(self, storage):
         self._storage = storage

@@ -28,7 +28,7 @@ READS = [
     ("GET", f"/pages/{ID}", {}, "40*"),
 ]
 SETTINGS = {"page_read_principals": "system.Authenticated"}
-# What changes a database, in SQL and in Redis.
+# Statements and commands that change a database.
 WRITES_OF_SQL = re.compile(r"INSERT|UPDATE|DELETE|TRUNCATE|LOCK|BEGIN|cliquet_(lock|write|delete)")
 WRITES_OF_REDIS = {"set", "setrange", "getset", "hset", "zadd", "sadd", "del", "unlink", "incr"}
 

@@ -166,7 +166,7 @@ def test_data_that_is_not_an_object_is_refused(alice, url, bad):
 
 @every_engine
 def test_shared_record_is_written_by_every_patch(alice):
-    """Whoever modifies a record is added to its ``write``."""
+    """Users who modify a record are added to its ``write`` principals."""
     page = alice.create("/pages", {"n": 1}, permissions={"read": [alice.id]})
     path = f"/pages/{page['id']}"
     response = alice.patch(path, {"n": 1})

@@ -1,4 +1,4 @@
-"""What the querystring of a resource may ask."""
+"""Query strings of resources."""
 
 from urllib.parse import quote
 

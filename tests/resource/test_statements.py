@@ -1,4 +1,4 @@
-"""What a request costs on PostgreSQL: what is sent to the database, each in one round trip."""
+"""Statements that a request sends to PostgreSQL, each in one round trip."""
 
 import pytest
 
@@ -9,7 +9,7 @@ OTHER = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a13"
 NEW = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a12"
 DATA = {"title": "A title", "n": 1}
 
-#: What statements do, by a part of their text that no other one has.
+#: The purpose of each statement, by a distinctive part of its SQL.
 MEANINGS = {
     "FROM cliquet_user_principals": "groups",
     "SELECT EXISTS": "check",

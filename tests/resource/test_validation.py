@@ -1,4 +1,4 @@
-"""What is refused: bodies, ids, values that can't be kept."""
+"""Refused bodies, ids and values."""
 
 import json
 import random

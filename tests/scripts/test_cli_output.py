@@ -1,4 +1,4 @@
-"""What a terminal, a pipe and an impatient user get from the command."""
+"""Output of the command on terminals and pipes, and interruptions."""
 
 import io
 import os

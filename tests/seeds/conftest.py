@@ -1,4 +1,4 @@
-"""What the examples of talks and articles need around them: packages, and an application."""
+"""Fixtures for the examples of talks and articles: packages, and an application."""
 
 import sys
 import textwrap

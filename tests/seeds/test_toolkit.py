@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-# What the talk shows, and 3.1 had deprecated already.
+# The talk shows it, although 3.1 had deprecated it.
 pytestmark = pytest.mark.filterwarnings("ignore:cliquet.schema.ResourceSchema is deprecated")
 
 MYPROJECT = """

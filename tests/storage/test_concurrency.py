@@ -1,4 +1,4 @@
-"""What the guarantees promise when many write at once; each test takes a moment."""
+"""Guarantees with concurrent writers."""
 
 import multiprocessing
 import threading
@@ -199,7 +199,7 @@ def processes(engine, storage, make_storage):
 
     def run(function, count):
         def target(number):
-            # What was inherited must serve as well as what is new.
+            # Inherited clients must work as well as new ones.
             function(storage if number % 2 else make_storage(), number)
 
         children = [context.Process(target=target, args=(number,)) for number in range(count)]

@@ -93,7 +93,7 @@ def fill(storage, serve, records, deleted=0):
 
 
 def same(one, other):
-    """Whether two JSON values are the same to the last digit and type."""
+    """Return whether two JSON values are equal, including types."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""What is special about memory."""
+"""In-memory storage backend."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""What is particular to the storage in PostgreSQL, and to its connections."""
+"""PostgreSQL storage backend and its connections."""
 
 import os
 import re
@@ -376,7 +376,7 @@ def test_an_index_serves_the_condition_on_its_field(large_client):
         assert "cliquet_key((data -> 'n'::text))" in found.split("Index Cond")[1].split("\n")[0]
 
 
-# What the database can't hold
+# Values that the database can't store
 
 
 def found(storage, filters=(), rules=()):
@@ -742,7 +742,7 @@ def test_the_backends_of_an_application_share_the_connections():
         "sqlite:///file",
         "postgresql+x://localhost",
         "postgresql://u:secret@h:p:q/%",
-        # What must be %40 or %2F: PostgreSQL would take the end of it for the host or the port.
+        # These must be %40 or %2F: PostgreSQL would read the end as the host or the port.
         "postgresql://u:x@secret@h/base",
         "postgresql://u:secret/x@h/base",
         "host=a",

@@ -302,7 +302,7 @@ def test_tombstones_are_listed_on_request_and_never_counted(storage):
 
 
 def test_a_live_records_own_mark_is_data_and_no_mark(storage):
-    """What only looks like a tombstone is none; it sorts by what it shows."""
+    """A record that looks like a tombstone is a record, and sorts by its own values."""
     storage.create(*PLACE, {"id": "fake", "deleted": True})
     storage.create(*PLACE, {"id": "plain"})
     storage.create(*PLACE, {"id": "dead"})

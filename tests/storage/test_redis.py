@@ -1,4 +1,4 @@
-"""What is particular to the storage in a Redis server."""
+"""Redis storage backend."""
 
 import threading
 import time
@@ -209,7 +209,7 @@ WRITES = st.tuples(
 
 
 def outcome(storage, what, object_id, value, unique_fields):
-    """What becomes of a write: nothing, or the field in conflict, or that there is no record."""
+    """The outcome of a write: None, the conflicting field, or a missing record."""
     record = {"id": object_id, "phone": value, "line": [value]}
     asked = {"unique_fields": unique_fields}
     try:

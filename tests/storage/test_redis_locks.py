@@ -1,4 +1,4 @@
-"""How requests that write to a Redis server keep one another from changing what they read."""
+"""Locks of the Redis storage backend, which protect records read by writing requests."""
 
 import threading
 import time

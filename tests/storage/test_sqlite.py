@@ -1,4 +1,4 @@
-"""What is special about SQLite: the file, its locks, its errors, its plans."""
+"""SQLite storage backend: file, locks, errors and query plans."""
 
 import multiprocessing
 import os

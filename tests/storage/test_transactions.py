@@ -1,4 +1,4 @@
-"""How storages take part in the transaction of a request."""
+"""Storage backends in the transaction of a request."""
 
 import threading
 from contextlib import suppress
@@ -151,7 +151,8 @@ def test_returned_timestamp_remains_after_an_abort(storage, manager):
 
 IDS = st.sampled_from(["0", "1", "new"])
 TIMES = st.sampled_from([None, None, None, None, 5, 1 << 50])
-# Whether a record is read under lock before, as resources do; the timestamp that is asked for.
+# The third item: whether the record is first read under lock, as resources do. The last one: the
+# requested timestamp.
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(

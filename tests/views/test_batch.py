@@ -132,7 +132,7 @@ def put(n, **others):
     return {"method": "PUT", "path": "/notes/" + ID.format(n), "body": {"data": {"n": n}}, **others}
 
 
-# What is asked and answered.
+# Requests and responses
 
 
 @every_engine
@@ -356,7 +356,7 @@ def test_preconditions_hold_within_a_batch(alice):
     assert [item["status"] for item in responses] == [201, 412, 201]
 
 
-# What is refused.
+# Refused requests
 
 
 def details(response):
