@@ -66,7 +66,7 @@ class User:
         return request(method, f"/v1{path}", body, self._credentials)
 
     def timed(self, asked: Request) -> tuple[float, Answer]:
-        """Return how many milliseconds a request takes, and its answer."""
+        """Return how many milliseconds a request takes, and its response."""
         begin = time.perf_counter()
         answer = send(self._app, asked)
         elapsed = time.perf_counter() - begin

@@ -102,7 +102,7 @@ class Limit:
 
 
 def _subanswer(store: Any, item: dict[str, Any], user: str | None, url: str) -> dict[str, Any]:
-    """Return the answer to one request of a batch. One that is refused has written nothing."""
+    """Return the response to one request of a batch. One that is refused has written nothing."""
     parts = urlsplit(item["path"])
     path = parts.path if parts.path.startswith("/v1/") else "/v1" + parts.path
     headers = {

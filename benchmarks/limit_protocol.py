@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class Refused(Exception):
-    """The answer is an error.
+    """The response is an error.
 
     :param existing: the record that is in the way.
     :param timestamp: that of the collection, if it is.

@@ -156,7 +156,7 @@ class Client:
         self._ids: list[str] = []
 
     def send(self, method: str, path: str, data: Any = None) -> tuple[int, bytes]:
-        """Return the status and the body of the answer."""
+        """Return the status and the body of the response."""
         body = None if data is None else json.dumps({"data": data})
         self._connection.request(method, self._prefix + path, body, self._headers)
         with self._connection.getresponse() as response:
@@ -173,7 +173,7 @@ class Client:
             self.operate("post")
 
     def operate(self, name: str) -> int:
-        """Do an operation, and return the status of its answer."""
+        """Do an operation, and return the status of its response."""
         if name == "post" or not (self._ids or name in ("hello", "list")):
             size = self._random.randrange(100)
             record = {"name": "amanita", "size": size, "edible": False, "note": "x" * 40}

@@ -151,7 +151,7 @@ class Collection:
 class Operation(NamedTuple):
     """A measured operation.
 
-    :param status: of the answers.
+    :param status: of the responses.
     :param make: makes some requests, in the state that the collection has.
     :param drifts: whether they change the number of records.
     """

@@ -75,7 +75,7 @@ def calls(
 ) -> float:
     """Return how long the requests take, one after the other, in seconds of a clock.
 
-    :raises RuntimeError: when an answer has another status.
+    :raises RuntimeError: when a response has another status.
     """
     statuses: list[str] = []
 

@@ -216,7 +216,7 @@ class History:
             self.faults["wrong timestamps"] += poller.faults
 
     def _judge_answers(self, changes):
-        """Replay them: each answer must be what the one before has made of the record."""
+        """Replay them: each response must be what the one before has made of the record."""
         state = {}
         for change in changes:
             id_ = change.record["id"]
@@ -242,7 +242,7 @@ def _last_states(changes):
 
 
 def _outcome(change, before):
-    """Return the status and the record that a change of ``before`` must be answered with."""
+    """Return the status and the record that a change of ``before`` must return."""
     identity = {"id": change.record["id"], "last_modified": change.time}
     if change.method in ("POST", "PUT"):
         return 201 if before is None else 200, change.sent | identity

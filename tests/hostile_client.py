@@ -151,7 +151,7 @@ class Client:
         self.statuses = Counter()
 
     def send(self, method, path, query="", body=None, headers=()):
-        """Send a request, and return the answer, once it was found to be one of the protocol.
+        """Send a request, and return the response, once it was found to be one of the protocol.
 
         :param path: quoted, without its version prefix.
         :param body: bytes as they are, anything else as JSON.
@@ -226,7 +226,7 @@ class Client:
         return answer.data
 
     def pages(self, path, query, most=1000):
-        """Yield the answers that have the pages of a list."""
+        """Yield the responses that have the pages of a list."""
         for _ in range(most):
             answer = self.send("GET", path, query)
             assert answer.status == 200, answer
@@ -242,7 +242,7 @@ class Client:
 
 
 def check(answer, method, has_origin):
-    """Fail unless the answer is one of the protocol, and no failure of the server."""
+    """Fail unless the response is one of the protocol, and no failure of the server."""
     status = answer.status
     assert status < 500, answer
     if has_origin:

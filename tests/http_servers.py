@@ -57,7 +57,7 @@ class HTTPServer:
         return f"http://{self.host}:{self.port}"
 
     def wait(self):
-        """Wait until it answers."""
+        """Wait until it responds."""
         line = self._process.stdout.readline()
         if not line:
             self._process.wait(START_TIMEOUT)
@@ -101,7 +101,7 @@ def database_url(engine, folder):
 
 @contextmanager
 def http_servers(engine, url, processes=2, threads=8, **settings):
-    """Give servers, each in a process of its own, that answer already."""
+    """Give servers, each in a process of its own, that are ready."""
     with ExitStack() as running:
         servers = []
         for _ in range(processes):

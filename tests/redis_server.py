@@ -89,7 +89,7 @@ class Server:
         self._process.wait()
 
     def pause(self):
-        """Let it answer nothing."""
+        """Suspend the process, so that it does not respond."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self):

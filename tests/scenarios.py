@@ -57,7 +57,7 @@ class Team:
         self.members = [connect(user, number) for number in range(size)]
 
     def send(self, *requests):
-        """Send requests (the arguments of :meth:`Client.send`) at once; return the answers."""
+        """Send requests (the arguments of :meth:`Client.send`) at once; return the responses."""
         return together(
             [
                 partial(member.send, *args, **kwargs)

@@ -219,7 +219,7 @@ SENT = {
 
 
 def send(server, text):
-    """Send a text, and nothing more; return what is answered."""
+    """Send a text, and nothing more; return the response."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)

@@ -83,7 +83,7 @@ def test_the_first_record_comes_between_a_list_and_its_timestamp(app, monkeypatc
     assert list(poller.known.values()) == client.send("GET", PATH).data
 
 
-# 8. An answer is the truth.
+# 8. Responses are true.
 
 
 @contextmanager

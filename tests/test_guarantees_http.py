@@ -49,7 +49,7 @@ def test_history_consists_of_acknowledged_changes(connect):
     assert not any(history.faults.values()), history.faults
 
 
-# 8. An answer is the truth.
+# 8. Responses are true.
 
 
 def test_a_server_that_is_killed_loses_nothing_and_others_go_on(engine, tmp_path):

@@ -53,7 +53,7 @@ def in_time(seconds=60):
 
 
 def write(client, path, body, **headers):
-    """Send a body to all endpoints that take one, and return the answers."""
+    """Send a body to all endpoints that take one, and return the responses."""
     known = client.create(path, {"name": "known"})["id"]
     targets = {"POST": path, "PUT": f"{path}/{new_id()}", "PATCH": f"{path}/{known}"}
     return [
@@ -793,7 +793,7 @@ def test_too_many_requests_are_refused_before_they_are_looked_at(client):
 
 
 def test_a_stored_record_breaks_no_list(client):
-    """Guarantee 9: whatever was accepted, anybody's list is still answered."""
+    """Guarantee 9: whatever was accepted, everyone's list is still returned."""
     other = Client(client.app)
     everybody = {"read": ["system.Everyone"]}
     values = [json.loads(value) for value in KEPT] + ["x" * 80_000, [[[[]]]], {"a": {"b": "c"}}]

@@ -1,4 +1,4 @@
-"""The benchmark of servers: that it starts them, counts what they answer, and ends them."""
+"""The benchmark of servers: that it starts them, counts their responses, and ends them."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Databases that end, come back, or don't answer, as clients of the service see it.
+"""Databases that end, come back, or don't respond, as clients of the service see it.
 
 Everything is real: processes that serve HTTP, their database, and how it ends.
 """
@@ -25,8 +25,8 @@ PATIENCE = 30
 TIMEOUT = 1
 HEARTBEAT_TIMEOUT = 0.5
 
-#: How soon after its database the service is back, how soon it answers what needs none, and how
-#: soon at the latest what needs one that hangs, in seconds.
+#: Maximum durations in seconds: until the service is back after its database, of requests without
+#: database, and of requests that need a database that hangs.
 BACK = 1.0
 PROMPT = 0.1
 BOUND = 5.0
@@ -83,7 +83,7 @@ class Redis:
 
     @contextmanager
     def hanging(self):
-        """Within this block nobody gets an answer."""
+        """Block all responses within this block."""
         self._server.pause()
         try:
             yield
@@ -242,7 +242,7 @@ def test_restarted_while_idle_no_request_fails(database, clients, how):
 
 @contextmanager
 def prompt_elsewhere(client):
-    """Check that, throughout this block, what needs no database is answered at once."""
+    """Check that, throughout this block, requests without database succeed immediately."""
     over = threading.Event()
     seconds = []
 

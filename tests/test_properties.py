@@ -295,7 +295,7 @@ def in_batch(method, path, query, body, headers):
 @examples(83)
 @given(script=st.lists(requests, min_size=3, max_size=12), together=st.booleans())
 def test_response_to_any_request_follows_the_protocol(app, script, together):
-    """The client checks it; lists are answered afterwards, whatever was stored."""
+    """The client checks it; lists are returned afterwards, whatever was stored."""
     client, known, items = Client(app), [], []
     for method, collection, target, number, query, body, extra in script:
         path = paths(known, collection, target, number)
@@ -353,7 +353,7 @@ attempts = st.lists(
 @examples(50)
 @given(granted=st.lists(grants, min_size=1, max_size=4), attempts=attempts)
 def test_a_record_that_is_not_shared_is_not_seen(app, granted, attempts):
-    """Whatever Eve sends: no answer has what she may neither read nor write."""
+    """Whatever Eve sends: no response has what she may neither read nor write."""
     owner, eve = Client(app), Client(app)
     app.registry.storage.delete_all("article", "")
     app.registry.permission.flush()

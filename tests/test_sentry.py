@@ -62,7 +62,7 @@ def main(global_config, **settings):
 
 
 def serve(ini, path, status):
-    """Be the process: answer a request, and the same one in a batch."""
+    """Run in the process: handle a request, and the same one in a batch."""
     setup_logging(ini)
     client = webtest.TestApp(get_app(ini))
     client.get(f"/v0{path}", headers=HEADERS, status=int(status))
@@ -127,7 +127,7 @@ def sentry():
 
 @pytest.fixture
 def answer(tmp_path):
-    """A function of a configuration: an application answers the path, and ends."""
+    """A function of a configuration: an application handles a request for the path, and ends."""
 
     def answer(configuration, path, status):
         ini = tmp_path / "application.ini"

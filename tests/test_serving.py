@@ -134,7 +134,7 @@ def test_stop_completes_requests_in_progress(engine, url, user, name, how):
 
 def test_stop_under_load_loses_no_acknowledged_change(engine, url, user):
     def insist():
-        """Create records until the server has gone; return the ids of those that it answered."""
+        """Create records until the server has gone; return the ids of the acknowledged ones."""
         acknowledged = set()
         while True:
             try:

@@ -48,7 +48,7 @@ def listed():
 
 @pytest.fixture
 def sent(serve, tmp_path, monkeypatch):
-    """The names and types of what a service sends while it answers."""
+    """The names and types of what a service sends during requests."""
     tmp_path.joinpath("listener_of_metrics.py").write_text(LISTENER)
     tmp_path.joinpath("views_of_metrics.py").write_text(VIEWS)
     monkeypatch.syspath_prepend(tmp_path)

@@ -3,7 +3,7 @@
 Its blocks are used in order:
 
 - a file, whose name is the caption: the module of the service, or its settings;
-- ``http``: a request, and then the answer to it. Headers that an answer doesn't show aren't
+- ``http``: a request, and then the response to it. Headers that a response doesn't show aren't
   looked at; all else is compared as :mod:`tests.docs.correspondence` says;
 - ``ini`` without a caption: further settings, of the service that answers the next request.
 """
@@ -35,7 +35,7 @@ def parsed(text):
 
 
 def sent(text, app):
-    """Send a request; return the answer."""
+    """Send a request; return the response."""
     first, headers, body = parsed(text)
     method, url, _ = first.split(" ")
     request = Request.blank(url, method=method, headers=headers, body=body.encode())
@@ -43,7 +43,7 @@ def sent(text, app):
 
 
 def seen(response, names):
-    """The text of an answer, with these headers of it alone."""
+    """The text of a response, with these headers of it alone."""
     headers = [f"{name}: {response.headers[name]}" for name in names if name in response.headers]
     return "\n".join([f"HTTP/1.1 {response.status}", *headers, "", response.text])
 

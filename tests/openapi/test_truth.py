@@ -12,7 +12,7 @@ from cliquet.testing import get_user_headers
 from tests.conformance import test_conformance as conformance
 from tests.openapi.openapi_checker import OpenAPIChecker
 
-#: Undocumented answers, headers, bodies and types; and failures.
+#: Undocumented responses, headers, bodies and types; and failures.
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

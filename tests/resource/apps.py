@@ -140,7 +140,7 @@ class Client:
         return self.send("PATCH", path, _body(data, others), headers, status)
 
     def batch(self, *requests, headers=None, status=None, **others):
-        """Send requests in one, and return the descriptions of their answers."""
+        """Send requests in one, and return the descriptions of their responses."""
         body = {"requests": list(requests), **others}
         response = self.send("POST", "/batch", body, headers, status)
         return response.json["responses"] if response.status_code == 200 else response

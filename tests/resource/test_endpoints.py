@@ -1,4 +1,4 @@
-"""Every endpoint of a resource, and the headers of its answers."""
+"""Every endpoint of a resource, and the headers of its responses."""
 
 import time
 import uuid

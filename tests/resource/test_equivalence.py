@@ -1,4 +1,4 @@
-"""Any requests and batches get the same answers, and leave the same, on engines that undo.
+"""Any requests and batches get the same responses, and leave the same, on engines that undo.
 
 The clock stands still, and ids are counted: answers are compared as they are, timestamps included.
 """
@@ -124,7 +124,7 @@ def draft(title):
 
 
 def answers(client, batches):
-    """Yield the answers to the batches, then what is there."""
+    """Yield the responses to the batches, then what is there."""
     users = {name: client.user(name) for name in USERS}
     for batch in batches:
         items = [

@@ -404,7 +404,7 @@ def test_of_many_writers_of_a_shared_record_one_succeeds(alice):
 
 
 def at_once(count, send):
-    """Send requests from threads, and return the statuses of their answers."""
+    """Send requests from threads, and return the statuses of their responses."""
     statuses = []
     barrier = threading.Barrier(count)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL whose processes are stopped, while its machine answers."""
+"""A PostgreSQL whose processes are stopped, while its machine responds."""
 
 import os
 import signal

@@ -61,7 +61,7 @@ class Toadstool(resource.UserResource):
     mapping = ToadstoolSchema()
 
 
-# Made anew each time: answers are made of some.
+# Made anew each time: responses are built from some.
 ERRORS = {
     "bug": lambda: ValueError("bug"),
     "backend": lambda: BackendError(original=OSError("down")),
