@@ -10,7 +10,7 @@ export type Saved<T> = T & Fields;
 /**
  * A place where items are kept, as JSON. A store that several pages share must do each call in one transaction.
  *
- * A `name`, if there is one, identifies the items to all pages: those with the same name are told of each other's changes.
+ * A `name`, if there is one, identifies the items to all pages: those with the same name notify each other of changes.
  */
 export interface Store {
   readonly name?: string;

@@ -39,7 +39,7 @@ find('#sign-out').addEventListener('click', () => {
   open(null);
 });
 
-// What is shown
+// Display
 
 let isRendering = false;
 let isStale = false;
@@ -76,7 +76,7 @@ function notify(text) {
   notice.hidden = !text;
 }
 
-/** Do what was asked for, or tell why it can't be done. */
+/** Run an action, and show its error if it fails. */
 async function attempt(action) {
   try {
     await action();
@@ -88,7 +88,7 @@ async function attempt(action) {
   }
 }
 
-// What can be done
+// Actions
 
 find('#add').addEventListener('submit', async (event) => {
   event.preventDefault();
@@ -114,7 +114,7 @@ function edit(element, { id, record }) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const changed = { ...record, ...Object.fromEntries(new FormData(event.target)) };
-    // What was sent, and changed by others, since the form was opened is not what was edited.
+    // The record can have been sent, and changed by others, since the form was opened.
     attempt(() => session.save({ last_modified: 0, ...changed })).then(close);
   });
 }

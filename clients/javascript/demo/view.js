@@ -1,4 +1,4 @@
-/** What the page shows of a session. */
+/** View of a session. */
 
 const LABELS = { synced: 'Synced', pending: 'Waiting', conflict: 'Conflict', refused: 'Refused' };
 
@@ -16,7 +16,7 @@ function labelled(element, state) {
   return element;
 }
 
-/** Tell those who don't see the page what a button is about. */
+/** Describe a button for screen readers. */
 const name = (button, title) => button.setAttribute('aria-label', `${button.textContent}: ${title}`);
 
 const reasonOf = ({ details, message }) =>
@@ -110,13 +110,13 @@ export function renderList(list, items) {
   for (const element of old.values()) remove(element);
 }
 
-/** What the whole is in, as a state and a sentence. */
+/** Return the overall state and its description. */
 export function summaryOf({ items, waiting, isOffline, failure }) {
   const count = (state) => items.filter((item) => item.state === state).length;
   const sentences = [];
   if (isOffline) sentences.push('Offline.');
   else if (failure) sentences.push(failureOf(failure));
-  if (count('conflict')) sentences.push(`${plural(count('conflict'), 'conflict')} to be decided.`);
+  if (count('conflict')) sentences.push(`${plural(count('conflict'), 'conflict')} to resolve.`);
   if (count('refused')) sentences.push(`${plural(count('refused'), 'change')} refused.`);
   const unsent = waiting - count('conflict') - count('refused');
   if (unsent) sentences.push(`${plural(unsent, 'change')} to be sent.`);
@@ -129,6 +129,6 @@ export function summaryOf({ items, waiting, isOffline, failure }) {
 function failureOf({ status, body }) {
   if (status === 410) return 'The service has ended; what is here stays readable.';
   if (status === 401) return 'The server refuses the name.';
-  if (status) return `The server answers: ${body?.message ?? status}.`;
+  if (status) return `The server responded: ${body?.message ?? status}.`;
   return 'The server can’t be reached.';
 }

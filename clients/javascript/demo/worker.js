@@ -7,7 +7,7 @@ const CACHE = 'cliquet-demo';
 const open = () => caches.open(CACHE);
 
 /** The file of the server, or the copy of it where there is no server. */
-async function answer(request, url) {
+async function respond(request, url) {
   try {
     const response = await fetch(request);
     if (!response.ok) throw new Error(response.statusText);
@@ -28,5 +28,5 @@ addEventListener('activate', (event) => event.waitUntil(clients.claim()));
 
 addEventListener('fetch', (event) => {
   const [url] = event.request.url.split(/[?#]/); // the page is the same for each device
-  if (event.request.method === 'GET' && URLS.includes(url)) event.respondWith(answer(event.request, url));
+  if (event.request.method === 'GET' && URLS.includes(url)) event.respondWith(respond(event.request, url));
 });

@@ -80,7 +80,7 @@ export function entryOf(id, items) {
 /** The entry without the items that no longer count. A change that was sent can still arrive, for some time. */
 export function tidy({ id, latest, server, changes, pending }) {
   const kept = pending || changes.some(({ sent }) => sent > Date.now() - DAY) ? changes : [];
-  // A tombstone that the list doesn't have yet tells this record from one that was never stored.
+  // A tombstone that the list lacks distinguishes this record from one that was never stored.
   const isOver = latest?.listed && !server && !kept.length;
   return entryOf(id, isOver ? [] : [latest, ...kept].filter(Boolean));
 }

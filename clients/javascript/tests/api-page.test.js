@@ -31,7 +31,7 @@ describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () =>
 
   after(() => browser?.close());
 
-  test('shows the operations, and asks nobody else', async () => {
+  test('shows the operations without requests to other hosts', async () => {
     await page.locator('.opblock').first().waitFor();
     assert.match(await page.locator('.info .title').innerText(), /bookmarks/);
     const { paths } = await (await fetch(`${SERVER}/v1/__api__`)).json();
@@ -41,7 +41,7 @@ describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () =>
     assert.deepEqual(wrong, []);
   });
 
-  test('shows HEAD and OPTIONS only when asked to', async () => {
+  test('shows HEAD and OPTIONS only on request', async () => {
     const methods = async () => new Set(await page.locator('.opblock-summary-method').allInnerTexts());
     assert.deepEqual(await methods(), new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']));
     const toggle = page.getByLabel('Show HEAD and OPTIONS');

@@ -27,15 +27,15 @@ export class Window {
     await this.page.getByLabel('Name').fill(user);
     await this.press('Open the list');
     await this.page.waitForFunction(() => navigator.serviceWorker.controller);
-    await this.told('Everything is synchronised.');
+    await this.waitForStatus('Everything is synchronised.');
   }
 
   press(name) {
     return this.page.getByRole('button', { name, exact: true }).click();
   }
 
-  /** Wait until the page tells something. */
-  told(text) {
+  /** Wait until the page shows a status. */
+  waitForStatus(text) {
     return this.page.getByText(text).waitFor();
   }
 
@@ -49,7 +49,7 @@ export class Window {
 
   async workOffline(isOffline) {
     await this.page.getByText('Work offline').click();
-    if (isOffline) await this.told('Offline.');
+    if (isOffline) await this.waitForStatus('Offline.');
   }
 
   async add(url, title) {

@@ -12,7 +12,7 @@ import { basic, recordsOf, SERVERS } from './support.js';
 const { CHROMIUM } = process.env;
 const URL_ = 'https://www.example.com/';
 
-/** The way to a server, which can be shut, or lose the answers of some requests. */
+/** A proxy of a server, which can stop, or lose the responses to some requests. */
 class Gate {
   #server;
   #gate = createServer((request, response) => this.#pass(request, response));
@@ -38,13 +38,13 @@ class Gate {
 
   #pass(request, response) {
     const { method, headers, url } = request;
-    const onward = send(this.#server + url, { method, headers }, (answer) => {
+    const onward = send(this.#server + url, { method, headers }, (upstream) => {
       if (this.losesAnswer(request)) {
-        answer.resume();
+        upstream.resume();
         return;
       }
-      response.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(response);
+      response.writeHead(upstream.statusCode, upstream.headers);
+      upstream.pipe(response);
     });
     request.pipe(onward);
   }
@@ -101,7 +101,7 @@ describe('the demo page', OPTIONS, () => {
 
     await gate.shut();
     await window.page.reload();
-    await window.told('The server can’t be reached.');
+    await window.waitForStatus('The server can’t be reached.');
     await window.shows('first', 'synced');
     await window.rename('first', 'second');
     await window.add(`${URL_}2`, 'third');
@@ -110,7 +110,7 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('third', 'pending');
 
     await gate.open(gate.port);
-    await window.told('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronised.');
     await untilServerHas(server, user, ['second', 'third']);
   });
 
@@ -123,7 +123,7 @@ describe('the demo page', OPTIONS, () => {
     await other.rename('first', 'second');
     await one.shows('second', 'synced');
     await one.press('Delete: second');
-    await other.told('Nothing is here yet.');
+    await other.waitForStatus('Nothing is here yet.');
   });
 
   test('stays offline until it is asked not to, in this window alone', async (t) => {
@@ -136,7 +136,7 @@ describe('the demo page', OPTIONS, () => {
     await other.add(`${URL_}2`, 'theirs');
     await other.shows('theirs', 'synced');
     await one.page.reload();
-    await one.told('Offline. 1 change to be sent.');
+    await one.waitForStatus('Offline. 1 change to be sent.');
     assert.deepEqual(await one.titles(), ['mine']);
     await one.workOffline(false);
     await one.shows('theirs', 'synced');
@@ -144,7 +144,7 @@ describe('the demo page', OPTIONS, () => {
     await untilServerHas(server, user, ['mine', 'theirs']);
   });
 
-  test('tells a conflict with what was typed since before the record was sent', async (t) => {
+  test('shows a conflict with text typed before the record was sent', async (t) => {
     const {
       windows: [one, other],
     } = await using(t, { browsers: 2 });
@@ -159,7 +159,7 @@ describe('the demo page', OPTIONS, () => {
     const form = one.list.locator('form');
     await form.getByLabel('Title').fill('mine');
     await form.getByText('Save').click();
-    await one.told('1 conflict to be decided.');
+    await one.waitForStatus('1 conflict to resolve.');
   });
 
   test('has windows on one list that show the same, and send it once', async (t) => {
@@ -176,10 +176,10 @@ describe('the demo page', OPTIONS, () => {
       await Promise.all([one.add(`${URL_}a${i}`, `a${i}`), other.add(`${URL_}b${i}`, `b${i}`)]);
     }
     const titles = ['a0', 'a1', 'a2', 'b0', 'b1', 'b2'];
-    for (const window of [one, other]) await window.told('6 changes to be sent.');
+    for (const window of [one, other]) await window.waitForStatus('6 changes to be sent.');
     await Promise.all([one.workOffline(false), other.workOffline(false)]);
     for (const window of [one, other]) {
-      await window.told('Everything is synchronised.');
+      await window.waitForStatus('Everything is synchronised.');
       assert.deepEqual(await window.titles(), titles);
     }
     await untilServerHas(server, user, titles);
@@ -201,7 +201,7 @@ describe('the demo page', OPTIONS, () => {
       await other.rename('first', 'theirs');
       await other.shows('theirs', 'synced');
       await one.workOffline(false);
-      await one.told('1 conflict to be decided.');
+      await one.waitForStatus('1 conflict to resolve.');
       await one.shows('theirs', 'conflict');
       await one.press(button);
       for (const window of [one, other]) await window.shows(choice, 'synced');
@@ -223,11 +223,11 @@ describe('the demo page', OPTIONS, () => {
     await one.workOffline(false);
     await one.shows('Deleted', 'conflict');
     await one.press('Keep this one: Deleted');
-    await other.told('Nothing is here yet.');
+    await other.waitForStatus('Nothing is here yet.');
     await untilServerHas(server, user, []);
   });
 
-  test('tells what the server refuses, and gives it up when asked to', async (t) => {
+  test('shows refused changes, and discards them on request', async (t) => {
     const {
       windows: [window],
     } = await using(t);
@@ -235,9 +235,9 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('first', 'synced');
     await window.add(URL_, 'again');
     await window.shows('again', 'refused');
-    await window.told('The address is in the list already.');
+    await window.waitForStatus('The address is in the list already.');
     await window.press('Discard the change: again');
-    await window.told('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronised.');
     assert.deepEqual(await window.titles(), ['first']);
   });
 
@@ -353,7 +353,7 @@ describe('the demo page', OPTIONS, () => {
     await untilServer(server, user, ({ length }) => length === 3); // the requests of a batch
     gate.losesAnswer = () => false;
     await window.page.reload();
-    await window.told('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronised.');
     assert.deepEqual(await window.titles(), titles);
     await untilServerHas(server, user, titles);
   });

@@ -12,8 +12,8 @@ const created = ({ requests }) => {
   return [200, {}, { responses: requests.map((each) => ({ status: 201, body: { data: data(each) } })) }];
 };
 
-/** A server that answers the hello, and then, one after the other, `[status, headers, body]`. */
-export async function serve(t, answers, settings = {}, options = {}) {
+/** A server that responds to the hello, and then with each `[status, headers, body]` in turn. */
+export async function serve(t, responses, settings = {}, options = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const isHello = request.url === '/';
@@ -22,7 +22,7 @@ export async function serve(t, answers, settings = {}, options = {}) {
     const record = { time: Date.now(), url, headers: sent, body: text && JSON.parse(text) };
     if (!isHello) requests.push(record);
     const usual = () => (url === '/batch' ? created(record.body) : NOTHING);
-    const [status, headers, body] = isHello ? [200, {}, { settings }] : (answers.shift() ?? usual());
+    const [status, headers, body] = isHello ? [200, {}, { settings }] : (responses.shift() ?? usual());
     response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
     response.end(status === 304 ? undefined : JSON.stringify(body ?? {}));
   });

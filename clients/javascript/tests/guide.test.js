@@ -46,14 +46,14 @@ test('the README keeps a record, finds it, and synchronises', async (t) => {
   assert.deepEqual(titles, ['Hello world']);
 });
 
-test('the guide ends a conflict, and tells of it', async (t) => {
+test('the guide resolves a conflict and reports it', async (t) => {
   const user = randomUUID();
-  const told = [];
+  const calls = [];
   const names = {
-    told,
+    calls,
     token: tokenOf(user),
-    render: () => told.push('render'),
-    show: (...what) => told.push(what),
+    render: () => calls.push('render'),
+    show: (...what) => calls.push(what),
     changeOnServer: ({ id }, title) =>
       fetch(`${SERVERS.sqlite}/v1/bookmarks/${id}`, {
         method: 'PATCH',
@@ -64,12 +64,12 @@ test('the guide ends a conflict, and tells of it', async (t) => {
   const [use, synchronize, endConflicts, follow] = await blocksOf(GUIDE);
   const both = "await changeOnServer(article, 'there'); await articles.patch(article.id, { title: 'here' });";
   const change =
-    'told.push((await articles.get(article.id)).title);' +
+    'calls.push((await articles.get(article.id)).title);' +
     "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
   await run(t, [use, both, endConflicts, follow, change, synchronize, 'end(); await client.close();'], names);
-  assert.equal(told.shift(), 'there / here');
+  assert.equal(calls.shift(), 'there / here');
   const [{ title }] = await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks');
   assert.equal(title, 'again');
-  assert.ok(told.includes('render'));
-  assert.ok(told.some((what) => Array.isArray(what)));
+  assert.ok(calls.includes('render'));
+  assert.ok(calls.some((what) => Array.isArray(what)));
 });

@@ -48,7 +48,7 @@ class History {
     this.user = newUser();
     this.strategy = this.random.pick([merge, merge, merge, undefined, 'server', 'client']);
     this.replicas = [0, 1, 2].slice(0, 2 + this.random.below(2)).map((number) => new Replica(this, number));
-    this.words = []; // [id, word] of the edits that a page was told to be done
+    this.words = []; // [id, word] of the edits that a page acknowledged
     this.deleted = new Set();
     this.count = 0;
   }
@@ -89,7 +89,7 @@ class History {
     if (records.length) await page.bookmarks.get(this.random.pick(records).id);
   }
 
-  /** What may fail here: the network; and an edit of what another page has just deleted. */
+  /** Expected failures: of the network, and edits of a record that another page has just deleted. */
   async attempt(page, action) {
     try {
       await page.attempt(() => action.call(this, page));

@@ -1,4 +1,4 @@
-/** What the headers and statuses of the protocol make the client do, told by a server of few words. */
+/** Reactions of the client to headers and statuses of the protocol, with a fake server. */
 
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
@@ -15,13 +15,13 @@ test('failures that may pass are tried again, after delays that grow', async (t)
   assert.ok(first >= 9 && second >= 19 && third >= 39, `${first} ${second} ${third}`);
 });
 
-test('after the last attempt, the failure is told', async (t) => {
+test('after the last attempt, the failure is reported', async (t) => {
   const { articles, requests } = await serve(t, Array(9).fill(BUSY));
   await assert.rejects(articles.sync(), { status: 503, message: '503 busy' });
   assert.equal(requests.length, 5);
 });
 
-test('Retry-After is waited for, and told', async (t) => {
+test('Retry-After is obeyed and reported', async (t) => {
   const { client, articles, requests } = await serve(t, [[503, { 'Retry-After': '1' }]]);
   const waits = [];
   client.addEventListener('waiting', ({ detail }) => waits.push(detail.seconds));
@@ -37,7 +37,7 @@ test('Retry-After may be a date', async (t) => {
   assert.ok(requests[1].time >= Math.floor(date / 1000) * 1000 - 10);
 });
 
-test('Backoff delays the next request, and what need not wait is answered locally', async (t) => {
+test('Backoff delays the next request, while local reads continue', async (t) => {
   const { articles, requests } = await serve(t, [[200, { ETag: '"5"', Backoff: '1' }, { data: [] }]]);
   await articles.sync();
   assert.equal(await articles.get('a'), null);
@@ -80,7 +80,7 @@ test('a service that has ended is asked no more, and the records stay', async (t
   assert.deepEqual(await articles.list(), [made]);
 });
 
-test('a failure of the credentials is told at once, with the error of the protocol', async (t) => {
+test('invalid credentials are reported immediately, with the error of the protocol', async (t) => {
   const { articles, requests } = await serve(t, [[401, {}, { code: 401, errno: 104, message: 'Please' }]]);
   const body = { code: 401, errno: 104, message: 'Please' };
   await assert.rejects(articles.sync(), { status: 401, body });
@@ -109,15 +109,15 @@ async function refusing(t, [status, title]) {
       status: 201,
       body: { data: { ...data, last_modified: 4 } },
     }));
-    const [answered, content] = isWrong ? [status, { message: 'no' }] : [200, { responses }];
-    return Response.json(content, { status: answered });
+    const [code, content] = isWrong ? [status, { message: 'no' }] : [200, { responses }];
+    return Response.json(content, { status: code });
   };
   for (const made of ['one', 'wrong', 'two']) await articles.create({ title: made });
   return { articles, requests };
 }
 
 for (const status of [400, 403, 404, 413, 414, 422, 451, 500, 501]) {
-  test(`a record for which the server answers a batch by ${status} keeps no other from being sent`, async (t) => {
+  test(`a record for which the server refuses a batch with ${status} does not block others`, async (t) => {
     const { articles } = await refusing(t, [status, 'wrong']);
     const { pushed, errors } = await articles.sync();
     assert.deepEqual([pushed, errors.map(({ local, status }) => [local.title, status])], [2, [['wrong', status]]]);
@@ -191,19 +191,19 @@ test('a walk that was interrupted goes on from the last page', async (t) => {
   assert.deepEqual(await articles.list(), [record]);
 });
 
-test('the timestamp of a list may be told weakly, as by proxies that compress', async (t) => {
+test('the ETag of a list can be weak, as from proxies that compress', async (t) => {
   const { articles, requests } = await serve(t, [[200, { ETag: 'W/"5"' }, { data: [] }]]);
   await articles.sync();
   await articles.sync();
   assert.match(requests[1].url, /_since=5$/);
 });
 
-test('an answer that is no JSON is no answer of the service, which is asked again', async (t) => {
+test('a response that is not JSON is not from the service, and the request is retried', async (t) => {
   const { articles, client } = await serve(t, [[200, { 'Content-Type': 'text/html' }, 'Log in here']]);
   const { fetch } = client;
   client.fetch = async () => new Response('<p>Log in here</p>', { headers: { 'Content-Type': 'text/html' } });
-  const told = { status: 200, body: null, message: '200 without a message' };
-  await assert.rejects(articles.sync(), told); // in place of the hello
+  const expected = { status: 200, body: null, message: '200 without a message' };
+  await assert.rejects(articles.sync(), expected); // in place of the hello
   client.fetch = fetch;
   await assert.rejects(articles.sync(), { status: 200 }); // in place of the list
   assert.deepEqual((await articles.sync()).errors, []);
@@ -217,8 +217,8 @@ for (const status of [200, 304]) {
       ['a', 3],
     ].map(([id, last_modified]) => ({ id, last_modified }));
     const list = (data, timestamp) => [200, { ETag: `"${timestamp}"` }, { data }];
-    const answers = [list([a, b], 8), [status, { ETag: '"4"' }, { data: [] }], list([older], 4)];
-    const { articles, requests } = await serve(t, answers);
+    const replies = [list([a, b], 8), [status, { ETag: '"4"' }, { data: [] }], list([older], 4)];
+    const { articles, requests } = await serve(t, replies);
     await articles.sync();
     assert.equal((await articles.sync()).pulled, 1);
     assert.deepEqual(await articles.list(), [older]);

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
 import { clientOf, Locks, NEVER, newUser, recordsOf, SERVERS } from './support.js';
 
-const BOOKMARK = { url: 'https://www.example.com/', title: 'first', device: 'told by the server' };
+const BOOKMARK = { url: 'https://www.example.com/', title: 'first', device: 'from the server' };
 
 /** Two browsers of one user; what happens `before` and `after` the requests of the first one. */
 function twoOf(server) {
@@ -45,7 +45,7 @@ function once(kind, action) {
 }
 
 const lost = () => {
-  throw new TypeError('the answer is lost');
+  throw new TypeError('the response is lost');
 };
 
 /** A record that both browsers have. */
@@ -94,7 +94,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([errors, conflicts, await one.pending()], [[], [], []]);
     });
 
-    test('a push whose answer is lost is no conflict', async () => {
+    test('a push whose response is lost is not a conflict', async () => {
       const { user, hooks, one } = twoOf(server);
       const { id } = await one.create(BOOKMARK);
       for (const change of [{}, { title: 'second' }, { title: 'third' }]) {
@@ -106,7 +106,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       }
     });
 
-    test('an edit that follows a push whose answer is lost is sent', async () => {
+    test('an edit that follows a push whose response is lost is sent', async () => {
       const { id, user, hooks, one } = await sharing(server);
       await one.patch(id, { title: 'second' });
       hooks.after = once('push', lost);
@@ -116,7 +116,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await recordsOf(server, user, '/bookmarks'))[0].title, 'third');
     });
 
-    test('an edit that follows a lost answer, and an edit of others, is a conflict', async () => {
+    test('an edit that follows a lost response and an edit of others is a conflict', async () => {
       const { id, hooks, one, other } = await sharing(server);
       await one.patch(id, { title: 'second' });
       hooks.after = once('push', lost);
@@ -140,7 +140,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await recordsOf(server, user, '/bookmarks'))[0].title, 'third');
     });
 
-    test('a page that was told of a record before its deletion does not bring it back', async () => {
+    test('a page that received a record before its deletion does not restore it', async () => {
       const { one, tab, other, hooks } = twoOf(server);
       const { id } = await other.create(BOOKMARK);
       await other.sync();
@@ -173,7 +173,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
     });
 
-    test('an answer to get that comes after the deletion was synchronised does not bring the record back', async () => {
+    test('a late response to get does not restore a record whose deletion was synchronised', async () => {
       const { id, user, store, hooks, one, other } = await sharing(server);
       const tab = clientOf(server, user, { store, locks: new Locks().of({ closed: NEVER }) }).resource('/bookmarks');
       await other.patch(id, { title: 'second' });

@@ -111,8 +111,8 @@ test('a reset waits for the synchronisation that runs, which leaves nothing out 
   assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
 });
 
-for (const answer of ['nothing', 'a record', 'pages']) {
-  test(`a store that is emptied during a synchronisation is filled by the next one, after ${answer}`, async () => {
+for (const received of ['nothing', 'a record', 'pages']) {
+  test(`a store that is emptied during a synchronisation is filled by the next one, after ${received}`, async () => {
     const [user, { sqlite: server }] = [newUser(), SERVERS];
     const store = new MemoryStore();
     const removeAll = async () => store.write((await store.keys()).map((key) => [key]));
@@ -127,7 +127,7 @@ for (const answer of ['nothing', 'a record', 'pages']) {
     await other.create(bookmark(0, 'first'));
     await other.sync();
     await one.sync();
-    for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[answer]; i++)
+    for (let i = 1; i <= { nothing: 0, 'a record': 1, pages: 6 }[received]; i++)
       await other.create(bookmark(i, 'second'));
     await other.sync();
     isEmptied = true;
@@ -163,14 +163,14 @@ test('a record that is changed here again and again takes no more and more room'
   assert.equal(sizes.at(-1), sizes.at(-10));
 });
 
-test('a subscriber that fails keeps nothing from being stored, nor others from being told', async () => {
+test('a failing subscriber prevents neither storage nor other notifications', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const one = clientOf(server, user).resource('/bookmarks');
-  const told = [];
+  const notified = [];
   one.subscribe(() => {
     throw new Error('not rendered');
   });
-  one.subscribe(({ id }) => told.push(id));
+  one.subscribe(({ id }) => notified.push(id));
   const uncaught = [];
   const keep = ({ message }) => uncaught.push(message);
   const others = process.listeners('uncaughtException');
@@ -182,5 +182,5 @@ test('a subscriber that fails keeps nothing from being stored, nor others from b
     process.removeAllListeners('uncaughtException');
     for (const listener of others) process.on('uncaughtException', listener);
   }
-  assert.deepEqual([...new Set(told), ...new Set(uncaught)], [idOf(1), 'not rendered']);
+  assert.deepEqual([...new Set(notified), ...new Set(uncaught)], [idOf(1), 'not rendered']);
 });

@@ -1,4 +1,4 @@
-/** What the tests share: servers, users, and pages that may be closed at any moment. */
+/** Servers, users, and pages that can be closed at any time, for all tests. */
 
 import { randomUUID } from 'node:crypto';
 import { Client, MemoryStore } from '../cliquet.js';
@@ -109,7 +109,7 @@ export class Page {
     this.#left = operations;
   }
 
-  /** What an action gives; or undefined when the page is closed before, or it fails. */
+  /** Return the result of an action; undefined if the page is closed before, or it fails. */
   async attempt(action) {
     return Promise.race([action(this.bookmarks), this.closed]);
   }
@@ -136,7 +136,7 @@ export class Page {
     const response = await fetch(url, options);
     if (this.#random.chance(this.failureRate)) {
       await response.text();
-      throw new TypeError('the answer is lost');
+      throw new TypeError('the response is lost');
     }
     return response;
   }

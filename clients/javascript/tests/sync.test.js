@@ -1,4 +1,4 @@
-/** What a resource does, against the example application on each engine. */
+/** Resources, with the example application on each engine. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -73,7 +73,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await one.get(made.id)).title, '');
     });
 
-    test('get asks the server, and answers the local record without it', async () => {
+    test('get requests the record from the server, and returns the local one offline', async () => {
       const { one, away, other } = twoOf(server);
       const { id } = await one.create({ url: URL_, title: 'first' });
       await one.sync();
@@ -125,7 +125,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await one.conflicts())[0].server.title, 'theirs');
     });
 
-    test('what the server refuses is told, and stays to be sent until it is given up', async () => {
+    test('a refused change is reported, and sent again until it is discarded', async () => {
       const { one } = twoOf(server);
       await one.create({ url: 'no URL' });
       await one.create({ url: URL_ });
@@ -139,7 +139,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       );
     });
 
-    test('a unique value that is taken is told, with the record that has it', async () => {
+    test('a taken unique value is reported with its record', async () => {
       const { one, other } = twoOf(server);
       await other.create({ url: URL_ });
       await other.sync();
@@ -173,10 +173,10 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual(await one.list(), []);
     });
 
-    test('subscribers are told of changes made here, and elsewhere', async () => {
+    test('subscribers receive local and remote changes', async () => {
       const { one, other } = twoOf(server);
-      const told = [];
-      const end = one.subscribe(({ record, origin }) => told.push([origin, record?.title]));
+      const changes = [];
+      const end = one.subscribe(({ record, origin }) => changes.push([origin, record?.title]));
       const { id } = await one.create({ url: URL_, title: 'mine', device: 'node' });
       await one.sync();
       await other.sync();
@@ -187,14 +187,14 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       end();
       await one.sync();
       await one.create({ url: URL_, title: 'unheard' });
-      assert.deepEqual(told, [
+      assert.deepEqual(changes, [
         ['local', 'mine'],
         ['server', 'theirs'],
         ['local', undefined],
       ]);
     });
 
-    test('progress is told', async () => {
+    test('progress is reported', async () => {
       const client = clientOf(server, newUser());
       const steps = [];
       client.addEventListener('progress', ({ detail: { step, pushed } }) => steps.push([step, pushed]));
