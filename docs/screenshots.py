@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Make the pictures of the documentation, with a headless Chromium.
+"""Take the screenshots of the documentation, with a headless Chromium.
 
     .venv/bin/python docs/screenshots.py
 
-It serves the example application in memory, takes the page of its API, its log as a terminal shows
-it, and the demo page of the JavaScript client, whose tests must be ready to run (``npm ci``).
+The script serves the example application in memory. It takes the page of the API, the log on a
+terminal, and the demo page of the JavaScript client. Run ``npm ci`` in ``clients/javascript``
+first.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from waitress.server import create_server
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
 
-import bookmarks  # noqa: E402 (it is in the folder that is added above)
+import bookmarks  # noqa: E402 (in the folder added above)
 
 PICTURES = ROOT / "docs" / "howto"
 DEMO = ROOT / "clients" / "javascript" / "tests" / "picture.js"
-CHROMIUM = shutil.which("chromium") or sys.exit("chromium is needed")
+CHROMIUM = shutil.which("chromium") or sys.exit("Chromium not found: install the package chromium")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -53,7 +54,7 @@ REQUESTS = (
     ("GET", "/bookmarks?_limit=10&_sort=title", None),
     ("GET", "/bookmarks?_since=yesterday", None),
 )
-#: What the log renderer writes for terminals, in HTML.
+#: The escape sequences of the log renderer, and their HTML.
 ANSI = {"\x1b[1m": "<b>", "\x1b[2m": "<i>", "\x1b[0m": "</b></i>"}
 TERMINAL = """<meta charset="utf-8"><style>
 body {{ background: #1b1d23; color: #d8dee9; font: 14px/1.6 monospace; margin: 20px }}
@@ -62,12 +63,12 @@ b {{ color: #fff }} i {{ color: #8a93a6; font-style: normal }}
 
 
 class Lines(logging.Handler):
-    """Keeps the lines of the log."""
+    """Store the lines of the log."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self.stream = self  # of a terminal, as far as the renderer can tell
+        self.stream = self  # the renderer checks whether its stream is a terminal
 
     def isatty(self) -> bool:
         return True
@@ -77,7 +78,7 @@ class Lines(logging.Handler):
 
 
 def send(url: str) -> None:
-    """Send some requests, of which one is refused."""
+    """Send some requests, one of them invalid."""
     for method, path, body in REQUESTS:
         request = urllib.request.Request(url + path, body, method=method)
         request.add_header("Authorization", f"Basic {CREDENTIALS}")
@@ -95,7 +96,7 @@ def terminal(lines: list[str]) -> str:
 
 
 def take(url: str, name: str, size: str) -> None:
-    """Take a picture of a page."""
+    """Take a screenshot of a page."""
     with tempfile.TemporaryDirectory() as profile:
         picture = PICTURES / name
         command = (CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size}")
@@ -104,7 +105,7 @@ def take(url: str, name: str, size: str) -> None:
 
 
 def take_demo(url: str, name: str) -> None:
-    """Take a picture of the demo page, after some bookmarks were made and changed there."""
+    """Take a screenshot of the demo page after creating and changing some bookmarks."""
     picture = PICTURES / name
     env = {**os.environ, "CHROMIUM": CHROMIUM}
     subprocess.run(["node", DEMO, url, picture], check=True, env=env)

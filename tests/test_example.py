@@ -126,7 +126,7 @@ def test_demo_page_is_served_next_to_the_api(alice):
 def test_example_works_without_the_demo_page(alice, monkeypatch, tmp_path, caplog):
     monkeypatch.setattr("bookmarks.demo.CLIENT", tmp_path)
     bare = client_of("alice")
-    assert f"There is no demo page, for there is no folder {tmp_path}/demo" in caplog.messages
+    assert f"No demo page: the folder {tmp_path}/demo does not exist" in caplog.messages
     bare.get("/demo", status=307)
     bare.get("/cliquet.js", status=307)
     assert bare.get("/v1/bookmarks").json == {"data": []}

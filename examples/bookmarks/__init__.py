@@ -1,7 +1,7 @@
-"""A reading list: bookmarks of one's own, articles that are shared, and scores of games.
+"""Example application: private bookmarks, shared articles, and scores of games.
 
-Run it with ``python3 dev.py serve``; its configuration is ``config/example.ini``. A page that
-uses it is at ``/demo/``, for those who have ``clients/javascript`` beside ``examples``.
+Run it with ``python3 dev.py serve``. Its configuration is ``config/example.ini``. The demo page of
+the JavaScript client is at ``/demo/`` if ``clients/javascript`` is next to ``examples``.
 """
 
 from pyramid.config import Configurator

@@ -1,6 +1,6 @@
-"""The demo page of the JavaScript client, at ``/demo/``: beside the API, not of any version of it.
+"""Demo page of the JavaScript client, at ``/demo/``, outside the versioned API.
 
-Its files are those of ``clients/javascript``, which a checkout has; without them there is no page.
+Its files are in ``clients/javascript``, in a clone of the repository.
 """
 
 import logging
@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 
 
 def includeme(config):
-    """Serve the page; to be included before Cliquet, which prefixes the routes that follow."""
+    """Serve the page. Include it before Cliquet, which adds a prefix to all later routes."""
     if not (CLIENT / "demo").is_dir():
-        logger.warning("There is no demo page, for there is no folder %s", CLIENT / "demo")
+        logger.warning("No demo page: the folder %s does not exist", CLIENT / "demo")
         return
     config.add_static_view("demo", str(CLIENT / "demo"), cache_max_age=0)
     add_view(config, "/demo", lambda request: HTTPFound(request.path + "/"))
-    # Where it is from the page in the folders too: one above it.
+    # The page imports it from the folder above, as in the repository.
     add_view(config, "/cliquet.js", lambda request: FileResponse(CLIENT / "cliquet.js", request))
 
 
 def add_view(config, path, view):
-    """Serve a path to everybody, who asks for it each time: the service worker has the copies."""
+    """Serve a public path, without HTTP caching: the service worker stores the copies."""
     config.add_route(path, path, request_method="GET")
     config.add_view(view, route_name=path, permission=NO_PERMISSION_REQUIRED, http_cache=0)

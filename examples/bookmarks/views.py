@@ -1,4 +1,4 @@
-"""What the service serves: two resources, and a view of its own on the same storage."""
+"""Resources of the service, and a view that uses the same storage."""
 
 import colander
 
@@ -19,12 +19,12 @@ class BookmarkSchema(resource.ResourceSchema):
 
 @resource.register()
 class Bookmark(resource.UserResource):
-    """Private to each user, at ``/bookmarks``; a URL is kept once."""
+    """The private bookmarks of each user, at ``/bookmarks``. Each URL is saved once."""
 
     mapping = BookmarkSchema()
 
     def process_record(self, new, old=None):
-        """Tell the device with which the bookmark was made, whatever the client says."""
+        """Set the device that created the bookmark, whatever the client sends."""
         new = super().process_record(new, old)
         if old is None or old.get("deleted"):
             device = self.request.headers.get("User-Agent", "")
@@ -42,7 +42,7 @@ class ArticleSchema(resource.ResourceSchema):
 
 @resource.register()
 class Article(resource.ShareableResource):
-    """At ``/articles``: its ``permissions`` say who else may read, or write, each one."""
+    """Articles, shared according to their permissions, at ``/articles``."""
 
     mapping = ArticleSchema()
 
@@ -55,7 +55,7 @@ score = Service(name="score", path="/score/{game}", description="Store game scor
 
 
 def collection_of(request):
-    """Return what the storage needs to know of where the scores of the user are."""
+    """Return the collection and parent ids of the scores of the user."""
     return "scores-" + request.matchdict["game"], request.prefixed_userid
 
 

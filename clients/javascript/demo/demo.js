@@ -83,7 +83,7 @@ async function attempt(action) {
     notify('');
     return true;
   } catch (error) {
-    notify(`That couldn’t be done: ${error.message}.`);
+    notify(`The operation failed: ${error.message}.`);
     return false;
   }
 }

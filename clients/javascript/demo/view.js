@@ -1,6 +1,6 @@
 /** View of a session. */
 
-const LABELS = { synced: 'Synced', pending: 'Waiting', conflict: 'Conflict', refused: 'Refused' };
+const LABELS = { synced: 'Synced', pending: 'Waiting', conflict: 'Conflict', refused: 'Rejected' };
 
 export const find = (selector, parent = document) => parent.querySelector(selector);
 
@@ -20,7 +20,7 @@ function labelled(element, state) {
 const name = (button, title) => button.setAttribute('aria-label', `${button.textContent}: ${title}`);
 
 const reasonOf = ({ details, message }) =>
-  details?.existing ? 'The address is in the list already.' : `The server refuses it: ${message}`;
+  details?.existing ? 'This address is already in the list.' : `The server rejected the change: ${message}`;
 
 /** A record, in its place in the list. */
 function recordElement({ record, state, refusal }) {
@@ -117,18 +117,18 @@ export function summaryOf({ items, waiting, isOffline, failure }) {
   if (isOffline) sentences.push('Offline.');
   else if (failure) sentences.push(failureOf(failure));
   if (count('conflict')) sentences.push(`${plural(count('conflict'), 'conflict')} to resolve.`);
-  if (count('refused')) sentences.push(`${plural(count('refused'), 'change')} refused.`);
+  if (count('refused')) sentences.push(`${plural(count('refused'), 'change')} rejected.`);
   const unsent = waiting - count('conflict') - count('refused');
-  if (unsent) sentences.push(`${plural(unsent, 'change')} to be sent.`);
-  if (!sentences.length) sentences.push('Everything is synchronised.');
+  if (unsent) sentences.push(`${plural(unsent, 'change')} to send.`);
+  if (!sentences.length) sentences.push('Everything is synchronized.');
   const state =
     ['conflict', 'refused'].find(count) ?? (isOffline || failure ? 'offline' : unsent ? 'pending' : 'synced');
   return { state, text: sentences.join(' ') };
 }
 
 function failureOf({ status, body }) {
-  if (status === 410) return 'The service has ended; what is here stays readable.';
-  if (status === 401) return 'The server refuses the name.';
-  if (status) return `The server responded: ${body?.message ?? status}.`;
-  return 'The server can’t be reached.';
+  if (status === 410) return 'The service has been shut down. You can still read your bookmarks.';
+  if (status === 401) return 'The server rejected the name.';
+  if (status) return `Server error: ${body?.message ?? status}.`;
+  return 'The server is unreachable.';
 }

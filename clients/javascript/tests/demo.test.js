@@ -101,7 +101,7 @@ describe('the demo page', OPTIONS, () => {
 
     await gate.shut();
     await window.page.reload();
-    await window.waitForStatus('The server can’t be reached.');
+    await window.waitForStatus('The server is unreachable.');
     await window.shows('first', 'synced');
     await window.rename('first', 'second');
     await window.add(`${URL_}2`, 'third');
@@ -110,7 +110,7 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('third', 'pending');
 
     await gate.open(gate.port);
-    await window.waitForStatus('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronized.');
     await untilServerHas(server, user, ['second', 'third']);
   });
 
@@ -123,7 +123,7 @@ describe('the demo page', OPTIONS, () => {
     await other.rename('first', 'second');
     await one.shows('second', 'synced');
     await one.press('Delete: second');
-    await other.waitForStatus('Nothing is here yet.');
+    await other.waitForStatus('No bookmarks yet.');
   });
 
   test('stays offline until it is asked not to, in this window alone', async (t) => {
@@ -136,7 +136,7 @@ describe('the demo page', OPTIONS, () => {
     await other.add(`${URL_}2`, 'theirs');
     await other.shows('theirs', 'synced');
     await one.page.reload();
-    await one.waitForStatus('Offline. 1 change to be sent.');
+    await one.waitForStatus('Offline. 1 change to send.');
     assert.deepEqual(await one.titles(), ['mine']);
     await one.workOffline(false);
     await one.shows('theirs', 'synced');
@@ -176,18 +176,18 @@ describe('the demo page', OPTIONS, () => {
       await Promise.all([one.add(`${URL_}a${i}`, `a${i}`), other.add(`${URL_}b${i}`, `b${i}`)]);
     }
     const titles = ['a0', 'a1', 'a2', 'b0', 'b1', 'b2'];
-    for (const window of [one, other]) await window.waitForStatus('6 changes to be sent.');
+    for (const window of [one, other]) await window.waitForStatus('6 changes to send.');
     await Promise.all([one.workOffline(false), other.workOffline(false)]);
     for (const window of [one, other]) {
-      await window.waitForStatus('Everything is synchronised.');
+      await window.waitForStatus('Everything is synchronized.');
       assert.deepEqual(await window.titles(), titles);
     }
     await untilServerHas(server, user, titles);
   });
 
   for (const [choice, button] of [
-    ['mine', 'Keep this one: mine'],
-    ['theirs', 'Keep that one: theirs'],
+    ['mine', 'Keep mine: mine'],
+    ['theirs', 'Keep the server’s: theirs'],
   ]) {
     test(`shows both versions of a conflict, and keeps the one that is chosen: ${choice}`, async (t) => {
       const {
@@ -222,8 +222,8 @@ describe('the demo page', OPTIONS, () => {
     await other.shows('theirs', 'synced');
     await one.workOffline(false);
     await one.shows('Deleted', 'conflict');
-    await one.press('Keep this one: Deleted');
-    await other.waitForStatus('Nothing is here yet.');
+    await one.press('Keep mine: Deleted');
+    await other.waitForStatus('No bookmarks yet.');
     await untilServerHas(server, user, []);
   });
 
@@ -235,9 +235,9 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('first', 'synced');
     await window.add(URL_, 'again');
     await window.shows('again', 'refused');
-    await window.waitForStatus('The address is in the list already.');
+    await window.waitForStatus('This address is already in the list.');
     await window.press('Discard the change: again');
-    await window.waitForStatus('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronized.');
     assert.deepEqual(await window.titles(), ['first']);
   });
 
@@ -353,7 +353,7 @@ describe('the demo page', OPTIONS, () => {
     await untilServer(server, user, ({ length }) => length === 3); // the requests of a batch
     gate.losesAnswer = () => false;
     await window.page.reload();
-    await window.waitForStatus('Everything is synchronised.');
+    await window.waitForStatus('Everything is synchronized.');
     assert.deepEqual(await window.titles(), titles);
     await untilServerHas(server, user, titles);
   });
