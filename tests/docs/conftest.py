@@ -14,6 +14,7 @@ from webtest import TestApp
 
 import cliquet
 from cliquet.testing import get_request_class, get_user_headers
+from tests.docs.guide import Guide
 from tests.docs.pages import DOCS
 from tests.docs.terminal import ServerTerminal, Terminal
 from tests.processes import free_port
@@ -138,3 +139,21 @@ def server(tmp_path):
     server = ServerTerminal(tmp_path / "server.log", free_port())
     yield server
     server.kill()
+
+
+@pytest.fixture
+def guide(tmp_path, monkeypatch):
+    """A reader in an empty folder, where only installed modules can be imported."""
+    path = [entry for entry in sys.path if not entry.startswith(str(EXAMPLES))]
+    monkeypatch.setattr(sys, "path", path)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    tmp_path.joinpath("cliquet").symlink_to(ROOT)  # some guides require a clone
+    monkeypatch.chdir(folder)
+    programs = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    environment = {"PATH": programs, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    terminal = Terminal(folder, environment)
+    guide = Guide(folder, terminal, listening)
+    yield guide
+    guide.close()
+    terminal.close()

@@ -28,6 +28,9 @@ _SKIPPED = (
     "python -m http.server",
     "python -m pytest",
     "python load_test.py",
+    "python3 -m venv",
+    ". .venv/bin/activate",
+    "python3 dev.py",
     "gprof2dot",
     "twine",
     "curl -H 'Authorization: Bearer gho_",
@@ -65,7 +68,7 @@ class Guide:
             except Mismatch as mismatch:
                 return str(mismatch)
         elif caption:
-            self._write(caption, text)
+            self.write(caption, text)
         return None
 
     def _run(self, command, shown):
@@ -79,10 +82,6 @@ class Guide:
             self._console.compare(shown, output)
 
     def _output(self, command):
-        if command == "^C":
-            self._server.close()
-            self._ini = None
-            return ""
         words = shlex.split(command)
         if words[0] == "cd":
             self._folder = self._folder / words[1]
@@ -113,7 +112,8 @@ class Guide:
         here = f"127.0.0.1:8888:127.0.0.1:{port}"
         self._home.joinpath(".curlrc").write_text(f'silent\nconnect-to = "{here}"\n')
 
-    def _write(self, caption, text):
+    def write(self, caption, text):
+        """Write a file, whose name is the caption, or append to it (``NAME, at the end``)."""
         name, end = _CAPTION.fullmatch(caption).groups()
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,8 @@ def main(global_config, **settings):
     return cliquet.install_middlewares(config.make_wsgi_app(), settings)
 """
 
+KINDS = ("storage", "permission", "cache")
+
 _SETTINGS = """
 [app:main]
 use = call:{module}:main
@@ -47,9 +49,23 @@ def write(
     """
     folder.joinpath(f"{MODULE}.py").write_text(code)
     settings = [_SETTINGS.format(module=MODULE)]
-    for kind in ("storage", "permission", "cache"):
+    for kind in KINDS:
         settings.append(f"cliquet.{kind}_backend = cliquet.{kind}.{engine}\n")
         settings.append(f"cliquet.{kind}_url = {url}\n")
     path = folder / name
     path.write_text("".join([*settings, more]))
     return path
+
+
+def create_schemas(serve, folder):
+    """Create the SQLite schemas of :func:`write` in this process.
+
+    :param serve: the fixture.
+    """
+    settings = {}
+    for kind in KINDS:
+        settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.sqlite"
+        settings[f"cliquet.{kind}_url"] = f"sqlite:///{folder}/service.sqlite"
+    registry = serve(settings=settings).registry
+    for kind in KINDS:
+        getattr(registry, kind).initialize_schema()

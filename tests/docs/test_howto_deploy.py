@@ -16,15 +16,15 @@ from tests.processes import START_TIMEOUT, die_with_parent, free_port
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PAGE = "howto/deploy"
-MIGRATE = "cliquet --ini production.ini migrate"
 COMMANDS = ["cliquet --ini production.ini serve", "pserve", "gunicorn"]
 
 
 @pytest.fixture
-def folder(tmp_path, server):
-    """A folder that has the files of the guide, where 8888 is another port."""
+def folder(tmp_path, server, serve):
+    """A folder with the files of the guide, in which the port is another one, and the schemas."""
     waitress = block(PAGE, "ini", "[server:main]").replace(":8888", f":{server.port}")
     service.write(tmp_path, "production.ini", more=waitress)
+    service.create_schemas(serve, tmp_path)
     tmp_path.joinpath("service.py").write_text(block(PAGE, "python", "# service.py"))
     return tmp_path
 
@@ -36,14 +36,8 @@ def command(program):
     return command
 
 
-def test_backends_are_prepared_before_the_first_start(folder, terminal):
-    assert "storage: ready" in terminal.run(command(MIGRATE))
-    assert "storage: ready" in terminal.run(command(MIGRATE))
-
-
 @pytest.mark.parametrize("program", COMMANDS)
 def test_server_of_the_guide_serves_the_service(program, folder, terminal, server):
-    terminal.run(command(MIGRATE))
     start = command(program).replace(":8888", f":{server.port}")
     if program.startswith("cliquet"):
         start += f" --port {server.port}"

@@ -62,13 +62,13 @@ def test_current_client_of_sentry_is_called_before_the_application_is_made(tmp_p
 
 
 @pytest.fixture
-def metrics(tmp_path, terminal, server):
+def metrics(tmp_path, terminal, server, serve):
     """Serve with the metrics of several processes; return a function of a URL."""
     settings = block(PAGE, "ini", "cliquet.includes = cliquet.prometheus")
     service.write(tmp_path, "service.ini", more=settings)
+    service.create_schemas(serve, tmp_path)
     hook = block(PAGE, "python", "from prometheus_client")
     tmp_path.joinpath("gunicorn.conf.py").write_text(hook)
-    terminal.run("cliquet --ini service.ini migrate")
     shown = block(PAGE, "console", "$ rm").replace(RUN, str(tmp_path / "run"))
     (prepare, _), (start, _) = commands(shown)
     terminal.run(prepare)

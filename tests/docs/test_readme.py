@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from tests.docs.console import Console, commands
 from tests.docs.pages import DOCS, block, execute_page, rows
 from tests.docs.test_howto_settings import problems
 from tests.scenarios import SCENARIOS
@@ -14,8 +13,6 @@ PAGE = "../README"
 DOCUMENTS = sorted(ROOT.glob("*.rst"))
 #: The sentence before a block that is a file, and the name of the file.
 FILE = r"^Save .* as ``(\S+)``:\n\n\.\. code-block:: (\w+)\n"
-#: Blocks that install packages, or run the whole test suite.
-NOT_RUN = ("$ python3 -m venv", "$ pip install", "$ python3 dev.py")
 
 
 def files():
@@ -24,31 +21,11 @@ def files():
     return {name: block(PAGE, language) for name, language in re.findall(FILE, text, re.M)}
 
 
-@pytest.fixture
-def run_block(tmp_path, terminal, server):
-    """Return a function that runs the commands of a block in a folder with the files."""
-    places = {":8888": f":{server.port}"}
-    console = Console(terminal, places)
+def test_service_of_the_readme_runs_as_printed(guide):
     for name, text in files().items():
-        tmp_path.joinpath(name).write_text(console.meant(text))
-
-    def run_block(language, caption, text):
-        if language != "console" or text.startswith(NOT_RUN):
-            return
-        for command, shown in commands(text):
-            if command.endswith(" serve"):
-                server.start(f"{command} --port {server.port}", terminal.state())
-            elif shown:
-                console.run(command, shown)
-            else:
-                terminal.run(console.meant(command))
-
-    return run_block
-
-
-def test_service_of_the_readme_runs_as_printed(run_block, tmp_path):
-    execute_page(ROOT / "README.rst", run_block)
-    assert {path.suffix for path in tmp_path.glob("bookmarks.*")} >= {".py", ".ini", ".sqlite"}
+        guide.write(name, text)
+    execute_page(ROOT / "README.rst", guide.execute)
+    assert guide.commands
 
 
 def test_readme_shows_one_module_and_its_configuration():
