@@ -48,8 +48,8 @@ def redirects():
     return redirect, loop
 
 
-def services():
-    """Services that write, then respond in several ways."""
+def failing_services():
+    """Services that write, and then fail in several ways."""
     fail = cliquet.Service(name="fail", path="/fail/{how}/{status}")
 
     @fail.get(permission=NO_PERMISSION_REQUIRED)
@@ -71,6 +71,11 @@ def services():
         write_note(request, n="failed")
         raise BackendError(message="down") if "backend" in request.GET else ValueError("bug")
 
+    return fail, bug
+
+
+def services():
+    """Services that respond in several ways."""
     echo = cliquet.Service(name="echo", path="/echo/{part:.*}")
 
     @echo.get(permission=NO_PERMISSION_REQUIRED)
@@ -91,7 +96,7 @@ def services():
     def get_text(request):
         return Response(b"caf\xe9", content_type="text/plain", charset="latin-1")
 
-    return fail, bug, echo, text
+    return *failing_services(), echo, text
 
 
 @pytest.fixture
