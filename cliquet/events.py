@@ -237,7 +237,7 @@ def _merge(notifications: Iterable[_Notification], after_commit: bool) -> list[A
     return [item.event(records, after_commit) for item, records in merged.values()]
 
 
-def _heard(
+def _with_subscribers(
     request: Request, notified: Iterable[_Notification], after_commit: bool
 ) -> list[_Notification]:
     """Return the notifications whose events have subscribers."""
@@ -256,9 +256,9 @@ def _fire(request: Request, start: int = 0) -> None:
     """
     notified = _notifications(request)
     count = len(notified)
-    heard = _heard(request, notified[start:], False)
-    if heard:
-        for event in _merge(heard, after_commit=False):
+    subscribed = _with_subscribers(request, notified[start:], after_commit=False)
+    if subscribed:
+        for event in _merge(subscribed, after_commit=False):
             request.registry.notify(event)
         _fire(request, count)
 
@@ -266,7 +266,8 @@ def _fire(request: Request, start: int = 0) -> None:
 def _fire_after(request: Request, response: Response) -> None:
     if not request.bound_data.get("committed"):
         return
-    for event in _merge(_heard(request, _notifications(request), True), after_commit=True):
+    notified = _with_subscribers(request, _notifications(request), after_commit=True)
+    for event in _merge(notified, after_commit=True):
         try:
             request.registry.notify(event)
         except Exception as error:
@@ -296,7 +297,7 @@ def resource_events_tween_factory(
         response = handler(request)
         if "resource_events" in request.bound_data:
             _fire(request)
-            if _heard(request, _notifications(request), after_commit=True):
+            if _with_subscribers(request, _notifications(request), after_commit=True):
                 _fire_once_committed(request)
         return response
 

@@ -298,10 +298,10 @@ def request_id(request: Request) -> str:
     parent = getattr(request, "parent", None)
     if parent is not None:
         return request_id(parent)
-    given: str = request.environ.get("HTTP_X_REQUEST_ID", "")
-    if not (given and _REQUEST_ID.fullmatch(given)):
-        given = request.environ["HTTP_X_REQUEST_ID"] = random_bytes_hex(16)
-    return given
+    current: str = request.environ.get("HTTP_X_REQUEST_ID", "")
+    if not (current and _REQUEST_ID.fullmatch(current)):
+        current = request.environ["HTTP_X_REQUEST_ID"] = random_bytes_hex(16)
+    return current
 
 
 def _begin(request: Request) -> None:

@@ -48,15 +48,15 @@ def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) 
     return app
 
 
-def _completed(app: object, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _completed(app: object, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the settings of the middlewares by their bare keys."""
     registry = getattr(app, "registry", None)
     current = {**DEFAULT_SETTINGS, **(registry.settings if registry else {})}
-    if given is None and registry:
+    if settings is None and registry:
         return current
-    given = given or {}
-    key_forms = KeyForms(find_project_name(given, current["project_name"]))
-    return {key: find(given, key_forms, key, current[key]) for key in _KEYS}
+    settings = settings or {}
+    key_forms = KeyForms(find_project_name(settings, current["project_name"]))
+    return {key: find(settings, key_forms, key, current[key]) for key in _KEYS}
 
 
 def name_transactions(config: Configurator) -> None:

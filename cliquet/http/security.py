@@ -134,13 +134,13 @@ def named_policies(registry: Registry) -> list[tuple[str, Any]]:
 def include_policies(config: Configurator) -> None:
     """Set up the policies of the settings, unless the application has its own."""
     registry = config.registry
-    own = {
+    registered = {
         interface: registry.queryUtility(interface)
         for interface in (IAuthorizationPolicy, ISecurityPolicy)
     }
     config.include("pyramid_multiauth")
-    if own[IAuthorizationPolicy] is not None:
-        registry.registerUtility(own[IAuthorizationPolicy], IAuthorizationPolicy)
+    if registered[IAuthorizationPolicy] is not None:
+        registry.registerUtility(registered[IAuthorizationPolicy], IAuthorizationPolicy)
     elif isinstance(
         policy := registry.getUtility(IAuthorizationPolicy), InheritingAuthorizationPolicy
     ):
@@ -148,7 +148,9 @@ def include_policies(config: Configurator) -> None:
             config.get_settings(), "inherit_permissions", True
         )
     # After policies are registered (PHASE2), and before the views that use them (PHASE3).
-    config.action(None, _install, args=(config, own[ISecurityPolicy]), order=PHASE3_CONFIG - 5)
+    config.action(
+        None, _install, args=(config, registered[ISecurityPolicy]), order=PHASE3_CONFIG - 5
+    )
 
 
 def accept_policies(config: Configurator) -> None:
@@ -166,10 +168,10 @@ def _withdraw(registry: Registry) -> None:
         registry.unregisterUtility(provided=ISecurityPolicy)
 
 
-def _install(config: Configurator, own: object = None) -> None:
+def _install(config: Configurator, previous: object = None) -> None:
     """Register our security policy, unless the application has its own.
 
-    :param own: the security policy registered before that of ``pyramid_multiauth``.
+    :param previous: the security policy registered before that of ``pyramid_multiauth``.
     """
     registry = config.registry
     current = registry.queryUtility(ISecurityPolicy)
@@ -179,7 +181,7 @@ def _install(config: Configurator, own: object = None) -> None:
             policies = [policy for _, policy in current.get_policies()]
             stack = PolicyStack(policies, find_groups, getattr(registry, "permission", None))
             registry.registerUtility(stack, IAuthenticationPolicy)
-        current = own
+        current = previous
     if current is not None and not isinstance(current, LegacySecurityPolicy):
         registry.registerUtility(current, ISecurityPolicy)
     elif registry.queryUtility(IAuthenticationPolicy) is not None:

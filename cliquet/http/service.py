@@ -191,8 +191,10 @@ def _is_to_validate(schema: SchemaNode, validators: list[Any]) -> bool:
     """Return True unless the view has its own validators, as in Cornice 6."""
     if not validators:
         return schema is not None
-    own = any(str(getattr(each, "__module__", "")).startswith("cornice.") for each in validators)
-    return isinstance(schema, colander.SchemaNode) and not own
+    is_replaced = any(
+        str(getattr(each, "__module__", "")).startswith("cornice.") for each in validators
+    )
+    return isinstance(schema, colander.SchemaNode) and not is_replaced
 
 
 def _copy(service: Any) -> Any:

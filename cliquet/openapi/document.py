@@ -163,12 +163,12 @@ def merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
 
 def _merged_parameters(current: list[Any], added: list[Any]) -> list[Any]:
     places = [(parameter.get("in"), parameter.get("name")) for parameter in added]
-    kept = [
+    unchanged = [
         parameter
         for parameter in current
         if "$ref" in parameter or (parameter["in"], parameter["name"]) not in places
     ]
-    return [*kept, *added]
+    return [*unchanged, *added]
 
 
 def parse_pattern(pattern: str) -> tuple[str, list[dict[str, Any]]]:

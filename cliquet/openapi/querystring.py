@@ -162,8 +162,8 @@ def _with_nested(name: str, schema: Schema, depth: int) -> Iterator[tuple[str, S
 
 
 def _describes(operator: Operator, schema: Schema) -> bool:
-    wanted = _TYPES.get(operator.comparison)
-    return wanted is None or wanted in schema.get("type", wanted)
+    type_ = _TYPES.get(operator.comparison)
+    return type_ is None or type_ in schema.get("type", type_)
 
 
 def _filter(operator: Operator, name: str, field: Schema) -> dict[str, Any]:

@@ -306,7 +306,7 @@ class Resource:
     def _with_identity(self, data: Schema) -> Schema:
         notes = dict.fromkeys(_option(self._mapping, "unique_fields"), "Unique.")
         properties = {**self._identity(), **data.get("properties", {})}
-        return {**data, "properties": _noted(properties, notes)}
+        return {**data, "properties": _with_notes(properties, notes)}
 
     def _changes(self) -> Schema:
         data = self._with_identity(request_schema(self._mapping))
@@ -316,7 +316,7 @@ class Resource:
             for field, schema in data["properties"].items()
         }
         notes = dict.fromkeys(_option(self._mapping, "readonly_fields"), "Read-only.")
-        return {**data, "properties": _noted(properties, notes)}
+        return {**data, "properties": _with_notes(properties, notes)}
 
     # Permissions.
 
@@ -362,9 +362,9 @@ def _option(mapping: colander.SchemaNode, name: str) -> Any:
     return get_option(name)
 
 
-def _noted(properties: dict[str, Schema], notes: dict[str, str]) -> dict[str, Schema]:
+def _with_notes(properties: dict[str, Schema], notes: dict[str, str]) -> dict[str, Schema]:
     """Return the schemas of fields with notes in their descriptions."""
-    noted = {
+    changed = {
         field: {
             **properties[field],
             "description": f"{properties[field].get('description', '')} {note}".strip(),
@@ -372,4 +372,4 @@ def _noted(properties: dict[str, Schema], notes: dict[str, str]) -> dict[str, Sc
         for field, note in notes.items()
         if field in properties
     }
-    return {**properties, **noted}
+    return {**properties, **changed}

@@ -242,8 +242,8 @@ class UserResource(PartialUpdates):
         existing = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(existing)
         changes, removed = self._requested_changes(existing)
-        kept = {key: value for key, value in existing.items() if key not in removed}
-        updated = self._with_same_id(self.apply_changes(kept, changes))
+        remaining = {key: value for key, value in existing.items() if key not in removed}
+        updated = self._with_same_id(self.apply_changes(remaining, changes))
         record = self._storable(self.process_record(updated, old=existing))
         unchanged = {**self._identity(existing), **record}
         changed = [

@@ -177,14 +177,14 @@ class _Operand:
     """The value of a filter (see :class:`cliquet.storage.operators.Operand`)."""
 
     def __init__(
-        self, field: str, given: Any, read: Read, read_element: Read, count: Callable[[int], None]
+        self, field: str, value: Any, read: Read, read_element: Read, count: Callable[[int], None]
     ) -> None:
         self.field = field
-        self._given, self._read, self._read_element = given, read, read_element
+        self._value, self._read, self._read_element = value, read, read_element
         self._count = count
 
     def candidates(self) -> list[Any]:
-        return self._candidates(self._given, self._read)
+        return self._candidates(self._value, self._read)
 
     def items(self) -> list[list[Any]]:
         return [self._candidates(item, self._read) for item in self._items()]
@@ -193,10 +193,10 @@ class _Operand:
         return [self._candidates(item, self._read_element) for item in self._items()]
 
     def text(self) -> str:
-        return str(self._given if isinstance(self._given, str) else json.dumps(self._given))
+        return str(self._value if isinstance(self._value, str) else json.dumps(self._value))
 
     def boolean(self) -> bool:
-        value = query_value(self._given) if isinstance(self._given, str) else self._given
+        value = query_value(self._value) if isinstance(self._value, str) else self._value
         if not isinstance(value, bool):
             raise ValueError("not a boolean")
         return value
@@ -212,14 +212,14 @@ class _Operand:
         return values if isinstance(item, str) else typed or values
 
     def _items(self) -> Sequence[Any]:
-        given = self._given
-        if isinstance(given, _Text):
-            parsed = _json_array(given)
+        value = self._value
+        if isinstance(value, _Text):
+            parsed = _json_array(value)
             if parsed is None:
-                self._count(given.count(",") + 1)
-                return [_Text(item) for item in given.split(",")]
-            given = parsed
-        items = given if isinstance(given, list) else [given]
+                self._count(value.count(",") + 1)
+                return [_Text(item) for item in value.split(",")]
+            value = parsed
+        items = value if isinstance(value, list) else [value]
         self._count(json.most_values(json.dumps_bytes(items)) - 1)
         return items
 
@@ -284,7 +284,7 @@ class FilterReader:
         limit = self._limits.max_filters
         check_count(cost, "filters", "max_filters", limit)
 
-    def _read_filter(self, name: str, given: object) -> list[Filter]:
+    def _read_filter(self, name: str, value: object) -> list[Filter]:
         operator, field = self._operator(name)
         modified = self._fields.modified
 
@@ -293,7 +293,7 @@ class FilterReader:
                 return [read_timestamp(name, text)]
             return self._fields.read(field, text)
 
-        operand = _Operand(field, given, read, self._fields.read_element, self._count_values)
+        operand = _Operand(field, value, read, self._fields.read_element, self._count_values)
         try:
             filters = operator.read(operand)
         except ValueError as error:

@@ -53,10 +53,10 @@ class ShareableResource(UserResource):
         field = self.model.permissions_field
         processed = dict(super().process_record(new, old))
         processed.pop(field, None)
-        given = self.request.validated.get("permissions")
-        if given:
+        permissions = self.request.validated.get("permissions")
+        if permissions:
             all_of_them = self.permissions if self.request.method == "PUT" else ()
-            processed[field] = {**dict.fromkeys(all_of_them, []), **given}
+            processed[field] = {**dict.fromkeys(all_of_them, []), **permissions}
         return processed
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
@@ -91,11 +91,11 @@ class ShareableResource(UserResource):
         if media_type(self.request) == JSON_PATCH:  # its paths end with principals
             permissions = {name: dict.fromkeys(some, True) for name, some in permissions.items()}
         patched = super()._apply_patch({**document, "permissions": permissions}, existing)
-        given = patched["permissions"]
+        requested = patched["permissions"]
         changed = {
-            name: [*value] if isinstance(value := given.get(name, []), dict) else value
-            for name in {*permissions, *given}
-            if permissions.get(name) != given.get(name)
+            name: [*value] if isinstance(value := requested.get(name, []), dict) else value
+            for name in {*permissions, *requested}
+            if permissions.get(name) != requested.get(name)
         }
         schema = PermissionsSchema(name="permissions", permissions=self.permissions)
         try:

@@ -115,13 +115,13 @@ def _counts(registry: Registry, storage: StorageBase, options: Namespace) -> lis
         raise CommandError(f"{name} does not implement count_deleted()", FAILED) from None
     if options.resource is None:
         return counts
-    known = {deleted.collection_id: deleted.collection_id for deleted in counts}
-    known.update(_resources(registry))
-    if options.resource not in known:
-        names = ", ".join(sorted(known)) or "none"
+    collection_ids = {deleted.collection_id: deleted.collection_id for deleted in counts}
+    collection_ids.update(_resources(registry))
+    if options.resource not in collection_ids:
+        names = ", ".join(sorted(collection_ids)) or "none"
         message = f"Unknown resource {options.resource!r}: expected one of {names}"
         raise CommandError(message, MISUSED)
-    return [item for item in counts if item.collection_id == known[options.resource]]
+    return [item for item in counts if item.collection_id == collection_ids[options.resource]]
 
 
 def _resources(registry: Registry) -> dict[str, str]:

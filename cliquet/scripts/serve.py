@@ -124,10 +124,10 @@ def _address(options: Namespace) -> tuple[str, int]:
     """
     place = f"--host {options.host} --port {options.port}"
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        family, address = found[0][0], found[0][4]
+        family, address = addresses[0][0], addresses[0][4]
         socket.create_server(address, family=family).close()
     except OSError as error:
         is_unknown_host = isinstance(error, socket.gaierror)

@@ -113,8 +113,10 @@ def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: o
 def find_project_name(settings: Mapping[str, Any], default: str) -> str:
     """Return the project name, which determines the forms of the other keys."""
     key_forms = KeyForms("")
-    given = {form: settings[form] for form in key_forms.forms("project_name") if settings.get(form)}
-    name: str = find(given, key_forms, "project_name", default)
+    values = {
+        form: settings[form] for form in key_forms.forms("project_name") if settings.get(form)
+    }
+    name: str = find(values, key_forms, "project_name", default)
     return name
 
 

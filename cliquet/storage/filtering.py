@@ -218,11 +218,11 @@ def select(
     :param tombstones: ignored unless the query includes them.
     :returns: the page, and the number of ``records`` that match the filters.
     """
-    found = list(filter(matcher(query), records))
-    total = len(found)
+    matching = list(filter(matcher(query), records))
+    total = len(matching)
     if query.include_deleted:
-        found.extend(filter(matcher(query, deleted=True), tombstones))
+        matching.extend(filter(matcher(query, deleted=True), tombstones))
     if query.rules:
-        found = list(filter(on_page(query.rules), found))
-    sort_records(found, query.sorting)
-    return found[: query.limit], total
+        matching = list(filter(on_page(query.rules), matching))
+    sort_records(matching, query.sorting)
+    return matching[: query.limit], total

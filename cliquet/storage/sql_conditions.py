@@ -125,7 +125,7 @@ class Conditions:
         if self._query.by_time:
             return []  # the span covers it
         first = self._query.sorting[0]
-        wanted = COMPARISON.MIN if first.direction > 0 else COMPARISON.MAX
+        inclusive = COMPARISON.MIN if first.direction > 0 else COMPARISON.MAX
         strict = COMPARISON.GT if first.direction > 0 else COMPARISON.LT
         bounds = {}
         for rule in self._query.rules:
@@ -139,7 +139,7 @@ class Conditions:
             )
             if bound is None:
                 return []
-            bounds[order_key(bound.value)] = bound._replace(operator=wanted)
+            bounds[order_key(bound.value)] = bound._replace(operator=inclusive)
         return [self._is_ordered(*bounds.values())] if len(bounds) == 1 else []
 
     def _is_ordered(self, filter_: Filter) -> Sql:
@@ -149,7 +149,7 @@ class Conditions:
         column = self._columns.get(field) or self._fields.get(field)
         if column is None:
             if self._deleted:
-                own = order_key(True if field == self._query.names.deleted else MISSING)
-                return _constant(COMPARE[comparison](own, key))
+                constant = order_key(True if field == self._query.names.deleted else MISSING)
+                return _constant(COMPARE[comparison](constant, key))
             column = self._dialect.field(field)
         return column.is_ordered(comparison, key)

@@ -93,9 +93,9 @@ def merge_dicts(a: dict[str, Any], b: Mapping[str, Any]) -> None:
     """Merge into ``a``, recursively and in place, the keys of ``b`` that it lacks."""
     for key, value in b.items():
         if isinstance(value, Mapping):
-            mine = a.setdefault(key, {})
-            if isinstance(mine, dict):
-                merge_dicts(mine, value)
+            nested = a.setdefault(key, {})
+            if isinstance(nested, dict):
+                merge_dicts(nested, value)
         else:
             a.setdefault(key, value)
 
