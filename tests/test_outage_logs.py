@@ -40,11 +40,10 @@ def client(engine, caplog):
 
 
 def lines(caplog):
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.levelname in ("ERROR", "CRITICAL")
-    ]
+    """Return the lines of failures; each has the exception, for handlers that send it."""
+    failures = [each for each in caplog.records if each.levelname in ("ERROR", "CRITICAL")]
+    assert all(record.exc_info for record in failures)
+    return [record.getMessage() for record in failures]
 
 
 def send_requests(client):

@@ -94,15 +94,14 @@ def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Ca
     def check(request: Request) -> bool:
         try:
             probe(BOOLEAN.get(request.registry.settings, "readonly", False))
-        except BackendError as error:
-            if not error.outage:
+        except Exception as error:
+            outage = error.outage if isinstance(error, BackendError) else ""
+            if not outage:
                 logger.exception(f"The {kind} backend failed")
-            elif not is_logged(request.registry, f"{kind}: {error.outage}"):
+            elif not is_logged(request.registry, f"{kind}: {outage}"):
                 reason = " ".join(str(error).split())
-                logger.error(f"The {kind} backend failed; logged once per minute: {reason}")
-            return False
-        except Exception:
-            logger.exception(f"The {kind} backend failed")
+                message = f"The {kind} backend failed; logged once per minute: {reason}"
+                logger.error(message, exc_info=error, show_traceback=False)
             return False
         return True
 
