@@ -17,7 +17,7 @@ nitpicky = True
 # Names in signatures that have no page here: those of other packages, and internal types.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!cliquet\b).*"),
-    ("py:.*", r"cliquet\.client\.resources\.Result|cliquet\.types\..*"),
+    ("py:.*", r"cliquet\.client\.(resources\.Result|base\.Session|base\.Sleep)|cliquet\.types\..*"),
 ]
 
 autodoc_default_options = {"members": True}

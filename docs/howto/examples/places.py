@@ -34,8 +34,8 @@ class Place(resource.UserResource):
         new = super().process_record(new, old)
         # Filters can't use the elements of an array, so store them as fields too.
         lon, lat = new["geometry"]["coordinates"]
-        new["geometry"] = {"type": "Point", "coordinates": [lon, lat], "lon": lon, "lat": lat}
-        return new
+        fields = {"coordinates": [lon, lat], "lon": lon, "lat": lat}
+        return {**new, "geometry": {"type": "Point", **fields}}
 
 
 def within(field, value):
@@ -50,7 +50,7 @@ def within(field, value):
 
 
 def near(field, value):
-    """Return the filters for the square around a point: longitude, latitude and metres."""
+    """Return the filters for the square around a point: lon, lat, metres."""
     lon, lat, metres = map(float, value.split(","))
     height = metres / METRES_PER_DEGREE
     width = height / max(math.cos(math.radians(lat)), 0.01)
