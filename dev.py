@@ -49,7 +49,7 @@ OLDEST_NODE = 20
 NPM = ("npm", "ci", "--prefix", str(JAVASCRIPT), "--ignore-scripts", "--no-audit", "--no-fund")
 COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # Two processes, each with its own databases.
-IN_PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+IN_PARALLEL = ("--numprocesses=2", "--dist=worksteal")
 
 QUICK = "--quick"
 QUICK_CHECKS = ("Lint", "Format", "Types")

@@ -1,11 +1,12 @@
 """Fixtures of all tests."""
 
 import os
+import signal
 
 import pytest
 import structlog
 import webtest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
@@ -21,9 +22,23 @@ WITHOUT_COVERAGE = {
     *("test_properties.py", "test_serving.py", "test_truth.py"),
 }
 
-# The same examples each time, however slow the computer is.
-settings.register_profile("tests", derandomize=True, database=None, deadline=None)
+# The same few examples each time, however slow the computer is. A longer run with other examples:
+# ``dev.py test --hypothesis-profile=thorough tests/...``.
+settings.register_profile(
+    "tests",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=20,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "thorough", settings.get_profile("tests"), derandomize=False, max_examples=500
+)
 settings.load_profile("tests")
+
+# A process that was started in the background ignores the signal, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

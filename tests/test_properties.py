@@ -5,20 +5,10 @@ from base64 import urlsafe_b64encode
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hostile_client import ENGINES, Client, make_app, new_id
-
-
-def examples(number):
-    return settings(
-        max_examples=number,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -67,7 +57,6 @@ def exactly(value):
     return json.dumps(value, sort_keys=True)
 
 
-@examples(50)
 @given(first=values, second=values, key=texts)
 @example(first=[10**30, 1e22, 1e-7], second={"n": 2**64, "x": 1e16}, key="é")
 def test_accepted_values_are_returned(app, first, second, key):
@@ -97,7 +86,6 @@ def filter_text(value):
     return quote(json.dumps(value), safe="")
 
 
-@examples(66)
 @given(value=st.one_of(st.booleans(), numbers, texts), other=scalars)
 @example(value=2**63 + 1, other=1)
 @example(value=123456789012345678901234567890, other=1.2345678901234568e29)
@@ -120,7 +108,6 @@ def test_accepted_records_are_found(app, value, other):
     assert int(total) == len(client.send("GET", "/spores", f"a={text}").data)
 
 
-@examples(50)
 @given(value=values)
 @example(value={"n": [1e-7]})
 @example(value=0.1 + 0.2)
@@ -148,7 +135,6 @@ sorts = st.lists(
 )
 
 
-@examples(50)
 @given(
     records=st.lists(fields, min_size=2, max_size=12),
     deleted=st.sets(st.integers(0, 11)),
@@ -292,7 +278,6 @@ def in_batch(method, path, query, body, headers):
     return {key: value for key, value in item.items() if value is not None}
 
 
-@examples(83)
 @given(script=st.lists(requests, min_size=3, max_size=12), together=st.booleans())
 def test_response_to_any_request_follows_the_protocol(app, script, together):
     """The client checks it; lists are returned afterwards, whatever was stored."""
@@ -312,7 +297,6 @@ def test_response_to_any_request_follows_the_protocol(app, script, together):
         assert answer.status in (200, 403)
 
 
-@examples(33)
 @given(body=wild_values, requests_=wild_values, defaults=wild_values, item=wild_values)
 def test_batches_of_any_shape(app, body, requests_, defaults, item):
     client = Client(app)
@@ -350,7 +334,6 @@ attempts = st.lists(
 )
 
 
-@examples(50)
 @given(granted=st.lists(grants, min_size=1, max_size=4), attempts=attempts)
 def test_a_record_that_is_not_shared_is_not_seen(app, granted, attempts):
     """Whatever Eve sends: no response has what she may neither read nor write."""

@@ -22,10 +22,11 @@ def trees():
     return found
 
 
+@cache
 def nodes(*types):
-    """Yield the name of the module, and the node, of each node of these types."""
-    for name, tree in trees().items():
-        yield from ((name, node) for node in ast.walk(tree) if isinstance(node, types))
+    """The name of the module, and the node, of each node of these types."""
+    walked = ((name, node) for name, tree in trees().items() for node in ast.walk(tree))
+    return [(name, node) for name, node in walked if isinstance(node, types)]
 
 
 def log_messages():

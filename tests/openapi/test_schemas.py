@@ -7,7 +7,7 @@ import re
 
 import colander
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -138,7 +138,6 @@ def validator_of(schema):
 # One value is tried with every node, because generating it takes most of the time.
 
 
-@settings(max_examples=300)
 @given(value=VALUES)
 def test_value_described_by_a_request_schema_is_accepted(value):
     for name, node in NODES.items():
@@ -146,7 +145,6 @@ def test_value_described_by_a_request_schema_is_accepted(value):
             node.deserialize(value)
 
 
-@settings(max_examples=300)
 @given(value=st.just(colander.null) | VALUES)
 def test_accepted_value_is_described_by_the_response_schema(value):
     for name, node in NODES.items():

@@ -8,7 +8,7 @@ from itertools import count
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyramid import httpexceptions
 
@@ -149,7 +149,6 @@ def freeze(monkeypatch):
     monkeypatch.setattr(UUID4, "__call__", lambda self: str(UUID(int=next(made), version=4)))
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(batches=BATCHES)
 @example(batches=[[draft("a"), draft("refused"), draft("mirrored")]])
 def test_any_batch_has_equal_responses_and_effects_on_all_engines(clients, batches):

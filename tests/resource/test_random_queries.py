@@ -1,20 +1,16 @@
-"""Random queries, compared with a direct evaluation of what the protocol says.
-
-Set ``CLIQUET_EXAMPLES`` for a longer run.
-"""
+"""Random queries, compared with a direct evaluation of what the protocol says."""
 
 import json
-import os
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cliquet.storage import MISSING
 from tests.resource.apps import ENGINES, SERVED, Note, Page
 
-EXAMPLES = int(os.environ.get("CLIQUET_EXAMPLES", "6"))
+EXAMPLES = settings.default.max_examples // 3  # each is many requests
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4)
 SCALARS = st.one_of(
@@ -161,11 +157,7 @@ def pages(client, path, params):
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=EXAMPLES)
 @given(
     records=st.lists(RECORD, max_size=6),
     deleted=st.integers(0, 2),

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet import utils
@@ -15,10 +15,6 @@ from cliquet.utils import COMPARISON
 
 PLACE = ("articles", "alice")
 NAMES = FieldNames("id", "last_modified", "deleted")
-SETTINGS = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.one_of(
     st.none(),
@@ -97,7 +93,6 @@ def same(one, other):
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-@SETTINGS
 @given(record=st.dictionaries(TEXTS.filter(lambda name: name not in NAMES), VALUES, max_size=5))
 def test_stored_value_is_returned(storage, record):
     created = storage.create(*PLACE, record)
@@ -109,7 +104,6 @@ def test_stored_value_is_returned(storage, record):
     assert same(storage.get(*PLACE, created["id"]), updated)
 
 
-@SETTINGS
 @given(
     records=st.lists(RECORD, max_size=6),
     deleted=st.integers(0, 2),
@@ -139,7 +133,6 @@ def test_engines_return_the_results_of_the_matching_rules(
     assert page.timestamp == storage.collection_timestamp(*PLACE)
 
 
-@SETTINGS
 @given(records=st.lists(RECORD, max_size=6), filters=FILTERS)
 def test_deleting_those_that_match_leaves_those_that_do_not(storage, serve, records, filters):
     live, _ = fill(storage, serve, records)
@@ -165,7 +158,6 @@ def next_rules(sorting, last):
     ]
 
 
-@SETTINGS
 @given(
     records=st.lists(RECORD, max_size=7),
     deleted=st.integers(0, 3),

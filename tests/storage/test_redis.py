@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
@@ -227,9 +227,6 @@ def outcome(storage, what, object_id, value, unique_fields):
         return "missing"
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(st.lists(WRITES, max_size=15))
 def test_conflicts_equal_those_of_an_engine_without_index(storage, writes):
     storage.flush()

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.storage import Filter, Page
@@ -254,9 +254,6 @@ WRITES = st.tuples(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(st.lists(WRITES, max_size=20))
 def test_timestamps_are_distinct_and_the_collection_timestamp_increases(storage, writes):
     storage.flush()

@@ -4,7 +4,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cliquet.storage import Filter
@@ -194,9 +194,6 @@ def take(storage, action, object_id, locks, asked):
 LOCKED = ("update", "0", True, None)
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(steps=STEPS)
 @example(steps=[LOCKED, ("delete", "0", True, None), ("delete", "0", False, None)])
 @example(steps=[LOCKED, ("delete all", "0", True, None), ("update", "0", False, None)])

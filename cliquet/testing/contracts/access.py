@@ -44,7 +44,6 @@ ODD = [
 
 
 on_one_backend = settings(
-    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )

@@ -23,7 +23,6 @@ LATER = 0.1
 
 
 on_one_cache = settings(
-    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
