@@ -18,7 +18,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
@@ -37,11 +38,12 @@ EXTRAS = "client-async,docs,monitoring,postgresql,raven,redis,testing"
 SETUPTOOLS = "setuptools>=78.1.1,<80.9"
 
 DOCS = ROOT / "docs" / "_build" / "html"
+# The longest first, because two run at a time.
 CHECKS = {
-    "Lint": ("ruff", "check"),
-    "Format": ("ruff", "format", "--check"),
     "Types": ("mypy",),
     "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
+    "Lint": ("ruff", "check"),
+    "Format": ("ruff", "format", "--check"),
 }
 JAVASCRIPT = Path("clients", "javascript")
 JAVASCRIPT_TESTS = str(JAVASCRIPT / "tests" / "run.py")
@@ -90,6 +92,29 @@ def run(title: str, *command: str, env: Mapping[str, str] | None = None) -> None
     log_step(title)
     if subprocess.run(command, cwd=ROOT, env=env).returncode:
         raise CommandError(f"{title}: failed, see above.")
+
+
+def run_together(steps: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> None:
+    """Run the commands of steps, two at a time, and print the output of each when it ends.
+
+    All are run, even if one fails; CommandError then names those that failed.
+    """
+
+    def start(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    failed = []
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        titles = {pool.submit(start, command): title for title, command in steps.items()}
+        for future in as_completed(titles):
+            log_step(titles[future])
+            print(future.result().stdout, end="", flush=True)
+            if future.result().returncode:
+                failed.append(titles[future])
+    if failed:
+        raise CommandError(f"{', '.join(failed)}: failed, see above.")
 
 
 # The environment
@@ -192,10 +217,9 @@ def test(arguments: list[str]) -> int:
     """
     env = clean_env()
     quick = arguments == [QUICK]
-    for title in QUICK_CHECKS if quick else [] if arguments else CHECKS:
-        run(title, PYTHON, "-m", *CHECKS[title], env=env)
-    if not arguments:
-        test_javascript(env)
+    titles = QUICK_CHECKS if quick else [] if arguments else CHECKS
+    steps = {title: (PYTHON, "-m", *CHECKS[title]) for title in titles}
+    run_together(steps if arguments else {**javascript_step(), **steps}, env)
     log_step("Tests")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
@@ -213,17 +237,17 @@ def test(arguments: list[str]) -> int:
     return code
 
 
-def test_javascript(env: Mapping[str, str]) -> None:
-    """Test the JavaScript client, and its demo page if Chromium is installed.
+def javascript_step() -> dict[str, tuple[str, str]]:
+    """Return the step that tests the JavaScript client, and its demo page if there is Chromium.
 
     In continuous integration, where ``CI`` is set, nothing is skipped.
     """
     if node_version() < OLDEST_NODE or not shutil.which("npm"):
         skip("JavaScript client", f"Node {OLDEST_NODE} or later and npm are required")
-        return
+        return {}
     install_node_modules()
     ensure_chromium()
-    run("JavaScript client", PYTHON, JAVASCRIPT_TESTS, env=env)
+    return {"JavaScript client": (PYTHON, JAVASCRIPT_TESTS)}
 
 
 def skip(title: str, reason: str) -> None:

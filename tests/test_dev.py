@@ -211,15 +211,15 @@ def test_counts_are_0_without_a_report(dev, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "checks", "selection"),
     [
-        ([], ["Lint", "Format", "Types", "Documentation", "JavaScript", "Tests"], "--cov=cliquet"),
+        ([], ["JavaScript", "Types", "Documentation", "Lint", "Format", "Tests"], "--cov=cliquet"),
         (["--quick"], ["Lint", "Format", "Types", "Tests"], "not no_cover"),
         (["tests/test_one.py"], ["Tests"], "tests/test_one.py"),
     ],
 )
 def test_arguments_select_checks_and_tests(dev, monkeypatch, capfd, arguments, checks, selection):
     steps = []
-    monkeypatch.setattr(dev, "run", lambda title, *command, env=None: steps.append(title))
-    monkeypatch.setattr(dev, "test_javascript", lambda env: steps.append("JavaScript"))
+    monkeypatch.setattr(dev, "run_together", lambda commands, env: steps.extend(commands))
+    monkeypatch.setattr(dev, "javascript_step", lambda: {"JavaScript": ("node",)})
     monkeypatch.setattr(dev, "log_step", steps.append)
     monkeypatch.setattr(dev, "PYTHON", "/bin/echo")
     assert dev.test(arguments) == 0
@@ -310,23 +310,33 @@ def test_javascript_tests_are_skipped_without_node(
         programs("node", version)
     if has_npm:
         programs("npm")
-    dev.test_javascript({})
+    assert dev.javascript_step() == {}
     reason = "Node 20 or later and npm are required"
     assert capfd.readouterr().out == f"==> JavaScript client: skipped, because {reason}\n"
     monkeypatch.setenv("CI", "true")
     with pytest.raises(dev.CommandError, match=f"can't be skipped because CI is set, but {reason}"):
-        dev.test_javascript({})
+        dev.javascript_step()
 
 
 def test_javascript_tests_are_run(dev, javascript, capfd):
-    dev.test_javascript({})
+    dev.run_together(dev.javascript_step(), {})
     assert capfd.readouterr().out == "==> JavaScript client\ntested\n"
 
 
-def test_failed_javascript_tests_end_the_command(dev, javascript, tmp_path):
-    (tmp_path / "run.py").write_text("exit(1)")
-    with pytest.raises(dev.CommandError, match="JavaScript client: failed"):
-        dev.test_javascript({})
+def test_steps_that_run_together_all_end_and_those_that_failed_are_named(dev, capfd):
+    codes = {"one": 1, "two": 0, "three": 3, "four": 0}
+    steps = {
+        title: (sys.executable, "-c", f"print('by {title}'); exit({code})")
+        for title, code in codes.items()
+    }
+    with pytest.raises(dev.CommandError) as failure:
+        dev.run_together(steps, {})
+    assert set(str(failure.value).removesuffix(": failed, see above.").split(", ")) == {
+        "one",
+        "three",
+    }
+    out = capfd.readouterr().out
+    assert all(f"==> {title}\nby {title}\n" in out for title in codes)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -339,12 +349,10 @@ def test_outdated_node_modules_are_installed(dev, javascript, is_there, capfd):
 
 def test_demo_page_is_skipped_without_chromium(dev, javascript, tmp_path, capfd):
     (tmp_path / "chromium").unlink()
-    dev.test_javascript({})
-    assert capfd.readouterr().out.splitlines() == [
-        "==> Demo page and API page: skipped, because chromium is not installed",
-        "==> JavaScript client",
-        "tested",
-    ]
+    assert dev.javascript_step() == {"JavaScript client": (sys.executable, "run.py")}
+    assert capfd.readouterr().out == (
+        "==> Demo page and API page: skipped, because chromium is not installed\n"
+    )
 
 
 def test_chromium_is_installed_in_continuous_integration(
