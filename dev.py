@@ -55,8 +55,8 @@ IN_PARALLEL = ("--numprocesses=2", "--dist=worksteal")
 
 QUICK = "--quick"
 QUICK_CHECKS = ("Lint", "Format", "Types")
-# The tests of modules, with two engines. Those of whole applications are marked no_cover.
-QUICK_TESTS = (*IN_PARALLEL, "-m", "not no_cover", "-k", "not redis and not sqlite")
+# The tests of modules, with two engines. Those of whole applications are marked application.
+QUICK_TESTS = (*IN_PARALLEL, "-m", "not application", "-k", "not redis and not sqlite")
 
 # Cliquet reads settings from environment variables such as BACKOFF or READONLY, and from all that
 # start with the name of the application. Tests and benchmarks therefore get only these variables.

@@ -1,7 +1,12 @@
 """Fixtures of all tests."""
 
+import logging
 import os
 import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
 
 import pytest
 import structlog
@@ -12,6 +17,9 @@ from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import postgresql_server, testapp
+from tests.reuse import Applications
+
+ROOT = Path(__file__).resolve().parent.parent
 
 #: Tests of whole applications, which are three times slower when coverage is measured. Those of
 #: the modules reach every line and branch without them.
@@ -19,7 +27,9 @@ WITHOUT_COVERAGE = {
     *("applications", "conformance", "docs", "seeds"),
     *("test_benchmarks.py", "test_example.py", "test_guarantees.py", "test_guarantees_http.py"),
     *("test_growth.py", "test_hostile.py", "test_load.py", "test_outages.py"),
-    *("test_properties.py", "test_serving.py", "test_truth.py"),
+    *("test_properties.py", "test_serving.py", "test_truth.py", "test_engines.py"),
+    *("test_permissions.py", "test_redis_evicted_keys.py", "test_transaction_per_request.py"),
+    *("test_viewsets.py", "test_equivalence.py"),
 }
 
 # The same few examples each time, however slow the computer is. A longer run with other examples:
@@ -54,9 +64,17 @@ def no_settings_from_outside():
 
 
 @pytest.fixture(autouse=True)
-def no_logs_from_other_tests():
-    """Restore the configuration of structlog, which belongs to the process."""
+def isolate_process():
+    """Undo what applications and commands change in the process."""
+    folders, modules = sys.path[:], set(sys.modules)
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("", "cliquet"))}
     yield
+    sys.path[:] = folders
+    for name in set(sys.modules) - modules:
+        if _is_temporary(sys.modules[name]):
+            del sys.modules[name]
+    for logger, level in levels.items():
+        logger.setLevel(level)
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
 
@@ -71,15 +89,31 @@ def bob():
     return get_user_headers("bob")
 
 
+def _is_temporary(module):
+    """Return whether a module was imported from the folder of a test."""
+    file = getattr(module, "__file__", None) or ""
+    return file.startswith(tempfile.gettempdir()) and not file.startswith((str(ROOT), sys.prefix))
+
+
+@pytest.fixture(scope="session")
+def applications():
+    return Applications()
+
+
 @pytest.fixture
-def serve():
-    """A function of settings, which returns a client of the test application."""
+def serve(applications):
+    """A function of settings, which returns a client of the test application.
+
+    The same arguments give the same application.
+    """
 
     def serve(settings=None, setup=None, prefix="v0", **options):
         includes = () if setup is None else (setup,)
-        client = webtest.TestApp(testapp.main(settings, None, *includes, **options))
+        key = repr(sorted((settings or {}).items())), repr(sorted(options.items())), includes
+        app = applications.get(key, lambda: testapp.main(settings, None, *includes, **options))
+        client = webtest.TestApp(app)
         client.RequestClass = get_request_class(prefix)
-        client.registry = client.app.registry
+        client.registry = app.registry
         return client
 
     return serve
@@ -101,7 +135,25 @@ def statements(monkeypatch):
 def pytest_collection_modifyitems(items):
     for item in items:
         if not WITHOUT_COVERAGE.isdisjoint(item.path.parts):
-            item.add_marker("no_cover")
+            item.add_marker("application")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Run tests of applications without measuring coverage.
+
+    The marker ``no_cover`` of pytest-cov does nothing in the processes of pytest-xdist.
+    """
+    if item.get_closest_marker("application") is None:
+        return (yield)
+    measure, measure_thread = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        threading.settrace(measure_thread)
+        sys.settrace(measure)
 
 
 def pytest_sessionfinish(session, exitstatus):

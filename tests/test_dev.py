@@ -212,7 +212,7 @@ def test_counts_are_0_without_a_report(dev, tmp_path):
     ("arguments", "checks", "selection"),
     [
         ([], ["JavaScript", "Types", "Documentation", "Lint", "Format", "Tests"], "--cov=cliquet"),
-        (["--quick"], ["Lint", "Format", "Types", "Tests"], "not no_cover"),
+        (["--quick"], ["Lint", "Format", "Types", "Tests"], "not application"),
         (["tests/test_one.py"], ["Tests"], "tests/test_one.py"),
     ],
 )

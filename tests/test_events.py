@@ -36,14 +36,18 @@ POSTS = (
 )
 
 
+HEARD = []
+
+
 @pytest.fixture
 def heard():
     """All the events, in their order."""
-    return []
+    HEARD.clear()
+    return HEARD
 
 
 @pytest.fixture
-def build(engine, tmp_path, heard):
+def build(engine, tmp_path_factory, heard):
     def build(*subscribers, settings=None, setup=None):
         """An application with subscribers: couples of a function and a kind of events."""
 
@@ -55,15 +59,16 @@ def build(engine, tmp_path, heard):
             if setup is not None:
                 setup(config)
 
-        settings = {**apps.backends(engine, tmp_path), **(settings or {})}
+        folder = tmp_path_factory.mktemp("events")
+        settings = {**apps.backends(engine, folder), **(settings or {})}
         return apps.build(Note, Page, POSTS, settings=settings, setup=set_up)
 
     return build
 
 
 @pytest.fixture
-def alice(build):
-    return build().user("alice")
+def alice(build, engine, applications):
+    return applications.get((__name__, engine), build).user("alice")
 
 
 def kinds(heard):

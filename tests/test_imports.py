@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def name_of(path):
 NAMES = {name_of(path) for path in MODULES}
 
 
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports_of(tree):
     """The modules that are imported: of ``from a import b``, ``a.b`` if that is a module."""
     for node in ast.walk(tree):
@@ -67,9 +73,10 @@ def imports_of(tree):
                 yield node.module if ours and full not in NAMES else full
 
 
+@cache
 def imported_by(name):
     (path,) = [path for path in MODULES if name_of(path) == name]
-    return set(imports_of(ast.parse(path.read_text(encoding="utf-8"))))
+    return set(imports_of(tree_of(path)))
 
 
 def is_in(name, packages):
@@ -120,12 +127,12 @@ def inner_imports(tree):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_functions_import_nothing(path):
     """Optional packages are loaded with ``import_optional()``."""
-    assert set(inner_imports(ast.parse(path.read_text(encoding="utf-8")))) == set()
+    assert set(inner_imports(tree_of(path))) == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nothing_imports_the_package_of_setuptools(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert not any(is_in(name, {"pkg_resources", "setuptools"}) for name in imports_of(tree))
 
 

@@ -35,7 +35,7 @@ class Payload(Strict):
     agent = colander.SchemaNode(colander.String(), location="header", name="X-Agent", missing="")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client():
     service = cliquet.Service(name="s", path="/s")
     service.add_view("post", lambda request: request.validated, schema=Payload)

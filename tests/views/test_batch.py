@@ -104,21 +104,29 @@ def engine():
     return "memory"
 
 
+EVENTS = []
+
+
 @pytest.fixture
 def events():
-    return []
+    EVENTS.clear()
+    return EVENTS
+
+
+def setup(config):
+    for service in (*services(), *redirects()):
+        config.add_cornice_service(service)
+    config.add_subscriber(EVENTS.append, ResourceChanged)
 
 
 @pytest.fixture
-def build(engine, tmp_path, events):
-    def setup(config):
-        for service in (*services(), *redirects()):
-            config.add_cornice_service(service)
-        config.add_subscriber(events.append, ResourceChanged)
-
+def build(engine, applications, tmp_path_factory):
     def build(**settings):
-        settings = {**apps.backends(engine, tmp_path), **settings}
-        return apps.build(Note, Page, settings=settings, setup=setup)
+        def new():
+            backends = apps.backends(engine, tmp_path_factory.mktemp("batch"))
+            return apps.build(Note, Page, settings={**backends, **settings}, setup=setup)
+
+        return applications.get((setup, engine, repr(sorted(settings.items()))), new)
 
     return build
 
