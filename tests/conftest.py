@@ -101,15 +101,17 @@ def applications():
 
 
 @pytest.fixture
-def serve(applications):
+def serve(applications, request):
     """A function of settings, which returns a client of the test application.
 
-    The same arguments give the same application.
+    In the same module, the same arguments give the same application.
     """
+    module = request.module.__name__
 
     def serve(settings=None, setup=None, prefix="v0", **options):
         includes = () if setup is None else (setup,)
-        key = repr(sorted((settings or {}).items())), repr(sorted(options.items())), includes
+        arguments = [sorted(each.items()) for each in (settings or {}, options)]
+        key = module, repr(arguments), includes
         app = applications.get(key, lambda: testapp.main(settings, None, *includes, **options))
         client = webtest.TestApp(app)
         client.RequestClass = get_request_class(prefix)

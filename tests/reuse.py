@@ -12,7 +12,8 @@ KEPT = 20
 class Applications:
     """Applications by their keys, whose backends are emptied before each use."""
 
-    def __init__(self):
+    def __init__(self, kept=KEPT):
+        self._kept = kept
         self._built = OrderedDict()
 
     def get(self, key, build):
@@ -30,6 +31,6 @@ class Applications:
             return app
         app = build()
         self._built[key] = app, structlog.get_config()
-        if len(self._built) > KEPT:
+        if len(self._built) > self._kept:
             self._built.popitem(last=False)
         return app

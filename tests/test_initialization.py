@@ -19,9 +19,16 @@ from cliquet.testing import get_user_headers
 from cliquet.utils import env_name
 from cliquet.utils.installation import install_command
 from tests import testapp
+from tests.reuse import Applications
 
 ROOT = Path(__file__).parent.parent
 HEARD = []
+
+
+@pytest.fixture
+def applications():
+    """New ones for each test, because these tests change them."""
+    return Applications(kept=0)
 
 
 class Listener(ListenerBase):

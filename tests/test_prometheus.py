@@ -18,9 +18,16 @@ from cliquet import transactions
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
 from tests.http_servers import http_servers
+from tests.reuse import Applications
 
 ROOT = Path(__file__).parent.parent
 ON = {"cliquet.includes": "cliquet.prometheus"}
+
+
+@pytest.fixture
+def applications():
+    """New ones for each test, because these tests change them."""
+    return Applications(kept=0)
 
 
 def samples(text, parse=parse_text):

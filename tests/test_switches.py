@@ -8,6 +8,7 @@ from pyramid.paster import bootstrap
 
 from cliquet.testing import get_request_class
 from tests import testapp
+from tests.reuse import Applications
 
 WRITES = [
     ("POST", "/spores"),
@@ -16,6 +17,12 @@ WRITES = [
     ("PATCH", "/spores/{id}"),
     ("DELETE", "/spores/{id}"),
 ]
+
+
+@pytest.fixture
+def applications():
+    """New ones for each test, because these tests change them."""
+    return Applications(kept=0)
 
 
 @pytest.fixture

@@ -13,9 +13,16 @@ from pyramid.threadlocal import get_current_registry, get_current_request
 from cliquet import logs, transactions
 from cliquet.heartbeats import Heartbeats
 from tests.hostile_client import Client, make_app
+from tests.reuse import Applications
 
 PATIENCE = 30
 SHORT = {"cliquet.heartbeat_timeout_seconds": "0.2"}
+
+
+@pytest.fixture
+def applications():
+    """New ones for each test, because these tests change them."""
+    return Applications(kept=0)
 
 
 class Hanging:
