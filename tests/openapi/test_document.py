@@ -192,6 +192,28 @@ def test_filters_of_each_field_are_described(described, prefix):
     assert prefix + "_hidden" not in found
 
 
+class GardenSchema(ResourceSchema):
+    place = colander.SchemaNode(
+        colander.Mapping(), colander.SchemaNode(colander.Float(), name="lon"), missing=colander.drop
+    )
+
+
+class Garden(UserResource):
+    mapping = GardenSchema()
+
+
+def test_filters_of_nested_fields_and_of_added_operators_are_described(described):
+    def setup(config):
+        schema = {"type": "string", "pattern": "^box$"}
+        config.add_filter_operator("within", lambda field, text: [], "is in a box", schema)
+        with_resource(Garden)(config)
+
+    found = parameters(described(setup=setup), "/gardens", "get")
+    assert found["min_place.lon"]["schema"]["type"] == "number"
+    assert found["within_place"]["schema"] == {"type": "string", "pattern": "^box$"}
+    assert {"place.lon", "-place.lon"} < set(found["_sort"]["schema"]["items"]["enum"])
+
+
 def test_filters_may_be_on_any_field_where_the_schema_is_open(described):
     document = described()
     assert parameters(document, "/spores", "get")["fields"]["explode"]

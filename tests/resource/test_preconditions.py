@@ -222,6 +222,17 @@ def test_headers_are_lists_of_tags(header, expected):
     assert preconditions.parse_tags(header) == expected
 
 
+@pytest.mark.parametrize("header", ['"abc"', 'W/"a-b"', ' "abc" ,'])
+def test_seen_tags_are_not_a_single_word(header):
+    with pytest.raises(ValueError, match="not an entity tag of this service"):
+        preconditions.parse_seen_tags(header)
+
+
+@pytest.mark.parametrize("header", ["", "*", '"a1"', '"a", "b"'])
+def test_seen_tags_are_parsed_like_others(header):
+    assert preconditions.parse_seen_tags(header) == preconditions.parse_tags(header)
+
+
 RECORD, TOMBSTONE = State(Kind.RECORD, 10), State(Kind.TOMBSTONE, 10)
 COLLECTION, NOTHING = State(Kind.COLLECTION, 10), State(Kind.NOTHING)
 READS, CREATIONS, OTHERS = ("GET", "HEAD"), ("PUT", "POST"), ("PATCH", "DELETE")

@@ -75,6 +75,7 @@ def found(storage, **query):
 
 LT, MAX, MIN, GT = COMPARISON.LT, COMPARISON.MAX, COMPARISON.MIN, COMPARISON.GT
 EQ, NOT, IN, EXCLUDE = COMPARISON.EQ, COMPARISON.NOT, COMPARISON.IN, COMPARISON.EXCLUDE
+CONTAINS_ANY = COMPARISON.CONTAINS_ANY
 NUMBERS = NAMES[NAMES.index("huge-") : NAMES.index("no")]
 
 CASES = [
@@ -106,6 +107,9 @@ CASES = [
     (IN, (True, False), "no yes"),
     (IN, [], ""),
     (IN, {"a"}, "letter"),
+    (EQ, MISSING, "missing"),
+    (IN, [MISSING, "a"], "letter missing"),
+    (CONTAINS_ANY, [MISSING, 1], "array"),
     (LT, 2, "huge- negative"),
     (MAX, 2, "huge- negative two"),
     (MIN, 2**63 - 1, "largest beyond huge"),

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from cliquet.storage.ordering import (
+    ABSENT,
     ARRAY,
     BOOLEAN,
     NULL,
@@ -21,8 +22,10 @@ from cliquet.storage.ordering import (
     order_key,
     path_of,
 )
-from cliquet.storage.sql_fragments import OPERATORS, TRUE, Sql, all_of, any_of
+from cliquet.storage.sql_fragments import OPERATORS, TRUE, Sql, all_of, any_of, negated
 from cliquet.utils import COMPARISON, json
+
+_ABSENT: Key = ABSENT, 0
 
 # The types of a JSON value by rank.
 _TYPES = {
@@ -100,7 +103,10 @@ class Field:
         return f"rank{self._number} {direction}, value{self._number} {direction}"
 
     def is_any_of(self, keys: Collection[Key]) -> Sql:
-        return self._exists(_has_key("field", keys))
+        condition = self._exists(_has_key("field", keys))
+        if _ABSENT in keys:
+            return any_of([condition, negated(self.exists())])
+        return condition
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
         rank, value = key
@@ -137,7 +143,7 @@ def same_value(field: str, value: object) -> Sql:
 
 
 def _has_key(alias: str, keys: Collection[Key]) -> Sql:
-    """Return the condition that a JSON value has one of the keys."""
+    """Return the condition that a JSON value, which is not absent, has one of the keys."""
     values: dict[int, list[Any]] = {}
     for rank, value in keys:
         if rank in _TYPES:
