@@ -10,7 +10,7 @@ from typing import Any
 from pyramid.request import Request
 
 from cliquet.drivers.exceptions import BackendError
-from cliquet.drivers.outages import is_logged
+from cliquet.drivers.outages import should_log
 from cliquet.loggers import Logger
 from cliquet.settings.types import BOOLEAN
 
@@ -98,7 +98,7 @@ def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Ca
             outage = error.outage if isinstance(error, BackendError) else ""
             if not outage:
                 logger.exception(f"The {kind} backend failed")
-            elif not is_logged(request.registry, f"{kind}: {outage}"):
+            elif should_log(request.registry, f"{kind}: {outage}"):
                 reason = " ".join(str(error).split())
                 message = f"The {kind} backend failed; logged once per minute: {reason}"
                 logger.error(message, exc_info=error, show_traceback=False)

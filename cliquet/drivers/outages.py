@@ -13,11 +13,10 @@ INTERVAL = 60.0
 _mutex = threading.Lock()
 
 
-def is_logged(registry: Registry, outage: str) -> bool:
-    """Return whether an outage was logged in the last :data:`INTERVAL`.
+def should_log(registry: Registry, outage: str) -> bool:
+    """Return whether the caller should log an outage, because nothing did in the last interval.
 
-    If it wasn't, the caller logs it now: until the interval has passed, other calls return
-    True.
+    Other calls return False until :data:`INTERVAL` has passed.
 
     :param outage: identifies the outage.
     """
@@ -25,6 +24,6 @@ def is_logged(registry: Registry, outage: str) -> bool:
     with _mutex:
         logged: dict[str, float] = registry.__dict__.setdefault("logged_outages", {})
         if now - logged.get(outage, -INTERVAL) < INTERVAL:
-            return True
+            return False
         logged[outage] = now
-    return False
+    return True

@@ -17,7 +17,7 @@ from pyramid.security import forget
 from pyramid.view import exception_view_config, forbidden_view_config, notfound_view_config
 from webob.request import DisconnectionError
 
-from cliquet.drivers.outages import is_logged
+from cliquet.drivers.outages import should_log
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.loggers import get_logger
 from cliquet.refusals import explain
@@ -232,7 +232,7 @@ def _log(error: Any, request: Request) -> None:
             logger.error("%s", message, exc_info=error)
         elif not error.outage:
             logger.critical("%s", message, exc_info=error)
-        elif not is_logged(request.registry, error.outage):
+        elif should_log(request.registry, error.outage):
             logger.critical(
                 "%s is unavailable; logged once per minute: %s",
                 error.outage,
