@@ -73,13 +73,10 @@ def is_inherited(backend: Backend, base: type[Backend], *names: str) -> bool:
 
     Operations that combine several methods must not bypass an override.
     """
-    replaced = vars(backend)
     for name in names:
-        method = getattr(base, name)
-        if getattr(type(backend), name) is not method:
-            return False
+        inherited, method = MethodType(getattr(base, name), backend), getattr(backend, name)
         # Unwrapped, because metrics wrap methods.
-        if name in replaced and inspect.unwrap(replaced[name]) != MethodType(method, backend):
+        if method != inherited and inspect.unwrap(method) != inherited:
             return False
     return True
 

@@ -324,25 +324,29 @@ class StorageBase(StorageOperations, Backend):
         }
         if not is_inherited(self, StorageBase, "get_all", "collection_timestamp"):
             place = {"collection_id": collection_id, "parent_id": parent_id, "auth": auth}
-            return self._combined_page(place, names, selection)
+            return _combined_page(self, place, names, selection)
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
         query = build_query(names, **selection, max_bytes=max_bytes, with_total=with_total)
         return self._page((parent_id, collection_id), query, with_timestamp=True)
 
-    def _combined_page(
-        self, place: Mapping[str, Any], names: FieldNames, selection: Mapping[str, Any]
-    ) -> Page:
-        """Return a page read with the public methods, one of which is overridden."""
-        timestamp = self.collection_timestamp(**place)
-        records, total = self.get_all(
-            **place,
-            **selection,
-            id_field=names.id,
-            modified_field=names.modified,
-            deleted_field=names.deleted,
-        )
-        return Page(records, total, timestamp)
+
+def _combined_page(
+    storage: StorageBase, place: Mapping[str, Any], names: FieldNames, selection: Mapping[str, Any]
+) -> Page:
+    """Return a page read with the public methods, one of which is overridden.
+
+    Not a method, because the storage can be a proxy, whose methods are those of another storage.
+    """
+    timestamp = storage.collection_timestamp(**place)
+    records, total = storage.get_all(
+        **place,
+        **selection,
+        id_field=names.id,
+        modified_field=names.modified,
+        deleted_field=names.deleted,
+    )
+    return Page(records, total, timestamp)
 
 
 _HEARTBEAT_COLLECTION_ID = "__heartbeat__"
