@@ -23,8 +23,6 @@ def installed(monkeypatch):
     """A function that sets how the package was installed."""
 
     class Distribution:
-        version = "3.2.0"
-
         def __init__(self, direct_url):
             self.direct_url = direct_url
 
@@ -32,12 +30,19 @@ def installed(monkeypatch):
             assert name == "direct_url.json"
             return self.direct_url and json.dumps(self.direct_url)
 
-    def install(direct_url):
-        monkeypatch.setattr(installation, "distribution", lambda name: Distribution(direct_url))
+    def install(*direct_urls):
+        found = [Distribution(direct_url) for direct_url in direct_urls]
+        monkeypatch.setattr(installation, "distributions", lambda name: iter(found))
+        monkeypatch.setattr(installation, "version", lambda name: "3.2.0")
         installation.origin.cache_clear()
 
     yield install
     installation.origin.cache_clear()
+
+
+def test_metadata_of_a_checkout_does_not_hide_how_it_was_installed(installed):
+    installed(None, EDITABLE)
+    assert installation.install_command("redis") == "pip install -e '/srv/a b[redis]'"
 
 
 @pytest.mark.parametrize(

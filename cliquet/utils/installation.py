@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from functools import cache
-from importlib.metadata import distribution
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,8 +16,11 @@ NAME = "cliquet"
 @cache
 def origin() -> dict[str, Any]:
     """Return the contents of ``direct_url.json``: empty if an index provided the package."""
-    text = distribution(NAME).read_text("direct_url.json")
-    return json.loads(text) if text else {}
+    # In the folder of a checkout, its .egg-info, which has no such file, comes first.
+    texts = (found.read_text("direct_url.json") for found in distributions(name=NAME))
+    text = next(filter(None, texts), "{}")
+    contents: dict[str, Any] = json.loads(text)
+    return contents
 
 
 def requirement(extra: str = "") -> str:
@@ -31,7 +34,7 @@ def requirement(extra: str = "") -> str:
     name = f"{NAME}[{extra}]" if extra else NAME
     source = origin()
     if not source:
-        return f"{name}=={distribution(NAME).version}"
+        return f"{name}=={version(NAME)}"
     url = source["url"]
     if "vcs_info" in source:
         vcs = source["vcs_info"]
