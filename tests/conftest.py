@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import postgresql_server, testapp
+from tests.measurement import without_coverage
 from tests.reuse import Applications
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,20 +142,15 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Run tests of applications without measuring coverage.
+    """Measure coverage for tests of modules only, and not for those with random examples.
 
     The marker ``no_cover`` of pytest-cov does nothing in the processes of pytest-xdist.
     """
-    if item.get_closest_marker("application") is None:
-        return (yield)
-    measure, measure_thread = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)
-    try:
-        return (yield)
-    finally:
-        threading.settrace(measure_thread)
-        sys.settrace(measure)
+    is_random = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
+    if is_random or item.get_closest_marker("application"):
+        with without_coverage():
+            return (yield)
+    return (yield)
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -350,7 +350,8 @@ def test_deletions_keep_the_order_of_their_timestamps(import_lines, registry):
     assert found == [line["record"] for line in lines]
 
 
-def test_commands_of_the_guide_export_and_import(terminal, examples, tmp_path):
+def test_commands_of_the_guide_export_and_import(terminal, examples, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
     for name in ("old", "new"):
         write(tmp_path, f"{name}.ini", url=f"sqlite:///{tmp_path}/{name}.sqlite")
     for name in ("export_storage.py", "import_dump.py"):

@@ -192,10 +192,17 @@ def test_filters_of_each_field_are_described(described, prefix):
     assert prefix + "_hidden" not in found
 
 
+def mapping(name, *children):
+    return colander.SchemaNode(colander.Mapping(), *children, name=name, missing=colander.drop)
+
+
+LON = colander.SchemaNode(colander.Float(), name="lon")
+DEEP = mapping("a", mapping("b", mapping("c", mapping("d", LON))))
+
+
 class GardenSchema(ResourceSchema):
-    place = colander.SchemaNode(
-        colander.Mapping(), colander.SchemaNode(colander.Float(), name="lon"), missing=colander.drop
-    )
+    place = mapping("place", LON)
+    deep = mapping("deep", DEEP)
 
 
 class Garden(UserResource):
@@ -212,6 +219,8 @@ def test_filters_of_nested_fields_and_of_added_operators_are_described(described
     assert found["min_place.lon"]["schema"]["type"] == "number"
     assert found["within_place"]["schema"] == {"type": "string", "pattern": "^box$"}
     assert {"place.lon", "-place.lon"} < set(found["_sort"]["schema"]["items"]["enum"])
+    assert "has_deep.a" in found
+    assert "has_deep.a.b.c.d" not in found
 
 
 def test_filters_may_be_on_any_field_where_the_schema_is_open(described):

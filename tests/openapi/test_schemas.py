@@ -301,7 +301,7 @@ def test_docstring_describes_a_schema():
     class Undocumented(ResourceSchema):
         pass
 
-    assert response_schema(Documented())["description"] == "What is kept."
+    assert response_schema(Documented())["description"] == "A record."
     for schema in (Undocumented(), ResourceSchema(), colander.MappingSchema()):
         assert "description" not in response_schema(schema)
 

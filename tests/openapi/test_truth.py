@@ -71,7 +71,7 @@ def problems(app, document, max_examples):
 
 
 def test_example_responds_as_its_document_describes(bookmarks, bookmarks_document):
-    assert problems(bookmarks, bookmarks_document, max_examples=10) == []
+    assert problems(bookmarks, bookmarks_document, max_examples=5) == []
 
 
 @pytest.mark.parametrize("path, method, status", FORGOTTEN)
