@@ -142,12 +142,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Measure coverage for tests of modules only, and not for those with random examples.
+    """Measure coverage for the tests of modules only.
 
     The marker ``no_cover`` of pytest-cov does nothing in the processes of pytest-xdist.
     """
-    is_random = getattr(getattr(item, "function", None), "is_hypothesis_test", False)
-    if is_random or item.get_closest_marker("application"):
+    if item.get_closest_marker("application"):
         with without_coverage():
             return (yield)
     return (yield)
