@@ -277,3 +277,25 @@ def test_delete_all_includes_records_written_while_waiting(storage, transactiona
     assert together(write, delete) == [None, None]
     assert [record["id"] for record in found] == ["late"]
     assert storage.get_all(*PLACE) == ([], 0)
+
+
+@pytest.mark.parametrize("filters", [[], [Filter("n", 1, COMPARISON.MIN)]], ids=["all", "filtered"])
+def test_total_of_a_page_is_of_the_same_moment_as_its_records(storage, together, filters):
+    done = threading.Event()
+
+    def write_records():
+        while not done.is_set():
+            storage.update(*PLACE, "first", {"n": 1})
+            storage.update(*PLACE, "second", {"n": 2})
+            storage.delete_all(*PLACE)
+
+    def read_pages():
+        try:
+            for _ in range(100):
+                page = storage.get_page(*PLACE, filters=filters, include_deleted=True)
+                live = [record for record in page.records if "deleted" not in record]
+                assert page.total == len(live)
+        finally:
+            done.set()
+
+    assert together(write_records, read_pages) == [None, None]

@@ -238,7 +238,7 @@ class Storage(SQLiteBackend, StorageEngine):
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
-        with self._client.read() as db:
+        with self._client.snapshot() as db:
             row = db.execute(_FIND_COLLECTION, collection).fetchone()
             if row is None:
                 return Page([], 0, _epoch(db) if with_timestamp else 0)
