@@ -94,20 +94,24 @@ def run(title: str, *command: str, env: Mapping[str, str] | None = None) -> None
         raise CommandError(f"{title}: failed, see above.")
 
 
+def run_quietly(
+    command: Sequence[str], env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; the result has its output and its errors as one string."""
+    return subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
 def run_together(steps: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> None:
     """Run the commands of steps, two at a time, and print the output of each when it ends.
 
     All are run, even if one fails; CommandError then names those that failed.
     """
 
-    def start(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
     failed = []
     with ThreadPoolExecutor(max_workers=2) as pool:
-        titles = {pool.submit(start, command): title for title, command in steps.items()}
+        titles = {pool.submit(run_quietly, command, env): title for title, command in steps.items()}
         for future in as_completed(titles):
             log_step(titles[future])
             print(future.result().stdout, end="", flush=True)
@@ -179,9 +183,7 @@ def pip_install(*arguments: str) -> None:
     """Run ``pip install``, and show its output only if it fails."""
     pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
     command = [*pip, "--constraint", str(ROOT / CONSTRAINTS), *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = run_quietly(command)
     if done.returncode:
         print(done.stdout)
         raise CommandError(
