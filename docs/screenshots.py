@@ -3,7 +3,7 @@
 
     .venv/bin/python docs/screenshots.py
 
-The script serves the example application in memory. It takes the page of the API, the log on a
+The script serves the example application in memory. It captures the page of the API, the log on a
 terminal, and the demo page of the JavaScript client. Run ``npm ci`` in ``clients/javascript``
 first.
 """
