@@ -28,7 +28,7 @@ html_theme = "furo"
 html_show_copyright = False
 html_title = f"Cliquet {release}"
 html_static_path = ["_static"]
-html_css_files = ["wrap.css"]  # long lines of code are wrapped, not cut
+html_css_files = ["style.css"]
 
 # Copy the commands of console blocks, without prompts and output.
 copybutton_prompt_text = "$ "

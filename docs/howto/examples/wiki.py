@@ -20,7 +20,8 @@ class Wiki(resource.ShareableResource):
 
 
 @resource.register(
-    collection_path="/wikis/{{wiki_id}}/pages", record_path="/wikis/{{wiki_id}}/pages/{{id}}"
+    collection_path="/wikis/{{wiki_id}}/pages",
+    record_path="/wikis/{{wiki_id}}/pages/{{id}}",
 )
 class Page(resource.ShareableResource):
     mapping = TitleSchema()
