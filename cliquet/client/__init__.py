@@ -127,7 +127,7 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
         :param atomic: whether the server undoes all changes if a request fails. Then the batch is
             neither split nor retried.
         """
-        return Batch(self._send, size, check, self._limits, atomic)
+        return Batch(self._send, size, check, self._server, atomic)
 
     def _set_transport(
         self, session: requests.Session | None, sleep: Callable[[float], object] | None

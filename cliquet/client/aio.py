@@ -76,7 +76,7 @@ class AsyncClient(
         self, check: bool = True, size: int | None = None, atomic: bool = False
     ) -> AsyncBatch:
         """Return a batch for an ``async with`` block, like :meth:`cliquet.client.Client.batch`."""
-        return AsyncBatch(self._send, size, check, self._limits, atomic)
+        return AsyncBatch(self._send, size, check, self._server, atomic)
 
     def _set_transport(
         self,

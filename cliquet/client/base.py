@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from cliquet.client.messages import Request, custom_request
+from cliquet.client.messages import Request, ServerFeatures, custom_request
 from cliquet.client.protocol import Protocol
 from cliquet.client.resources import Result
 
@@ -40,7 +40,7 @@ class BaseClient(ABC, Generic[Session, Sleep, Result]):
             delay=delay,
             clock=clock,
         )
-        self._limits: list[int | None] = []
+        self._server = ServerFeatures()
         self._set_transport(session, sleep)
 
     def __repr__(self) -> str:

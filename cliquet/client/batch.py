@@ -10,12 +10,14 @@ from requests.structures import CaseInsensitiveDict
 
 from cliquet.client.errors import BatchError, ResponseError, result_of
 from cliquet.client.failures import ClientError, ProtocolError
-from cliquet.client.messages import HELLO, Request, Response
+from cliquet.client.messages import HELLO, Request, Response, ServerFeatures
 from cliquet.client.protocol import add_note, run
 from cliquet.client.resources import Operations, Result, new_id
 
 Entries = Sequence[tuple[Request, "Future[Response]"]]
 Steps = Generator[Request, Response, None]
+
+_NO_REQUESTS = {"atomic": True, "requests": []}
 
 
 class BaseBatch(Generic[Result]):
@@ -24,7 +26,7 @@ class BaseBatch(Generic[Result]):
     :param send: function that sends a :class:`Request`.
     :param size: maximum number of requests; None: the server's limit.
     :param check: whether to raise :class:`BatchError`; the futures raise their errors in any case.
-    :param limits: the server's limit, once it is known.
+    :param server: the server's features, once they are known.
     :param atomic: whether the server undoes all changes if a request fails.
     """
 
@@ -33,13 +35,13 @@ class BaseBatch(Generic[Result]):
         send: Callable[[Request], Result],
         size: int | None,
         check: bool,
-        limits: list[int | None],
+        server: ServerFeatures,
         atomic: bool,
     ) -> None:
         self._send = send
         self._size = size
         self._atomic = atomic
-        self._limits = limits
+        self._server = server
         self._check = check
         self._entries: list[tuple[Request, Future[Response]]] = []
         self._open = False
@@ -75,12 +77,13 @@ class BaseBatch(Generic[Result]):
                 future.cancel()  # no effect on futures that are done
 
     def _send_in_parts(self, entries: Entries) -> Steps:
-        size = len(entries) if self._atomic else self._size
-        if size is None and len(entries) > 1:
-            if not self._limits:
-                hello = yield HELLO
-                self._limits.append(_batch_limit(hello))
-            size = self._limits[0]
+        size = self._size
+        if self._atomic:
+            size = len(entries)
+            if size > 1:
+                yield from self._require_atomic_batches()
+        elif size is None and len(entries) > 1:
+            size = yield from self._batch_limit()
         size = size or len(entries)
         for start in range(0, len(entries), size):
             yield from _send_part(entries[start : start + size], self._atomic)
@@ -88,6 +91,24 @@ class BaseBatch(Generic[Result]):
         errors = [error for error in outcomes if isinstance(error, ClientError)]
         if errors and self._check:
             raise BatchError(f"{len(errors)} of {len(entries)} requests failed", errors)
+
+    def _batch_limit(self) -> Generator[Request, Response, int | None]:
+        if not self._server.has_batch_limit:
+            hello = yield HELLO
+            self._server.batch_limit = _batch_limit(hello)
+            self._server.has_batch_limit = True
+        return self._server.batch_limit
+
+    def _require_atomic_batches(self) -> Steps:
+        """Send an empty batch, because a server that ignores ``atomic`` would undo nothing.
+
+        :raises ProtocolError: if the server ignores it.
+        """
+        if not self._server.has_atomic_batches:
+            response = yield Request("POST", "/batch", _NO_REQUESTS, {}, True, ("responses", list))
+            if response.body.get("atomic") is not True:
+                raise ProtocolError("POST /batch: the server has no atomic batches")
+            self._server.has_atomic_batches = True
 
 
 class Batch(BaseBatch[Response]):

@@ -108,6 +108,18 @@ class Response:
         return self.body.get(name) if isinstance(self.body, dict) else None
 
 
+@dataclass
+class ServerFeatures:
+    """The features of a server that its responses have shown.
+
+    :param batch_limit: maximum number of requests in a batch; None without a limit.
+    """
+
+    has_batch_limit: bool = False
+    batch_limit: int | None = None
+    has_atomic_batches: bool = False
+
+
 #: Request of the service's description of itself.
 HELLO = Request("GET", "/", expects=("settings", dict))
 

@@ -157,12 +157,14 @@ def post_batch(request: Request) -> Any:
             name="requests",
             description=f"Recursive call on {batch.path} endpoint is forbidden.",
         )
-    send = _send_atomically if request.validated.get("atomic") else _send_each
+    is_atomic = request.validated.get("atomic")
+    send = _send_atomically if is_atomic else _send_each
     try:
         responses = send(request, [build_request(request, item) for item in requests])
     finally:
         logs.bind_summary(path=batch.path, batch_size=len(requests))
-    return {"responses": responses}
+    # Servers without atomic batches ignore the member of the request, and return no such member.
+    return {"responses": responses, "atomic": True} if is_atomic else {"responses": responses}
 
 
 def _send_each(request: Request, subrequests: list[Any]) -> list[dict[str, Any]]:

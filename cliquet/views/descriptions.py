@@ -103,7 +103,8 @@ _RESPONSES = {
                 },
                 "required": ["status", "path", "headers", "body"],
             },
-        }
+        },
+        "atomic": {"const": True, "description": "Present if the batch was atomic."},
     },
     "required": ["responses"],
 }

@@ -271,7 +271,7 @@ def test_error_of_a_retried_batch_notes_that_the_first_attempt_may_have_succeede
 def test_atomic_batch_succeeds_as_a_whole(client, spores, proxy):
     with client.batch(atomic=True) as batch:
         futures = [batch.resource("/spores").create({}) for _ in range(BATCH)]
-    assert proxy.methods == ["POST"]
+    assert proxy.methods == ["POST", "POST"]
     assert [future.result().status for future in futures] == [201] * BATCH
 
 
@@ -286,9 +286,28 @@ def test_atomic_batch_fails_as_a_whole(client, spores, proxy):
 
 
 def test_atomic_batch_is_neither_split_nor_retried(client, spores, proxy):
+    create_atomically(client)
     for step in (DROP, error(400)):
         proxy.script(step)
         with pytest.raises(ClientError):
-            with client.batch(atomic=True) as batch:
-                [batch.resource("/spores").create({}) for _ in range(2)]
+            create_atomically(client)
         assert proxy.methods == ["POST"]
+
+
+def create_atomically(client, number=2):
+    with client.batch(atomic=True) as batch:
+        return [batch.resource("/spores").create({}) for _ in range(number)]
+
+
+def test_atomic_batch_is_not_sent_to_a_server_that_ignores_the_member(client, spores, proxy):
+    proxy.script(Response(200, {}, b'{"responses": []}'))
+    with pytest.raises(ProtocolError, match="the server has no atomic batches"):
+        create_atomically(client)
+    assert proxy.methods == ["POST"]
+    assert list(spores.list()) == []
+
+
+def test_atomic_batch_of_one_request_is_sent_alone(client, proxy):
+    (created,) = create_atomically(client, 1)
+    assert created.result().status == 201
+    assert proxy.methods == ["PUT"]

@@ -1,9 +1,14 @@
 """Batches whose requests all succeed or are all undone (``"atomic": true``)."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
-from cliquet.events import ResourceChanged
-from tests.resource.apps import SERVED, Note, Page
+import pytest
+from pyramid import httpexceptions
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+import cliquet
+from cliquet.events import AfterResourceChanged, ResourceChanged
+from tests.resource.apps import SERVED, Book, Note, Page
 
 URL = SERVED["redis"]()
 TRANSACTIONAL = ("memory", "sqlite", "postgresql")
@@ -14,7 +19,18 @@ FAILURES = {
     400: {"method": "GET", "path": "/notes?_limit=many"},
     404: {"method": "GET", "path": UNKNOWN},
     405: {"method": "POST", "path": UNKNOWN},
+    500: {"method": "GET", "path": "/failing"},
+    503: {"method": "GET", "path": "/failing?raised"},
 }
+BOOK = {"method": "POST", "path": "/books", "body": {"data": {"title": "Ulysses"}}}
+
+
+def fail(request):
+    if "bug" in request.GET:
+        raise ValueError("bug")
+    if "raised" in request.GET:
+        raise httpexceptions.HTTPServiceUnavailable()
+    return httpexceptions.HTTPInternalServerError()
 
 
 @pytest.fixture
@@ -26,8 +42,12 @@ def changes():
 def alice(build, changes):
     def setup(config):
         config.add_subscriber(changes.append, ResourceChanged)
+        config.add_subscriber(changes.append, AfterResourceChanged)
+        failing = cliquet.Service(name="failing", path="/failing")
+        failing.add_view("GET", fail, permission=NO_PERMISSION_REQUIRED)
+        config.add_cornice_service(failing)
 
-    return build(Note, Page, setup=setup).user("alice")
+    return build(Book, Note, Page, setup=setup).user("alice")
 
 
 def statuses(responses):
@@ -38,7 +58,7 @@ def statuses(responses):
 def test_atomic_batch_without_a_failure_keeps_every_change(alice, changes):
     assert statuses(alice.batch(NOTE, PAGE, NOTE, atomic=True)) == [201] * 3
     assert alice.values("/notes") == [1, 1]
-    assert sorted(len(event.impacted_records) for event in changes) == [1, 2]
+    assert sorted(len(event.impacted_records) for event in changes) == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("engine", TRANSACTIONAL)
@@ -65,6 +85,47 @@ def test_failed_request_undoes_the_whole_atomic_batch(alice, changes, status):
     assert alice.get("/notes").headers["ETag"] == before
     # The batch that was undone leaves no lock.
     assert statuses(alice.batch(NOTE, atomic=True)) == [201]
+
+
+@pytest.mark.parametrize("engine", TRANSACTIONAL)
+def test_unexpected_failure_undoes_the_whole_atomic_batch(alice, changes):
+    bug = {"method": "GET", "path": "/failing?bug"}
+    assert alice.batch(NOTE, bug, atomic=True, status=500).json["code"] == 500
+    assert alice.list("/notes") == []
+    assert changes == []
+
+
+@pytest.mark.parametrize("engine", TRANSACTIONAL)
+def test_atomic_batches_that_conflict_with_others_are_kept_or_undone_as_a_whole(alice):
+    def send(number):
+        pair = [NOTE, BOOK] if number % 2 else [BOOK, NOTE]
+        if number % 3:
+            assert statuses(alice.batch(*pair, atomic=True)) == [201, 201]
+        else:
+            assert statuses(alice.batch(*pair, FAILURES[404], atomic=True)) == [424, 424, 404]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, range(12)))
+    assert len(alice.list("/notes")) == len(alice.list("/books")) == 8
+
+
+@pytest.mark.parametrize("engine", ["memory"])
+def test_atomic_batch_undoes_changes_in_different_databases(build, tmp_path):
+    settings = {
+        "permission_backend": "cliquet.permission.sqlite",
+        "permission_url": f"sqlite:///{tmp_path}/permissions.sqlite",
+    }
+    alice = build(Page, settings=settings).user("alice")
+    assert statuses(alice.batch(PAGE, FAILURES[400], atomic=True)) == [424, 404]
+    alice.get("/pages", status=403)  # nothing is shared with her
+
+
+@pytest.mark.parametrize("engine", ["memory"])
+def test_only_responses_to_atomic_batches_contain_the_member(alice):
+    for atomic in (True, False):
+        body = {"requests": [], "atomic": atomic}
+        expected = {"responses": [], **({"atomic": True} if atomic else {})}
+        assert alice.send("POST", "/batch", body).json == expected
 
 
 @pytest.mark.parametrize("engine", TRANSACTIONAL)
