@@ -386,6 +386,19 @@ def test_of_many_writers_of_one_new_record_one_succeeds(alice):
     assert sorted(statuses) == [201] + [412] * 7
 
 
+@every_server
+def test_creation_that_arrives_after_the_deletion_does_not_bring_the_record_back(alice):
+    def send(n):
+        if n:
+            return alice.put(NEW, {"n": n}, match(0), status="*")
+        while (response := alice.delete(NEW, status="*")).status_code == 404:
+            pass
+        return response
+
+    assert sorted(at_once(6, send)) == [200, 201] + [412] * 4
+    alice.get(NEW, status=404)
+
+
 @every_engine
 def test_of_many_patches_none_is_lost(alice, note, url):
     assert at_once(8, lambda n: alice.patch(url, {f"f{n}": n}, status="*")) == [200] * 8
