@@ -299,7 +299,7 @@ def setup_authentication(config: Configurator) -> None:
     security.include_policies(config)
     config.add_subscriber(authentication.on_policy_selected, MultiAuthPolicySelected)
     if not settings["userid_hmac_secret"]:
-        logger.warning("userid_hmac_secret is empty: anybody can compute the user ids")
+        logger.warning("userid_hmac_secret is empty: anyone can compute user ids")
 
 
 def _check_policies(config: Configurator) -> None:
