@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks import toolkit
@@ -32,12 +32,17 @@ from tests import postgresql_server, redis_server
 from tests.processes import free_port
 
 ENGINES = ("memory", "sqlite", "redis", "postgresql")
-OPERATIONS = ("hello", "get", "list", "post", "patch", "delete")
+OPERATIONS = ("hello", "get", "list", "poll", "post", "patch", "delete", "batch", "invalid")
+#: The operations of existing records.
+OF_RECORDS = ("get", "patch", "delete")
+#: The statuses of an operation that succeeds, where they are not 2xx.
+EXPECTED = {"poll": {200, 304}, "invalid": {400}}
 MIX = "get=6,list=1,post=1,patch=1,delete=1"
 PERCENTILES = (50, 90, 99, 99.9)
 
 PATIENCE = 30  # seconds
 _RECORDS = 20
+_BATCH = 5  # requests
 _SLICES = 10
 
 #: The command of each server; it has processes only if the server starts them.
@@ -139,6 +144,12 @@ def memory(pid: int) -> int:
 # The clients
 
 
+class Response(NamedTuple):
+    status: int
+    etag: str | None
+    body: bytes
+
+
 class Client:
     """A user, some of the user's records, and a connection."""
 
@@ -154,41 +165,78 @@ class Client:
         }
         self._random = random.Random(number)
         self._ids: list[str] = []
+        self._etag = ""
 
-    def send(self, method: str, path: str, data: Any = None) -> tuple[int, bytes]:
-        """Return the status and the body of the response."""
-        body = None if data is None else json.dumps({"data": data})
-        self._connection.request(method, self._prefix + path, body, self._headers)
+    def send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        content = None if body is None else json.dumps(body)
+        all_headers = {**self._headers, **(headers or {})}
+        self._connection.request(method, self._prefix + path, content, all_headers)
         with self._connection.getresponse() as response:
-            return response.status, response.read()
+            return Response(response.status, response.getheader("ETag"), response.read())
 
     def disconnect(self) -> None:
         """End the connection; the next request makes a new one."""
         self._connection.close()
 
     def prepare(self) -> None:
-        """Begin with some records, none of which was there before."""
+        """Delete the records of the user, and create some."""
         self.send("DELETE", "/mushrooms")
         for _ in range(_RECORDS):
             self.operate("post")
 
     def operate(self, name: str) -> int:
-        """Do an operation, and return the status of its response."""
-        if name == "post" or not (self._ids or name in ("hello", "list")):
-            size = self._random.randrange(100)
-            record = {"name": "amanita", "size": size, "edible": False, "note": "x" * 40}
-            status, body = self.send("POST", "/mushrooms", record)
-            if status in (200, 201):
-                self._ids.append(json.loads(body)["data"]["id"])
-            return status
-        if name in ("hello", "list"):
-            return self.send("GET", {"hello": "/", "list": "/mushrooms?_limit=20"}[name])[0]
-        index = self._random.randrange(len(self._ids))
-        path = f"/mushrooms/{self._ids[index]}"
-        if name == "delete":
-            del self._ids[index]
-        data = {"size": self._random.randrange(100)} if name == "patch" else None
-        return self.send(name.upper(), path, data)[0]
+        """Perform an operation, and return the status of its response."""
+        if name in OF_RECORDS and not self._ids:
+            name = "post"
+        return int(getattr(self, f"_{name}")())
+
+    def _hello(self) -> int:
+        return self.send("GET", "/").status
+
+    def _list(self) -> int:
+        return self.send("GET", "/mushrooms?_limit=20").status
+
+    def _poll(self) -> int:
+        known = {"If-None-Match": self._etag} if self._etag else {}
+        response = self.send("GET", "/mushrooms?_limit=20", None, known)
+        self._etag = response.etag or self._etag
+        return response.status
+
+    def _get(self) -> int:
+        return self.send("GET", self._path()).status
+
+    def _post(self) -> int:
+        response = self.send("POST", "/mushrooms", self._record())
+        if response.status in (200, 201):
+            self._ids.append(json.loads(response.body)["data"]["id"])
+        return response.status
+
+    def _patch(self) -> int:
+        return self.send("PATCH", self._path(), {"data": {"size": self._size()}}).status
+
+    def _delete(self) -> int:
+        path = self._path()
+        self._ids.remove(path.rpartition("/")[2])
+        return self.send("DELETE", path).status
+
+    def _batch(self) -> int:
+        requests = [{"path": self._path(), "method": "GET"} for _ in self._ids[:_BATCH]]
+        return self.send("POST", "/batch", {"requests": requests or [{"path": "/"}]}).status
+
+    def _invalid(self) -> int:
+        return self.send("POST", "/mushrooms", {"data": {"size": "large"}}).status
+
+    def _path(self) -> str:
+        return f"/mushrooms/{self._random.choice(self._ids)}"
+
+    def _record(self) -> dict[str, Any]:
+        fields = {"name": "amanita", "size": self._size(), "edible": False, "note": "x" * 40}
+        return {"data": fields}
+
+    def _size(self) -> int:
+        return self._random.randrange(100)
 
 
 Sample = tuple[str, int, float]
@@ -237,34 +285,42 @@ def clients(url: str, options: argparse.Namespace, first: int = 0) -> Iterator[l
 
 
 def measure(url: str, pid: int | None, options: argparse.Namespace) -> bool:
-    """Load the server in slices, and print what was found; return whether all was answered 2xx."""
+    """Load the server in slices and print the figures; return whether all requests succeeded."""
     samples: list[Sample] = []
     each = max(1, options.requests // (options.clients * _SLICES))
     busy = 0.0
     with clients(url, options) as ends:
         demand(ends, each)  # for the caches and pools to be full before the first look
-        tell_memory(pid, 0)
+        print_memory(pid, 0)
         for _ in range(_SLICES):
             began = time.perf_counter()
             samples += demand(ends, each)
             busy += time.perf_counter() - began
-            tell_memory(pid, len(samples))
+            print_memory(pid, len(samples))
     print(f"\n{len(samples) / busy:.0f} requests per second\n")
     print(table(samples))
-    wrong = Counter(status for _, status, _ in samples if not 200 <= status < 300)
-    for status, number in wrong.items():
-        print(f"{number} answers {status}", file=sys.stderr)
-    return not wrong
+    failed = failures(samples)
+    for status, number in failed.items():
+        print(f"{number} responses with status {status}", file=sys.stderr)
+    return not failed
 
 
 def demand(ends: Sequence[Connection], each: int) -> list[Sample]:
-    """Let each client send as many requests; return what they found."""
+    """Let each client send as many requests; return the samples."""
     for end in ends:
         end.send(each)
     return [sample for end in ends for sample in end.recv()]
 
 
-def tell_memory(pid: int | None, count: int) -> None:
+def failures(samples: Sequence[Sample]) -> Counter[int]:
+    """Return the number of unexpected responses by status."""
+    successes = range(200, 300)
+    return Counter(
+        status for name, status, _ in samples if status not in EXPECTED.get(name, successes)
+    )
+
+
+def print_memory(pid: int | None, count: int) -> None:
     if pid is not None:
         print(f"{count:>9} requests {memory(pid) / 1024:8.1f} MB", flush=True)
 

@@ -22,7 +22,7 @@ def test_unexpected_response_of_the_server_is_reported(capsys, tmp_path):
     with wsgi_server("waitress", "sqlite", f"sqlite:///{tmp_path}/other.sqlite") as server:
         options = ["--url", f"{server.url}/v0", "--mix", "hello", "--clients", "1"]
         assert load.main([*options, "--requests", "20"]) == 1
-    assert "20 answers 404" in capsys.readouterr().err
+    assert "20 responses with status 404" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--requests", "0"], ["--mix", "fly=1"], ["--mix", "get=x"]])

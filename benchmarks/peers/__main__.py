@@ -61,8 +61,8 @@ class Service:
         return 1000 * ordered[round((len(ordered) - 1) * percentile / 100)]
 
     def failures(self) -> int:
-        """Return the number of responses with a status other than 2xx."""
-        return sum(not 200 <= status < 300 for _, status, _ in self.samples)
+        """Return the number of unexpected responses."""
+        return load.failures(self.samples).total()
 
 
 @contextmanager
