@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from benchmarks import engines, toolkit
 from benchmarks.operations import Request, request, send
@@ -86,6 +87,25 @@ def values(operator: str, count: int) -> str:
     return f"{operator}_name=" + ",".join(f"text{number}" for number in range(count))
 
 
+def alternatives(*objects: dict[str, Any]) -> str:
+    return "_or=" + quote(json.dumps(objects))
+
+
+def any_of_pairs(name: str, value: str, count: int = 100) -> str:
+    """Return 20 alternatives, whose pairs are ``count`` in all.
+
+    :param name: a parameter; ``{}`` in it and in the value is the number of the pair.
+    """
+    pairs = [(name.format(number), value.format(number)) for number in range(count)]
+    return alternatives(*(dict(pairs[first::20]) for first in range(20)))
+
+
+def almost_matching(number: int) -> dict[str, Any]:
+    """Return five pairs, the first four of which match every record."""
+    first = {"has_rest": True, "min_size": 0, "not_name": str(number), "edible": True}
+    return {**first, "gt_size": RECORDS + number}
+
+
 def batched(query: str) -> Request:
     return batch([f"{PATH}?{query}&_={number}" for number in range(BATCH)])
 
@@ -105,6 +125,29 @@ REQUESTS: dict[str, Callable[[], Request]] = {
         "&".join(f"exclude_f{n}={','.join(map(str, range(1000)))}" for n in range(20))
     ),
     "page of 20, 20 filters, 5 sort fields": lambda: get(f"{filters(20)}&{sorts(5)}&_limit=20"),
+    "page of 20, _or with 100 different fields": lambda: get(
+        f"{any_of_pairs('lt_field{}', 'x')}&_limit=20"
+    ),
+    "page of 20, _or whose last pairs don't match": lambda: get(
+        f"{alternatives(*map(almost_matching, range(20)))}&_limit=20"
+    ),
+    "page of 20, _or with 25 patterns": lambda: get(
+        f"{any_of_pairs('like_rest', 'y{}', 20)}&_limit=20"
+    ),
+    "page of 20, pattern of 17 parts": lambda: get(f"like_rest={'*x' * 16}y&_limit=20"),
+    "page of 20, 5 patterns": lambda: get(
+        "&".join(f"like_rest={'x' * number}" for number in range(400, 405)) + "&_limit=20"
+    ),
+    "page of 20, 5 nested sort fields": lambda: get(
+        f"_sort={','.join('rest' + '.a' * number for number in range(26, 31))}&_limit=20"
+    ),
+    "page of 20, 20 nested filters": lambda: get(
+        "&".join(f"not_rest{'.a' * number}=x" for number in range(10, 30)) + "&_limit=20"
+    ),
+    "page of 20, contains_ with 20 values": lambda: get(f"{values('contains', 20)}&_limit=20"),
+    "page of 20, 20 filters, _or with 100 pairs": lambda: get(
+        f"{filters(20)}&{alternatives(*map(almost_matching, range(20)))}&_limit=20"
+    ),
     "HEAD, 20 filters": lambda: request("HEAD", f"{PATH}?{filters(20)}"),
     "batch of 25 lists": lambda: batched(""),
     "batch of 25 lists, 960 names in _fields": lambda: batched(fields(960)),

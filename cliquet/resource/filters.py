@@ -11,7 +11,7 @@ import colander
 from cliquet.http.limits import NO_LIMITS, Limits
 from cliquet.resource.invalid import Invalid, check_count
 from cliquet.storage import Filter
-from cliquet.storage.operators import OPERATORS, PREFIXES_OF_3_1, Operator
+from cliquet.storage.operators import OPERATORS, PREFIXES_OF_3_1, Operator, cost_of
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.text import query_value
 
@@ -250,6 +250,7 @@ class FilterReader:
         self._limits = limits
         self._operators = sorted(operators, key=lambda each: len(each.prefix), reverse=True)
         self._cost = self._values = 0
+        self._alternatives = self._pairs = self._pairs_cost = 0
 
     def read_all(self, params: Iterable[tuple[str, str]]) -> list[Filter]:
         """Return the filters in the parameters.
@@ -271,7 +272,7 @@ class FilterReader:
             yield self._read_alternatives(text)
         elif not name.startswith("_"):
             for filter_ in self._read_filter(name, _Text(text)):
-                self._cost += _cost(filter_)
+                self._cost += cost_of(filter_)
                 yield filter_
         self._check_cost(self._cost)
 
@@ -341,23 +342,21 @@ class FilterReader:
         if not is_valid or not all(isinstance(each, dict) and each for each in objects):
             description = "_or should be a JSON array of objects, none of them empty"
             raise Invalid(description, ALTERNATIVES)
-        limits = self._limits
-        check_count(len(objects), "objects in _or", "max_filters", limits.max_filters)
-        limit = limits.max_filters * _PAIRS_PER_FILTER
-        check_count(sum(map(len, objects)), "pairs in _or", "max_filters", limit)
+        self._alternatives += len(objects)
+        self._pairs += sum(map(len, objects))
+        limit = self._limits.max_filters
+        check_count(self._alternatives, "objects in _or", "max_filters", limit)
+        self._check_pairs(self._pairs)
         alternatives = [self._read_object(pairs) for pairs in objects]
-        cost = sum(_cost(filter_) for filters in alternatives for filter_ in filters)
-        check_count(cost, "pairs in _or", "max_filters", limit)
+        self._pairs_cost += sum(cost_of(filter_) for filters in alternatives for filter_ in filters)
+        self._check_pairs(self._pairs_cost)
         return Filter(ALTERNATIVES, alternatives, COMPARISON.OR)
+
+    def _check_pairs(self, count: int) -> None:
+        limit = self._limits.max_filters * _PAIRS_PER_FILTER
+        check_count(count, "pairs in _or", "max_filters", limit)
 
     def _read_object(self, pairs: Mapping[str, Any]) -> list[Filter]:
         return [
             filter_ for name, value in pairs.items() for filter_ in self._read_filter(name, value)
         ]
-
-
-def _cost(filter_: Filter) -> int:
-    """Return as how many filters one counts."""
-    if filter_.operator is COMPARISON.OR:
-        return sum(_cost(each) for filters in filter_.value for each in filters)
-    return OPERATORS[filter_.operator].cost_of(filter_.value)

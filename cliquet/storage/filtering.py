@@ -7,11 +7,12 @@ below; the others express the same rules in their own language.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
-from cliquet.storage.operators import OPERATORS
+from cliquet.storage.operators import OPERATORS, cost_of
 from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
-from cliquet.storage.types import Filter, Record, Sort
+from cliquet.storage.types import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON
 
 
@@ -77,13 +78,15 @@ def build_query(
     with_total: bool = True,
 ) -> Query:
     """Return the query for the arguments of ``StorageBase.get_page()``."""
-    span, others = ALWAYS, []
+    span = ALWAYS
+    others: list[Filter] = []
     for filter_ in filters or ():
         limits = _bounds(filter_, names.modified)
         if limits is None:
             others.append(filter_)
         else:
             span = span.intersect(limits)
+    others = _cheapest_first(others)
     rules = pagination_rules or ()
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
@@ -137,47 +140,83 @@ def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
     return [*order.values(), Sort(names.modified, -1)]
 
 
-#: Returns whether a record matches.
-Predicate = Callable[[Mapping[str, Any]], bool]
-
-_NO_CONSTANTS: Mapping[str, Any] = {}
-
-
-def filter_test(filter_: Filter, constants: Mapping[str, Any] = _NO_CONSTANTS) -> Predicate:
-    """Return a predicate: does a record match a filter.
+class Columns:
+    """Values of fields of some records, each computed once for all filters.
 
     :param constants: the values of fields that are the same in all records.
     """
-    if filter_.operator is COMPARISON.OR:
-        alternatives = [[filter_test(each, constants) for each in some] for some in filter_.value]
-        return lambda record: any(all(test(record) for test in tests) for tests in alternatives)
-    test = OPERATORS[filter_.operator].test(filter_.value)
-    if filter_.field in constants:
-        result = test(constants[filter_.field])
-        return lambda record: result
-    get = field_getter(filter_.field)
-    return lambda record: test(get(record))
+
+    def __init__(
+        self, records: Sequence[Mapping[str, Any]], constants: Mapping[str, Any] | None = None
+    ) -> None:
+        self._records, self._constants = records, constants or {}
+        self._columns: dict[Any, list[Any]] = {}
+
+    def matching(self, filters: Iterable[Filter], rows: Sequence[int]) -> Sequence[int]:
+        """Return those of the rows that match all filters, in the same order."""
+        for filter_ in filters:
+            if not rows:
+                break
+            if filter_.operator is COMPARISON.OR:
+                rows = self._matching_any(filter_.value, rows)
+                continue
+            operator = OPERATORS[filter_.operator]
+            column = self._column(filter_.field, operator.comparable)
+            # Without a call of a Python function for each record, if the test is a built-in one.
+            tests = map(operator.test(filter_.value), map(column.__getitem__, rows))
+            rows = list(compress(rows, tests))
+        return rows
+
+    def _matching_any(
+        self, alternatives: Iterable[Sequence[Filter]], rows: Sequence[int]
+    ) -> Sequence[int]:
+        matching: set[int] = set()
+        others = rows
+        for filters in alternatives:
+            found = self.matching(filters, others)
+            if found:
+                matching.update(found)
+                others = [row for row in others if row not in matching]
+        return [row for row in rows if row in matching]
+
+    def _column(self, field: str, comparable: Callable[[Any], Any]) -> list[Any]:
+        column = self._columns.get((field, comparable))
+        if column is None:
+            column = self._columns[field, comparable] = self._read(field, comparable)
+        return column
+
+    def _read(self, field: str, comparable: Callable[[Any], Any]) -> list[Any]:
+        count = len(self._records)
+        if field in self._constants:
+            return [comparable(self._constants[field])] * count
+        values = list(map(field_getter(field), self._records))
+        if values.count(MISSING) == count:
+            return [comparable(MISSING)] * count
+        return list(map(comparable, values))
 
 
-def matcher(query: Query, deleted: bool = False) -> Callable[[Record], bool]:
-    """Return a predicate: is a record in the span, and does it match the filters.
+def select_matching(query: Query, records: Sequence[Record], deleted: bool = False) -> list[Record]:
+    """Return the records in the span of a query that match its filters.
 
     :param deleted: whether the records are tombstones: to filters, live records
         have the deleted mark too, with the value false.
     """
     low, high = query.span
     modified = query.names.modified
-    constants = {query.names.deleted: deleted}
-    tests = [filter_test(filter_, constants) for filter_ in query.filters]
+    rows = [row for row, record in enumerate(records) if low <= record[modified] <= high]
+    columns = Columns(records, {query.names.deleted: deleted})
+    return [records[row] for row in columns.matching(query.filters, rows)]
 
-    def matches(record: Record) -> bool:
-        for test in tests:
-            if not test(record):
-                return False
-        time: int = record[modified]
-        return low <= time <= high
 
-    return matches
+def _cheapest_first(filters: Iterable[Filter]) -> list[Filter]:
+    """Return the filters in the order in which to evaluate them."""
+    ordered = [
+        filter_._replace(value=list(map(_cheapest_first, filter_.value)))
+        if filter_.operator is COMPARISON.OR
+        else filter_
+        for filter_ in filters
+    ]
+    return sorted(ordered, key=cost_of)
 
 
 def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
@@ -211,17 +250,17 @@ def _field_key(field: str) -> Callable[[Record], Key]:
 
 
 def select(
-    query: Query, records: Iterable[Record], tombstones: Iterable[Record] = ()
+    query: Query, records: Sequence[Record], tombstones: Sequence[Record] = ()
 ) -> tuple[list[Record], int]:
     """Return the page for a query, by a scan of all records.
 
     :param tombstones: ignored unless the query includes them.
     :returns: the page, and the number of ``records`` that match the filters.
     """
-    matching = list(filter(matcher(query), records))
+    matching = select_matching(query, records)
     total = len(matching)
     if query.include_deleted:
-        matching.extend(filter(matcher(query, deleted=True), tombstones))
+        matching.extend(select_matching(query, tombstones, deleted=True))
     if query.rules:
         matching = list(filter(on_page(query.rules), matching))
     sort_records(matching, query.sorting)

@@ -8,7 +8,7 @@ from typing import Any
 
 from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.exceptions import UnicityError
-from cliquet.storage.filtering import filter_test, sort_records
+from cliquet.storage.filtering import Columns, sort_records
 from cliquet.utils import COMPARISON
 
 
@@ -111,8 +111,9 @@ class MemoryBasedStorage(StorageBase):
         self, records: Iterable[Record], filters: Iterable[Filter]
     ) -> Iterable[Record]:
         """Return the records that match all filters."""
-        tests = [filter_test(filter_) for filter_ in filters]
-        return [record for record in records if all(test(record) for test in tests)]
+        records = list(records)
+        rows = Columns(records).matching(filters, range(len(records)))
+        return [records[row] for row in rows]
 
     def apply_sorting(self, records: Iterable[Record], sorting: Sequence[Sort]) -> list[Record]:
         """Return the records in the order of ``sorting``."""

@@ -21,7 +21,7 @@ from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.engine import StorageEngine
-from cliquet.storage.filtering import Query, Span, matcher, on_page, select
+from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
@@ -127,7 +127,7 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             if records is None:
                 return []
             rows = records.live_rows(query.span)
-            matching = filter(matcher(query), rows_to_records(rows, query.names))
+            matching = select_matching(query, rows_to_records(rows, query.names))
             ids = records.in_order_of_creation({record[query.names.id] for record in matching})
             return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 

@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from cliquet.storage.ordering import COMPARE, RANGED, Key, order_key
+from cliquet.storage.ordering import ABSENT, COMPARE, RANGED, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, Column, Sql, negated
-from cliquet.storage.types import MISSING, Filter
+from cliquet.storage.types import Filter
 from cliquet.utils import COMPARISON
-from cliquet.utils.text import matches_pattern
+from cliquet.utils.text import pattern_test
 
-#: Returns whether a value, which can be ``MISSING``, matches a filter.
+#: Returns whether the comparable part of a value matches a filter.
 Test = Callable[[Any], bool]
 
 JSONSchema = dict[str, Any]
@@ -61,6 +61,9 @@ class Operator:
 
     #: Whether parameters have a list of values.
     takes_list = False
+    #: Returns the part of a record's value, which can be ``MISSING``, that tests compare. It is
+    #: computed once for all filters on a field.
+    comparable: Callable[[Any], Any] = staticmethod(order_key)
 
     def __init__(self, comparison: COMPARISON, prefix: str, meaning: str) -> None:
         self.comparison, self.prefix, self.meaning = comparison, prefix, meaning
@@ -85,7 +88,7 @@ class Operator:
         raise NotImplementedError
 
     def test(self, value: Any) -> Test:
-        """Return the test of values of records, given the value of a filter."""
+        """Return the test of :attr:`comparable` parts, given the value of a filter."""
         raise NotImplementedError
 
     def sql(self, column: Column, value: Any) -> Sql:
@@ -123,8 +126,8 @@ class Equality(Operator):
     def test(self, value: Any) -> Test:
         keys = self._keys(value)
         if self._is_negative:
-            return lambda item: order_key(item) not in keys
-        return lambda item: order_key(item) in keys
+            return lambda key: key not in keys
+        return keys.__contains__
 
     def sql(self, column: Column, value: Any) -> Sql:
         condition = column.is_any_of(self._keys(value))
@@ -145,13 +148,9 @@ class Range(Operator):
     def test(self, value: Any) -> Test:
         bound, compare = _bound(value), COMPARE[self.comparison]
         if bound is None:
-            return lambda item: False
-
-        def is_in_range(item: Any) -> bool:
-            key = order_key(item)
-            return key[0] == bound[0] and compare(key, bound)
-
-        return is_in_range
+            return lambda key: False
+        rank, limit = bound
+        return lambda key: key[0] == rank and compare(key[1], limit)
 
     def sql(self, column: Column, value: Any) -> Sql:
         bound = _bound(value)
@@ -175,29 +174,41 @@ class Presence(Operator):
         return [Filter(operand.field, operand.boolean(), self.comparison)]
 
     def test(self, value: Any) -> Test:
-        return lambda item: (item is not MISSING) == bool(value)
+        is_present = bool(value)
+        return lambda key: (key[0] != ABSENT) is is_present
 
     def sql(self, column: Column, value: Any) -> Sql:
         return column.exists() if value else negated(column.exists())
 
 
+def _folded(value: object) -> str | None:
+    return value.casefold() if isinstance(value, str) else None
+
+
 class Pattern(Operator):
-    """Strings that contain a text or match a pattern (see :func:`matches_pattern`)."""
+    """Strings that contain a text or match a pattern (see :func:`pattern_test`)."""
+
+    comparable = staticmethod(_folded)
 
     def schema(self, field: JSONSchema) -> JSONSchema:
         return {"type": "string"}
 
     def cost_of(self, value: Any) -> int:
-        return 4
+        return 4 + int(value.count("*"))
 
     def read(self, operand: Operand) -> list[Filter]:
         return [Filter(operand.field, operand.text(), self.comparison)]
 
     def test(self, value: Any) -> Test:
-        return lambda item: isinstance(item, str) and matches_pattern(item, value)
+        matches = pattern_test(value)
+        return lambda text: text is not None and matches(text)
 
     def sql(self, column: Column, value: Any) -> Sql:
         return column.is_like(value)
+
+
+def _element_keys(value: object) -> frozenset[Key] | None:
+    return frozenset(map(order_key, value)) if isinstance(value, (list, tuple)) else None
 
 
 class Elements(Operator):
@@ -207,6 +218,7 @@ class Elements(Operator):
     """
 
     takes_list = True
+    comparable = staticmethod(_element_keys)
 
     def __init__(self, comparison: COMPARISON, prefix: str, meaning: str, every: bool) -> None:
         super().__init__(comparison, prefix, meaning)
@@ -227,15 +239,10 @@ class Elements(Operator):
         return [Filter(operand.field, values, COMPARISON.CONTAINS_ANY) for values in groups]
 
     def test(self, value: Any) -> Test:
-        keys, every = set(map(order_key, value)), self._every
-
-        def has_elements(item: Any) -> bool:
-            if not isinstance(item, (list, tuple)):
-                return False
-            elements = set(map(order_key, item))
-            return keys <= elements if every else not keys.isdisjoint(elements)
-
-        return has_elements
+        keys = frozenset(map(order_key, value))
+        if self._every:
+            return lambda elements: elements is not None and keys <= elements
+        return lambda elements: elements is not None and not keys.isdisjoint(elements)
 
     def sql(self, column: Column, value: Any) -> Sql:
         return column.has_elements(set(map(order_key, value)), self._every)
@@ -278,3 +285,10 @@ OPERATORS: dict[Any, Operator] = {operator.comparison: operator for operator in 
 
 #: The prefixes that win over a field whose own name begins with them, as in 3.1.
 PREFIXES_OF_3_1 = frozenset(operator.prefix for operator in _OF_3_1)
+
+
+def cost_of(filter_: Filter) -> int:
+    """Return as how many filters one counts."""
+    if filter_.operator is COMPARISON.OR:
+        return sum(cost_of(each) for filters in filter_.value for each in filters)
+    return OPERATORS[filter_.operator].cost_of(filter_.value)

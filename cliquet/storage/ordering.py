@@ -24,6 +24,10 @@ RANGED = (TEXT, NUMBER, BOOLEAN)
 #: The rank of a value's type, and a sort key within the type.
 Key = tuple[int, Any]
 
+#: The key of a missing value.
+ABSENT_KEY: Key = ABSENT, 0
+_NULL_KEY: Key = NULL, 0
+
 INT64 = 1 << 63
 
 #: The comparisons in pagination rules, in the order of values.
@@ -47,10 +51,10 @@ def order_key(value: Any) -> Key:
         return NUMBER, value
     if kind is bool:
         return BOOLEAN, value
-    if value is None:
-        return NULL, 0
     if value is MISSING:
-        return ABSENT, 0
+        return ABSENT_KEY
+    if value is None:
+        return _NULL_KEY
     return _other_key(value)
 
 

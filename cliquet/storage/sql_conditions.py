@@ -106,7 +106,7 @@ class Conditions:
             if mark or self._deleted:
                 # To filters, live records have the deleted mark too, with the value false.
                 value = self._deleted if mark else MISSING
-                return _constant(operator.test(filter_.value)(value))
+                return _constant(operator.test(filter_.value)(operator.comparable(value)))
         return operator.sql(column or self._dialect.field(filter_.field), filter_.value)
 
     def rules(self) -> Sql:

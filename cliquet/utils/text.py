@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pyramid.settings import aslist
@@ -101,14 +102,24 @@ def _number(text: str) -> int | float | str:
     return number if isinstance(number, int) or math.isfinite(number) else text
 
 
-def matches_pattern(text: str, pattern: str) -> bool:
-    """Return whether a string matches a pattern, without regard to case.
+def pattern_test(pattern: str) -> Callable[[str], bool]:
+    """Return a function that returns whether a casefolded string matches a pattern.
 
     ``*`` stands for any characters. A pattern without ``*`` matches anywhere in the string,
     one with ``*`` only the whole string. Case is folded as Unicode defines it.
     """
-    text, parts = text.casefold(), pattern.casefold().split("*")
-    return parts[0] in text if len(parts) == 1 else consists_of(text, parts)
+    parts = pattern.casefold().split("*")
+    if len(parts) == 1:
+        return lambda text: parts[0] in text
+    return lambda text: consists_of(text, parts)
+
+
+def matches_pattern(text: str, pattern: str) -> bool:
+    """Return whether a string matches a pattern (see :func:`pattern_test`)."""
+    return _cached_pattern_test(pattern)(text.casefold())
+
+
+_cached_pattern_test = lru_cache(maxsize=64)(pattern_test)
 
 
 def consists_of(text: str, parts: Sequence[str]) -> bool:

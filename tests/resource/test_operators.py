@@ -206,6 +206,17 @@ LIMITS = {"max_filters": 4, "max_filter_values": 5}
     [
         ("like_a=x", "like_a=x&b=1", "max_filters"),
         ("like_a=xxxxx", "like_a=xxxxxx", "max_filter_values"),
+        ("like_a=x", "like_a=x*", "max_filters"),
+        (
+            '_or=[{"like_a":"x****"},{"like_a":"x****"}]&_or=[{"like_a":"x"}]',
+            '_or=[{"like_a":"x****"},{"like_a":"x****"}]&_or=[{"like_a":"*x"}]',
+            "max_filters",
+        ),
+        (
+            '_or=[{"a":1},{"b":1}]&_or=[{"a":2},{"b":2}]',
+            '_or=[{"a":1},{"b":1}]&_or=[{"a":2},{"b":2},{"c":2}]',
+            "max_filters",
+        ),
         ("contains_a=w,x,y,z", "contains_a=v,w,x,y,z", "max_filters"),
         ("contains_any_a=x", "contains_any_a=1,2,3", "max_filters"),
         ('in_a=["1","2","3","4","5"]', "in_a=[1,2,3,4,5,6]", "max_filter_values"),
@@ -219,8 +230,8 @@ LIMITS = {"max_filters": 4, "max_filter_values": 5}
         ('_or=[{"in_a":[1,2]}]', '_or=[{"in_a":[1,2,3,4,5,6]}]', "max_filter_values"),
     ],
 )
-def test_limits(build, accepted, refused, setting):
-    alice = build(Note, settings=LIMITS).user("alice")
+def test_limits(build_once, accepted, refused, setting):
+    alice = build_once(Note, settings=LIMITS).user("alice")
     alice.get(f"/notes?{values(accepted)}")
     for method in ("GET", "DELETE"):
         response = alice.send(method, f"/notes?{values(refused)}", status=400)

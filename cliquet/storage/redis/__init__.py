@@ -36,7 +36,7 @@ from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
 from cliquet.storage.engine import StorageEngine
-from cliquet.storage.filtering import Query, Span, matcher, on_page, select
+from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.redis.keys import (
@@ -225,7 +225,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         self._locks.lock(manager, collection)
         oldest_first = query._replace(sorting=[query.sorting[0]._replace(direction=1)])
         rows = self._read_page(collection, oldest_first, query.span, None).live
-        matching = filter(matcher(query), rows_to_records(rows, query.names))
+        matching = select_matching(query, rows_to_records(rows, query.names))
         ids = [encode(record[query.names.id]) for record in matching]
         args = (next_time(0), int(keep_tombstone), *query.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, manager=manager)[2:])
