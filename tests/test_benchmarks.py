@@ -88,9 +88,23 @@ def test_verdict_compares_with_the_goal(goal, verdict):
 
 def test_goals_of_shareable_resources_are_wider():
     engine = engines.ENGINES["postgresql"]
-    assert engines.goal(engine, "get", "plain") == pytest.approx(1.8)
-    assert engines.goal(engine, "get", "shareable") == pytest.approx(1.8 * 1.4)
-    assert engines.goal(engine, "hello", "shareable") is None
+    assert engines.goal(engine, "get", "plain") == pytest.approx(1.6)
+    assert engines.goal(engine, "get", "shareable") == pytest.approx(1.6 * 1.5)
+    assert engines.goal(engine, "batch", "shareable") is None
+    assert engines.goal(engine, "hello", "plain") is None
+
+
+def test_sqlite_is_compared_with_the_memory_engine(capsys):
+    arguments = ["--engine", "memory", "--engine", "sqlite", "--operation", "get", "--rounds", "1"]
+    assert requests.main(arguments) == 0
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert "us beyond memory (goal 60): " in row
+
+
+@pytest.mark.parametrize("beyond, verdict", [(60.0, "ok"), (61.0, "missed")])
+def test_time_beyond_the_memory_engine_has_a_goal(beyond, verdict):
+    row = requests.line(result(1.5, None)._replace(engine="sqlite"), None, beyond)
+    assert row.endswith(f"+{beyond:.0f} us beyond memory (goal 60): {verdict}")
 
 
 def test_results_can_be_read_again(tmp_path):
