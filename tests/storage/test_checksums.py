@@ -1,0 +1,59 @@
+"""Checksums of sets of records: their arithmetic."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum, parse_checksum
+
+TIMESTAMPS = st.integers(-(2**62), 2**62) | st.integers(1, 253402300799999)
+DISTINCT = st.lists(TIMESTAMPS, unique=True, max_size=20)
+
+
+def test_checksum_without_records_is_zero():
+    assert str(Checksum()) == "0-0-0"
+
+
+def test_checksum_has_the_documented_value():
+    times = [1, 67108858, 1448841600000]
+    first = sum(time % 67108859 for time in times) % 67108859
+    second = sum((time % 67108837) ** 3 for time in times) % 67108837
+    assert str(Checksum().add(*times)) == f"3-{first}-{second}" == "3-28443049-8340055"
+
+
+@given(times=DISTINCT, data=st.data())
+def test_adding_and_subtracting_in_any_order_gives_the_checksum_of_the_rest(times, data):
+    removed = data.draw(st.lists(st.sampled_from(times), unique=True) if times else st.just([]))
+    checksum = Checksum()
+    for time in data.draw(st.permutations(times)):
+        checksum = checksum.add(time)
+        if time in removed:
+            checksum = checksum.subtract(time)
+    assert checksum == Checksum().add(*(time for time in times if time not in removed))
+    assert checksum.add(*removed) == Checksum().add(*times)
+    assert 0 <= checksum.time_sum < TIME_MODULUS
+    assert 0 <= checksum.cube_sum < CUBE_MODULUS
+
+
+@given(times=DISTINCT)
+def test_one_changed_timestamp_changes_the_checksum(times):
+    checksum = Checksum().add(*times)
+    for time in times:
+        for other in (time + 1, time - 1, time + TIME_MODULUS, time + CUBE_MODULUS, -time - 1):
+            assert checksum.subtract(time).add(other) != checksum
+
+
+@given(times=DISTINCT)
+def test_formatted_checksum_is_parsed_to_the_same_value(times):
+    checksum = Checksum().add(*times)
+    assert parse_checksum(str(checksum)) == checksum
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1", "1-2", "1-2-3-4", "-1-2-3", "1-2-x", "01-2-3", "1-02-3", " 1-2-3", "1-2-3\n", "١-2-3"]
+    + [f"1-{TIME_MODULUS}-0", f"1-0-{CUBE_MODULUS}", f"{10**19}-0-0"],
+)
+def test_other_strings_are_not_checksums(text):
+    with pytest.raises(ValueError, match="expected COUNT-A-B"):
+        parse_checksum(text)
