@@ -8,13 +8,15 @@ collection has a timestamp: the time of its last change in milliseconds.
 from __future__ import annotations
 
 import random as random  # tests of 3.1 replace its functions
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from cliquet.drivers.backend import Backend, health_check, is_inherited
 from cliquet.loggers import get_logger
 from cliquet.storage import exceptions, generators
+from cliquet.storage.checksums import Checksum
+from cliquet.storage.combined import combined_checksum, combined_page
 from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.operations import (
     StorageOperations,
@@ -304,6 +306,8 @@ class StorageBase(StorageOperations, Backend):
         auth: str | None = None,
         max_bytes: int | None = None,
         with_total: bool = True,
+        with_checksum: bool = False,
+        checksum_ids: Sequence[str] | None = None,
     ) -> Page:
         """Return the page for :meth:`get_all`, with the collection's timestamp.
 
@@ -313,6 +317,8 @@ class StorageBase(StorageOperations, Backend):
         :param max_bytes: the size in bytes of JSON at which the page ends, after at least one
             record; None: no limit. Storages can ignore it.
         :param with_total: whether the total is needed; otherwise it can be wrong.
+        :param with_checksum: whether to include :meth:`checksum`, of the same snapshot if possible.
+        :param checksum_ids: the ``ids`` of the checksum.
         """
         names = FieldNames(id_field, modified_field, deleted_field)
         selection: dict[str, Any] = {
@@ -322,31 +328,33 @@ class StorageBase(StorageOperations, Backend):
             "limit": limit,
             "include_deleted": include_deleted,
         }
+        view: Any = {"with_checksum": with_checksum, "checksum_ids": checksum_ids}
         if not is_inherited(self, StorageBase, "get_all", "collection_timestamp"):
             place = {"collection_id": collection_id, "parent_id": parent_id, "auth": auth}
-            return _combined_page(self, place, names, selection)
+            return combined_page(self, place, names, selection, **view)
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
-        query = build_query(names, **selection, max_bytes=max_bytes, with_total=with_total)
-        return self._page((parent_id, collection_id), query, with_timestamp=True)
+        query = build_query(names, **selection, max_bytes=max_bytes, with_total=with_total, **view)
+        return self._page_with_checksum((parent_id, collection_id), query)
 
+    def checksum(
+        self,
+        collection_id: str,
+        parent_id: str,
+        ids: Sequence[str] | None = None,
+        id_field: str = DEFAULT_ID_FIELD,
+        modified_field: str = DEFAULT_MODIFIED_FIELD,
+        auth: str | None = None,
+    ) -> Checksum:
+        """Return the checksum of the records (:mod:`cliquet.storage.checksums`).
 
-def _combined_page(
-    storage: StorageBase, place: Mapping[str, Any], names: FieldNames, selection: Mapping[str, Any]
-) -> Page:
-    """Return a page read with the public methods, one of which is overridden.
-
-    Not a method, because the storage can be a proxy, whose methods are those of another storage.
-    """
-    timestamp = storage.collection_timestamp(**place)
-    records, total = storage.get_all(
-        **place,
-        **selection,
-        id_field=names.id,
-        modified_field=names.modified,
-        deleted_field=names.deleted,
-    )
-    return Page(records, total, timestamp)
+        :param ids: the ids of the records to include, some of which can be missing; None: all.
+        """
+        if is_inherited(self, StorageBase, "get_all"):
+            return self._checksum((parent_id, collection_id), ids)
+        return combined_checksum(
+            self, collection_id, parent_id, ids, id_field, modified_field, auth
+        )
 
 
 _HEARTBEAT_COLLECTION_ID = "__heartbeat__"

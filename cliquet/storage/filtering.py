@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.operators import OPERATORS, cost_of
 from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
 from cliquet.storage.types import MISSING, Filter, Record, Sort
@@ -48,6 +49,7 @@ class Query(NamedTuple):
     ``span`` is the bounds of the timestamp in the filters, ``filters`` the other filters.
     ``page_span`` is the tightest known bounds of the timestamps on the page. ``sorting`` is a
     total order, which ends at the first field that is distinct in every record.
+    ``checksum_ids`` are the ids of the records in the checksum, None for all of them.
     """
 
     names: FieldNames
@@ -60,11 +62,18 @@ class Query(NamedTuple):
     include_deleted: bool
     max_bytes: int | None = None
     with_total: bool = True
+    with_checksum: bool = False
+    checksum_ids: Sequence[str] | None = None
 
     @property
     def by_time(self) -> bool:
         """Whether records are sorted by timestamp."""
         return self.sorting[0].field == self.names.modified
+
+    @property
+    def empty_checksum(self) -> Checksum | None:
+        """The checksum on the page of a collection without records, if it was requested."""
+        return Checksum() if self.with_checksum else None
 
 
 def build_query(
@@ -76,6 +85,8 @@ def build_query(
     include_deleted: bool = False,
     max_bytes: int | None = None,
     with_total: bool = True,
+    with_checksum: bool = False,
+    checksum_ids: Sequence[str] | None = None,
 ) -> Query:
     """Return the query for the arguments of ``StorageBase.get_page()``."""
     span = ALWAYS
@@ -101,6 +112,8 @@ def build_query(
         include_deleted,
         max_bytes,
         with_total,
+        with_checksum,
+        checksum_ids,
     )
 
 

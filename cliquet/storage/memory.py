@@ -7,6 +7,7 @@ until it ends, no other request reads.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
@@ -151,13 +153,14 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             timestamp = self._timestamp(collection) if with_timestamp else 0
             records = self._collections.get(collection)
             if records is None:
-                return Page([], 0, timestamp)
+                return Page([], 0, timestamp, checksum=query.empty_checksum)
             if query.by_time and not query.filters:
                 page, part = records.by_time(query)
                 total = records.count(query.span)
             else:
                 page, total, part = records.scan(query)
-            return Page(page, total, timestamp, part.is_cut, part.size)
+            checksum = records.checksum(query.checksum_ids) if query.with_checksum else None
+            return Page(page, total, timestamp, part.is_cut, part.size, checksum)
 
     def _new(self, log: UndoLog, collection: Collection) -> _Records:
         log.append(partial(self._collections.pop, collection))
@@ -179,6 +182,7 @@ class _Records:
         # The timestamps of records and tombstones, and of records only.
         self._times: list[int] = []
         self._live: list[int] = []
+        self._checksum = Checksum()
 
     def get(self, object_id: str) -> Entry:
         return self._entries.get(object_id, _NOTHING)
@@ -239,6 +243,12 @@ class _Records:
         start, stop = _slice(self._live, span)
         return max(0, stop - start)
 
+    def checksum(self, ids: Sequence[str] | None) -> Checksum:
+        if ids is None:
+            return self._checksum
+        entries = map(self.get, set(ids))
+        return Checksum().add(*(time for time, data in entries if data is not None))
+
     def by_time(self, query: Query) -> tuple[list[Record], Part]:
         """Return the page for a query without filters, sorted by timestamp."""
         timestamps = self._times if query.include_deleted else self._live
@@ -294,10 +304,13 @@ class _Records:
     def _unindex(self, object_id: str) -> None:
         """Free the timestamp of a record or tombstone before it is replaced."""
         timestamp, data = self.get(object_id)
-        if self._ids.pop(timestamp, None) is not None:
-            del self._times[bisect_left(self._times, timestamp)]
-            if data is not None:
-                del self._live[bisect_left(self._live, timestamp)]
+        if self._ids.get(timestamp) != object_id:
+            return
+        del self._ids[timestamp]
+        del self._times[bisect_left(self._times, timestamp)]
+        if data is not None:
+            del self._live[bisect_left(self._live, timestamp)]
+            self._checksum = self._checksum.subtract(timestamp)
 
     def _put(self, object_id: str, entry: Entry | None) -> None:
         """Set or remove an entry; live records keep their position in the dictionary."""
@@ -309,6 +322,7 @@ class _Records:
             insort(self._times, timestamp)
             if data is not None:
                 insort(self._live, timestamp)
+                self._checksum = self._checksum.add(timestamp)
 
 
 def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:

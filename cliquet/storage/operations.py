@@ -8,21 +8,30 @@ passed or received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cliquet.drivers.documents import read_document
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
-from cliquet.storage.filtering import ALWAYS, FieldNames, Query
+from cliquet.storage.filtering import ALWAYS, FieldNames, Query, build_query
 from cliquet.storage.rows import Row, rows_to_records
-from cliquet.storage.types import Page, Record
-from cliquet.utils import json
+from cliquet.storage.types import (
+    DEFAULT_DELETED_FIELD,
+    DEFAULT_ID_FIELD,
+    DEFAULT_MODIFIED_FIELD,
+    Filter,
+    Page,
+    Record,
+)
+from cliquet.utils import COMPARISON, json
 from cliquet.utils.json import unstorable
 
 #: The parent id and the collection id.
 Collection = tuple[str, str]
 
 _LATEST = 1 << 62
+_NAMES = FieldNames(DEFAULT_ID_FIELD, DEFAULT_MODIFIED_FIELD, DEFAULT_DELETED_FIELD)
 
 
 class Change(NamedTuple):
@@ -115,9 +124,31 @@ class StorageOperations:
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         """Return the page for a query.
 
+        Engines can ignore ``query.with_checksum``.
+
         :param with_timestamp: whether the caller needs the timestamp of the collection.
         """
         raise NotImplementedError
+
+    def _page_with_checksum(self, collection: Collection, query: Query) -> Page:
+        """Return the page for a query, with the timestamp, and the checksum if requested."""
+        page = self._page(collection, query, with_timestamp=True)
+        if query.with_checksum and page.checksum is None:
+            page = page._replace(checksum=self._checksum(collection, query.checksum_ids))
+        return page
+
+    def _checksum(self, collection: Collection, ids: Sequence[str] | None) -> Checksum:
+        """Return the checksum of the records, or of those with the given ids.
+
+        Read them all, unless :meth:`_page` has returned it.
+        """
+        query = build_query(_NAMES, limit=0, with_total=False, with_checksum=True, checksum_ids=ids)
+        checksum = self._page(collection, query, with_timestamp=False).checksum
+        if checksum is None:
+            filters = None if ids is None else [Filter(_NAMES.id, ids, COMPARISON.IN)]
+            page = self._page(collection, build_query(_NAMES, filters), with_timestamp=False)
+            checksum = Checksum().add(*(record[_NAMES.modified] for record in page.records))
+        return checksum
 
     def _write_record(
         self,

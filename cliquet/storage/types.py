@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple
 
+from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON
 
 Record = dict[str, Any]
@@ -44,7 +45,8 @@ class Page(NamedTuple):
     ``total`` counts the records that match the filters, without tombstones. ``timestamp`` is
     that of the collection, read no later than the records. ``is_cut`` is True if the page ends
     early because its records are large. ``size`` is the size of the records in bytes of JSON,
-    0 if it wasn't measured.
+    0 if it wasn't measured. ``checksum`` is that of the collection at the same time, None if it
+    wasn't requested.
     """
 
     records: list[Record]
@@ -52,6 +54,7 @@ class Page(NamedTuple):
     timestamp: int
     is_cut: bool = False
     size: int = 0
+    checksum: Checksum | None = None
 
 
 class Deleted(NamedTuple):

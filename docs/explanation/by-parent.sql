@@ -5,6 +5,8 @@ CREATE TABLE cliquet_collections (
     collection_id text COLLATE "C" NOT NULL,
     last_modified bigint NOT NULL,
     count bigint NOT NULL DEFAULT 0,
+    time_sum bigint NOT NULL DEFAULT 0,
+    cube_sum bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (parent_id, collection_id)
 ) PARTITION BY HASH (parent_id);
 

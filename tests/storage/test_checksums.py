@@ -1,4 +1,4 @@
-"""Checksums of sets of records: their arithmetic."""
+"""Checksums of sets of records: arithmetic, and transactions of the engines."""
 
 import pytest
 from hypothesis import given
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum, parse_checksum
 
+PLACE = ("articles", "alice")
 TIMESTAMPS = st.integers(-(2**62), 2**62) | st.integers(1, 253402300799999)
 DISTINCT = st.lists(TIMESTAMPS, unique=True, max_size=20)
 
@@ -57,3 +58,47 @@ def test_formatted_checksum_is_parsed_to_the_same_value(times):
 def test_other_strings_are_not_checksums(text):
     with pytest.raises(ValueError, match="expected COUNT-A-B"):
         parse_checksum(text)
+
+
+def recomputed(storage):
+    records, _ = storage.get_all(*PLACE)
+    return Checksum().add(*(record["last_modified"] for record in records))
+
+
+def test_checksum_follows_the_transaction(storage, manager, transactional):
+    storage.create(*PLACE, {"id": "a"})
+    storage.create(*PLACE, {"id": "b", "last_modified": 5})
+    manager.commit()
+    before = storage.checksum(*PLACE)
+    storage.update(*PLACE, "a", {"n": 1})
+    storage.delete(*PLACE, "b")
+    storage.create(*PLACE, {"id": "c", "last_modified": 5})
+    assert storage.checksum(*PLACE) == recomputed(storage) != before
+    mark = manager.savepoint()
+    storage.delete_all(*PLACE)
+    storage.purge_deleted(*PLACE)
+    assert storage.checksum(*PLACE) == Checksum()
+    mark.rollback()
+    assert storage.checksum(*PLACE) == recomputed(storage) != Checksum()
+    manager.abort()
+    assert storage.checksum(*PLACE) == recomputed(storage) == before
+
+
+def test_checksum_of_a_new_collection_is_undone(storage, manager, transactional):
+    storage.create(*PLACE, {})
+    manager.abort()
+    assert storage.checksum(*PLACE) == Checksum()
+    storage.create(*PLACE, {})
+    assert storage.checksum(*PLACE) == recomputed(storage)
+
+
+def test_simultaneous_writes_keep_the_checksum(storage, together):
+    def write():
+        for n in range(5):
+            created = storage.create(*PLACE, {"last_modified": n})
+            storage.update(*PLACE, created["id"], {"n": n})
+        storage.delete(*PLACE, created["id"])
+
+    assert together(write, write, write) == [None] * 3
+    assert storage.checksum(*PLACE) == recomputed(storage)
+    assert storage.checksum(*PLACE).number == 12

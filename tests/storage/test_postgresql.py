@@ -22,9 +22,10 @@ from sqlalchemy.pool import NullPool
 from cliquet import transactions
 from cliquet.cache import postgresql as cache
 from cliquet.drivers.postgresql import pool, schema
-from cliquet.drivers.postgresql.transaction import Statement, Transaction
+from cliquet.drivers.postgresql.transaction import Kind, Statement, Transaction
 from cliquet.permission import postgresql as permission
 from cliquet.storage import Filter, Page, Sort, postgresql
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.postgresql import conditions
@@ -312,6 +313,9 @@ PAGES = {
             [Filter("n", 900, EQ), Filter("last_modified", 900, LT)],
         ],
         limit=10,
+    ),
+    "with the checksum of some records": build_query(
+        NAMES, limit=10, with_checksum=True, checksum_ids=["a", "b"]
     ),
     "by the value of a field": build_query(NAMES, [Filter("n", 900, EQ)], limit=10),
     "from the value of a field": build_query(
@@ -797,6 +801,22 @@ CREATE FUNCTION cliquet_lock(of_parent text, of_collection text, moment bigint)
 """
 
 
+_RECORDS_OF_VERSION_1 = """
+INSERT INTO cliquet_collections (parent_id, collection_id, last_modified, count)
+    VALUES ('alice', 'articles', 1448841600000, 1000), ('bob', 'articles', 9, 3),
+        ('carol', 'articles', 7, 0);
+INSERT INTO cliquet_records (collection, last_modified, id, data)
+    SELECT collection, 1448841600000 - n * n, n::text, '{}'::json
+        FROM cliquet_collections, generate_series(1, 1000) AS n WHERE parent_id = 'alice'
+    UNION ALL
+    SELECT collection, time, time::text, '{}'
+        FROM cliquet_collections, unnest(ARRAY[-1, 0, 4611686018427387903]) AS time
+        WHERE parent_id = 'bob';
+INSERT INTO cliquet_tombstones (collection, last_modified, id)
+    SELECT collection, 7, 'gone' FROM cliquet_collections WHERE parent_id = 'carol';
+"""
+
+
 def test_upgrade_from_the_first_version_leads_to_the_schema_of_a_new_database(database):
     new = make(database)
     new.initialize_schema()
@@ -806,8 +826,14 @@ def test_upgrade_from_the_first_version_leads_to_the_schema_of_a_new_database(da
             run(schema._migrations("cliquet.storage.postgresql")[1] + _VERSION_1, None)
             run(schema._METADATA)
             run(schema._RECORD_VERSION, ["storage", 1])
+            run(_RECORDS_OF_VERSION_1, None, Kind.SCRIPT)
         old.initialize_schema()
         assert content(old.client) == content(new.client)
+        for owner in ("alice", "bob", "carol"):
+            listed, total = old.get_all("articles", owner)
+            assert len(listed) == total == {"alice": 1000, "bob": 3, "carol": 0}[owner]
+            times = [record["last_modified"] for record in listed]
+            assert old.checksum("articles", owner) == Checksum().add(*times)
         old.client.close()
     new.client.close()
 

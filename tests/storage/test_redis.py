@@ -14,6 +14,7 @@ from pyramid.exceptions import ConfigurationError
 from cliquet.drivers.redis.client import Client, create_from_config, wrap_redis_error
 from cliquet.storage import Filter, Sort, memory
 from cliquet.storage import redis as module
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
 from cliquet.storage.redis.keys import BEGINNING, EPOCH
 from cliquet.utils import COMPARISON
@@ -165,6 +166,24 @@ def test_a_timestamp_that_redis_does_not_keep_exactly_is_refused(storage, timest
     with pytest.raises(ValueError, match="Redis cannot store the timestamp"):
         storage.create(*PLACE, {"last_modified": timestamp})
     assert storage.create(*PLACE, {"last_modified": timestamp + (timestamp < 0) * 2 - 1})
+
+
+@pytest.mark.parametrize("stored", [None, b"1 2 3"])
+def test_checksum_that_is_missing_or_outdated_is_computed_again(storage, stored):
+    records = [storage.create(*PLACE, {"id": str(n)}) for n in range(3)]
+    (key,) = storage._client.call("KEYS", "cliquet.storage.checksum:*")
+    command = ["DEL", key] if stored is None else ["SET", key, stored]
+    storage._client.call(*command)
+    records += [storage.update(*PLACE, "2", {})]
+    del records[2]
+    expected = Checksum().add(*(record["last_modified"] for record in records))
+    assert storage.checksum(*PLACE, ids=["1", "2"]).number == 2
+    assert storage._client.call("GET", key) == stored
+    assert storage.checksum(*PLACE) == expected
+    assert storage._client.call("GET", key) == b"%d %d %d" % (
+        storage.collection_timestamp(*PLACE),
+        *expected[1:],
+    )
 
 
 # Unique fields

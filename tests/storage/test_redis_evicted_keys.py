@@ -6,6 +6,7 @@ from pyramid.config import Configurator
 
 from cliquet.storage import Filter, Sort
 from cliquet.storage import redis as module
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.storage.redis.keys import _KINDS, LOCKS, PREFIX
 from cliquet.testing import get_request_class
@@ -89,10 +90,15 @@ OPERATIONS = {
 }
 
 
+def checksum_of(records):
+    return Checksum().add(*(record["last_modified"] for record in records))
+
+
 def check(storage, timestamp_before):
-    """Check that lists, reads, timestamps and unique fields agree, and go on to."""
+    """Check that lists, reads, timestamps, checksums and unique fields agree, and go on to."""
     listed, total = storage.get_all(*PLACE)
     assert total == len(listed)
+    assert storage.checksum(*PLACE) == checksum_of(listed)
     for record in listed:
         assert storage.get(*PLACE, record["id"]) == record
         if "phone" in record:
@@ -103,6 +109,7 @@ def check(storage, timestamp_before):
     timestamp = storage.collection_timestamp(*PLACE)
     assert timestamp >= max([timestamp_before, *stamps])
     created = storage.create(*PLACE, {"phone": "another", "code": 99}, **UNIQUE)
+    assert storage.checksum(*PLACE) == checksum_of([*listed, created])
     assert created["last_modified"] > timestamp
     assert storage.get_all(*PLACE)[1] == total + 1
     deleted = storage.delete_all(*PLACE)

@@ -13,8 +13,10 @@ from cliquet.drivers.sqlite import connections
 from cliquet.drivers.sqlite.client import Client
 from cliquet.storage import Filter, Sort
 from cliquet.storage import sqlite as engine
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.filtering import FieldNames, build_query
+from cliquet.storage.sql_fragments import Sql
 from cliquet.storage.sqlite import Storage, conditions
 from cliquet.utils import COMPARISON
 
@@ -86,7 +88,36 @@ class TestSchema:
 
     def test_schema_version_is_stored(self, elsewhere):
         version = "SELECT value FROM storage_metadata WHERE name = 'schema_version'"
-        assert elsewhere.execute(version).fetchall() == [("1",)]
+        assert elsewhere.execute(version).fetchall() == [("2",)]
+
+    def test_file_of_the_first_version_is_upgraded_with_its_records(self, client):
+        storage = Storage(client)
+        client.run_script(storage._schema())
+        with client.write() as db:
+            for number, times in enumerate(([], [-1, 0, 1 << 61], range(10**12, 10**12 + 500))):
+                db.execute(
+                    "INSERT INTO collections VALUES (?, ?, 'articles', 1, ?)",
+                    [number, str(number), len(times)],
+                )
+                rows = ((number, time, str(time)) for time in times)
+                db.executemany("INSERT INTO records VALUES (?, ?, ?, '{}')", rows)
+        with pytest.raises(BackendError, match="no such column: .*_sum.*cliquet migrate"):
+            storage.create(*PLACE, {})
+        assert storage.pending_migrations() == ["from version 1 to 2"]
+        storage.initialize_schema()
+        storage.initialize_schema()
+        assert storage.pending_migrations() == []
+        for parent_id, number in (("0", 0), ("1", 3), ("2", 500)):
+            records, _ = storage.get_all("articles", parent_id)
+            expected = Checksum().add(*(record["last_modified"] for record in records))
+            assert storage.checksum("articles", parent_id) == expected
+            assert expected.number == number
+
+    def test_file_of_a_later_version_is_refused(self, storage, elsewhere):
+        elsewhere.execute("UPDATE storage_metadata SET value = '3' WHERE name = 'schema_version'")
+        for call in (storage.initialize_schema, storage.pending_migrations):
+            with pytest.raises(BackendError, match="has version 3: expected at most 2"):
+                call()
 
     def test_it_is_created_while_the_file_is_in_use(self, storage, elsewhere):
         elsewhere.execute("BEGIN")
@@ -340,6 +371,10 @@ class TestPlans:
             assert "SEARCH records USING" in plan
             assert "records_id (collection=? AND id=?" in plan
             assert "SCAN records" not in plan
+
+    def test_checksum_of_some_records_is_read_from_an_index(self, storage):
+        plan = self.plan(storage, Sql(engine._TIMES, [1, "[]"]))
+        assert "USING COVERING INDEX records_id (collection=? AND id=?)" in plan
 
     def test_the_next_free_timestamp_is_found_by_the_index(self, storage):
         for statement in (engine._TAKEN, engine._NEXT_FREE):

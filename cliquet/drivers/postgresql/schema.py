@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from importlib.resources import files
-from operator import attrgetter
 
 from cliquet.drivers.backend import Backend
 from cliquet.drivers.exceptions import BackendError
+from cliquet.drivers.migrations import Migrations, read_migrations
 from cliquet.drivers.postgresql.client import Client, Run
 from cliquet.drivers.postgresql.transaction import Kind
 
@@ -92,13 +92,9 @@ def _steps(version: int, latest: int) -> list[str]:
     return [f"from version {number} to {number + 1}" for number in range(version, latest)]
 
 
-def _migrations(package: str) -> dict[int, str]:
-    """Return the migration scripts of a backend by the version that they lead to."""
-    folder = files(package).joinpath("migrations")
-    return {
-        int(file.name.removesuffix(".sql")): file.read_text(encoding="utf-8")
-        for file in sorted(folder.iterdir(), key=attrgetter("name"))
-    }
+def _migrations(package: str) -> Migrations:
+    """Return the migration scripts of a backend."""
+    return read_migrations(files(package).joinpath("migrations"))
 
 
 def _functions(package: str) -> str:

@@ -22,6 +22,7 @@ from pyramid.config import Configurator
 from cliquet import transactions
 from cliquet.drivers import connectivity
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
+from cliquet.drivers.migrations import Migrations
 from cliquet.drivers.sqlite.connections import Connections, WriteTransaction, connect, insist
 from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
 from cliquet.settings.types import BOOLEAN
@@ -29,7 +30,15 @@ from cliquet.settings.validation import invalid
 
 _CREATED = re.compile(r"^CREATE (?:UNIQUE )?(TABLE|INDEX) IF NOT EXISTS (\w+)", re.MULTILINE)
 
+# The table with the version of the schema. Only the storage has had several.
+_METADATA = "storage_metadata"
+_VERSION = "SELECT CAST(value AS INTEGER) FROM storage_metadata WHERE name = 'schema_version'"
+_SET_VERSION = "UPDATE storage_metadata SET value = ? WHERE name = 'schema_version'"
+
+_NO_MIGRATIONS: Migrations = {}
+
 _ADVICE = {
+    "no such column": "has `cliquet migrate` been run?",
     "no such table": "has `cliquet migrate` been run?",
     "unable to open database file": "does its folder exist, and has `cliquet migrate` been run?",
 }
@@ -124,10 +133,13 @@ class Client:
             with self.translated:
                 manager.transaction.begin()
 
-    def run_script(self, script: str) -> None:
+    def run_script(self, script: str, migrations: Migrations = _NO_MIGRATIONS) -> None:
         """Run the statements of ``script`` in one transaction; create the file if needed.
 
         The file is switched to write-ahead logging, so that readers don't wait for the writer.
+
+        :param migrations: the scripts to run afterwards, unless the file has their version.
+        :raises ~cliquet.storage.exceptions.BackendError: also if the version of the file is later.
         """
         with (
             self.translated,
@@ -138,16 +150,25 @@ class Client:
             insist(connection, "BEGIN IMMEDIATE", deadline)
             for statement in _statements(script):
                 connection.execute(statement)
+            for version in self._pending(connection, migrations):
+                for statement in _statements(migrations[version]):
+                    connection.execute(statement)
+                connection.execute(_SET_VERSION, [version])
             connection.execute("COMMIT")
 
-    def missing(self, script: str) -> list[str]:
-        """Return what :meth:`run_script` would create: one line per table and index."""
+    def missing(self, script: str, migrations: Migrations = _NO_MIGRATIONS) -> list[str]:
+        """Return the steps of :meth:`run_script`: one line per table, index and version."""
         existing = set() if self._is_to_be_created() else self._content()
-        return [
+        steps = [
             f"create {kind.lower()} {name}"
             for kind, name in _CREATED.findall(script)
             if name not in existing
         ]
+        if _METADATA in existing and migrations:
+            with self.read() as connection:
+                pending = self._pending(connection, migrations)
+            steps += [f"from version {version - 1} to {version}" for version in pending]
+        return steps
 
     def verify(self) -> None:
         """Read the whole file.
@@ -177,6 +198,19 @@ class Client:
             except BaseException:
                 transaction.rollback()
                 raise
+
+    def _pending(self, connection: sqlite3.Connection, migrations: Migrations) -> list[int]:
+        """Return the versions to which the file must be upgraded."""
+        if not migrations:
+            return []
+        (current,) = connection.execute(_VERSION).fetchone()
+        latest = max(migrations)
+        if current > latest:
+            raise BackendError(
+                message=f"the schema in {self.path} has version {current}: expected at most"
+                f" {latest}. Upgrade the package cliquet"
+            )
+        return [version for version in sorted(migrations) if version > current]
 
     def _translate(self, error: Exception) -> BackendError:
         message = f"{type(error).__name__}: {error} ({self.path})"

@@ -22,6 +22,7 @@ from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page
 from cliquet.storage import StorageBase as StorageBase
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.filtering import ALWAYS, Query
@@ -288,15 +289,17 @@ class Storage(PostgreSQLBackend, StorageEngine):
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_escaped(collection), query))
-        number, timestamp, total = rows[0][3:] if rows else (0, 0, 0)
+        number, timestamp, total, *sums = rows[0][3:] if rows else (0, 0, 0)
+        checksum = Checksum(*sums) if query.with_checksum else None
         if not timestamp:
-            return Page([], 0, self._epoch() if with_timestamp else 0)
+            return Page([], 0, self._epoch() if with_timestamp else 0, checksum=checksum)
         page, is_cut, size = take(
             [] if rows[0][0] is None else [row[:3] for row in rows], query.max_bytes
         )
         if query.with_total and (query.filters or query.span != ALWAYS):
             total = self._total(number, query, page, is_cut)
-        return Page(rows_to_records(page, query.names), total, timestamp, is_cut, size)
+        records = rows_to_records(page, query.names)
+        return Page(records, total, timestamp, is_cut, size, checksum)
 
     def _total(self, number: int, query: Query, page: Sequence[Row], is_cut: bool) -> int:
         """Return how many records match the filters, given the rows of the page."""

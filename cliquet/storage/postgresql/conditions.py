@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
-from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of
+from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of, storable
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Sql, all_of
 from cliquet.storage.types import MISSING, Sort
@@ -15,11 +17,20 @@ _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
 _PAGE = """
-SELECT id, page.last_modified, data, collection, collections.last_modified, collections.count
+SELECT id, page.last_modified, data, collection, collections.last_modified, collections.count{sums}
  FROM cliquet_collections AS collections LEFT JOIN LATERAL (SELECT id, last_modified, data FROM
  {page}
- AS part ORDER BY {order} LIMIT %s) AS page ON true
+ AS part ORDER BY {order} LIMIT %s) AS page ON true{joined}
  WHERE parent_id = %s AND collection_id = %s"""
+
+_SUMS = ", collections.count, collections.time_sum, collections.cube_sum"
+_SUMS_OF_IDS = ", chosen.number, chosen.time_sum, chosen.cube_sum"
+_CHOSEN = """ CROSS JOIN LATERAL (
+ SELECT count(*) AS number,
+  cliquet_remainder(coalesce(sum(mod(last_modified, 67108859)), 0)::bigint, 67108859) AS time_sum,
+  cliquet_remainder(coalesce(sum(cliquet_cube(last_modified)), 0)::bigint, 67108837) AS cube_sum
+ FROM cliquet_records AS records
+ WHERE records.collection = collections.collection AND id = ANY(%s::text[])) AS chosen"""
 
 # The first rows whose JSON has fewer than so many bytes, and the next one.
 _MEASURED = """(SELECT id, last_modified, data{keys} FROM (SELECT *, sum(octet_length(data::text))
@@ -40,18 +51,23 @@ WITH target AS (
  SELECT collection, greatest(%s, last_modified + 1) - 1 AS before FROM cliquet_collections
   WHERE parent_id = %s AND collection_id = %s
 ), matching AS (
- SELECT id, row_number() OVER (ORDER BY last_modified) AS number FROM cliquet_records WHERE {}
+ SELECT id, last_modified, row_number() OVER (ORDER BY last_modified) AS number
+  FROM cliquet_records WHERE {}
 ), deleted AS (
  DELETE FROM cliquet_records AS records USING target, matching
   WHERE records.collection = target.collection AND records.id = matching.id
 ), tombstones AS (
  INSERT INTO cliquet_tombstones (collection, last_modified, id)
   SELECT collection, before + number, id FROM target, matching WHERE %s
+), sums AS (
+ SELECT count(*) AS number, sum(mod(last_modified, 67108859))::bigint AS times,
+  sum(cliquet_cube(last_modified))::bigint AS cubes FROM matching
 ), updated AS (
  UPDATE cliquet_collections AS collections
-  SET last_modified = before + (SELECT count(*) FROM matching),
-   count = count - (SELECT count(*) FROM matching)
-  FROM target WHERE collections.collection = target.collection AND EXISTS (SELECT FROM matching)
+  SET last_modified = before + sums.number, count = count - sums.number,
+   time_sum = cliquet_remainder(time_sum - times, 67108859),
+   cube_sum = cliquet_remainder(cube_sum - cubes, 67108837)
+  FROM target, sums WHERE collections.collection = target.collection AND sums.number > 0
 )
 SELECT id, before + number, NULL FROM target, matching ORDER BY number"""
 
@@ -60,7 +76,8 @@ def page(collection: tuple[str, str], query: Query) -> Sql:
     """Return the statement that selects a page and the state of the collection.
 
     Each row has an id, a timestamp and data, then the collection's number, timestamp
-    and count of records. If the page is empty, the id is NULL.
+    and count of records, and the parts of the checksum if it is requested. If the page is
+    empty, the id is NULL.
     """
     fields = _data_fields(query)
     order = ", ".join(_order(sort, query.names, fields) for sort in query.sorting)
@@ -72,8 +89,15 @@ def page(collection: tuple[str, str], query: Query) -> Sql:
         keys = "".join(f", key{number}" for number in fields.values())
         measured = _MEASURED.format(keys=keys, order=order, page=part.text)
         part = Sql(measured, [*part.parameters, query.limit, query.max_bytes])
-    text = _PAGE.format(page=part.text, order=order)
-    return Sql(text, [*part.parameters, query.limit, *collection])
+    sums = joined = ""
+    chosen: list[Any] = []
+    if query.with_checksum:
+        sums = _SUMS
+    if query.with_checksum and query.checksum_ids is not None:
+        sums, joined = _SUMS_OF_IDS, _CHOSEN
+        chosen = [list(filter(storable, query.checksum_ids))]
+    text = _PAGE.format(page=part.text, order=order, sums=sums, joined=joined)
+    return Sql(text, [*part.parameters, query.limit, *chosen, *collection])
 
 
 def count(collection: int, query: Query) -> Sql:

@@ -1,5 +1,5 @@
--- Functions of the storage backend, replaced after each migration. Functions that indexes use are
--- in migrations.
+-- Functions of the storage backend, replaced after each migration. Functions that indexes or
+-- migrations use are in migrations.
 
 -- CREATE OR REPLACE FUNCTION can't change parameters or results.
 DROP FUNCTION IF EXISTS cliquet_lock, cliquet_get_for_update, cliquet_free, cliquet_move,
@@ -64,15 +64,18 @@ BEGIN
     RETURN free;
 END $$;
 
--- Returns the timestamp of a change of a locked collection, and updates the timestamp and the
--- number of records of the collection.
+-- Returns the timestamp of a change of a locked collection, and updates the timestamp, the number
+-- of records and the checksum of the collection. ``old_timestamp`` is that of the record before the
+-- change, NULL if it didn't exist; ``is_kept`` is whether it exists afterwards.
 CREATE FUNCTION cliquet_move(
-    locked cliquet_collections, of_id text, requested bigint, now_ms bigint, count_change integer)
+    locked cliquet_collections, of_id text, requested bigint, now_ms bigint,
+    old_timestamp bigint, is_kept boolean)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     collection_timestamp bigint := greatest(now_ms, locked.last_modified + 1);
     new_timestamp bigint;
+    added bigint;
 BEGIN
     IF locked.last_modified = 0 THEN
         collection_timestamp := greatest(collection_timestamp,
@@ -85,8 +88,19 @@ BEGIN
             collection_timestamp := new_timestamp;
         END IF;
     END IF;
+    IF is_kept THEN
+        added := new_timestamp;
+    END IF;
     UPDATE cliquet_collections
-        SET last_modified = collection_timestamp, count = count + count_change
+        SET last_modified = collection_timestamp,
+            count = count + (added IS NOT NULL)::integer - (old_timestamp IS NOT NULL)::integer,
+            time_sum = cliquet_remainder(
+                time_sum + coalesce(added % 67108859, 0) - coalesce(old_timestamp % 67108859, 0),
+                67108859),
+            cube_sum = cliquet_remainder(
+                cube_sum + coalesce(cliquet_cube(added), 0)
+                    - coalesce(cliquet_cube(old_timestamp), 0),
+                67108837)
         WHERE collection = locked.collection;
     RETURN new_timestamp;
 END $$;
@@ -138,13 +152,14 @@ BEGIN
         END IF;
     END IF;
     IF old_timestamp IS NOT NULL THEN
-        new_timestamp := cliquet_move(locked, of_id, nullif(requested, old_timestamp), now_ms, 0);
+        new_timestamp := cliquet_move(
+            locked, of_id, nullif(requested, old_timestamp), now_ms, old_timestamp, true);
         UPDATE cliquet_records AS records SET last_modified = new_timestamp, data = document
             WHERE records.collection = locked.collection AND records.id = of_id;
     ELSE
         DELETE FROM cliquet_tombstones AS tombstones
             WHERE tombstones.collection = locked.collection AND tombstones.id = of_id;
-        new_timestamp := cliquet_move(locked, of_id, requested, now_ms, 1);
+        new_timestamp := cliquet_move(locked, of_id, requested, now_ms, NULL, true);
         INSERT INTO cliquet_records (collection, last_modified, id, data)
             VALUES (locked.collection, new_timestamp, of_id, document);
     END IF;
@@ -168,7 +183,8 @@ BEGIN
     IF old_timestamp IS NULL THEN
         RETURN NULL;
     END IF;
-    new_timestamp := cliquet_move(locked, of_id, nullif(requested, old_timestamp), now_ms, -1);
+    new_timestamp := cliquet_move(
+        locked, of_id, nullif(requested, old_timestamp), now_ms, old_timestamp, false);
     DELETE FROM cliquet_records WHERE collection = locked.collection AND id = of_id;
     IF keep_tombstone THEN
         INSERT INTO cliquet_tombstones (collection, last_modified, id)

@@ -35,6 +35,7 @@ from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
@@ -180,7 +181,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             )
             records, total = select(query, live, dead)
             records, part = take_records(records, reply.live, query)
-            return Page(records, total, reply.timestamp, part.is_cut, part.size)
+            return Page(records, total, reply.timestamp, part.is_cut, part.size, reply.checksum)
         reply = self._read_page(collection, query, query.page_span, query.limit)
         rows = reply.in_order(query)
         records = _on_page(query, rows)
@@ -190,7 +191,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             records = _on_page(query, reply.in_order(query._replace(limit=None)))
         records = records[: query.limit]
         size = 0 if query.max_bytes is None else reply.size
-        return Page(records, reply.total, reply.timestamp, reply.is_cut, size)
+        return Page(records, reply.total, reply.timestamp, reply.is_cut, size, reply.checksum)
 
     def _stored(self, collection: Collection, object_id: str) -> bytes | None:
         stored: bytes | None = self._client.call("HGET", keys(collection)[1], encode(object_id))
@@ -243,6 +244,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             *query.span,
             int(query.include_deleted),
             b"" if query.max_bytes is None else query.max_bytes,
+            *_checksum_arguments(query),
         )
         return _PageReply(reply)
 
@@ -251,7 +253,8 @@ class _PageReply:
     """The result of the page script."""
 
     def __init__(self, reply: list[Any]) -> None:
-        timestamp, self.total, ids, records, dead, is_cut = reply
+        timestamp, self.total, ids, records, dead, is_cut, sums = reply
+        self.checksum = Checksum(*sums) if sums else None
         self.is_cut = bool(is_cut)
         self.size = len(records)
         self.timestamp = int(timestamp or BEGINNING)
@@ -273,6 +276,15 @@ class _PageReply:
         if self.is_cut:  # tombstones after the last record belong to another page
             rows = rows[: rows.index(self.live[-1]) + 1]
         return rows[: query.limit]
+
+
+def _checksum_arguments(query: Query) -> list[bytes]:
+    """Return the arguments of the page script for the checksum, if it is requested."""
+    if not query.with_checksum:
+        return []
+    if query.checksum_ids is None:
+        return [b"all"]
+    return [b"ids", *map(encode, query.checksum_ids)]
 
 
 def _on_page(query: Query, rows: list[Row]) -> list[Record]:

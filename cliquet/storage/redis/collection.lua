@@ -1,13 +1,20 @@
 -- Common part of the scripts of a collection: they begin with this file.
--- KEYS: timestamp, records, times, tombstones, lock, those of the unique fields, and the timestamp
--- of collections that were never written.
+-- KEYS: timestamp, records, times, tombstones, lock, those of the unique fields, checksum, and the
+-- timestamp of collections that were never written.
 -- The value of a record is its timestamp, a space, and the JSON of its fields. The sorted sets
 -- of times and tombstones contain the ids of records and deleted records, by timestamp.
 local TIMESTAMP, RECORDS, TIMES, TOMBSTONES, LOCK = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 -- The names of all fields that were ever unique; then prefixes of keys by field: digests of
 -- values by id, ids sorted by digest, and the ids whose digest is not known yet.
 local FIELDS, DIGESTS, SAME, UNKNOWN = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local EPOCH = KEYS[10]
+-- The timestamp of the collection, and the sums of its checksum at that time. If the timestamp isn't
+-- the current one, they are unknown and computed again when they are needed. Without records, the
+-- key is missing.
+local CHECKSUM = KEYS[10]
+local EPOCH = KEYS[11]
+
+-- The moduli of the sums: see cliquet/storage/checksums.py.
+local TIME_MODULUS, CUBE_MODULUS = 67108859, 67108837
 
 -- A number of values that is safe for one call.
 local CHUNK = 1000
@@ -107,13 +114,43 @@ local function next_free(first)
   return first + low
 end
 
--- Updates the timestamp of the collection, and returns that of a change.
-local function advance(now, requested)
+-- Returns the sums of the collection, nil if they are unknown.
+local function known_sums()
+  if record_count == 0 then return 0, 0 end
+  local time, times, cubes = string.match(redis.call('GET', CHECKSUM) or '', '^(%S+) (%S+) (%S+)$')
+  if time == version() then return tonumber(times), tonumber(cubes) end
+end
+
+-- Adds a timestamp to the sums, or subtracts it for the sign -1.
+local function add_time(times, cubes, time, sign)
+  local rest = time % CUBE_MODULUS
+  local cube = rest * rest % CUBE_MODULUS * rest % CUBE_MODULUS
+  times = (times + sign * (time % TIME_MODULUS)) % TIME_MODULUS
+  return times, (cubes + sign * cube) % CUBE_MODULUS
+end
+
+-- Returns the value of CHECKSUM for the current timestamp of the collection.
+local function formatted_sums(times, cubes)
+  return version() .. ' ' .. digits(times) .. ' ' .. digits(cubes)
+end
+
+-- Updates the timestamp and the checksum of the collection, and returns the timestamp of a change.
+-- ``old`` is the timestamp of the record before the change, if it existed; ``is_kept`` is whether
+-- it exists afterwards.
+local function advance(now, requested, old, is_kept)
+  local times, cubes = known_sums()
   local current = tonumber(redis.call('GET', TIMESTAMP) or '0')
   local later = math.max(now, current + 1)
   if current == 0 then later = math.max(now, (redis.call('GET', EPOCH) or 0) + 1) end
   local timestamp = requested and next_free(requested) or later
   redis.call('SET', TIMESTAMP, digits((requested and timestamp > current) and timestamp or later))
+  if not is_kept and redis.call('HLEN', RECORDS) == 0 then
+    redis.call('DEL', CHECKSUM)
+  elseif times then
+    if old then times, cubes = add_time(times, cubes, old, -1) end
+    if is_kept then times, cubes = add_time(times, cubes, timestamp, 1) end
+    redis.call('SET', CHECKSUM, formatted_sums(times, cubes))
+  end
   return timestamp
 end
 
@@ -137,10 +174,11 @@ end
 
 -- Deletes a record, and returns the timestamp of the deletion.
 local function delete_record(id, now, requested, keep)
+  local old = tonumber(redis.call('ZSCORE', TIMES, id))
   redis.call('HDEL', RECORDS, id)
   redis.call('ZREM', TIMES, id)
   index(id, nil)
-  local timestamp = advance(now, requested)
+  local timestamp = advance(now, requested, old, false)
   if keep == '1' then redis.call('ZADD', TOMBSTONES, timestamp, id) end
   return timestamp
 end

@@ -37,6 +37,7 @@ _KINDS = (
     PREFIX + b"unique.digests:",
     PREFIX + b"unique.same:",
     PREFIX + b"unique.unknown:",
+    PREFIX + b"checksum:",
 )
 
 _DIGEST_SIZE = 16

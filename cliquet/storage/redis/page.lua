@@ -1,7 +1,8 @@
 -- Reads a page.
 -- ARGV: the minimum and the maximum timestamp on the page; '1' for oldest first; the limit,
 -- -1: none; the minimum and the maximum timestamp to count; '1' to include tombstones;
--- the size in bytes at which the page ends, '': none.
+-- the size in bytes at which the page ends, '': none; 'all' for the checksum of all records, or
+-- 'ids' and the ids of the records in the checksum.
 -- Lists are returned as a few joined strings, which the client parses faster than many. Ids and
 -- JSON contain no null characters.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
@@ -34,6 +35,39 @@ if not ids then
   rebuild()
   ids, records = read()
 end
+
+-- Returns the checksum of the records.
+local function checksum()
+  local count, times, cubes = redis.call('ZCARD', TIMES), known_sums()
+  if times then return count, times, cubes end
+  times, cubes = 0, 0
+  local entries = redis.call('ZRANGE', TIMES, 0, -1, 'WITHSCORES')
+  for position = 2, #entries, 2 do
+    times, cubes = add_time(times, cubes, tonumber(entries[position]), 1)
+  end
+  redis.pcall('SET', CHECKSUM, formatted_sums(times, cubes))  -- fails on a server without memory
+  return count, times, cubes
+end
+
+-- Returns the checksum of the records with the ids in ARGV.
+local function checksum_of_ids()
+  local count, times, cubes, seen = 0, 0, 0, {}
+  for position = 10, #ARGV do
+    local id = ARGV[position]
+    local time = not seen[id] and tonumber(redis.call('ZSCORE', TIMES, id))
+    seen[id] = true
+    if time then
+      count = count + 1
+      times, cubes = add_time(times, cubes, time, 1)
+    end
+  end
+  return count, times, cubes
+end
+
+local sums = {}
+if ARGV[9] == 'all' then sums = {checksum()} end
+if ARGV[9] == 'ids' then sums = {checksum_of_ids()} end
+
 local dead = {}
 if ARGV[7] == '1' then
   dead = ids_in(TOMBSTONES, 'WITHSCORES', 'LIMIT', 0, limit)
@@ -45,4 +79,5 @@ return {
   table.concat(records, '\0'),
   table.concat(dead, '\0'),
   #records < #ids and 1 or 0,
+  sums,
 }

@@ -52,10 +52,11 @@ for _, field in ipairs(fields) do
   end
 end
 
-if old and requested == time_of(old) then requested = nil end
+local old_time = old and time_of(old)
+if requested == old_time then requested = nil end
 redis.call('ZREM', TIMES, id)
 redis.call('ZREM', TOMBSTONES, id)
-local timestamp = advance(now, requested)
+local timestamp = advance(now, requested, old_time, true)
 redis.call('HSET', RECORDS, id, digits(timestamp) .. ' ' .. json)
 redis.call('ZADD', TIMES, timestamp, id)
 index(id, digest_of)

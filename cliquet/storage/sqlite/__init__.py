@@ -7,6 +7,7 @@ them writes at a time, until its request ends.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from pyramid.config import Configurator
 
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.operations import Change, Collection, Conflict
@@ -32,16 +34,22 @@ from cliquet.storage.timestamps import (
     next_time,
 )
 from cliquet.storage.types import Page
+from cliquet.utils import json
 
 _FIND_COLLECTION = """
-SELECT id, last_modified, count FROM collections WHERE parent_id = ? AND collection_id = ?"""
+SELECT id, last_modified, count, time_sum, cube_sum FROM collections
+ WHERE parent_id = ? AND collection_id = ?"""
 
 _ADD_COLLECTION = """
 INSERT INTO collections (parent_id, collection_id, last_modified) VALUES (?, ?, 0)"""
 
 _EPOCH = "SELECT moment FROM epoch"
 
-_CHANGE_COLLECTION = "UPDATE collections SET last_modified = ?, count = count + ? WHERE id = ?"
+# Both sums of the checksum are modulo a prime.
+_CHANGE_COLLECTION = """
+UPDATE collections SET last_modified = ?, count = count + ?,
+  time_sum = (time_sum + ?) % 67108859, cube_sum = (cube_sum + ?) % 67108837
+ WHERE id = ?"""
 
 _GET = """
 SELECT records.last_modified, CAST(records.data AS BLOB)
@@ -107,6 +115,10 @@ SELECT parent_id, collection_id, count(*)
 _FIND_SAME = """
 SELECT id, last_modified, CAST(data AS BLOB) FROM records
  WHERE collection = ? AND id <> ? AND"""
+
+_TIMES = """
+SELECT last_modified FROM records INDEXED BY records_id
+ WHERE collection = ? AND id IN (SELECT value FROM json_each(?))"""
 
 _LATEST = """
 SELECT max(time) FROM (
@@ -189,7 +201,8 @@ class Storage(SQLiteBackend, StorageEngine):
             db.execute(_DELETE_RECORD, (state.collection, change.id))
             timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
             db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
-            db.execute(_CHANGE_COLLECTION, (collection_timestamp, 0, state.collection))
+            added = Checksum().add(timestamp).subtract(state.record_timestamp)
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *added, state.collection))
             return timestamp
 
     def _delete(
@@ -207,7 +220,8 @@ class Storage(SQLiteBackend, StorageEngine):
             timestamp, collection_timestamp = _timestamps(db, state, requested_timestamp)
             if keep_tombstone:
                 db.execute(_ADD_TOMBSTONE, (timestamp, state.collection, object_id))
-            db.execute(_CHANGE_COLLECTION, (collection_timestamp, -1, state.collection))
+            removed = Checksum().subtract(state.record_timestamp)
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *removed, state.collection))
             return timestamp
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
@@ -215,7 +229,7 @@ class Storage(SQLiteBackend, StorageEngine):
             row = db.execute(_FIND_COLLECTION, collection).fetchone()
             if row is None:
                 return []
-            number, current, _ = row
+            number, current, *_ = row
             old = db.execute(*conditions.oldest_first(number, query)).fetchall()
             if not old:
                 return []
@@ -224,7 +238,8 @@ class Storage(SQLiteBackend, StorageEngine):
             db.executemany(_DELETE_RECORD, ((number, row[0]) for row in rows))
             if keep_tombstone:
                 db.executemany(_ADD_TOMBSTONE, ((row[1], number, row[0]) for row in rows))
-            db.execute(_CHANGE_COLLECTION, (rows[-1][1], -len(rows), number))
+            removed = Checksum().subtract(*(row[1] for row in old))
+            db.execute(_CHANGE_COLLECTION, (rows[-1][1], *removed, number))
             return rows
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -241,12 +256,19 @@ class Storage(SQLiteBackend, StorageEngine):
         with self._client.snapshot() as db:
             row = db.execute(_FIND_COLLECTION, collection).fetchone()
             if row is None:
-                return Page([], 0, _epoch(db) if with_timestamp else 0)
-            number, timestamp, total = row
+                timestamp = _epoch(db) if with_timestamp else 0
+                return Page([], 0, timestamp, checksum=query.empty_checksum)
+            number, timestamp, *checksum = row
+            total = checksum[0]
             rows, is_cut, size = _first_rows(db, conditions.page(number, query), query)
             if query.with_total and (query.filters or query.span != ALWAYS):
                 total = _total(db, number, query, None if is_cut else len(rows))
-            return Page(rows_to_records(rows, query.names), total, timestamp, is_cut, size)
+            page = Page(rows_to_records(rows, query.names), total, timestamp, is_cut, size)
+            if not query.with_checksum:
+                return page
+            if query.checksum_ids is None:
+                return page._replace(checksum=Checksum(*checksum))
+            return page._replace(checksum=_checksum_of(db, number, query.checksum_ids))
 
 
 def _first_rows(db: sqlite3.Connection, statement: Sql, query: Query) -> Part:
@@ -262,6 +284,13 @@ def _first_rows(db: sqlite3.Connection, statement: Sql, query: Query) -> Part:
             if size >= query.max_bytes:
                 return Part(rows, cursor.fetchone() is not None, size)
     return Part(rows, size=size)
+
+
+def _checksum_of(db: sqlite3.Connection, number: int, ids: Sequence[str]) -> Checksum:
+    """Return the checksum of the records with the given ids."""
+    stored = [id_ for id_ in ids if json.unstorable(id_) is None]
+    rows = db.execute(_TIMES, [number, json.dumps(stored)])
+    return Checksum().add(*(timestamp for (timestamp,) in rows))
 
 
 def _state(db: sqlite3.Connection, collection: Collection, object_id: str) -> _State | None:
@@ -288,7 +317,8 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
         db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
     timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
     db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
-    db.execute(_CHANGE_COLLECTION, (collection_timestamp, 1, state.collection))
+    added = Checksum().add(timestamp)
+    db.execute(_CHANGE_COLLECTION, (collection_timestamp, *added, state.collection))
     return timestamp
 
 

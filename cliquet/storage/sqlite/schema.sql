@@ -1,4 +1,5 @@
--- Schema of the storage backend. This script can be run repeatedly.
+-- Schema of the storage backend, version 1. This script can be run repeatedly; the migrations are run
+-- after it.
 -- Timestamps are in milliseconds and distinct within a collection.
 
 CREATE TABLE IF NOT EXISTS storage_metadata (
@@ -6,7 +7,7 @@ CREATE TABLE IF NOT EXISTS storage_metadata (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- For future migrations: the version of this schema.
+-- The version of the schema, which migrations change.
 INSERT OR IGNORE INTO storage_metadata (name, value) VALUES ('schema_version', '1');
 
 -- The number of records is in the same row as the timestamp, which every write

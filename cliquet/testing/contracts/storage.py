@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
 
 from cliquet.storage import Filter, Page, Sort, StorageBase
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import (
     BackendError,
     RecordNotFoundError,
@@ -31,6 +34,38 @@ def ids(records: Iterable[Mapping[str, Any]], field: str = "id") -> list[Any]:
 
 
 WEIRD = ["", " ", "é\U0001f600", "q\"uo'te", "a/b%_*", "a\0b", "a", "a\0c", "A"]
+
+
+def _write_at_random(storage: StorageBase, random_: Random) -> None:
+    """Change the collection in one of the ways that storages offer."""
+    taken = ids(storage.get_all(*PLACE, include_deleted=True)[0], "last_modified")
+    times = [
+        None,
+        None,
+        0,
+        1,
+        -5,
+        random_.randrange(1 << 52),
+        *taken[:2],
+        *(t - 1 for t in taken[:1]),
+    ]
+    time, object_id = random_.choice(times), str(random_.randrange(8))
+    record = {"n": random_.randrange(4)} | ({} if time is None else {"last_modified": time})
+    tombstone = random_.random() < 0.5
+    filters = [Filter("n", random_.randrange(4), COMPARISON.EQ)]
+    place = random_.choice([PLACE, PLACE, PLACE, ("articles", "bob")])
+    writes: list[Callable[[], object]] = [
+        lambda: storage.create(*place, {"id": object_id, **record}),
+        lambda: storage.create(*place, record),
+        lambda: storage.create(*place, record, unique_fields=("n",)),
+        lambda: storage.update(*place, object_id, record, unique_fields=("n",)),
+        lambda: storage.update(*place, object_id, record),
+        lambda: storage.delete(*place, object_id, with_deleted=tombstone, last_modified=time),
+        lambda: storage.delete_all(*place, filters=filters, with_deleted=tombstone),
+        lambda: storage.purge_deleted(*place, limit=1),
+    ]
+    with suppress(UnicityError, RecordNotFoundError):
+        random_.choice(writes)()
 
 
 class StorageContract:
@@ -209,6 +244,57 @@ class StorageContract:
             assert storage.get_page(*place, include_deleted=True)[:2] == ([], 0)
         assert storage.collection_timestamp(*PLACE) >= first["last_modified"]
         assert storage.create(*PLACE, {"id": "a"})["id"] == "a"
+
+    def test_checksum_is_that_of_the_live_records_at_any_time(self, storage: StorageBase) -> None:
+        random_ = Random(1)
+        for _ in range(40):
+            _write_at_random(storage, random_)
+            records, total = storage.get_all(*PLACE)
+            expected = Checksum().add(*ids(records, "last_modified"))
+            assert storage.checksum(*PLACE) == expected
+            some = [record for record in records if random_.random() < 0.5]
+            some_ids = [*ids(some), "missing", *ids(some[:1]), "a\0", "\ud800"]
+            expected_of_some = Checksum().add(*ids(some, "last_modified"))
+            assert storage.checksum(*PLACE, ids=some_ids) == expected_of_some
+        storage.create(*PLACE, {})
+        storage.flush()
+        assert storage.checksum(*PLACE) == storage.checksum(*PLACE, ids=["a"]) == Checksum()
+
+    def test_page_includes_the_checksum_of_the_whole_collection(self, storage: StorageBase) -> None:
+        assert storage.get_page(*PLACE, with_checksum=True).checksum == Checksum()
+        for n in range(3):
+            storage.create(*PLACE, {"id": str(n), "n": n})
+        storage.delete(*PLACE, "0")
+        filters = [Filter("n", 1, COMPARISON.EQ)]
+        for query in ({}, {"limit": 1}, {"filters": filters, "include_deleted": True}):
+            given: dict[str, Any] = {"with_checksum": True, **query}
+            page = storage.get_page(*PLACE, **given)
+            assert page.checksum == storage.checksum(*PLACE)
+            assert page[:3] == storage.get_page(*PLACE, **query)[:3]
+            page = storage.get_page(*PLACE, **given, checksum_ids=["2", "0"])
+            assert page.checksum == storage.checksum(*PLACE, ids=["2"])
+            assert storage.get_page(*PLACE, **query).checksum is None
+
+    def test_checksum_is_read_with_overridden_methods(self, storage: StorageBase) -> None:
+        class Minimal(StorageBase):
+            collection_timestamp = storage.collection_timestamp
+            get_all = storage.get_all
+
+        class Without(type(storage)):  # type: ignore[misc]
+            def _page(self, *args: Any, **kwargs: Any) -> Page:
+                page: Page = super()._page(*args, **kwargs)
+                return page._replace(checksum=None)
+
+        for _ in range(2):
+            created = storage.create(*PLACE, {})
+        engine = copy.copy(storage)
+        engine.__class__ = Without
+        chosen = [created["id"]]
+        for other in (Minimal(), engine):
+            assert other.checksum(*PLACE) == storage.checksum(*PLACE)
+            assert other.checksum(*PLACE, ids=chosen) == storage.checksum(*PLACE, ids=chosen)
+            page = other.get_page(*PLACE, with_checksum=True, checksum_ids=chosen)
+            assert page.checksum == storage.checksum(*PLACE, ids=chosen)
 
     def test_surrogate_in_a_collection_name_is_not_a_backend_error(
         self, storage: StorageBase
