@@ -1,4 +1,4 @@
-"""The check that two applications answer alike, before anybody says which is faster."""
+"""Check that two applications return the same responses, before they are compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 class DifferentError(Exception):
-    """The applications don't answer alike: there is nothing to compare."""
+    """The applications return different responses, so comparing them makes no sense."""
 
 
 def check(collection: Collection, toolkit: Any, limit: Any) -> None:
@@ -21,16 +21,16 @@ def check(collection: Collection, toolkit: Any, limit: Any) -> None:
 
     :raises DifferentError: when they differ in the status, the data, or the headers that matter.
     """
-    for name, asked in _requests(collection):
-        reads = asked.environ["REQUEST_METHOD"] == "GET"
-        answers = []
+    for name, prepared in _requests(collection):
+        reads = prepared.environ["REQUEST_METHOD"] == "GET"
+        responses = []
         for app in (toolkit, limit):
             if not reads:
-                collection.reset(asked.environ["PATH_INFO"])
-            status, headers, body = answer = send(app, asked)
-            answers.append(_comparable(status, headers, answer.json, timeless=not reads))
-        if answers[0] != answers[1]:
-            raise DifferentError(f"{name}: {answers[0]} from the toolkit, {answers[1]} by hand")
+                collection.reset(prepared.environ["PATH_INFO"])
+            status, headers, body = response = send(app, prepared)
+            responses.append(_comparable(status, headers, response.json, timeless=not reads))
+        if responses[0] != responses[1]:
+            raise DifferentError(f"{name}: {responses[0]} from the toolkit, {responses[1]} by hand")
     collection.restore()
 
 
@@ -58,7 +58,7 @@ def _requests(collection: Collection) -> Iterator[tuple[str, Request]]:
     yield "PUT new", request("PUT", unknown, body, If_None_Match="*")
     yield "PUT not new", request("PUT", other, body, If_None_Match="*")
     yield "PUT another id", request("PUT", other, {"data": {**record(1), "id": _UNKNOWN}})
-    yield "PATCH nothing", request("PATCH", other, {"data": {}})
+    yield "PATCH without changes", request("PATCH", other, {"data": {}})
     yield "POST modified", request("POST", collection.path, body, If_Match=past)
     yield "POST unmodified", request("POST", collection.path, body, If_Match=future)
     known = {"data": {**record(1), "id": collection.ids[0]}}
@@ -77,9 +77,9 @@ def _requests(collection: Collection) -> Iterator[tuple[str, Request]]:
 
 
 def _comparable(status: int, headers: dict[str, str], body: Any, timeless: bool) -> Any:
-    """Return what must be the same; for humans errors have texts, which may differ.
+    """Return the parts that must be equal; messages of errors may differ.
 
-    :param timeless: what is written gets another time each time, and maybe another id.
+    :param timeless: whether timestamps, and ids of new records, may differ.
     """
     body = body or {}
     if "responses" in body:

@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import psycopg2
 
-from benchmarks.operations import Answer, Request, record, request, send
+from benchmarks.operations import Request, Response, record, request, send
 from benchmarks.toolkit import make_app
 from tests import postgresql_server
 
@@ -65,7 +65,7 @@ class User:
         body = None if data is None else {"data": data}
         return request(method, f"/v1{path}", body, self._credentials)
 
-    def timed(self, asked: Request) -> tuple[float, Answer]:
+    def timed(self, asked: Request) -> tuple[float, Response]:
         """Return how many milliseconds a request takes, and its response."""
         begin = time.perf_counter()
         answer = send(self._app, asked)

@@ -1,9 +1,9 @@
 """The limit: the protocol of one resource, written by hand without Cliquet.
 
-It is what the toolkit is compared with: Pyramid's router, views that know their resource, and the
-fewest statements on the same tables. It answers with the same bodies and headers, checks the same
-preconditions in the same atomic way, and validates by hand. What no operation of the
-benchmark asks for isn't there: walks by token, other filters, events, CORS, logs.
+The toolkit is compared with it. It has Pyramid's router, views that know their resource, and the
+fewest statements on the same tables. It returns the same bodies and headers, checks the same
+preconditions atomically, and validates by hand. Features that the benchmark doesn't need are
+missing: pagination tokens, other filters, events, CORS, logs.
 
 The resource is that of :mod:`benchmarks.toolkit`: name, size and edible are in the schema.
 """
@@ -20,7 +20,7 @@ import orjson
 from pyramid.config import Configurator
 from pyramid.response import Response
 
-from benchmarks.limit_protocol import WRITTEN, Answer, Asked, Refused, answer
+from benchmarks.limit_protocol import WRITTEN, RawResponse, Refused, ResourceRequest, respond
 
 _PATH = "/v1/mushrooms"
 _MAX_REQUESTS = 25
@@ -29,7 +29,7 @@ _MAX_REQUESTS = 25
 class Limit:
     """The views.
 
-    :param store: where the records are; see :mod:`benchmarks.limit_postgresql`.
+    :param store: storage of the records; see :mod:`benchmarks.limit_postgresql`.
     :param secret: the key of the user ids.
     """
 
@@ -51,7 +51,7 @@ class Limit:
         user = self._user(request.environ)
         if user is not None:
             data["user"] = {"id": user}
-        return _response(Answer(200, WRITTEN, orjson.dumps(data)))
+        return _response(RawResponse(200, WRITTEN, orjson.dumps(data)))
 
     def resource(self, request: Any) -> Response:
         environ = request.environ
@@ -60,7 +60,7 @@ class Limit:
             if user is None:
                 raise Refused(401)
             method, query = environ["REQUEST_METHOD"], environ["QUERY_STRING"]
-            asked = Asked(
+            parsed = ResourceRequest(
                 method,
                 request.matchdict.get("id"),
                 user,
@@ -69,9 +69,9 @@ class Limit:
                 None if method in ("GET", "DELETE") else _json(environ),
                 request.path_url if query else "",
             )
-            return _response(answer(self._store, asked))
+            return _response(respond(self._store, parsed))
         except Refused as refused:
-            return _response(refused.answer())
+            return _response(refused.response())
 
     def batch(self, request: Any) -> Response:
         environ = request.environ
@@ -82,10 +82,10 @@ class Limit:
                 raise Refused(400)
             user, defaults, url = self._user(environ), body.get("defaults", {}), request.host_url
             with self._store.transaction() as store:
-                responses = [_subanswer(store, {**defaults, **r}, user, url) for r in requests]
-            return _response(Answer(200, WRITTEN, orjson.dumps({"responses": responses})))
+                responses = [_subresponse(store, {**defaults, **r}, user, url) for r in requests]
+            return _response(RawResponse(200, WRITTEN, orjson.dumps({"responses": responses})))
         except Refused as refused:
-            return _response(refused.answer())
+            return _response(refused.response())
 
     def _user(self, environ: dict[str, Any]) -> str | None:
         scheme, _, encoded = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -101,8 +101,8 @@ class Limit:
         return "basicauth:" + hmac.digest(self._secret, credentials, hashlib.sha256).hex()
 
 
-def _subanswer(store: Any, item: dict[str, Any], user: str | None, url: str) -> dict[str, Any]:
-    """Return the response to one request of a batch. One that is refused has written nothing."""
+def _subresponse(store: Any, item: dict[str, Any], user: str | None, url: str) -> dict[str, Any]:
+    """Return the response to one request of a batch. If it is an error, nothing was written."""
     parts = urlsplit(item["path"])
     path = parts.path if parts.path.startswith("/v1/") else "/v1" + parts.path
     headers = {
@@ -114,7 +114,7 @@ def _subanswer(store: Any, item: dict[str, Any], user: str | None, url: str) -> 
         head, _, object_id = path[1:].partition("/")[2].partition("/")
         if head != "mushrooms":
             raise Refused(404)
-        asked = Asked(
+        parsed = ResourceRequest(
             item.get("method", "GET"),
             object_id or None,
             user,
@@ -123,9 +123,9 @@ def _subanswer(store: Any, item: dict[str, Any], user: str | None, url: str) -> 
             item.get("body"),
             url + path,
         )
-        status, sent, body = answer(store, asked)
+        status, sent, body = respond(store, parsed)
     except Refused as refused:
-        status, sent, body = refused.answer()
+        status, sent, body = refused.response()
     sent = [("Content-Length", str(len(body))), *sent]
     return {
         "status": status,
@@ -149,8 +149,8 @@ def _json(environ: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _response(answer: Answer) -> Response:
-    status, headers, body = answer
+def _response(raw: RawResponse) -> Response:
+    status, headers, body = raw
     return Response(
         status=status,
         headerlist=[("Content-Length", str(len(body))), *headers],

@@ -45,7 +45,7 @@ Headers = list[tuple[str, str]]
 Row = tuple[str, int, bytes]
 
 
-class Answer(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: Headers
     body: bytes
@@ -54,8 +54,8 @@ class Answer(NamedTuple):
 class Refused(Exception):
     """The response is an error.
 
-    :param existing: the record that is in the way.
-    :param timestamp: that of the collection, if it is.
+    :param existing: the record that caused it.
+    :param timestamp: of the collection, if that caused it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Refused(Exception):
         self.existing = existing
         self.timestamp = existing[1] if existing else timestamp
 
-    def answer(self) -> Answer:
+    def response(self) -> RawResponse:
         errno, error, message = _ERRORS[self.status]
         body = {"code": self.status, "errno": errno, "error": error, "message": message}
         if self.status == 412:
@@ -74,16 +74,16 @@ class Refused(Exception):
         if self.existing is not None:
             body["details"] = {"existing": orjson.Fragment(_document(*self.existing))}
         times = [] if self.timestamp is None else _timed(self.timestamp)
-        return Answer(self.status, [*times, *WRITTEN], orjson.dumps(body))
+        return RawResponse(self.status, [*times, *WRITTEN], orjson.dumps(body))
 
 
 @dataclass(slots=True)
-class Asked:
+class ResourceRequest:
     """A parsed request.
 
     :param id: of the record, None for the collection.
     :param header: returns a conditional header, by its name as in ``IF_MATCH``, or None.
-    :param body: what its JSON is.
+    :param body: the parsed JSON.
     :param url: of the collection, if there is a query.
     """
 
@@ -96,36 +96,36 @@ class Asked:
     url: str
 
 
-def answer(store: Any, asked: Asked) -> Answer:
-    """Answer a request to the resource.
+def respond(store: Any, request: ResourceRequest) -> RawResponse:
+    """Return the response to a request to the resource.
 
     :raises Refused: with an error.
     """
-    on_what = _ON_COLLECTION if asked.id is None else _ON_RECORD
-    if asked.id is not None and not _UUID4.fullmatch(asked.id):
+    handlers = _ON_COLLECTION if request.id is None else _ON_RECORD
+    if request.id is not None and not _UUID4.fullmatch(request.id):
         raise Refused(400)
-    if asked.method not in on_what:
+    if request.method not in handlers:
         raise Refused(405)
-    return on_what[asked.method](store, asked)
+    return handlers[request.method](store, request)
 
 
-def _list(store: Any, asked: Asked) -> Answer:
-    if asked.header("IF_NONE_MATCH") or asked.header("IF_MATCH"):
-        timestamp = store.timestamp(asked.user)
-        if _not_modified(asked, timestamp):
-            return Answer(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
-        _refuse_modified(asked, timestamp)
-    params = dict(parse_qsl(asked.query)) if asked.query else {}
+def _list(store: Any, request: ResourceRequest) -> RawResponse:
+    if request.header("IF_NONE_MATCH") or request.header("IF_MATCH"):
+        timestamp = store.timestamp(request.user)
+        if _not_modified(request, timestamp):
+            return RawResponse(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
+        _refuse_modified(request, timestamp)
+    params = dict(parse_qsl(request.query)) if request.query else {}
     limit = _limit(params)
     edible = {"true": True, "false": False}.get(params.get("edible", ""))
     by_size = params.get("_sort") == "-size"
-    rows, total, timestamp = store.page(asked.user, limit + 1, edible, by_size)
+    rows, total, timestamp = store.page(request.user, limit + 1, edible, by_size)
     headers = [("Total-Records", str(total)), *_timed(timestamp), *_LISTED]
     if len(rows) > limit:
         rows = rows[:limit]
-        headers.insert(0, ("Next-Page", _next_page(asked.url, params, rows, by_size)))
+        headers.insert(0, ("Next-Page", _next_page(request.url, params, rows, by_size)))
     records = b",".join([_document(*row) for row in rows])
-    return Answer(200, headers, b'{"data":[' + records + b"]}")
+    return RawResponse(200, headers, b'{"data":[' + records + b"]}")
 
 
 def _limit(params: dict[str, str]) -> int:
@@ -148,89 +148,89 @@ def _next_page(url: str, params: dict[str, str], rows: list[Row], by_size: bool)
     return f"{url}?{urlencode({**params, '_token': urlsafe_b64encode(token)})}"
 
 
-def _post(store: Any, asked: Asked) -> Answer:
-    data = _posted(asked)
+def _post(store: Any, request: ResourceRequest) -> RawResponse:
+    data = _posted(request)
     object_id = data.pop("id", None)
     if object_id is None:
         object_id = str(uuid4())
     elif not (isinstance(object_id, str) and _UUID4.fullmatch(object_id)):
         raise Refused(400)
-    forced = _forced(data)
+    chosen = _chosen_timestamp(data)
     document = orjson.dumps(_checked(data))
-    if asked.header("IF_MATCH"):
+    if request.header("IF_MATCH"):
         with store.transaction() as work:
-            timestamp = work.lock(asked.user)
-            if work.get(asked.user, object_id) is None:
-                _refuse_modified(asked, timestamp)
-            own, existing = work.create(asked.user, object_id, document, forced)
+            timestamp = work.lock(request.user)
+            if work.get(request.user, object_id) is None:
+                _refuse_modified(request, timestamp)
+            own, existing = work.create(request.user, object_id, document, chosen)
     else:
-        own, existing = store.create(asked.user, object_id, document, forced)
+        own, existing = store.create(request.user, object_id, document, chosen)
     if existing is None:
         return _written(201, (object_id, own, document))
-    if asked.header("IF_NONE_MATCH") == "*":
+    if request.header("IF_NONE_MATCH") == "*":
         raise Refused(412, existing)
-    _refuse_modified(asked, existing[1], existing)
+    _refuse_modified(request, existing[1], existing)
     return _written(200, existing)
 
 
-def _get(store: Any, asked: Asked) -> Answer:
-    row = _found(store, asked)
+def _get(store: Any, request: ResourceRequest) -> RawResponse:
+    row = _found(store, request)
     timestamp = row[1]
-    if _not_modified(asked, timestamp):
-        return Answer(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
-    _refuse_modified(asked, timestamp, row)
-    return Answer(200, [*_timed(timestamp), *_GOT], b'{"data":' + _document(*row) + b"}")
+    if _not_modified(request, timestamp):
+        return RawResponse(304, [*_timed(timestamp), *_NOT_MODIFIED], b"")
+    _refuse_modified(request, timestamp, row)
+    return RawResponse(200, [*_timed(timestamp), *_GOT], b'{"data":' + _document(*row) + b"}")
 
 
-def _put(store: Any, asked: Asked) -> Answer:
-    data = _posted(asked)
-    if data.pop("id", asked.id) != asked.id:
+def _put(store: Any, request: ResourceRequest) -> RawResponse:
+    data = _posted(request)
+    if data.pop("id", request.id) != request.id:
         raise Refused(400)
-    forced = _forced(data)
+    chosen = _chosen_timestamp(data)
     document = orjson.dumps(_checked(data))
     own, old = store.replace(
-        asked.user,
-        asked.id,
+        request.user,
+        request.id,
         document,
-        forced,
-        match=_time(asked, "IF_MATCH"),
-        new=asked.header("IF_NONE_MATCH") == "*",
+        chosen,
+        match=_time(request, "IF_MATCH"),
+        new=request.header("IF_NONE_MATCH") == "*",
     )
     if own is None:
         raise Refused(412, old)
     status = 201 if old is None else 200
-    return _written(status, (asked.id or "", own, document), _timed(own))
+    return _written(status, (request.id or "", own, document), _timed(own))
 
 
-def _patch(store: Any, asked: Asked) -> Answer:
-    changes = _posted(asked)
-    if changes.pop("id", asked.id) != asked.id:
+def _patch(store: Any, request: ResourceRequest) -> RawResponse:
+    changes = _posted(request)
+    if changes.pop("id", request.id) != request.id:
         raise Refused(400)
-    forced = _forced(changes)
+    chosen = _chosen_timestamp(changes)
     while True:
-        row = _found(store, asked)
+        row = _found(store, request)
         _, timestamp, data = row
-        _refuse_modified(asked, timestamp, row)
+        _refuse_modified(request, timestamp, row)
         old = orjson.loads(data)
         new = _checked({**old, **changes})
         if orjson.dumps(new) == orjson.dumps(old):
             return _written(200, row, _timed(timestamp))
         document = orjson.dumps(new)
-        own, _ = store.replace(asked.user, asked.id, document, forced, seen=timestamp)
+        own, _ = store.replace(request.user, request.id, document, chosen, seen=timestamp)
         if own is not None:  # else somebody was faster
-            return _written(200, (asked.id or "", own, document), _timed(own))
+            return _written(200, (request.id or "", own, document), _timed(own))
 
 
-def _delete(store: Any, asked: Asked) -> Answer:
-    forced = None
-    if asked.query:
-        given = dict(parse_qsl(asked.query)).get("last_modified", "").strip('"')
-        forced = _forced({"last_modified": int(given)}) if given.isdigit() else None
-    own, old = store.delete(asked.user, asked.id, forced, _time(asked, "IF_MATCH"))
+def _delete(store: Any, request: ResourceRequest) -> RawResponse:
+    chosen = None
+    if request.query:
+        given = dict(parse_qsl(request.query)).get("last_modified", "").strip('"')
+        chosen = _chosen_timestamp({"last_modified": int(given)}) if given.isdigit() else None
+    own, old = store.delete(request.user, request.id, chosen, _time(request, "IF_MATCH"))
     if own is None:
         raise Refused(404) if old is None else Refused(412, old)
     tombstone = b'{"data":{"id":"%b","last_modified":%d,"deleted":true}}'
-    return Answer(200, WRITTEN, tombstone % ((asked.id or "").encode(), own))
+    return RawResponse(200, WRITTEN, tombstone % ((request.id or "").encode(), own))
 
 
 _ON_COLLECTION = {"GET": _list, "POST": _post}
@@ -240,15 +240,15 @@ _ON_RECORD = {"GET": _get, "PUT": _put, "PATCH": _patch, "DELETE": _delete}
 # The parts of requests
 
 
-def _posted(asked: Asked) -> dict[str, Any]:
-    data = asked.body.get("data") if isinstance(asked.body, dict) else None
-    if not isinstance(data, dict) or len(asked.body) > 1:
+def _posted(request: ResourceRequest) -> dict[str, Any]:
+    data = request.body.get("data") if isinstance(request.body, dict) else None
+    if not isinstance(data, dict) or len(request.body) > 1:
         raise Refused(400)
     return data
 
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data if they are as the schema wants."""
+    """Return the data if the schema accepts them."""
     if (
         type(data.get("name")) is not str
         or type(data.get("size")) is not int
@@ -258,19 +258,19 @@ def _checked(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _forced(data: dict[str, Any]) -> int | None:
-    """Take the timestamp that a client gives out of the data."""
+def _chosen_timestamp(data: dict[str, Any]) -> int | None:
+    """Remove the timestamp that the client chose from the data, and return it."""
     if "last_modified" not in data:
         return None
-    forced = data.pop("last_modified")
-    if type(forced) is not int or not 1 <= forced <= _MAX_TIMESTAMP:
+    chosen = data.pop("last_modified")
+    if type(chosen) is not int or not 1 <= chosen <= _MAX_TIMESTAMP:
         raise Refused(400)
-    return forced
+    return chosen
 
 
-def _time(asked: Asked, header: str) -> int | None:
+def _time(request: ResourceRequest, header: str) -> int | None:
     """Return the timestamp of a conditional header, or None without it."""
-    value = asked.header(header)
+    value = request.header(header)
     if not value:
         return None
     found = _ETAG.fullmatch(value)
@@ -279,27 +279,27 @@ def _time(asked: Asked, header: str) -> int | None:
     return int(found[1])
 
 
-def _not_modified(asked: Asked, timestamp: int) -> bool:
-    known = asked.header("IF_NONE_MATCH")
+def _not_modified(request: ResourceRequest, timestamp: int) -> bool:
+    known = request.header("IF_NONE_MATCH")
     if not known or known == "*":
         return False
-    return timestamp <= (_time(asked, "IF_NONE_MATCH") or 0)
+    return timestamp <= (_time(request, "IF_NONE_MATCH") or 0)
 
 
-def _refuse_modified(asked: Asked, timestamp: int, existing: Row | None = None) -> None:
-    known = _time(asked, "IF_MATCH")
+def _refuse_modified(request: ResourceRequest, timestamp: int, existing: Row | None = None) -> None:
+    known = _time(request, "IF_MATCH")
     if known is not None and timestamp > known:
         raise Refused(412, existing, timestamp)
 
 
-def _found(store: Any, asked: Asked) -> Row:
-    found = store.get(asked.user, asked.id)
+def _found(store: Any, request: ResourceRequest) -> Row:
+    found = store.get(request.user, request.id)
     if found is None:
         raise Refused(404)
-    return (asked.id or "", *found)
+    return (request.id or "", *found)
 
 
-# The parts of answers
+# Parts of responses
 
 
 def _document(object_id: str, timestamp: int, data: bytes) -> bytes:
@@ -311,8 +311,8 @@ def _timed(timestamp: int) -> Headers:
     return [("ETag", f'"{timestamp}"'), ("Last-Modified", format_date_time(timestamp // 1000))]
 
 
-def _written(status: int, row: Row, headers: Headers = []) -> Answer:  # noqa: B006 (only read)
-    return Answer(status, [*headers, *WRITTEN], b'{"data":' + _document(*row) + b"}")
+def _written(status: int, row: Row, headers: Headers = []) -> RawResponse:  # noqa: B006 (only read)
+    return RawResponse(status, [*headers, *WRITTEN], b'{"data":' + _document(*row) + b"}")
 
 
 def now() -> int:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.observability --operation get batch --rounds 100
 
-Applications on the memory engine are called in this process, in turns. The table has the time that
-a request takes in the best of the rounds, in microseconds, for what else the machine does to count
-least, and what that is beyond an application without the step that sets up the logs.
+Applications on the memory engine are called in this process, in turns. The table shows the time of
+a request in the fastest round, in microseconds, which other programs disturbed least, and its
+difference from an application without the step that sets up the logs.
 """
 
 from __future__ import annotations

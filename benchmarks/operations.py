@@ -1,7 +1,7 @@
 """The operations that are measured, as the requests of one authenticated user.
 
 Whatever they do, the collection has :data:`RECORDS` records before each of them:
-:meth:`Collection.restore` undoes what was created and deleted, and forgets the tombstones.
+:meth:`Collection.restore` undoes creations and deletions, and purges the tombstones.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _ENVIRON: Environ = {
 
 
 class Request(NamedTuple):
-    """A request that can be sent often: the environment is copied each time."""
+    """A request that can be sent several times: the environment is copied each time."""
 
     environ: Environ
     body: bytes
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 def request(
     method: str, target: str, body: Any = None, user: str = CREDENTIALS, **headers: str
 ) -> Request:
-    """Make a request.
+    """Return a request.
 
     :param target: path and query string.
     :param headers: with underscores, as ``If_Match``.
@@ -76,18 +76,18 @@ def request(
     return Request(environ, raw)
 
 
-def send(app: Any, asked: Request) -> Answer:
-    """Call a WSGI application, and return what it answers."""
+def send(app: Any, prepared: Request) -> Response:
+    """Call a WSGI application, and return the response."""
     started: list[Any] = []
-    environ = {**asked.environ, "wsgi.input": io.BytesIO(asked.body)}
+    environ = {**prepared.environ, "wsgi.input": io.BytesIO(prepared.body)}
     chunks = app(environ, lambda status, headers, exc_info=None: started.extend((status, headers)))
     body = b"".join(chunks)
     status, headers = started
-    return Answer(int(status[:3]), dict(headers), body)
+    return Response(int(status[:3]), dict(headers), body)
 
 
 def record(number: int) -> dict[str, Any]:
-    """Return the fields of a record: three in the schema, two that it doesn't know."""
+    """Return the fields of a record: three in the schema, two unknown ones."""
     return {
         "name": f"Mushroom number {number}",
         "size": number * 37 % 101,
@@ -98,11 +98,11 @@ def record(number: int) -> dict[str, Any]:
 
 
 class Collection:
-    """The records of the user, as the toolkit's application holds them.
+    """The records of the user in an application of the toolkit.
 
     :param app: that application.
     :param name: of the resource.
-    :param permissions: given with each record, if any.
+    :param permissions: of each record, if any.
     """
 
     def __init__(self, app: Any, name: str, permissions: Any = None) -> None:
@@ -116,16 +116,16 @@ class Collection:
         self.restore()
 
     def some(self, number: int) -> list[str]:
-        """Return the URLs of records, others each time."""
+        """Return the URLs of records, different ones each time."""
         return [f"{self.path}/{self.ids[next(self._next)]}" for _ in range(number)]
 
     def etag(self) -> str:
         return send(self._app, request("GET", f"{self.path}?_limit=1")).headers["ETag"]
 
     def restore(self) -> None:
-        """Make the collection as it was in the beginning, but for timestamps."""
-        answer = send(self._app, request("GET", self.path))
-        there = {item["id"] for item in answer.json["data"]} if answer.status == 200 else set()
+        """Restore the initial records, with other timestamps."""
+        response = send(self._app, request("GET", self.path))
+        there = {item["id"] for item in response.json["data"]} if response.status == 200 else set()
         for object_id in there.difference(self.ids):
             self._change(request("DELETE", f"{self.path}/{object_id}"))
         for number, object_id in enumerate(self.ids):
@@ -137,22 +137,22 @@ class Collection:
             self._app.registry.storage.purge_deleted(self._name, parent_id)
 
     def reset(self, url: str) -> None:
-        """Make the collection as it was in the beginning, and one record plain."""
+        """Restore the initial records, after resetting the fields of one."""
         if url.rpartition("/")[2] in self.ids:
             self._change(request("PUT", url, {"data": record(0)}))
         self.restore()
 
-    def _change(self, asked: Request) -> None:
-        answer = send(self._app, asked)
-        if answer.status >= 300:
-            raise RuntimeError(f"{asked.environ['PATH_INFO']}: {answer}")
+    def _change(self, prepared: Request) -> None:
+        response = send(self._app, prepared)
+        if response.status >= 300:
+            raise RuntimeError(f"{prepared.environ['PATH_INFO']}: {response}")
 
 
 class Operation(NamedTuple):
     """A measured operation.
 
     :param status: of the responses.
-    :param make: makes some requests, in the state that the collection has.
+    :param make: function that returns requests for the current collection.
     :param drifts: whether they change the number of records.
     """
 
