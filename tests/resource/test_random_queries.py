@@ -22,11 +22,11 @@ SCALARS = st.one_of(
     TEXTS,
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=3)
-NESTED = st.dictionaries(st.sampled_from(["x", "y"]), VALUES, max_size=2)
-RECORD = st.dictionaries(st.sampled_from(["f", "g", "o", "o.x"]), VALUES | NESTED, max_size=4).map(
-    lambda record: {**record, "k": 1}
-)
-FIELDS = st.sampled_from(["f", "g", "o", "o.x", "o.y", "o.x.y"])
+NESTED = st.dictionaries(st.sampled_from(["x", "y", "ü\"'"]), VALUES, max_size=2)
+RECORD = st.dictionaries(
+    st.sampled_from(["f", "g", "o", "o.x", "ü"]), VALUES | NESTED, max_size=4
+).map(lambda record: {**record, "k": 1})
+FIELDS = st.sampled_from(["f", "g", "o", "o.x", "o.y", "o.x.y", "ü", "o.ü\"'"])
 
 #: Operators with their values, as JSON.
 PAIRS = st.one_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliquet.storage.filtering import FieldNames, Query
+from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
 from cliquet.storage.ordering import order_key
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import TRUE, Sql
@@ -13,9 +13,9 @@ from cliquet.utils import COMPARISON
 _DIALECT = SQLite()
 
 _RECORDS = """SELECT id, last_modified, {} AS data{} FROM records{}
- WHERE collection = ? AND last_modified BETWEEN ? AND ? AND {} AND {}"""
+ WHERE collection = ? AND {} AND {} AND {}"""
 _TOMBSTONES = """SELECT id, last_modified, NULL AS data{} FROM tombstones{}
- WHERE collection = ? AND last_modified BETWEEN ? AND ? AND {} AND {}"""
+ WHERE collection = ? AND {} AND {} AND {}"""
 # If the filters select ids, look them up one by one.
 _RECORDS_BY_ID = " INDEXED BY records_id"
 _TOMBSTONES_BY_ID = " INDEXED BY tombstones_id"
@@ -24,9 +24,9 @@ _PAGE = "{} ORDER BY {} LIMIT ?"
 _KEYED_PAGE = """SELECT id, last_modified, CAST(data AS BLOB) FROM ({} LIMIT -1)
  WHERE {} ORDER BY {} LIMIT ?"""
 _COUNT = """SELECT count(*) FROM records{}
- WHERE collection = ? AND last_modified BETWEEN ? AND ? AND {}"""
+ WHERE collection = ? AND {} AND {}"""
 _OLDEST = """SELECT id, last_modified, NULL FROM records
- WHERE collection = ? AND last_modified BETWEEN ? AND ? AND {} ORDER BY last_modified"""
+ WHERE collection = ? AND {} AND {} ORDER BY last_modified"""
 
 
 def page(collection: int, query: Query) -> Sql:
@@ -46,13 +46,17 @@ def count(collection: int, query: Query) -> Sql:
     """Return the statement that counts the records that match the filters."""
     where = Conditions(_DIALECT, query).filters()
     by_id = _RECORDS_BY_ID if _by_id(query) else ""
-    return Sql(_COUNT.format(by_id, where.text), [collection, *query.span, *where.parameters])
+    span = _in_span(query, query.span)
+    text = _COUNT.format(by_id, span.text, where.text)
+    return Sql(text, [collection, *span.parameters, *where.parameters])
 
 
 def oldest_first(collection: int, query: Query) -> Sql:
     """Return the statement that selects the ids of the matching records."""
     where = Conditions(_DIALECT, query).filters()
-    return Sql(_OLDEST.format(where.text), [collection, *query.span, *where.parameters])
+    span = _in_span(query, query.span)
+    text = _OLDEST.format(span.text, where.text)
+    return Sql(text, [collection, *span.parameters, *where.parameters])
 
 
 def _data_fields(query: Query) -> dict[str, Field]:
@@ -84,28 +88,31 @@ def _union(collection: int, query: Query, fields: dict[str, Field]) -> Sql:
 def _records(collection: int, query: Query, fields: dict[str, Field]) -> Sql:
     keys = [field.key() for field in fields.values()]
     conditions = Conditions(_DIALECT, query)
-    where = conditions.filters()
+    span, where = _in_span(query, query.page_span), conditions.filters()
     rules = TRUE if fields else conditions.rules()
     text = _RECORDS.format(
         "data" if fields else "CAST(data AS BLOB)",
         "".join(key.text for key in keys),
         _RECORDS_BY_ID if _by_id(query) else "",
+        span.text,
         where.text,
         rules.text,
     )
     parameters = [part for key in keys for part in key.parameters]
     return Sql(
-        text, [*parameters, *_place(collection, query), *where.parameters, *rules.parameters]
+        text,
+        [*parameters, collection, *span.parameters, *where.parameters, *rules.parameters],
     )
 
 
 def _tombstones(collection: int, query: Query, fields: list[str]) -> Sql:
     conditions = Conditions(_DIALECT, query, deleted=True)
-    where = conditions.filters()
+    span, where = _in_span(query, query.page_span), conditions.filters()
     rules = TRUE if fields else conditions.rules()
     text = _TOMBSTONES.format(
         "".join(KEY.format("?", "?", number) for number, _ in enumerate(fields)),
         _TOMBSTONES_BY_ID if _by_id(query) else "",
+        span.text,
         where.text,
         rules.text,
     )
@@ -113,12 +120,17 @@ def _tombstones(collection: int, query: Query, fields: list[str]) -> Sql:
     keys = [order_key(True if field == mark else MISSING) for field in fields]
     parameters = [part for key in keys for part in key]
     return Sql(
-        text, [*parameters, *_place(collection, query), *where.parameters, *rules.parameters]
+        text,
+        [*parameters, collection, *span.parameters, *where.parameters, *rules.parameters],
     )
 
 
-def _place(collection: int, query: Query) -> list[int]:
-    return [collection, *query.page_span]
+def _in_span(query: Query, span: Span) -> Sql:
+    # With one bound, SQLite prefers the index of the timestamps to one that serves no filter, and
+    # one that serves a filter to that of the timestamps.
+    if query.filters and span == ALWAYS:
+        return Sql("last_modified >= ?", [span.low])
+    return Sql("last_modified BETWEEN ? AND ?", [*span])
 
 
 def _by_id(query: Query) -> bool:

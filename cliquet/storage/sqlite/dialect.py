@@ -1,12 +1,14 @@
 """Fields and columns in the conditions of SQLite.
 
-Fields are looked up by ``json_each``, whose ``key`` can be any string, unlike the paths of the
-other JSON functions.
+The functions ``json_type`` and ``json_extract`` look up fields whose names they support: an index
+on such an expression serves the conditions. ``json_each`` looks up the others: its ``key`` can be
+any string.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -22,37 +24,43 @@ from cliquet.storage.ordering import (
     order_key,
     path_of,
 )
-from cliquet.storage.sql_fragments import OPERATORS, TRUE, Sql, all_of, any_of, negated
+from cliquet.storage.sql_fragments import FALSE, OPERATORS, Sql, all_of, any_of, negated
 from cliquet.utils import COMPARISON, json
 
 _ABSENT: Key = ABSENT, 0
 
-# The types of a JSON value by rank.
+# Whether a JSON value has a type, by rank. Never NULL, so that it can be negated.
 _TYPES = {
-    NULL: "{0}.type = 'null'",
-    TEXT: "{0}.type = 'text'",
-    NUMBER: "{0}.type IN ('integer', 'real')",
-    BOOLEAN: "{0}.type IN ('true', 'false')",
-    ARRAY: "{0}.type = 'array'",
-    OBJECT: "{0}.type = 'object'",
+    NULL: "{0} IS 'null'",
+    TEXT: "{0} IS 'text'",
+    NUMBER: "ifnull({0}, '') IN ('integer', 'real')",
+    BOOLEAN: "ifnull({0}, '') IN ('true', 'false')",
+    ARRAY: "{0} IS 'array'",
+    OBJECT: "{0} IS 'object'",
 }
+# Lists of so few values have a parameter for each, and statistics show SQLite if an index helps.
+_FEW = 20
 _IN_LIST = " IN (SELECT value FROM json_each(?))"
 
-# The type and value of a field, by its own name or by the path of a nested one.
-_OWN = "SELECT type, value FROM json_each(data) WHERE key = ?"
-_NESTED = """SELECT child.type, child.value FROM ({}) AS parent,
- json_each(CASE parent.type WHEN 'object' THEN parent.value ELSE '{{}}' END) AS child
- WHERE child.key = ?"""
-_EITHER = "{} UNION ALL {} AND NOT EXISTS (SELECT 1 FROM json_each(data) WHERE key = ?)"
+# The ends of the values of a type, in the order of SQLite: numbers (also for booleans), strings,
+# binary values.
+_BEGINS_AT = {NUMBER: ">= -9e999", BOOLEAN: ">= -9e999", TEXT: ">= ''"}
+_ENDS_BELOW = {NUMBER: "< ''", BOOLEAN: "< ''", TEXT: "< x''"}
 
-_FIELD_EXISTS = "EXISTS (SELECT 1 FROM ({}) AS field WHERE {})"
+# Names that need no quotes or escapes in JSON, in paths or in SQL.
+_PLAIN = re.compile("[-A-Za-z0-9_.]+")
+
+# The field before the last of a path, if it is an object.
+_OBJECT = "CASE part{0}.type WHEN 'object' THEN part{0}.value ELSE '{{}}' END"
+
+_LOOKUP = "(SELECT part{}.{} FROM {} WHERE {})"
+
 _ELEMENT_EXISTS = """EXISTS (SELECT 1
- FROM json_each(CASE field.type WHEN 'array' THEN field.value ELSE '[]' END) AS element WHERE {})"""
+ FROM json_each(CASE {} WHEN 'array' THEN {} ELSE '[]' END) AS element WHERE {})"""
 
-# The rank and the value of a data field, in the order of values.
-_RANK = """ifnull((SELECT CASE type WHEN 'null' THEN 0 WHEN 'text' THEN 1 WHEN 'integer' THEN 2
- WHEN 'real' THEN 2 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 3 END FROM ({})), 6)"""
-_VALUE = "ifnull((SELECT value FROM ({})), 0)"
+_RANK = """CASE {} WHEN 'null' THEN 0 WHEN 'text' THEN 1 WHEN 'integer' THEN 2 WHEN 'real' THEN 2
+ WHEN 'true' THEN 3 WHEN 'false' THEN 3 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 6 END"""
+_VALUE = "CASE {} WHEN 'null' THEN 0 ELSE ifnull({}, 0) END"
 
 #: The columns of a sort key.
 KEY = ", {0} AS rank{2}, {1} AS value{2}"
@@ -65,7 +73,7 @@ class SQLite:
         return Field(name)
 
     def one_of(self, column: str, rank: int, values: Sequence[Any]) -> Sql:
-        return _one_of(column, values)
+        return _one_of(Sql(column, []), values)
 
     def compared(self, column: str, comparison: COMPARISON, value: Any) -> Sql:
         return Sql(f"{column} {OPERATORS[comparison]} ?", [value])
@@ -83,85 +91,127 @@ class Field:
 
     def __init__(self, name: str, number: int = 0) -> None:
         self._number = number
-        path = path_of(name)
-        if not path:
-            self._source = Sql(_OWN, [name])
-        else:
-            nested = _OWN
-            for _ in path[1:]:
-                nested = _NESTED.format(nested)
-            self._source = Sql(_EITHER.format(_OWN, nested), [name, *path, name])
+        paths = [[name], path_of(name)] if path_of(name) else [[name]]
+        self._type, self._value = map(_first_of, zip(*map(_at, paths), strict=True))
 
     def key(self) -> Sql:
         """Return the columns of the sort key."""
-        source, parameters = self._source
-        rank, value = _RANK.format(source), _VALUE.format(source)
-        return Sql(KEY.format(rank, value, self._number), [*parameters, *parameters])
+        rank, value = _sql(_RANK, self._type), _sql(_VALUE, self._type, self._value)
+        return _sql(KEY.format("{}", "{}", self._number), rank, value)
 
     def order(self, direction: str) -> str:
         """Return the order of the sort key."""
         return f"rank{self._number} {direction}, value{self._number} {direction}"
 
     def is_any_of(self, keys: Collection[Key]) -> Sql:
-        condition = self._exists(_has_key("field", keys))
+        condition = _has_key(self._type, self._value, keys)
         if _ABSENT in keys:
             return any_of([condition, negated(self.exists())])
         return condition
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
         rank, value = key
-        text = f"{_TYPES[rank].format('field')} AND field.value {OPERATORS[comparison]} ?"
-        return self._exists(Sql(text, [value]))
+        parameters = [*self._value.parameters, value]
+        in_range = Sql(f"{self._value.text} {OPERATORS[comparison]} ?", parameters)
+        # Redundant, but for a range with one end, SQLite reads all records.
+        is_lower_bound = comparison in (COMPARISON.MIN, COMPARISON.GT)
+        other_end = (_ENDS_BELOW if is_lower_bound else _BEGINS_AT)[rank]
+        return all_of(
+            [_sql(_TYPES[rank], self._type), in_range, _sql(f"{{}} {other_end}", self._value)]
+        )
 
     def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
         number = self._number
         return Sql(f"(rank{number}, value{number}) {OPERATORS[comparison]} (?, ?)", [*key])
 
     def exists(self) -> Sql:
-        return self._exists(TRUE)
+        return _sql("{} IS NOT NULL", self._type)
 
     def is_like(self, pattern: str) -> Sql:
-        return self._exists(Sql("field.type = 'text' AND cliquet_like(field.value, ?)", [pattern]))
+        parameters = [*self._value.parameters, pattern]
+        matches = Sql(f"cliquet_like({self._value.text}, ?)", parameters)
+        return all_of([_sql(_TYPES[TEXT], self._type), matches])
 
     def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
         groups = [[key] for key in keys] if every else [keys]
-        conditions = [Sql("field.type = 'array'", [])]
+        element = Sql("element.type", []), Sql("element.value", [])
+        conditions = [_sql(_TYPES[ARRAY], self._type)]
         for group in groups:
-            element = _has_key("element", group)
-            conditions.append(Sql(_ELEMENT_EXISTS.format(element.text), element.parameters))
-        return self._exists(all_of(conditions))
-
-    def _exists(self, condition: Sql) -> Sql:
-        text = _FIELD_EXISTS.format(self._source.text, condition.text)
-        return Sql(text, [*self._source.parameters, *condition.parameters])
+            equal = _has_key(*element, group)
+            conditions.append(_sql(_ELEMENT_EXISTS, self._type, self._value, equal))
+        return all_of(conditions)
 
 
 def same_value(field: str, value: object) -> Sql:
     """Return the condition that a data field equals a value, and has the same type."""
-    condition = _has_key("field", [order_key(value)])
-    return Sql(_FIELD_EXISTS.format(_OWN, condition.text), [field, *condition.parameters])
+    return _has_key(*_at([field]), [order_key(value)])
 
 
-def _has_key(alias: str, keys: Collection[Key]) -> Sql:
-    """Return the condition that a JSON value, which is not absent, has one of the keys."""
+def _at(path: Sequence[str]) -> tuple[Sql, Sql]:
+    """Return the type and the value of the field at a path."""
+    if all(map(_PLAIN.fullmatch, path)):
+        place = ".".join(f'"{name}"' for name in path)
+        return Sql(f"json_type(data, '$.{place}')", []), Sql(f"json_extract(data, '$.{place}')", [])
+    objects = ["data", *(_OBJECT.format(number) for number in range(len(path) - 1))]
+    tables = ", ".join(f"json_each({part}) AS part{n}" for n, part in enumerate(objects))
+    keys = " AND ".join(f"part{number}.key = ?" for number in range(len(path)))
+    last = len(path) - 1
+    type_, value = (_LOOKUP.format(last, column, tables, keys) for column in ("type", "value"))
+    return Sql(type_, [*path]), Sql(value, [*path])
+
+
+def _first_of(expressions: Sequence[Sql]) -> Sql:
+    """Return the first expression that isn't NULL."""
+    if len(expressions) == 1:
+        return expressions[0]
+    return _sql("coalesce({}, {})", *expressions)
+
+
+def _sql(template: str, *parts: Sql) -> Sql:
+    """Return a fragment that consists of others."""
+    parameters = [parameter for part in parts for parameter in part.parameters]
+    return Sql(template.format(*[part.text for part in parts]), parameters)
+
+
+def _has_key(type_: Sql, value: Sql, keys: Collection[Key]) -> Sql:
+    """Return the condition that a JSON value has one of the keys.
+
+    :param type_: its type, NULL if it is absent.
+    """
     values: dict[int, list[Any]] = {}
-    for rank, value in keys:
+    for rank, comparable in keys:
         if rank in _TYPES:
-            values.setdefault(rank, []).append(value)
+            values.setdefault(rank, []).append(comparable)
     conditions = []
     for rank, some in values.items():
-        equal = _one_of(f"ifnull({alias}.value, 0)", some)
-        text = f"({_TYPES[rank].format(alias)} AND {equal.text})"
-        conditions.append(Sql(text, equal.parameters))
-    return any_of(conditions)
+        has_type = _sql(_TYPES[rank], type_)
+        conditions.append(has_type if rank == NULL else all_of([has_type, _one_of(value, some)]))
+    condition = any_of(conditions)
+    if len(values) > 1 and not values.keys() & {NULL, ARRAY, OBJECT} and _ABSENT not in keys:
+        # Redundant, but an index serves it.
+        return all_of(
+            [_one_of(value, [item for some in values.values() for item in some]), condition]
+        )
+    return condition
 
 
-def _one_of(value: str, comparables: Sequence[Any]) -> Sql:
+def _one_of(value: Sql, comparables: Sequence[Any]) -> Sql:
+    """Return the condition that a value is one of others, which are not NULL."""
+    # NaN, which equals nothing, would become NULL.
+    comparables = [
+        item for item in comparables if not (isinstance(item, float) and math.isnan(item))
+    ]
+    if not comparables:
+        return FALSE
     if len(comparables) == 1:
-        return Sql(value + " = ?", [*comparables])
+        return Sql(f"{value.text} = ?", [*value.parameters, *comparables])
+    if len(comparables) <= _FEW:
+        places = ", ".join("?" * len(comparables))
+        return Sql(f"{value.text} IN ({places})", [*value.parameters, *comparables])
     # One parameter, because SQLite limits their number. JSON has no infinities, and SQLite cuts
     # it at null characters, which no stored string contains.
     listed = [item for item in comparables if json.unstorable(item) is None]
     infinite = [item for item in comparables if isinstance(item, float) and math.isinf(item)]
-    in_list = Sql(value + _IN_LIST, [json.dumps(listed)])
-    return any_of([in_list, *(Sql(value + " = ?", [item]) for item in infinite)])
+    in_list = Sql(value.text + _IN_LIST, [*value.parameters, json.dumps(listed)])
+    equal = [Sql(f"{value.text} = ?", [*value.parameters, item]) for item in infinite]
+    return any_of([in_list, *equal])
