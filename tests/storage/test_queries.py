@@ -347,6 +347,37 @@ def test_a_limit_of_nothing_is_an_empty_page(storage):
         assert storage.get_all(*PLACE, limit=0, **query) == ([], 1)
 
 
+#: Sizes of records, limit and maximum size of the page, its number of records, whether it is cut.
+SIZES = [
+    ([100, 100, 100], 3, 1000, 3, False),
+    ([100, 100, 100], None, 1000, 3, False),
+    ([900, 20, 20], 3, 1000, 3, False),
+    ([20, 20, 900], 2, 1000, 2, False),
+    ([600, 600, 20], 3, 1000, 2, True),
+    ([600, 600, 20], None, 1000, 2, True),
+    ([600, 400], 2, 1000, 2, False),
+    ([600, 400, 20], 3, 1000, 2, True),
+    ([20, 2000], 2, 10, 1, True),
+]
+
+
+def test_page_ends_at_its_size_in_bytes(storage):
+    for user, (sizes, limit, max_bytes, count, is_cut) in enumerate(SIZES):
+        for place, size in enumerate(sizes):
+            text = "x" * (size - len('{"place":0,"text":""}'))
+            storage.create("articles", str(user), {"place": place, "text": text})
+        for field in ("last_modified", "place"):
+            page = storage.get_page(
+                *("articles", str(user)),
+                sorting=[Sort(field, 1)],
+                limit=limit,
+                max_bytes=max_bytes,
+                include_deleted=field == "place",
+            )
+            assert [record["place"] for record in page.records] == list(range(count))
+            assert page.is_cut == is_cut
+
+
 def test_page_by_time_skips_records_outside_the_rules(storage):
     for n in range(1, 10):
         storage.create(*PLACE, {"id": str(n), "last_modified": n, "n": n % 3})

@@ -289,6 +289,8 @@ class Storage(PostgreSQLBackend, StorageEngine):
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_escaped(collection), query))
+        if query.max_bytes is not None and any(row[2] == conditions.OMITTED for row in rows):
+            rows = self._client.read(*conditions.page(_escaped(collection), query, measured=True))
         number, timestamp, total, *sums = rows[0][3:] if rows else (0, 0, 0)
         checksum = Checksum(*sums) if query.with_checksum else None
         if not timestamp:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
 from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of, storable
 from cliquet.storage.sql_conditions import Conditions
@@ -17,11 +15,16 @@ _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
 _PAGE = """
-SELECT id, page.last_modified, data, collection, collections.last_modified, collections.count{sums}
- FROM cliquet_collections AS collections LEFT JOIN LATERAL (SELECT id, last_modified, data FROM
- {page}
- AS part ORDER BY {order} LIMIT %s) AS page ON true{joined}
+SELECT id, page.last_modified, {data}, collection, collections.last_modified,
+ collections.count{sums}
+ FROM cliquet_collections AS collections LEFT JOIN LATERAL {page} AS page ON true{joined}
  WHERE parent_id = %s AND collection_id = %s"""
+
+_UNION = "(SELECT * FROM ({records} UNION ALL {tombstones}) AS part ORDER BY {order} LIMIT %s)"
+
+#: The JSON in place of the fields of a record that can exceed the size of the page.
+OMITTED = b"null"
+_UNLESS_LARGE = "CASE WHEN octet_length(data::text) > %s THEN 'null'::json ELSE data END"
 
 _SUMS = ", collections.count, collections.time_sum, collections.cube_sum"
 _SUMS_OF_IDS = ", chosen.number, chosen.time_sum, chosen.cube_sum"
@@ -33,10 +36,9 @@ _CHOSEN = """ CROSS JOIN LATERAL (
  WHERE records.collection = collections.collection AND id = ANY(%s::text[])) AS chosen"""
 
 # The first rows whose JSON has fewer than so many bytes, and the next one.
-_MEASURED = """(SELECT id, last_modified, data{keys} FROM (SELECT *, sum(octet_length(data::text))
+_MEASURED = """(SELECT * FROM (SELECT *, sum(octet_length(data::text))
  OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
- FROM {page} AS part ORDER BY {order} LIMIT %s) AS measured
- WHERE before IS NULL OR before < %s)"""
+ FROM {page} AS part) AS measured WHERE before IS NULL OR before < %s ORDER BY {order})"""
 
 _COUNT = "SELECT count(*) FROM cliquet_records WHERE collection = %s AND "
 
@@ -72,32 +74,43 @@ WITH target AS (
 SELECT id, before + number, NULL FROM target, matching ORDER BY number"""
 
 
-def page(collection: tuple[str, str], query: Query) -> Sql:
+def page(collection: tuple[str, str], query: Query, measured: bool = False) -> Sql:
     """Return the statement that selects a page and the state of the collection.
 
     Each row has an id, a timestamp and data, then the collection's number, timestamp
     and count of records, and the parts of the checksum if it is requested. If the page is
     empty, the id is NULL.
+
+    :param measured: whether to end the page at the size of the query. That takes long, and few
+        pages are so large: otherwise, the data of a record that can exceed the size is
+        :data:`OMITTED`.
     """
     fields = _data_fields(query)
     order = ", ".join(_order(sort, query.names, fields) for sort in query.sorting)
     part = _part(query, fields, order, deleted=False)
     if query.include_deleted:
         dead = _part(query, fields, order, deleted=True)
-        part = Sql(f"({part.text} UNION ALL {dead.text})", part.parameters + dead.parameters)
-    if query.max_bytes is not None:
-        keys = "".join(f", key{number}" for number in fields.values())
-        measured = _MEASURED.format(keys=keys, order=order, page=part.text)
-        part = Sql(measured, [*part.parameters, query.limit, query.max_bytes])
-    sums = joined = ""
-    chosen: list[Any] = []
-    if query.with_checksum:
-        sums = _SUMS
-    if query.with_checksum and query.checksum_ids is not None:
-        sums, joined = _SUMS_OF_IDS, _CHOSEN
-        chosen = [list(filter(storable, query.checksum_ids))]
-    text = _PAGE.format(page=part.text, order=order, sums=sums, joined=joined)
-    return Sql(text, [*part.parameters, query.limit, *chosen, *collection])
+        text = _UNION.format(records=part.text, tombstones=dead.text, order=order)
+        part = Sql(text, [*part.parameters, *dead.parameters, query.limit])
+    data = Sql("data", [])
+    if measured:
+        text = _MEASURED.format(order=order, page=part.text)
+        part = Sql(text, [*part.parameters, query.max_bytes])
+    elif query.max_bytes is not None:
+        # Records of that size at most can't exceed the size together.
+        data = Sql(_UNLESS_LARGE, [query.max_bytes // query.limit if query.limit else 0])
+    sums, chosen = _checksum(query)
+    text = _PAGE.format(data=data.text, page=part.text, sums=sums, joined=chosen.text)
+    return Sql(text, [*data.parameters, *part.parameters, *chosen.parameters, *collection])
+
+
+def _checksum(query: Query) -> tuple[str, Sql]:
+    """Return the columns of the parts of the checksum, and the join that they need."""
+    if not query.with_checksum:
+        return "", Sql("", [])
+    if query.checksum_ids is None:
+        return _SUMS, Sql("", [])
+    return _SUMS_OF_IDS, Sql(_CHOSEN, [list(filter(storable, query.checksum_ids))])
 
 
 def count(collection: int, query: Query) -> Sql:
