@@ -41,7 +41,7 @@ ADDED_IN_3_2 = {
     *("error_details", "retry.attempts", "batch_max_bytes", "batch_timeout_seconds"),
     *("max_body_bytes", "max_record_bytes", "max_values", "max_nesting", "max_digits"),
     *("max_filters", "max_filter_values", "max_sort_fields", "max_selected_fields"),
-    "max_page_bytes",
+    *("max_page_bytes", "live_interval_seconds", "live_permissions_seconds"),
 }
 
 

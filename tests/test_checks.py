@@ -84,6 +84,8 @@ def numbers():
 NEVER_0 = {
     "batch_timeout_seconds",
     "heartbeat_timeout_seconds",
+    "live_interval_seconds",
+    "live_permissions_seconds",
     "max_digits",
     "max_nesting",
     "storage_max_fetch_size",

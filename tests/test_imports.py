@@ -16,6 +16,8 @@ LAYERS = (
     {"__main__"},
     {"scripts", "tests"},
     {"testing", "cliquet"},
+    {"asgi"},
+    {"live"},
     {"openapi", "prometheus", "statsd", "initialization"},
     {"views"},
     {"listeners"},

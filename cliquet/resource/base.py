@@ -8,6 +8,7 @@ import colander
 
 from cliquet.errors import describe_invalid, raise_invalid
 from cliquet.events import ACTIONS
+from cliquet.http.live import note_list
 from cliquet.logs import bind_summary
 from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
@@ -159,6 +160,7 @@ class UserResource(PartialUpdates):
         if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records to miss no change)
         records = self._read_page(filters, sorting, limit)
+        note_list(self.request, self.model, self.context)
         self._add_timestamp_header(self.request.response)
         self._add_cache_header(self.request.response)
         if fields:

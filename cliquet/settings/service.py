@@ -188,6 +188,24 @@ AVAILABILITY = (
     ),
 )
 
+LIVE = (
+    Setting(
+        "live_interval_seconds",
+        0.5,
+        DURATION,
+        "Seconds between two reads of the timestamps of the streamed collections, which limit the "
+        "delay of changes. Only used by ``cliquet.asgi``.",
+        example="0.1",
+    ),
+    Setting(
+        "live_permissions_seconds",
+        30,
+        DURATION,
+        "Seconds after which a stream of shared records checks permissions without a change.",
+        example="10",
+    ),
+)
+
 BROWSERS = (
     Setting(
         "cors_origins",
@@ -273,6 +291,7 @@ GROUPS = {
     "Project": PROJECT,
     "URLs": URLS,
     "Availability": AVAILABILITY,
+    "Streams of changes": LIVE,
     "Browsers and caches": BROWSERS,
     "Authentication and permissions": ACCESS,
 }

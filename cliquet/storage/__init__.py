@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from cliquet.drivers.backend import Backend, health_check, is_inherited
+from cliquet.drivers.backend import health_check, is_inherited
 from cliquet.loggers import get_logger
 from cliquet.storage import exceptions, generators
 from cliquet.storage.checksums import Checksum
+from cliquet.storage.collection_timestamps import CollectionTimestamps
 from cliquet.storage.combined import combined_checksum, combined_page
 from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.operations import (
-    StorageOperations,
     before_or_latest,
     build_change,
     check_timestamp,
@@ -45,7 +45,7 @@ logger = get_logger(__name__)
 _LARGE_RECORD = 1 << 18
 
 
-class StorageBase(StorageOperations, Backend):
+class StorageBase(CollectionTimestamps):
     """Base class of the storage backends, including those of other packages.
 
     Parameters have the same meaning in every method:
@@ -81,17 +81,6 @@ class StorageBase(StorageOperations, Backend):
         Engines without transactions need not override it.
         """
         self._lock((parent_id, collection_id))
-
-    def collection_timestamp(
-        self, collection_id: str, parent_id: str, auth: str | None = None
-    ) -> int:
-        """Return the timestamp of the collection in milliseconds.
-
-        All collections that were never written share one: the time when the schema was created
-        or last flushed. Reading it writes nothing. The first write gets a later timestamp, unless
-        it requests an earlier one.
-        """
-        return self._timestamp((parent_id, collection_id))
 
     def create(
         self,

@@ -73,6 +73,10 @@ class StorageOperations:
         """Return the timestamp of the collection, or the epoch if it was never written."""
         raise NotImplementedError
 
+    def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
+        """Return the timestamps of several collections."""
+        return [self._timestamp(collection) for collection in collections]
+
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         """Return the timestamp and the other fields of the record, or None."""
         raise NotImplementedError

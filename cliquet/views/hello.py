@@ -8,6 +8,7 @@ from typing import Any
 from pyramid.authorization import Authenticated as Authenticated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from cliquet.http import live
 from cliquet.http.service import Service
 from cliquet.settings import KeyForms, type_of
 from cliquet.settings.types import SettingType
@@ -33,6 +34,8 @@ def get_hello(request: Request) -> dict[str, Any]:
     data["url"] = request.route_url(hello.name)
     data["settings"] = {key: _public_value(settings, key) for key in registry.public_settings}
     data["capabilities"] = registry.api_capabilities
+    if live.is_served(request):
+        data["capabilities"] = {**registry.api_capabilities, "live": live.CAPABILITY}
     eos = get_eos(request)
     if eos:
         data["eos"] = eos

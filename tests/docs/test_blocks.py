@@ -17,6 +17,7 @@ PAGES = sorted(os.path.relpath(path, DOCS).removesuffix(".rst") for path in FILE
 SETTINGS = "docs/test_howto_settings.py"
 DEPLOY = "docs/test_howto_deploy.py"
 JAVASCRIPT = "../clients/javascript/tests/guide.test.js"
+LIVE = "docs/test_howto_live.py"
 MONITOR = "docs/test_howto_monitor.py"
 
 #: Of a page, the blocks in a language that begin so; and what executes them.
@@ -51,6 +52,10 @@ EXECUTED = {
     ("howto/document-your-api", "toml", ""): "docs/test_howto_document_your_api.py",
     ("howto/index-a-field", "sql", "CREATE INDEX CONC"): "storage/test_postgresql_indexes.py",
     ("howto/index-a-field", "sql", "CREATE INDEX rec"): "storage/test_sqlite_indexes.py",
+    ("howto/live", "python", ""): LIVE,
+    ("howto/live", "console", "$ uvicorn"): LIVE,
+    ("howto/live", "console", "$ curl"): LIVE,
+    ("howto/live", "text", ""): LIVE,
     ("howto/listeners", "json", ""): "docs/test_howto_listeners.py",
     ("howto/listeners", "python", ""): "docs/test_howto_listeners.py",
     ("howto/monitor", "python", ""): MONITOR,
@@ -87,6 +92,8 @@ NOT_EXECUTED = {
     ("howto/synchronise-javascript", "html", ""): "the tests of the client run in a browser",
     ("howto/logging", "text", ""): "one line, shortened; tests/docs/test_howto_logging.py",
     ("howto/monitor", "nginx", ""): "the tests do without nginx",
+    ("howto/live", "nginx", ""): "the tests do without nginx",
+    ("howto/live", "console", "$ pip"): "it reaches PyPI",
     ("howto/monitor", "yaml", ""): "the tests do without a server of Prometheus",
     (
         "howto/monitor",

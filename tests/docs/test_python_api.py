@@ -19,6 +19,7 @@ PUBLIC = {
         DEFAULT_SETTINGS PROTOCOL_VERSION __version__ logger Service follow_subrequest
         current_service current_resource_name add_api_capability
     """,
+    "cliquet.asgi": "application",
     "cliquet.resource": """
         register register_resource UserResource BaseResource ShareableResource Model ShareableModel
         ViewSet ShareableViewSet

@@ -74,7 +74,7 @@ OF_OTHERS = {
 #: The methods that 3.1 didn't have: backends may lack them, and nothing depends on an override.
 NEW = {
     "check_durability pending_migrations verify": BASES,
-    "count_deleted get_for_update get_page lock": ["storage"],
+    "collection_timestamps count_deleted get_for_update get_page lock": ["storage"],
     "replace_principal_users": ["permission"],
 }
 

@@ -46,6 +46,11 @@ from cliquet.utils import COMPARISON as COMPARISON
 _TIMESTAMP = """
 SELECT last_modified FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s"""
 
+_TIMESTAMPS = """
+SELECT parent_id, collection_id, last_modified FROM cliquet_collections
+ JOIN unnest(%s::text[], %s::text[]) AS wanted (parent_id, collection_id)
+ USING (parent_id, collection_id)"""
+
 _EPOCH = "SELECT coalesce(max(moment), 0) FROM cliquet_epoch"
 
 _GET = """
@@ -169,6 +174,14 @@ class Storage(PostgreSQLBackend, StorageEngine):
     def _timestamp(self, collection: Collection) -> int:
         rows = self._client.read(_TIMESTAMP, _escaped(collection))
         return (rows[0][0] if rows else 0) or self._epoch()
+
+    def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
+        pairs = [_escaped(collection) for collection in collections]
+        ids = [list(values) for values in zip(*pairs, strict=True)] or [[], []]
+        rows = self._client.read(_TIMESTAMPS, ids)
+        known = {(parent_id, collection_id): time for parent_id, collection_id, time in rows}
+        epoch = 0 if all(map(known.get, pairs)) else self._epoch()
+        return [known.get(pair) or epoch for pair in pairs]
 
     def _epoch(self) -> int:
         """Return the timestamp of collections that were never written."""

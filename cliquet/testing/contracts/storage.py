@@ -315,6 +315,21 @@ class StorageContract:
         assert Minimal().get_page(*PLACE) == storage.get_page(*PLACE)
         assert Minimal().get_page(*PLACE) == Page([created], 1, created["last_modified"])
 
+    def test_timestamps_of_several_collections(self, storage: StorageBase) -> None:
+        class Minimal(StorageBase):
+            collection_timestamp = storage.collection_timestamp
+
+        places = [PLACE, ("articles", "bob"), ("never", "written"), ("a\0", "é")]
+        for place in places[:2]:
+            storage.create(*place, {"n": 1})
+        expected = {place: storage.collection_timestamp(*place) for place in places}
+        assert storage.collection_timestamps(places) == expected
+        assert storage.collection_timestamps(iter(places[:2])) == {
+            place: expected[place] for place in places[:2]
+        }
+        assert storage.collection_timestamps([]) == {}
+        assert Minimal().collection_timestamps(places) == expected
+
     def test_get_for_update_works_without_locks(self, storage: StorageBase) -> None:
         class Minimal(StorageBase):
             get = storage.get

@@ -1,0 +1,128 @@
+"""ASGI application of a service, which streams changes (extra ``live``).
+
+.. code-block:: python
+
+    from cliquet import asgi
+
+    application = asgi.application(config.make_wsgi_app())
+
+A ``GET`` of a list with ``Accept: text/event-stream`` is served by the event loop. The WSGI
+application serves all other requests, and the polls of the streams, in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from cliquet.http.live import ENVIRON_KEY, ListNote
+from cliquet.live.polls import Poller, Scope
+from cliquet.live.streams import Receive, Send, Stream
+from cliquet.live.watcher import Watcher
+from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.settings.types import DURATION
+from cliquet.types import Registry
+from cliquet.utils import import_optional
+from cliquet.utils.installation import install_command
+
+a2wsgi = import_optional("a2wsgi")
+
+_ASCII = "".join(map(chr, range(33, 127)))
+
+
+def application(wsgi_app: WSGIApplication, threads: int = 8) -> Application:
+    """Return the ASGI application of a WSGI application of the toolkit.
+
+    :param wsgi_app: the application, which can be wrapped in middlewares.
+    :param threads: number of threads that serve requests and polls.
+    :raises ImportError: without the extra ``live``.
+    """
+    return Application(wsgi_app, threads)
+
+
+class Application:
+    """An ASGI application: see :func:`application`."""
+
+    def __init__(self, wsgi_app: WSGIApplication, threads: int) -> None:
+        if a2wsgi is None:
+            raise ImportError(f"cliquet.asgi requires a2wsgi: {install_command('live')}")
+        self._app = wsgi_app
+        self._wsgi: Any = a2wsgi.WSGIMiddleware(self._serve, workers=threads)
+        self._poller = Poller(self._serve, self._wsgi.executor)
+        self._watchers: dict[int, Watcher] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = _as_wsgi_expects(scope)
+            if _asks_for_stream(scope) and await self._stream(scope, receive, send):
+                return
+        elif scope["type"] == "lifespan":
+            receive = self._closing_streams(receive)
+        await self._wsgi(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Stream a list, or send the error; return False if it isn't a list."""
+        stream = Stream(scope, send, self._poller)
+        poll = await stream.poll()
+        if poll.status != 200:
+            await stream.respond(poll)
+            return True
+        if poll.note.collection is None:
+            return False
+        registry = poll.note.registry
+        seconds = _seconds(registry, "live_permissions_seconds")
+        await stream.run(poll, receive, self._watcher(registry), seconds)
+        return True
+
+    def _watcher(self, registry: Registry) -> Watcher:
+        key = id(registry)
+        if key not in self._watchers:
+            read = registry.storage.collection_timestamps
+            self._watchers[key] = Watcher(
+                lambda collections: self._poller.run_in_thread(read, collections),
+                _seconds(registry, "live_interval_seconds"),
+            )
+        return self._watchers[key]
+
+    def _closing_streams(self, receive: Receive) -> Receive:
+        """Return a function that ends the streams when the server stops."""
+
+        async def receive_message() -> Any:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                for watcher in self._watchers.values():
+                    watcher.close()
+            return message
+
+        return receive_message
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request of a2wsgi as WSGI servers would."""
+        scope = environ["asgi.scope"]
+        path = unquote_to_bytes(scope.get("raw_path") or b"").decode("latin-1")
+        if path:  # with bytes that aren't UTF-8, which scope["path"] has lost
+            environ["PATH_INFO"] = path.removeprefix(environ["SCRIPT_NAME"])
+        # Bodies can be sent in chunks, without their length.
+        environ["wsgi.input_terminated"] = True
+        environ.setdefault(ENVIRON_KEY, ListNote())
+        return self._app(environ, start_response)
+
+
+def _as_wsgi_expects(scope: Scope) -> Scope:
+    """Return the scope without what a2wsgi can't represent."""
+    # Variables of names with "_" could be those of other headers, as of trusted proxies.
+    headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
+    query = quote(scope["query_string"], safe=_ASCII).encode("ascii")
+    return {**scope, "headers": headers, "query_string": query}
+
+
+def _asks_for_stream(scope: Scope) -> bool:
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    types = (part.partition(b";")[0].strip().lower() for part in accept.split(b","))
+    return scope["method"] == "GET" and b"text/event-stream" in types
+
+
+def _seconds(registry: Registry, key: str) -> float:
+    return DURATION.get(registry.settings, key, DEFAULT_SETTINGS[key])

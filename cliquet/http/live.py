@@ -1,0 +1,40 @@
+"""Notes about lists that an ASGI server polls for streams of changes (``cliquet.asgi``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.types import Registry, Request
+
+#: The WSGI variable that contains the :class:`ListNote`; missing on WSGI servers.
+ENVIRON_KEY = "cliquet.live"
+
+#: The capability that the hello view shows on ASGI servers.
+CAPABILITY = {
+    "description": "Lists with Accept: text/event-stream are streams of changes.",
+    "url": "https://cliquet.readthedocs.io/",
+}
+
+
+class ListNote:
+    """The collection that a request has listed, if any."""
+
+    registry: Registry
+    #: The ``collection_id`` and ``parent_id``, None until the collection is listed.
+    collection: tuple[str, str] | None = None
+    #: Whether the user only sees some of the records, so that permissions change the list.
+    is_restricted = False
+
+
+def is_served(request: Request) -> bool:
+    """Return whether the server can stream changes."""
+    return ENVIRON_KEY in request.environ
+
+
+def note_list(request: Request, model: Any, context: object) -> None:
+    """Note that the request has listed the collection of a model."""
+    note = request.environ.get(ENVIRON_KEY)
+    if note is not None:
+        note.registry = request.registry
+        note.collection = model.collection_id, model.parent_id
+        note.is_restricted = getattr(context, "shared_ids", None) is not None

@@ -1,0 +1,1 @@
+"""Streams of changes, served by :mod:`cliquet.asgi`."""

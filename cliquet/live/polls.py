@@ -1,0 +1,125 @@
+"""Polls of a list, each of which is a request to the WSGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote_plus, urlsplit
+from wsgiref.types import WSGIApplication
+
+from cliquet.http.live import ENVIRON_KEY, ListNote
+from cliquet.utils import import_optional, json
+
+a2wsgi = import_optional("a2wsgi.wsgi")
+
+#: An ASGI scope.
+Scope = dict[str, Any]
+
+#: Headers of the client that polls don't repeat.
+_OWN_HEADERS = {
+    *(b"accept", b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
+    *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
+}
+
+
+class Poll(NamedTuple):
+    """The response to a poll, and the collection that it has listed."""
+
+    status: int
+    #: By name, in lower case; of headers with the same name, the last one.
+    headers: dict[str, str]
+    #: As the application returned them.
+    header_list: list[tuple[str, str]]
+    body: bytes
+    note: ListNote
+
+    def next_query(self) -> str | None:
+        """Return the query string of the next page, None on the last one."""
+        url = self.headers.get("next-page")
+        return None if url is None else urlsplit(url).query
+
+    def text(self, with_checksum: bool) -> str:
+        """Return the JSON of the records, with the checksum of the view if it is known."""
+        members: dict[str, Any] = json.loads(self.body)
+        if with_checksum and "checksum" in self.headers:
+            members["checksum"] = self.headers["checksum"]
+        return json.dumps(members)
+
+
+class Poller:
+    """Sends polls to a WSGI application, in threads.
+
+    Streams that send equal polls at the same time share the response.
+    """
+
+    def __init__(self, app: WSGIApplication, executor: Executor) -> None:
+        self._app = app
+        self._executor = executor
+        self._pending: dict[Any, asyncio.Future[Poll]] = {}
+
+    async def run_in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+
+    async def poll(self, scope: Scope, query: str) -> Poll:
+        """Return the response to a GET of a list.
+
+        :param scope: that of :func:`polling_scope`.
+        :param query: its query string.
+        """
+        client = (scope.get("client") or [None])[0]
+        key = scope["path"], query, client, *scope["headers"]
+        future = self._pending.get(key)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            scope = {**scope, "query_string": query.encode("ascii")}
+            future = loop.run_in_executor(self._executor, self._get, scope)
+            self._pending[key] = future
+            future.add_done_callback(lambda done: self._pending.pop(key))
+        # One of the streams that wait can end without the others.
+        return await asyncio.shield(future)
+
+    def _get(self, scope: Scope) -> Poll:
+        environ: dict[str, Any] = a2wsgi.build_environ(scope, io.BytesIO())
+        note = environ[ENVIRON_KEY] = ListNote()
+        started: list[Any] = []
+
+        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+            started[:] = [int(status.split()[0]), headers]
+
+        chunks: Any = self._app(environ, start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            getattr(chunks, "close", bool)()
+        status, header_list = started
+        headers = {name.lower(): value for name, value in header_list}
+        return Poll(status, headers, header_list, body, note)
+
+
+def polling_scope(scope: Scope) -> Scope:
+    """Return the scope of the polls for a stream, whose headers are those of its request."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in _OWN_HEADERS]
+    headers.append((b"accept", b"application/json"))
+    return {**scope, "headers": headers}
+
+
+def polling_query(query: str, since: str | None) -> str:
+    """Return the query string of a poll for the changes since an ``ETag``.
+
+    :param query: that of the stream.
+    :param since: None: what the query string says, or everything.
+    """
+    replaced = {"_checksum"} if since is None else {"_checksum", "_since", "_token"}
+    parts = [
+        part
+        for part in query.split("&")
+        if part and unquote_plus(part.partition("=")[0]) not in replaced
+    ]
+    if since is not None:
+        parts.append(f"_since={quote(since)}")
+    # Servers that don't know it ignore it.
+    return "&".join([*parts, "_checksum="])

@@ -1,0 +1,196 @@
+"""Server-Sent Events of the changes to a list (HTML, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from cliquet.live.polls import Poll, Poller, Scope, polling_query, polling_scope
+from cliquet.live.watcher import Subscription, Watcher
+from cliquet.utils import json
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+#: Seconds without an event after which a comment shows proxies that the stream is alive.
+HEARTBEAT_SECONDS = 15.0
+#: Seconds after which a client that doesn't read is disconnected.
+SEND_TIMEOUT_SECONDS = 30.0
+
+#: Headers of a poll that don't describe the stream.
+_LIST_HEADERS = {
+    *("content-length", "content-type", "etag", "last-modified", "next-page", "total-records"),
+    *("checksum", "cache-control", "expires"),
+}
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    # nginx would delay events.
+    (b"x-accel-buffering", b"no"),
+]
+_TAG = re.compile(r'"([0-9]+)"')
+
+
+class StreamDropped(Exception):
+    """The client has disconnected, or doesn't read."""
+
+
+class Stream:
+    """The changes to a list, sent to one client.
+
+    :param scope: that of its request.
+    """
+
+    def __init__(self, scope: Scope, send: Send, poller: Poller) -> None:
+        self._send_message = send
+        self._poller = poller
+        self._scope = polling_scope(scope)
+        self._query: str = scope["query_string"].decode("ascii")
+        self._since = _last_event_id(scope)
+        #: The tag and the checksum of the latest event.
+        self._sent: tuple[str | None, str | None] | None = None
+        self._alert: str | None = None
+
+    async def poll(self) -> Poll:
+        """Return the changes since the latest event."""
+        return await self._poller.poll(self._scope, polling_query(self._query, self._since))
+
+    async def run(
+        self, first: Poll, receive: Receive, watcher: Watcher, permissions_seconds: float
+    ) -> None:
+        """Send the first poll and later changes until the stream ends.
+
+        :param permissions_seconds: the time between two polls without a change, for streams whose
+            records depend on permissions.
+        """
+        seconds = permissions_seconds if first.note.is_restricted else math.inf
+        collection: Any = first.note.collection
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in first.header_list
+            if name.lower() not in _LIST_HEADERS
+        ]
+        with watcher.subscribe(collection, _timestamp(first)) as subscription:
+            disconnection = asyncio.create_task(_close_on_disconnect(receive, subscription))
+            try:
+                await self._send_start(200, [*headers, *_STREAM_HEADERS])
+                if await self._send_changes(first):
+                    await self._follow(subscription, seconds)
+                await self._send(b"", more_body=False)
+            except StreamDropped:
+                pass
+            finally:
+                disconnection.cancel()
+
+    async def respond(self, poll: Poll) -> None:
+        """Send the response to a poll as it is."""
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in poll.header_list
+        ]
+        await self._send_start(poll.status, headers)
+        await self._send(poll.body, more_body=False)
+
+    async def _follow(self, subscription: Subscription, seconds: float) -> None:
+        """Send changes until the subscription is closed, or a poll fails."""
+        clock = asyncio.get_running_loop().time
+        due = clock() + seconds
+        while True:
+            is_changed = await subscription.wait(min(HEARTBEAT_SECONDS, max(0, due - clock())))
+            if subscription.is_closed:
+                return
+            if not is_changed and clock() < due:
+                await self._send(b":\n\n")
+                continue
+            poll = await self.poll()
+            subscription.timestamp = _timestamp(poll)
+            if not await self._send_changes(poll):
+                return
+            due = clock() + seconds
+
+    async def _send_changes(self, poll: Poll) -> bool:
+        """Send the events of a poll; return whether the stream goes on.
+
+        Only the last page has an id, so that a client that gets fewer pages asks for all of them.
+        """
+        first, page = poll, poll
+        while page.status == 200 and (query := page.next_query()) is not None:
+            await self._send(event("change", page.text(with_checksum=False)))
+            page = await self._poller.poll(self._scope, query)
+        if page.status != 200:
+            await self._send_failure(page)
+            return False
+        state = first.headers.get("etag"), first.headers.get("checksum")
+        if page is not first or state != self._sent:
+            await self._send(event("change", page.text(with_checksum=True), state[0]))
+        self._since, self._sent = state[0], state
+        return await self._send_notices(first.headers)
+
+    async def _send_notices(self, headers: Mapping[str, str]) -> bool:
+        """Send the alert and the back-off of the service; return whether the stream goes on."""
+        alert = headers.get("alert")
+        if alert and alert != self._alert:
+            self._alert = alert
+            await self._send(event("alert", alert))
+        backoff = headers.get("backoff")
+        if backoff:
+            data = json.dumps({"seconds": int(backoff)})
+            await self._send(event("backoff", data, retry=backoff))
+        return not backoff
+
+    async def _send_failure(self, poll: Poll) -> None:
+        name = "reset" if poll.status in (401, 403) else "error"
+        text = poll.body.decode("utf-8", "replace")
+        await self._send(event(name, text, retry=poll.headers.get("retry-after")))
+
+    async def _send_start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        message = {"type": "http.response.start", "status": status, "headers": headers}
+        await self._send_in_time(message)
+
+    async def _send(self, content: bytes, more_body: bool = True) -> None:
+        message = {"type": "http.response.body", "body": content, "more_body": more_body}
+        await self._send_in_time(message)
+
+    async def _send_in_time(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await self._send_message(message)
+        except OSError as error:  # also TimeoutError
+            raise StreamDropped from error
+
+
+def event(name: str, data: str, id_: str | None = None, retry: str | None = None) -> bytes:
+    """Return an event.
+
+    :param retry: seconds before the client connects again.
+    """
+    lines = [f"event: {name}"]
+    if id_ is not None:
+        lines.append(f"id: {id_}")
+    if retry is not None and retry.isdecimal():
+        lines.append(f"retry: {int(retry) * 1000}")
+    lines.extend(f"data: {line}" for line in data.splitlines())
+    return "\n".join([*lines, "", ""]).encode()
+
+
+def _timestamp(poll: Poll) -> int:
+    """Return the timestamp of the collection in a poll, 0 if it has none."""
+    match = _TAG.fullmatch(poll.headers.get("etag", ""))
+    return int(match[1]) if match else 0
+
+
+def _last_event_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"last-event-id" and value:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
+async def _close_on_disconnect(receive: Receive, subscription: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    subscription.close()

@@ -1,0 +1,52 @@
+"""The server of the guide about streams, with a client."""
+
+import pytest
+import requests
+
+from tests.docs import service
+from tests.docs.console import commands
+from tests.docs.correspondence import Correspondence
+from tests.docs.pages import block
+
+PAGE = "howto/live"
+
+
+@pytest.fixture
+def folder(tmp_path, serve):
+    service.write(tmp_path, "production.ini")
+    service.create_schemas(serve, tmp_path)
+    tmp_path.joinpath("service.py").write_text(block(PAGE, "python", "# service.py"))
+    return tmp_path
+
+
+def command(beginning):
+    ((command, shown),) = commands(block(PAGE, "console", beginning))
+    return command, shown
+
+
+def event_of(lines):
+    """Return the text of the next event of a stream."""
+    event = []
+    while line := next(lines):
+        event.append(line)
+    return "\n".join(event)
+
+
+def test_stream_of_the_guide_shows_the_change(folder, terminal, server):
+    start, _ = command("$ uvicorn")
+    server.start(start.replace("8888", f"{server.port}"), terminal.state())
+    read, first = command("$ curl -N")
+    create, _ = command("$ curl -u")
+    page = Correspondence()
+    with requests.get(
+        f"http://127.0.0.1:{server.port}{read.partition(':8888')[2]}",
+        auth=("alice", "secret"),
+        headers={"Accept": "text/event-stream"},
+        stream=True,
+        timeout=20,
+    ) as stream:
+        lines = stream.iter_lines(chunk_size=1, decode_unicode=True)
+        page.compare(first, event_of(lines))
+        terminal.run(create.replace("8888", f"{server.port}"))
+        page.compare(block(PAGE, "text", "event: change"), event_of(lines))
+    server.stop()

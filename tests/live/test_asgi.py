@@ -1,0 +1,87 @@
+"""ASGI application: requests other than streams."""
+
+import asyncio
+import json
+
+import pytest
+
+from cliquet import asgi
+from tests.live.conftest import running
+
+
+async def send(service, path, **options):
+    """Return the status, headers and JSON of a response."""
+    connection = service.request(path, **options)
+    status, headers = await connection.start()
+    return status, headers, json.loads(await connection.body() or b"null")
+
+
+@running
+async def test_requests_are_served_by_the_wsgi_application(service, alice):
+    body = json.dumps({"data": {"n": 1}}).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body))}
+    status, _, created = await send(service, "/notes", method="POST", headers=headers, body=body)
+    assert status == 201
+    assert alice.list("/notes") == [created["data"]]
+    status, headers, listed = await send(service, "/notes")
+    assert headers["etag"] == f'"{created["data"]["last_modified"]}"'
+    assert listed == {"data": [created["data"]]}
+
+
+@running
+async def test_body_without_a_length_is_read(service, alice):
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+    body = b'{"data": {"n": 1}}'
+    status, _, _ = await send(service, "/notes", method="POST", headers=headers, body=body)
+    assert status == 201
+    assert alice.values("/notes") == [1]
+
+
+@pytest.mark.parametrize("path", ["/%FF", "/notes/%FF", "/notes/%C3%A9", "/notes?title=%C3%A9"])
+@running
+async def test_paths_are_those_of_wsgi_servers(service, alice, path):
+    status, _, body = await send(service, path)
+    response = alice.get(path, status="*")
+    assert (status, body) == (response.status_code, response.json)
+
+
+@running
+async def test_path_without_its_raw_form_is_served(service):
+    async def without_raw_path(scope, receive, sender):
+        await application({**scope, "raw_path": None}, receive, sender)
+
+    application, service.asgi = service.asgi, without_raw_path
+    assert (await send(service, "/notes"))[0] == 200
+
+
+@running
+async def test_query_string_that_is_not_ascii_is_read(service, alice):
+    note = alice.create("/notes", {"title": "é"})
+    connection = service.request("/notes?title=é")
+    await connection.start()
+    assert json.loads(await connection.body()) == {"data": [note]}
+
+
+@running
+async def test_headers_with_underscores_are_ignored(service):
+    headers = {"x_forwarded_proto": "https", "authoriZation_": "x"}
+    assert (await send(service, "/", headers=headers))[2]["url"] == "http://localhost/v1/"
+
+
+@running
+async def test_capability_is_shown_on_asgi_servers_only(service, alice):
+    assert "live" in (await send(service, "/"))[2]["capabilities"]
+    assert "live" not in alice.get("/").json["capabilities"]
+
+
+@running
+async def test_web_sockets_are_refused(service):
+    sent = asyncio.Queue()
+    await service.asgi({"type": "websocket"}, None, sent.put)
+    assert sent.get_nowait()["type"] == "websocket.close"
+
+
+def test_missing_package_is_reported(monkeypatch):
+    monkeypatch.setattr(asgi, "a2wsgi", None)
+    with pytest.raises(ImportError, match=r"cliquet\.asgi requires a2wsgi: pip install .*live"):
+        asgi.application(lambda environ, start_response: [])

@@ -1,0 +1,283 @@
+"""Streams of the changes to a list."""
+
+import asyncio
+import datetime
+
+import pytest
+
+from cliquet.http.live import ListNote
+from cliquet.live import streams
+from cliquet.live.polls import Poll
+from tests.live.conftest import running
+from tests.resource.apps import ENGINES, SERVED
+
+PAST, FUTURE = (
+    (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)).isoformat()
+    for days in (-1, 1)
+)
+
+
+async def create(client, path, data, **others):
+    return await asyncio.to_thread(client.create, path, data, **others)
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
+@running
+async def test_stream_contains_the_records_and_then_each_change(service, alice):
+    note = alice.create("/notes", {"n": 1})
+    async with service.streaming("/notes") as stream:
+        first = await stream.event()
+        assert (first["event"], first.records) == ("change", [note])
+        assert first["id"] == alice.get("/notes").headers["ETag"]
+        second = await create(alice, "/notes", {"n": 2})
+        change = await stream.event()
+        assert change.records == [second]
+        assert change["id"] == f'"{second["last_modified"]}"'
+        response = await asyncio.to_thread(alice.delete, f"/notes/{note['id']}")
+        assert (await stream.event()).records == [response.json["data"]]
+
+
+@running
+async def test_headers_describe_the_stream(service, alice):
+    stream = service.stream("/notes?_limit=1", headers={"origin": "http://a.example"})
+    status, headers = await stream.start()
+    assert status == 200
+    assert headers["content-type"] == "text/event-stream"
+    assert headers["cache-control"] == "no-store"
+    assert headers["access-control-allow-origin"]
+    assert {"etag", "content-length", "next-page", "total-records"} & headers.keys() == set()
+    stream.disconnect()
+    await stream.task
+
+
+@running
+async def test_stream_continues_after_a_timestamp(service, alice):
+    old, new = (alice.create("/notes", {"n": n}) for n in range(2))
+    since = f"_since={old['last_modified']}"
+    async with service.streaming(f"/notes?{since}&_token=") as stream:
+        assert (await stream.event()).records == [new]
+    # A client that connects again sends the id of the latest event.
+    last = {"last-event-id": f'"{new["last_modified"]}"'}
+    async with service.streaming(f"/notes?{since}", headers=last) as stream:
+        assert (await stream.event()).records == []
+        third = await create(alice, "/notes", {"n": 3})
+        assert (await stream.event()).records == [third]
+
+
+@running
+async def test_stream_is_filtered_as_the_list(service, alice):
+    path = "/notes?min_n=2&_fields=n&title=%C3%A9"
+    async with service.streaming(path) as stream:
+        assert (await stream.event()).records == []
+        await create(alice, "/notes", {"n": 1, "title": "é"})
+        assert (await stream.event()).records == []  # the id moves on
+        note = await create(alice, "/notes", {"n": 2, "title": "é"})
+        expected = {name: note[name] for name in ("n", "id", "last_modified")}
+        assert (await stream.event()).records == [expected]
+
+
+@running
+async def test_only_the_last_page_has_an_id(service, alice):
+    notes = [alice.create("/notes", {"n": n}) for n in range(3)]
+    async with service.streaming("/notes?_limit=1&_sort=n") as stream:
+        events = [await stream.event() for _ in notes]
+        assert [event.records for event in events] == [[note] for note in notes]
+        assert ["id" in event for event in events] == [False, False, True]
+
+
+@running
+async def test_changes_of_other_users_are_not_shown(service, alice):
+    async with service.streaming("/notes") as stream:
+        await stream.event()
+        await create(service.client.user("bob"), "/notes", {"n": 1})
+        note = await create(alice, "/notes", {"n": 2})
+        assert (await stream.event()).records == [note]
+
+
+@running
+async def test_flush_is_an_event(service, alice):
+    alice.create("/notes", {"n": 1})
+    async with service.streaming("/notes") as stream:
+        first = await stream.event()
+        await asyncio.to_thread(service.client.flush)
+        assert (await stream.event())["id"] != first["id"]
+
+
+@running
+async def test_equal_streams_share_polls(service, alice):
+    async with service.streaming("/notes") as first, service.streaming("/notes") as second:
+        for stream in (first, second):
+            await stream.event()
+        count = service.requests
+        note = await create(alice, "/notes", {"n": 1})
+        for stream in (first, second):
+            assert (await stream.event()).records == [note]
+        assert service.requests == count + 1
+
+
+# Ends
+
+
+@running
+async def test_lost_permission_ends_the_stream_with_a_reset(service, alice):
+    bob = service.client.user("bob")
+    page = alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    path = f"/pages/{page['id']}"
+    async with service.streaming("/pages", user="bob") as stream:
+        assert (await stream.event()).records == [page]
+        await asyncio.to_thread(alice.patch, path, None, permissions={"read": []})
+        while (event := await stream.event())["event"] == "change":
+            assert event.records == []
+        assert (event["event"], event.json["errno"]) == ("reset", 121)
+        assert await stream.event() is None
+
+
+@running
+async def test_stream_of_shared_records_checks_permissions_without_a_change(service, alice):
+    bob = service.client.user("bob")
+    page = alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    async with service.streaming("/pages", user="bob") as stream:
+        await stream.event()
+        service.client.permission.delete_object_permissions(f"/pages/{page['id']}")
+        assert (await stream.event())["event"] == "reset"
+        assert await stream.event() is None
+
+
+@running
+async def test_check_that_finds_no_change_is_not_an_event(service, alice):
+    bob = service.client.user("bob")
+    alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    async with service.streaming("/pages", user="bob") as stream:
+        await stream.event()
+        count = service.requests
+        while service.requests < count + 3:
+            await asyncio.sleep(0.01)
+        assert stream.received.empty()
+
+
+@running
+async def test_overloaded_service_only_sends_the_first_changes(service, alice, monkeypatch):
+    note = alice.create("/notes", {"n": 1})
+    monkeypatch.setitem(service.client.registry.settings, "backoff", 10)
+    async with service.streaming("/notes") as stream:
+        assert (await stream.event()).records == [note]
+        assert (await stream.event())["event"] == "backoff"
+        assert await stream.event() is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"), [("eos", PAST, "error"), ("backoff", 10, "backoff")]
+)
+@running
+async def test_service_ends_the_stream(service, alice, monkeypatch, key, value, name):
+    async with service.streaming("/notes") as stream:
+        await stream.event()
+        user_id = alice.id
+        monkeypatch.setitem(service.client.registry.settings, key, value)
+        service.client.storage.create("note", user_id, {})
+        event = await stream.event()
+        if name == "backoff":
+            assert event["event"] == "change"  # the changes come first
+            event = await stream.event()
+            assert (event.json, event["retry"]) == ({"seconds": 10}, "10000")
+        else:
+            assert event.json["code"] == 410
+        assert event["event"] == name
+        assert await stream.event() is None
+
+
+@running
+async def test_alert_is_an_event_once(service, alice, monkeypatch):
+    monkeypatch.setitem(service.client.registry.settings, "eos", FUTURE)
+    async with service.streaming("/notes") as stream:
+        names = [(await stream.event())["event"] for _ in range(2)]
+        await create(alice, "/notes", {"n": 1})
+        await create(alice, "/notes", {"n": 2})
+        names.append((await stream.event())["event"])
+        assert names == ["change", "alert", "change"]
+
+
+@running
+async def test_streams_end_when_the_server_stops(service):
+    messages = asyncio.Queue()
+    sent = asyncio.Queue()
+    lifespan = asyncio.create_task(service.asgi({"type": "lifespan"}, messages.get, sent.put))
+    messages.put_nowait({"type": "lifespan.startup"})
+    assert (await sent.get())["type"] == "lifespan.startup.complete"
+    stream = service.stream("/notes")
+    await stream.start()
+    await stream.event()
+    messages.put_nowait({"type": "lifespan.shutdown"})
+    assert await stream.event() is None
+    await asyncio.wait_for(lifespan, 20)
+
+
+# Connections
+
+
+@running
+async def test_comments_show_that_the_stream_is_alive(service, monkeypatch):
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.02)
+    async with service.streaming("/notes") as stream:
+        await stream.event()
+        assert [await stream.event() for _ in range(2)] == [{}, {}]
+
+
+@running
+async def test_client_that_does_not_read_is_disconnected(service, alice, monkeypatch):
+    monkeypatch.setattr(streams, "SEND_TIMEOUT_SECONDS", 0.05)
+    stream = service.stream("/notes")
+    await stream.start()
+    await stream.event()
+    stream.may_read.clear()
+    await create(alice, "/notes", {"n": 1})
+    await asyncio.wait_for(stream.task, 20)
+    assert stream.received.empty()
+
+
+# Other requests
+
+
+@pytest.mark.parametrize(
+    ("path", "user", "status"),
+    [
+        ("/notes", None, 401),
+        ("/pages", "carol", 403),
+        ("/unknown", "alice", 404),
+        ("/notes?_limit=x", "alice", 400),
+        ("/notes/{id}", "alice", 406),
+    ],
+)
+@running
+async def test_errors_are_responses_in_json(service, alice, path, user, status):
+    note = alice.create("/notes", {"n": 1})
+    connection = service.stream(path.format(**note), user)
+    code, headers = await connection.start()
+    assert code == status
+    assert headers["content-type"].startswith("application/json")
+    assert b'"errno"' in await connection.body()
+
+
+@running
+async def test_endpoint_without_streams_responds_as_without_them(service):
+    connection = service.stream("/")
+    status, _ = await connection.start()
+    assert status == 200
+    assert b'"project_name"' in await connection.body()
+
+
+def test_stream_is_refused_by_wsgi_servers(alice):
+    response = alice.get("/notes", {"Accept": "text/event-stream"}, status=406)
+    assert "application/json" in response.json["message"]
+
+
+def test_last_event_of_a_poll_contains_the_checksum_of_the_view():
+    poll = Poll(200, {"checksum": "1-2-3"}, [], b'{"data": []}', ListNote())
+    assert poll.text(with_checksum=True) == '{"data":[],"checksum":"1-2-3"}'
+    assert poll.text(with_checksum=False) == '{"data":[]}'
+
+
+def test_event_has_a_line_for_each_line_of_data():
+    expected = b"event: x\nid: 1\nretry: 2000\ndata: a\ndata: b\n\n"
+    assert streams.event("x", "a\nb", "1", "2") == expected
+    assert streams.event("x", "a", retry="soon") == b"event: x\ndata: a\n\n"
