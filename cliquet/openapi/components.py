@@ -81,6 +81,10 @@ _HEADERS: dict[str, tuple[str, Schema]] = {
     "Alert": ("JSON object that announces the end of the service or a deprecation.", _TEXT),
     "Backoff": ("Seconds to wait before the next request.", _NATURAL),
     "Cache-Control": ("Caching directives.", _TEXT),
+    "Checksum": (
+        "Checksum of all records that the user can read, if `_checksum` requests it.",
+        {"type": "string", "pattern": "^[0-9]+-[0-9]+-[0-9]+$"},
+    ),
     "ETag": (
         "Timestamp in double quotes.",
         {"type": "string", "pattern": '^"[0-9]+"$'},
@@ -99,6 +103,7 @@ _HEADERS: dict[str, tuple[str, Schema]] = {
 _OPTIONAL = (
     "Access-Control-Expose-Headers",
     "Alert",
+    "Checksum",
     "Expires",
     "Next-Page",
     "Total-Records",

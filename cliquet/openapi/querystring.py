@@ -217,6 +217,14 @@ _COUNT = {
     "description": "`false`: don't count the matching records, and omit `Total-Records`.",
     "schema": {"type": "boolean", "default": True},
 }
+CHECKSUM = {
+    "name": "_checksum",
+    "in": "query",
+    "description": "Return the header `Checksum`. With the checksum of the client's copy, return "
+    "304 if it is equal and nothing changed after `_since`, and never if it differs.",
+    "allowEmptyValue": True,
+    "schema": {"type": "string", "pattern": "^([0-9]+-[0-9]+-[0-9]+)?$"},
+}
 _ALTERNATIVES = {
     "x-filter": "_or",
     "name": "_or",

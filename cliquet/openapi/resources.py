@@ -88,17 +88,18 @@ class Resource:
     def _collection_get(self) -> Operation:
         filters = self._filters()
         items = {"anyOf": [self._record(), self._tombstone()]}
-        headers = (*_ETAG, "Total-Records", "Next-Page", *self._cache_headers())
+        headers = (*_ETAG, "Checksum", "Total-Records", "Next-Page", *self._cache_headers())
         return {
             "parameters": [
                 *filters.paging(self._settings),
+                self._parameter(querystring.CHECKSUM),
                 self._parameter(querystring.IF_MATCH),
                 self._parameter(querystring.IF_CHANGED, "if-changed"),
                 *filters.filters(),
             ],
             "responses": {
                 "200": self._response("The records.", {"type": "array", "items": items}, headers),
-                "304": self._not_modified(),
+                "304": self._not_modified("list-not-modified", "Checksum"),
                 "412": self._components.error("412"),
             },
         }
@@ -214,13 +215,13 @@ class Resource:
         seconds = NATURAL.get(self._settings, f"{self.name}_cache_expires_seconds")
         return ("Cache-Control", "Expires") if seconds else ("Cache-Control",)
 
-    def _not_modified(self) -> dict[str, Any]:
+    def _not_modified(self, name: str = "not-modified", *headers: str) -> dict[str, Any]:
         # Cache headers are only sent with responses to anonymous users.
         response = {
             "description": "Not modified.",
-            "headers": self._components.headers(*_ETAG),
+            "headers": self._components.headers(*_ETAG, *headers),
         }
-        return self._components.add("responses", "not-modified", response)
+        return self._components.add("responses", name, response)
 
     def _conflicts(self) -> dict[str, Any]:
         has_unique = bool(_option(self._mapping, "unique_fields"))

@@ -151,18 +151,22 @@ class UserResource(PartialUpdates):
 
     def collection_get(self) -> Any:
         """List records."""
+        self._request_checksum()
         self._raise_304_if_not_modified()
         self._raise_412_if_modified()
         filters = self._extract_filters()
         limit = self._extract_limit()
         sorting = self._extract_sorting(limit)
         fields = self._extract_partial_fields()
+        self._raise_304_if_verified(filters)
         if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records to miss no change)
         records = self._read_page(filters, sorting, limit)
         note_list(self.request, self.model, self.context)
         self._add_timestamp_header(self.request.response)
         self._add_cache_header(self.request.response)
+        if self._known_checksum is not None:
+            self._add_checksum_header(self.request.response, self.model.known_checksum)
         if fields:
             records = list(map(field_selector(fields), records))
         return self.postprocess(records)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cliquet.storage import Filter, Record, Sort, StorageBase
+from cliquet.storage.checksums import Checksum
 from cliquet.utils import DeprecatedMeta
 
 
@@ -35,6 +36,12 @@ class Model:
     page_is_cut, page_bytes = False, 0
     #: The timestamp read along with the latest page, None before the first one.
     known_timestamp: int | None = None
+    #: Whether :meth:`get_records` must read the checksum too, and the ids of the records that it
+    #: includes; None: all of them.
+    with_checksum: bool = False
+    checksum_ids: Sequence[str] | None = None
+    #: The checksum read along with the latest page.
+    known_checksum: Checksum | None = None
 
     def __init__(
         self,
@@ -105,10 +112,28 @@ class Model:
             auth=self.auth,
             max_bytes=self.max_page_bytes,
             **({} if self.counting else {"with_total": False}),
+            **self._checksum_arguments(),
         )
-        self.known_timestamp = page.timestamp
+        self.known_timestamp, self.known_checksum = page.timestamp, page.checksum
         self.page_is_cut, self.page_bytes = page.is_cut, page.size
         return page.records, page.total
+
+    def checksum(self) -> Checksum:
+        """Return the checksum of the records, or of those in :attr:`checksum_ids`."""
+        checksum: Checksum = self._reading("checksum")(
+            collection_id=self.collection_id,
+            parent_id=self.parent_id,
+            ids=self.checksum_ids,
+            id_field=self.id_field,
+            modified_field=self.modified_field,
+            auth=self.auth,
+        )
+        return checksum
+
+    def _checksum_arguments(self) -> dict[str, Any]:
+        if not self.with_checksum:
+            return {}
+        return {"with_checksum": True, "checksum_ids": self.checksum_ids}
 
     def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
         """Return a record.

@@ -9,6 +9,7 @@ from pyramid import httpexceptions
 from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.http.limits import limits_of
 from cliquet.http.negotiation import media_type
+from cliquet.resource.checksums import ChecksumResource
 from cliquet.resource.patches import (
     MERGE_PATCH,
     PARTIAL_TYPES,
@@ -17,12 +18,11 @@ from cliquet.resource.patches import (
     apply_operations,
     merge_document,
 )
-from cliquet.resource.reader import RequestReader
 from cliquet.storage import Record
 from cliquet.utils import json
 
 
-class PartialUpdates(RequestReader):
+class PartialUpdates(ChecksumResource):
     """Base class of resources that reads the changes of a record."""
 
     def _posted_data(self) -> Record:

@@ -15,11 +15,12 @@ from cliquet.resource.filters import ALTERNATIVES, TIME_LIMITS, parse_timestamp
 from cliquet.resource.invalid import Invalid, check_count
 from cliquet.resource.preconditions import is_timestamp
 from cliquet.storage import Sort
+from cliquet.storage.checksums import parse_checksum
 from cliquet.utils.text import query_value
 
 PAGING = frozenset(("_limit", "_sort", "_token"))
 #: The parameters that begin with an underscore.
-RESERVED = frozenset((*TIME_LIMITS, *PAGING, ALTERNATIVES, "_fields", "_count"))
+RESERVED = frozenset((*TIME_LIMITS, *PAGING, ALTERNATIVES, "_fields", "_count", "_checksum"))
 _SORT = re.compile(r"\s*([-+]?)(.*)", re.DOTALL)
 
 
@@ -112,3 +113,14 @@ def extract_count(text: str | None) -> bool:
     if not isinstance(value, bool):
         raise Invalid("_count should be true or false", "_count")
     return value
+
+
+def extract_checksum(text: str) -> str:
+    """Return the checksum that the client has, empty if it has none.
+
+    :raises Invalid: if it isn't a checksum.
+    """
+    try:
+        return str(parse_checksum(text)) if text else ""
+    except ValueError:
+        raise Invalid("_checksum should be empty or a checksum", "_checksum") from None

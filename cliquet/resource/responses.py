@@ -14,6 +14,7 @@ from cliquet.resource import preconditions
 from cliquet.resource.model import has_own_get_records
 from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
+from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON, decode_header
 from cliquet.utils.http import set_header
 
@@ -29,6 +30,8 @@ class ConditionalResource:
     #: The tombstone of the requested record, None until it is read.
     _tombstone: Record | None = None
     _parsed_conditions: preconditions.Conditions | None = None
+    #: The checksum that the client has, empty if it has none; None: it doesn't request one.
+    _known_checksum: str | None = None
 
     @property
     def timestamp(self) -> int:
@@ -90,13 +93,23 @@ class ConditionalResource:
         """Respond with 304 if the client has the current state."""
         if self._conditions is preconditions.ALWAYS:
             return
+        if record is None and self._known_checksum is not None:
+            return  # depends on the checksum too
         state = self._state(record)
         if preconditions.check(self._conditions, self.request.method, state) == 304:
-            response = httpexceptions.HTTPNotModified()
-            self._add_timestamp_header(response, timestamp=state.timestamp)
-            if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 omitted ``no-cache``
-                self._add_cache_header(response)
-            raise response
+            self._raise_304(state.timestamp)
+
+    def _raise_304(self, timestamp: int | None, checksum: Checksum | None = None) -> NoReturn:
+        response = httpexceptions.HTTPNotModified()
+        self._add_timestamp_header(response, timestamp=timestamp)
+        self._add_checksum_header(response, checksum)
+        if self._cache_seconds():  # RFC 9110, 15.4.5; 3.1 omitted ``no-cache``
+            self._add_cache_header(response)
+        raise response
+
+    def _add_checksum_header(self, response: Response, checksum: Checksum | None) -> None:
+        """Add the checksum of a list, unless it is None."""
+        raise NotImplementedError
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
         """Respond with 412 if the current state isn't what the client expects."""

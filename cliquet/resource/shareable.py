@@ -106,6 +106,10 @@ class ShareableResource(UserResource):
             raise_invalid(self.request, name=name, description=description)
         return patched
 
+    def _readable_ids(self) -> list[str] | None:
+        shared: list[str] | None = self.context.shared_ids
+        return shared
+
     def _extract_filters(self, queryparams: object = None) -> list[Filter]:
         filters = super()._extract_filters(queryparams)
         shared = self.context.shared_ids

@@ -112,6 +112,7 @@ NEW = {
     Model: {
         *("locking", "known_timestamp", "pages_with_timestamp"),
         *("max_page_bytes", "page_bytes", "page_is_cut", "counting"),
+        *("checksum", "checksum_ids", "known_checksum", "with_checksum"),
     },
 }
 

@@ -56,6 +56,16 @@ REQUESTS = {
         ["page"],
         ["groups", "check", "shared ids", "page"],
     ),
+    "poll, with a checksum": (
+        ("GET", "?_since=1&_checksum=", None, {}),
+        ["page"],
+        ["groups", "check", "shared ids", "page"],
+    ),
+    "list, not modified, with a checksum": (
+        ("GET", "?_checksum=", None, {"If-None-Match": '"9999999999999"'}),
+        ["timestamp", "page"],
+        ["groups", "check", "shared ids", "timestamp", "page"],
+    ),
     "poll": (
         ("GET", "?_since=1", None, {}),
         ["page"],
@@ -127,7 +137,9 @@ def asked(build_once, statements):
         statements.clear()
         method, rest, data, headers = request
         body = None if data is None else {"data": data}
-        expected = 304 if rest in ("", "/{id}") and method == "GET" and headers else "2*"
+        expected = (
+            304 if rest in ("", "/{id}", "?_checksum=") and method == "GET" and headers else "2*"
+        )
         alice.send(method, path + rest.format(id=ID), body, headers, expected)
         return [meaning(statement) for statement in statements]
 

@@ -1,0 +1,81 @@
+"""Checksums of lists, for clients that keep a copy of them (protocol, "Verify a copy")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliquet.resource import preconditions
+from cliquet.resource import query as querystring
+from cliquet.resource.model import has_own_get_records
+from cliquet.resource.reader import RequestReader
+from cliquet.storage import Filter
+from cliquet.storage.checksums import Checksum
+from cliquet.utils import COMPARISON
+from cliquet.utils.http import get_header, set_header
+
+_EXPOSED = "Access-Control-Expose-Headers"
+
+
+class ChecksumResource(RequestReader):
+    """Base class of resources whose lists can include a checksum.
+
+    It is the checksum of all records that the user can read, whatever the request filters.
+    """
+
+    def _readable_ids(self) -> list[str] | None:
+        """Return the ids of the records that the user can read, None for all of them."""
+        return None
+
+    def _request_checksum(self) -> None:
+        """Have the response include the checksum, if the client requests it.
+
+        Ignore the request if the application restricts lists in code of its own: then the storage
+        doesn't know which records the user can read.
+        """
+        text = self._query().get("_checksum")
+        if text is None or self._has_own_lists():
+            return
+        self._known_checksum = self._parse_or_400(querystring.extract_checksum, text)
+        self.model.with_checksum, self.model.checksum_ids = True, self._readable_ids()
+
+    def _has_own_lists(self) -> bool:
+        own: Any = type(self)._extract_filters
+        return not own.__module__.startswith("cliquet.resource.") or has_own_get_records(self.model)
+
+    def _raise_304_if_verified(self, filters: list[Filter]) -> None:
+        """Respond with 304 if nothing changed, unless the checksum of the client differs.
+
+        :param filters: those of the request: with a checksum, ``_since`` is a condition like
+            ``If-None-Match``.
+        """
+        known = self._known_checksum
+        if known is None or not (known or self._conditions.if_none_match):
+            return
+        state = self._state(None)
+        if preconditions.check(self._conditions, self.request.method, state) != 304 and not (
+            known and self._is_later(filters, state.timestamp or 0)
+        ):
+            return
+        checksum = self.model.checksum()
+        if known in ("", str(checksum)):
+            self._raise_304(state.timestamp, checksum)
+
+    def _is_later(self, filters: list[Filter], timestamp: int) -> bool:
+        """Return whether the filters only match records later than a timestamp."""
+        modified = self.model.modified_field
+        return any(
+            field == modified and operator is COMPARISON.GT and value >= timestamp
+            for field, value, operator in filters
+        )
+
+    def _add_checksum_header(self, response: Any, checksum: Checksum | None) -> None:
+        """Add the header ``Checksum``, if the checksum was requested, and expose it by CORS."""
+        if checksum is None:
+            return
+        set_header(response, "Checksum", str(checksum))
+
+        def expose(_: object, response: Any) -> None:
+            names = get_header(response, _EXPOSED)
+            set_header(response, _EXPOSED, f"{names}, Checksum" if names else "Checksum")
+
+        self.request.add_response_callback(expose)
