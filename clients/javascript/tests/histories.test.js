@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
 import { Locks, newUser, Page, Random, recordsOf, SERVERS } from './support.js';
 
-const HISTORIES = Number(process.env.HISTORIES ?? 100);
+const HISTORIES = Number(process.env.HISTORIES ?? 25);
 const FIRST = Number(process.env.SEED ?? 1);
 const STEPS = 14;
 

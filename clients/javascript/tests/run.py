@@ -27,14 +27,17 @@ import bookmarks  # noqa: E402
 from tests import postgresql_server  # noqa: E402
 
 KINDS = ("storage", "permission", "cache")
+# On two processors, node --test would run one file at a time, and often wait.
+IN_PARALLEL = ("--test-concurrency=2",)
 # Small, for a few records to need several of them.
 SMALL = {"cliquet.paginate_by": 4, "cliquet.batch_max_requests": 3}
+MORE_RESOURCES = {"cliquet.includes": "notes"}
 
 
 @contextmanager
 def serving(engine, url):
     """Give the URL of the example application on a database."""
-    settings = {**get_appsettings(str(ROOT / "config" / "example.ini")), **SMALL}
+    settings = {**get_appsettings(str(ROOT / "config" / "example.ini")), **SMALL, **MORE_RESOURCES}
     for kind in KINDS:
         settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
         settings[f"cliquet.{kind}_url"] = url
@@ -60,7 +63,8 @@ def main(arguments):
             "CLIQUET_SERVERS": json.dumps(urls),
             "CHROMIUM": shutil.which("chromium") or "",
         }
-        return subprocess.run(["node", "--test", *arguments], cwd=HERE.parent, env=env).returncode
+        command = ["node", "--test", *IN_PARALLEL, *arguments]
+        return subprocess.run(command, cwd=HERE.parent, env=env).returncode
 
 
 if __name__ == "__main__":
