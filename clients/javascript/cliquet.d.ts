@@ -16,7 +16,7 @@ export interface Store {
   readonly name?: string;
   /** The keys that begin with a prefix, by default all. */
   keys(prefix?: string): Promise<string[]>;
-  /** The keys and values of the items whose keys begin with a prefix, or with one of several. */
+  /** The keys and copies of the values of the items whose keys begin with a prefix, or with one of several. */
   getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
   /**
    * Store values, and remove the keys whose value is undefined or left out, all in one transaction.
@@ -69,25 +69,43 @@ export interface Change<T> {
   origin: 'local' | 'server';
 }
 
-/** `$like` ignores case: `%` is any text, `_` any character. */
+/** Conditions on a field, as in the protocol's query string; values of different types are never equal. */
 export interface Operators {
   $eq?: unknown;
+  /** Matches records without the field too. */
   $ne?: unknown;
-  $lt?: number | string;
-  $lte?: number | string;
-  $gt?: number | string;
-  $gte?: number | string;
+  $lt?: number | string | boolean;
+  $lte?: number | string | boolean;
+  $gt?: number | string | boolean;
+  $gte?: number | string | boolean;
   $in?: unknown[];
+  /** Matches records without the field too. */
   $nin?: unknown[];
+  /** Whether the field exists, also if it is null. */
+  $has?: boolean;
+  /**
+   * The field is a string that contains this one, without regard to case. `*` stands for any characters; a pattern with
+   * `*` must match the whole string.
+   */
   $like?: string;
+  /** The field is an array with all of the values. */
+  $contains?: unknown[];
+  /** The field is an array with any of the values. */
+  $contains_any?: unknown[];
 }
 
-/** By field; a bare value stands for `$eq`. */
-export type Filters = Record<string, Operators | string | number | boolean | null>;
+/**
+ * By field, or by path for nested fields, such as `author.name`; a bare value stands for `$eq`. Records must match all
+ * of them, and, with `$or`, all filters of any of its objects.
+ */
+export type Filters = { $or?: Filters[] } & Record<
+  string,
+  Operators | Filters[] | string | number | boolean | null | undefined
+>;
 
 export interface Query {
   filters?: Filters;
-  /** As `_sort` of the protocol, `a,-b`; the latest first by default, and those that were never sent before. */
+  /** As `_sort` of the protocol, `a,-b`, with paths; by default the latest first, after those that were never sent. */
   sort?: string;
   limit?: number;
 }

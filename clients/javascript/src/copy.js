@@ -41,7 +41,9 @@ export class Copy {
   }
 
   _id(key) {
-    return decodeURIComponent(key.split('|')[2]);
+    const start = this._prefix.length + 2;
+    const id = key.slice(start, key.indexOf('|', start));
+    return id.includes('%') ? decodeURIComponent(id) : id; // which takes long
   }
 
   /** The entries at some prefixes of keys, by id. */
@@ -49,11 +51,12 @@ export class Copy {
     const items = new Map();
     for (const [key, value] of await this._store.getAll(prefixes)) {
       const id = this._id(key);
-      if (!items.has(id)) items.set(id, []);
-      if (isIntact(value)) items.get(id).push({ ...value, key });
+      let each = items.get(id);
+      if (!each) items.set(id, (each = []));
+      if (isIntact(value)) each.push(Object.assign(value, { key }));
       else {
         // Something else has changed it. The next synchronization fetches the record again.
-        items.get(id).push({ key });
+        each.push({ key });
         this._damaged.add(id);
         this._emit('damaged', { id });
       }

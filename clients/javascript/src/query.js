@@ -1,46 +1,109 @@
-/** Filters and sort orders, as in the protocol. */
+/** Filters and sort orders, with the meaning that they have in the protocol. */
 
 import { compare, isObject, own, same } from './values.js';
 
-/** Order values of any type: those of one type together, undefined and null last. */
-const order = (a, b) => compare(typeof (a ?? undefined), typeof (b ?? undefined)) || compare(a, b);
+/** Ranks of types in the order of values; ranges only contain values of the first three. */
+const RANKS = { string: 1, number: 2, boolean: 3, undefined: 12 };
 
-/** Whether values of one type are in some order. */
-const inOrder = (holds) => (a, b) => a != null && typeof a === typeof b && holds(compare(a, b));
-
-/** Whether a text matches a pattern in whatever case: `%` is any text, `_` any character. */
-function isLike(text, pattern) {
-  const source = pattern
-    .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replace(/%/g, '.*')
-    .replace(/_/g, '.');
-  return new RegExp(`^${source}$`, 'isu').test(text ?? '');
+/** The rank of a value's type, and a key that orders the values of this type. */
+function keyOf(value) {
+  const rank = RANKS[typeof value] ?? (value ? (Array.isArray(value) ? 4 : 8) : 0);
+  // Strings are in the order of code points, in which surrogates follow all other units.
+  const key =
+    rank === 1 ? value.replace(/[\ue000-\uffff]/g, '\ud7ff$&') : isObject(value) ? JSON.stringify(value) : value;
+  return [rank, key];
 }
 
-const OPERATORS = {
-  $eq: same,
-  $ne: (a, b) => !same(a, b),
-  $lt: inOrder((sign) => sign < 0),
-  $lte: inOrder((sign) => sign <= 0),
-  $gt: inOrder((sign) => sign > 0),
-  $gte: inOrder((sign) => sign >= 0),
-  $in: (a, b) => b.some((item) => same(a, item)),
-  $nin: (a, b) => !OPERATORS.$in(a, b),
-  $like: isLike,
+const compareKeys = (a, b) => a[0] - b[0] || compare(a[1], b[1]);
+
+/** The value of a field; dots select nested fields, unless a field has the whole name. */
+function valueAt(record, name) {
+  const value = own(record, name);
+  const descend = (parent, key) => (Array.isArray(parent) ? undefined : own(parent, key));
+  return value === undefined ? name.split('.').reduce(descend, record) : value;
+}
+
+/** A string without regard to case: Unicode's case folding, as far as this engine knows it. */
+const folded = (text) =>
+  text
+    .toLowerCase()
+    .replace(/[^ı]+/g, (part) => part.toUpperCase().toLowerCase())
+    .replace(/ς/g, 'σ');
+
+/** Whether a value is a string that contains a text; with `*`, which stands for any characters, the whole string. */
+function like(pattern) {
+  const parts = folded(pattern).split('*');
+  const last = parts.pop();
+  return (value) => {
+    if (typeof value !== 'string') return false;
+    const text = folded(value);
+    if (!parts.length) return text.includes(last);
+    let end = 0;
+    const isNext = (part, index) => {
+      const place = text.indexOf(part, end);
+      end = place + part.length;
+      return index ? place >= 0 : !place;
+    };
+    return parts.every(isNext) && text.length - last.length >= end && text.endsWith(last);
+  };
+}
+
+/** Whether a value is of the operand's type, and in some order to it. */
+const range = (holds) => (operand) => {
+  const bound = keyOf(operand);
+  return (value) => {
+    const key = keyOf(value);
+    return key[0] === bound[0] && (key[0] & 3) > 0 && holds(compareKeys(key, bound));
+  };
 };
 
-/** The conditions that records must meet; a bare value stands for `$eq`. */
-export function conditionsOf(filters) {
-  return Object.entries(filters).flatMap(([field, filter]) =>
-    Object.entries(isObject(filter) ? filter : { $eq: filter }).map(([name, operand]) => {
+const isAny = (values) => (value) => values.some((each) => same(value, each));
+
+/** Whether a value is an array that has some elements. */
+const contains = (method) => (operands) => (value) =>
+  Array.isArray(value) && operands[method]((operand) => isAny(value)(operand));
+
+const OPERATORS = {
+  $eq: (operand) => isAny([operand]),
+  $ne: (operand) => (value) => !same(value, operand),
+  $lt: range((sign) => sign < 0),
+  $lte: range((sign) => sign <= 0),
+  $gt: range((sign) => sign > 0),
+  $gte: range((sign) => sign >= 0),
+  $in: isAny,
+  $nin: (operands) => (value) => !isAny(operands)(value),
+  $has: (operand) => (value) => (value !== undefined) === operand,
+  $like: like,
+  $contains: contains('every'),
+  $contains_any: contains('some'),
+};
+
+/** Whether a record matches filters; a bare value stands for `$eq`. */
+export function matcherOf(filters) {
+  const conditions = Object.entries(filters).flatMap(([field, filter]) => {
+    if (field === '$or') {
+      const alternatives = filter.map(matcherOf);
+      return (record) => alternatives.some((matches) => matches(record));
+    }
+    return Object.entries(isObject(filter) ? filter : { $eq: filter }).map(([name, operand]) => {
       if (!Object.hasOwn(OPERATORS, name)) throw new TypeError(`Unknown operator ${name} on ${field}`);
-      return (record) => OPERATORS[name](own(record, field), operand);
-    }),
-  );
+      const holds = OPERATORS[name](operand);
+      return (record) => holds(valueAt(record, field));
+    });
+  });
+  return (record) => conditions.every((holds) => holds(record));
 }
 
-/** The comparison of records that is written as in the protocol, `a,-b`. */
-export function comparisonOf(sort) {
-  const fields = sort.split(',').map((text) => [text.replace(/^[-+]/, ''), text[0] === '-' ? -1 : 1]);
-  return (a, b) => fields.reduce((result, [field, sign]) => result || sign * order(own(a, field), own(b, field)), 0);
+/** Records in an order that is written as in the protocol, `a,-b`; then the latest first. */
+export function sorted(records, sort) {
+  const fields = [...new Set(`${sort},-last_modified`.split(','))];
+  const signs = fields.map((field) => (field[0] === '-' ? -1 : 1));
+  const names = fields.map((field) => field.replace(/^[-+]/, ''));
+  const rows = records.map((record) => ({ record, keys: names.map((name) => keyOf(valueAt(record, name))) }));
+  rows.sort((a, b) => {
+    let [index, result] = [0, 0];
+    for (; !result && index < signs.length; index++) result = signs[index] * compareKeys(a.keys[index], b.keys[index]);
+    return result;
+  });
+  return rows.map(({ record }) => record);
 }

@@ -2,7 +2,7 @@
 
 import { autoSync } from './auto.js';
 import { isMissing } from './errors.js';
-import { comparisonOf, conditionsOf } from './query.js';
+import { matcherOf, sorted } from './query.js';
 import { chosen, differ, differing, plain } from './records.js';
 import { SynchronizedCopy } from './sync.js';
 import { checkJSON, own } from './values.js';
@@ -48,12 +48,12 @@ export class Resource extends SynchronizedCopy {
 
   /** The local records that match. */
   async list({ filters = {}, sort = '-last_modified', limit } = {}) {
-    const conditions = conditionsOf(filters);
-    const records = [];
-    for (const { local } of (await this._all()).values()) {
-      if (local && conditions.every((holds) => holds(local))) records.push(local);
-    }
-    return records.sort(comparisonOf(sort)).slice(0, limit);
+    const matches = matcherOf(filters);
+    const records = [...(await this._all()).values()].map(({ local }) => local);
+    return sorted(
+      records.filter((record) => record && matches(record)),
+      sort,
+    ).slice(0, limit);
   }
 
   filter(filters, options) {

@@ -15,9 +15,9 @@ export function clientOf(server, user, options) {
   return new Client({ server, auth: () => user, retries: 0, locks: null, store: new MemoryStore(), ...options });
 }
 
-/** All records, by the server. */
-export async function recordsOf(server, user, path) {
-  const response = await fetch(`${server}/v1${path}?_limit=`, { headers: user });
+/** All records that match, by the server. */
+export async function recordsOf(server, user, path, query = '_limit=') {
+  const response = await fetch(`${server}/v1${path}?${query}`, { headers: user });
   const records = (await response.json()).data;
   for (let next = response.headers.get('Next-Page'); next;) {
     const page = await fetch(next, { headers: user });

@@ -211,54 +211,11 @@ for (const [engine, server] of Object.entries(SERVERS)) {
 }
 
 describe('local records', () => {
-  const records = [
-    { id: 'a', n: 1, title: 'Hello world', tags: ['x'] },
-    { id: 'b', n: 2, title: 'hello', tags: [] },
-    { id: 'c', n: 10, title: '100% (a.b)' },
-    { id: 'd', title: null },
-  ];
-  const cases = [
-    [{ n: { $eq: 1 } }, 'a'],
-    [{ n: 2 }, 'b'],
-    [{ tags: { $eq: ['x'] } }, 'a'],
-    [{ title: null }, 'd'],
-    [{ n: null }, ''],
-    [{ n: { $in: [1, null] } }, 'a'],
-    [{ n: { $ne: null } }, 'abcd'],
-    [{ n: { $ne: 1 } }, 'bcd'],
-    [{ n: { $lt: 10 } }, 'ab'],
-    [{ n: { $lte: 2 } }, 'ab'],
-    [{ n: { $gt: 1 } }, 'bc'],
-    [{ n: { $gte: 2, $lt: 10 } }, 'b'],
-    [{ n: { $gt: '1' } }, ''],
-    [{ n: { $in: [1, 10] } }, 'ac'],
-    [{ n: { $nin: [1, 10] } }, 'bd'],
-    [{ title: { $like: 'hello%' } }, 'ab'],
-    [{ title: { $like: 'HELL_' } }, 'b'],
-    [{ title: { $like: '100% (a.b)' } }, 'c'],
-    [{ title: { $like: '100% (axb)' } }, ''],
-  ];
-
   async function articles() {
     const resource = new cliquet.Client({ server: 'http://127.0.0.1', ...OFFLINE }).resource('/articles');
-    for (const record of records) await resource.create(record);
+    for (const id of 'abcd') await resource.create({ id });
     return resource;
   }
-
-  for (const [filters, expected] of cases) {
-    test(`are found by ${JSON.stringify(filters)}`, async () => {
-      const found = await (await articles()).filter(filters, { sort: 'id' });
-      assert.equal(found.map(({ id }) => id).join(''), expected);
-    });
-  }
-
-  test('are sorted, nothing last, and limited', async () => {
-    const resource = await articles();
-    const idsOf = async (query) => (await resource.list(query)).map(({ id }) => id).join('');
-    assert.equal(await idsOf({ sort: 'n' }), 'abcd');
-    assert.equal(await idsOf({ sort: '-n,id' }), 'dcba');
-    assert.equal(await idsOf({ sort: 'n', limit: 2 }), 'ab');
-  });
 
   test('have ids, even if an empty one is given', async () => {
     const { id } = await (await articles()).create({ id: '', title: 'Hello' });

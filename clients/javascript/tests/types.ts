@@ -36,7 +36,8 @@ export async function use(signal: AbortSignal): Promise<Saved<Article>[]> {
     if (error instanceof ResponseError && error.status === 401) await articles.reset({ keepChanges: true });
   }
   await articles.list({ filters: { status: { $gte: 1, $lt: 3 }, title: 'Hello' }, sort: '-title', limit: 10 });
-  return articles.filter({ title: { $like: 'hello%' } }, { sort: 'title' });
+  await articles.filter({ 'author.name': { $has: true }, $or: [{ status: null }, { tags: { $contains_any: ['a'] } }] });
+  return articles.filter({ title: { $like: 'hello*' } }, { sort: 'title' });
 }
 
 const end = articles.autoSync({ interval: 1000, conflict: 'server' });
@@ -54,7 +55,9 @@ export async function misuse(): Promise<void> {
   await articles.patch('a', { status: 'read' });
   // @ts-expect-error: there is no such operator
   await articles.filter({ title: { $near: 'Hello' } });
-  // @ts-expect-error: nor such a strategy
+  // @ts-expect-error: alternatives are a list
+  await articles.filter({ $or: { title: 'Hello' } });
+  // @ts-expect-error: there is no such strategy
   await articles.sync({ conflict: 'mine' });
   // @ts-expect-error: there is no server
   new Client({});
