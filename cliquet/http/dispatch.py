@@ -258,7 +258,7 @@ class Endpoint:
         has_origin = self._has_cors and "HTTP_ORIGIN" in request.environ
         if has_origin:
             cors.ensure_origin(self._service, request)
-        response = None if has_errors(request) else self._answer(context, request, owner)
+        response = None if has_errors(request) else self._respond(context, request, owner)
         if has_errors(request):
             response = self._error_handler(request)
         elif self._filters:
@@ -289,7 +289,7 @@ class Endpoint:
             return self._class(request=request, context=context)
         return self._class(request=request)
 
-    def _answer(self, context: Any, request: Request, owner: object) -> Any:
+    def _respond(self, context: Any, request: Request, owner: object) -> Any:
         """Return the response of the view, rendered if needed."""
         try:
             result = self._view(request if owner is None else owner)

@@ -32,6 +32,10 @@ from cliquet.utils.text import is_long_id
 class UserResource(PartialUpdates):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
+    Its base classes handle the parts of a request: PATCH bodies (``partial_updates.py``), checksums
+    of lists (``checksums.py``), URLs, query strings and bodies (``reader.py``), preconditions and
+    headers (``responses.py``).
+
     :param context: the :class:`~cliquet.authorization.RouteFactory` of the request.
     """
 
