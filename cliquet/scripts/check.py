@@ -43,6 +43,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=_PATIENCE,
         help=f"Seconds to wait for each backend (default: {_PATIENCE:g}).",
     )
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="Also read all records, to compare them with the counts and checksums of collections.",
+    )
 
 
 def check(options: Namespace, registry: Registry) -> None:
@@ -62,11 +67,30 @@ def check(options: Namespace, registry: Registry) -> None:
     for warning in _warnings(settings):
         print(f"warning: {warning}")
     failed = [row[0] for row in rows if row[-1].startswith("error")]
+    if options.deep and rows[0][-1] == _OK:
+        failed += _print_mismatches(registry.storage)
     if not settings.get("userid_hmac_secret"):
         print("error: userid_hmac_secret is empty: anyone can compute user ids")
         failed.append("userid_hmac_secret")
     if failed:
         raise CommandError(f"Checks failed: {', '.join(failed)}", FAILED)
+
+
+def _print_mismatches(backend: Any) -> list[str]:
+    """Print the collections whose count or checksum is wrong; return what failed."""
+    try:
+        # Storages of 3.1 lack the method.
+        mismatches = sorted(getattr(backend, "find_mismatches", tuple)())
+    except Exception as error:  # third-party backends can raise anything
+        print(f"error: checksums: {format_error(error)}")
+        return ["checksums"]
+    for collection_id, parent_id, stored, actual in mismatches:
+        print(
+            f'error: collection "{collection_id}" of "{parent_id}": its checksum is {stored}, but '
+            f"that of its records is {actual}"
+        )
+    print(f"{len(mismatches)} wrong counts or checksums")
+    return ["checksums"] if mismatches else []
 
 
 def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -42,6 +42,7 @@ from cliquet.storage.timestamps import (
     far_future,
     next_epoch,
 )
+from cliquet.storage.types import Mismatch
 from cliquet.utils import COMPARISON as COMPARISON
 from cliquet.utils import json
 
@@ -148,6 +149,15 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             collections = self._collections.items()
             return [(collection, len(records.dead(before))) for collection, records in collections]
 
+    def find_mismatches(self) -> list[Mismatch]:
+        with self._transactions.reading():
+            return [
+                Mismatch(collection_id, parent_id, stored, actual)
+                for (parent_id, collection_id), records in self._collections.items()
+                for stored, actual in [(records.checksum(None), records.computed_checksum())]
+                if stored != actual
+            ]
+
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._transactions.reading():
             timestamp = self._timestamp(collection) if with_timestamp else 0
@@ -247,6 +257,10 @@ class _Records:
         if ids is None:
             return self._checksum
         entries = map(self.get, set(ids))
+        return Checksum().add(*(time for time, data in entries if data is not None))
+
+    def computed_checksum(self) -> Checksum:
+        entries = self._entries.values()
         return Checksum().add(*(time for time, data in entries if data is not None))
 
     def by_time(self, query: Query) -> tuple[list[Record], Part]:

@@ -21,6 +21,7 @@ from cliquet.storage.types import (
     DEFAULT_ID_FIELD,
     DEFAULT_MODIFIED_FIELD,
     Filter,
+    Mismatch,
     Page,
     Record,
 )
@@ -153,6 +154,13 @@ class StorageOperations:
             page = self._page(collection, build_query(_NAMES, filters), with_timestamp=False)
             checksum = Checksum().add(*(record[_NAMES.modified] for record in page.records))
         return checksum
+
+    def find_mismatches(self) -> Iterable[Mismatch]:
+        """Compare the stored counts and checksums with the records, which are all read.
+
+        By default, there are none: nothing is stored.
+        """
+        return ()
 
     def _write_record(
         self,

@@ -57,6 +57,15 @@ class Page(NamedTuple):
     checksum: Checksum | None = None
 
 
+class Mismatch(NamedTuple):
+    """A collection whose stored checksum isn't that of its records."""
+
+    collection_id: str
+    parent_id: str
+    stored: Checksum
+    actual: Checksum
+
+
 class Deleted(NamedTuple):
     """The number of tombstones in a collection."""
 

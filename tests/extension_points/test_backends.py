@@ -75,6 +75,7 @@ OF_OTHERS = {
 NEW = {
     "check_durability pending_migrations verify": BASES,
     "collection_timestamps count_deleted get_for_update get_page lock": ["storage"],
+    "checksum find_mismatches": ["storage"],
     "replace_principal_users": ["permission"],
 }
 

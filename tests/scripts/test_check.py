@@ -8,8 +8,10 @@ import pytest
 from cliquet import cache
 from cliquet.http.limits import Limits
 from cliquet.scripts.cliquet import main
+from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.memory import Storage
+from cliquet.storage.types import Mismatch
 from tests.scripts.conftest import KINDS, URLS
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
@@ -175,3 +177,38 @@ def test_check_warns_of_settings_that_are_risky_in_production(warnings_of, setti
 def test_check_fails_without_a_secret(warnings_of):
     expected = "error: userid_hmac_secret is empty: anyone can compute user ids"
     assert warnings_of(userid_hmac_secret="") == (1, [expected])
+
+
+@pytest.mark.parametrize("engine", URLS)
+def test_deep_check_compares_checksums_with_records(engine, write_ini, settings_of, capsys):
+    ini = write_ini(settings_of(engine))
+    assert main(["--ini", ini, "migrate"]) == 0
+    assert main(["--ini", ini, "check", "--deep"]) == 0
+    assert "0 wrong counts or checksums" in capsys.readouterr().out
+
+
+def test_deep_check_lists_wrong_checksums(write_ini, monkeypatch, capsys, explanation):
+    mismatches = [
+        Mismatch(name, "alice", Checksum(1, 2, 3), Checksum(4, 5, 6)) for name in ("b", "a")
+    ]
+    monkeypatch.setattr(Storage, "find_mismatches", lambda self: mismatches)
+    ini = write_ini(SETTINGS + ALL_IN_MEMORY)
+    assert main(["--ini", ini, "check"]) == 0
+    capsys.readouterr()
+    assert main(["--ini", ini, "check", "--deep"]) == 1
+    *_, first, second, last = [
+        line for line in capsys.readouterr().out.splitlines() if not line.startswith("warning")
+    ]
+    explanation_of = 'error: collection "{}" of "alice": its checksum is 1-2-3, but that of its '
+    assert first == explanation_of.format("a") + "records is 4-5-6"
+    assert second == explanation_of.format("b") + "records is 4-5-6"
+    assert last == "2 wrong counts or checksums"
+
+
+def test_deep_check_that_fails_is_reported(write_ini, monkeypatch, capsys):
+    def fail(self):
+        raise BackendError(message="out of memory")
+
+    monkeypatch.setattr(Storage, "find_mismatches", fail)
+    assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check", "--deep"]) == 1
+    assert "error: checksums: out of memory" in capsys.readouterr().out

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliquet.storage import StorageBase
 from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum, parse_checksum
 
 PLACE = ("articles", "alice")
@@ -102,3 +103,44 @@ def test_simultaneous_writes_keep_the_checksum(storage, together):
     assert together(write, write, write) == [None] * 3
     assert storage.checksum(*PLACE) == recomputed(storage)
     assert storage.checksum(*PLACE).number == 12
+
+
+def damage_sqlite(storage):
+    with storage._client.write() as db:
+        db.execute("UPDATE collections SET count = 9 WHERE parent_id = 'alice'")
+
+
+def damage_postgresql(storage):
+    storage.client.execute_autocommit(
+        "UPDATE cliquet_collections SET cube_sum = cube_sum + 1 WHERE parent_id = 'alice'"
+    )
+
+
+def damage_redis(storage):
+    (key,) = storage._client.call("KEYS", "cliquet.storage.checksum:*alice*")
+    version = storage._client.call("GET", key).split()[0]
+    storage._client.call("SET", key, version + b" 7 8")
+
+
+DAMAGE = {
+    "memory": lambda storage: vars(storage._collections[PLACE[::-1]]).update(_checksum=Checksum()),
+    "sqlite": damage_sqlite,
+    "postgresql": damage_postgresql,
+    "redis": damage_redis,
+}
+
+
+def test_stored_checksum_that_differs_from_the_records_is_found(engine, storage):
+    for place in (PLACE, ("articles", "bob"), ("articles", "carol")):
+        created = [storage.create(*place, {}) for _ in range(3)]
+        storage.delete(*place, created[0]["id"])
+    storage.delete_all("articles", "carol")
+    assert list(storage.find_mismatches()) == []
+    DAMAGE[engine](storage)
+    ((collection_id, parent_id, stored, actual),) = storage.find_mismatches()
+    assert (collection_id, parent_id) == PLACE
+    assert stored == storage.checksum(*PLACE) != actual == recomputed(storage)
+
+
+def test_storage_that_keeps_no_checksums_has_no_mismatches():
+    assert list(StorageBase().find_mismatches()) == []

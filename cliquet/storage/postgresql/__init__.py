@@ -41,6 +41,7 @@ from cliquet.storage.timestamps import (
     next_time,
 )
 from cliquet.storage.types import Filter as Filter
+from cliquet.storage.types import Mismatch
 from cliquet.utils import COMPARISON as COMPARISON
 
 _TIMESTAMP = """
@@ -103,6 +104,17 @@ SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
  SELECT collection, count(*) AS number FROM cliquet_tombstones
   WHERE last_modified < %s::bigint GROUP BY collection
 ) AS tombstones USING (collection)"""
+
+_MISMATCHES = """
+SELECT * FROM (
+ SELECT parent_id, collection_id, count, time_sum, cube_sum, coalesce(number, 0) AS number,
+  cliquet_remainder(coalesce(times, 0), 67108859) AS times,
+  cliquet_remainder(coalesce(cubes, 0), 67108837) AS cubes
+  FROM cliquet_collections LEFT JOIN (
+   SELECT collection, count(*) AS number, sum(mod(last_modified, 67108859))::bigint AS times,
+    sum(cliquet_cube(last_modified))::bigint AS cubes FROM cliquet_records GROUP BY collection
+  ) AS sums USING (collection)
+) AS compared WHERE (count, time_sum, cube_sum) <> (number, times, cubes)"""
 
 # Longer changes are not deferred: an id (in characters) can be too long for an index, and next to
 # a large document (in bytes) a round trip is cheap.
@@ -299,6 +311,11 @@ class Storage(PostgreSQLBackend, StorageEngine):
         for *ids, count in self._client.read(_COUNT_DELETED, [before]):
             parent_id, collection_id = map(unescape, ids)
             yield (parent_id, collection_id), count
+
+    def find_mismatches(self) -> Iterator[Mismatch]:
+        for parent_id, collection_id, *sums in self._client.read(_MISMATCHES):
+            checksums = Checksum(*sums[:3]), Checksum(*sums[3:])
+            yield Mismatch(unescape(collection_id), unescape(parent_id), *checksums)
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_escaped(collection), query))

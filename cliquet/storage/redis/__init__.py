@@ -62,6 +62,7 @@ from cliquet.storage.timestamps import (
     next_epoch,
     next_time,
 )
+from cliquet.storage.types import Mismatch
 from cliquet.utils import json
 
 _script = functools.partial(Path.joinpath, Path(__file__).parent)
@@ -71,6 +72,7 @@ _DELETE = Script(_COLLECTION, _script("delete.lua"))
 _DELETE_ALL = Script(_COLLECTION, _script("delete_all.lua"))
 _PAGE = Script(_COLLECTION, _script("page.lua"))
 _PURGE = Script(_COLLECTION, _script("purge.lua"))
+_VERIFY = Script(_COLLECTION, _script("verify.lua"))
 _TIMESTAMP = Script(_COLLECTION, _script("timestamp.lua"))
 _FLUSH = Script(_script("flush_storage.lua"))
 
@@ -171,6 +173,14 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         for key in self._client.keys(TOMBSTONES):
             count = self._client.call("ZCOUNT", key, "-inf", f"({before}")
             yield collection_of(key.removeprefix(TOMBSTONES)), count
+
+    def find_mismatches(self) -> Iterator[Mismatch]:
+        for key in self._client.keys(TIMESTAMPS):
+            parent_id, collection_id = collection_of(key.removeprefix(TIMESTAMPS))
+            number, *sums = self._client.run(_VERIFY, keys((parent_id, collection_id)))
+            stored, actual = Checksum(number, *sums[:2]), Checksum(number, *sums[2:])
+            if stored != actual:
+                yield Mismatch(collection_id, parent_id, stored, actual)
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         if not query.by_time or query.filters:

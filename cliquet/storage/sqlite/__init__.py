@@ -33,7 +33,7 @@ from cliquet.storage.timestamps import (
     next_epoch,
     next_time,
 )
-from cliquet.storage.types import Page
+from cliquet.storage.types import Mismatch, Page
 from cliquet.utils import json
 
 _FIND_COLLECTION = """
@@ -119,6 +119,10 @@ SELECT id, last_modified, CAST(data AS BLOB) FROM records
 _TIMES = """
 SELECT last_modified FROM records INDEXED BY records_id
  WHERE collection = ? AND id IN (SELECT value FROM json_each(?))"""
+
+_COLLECTIONS = "SELECT id, parent_id, collection_id, count, time_sum, cube_sum FROM collections"
+
+_ALL_TIMES = "SELECT last_modified FROM records WHERE collection = ?"
 
 _LATEST = """
 SELECT max(time) FROM (
@@ -251,6 +255,16 @@ class Storage(SQLiteBackend, StorageEngine):
         with self._client.read() as db:
             rows = db.execute(_COUNT_DELETED, [before]).fetchall()
         return [((parent_id, collection_id), count) for parent_id, collection_id, count in rows]
+
+    def find_mismatches(self) -> list[Mismatch]:
+        mismatches = []
+        with self._client.snapshot() as db:
+            for number, parent_id, collection_id, *stored in db.execute(_COLLECTIONS).fetchall():
+                times = (time for (time,) in db.execute(_ALL_TIMES, [number]))
+                checksums = Checksum(*stored), Checksum().add(*times)
+                if checksums[0] != checksums[1]:
+                    mismatches.append(Mismatch(collection_id, parent_id, *checksums))
+        return mismatches
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._client.snapshot() as db:

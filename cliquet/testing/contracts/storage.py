@@ -256,6 +256,7 @@ class StorageContract:
             some_ids = [*ids(some), "missing", *ids(some[:1]), "a\0", "\ud800"]
             expected_of_some = Checksum().add(*ids(some, "last_modified"))
             assert storage.checksum(*PLACE, ids=some_ids) == expected_of_some
+        assert PLACE not in [tuple(mismatch[:2]) for mismatch in storage.find_mismatches()]
         storage.create(*PLACE, {})
         storage.flush()
         assert storage.checksum(*PLACE) == storage.checksum(*PLACE, ids=["a"]) == Checksum()
