@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from pyramid.config import Configurator
@@ -75,6 +76,26 @@ class Metrics:
             ("engine", "state"),
             multiprocess_mode="livesum",
             registry=registry,
+        )
+
+    @cached_property
+    def streams(self) -> Any:
+        """The number of open streams, measured from the first stream on."""
+        return prometheus_client.Gauge(
+            "cliquet_live_streams",
+            "Open streams of changes.",
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+
+    @cached_property
+    def stream_delays(self) -> Any:
+        """The delays of changes in streams, measured from the first stream on."""
+        return prometheus_client.Histogram(
+            "cliquet_live_delay_seconds",
+            "Time between the last change of a collection and its event in a stream.",
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
 
     def time_backend(self, kind: str, backend: Any) -> None:

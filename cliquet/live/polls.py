@@ -6,11 +6,14 @@ import asyncio
 import io
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 from wsgiref.types import WSGIApplication
 
 from cliquet.http.live import ENVIRON_KEY, ListNote
+from cliquet.live.events import event
 from cliquet.utils import import_optional, json
 
 a2wsgi = import_optional("a2wsgi.wsgi")
@@ -25,7 +28,8 @@ _OWN_HEADERS = {
 }
 
 
-class Poll(NamedTuple):
+@dataclass(eq=False)
+class Poll:
     """The response to a poll, and the collection that it has listed."""
 
     status: int
@@ -41,12 +45,16 @@ class Poll(NamedTuple):
         url = self.headers.get("next-page")
         return None if url is None else urlsplit(url).query
 
-    def text(self, with_checksum: bool) -> str:
-        """Return the JSON of the records, with the checksum of the view if it is known."""
-        members: dict[str, Any] = json.loads(self.body)
-        if with_checksum and "checksum" in self.headers:
-            members["checksum"] = self.headers["checksum"]
-        return json.dumps(members)
+    def text(self, **members: str) -> str:
+        """Return the JSON of the records, with further members."""
+        return json.dumps({**json.loads(self.body), **members})
+
+    @cached_property
+    def change(self) -> bytes:
+        """The event of the only page, with the checksum of the view if the service sends it."""
+        checksum = self.headers.get("checksum")
+        text = self.text(**({} if checksum is None else {"checksum": checksum}))
+        return event("change", text, self.headers.get("etag"))
 
 
 class Poller:
@@ -97,7 +105,10 @@ class Poller:
             getattr(chunks, "close", bool)()
         status, header_list = started
         headers = {name.lower(): value for name, value in header_list}
-        return Poll(status, headers, header_list, body, note)
+        poll = Poll(status, headers, header_list, body, note)
+        if status == 200 and note.collection is not None:
+            _ = poll.change  # computed in this thread, once for all streams
+        return poll
 
 
 def polling_scope(scope: Scope) -> Scope:

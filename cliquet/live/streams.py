@@ -1,13 +1,16 @@
-"""Server-Sent Events of the changes to a list (HTML, section 9.2)."""
+"""Streams of the changes to a list."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from cliquet.live.events import event
 from cliquet.live.polls import Poll, Poller, Scope, polling_query, polling_scope
 from cliquet.live.watcher import Subscription, Watcher
 from cliquet.utils import json
@@ -53,6 +56,7 @@ class Stream:
         #: The tag and the checksum of the latest event.
         self._sent: tuple[str | None, str | None] | None = None
         self._alert: str | None = None
+        self._metrics: Any = None
 
     async def poll(self) -> Poll:
         """Return the changes since the latest event."""
@@ -68,12 +72,13 @@ class Stream:
         """
         seconds = permissions_seconds if first.note.is_restricted else math.inf
         collection: Any = first.note.collection
+        self._metrics = getattr(first.note.registry, "prometheus", None)
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in first.header_list
             if name.lower() not in _LIST_HEADERS
         ]
-        with watcher.subscribe(collection, _timestamp(first)) as subscription:
+        with self._counted(), watcher.subscribe(collection, _timestamp(first)) as subscription:
             disconnection = asyncio.create_task(_close_on_disconnect(receive, subscription))
             try:
                 await self._send_start(200, [*headers, *_STREAM_HEADERS])
@@ -84,6 +89,11 @@ class Stream:
                 pass
             finally:
                 disconnection.cancel()
+
+    def _counted(self) -> AbstractContextManager[Any]:
+        """Return a context manager that counts an open stream."""
+        metrics = self._metrics
+        return nullcontext() if metrics is None else metrics.streams.track_inprogress()
 
     async def respond(self, poll: Poll) -> None:
         """Send the response to a poll as it is."""
@@ -109,6 +119,9 @@ class Stream:
             subscription.timestamp = _timestamp(poll)
             if not await self._send_changes(poll):
                 return
+            if self._metrics is not None and is_changed:
+                delay = time.time() - subscription.timestamp / 1000
+                self._metrics.stream_delays.observe(max(0, delay))
             due = clock() + seconds
 
     async def _send_changes(self, poll: Poll) -> bool:
@@ -118,14 +131,16 @@ class Stream:
         """
         first, page = poll, poll
         while page.status == 200 and (query := page.next_query()) is not None:
-            await self._send(event("change", page.text(with_checksum=False)))
+            await self._send(event("change", page.text()))
             page = await self._poller.poll(self._scope, query)
         if page.status != 200:
             await self._send_failure(page)
             return False
         state = first.headers.get("etag"), first.headers.get("checksum")
-        if page is not first or state != self._sent:
-            await self._send(event("change", page.text(with_checksum=True), state[0]))
+        if page is not first:
+            await self._send(event("change", page.text(), state[0]))
+        elif state != self._sent:
+            await self._send(first.change)
         self._since, self._sent = state[0], state
         return await self._send_notices(first.headers)
 
@@ -160,20 +175,6 @@ class Stream:
                 await self._send_message(message)
         except OSError as error:  # also TimeoutError
             raise StreamDropped from error
-
-
-def event(name: str, data: str, id_: str | None = None, retry: str | None = None) -> bytes:
-    """Return an event.
-
-    :param retry: seconds before the client connects again.
-    """
-    lines = [f"event: {name}"]
-    if id_ is not None:
-        lines.append(f"id: {id_}")
-    if retry is not None and retry.isdecimal():
-        lines.append(f"retry: {int(retry) * 1000}")
-    lines.extend(f"data: {line}" for line in data.splitlines())
-    return "\n".join([*lines, "", ""]).encode()
 
 
 def _timestamp(poll: Poll) -> int:

@@ -7,9 +7,11 @@ import pytest
 
 from cliquet.http.live import ListNote
 from cliquet.live import streams
+from cliquet.live.events import event
 from cliquet.live.polls import Poll
-from tests.live.conftest import running
-from tests.resource.apps import ENGINES, SERVED
+from tests.live.conftest import SETTINGS, Service, running
+from tests.resource import apps
+from tests.resource.apps import ENGINES, SERVED, Note
 
 PAST, FUTURE = (
     (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)).isoformat()
@@ -113,6 +115,23 @@ async def test_equal_streams_share_polls(service, alice):
         for stream in (first, second):
             assert (await stream.event()).records == [note]
         assert service.requests == count + 1
+
+
+@running
+async def test_prometheus_metrics_include_streams(tmp_path):
+    settings = {**SETTINGS, "includes": "cliquet.prometheus"}
+    with apps.builder("memory", tmp_path) as build:
+        service = Service(build(Note, settings=settings))
+        alice = service.client.user("alice")
+        assert "cliquet_live" not in alice.get("/__metrics__").text
+        async with service.streaming("/notes") as stream:
+            await stream.event()
+            await create(alice, "/notes", {"n": 1})
+            await stream.event()
+            assert "cliquet_live_streams 1.0" in alice.get("/__metrics__").text
+        metrics = alice.get("/__metrics__").text
+        assert "cliquet_live_streams 0.0" in metrics
+        assert "cliquet_live_delay_seconds_count 1.0" in metrics
 
 
 # Ends
@@ -273,11 +292,11 @@ def test_stream_is_refused_by_wsgi_servers(alice):
 
 def test_last_event_of_a_poll_contains_the_checksum_of_the_view():
     poll = Poll(200, {"checksum": "1-2-3"}, [], b'{"data": []}', ListNote())
-    assert poll.text(with_checksum=True) == '{"data":[],"checksum":"1-2-3"}'
-    assert poll.text(with_checksum=False) == '{"data":[]}'
+    assert poll.change == b'event: change\ndata: {"data":[],"checksum":"1-2-3"}\n\n'
+    assert poll.text() == '{"data":[]}'
 
 
 def test_event_has_a_line_for_each_line_of_data():
     expected = b"event: x\nid: 1\nretry: 2000\ndata: a\ndata: b\n\n"
-    assert streams.event("x", "a\nb", "1", "2") == expected
-    assert streams.event("x", "a", retry="soon") == b"event: x\ndata: a\n\n"
+    assert event("x", "a\nb", "1", "2") == expected
+    assert event("x", "a", retry="soon") == b"event: x\ndata: a\n\n"
