@@ -139,6 +139,19 @@ class PermissionBase(Backend):
         """
         raise NotImplementedError
 
+    def object_permissions_for_update(self, object_id: str) -> dict[str, set[str]]:
+        """Return :meth:`object_permissions` of an object that the request has locked.
+
+        In one transaction, an engine can read them once, and then derive them from the changes.
+        """
+        return self.object_permissions(object_id)
+
+    def expect_no_permissions(self, object_id: str) -> None:
+        """Note that an object is new: the next :meth:`object_permissions_for_update` needn't read.
+
+        Only called for objects whose id was just generated.
+        """
+
     def replace_object_permissions(
         self, object_id: str, permissions: Mapping[str, Iterable[str]]
     ) -> None:

@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cliquet.permission import PermissionBase
 from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.checksums import Checksum
+from cliquet.storage.generators import UUID4
 from cliquet.utils import DeprecatedMeta
 
 
@@ -255,7 +257,10 @@ class ShareableModel(Model):
         return self.get_permission_object_id(record[self.id_field])
 
     def _with_permissions(self, record: Record, object_id: str) -> Record:
-        permissions = self.permission.object_permissions(object_id)
+        backend = self.permission
+        is_locked = self.locking and isinstance(backend, PermissionBase)
+        read = backend.object_permissions_for_update if is_locked else backend.object_permissions
+        permissions = read(object_id)
         record[self.permissions_field] = {
             name: set(principals) for name, principals in permissions.items()
         }
@@ -274,11 +279,20 @@ class ShareableModel(Model):
         permissions = dict(data.pop(self.permissions_field, None) or {})
         saved = write(data, parent_id, unique_fields)
         object_id = self._object_id(saved)
+        if is_new and self._is_new_object(object_id, data, saved):
+            self.permission.expect_no_permissions(object_id)
         if permissions:
             self.permission.replace_object_permissions(object_id, permissions)
         if is_new or self.grants_write_to_editors or "write" in permissions:
             self._allow_write(object_id)
         return self._with_permissions(saved, object_id)
+
+    def _is_new_object(self, object_id: str, record: Record, saved: Record) -> bool:
+        """Return whether an object was never used: its id contains the one just generated."""
+        generator = self.id_generator or self.storage.id_generator
+        is_generated = record.get(self.id_field) is None and type(generator) is UUID4
+        is_own = saved[self.id_field] in object_id  # applications can combine records
+        return is_generated and is_own and isinstance(self.permission, PermissionBase)
 
     def _allow_write(self, perm_object_id: str) -> None:
         """Grant the current user write access to an object."""

@@ -76,6 +76,7 @@ NEW = {
     "check_durability pending_migrations verify": BASES,
     "collection_timestamps count_deleted get_for_update get_page lock": ["storage"],
     "checksum find_mismatches": ["storage"],
+    "expect_no_permissions object_permissions_for_update": ["permission"],
     "replace_principal_users": ["permission"],
 }
 

@@ -1,8 +1,10 @@
 """PostgreSQL permission backend."""
 
 import pytest
+import transaction
 from pyramid.config import Configurator
 
+from cliquet import transactions
 from cliquet.permission import postgresql
 from cliquet.permission.object_ids import after_prefix
 from cliquet.storage.exceptions import BackendError
@@ -72,6 +74,47 @@ def test_a_check_is_one_statement(backend, number, statements):
     assert len(statements) == 3
     backend.replace_object_permissions("/a", {"read": ["alice"], "write": []})
     assert len(statements) == 4
+
+
+@pytest.fixture
+def in_transaction(backend):
+    """A backend whose transaction has begun, with the permissions of one object."""
+    manager = transaction.TransactionManager(explicit=True)
+    manager.begin()
+    with transactions.RequestAttempt(manager):
+        backend.add_principal_to_ace("/a", "read", "bob")
+        yield backend
+        manager.abort()
+
+
+def test_permissions_of_locked_objects_are_read_once(in_transaction, statements):
+    before = in_transaction.object_permissions_for_update("/a")
+    in_transaction.add_principal_to_ace("/a", "read", "carol")
+    before["read"].add("the caller changes its copy")
+    assert in_transaction.object_permissions_for_update("/a") == {"read": {"bob", "carol"}}
+    assert len(statements) == 1
+
+
+@pytest.mark.parametrize("name", postgresql.CACHED)
+def test_overridden_methods_are_asked_for_permissions_each_time(
+    in_transaction, statements, monkeypatch, name
+):
+    class Own(postgresql.Permission):
+        pass
+
+    own = getattr(postgresql.Permission, name)
+    setattr(Own, name, lambda self, *args, **kwargs: own(self, *args, **kwargs))
+    monkeypatch.setattr(in_transaction, "__class__", Own)
+    for _ in range(2):
+        assert in_transaction.object_permissions_for_update("/a") == {"read": {"bob"}}
+    assert len(statements) == 2
+
+
+def test_sql_of_the_application_changes_permissions_of_locked_objects(in_transaction):
+    assert in_transaction.object_permissions_for_update("/a") == {"read": {"bob"}}
+    with in_transaction._client.connect() as session:
+        session.execute("UPDATE cliquet_access_control_entries SET principal = 'carol'")
+    assert in_transaction.object_permissions_for_update("/a") == {"read": {"carol"}}
 
 
 def test_failures_are_backend_errors():

@@ -73,6 +73,34 @@ def operation(request):
     return OPERATIONS[request.param]
 
 
+def assert_locked_permissions_are_current(backend):
+    for object_id in ("/a", "/b"):
+        current = backend.object_permissions(object_id)
+        assert backend.object_permissions_for_update(object_id) == current
+
+
+def test_permissions_of_locked_objects_include_changes(backend, operation, manager):
+    backend.add_user_principal("carol", "group:c")  # the transaction begins
+    assert_locked_permissions_are_current(backend)
+    savepoint = manager.savepoint()
+    operation(backend)
+    assert_locked_permissions_are_current(backend)
+    backend.add_principal_to_ace("/a", "write", "carol")
+    assert_locked_permissions_are_current(backend)
+    savepoint.rollback()
+    assert_locked_permissions_are_current(backend)
+
+
+def test_permissions_of_new_objects_are_those_that_were_granted(backend, manager):
+    backend.add_user_principal("carol", "group:c")
+    backend.expect_no_permissions("/new")
+    backend.replace_object_permissions("/new", {"read": ["bob"], "write": []})
+    backend.add_principal_to_ace("/new", "write", "alice")
+    expected = {"read": {"bob"}, "write": {"alice"}}
+    assert backend.object_permissions_for_update("/new") == expected
+    assert backend.object_permissions("/new") == expected
+
+
 def test_an_operation_is_undone_when_the_transaction_is_aborted(backend, operation, manager):
     before = content(backend)
     operation(backend)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cliquet.authorization import RouteFactory
 from tests.resource.apps import Book, Page
 
 ID = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a11"
@@ -74,7 +75,7 @@ REQUESTS = {
     "post": (
         ("POST", "", DATA, {}),
         ["write", "commit"],
-        ["groups", "write", "grant + its permissions", "commit"],
+        ["groups", "write", "grant + commit"],
     ),
     "post, with an id": (
         ("POST", "", {**DATA, "id": NEW}, {}),
@@ -86,7 +87,7 @@ REQUESTS = {
         ["lock, record", "write + commit"],
         [
             *("groups", "lock, record", "its permissions", "check"),
-            *("write + grant + its permissions", "commit"),
+            "write + grant + commit",
         ],
     ),
     "put, of a new one": (
@@ -99,7 +100,7 @@ REQUESTS = {
         ["lock, record", "write + commit"],
         [
             *("groups", "check", "lock, record", "its permissions"),
-            *("write + grant + its permissions", "commit"),
+            "write + grant + commit",
         ],
     ),
     "poll, with more to come": (
@@ -181,5 +182,19 @@ def test_inherited_permissions_need_no_additional_statement(asked, name):
     request, _, expected = REQUESTS[name]
     policy = "cliquet.authorization.InheritingAuthorizationPolicy"
     if name in ("put", "patch"):  # editors aren't added to the permissions of the record
-        expected = [*expected[:-2], "write + its permissions", "commit"]
+        expected = [*expected[:-1], "write + commit"]
     assert asked("/pages", request, {"multiauth.authorization_policy": policy}) == expected
+
+
+class OneFolder(RouteFactory):
+    """A context where all records have the permissions of one object."""
+
+    def get_permission_object_id(self, request, record_id=None):
+        return "/folder"
+
+
+def test_new_records_of_a_shared_object_have_its_permissions(build):
+    api = build((Page, {"factory": OneFolder}))
+    alice = api.user("alice")
+    api.registry.permission.add_principal_to_ace("/folder", "read", "bob")
+    assert alice.post("/pages", DATA).json["permissions"] == {"read": ["bob"], "write": [alice.id]}

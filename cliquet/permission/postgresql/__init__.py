@@ -7,6 +7,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 
+from cliquet.drivers.backend import is_inherited
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
@@ -96,6 +97,19 @@ FLUSH = (
 )
 
 
+# The key of the permissions by object in the cache of the request's transaction.
+_PERMISSIONS = object()
+
+#: The methods that a subclass can't override without disabling that cache.
+CACHED = (
+    "add_principal_to_ace",
+    "remove_principal_from_ace",
+    "object_permissions",
+    "replace_object_permissions",
+    "delete_object_permissions",
+)
+
+
 class Permission(PostgreSQLBackend, SQLPermission):
     """PostgreSQL permission backend, with two tables.
 
@@ -115,6 +129,7 @@ class Permission(PostgreSQLBackend, SQLPermission):
         with self._client.grouped_writes() as run:
             for statement in FLUSH:
                 run(statement)
+        self._cache().clear()
 
     def replace_principal_users(self, users: Mapping[str, Iterable[str]]) -> None:
         principals = self._list(users)
@@ -136,6 +151,44 @@ class Permission(PostgreSQLBackend, SQLPermission):
         )
         parameters = [escape(object_id), self._list(permissions), *entries]
         self._client.execute_deferred(REPLACE_PERMISSIONS, parameters)
+        if (cached := self._cache().get(object_id)) is not None:
+            cached.update({name: set(some) for name, some in permissions.items()})
+
+    def add_principal_to_ace(self, object_id: str, permission: str, principal: str) -> None:
+        super().add_principal_to_ace(object_id, permission, principal)
+        if (cached := self._cache().get(object_id)) is not None:
+            cached.setdefault(permission, set()).add(principal)
+
+    def remove_principal_from_ace(self, object_id: str, permission: str, principal: str) -> None:
+        super().remove_principal_from_ace(object_id, permission, principal)
+        self._cache().pop(object_id, None)
+
+    def delete_object_permissions(self, *object_id_list: str) -> None:
+        super().delete_object_permissions(*object_id_list)
+        for object_id in object_id_list:
+            self._cache().pop(object_id, None)
+
+    def object_permissions_for_update(self, object_id: str) -> dict[str, set[str]]:
+        if not is_inherited(self, Permission, *CACHED):
+            return self.object_permissions(object_id)
+        cache = self._cache()
+        if object_id not in cache:
+            cache[object_id] = self.object_permissions(object_id)
+        return {name: set(some) for name, some in cache[object_id].items() if some}
+
+    def expect_no_permissions(self, object_id: str) -> None:
+        self._cache()[object_id] = {}
+
+    def _cache(self) -> dict[str, dict[str, set[str]]]:
+        """Return the permissions of locked objects, by object, as changed by the transaction.
+
+        It is discarded with the transaction, or if a part of it is rolled back.
+        """
+        cache = self._client.transaction_cache()
+        known: dict[str, dict[str, set[str]]] = (
+            {} if cache is None else cache.setdefault(_PERMISSIONS, {})
+        )
+        return known
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:
