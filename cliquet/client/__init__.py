@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ except ImportError as error:
 
 from cliquet.client.base import BaseClient
 from cliquet.client.batch import Batch
+from cliquet.client.copies import Copy
 from cliquet.client.errors import (
     AlertWarning,
     BatchError,
@@ -53,13 +54,14 @@ from cliquet.client.version import __version__
 if TYPE_CHECKING:
     from cliquet.client.aio import AsyncBatch as AsyncBatch
     from cliquet.client.aio import AsyncClient as AsyncClient
+    from cliquet.client.aio import AsyncCopy as AsyncCopy
     from cliquet.client.aio import AsyncRecords as AsyncRecords
     from cliquet.client.aio import AsyncResource as AsyncResource
 
 
 def __getattr__(name: str) -> Any:
     """Import the asynchronous client when it is used, because httpx is optional."""
-    if name in ("AsyncBatch", "AsyncClient", "AsyncRecords", "AsyncResource"):
+    if name in ("AsyncBatch", "AsyncClient", "AsyncCopy", "AsyncRecords", "AsyncResource"):
         return getattr(import_module("cliquet.client.aio"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -119,6 +121,16 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
         """
         return Resource(self._send, path, id_factory)
 
+    def copy(
+        self, path: str, records: Iterable[dict[str, Any]] = (), timestamp: int | None = None
+    ) -> Copy:
+        """Return a copy of the resource at a path, which its method ``poll()`` keeps up to date.
+
+        :param records: the records of an earlier copy.
+        :param timestamp: its timestamp, in milliseconds; None: start with an empty copy.
+        """
+        return Copy(self._send, path, records, timestamp)
+
     def batch(self, check: bool = True, size: int | None = None, atomic: bool = False) -> Batch:
         """Return a batch, which is filled in a ``with`` block and sent at its end.
 
@@ -146,6 +158,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Conflict",
+    "Copy",
     "Forbidden",
     "Gone",
     "InvalidParameters",

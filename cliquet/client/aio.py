@@ -6,7 +6,14 @@ import functools
 import inspect
 import os
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+)
 from typing import Any
 
 try:
@@ -19,11 +26,12 @@ from requests.structures import CaseInsensitiveDict
 
 from cliquet.client.base import BaseClient
 from cliquet.client.batch import BaseBatch
+from cliquet.client.copies import BaseCopy
 from cliquet.client.failures import ClientError, TransportError
 from cliquet.client.messages import HELLO, Request, Response
 from cliquet.client.protocol import Pause, RawRequest, RawResponse, Result, Step
 from cliquet.client.querystring import querystring
-from cliquet.client.resources import BaseRecords, Operations, new_id
+from cliquet.client.resources import BaseRecords, Operations, new_id, next_query
 from cliquet.client.version import USER_AGENT
 
 
@@ -72,6 +80,12 @@ class AsyncClient(
         """Return the resource at a path, like :meth:`cliquet.client.Client.resource`."""
         return AsyncResource(self._send, path, id_factory)
 
+    def copy(
+        self, path: str, records: Iterable[dict[str, Any]] = (), timestamp: int | None = None
+    ) -> AsyncCopy:
+        """Return a copy of a resource, like :meth:`cliquet.client.Client.copy`."""
+        return AsyncCopy(self._send, path, records, timestamp)
+
     def batch(
         self, check: bool = True, size: int | None = None, atomic: bool = False
     ) -> AsyncBatch:
@@ -116,9 +130,23 @@ class AsyncRecords(BaseRecords[Awaitable[Response]]):
         """Yield the response of each page."""
         page, seen = self._first, set[object]()
         yield page
-        while query := self._next_query(page, seen):
+        while query := next_query(self._path, page, seen):
             page = await self._read(query)
             yield page
+
+
+class AsyncCopy(BaseCopy[Awaitable[Response]]):
+    """Copy of a resource, whose method :meth:`poll` is awaited.
+
+    It behaves like :class:`~cliquet.client.Copy`.
+    """
+
+    async def poll(self) -> list[dict[str, Any]]:
+        """Update the copy, and return the records that changed.
+
+        :raises ClientError: if a request fails. The next poll continues.
+        """
+        return await _run(self._poll(), self._send)
 
 
 class AsyncBatch(BaseBatch[Awaitable[Response]]):

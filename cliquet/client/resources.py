@@ -194,13 +194,7 @@ class BaseRecords(Generic[Result]):
         self._path = path
         self._first = first
         self._read = read
-        is_last = "Next-Page" not in first.headers
-        # Only on the first page does the total count the same records.
-        if is_last and "_token" not in query and len(first.data) < (first.total or 0):
-            raise ProtocolError(
-                f"GET {path}: {len(first.data)} of {first.total} records, without the header"
-                " Next-Page. Check the proxies between client and service"
-            )
+        check_first_page(path, query, first)
 
     def __bool__(self) -> bool:
         return bool(self._first.data)
@@ -223,23 +217,6 @@ class BaseRecords(Generic[Result]):
         """Number of matching records, without tombstones."""
         return self._first.total
 
-    def _next_query(self, page: Response, seen: set[object]) -> str | None:
-        """Return the query string of the page after another one, or None.
-
-        :param seen: marks of the pages so far, to which this one is added.
-        :raises ProtocolError: if the pages never end.
-        """
-        if "Next-Page" not in page.headers:
-            return None
-        # Only the query string matters: behind a proxy, the URL can name another host.
-        query = "?" + urlsplit(page.headers["Next-Page"]).query
-        # A record is listed again only if it has changed since.
-        marks = {query, *(hash(repr(record)) for record in page.data[:1])}
-        if not page.data or marks & seen:
-            raise ProtocolError(f"GET {self._path}: Next-Page leads to the same page again")
-        seen |= marks
-        return query
-
 
 class Records(BaseRecords[Response]):
     """Records of a list, read page by page. Each iteration starts with the same first page."""
@@ -252,9 +229,42 @@ class Records(BaseRecords[Response]):
         """Yield the response of each page."""
         page, seen = self._first, set[object]()
         yield page
-        while query := self._next_query(page, seen):
+        while query := next_query(self._path, page, seen):
             page = self._read(query)
             yield page
+
+
+def check_first_page(path: str, query: str, first: Response) -> None:
+    """Check that a page is the whole list, unless it names the next page.
+
+    :raises ProtocolError: if the list is incomplete.
+    """
+    is_last = "Next-Page" not in first.headers
+    # Only on the first page does the total count the same records.
+    if is_last and "_token" not in query and len(first.data) < (first.total or 0):
+        raise ProtocolError(
+            f"GET {path}: {len(first.data)} of {first.total} records, without the header"
+            " Next-Page. Check the proxies between client and service"
+        )
+
+
+def next_query(path: str, page: Response, seen: set[object]) -> str | None:
+    """Return the query string of the page after another one, or None.
+
+    :param path: path of the collection.
+    :param seen: marks of the pages so far, to which this one is added.
+    :raises ProtocolError: if the pages never end.
+    """
+    if "Next-Page" not in page.headers:
+        return None
+    # Only the query string matters: behind a proxy, the URL can name another host.
+    query = "?" + urlsplit(page.headers["Next-Page"]).query
+    # A record is listed again only if it has changed since.
+    marks = {query, *(hash(repr(record)) for record in page.data[:1])}
+    if not page.data or marks & seen:
+        raise ProtocolError(f"GET {path}: Next-Page leads to the same page again")
+    seen |= marks
+    return query
 
 
 def _body(data: Mapping[str, Any] | None, permissions: Mapping[str, Any] | None) -> dict[str, Any]:
