@@ -50,6 +50,7 @@ def test_code_of_the_guide_works(capsys, reader):
     assert reader["others"].total == 0
     assert [record["title"] for record in reader["latest"]] == ["Python"]
     assert reader["copy"] == {}
+    assert reader["local"].verified
     assert bookmarks.get(reader["created"].data["id"]).data["stars"] == 3
     permissions = reader["articles"].get(reader["article"].data["id"]).permissions
     assert permissions["read"] == ["system.Everyone"]
