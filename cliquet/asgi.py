@@ -86,14 +86,18 @@ class Application:
             )
         return self._watchers[key]
 
+    def close_streams(self) -> None:
+        """End all streams, from the thread of the event loop: servers wait for their end."""
+        for watcher in self._watchers.values():
+            watcher.close()
+
     def _closing_streams(self, receive: Receive) -> Receive:
         """Return a function that ends the streams when the server stops."""
 
         async def receive_message() -> Any:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                for watcher in self._watchers.values():
-                    watcher.close()
+                self.close_streams()
             return message
 
         return receive_message

@@ -119,9 +119,6 @@ class Stream:
             subscription.timestamp = _timestamp(poll)
             if not await self._send_changes(poll):
                 return
-            if self._metrics is not None and is_changed:
-                delay = time.time() - subscription.timestamp / 1000
-                self._metrics.stream_delays.observe(max(0, delay))
             due = clock() + seconds
 
     async def _send_changes(self, poll: Poll) -> bool:
@@ -141,8 +138,15 @@ class Stream:
             await self._send(event("change", page.text(), state[0]))
         elif state != self._sent:
             await self._send(first.change)
+        self._observe_delay(first)
         self._since, self._sent = state[0], state
         return await self._send_notices(first.headers)
+
+    def _observe_delay(self, poll: Poll) -> None:
+        """Measure the time since the last change, if it is newer than the latest event."""
+        is_new = self._sent is not None and self._sent[0] != poll.headers.get("etag")
+        if self._metrics is not None and is_new:
+            self._metrics.stream_delays.observe(max(0, time.time() - _timestamp(poll) / 1000))
 
     async def _send_notices(self, headers: Mapping[str, str]) -> bool:
         """Send the alert and the back-off of the service; return whether the stream goes on."""

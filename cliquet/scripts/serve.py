@@ -6,36 +6,34 @@ import os
 import signal
 import socket
 import threading
-import time
 import webbrowser
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import hupper
 import waitress.wasyncore
 
+from cliquet.scripts import live_server
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError
 from cliquet.scripts.loading import check_file, load
+from cliquet.scripts.processes import (
+    GRACE,
+    SIGNALS,
+    accepts,
+    restored_signals,
+    run_when,
+    stop_signals,
+)
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Registry
 from cliquet.utils import import_optional, setting_list
 from cliquet.utils.installation import install_command
 
-#: Seconds given to requests in progress when the server stops.
-GRACE = 30
-
-# Seconds to wait for the server to start, and between two attempts to connect to it.
-_START_TIMEOUT = 60
-_POLL = 0.05
-
 #: Name of the thread that waits for signals in processes where the main thread blocks them.
 SIGNAL_THREAD = "cliquet-signals"
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _ANY_HOST = ("0.0.0.0", "::")
 
@@ -70,6 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Address of the proxy whose X-Forwarded-Proto header is trusted; * for any"
         " (default: %(default)s).",
     )
+    add("--live", action="store_true", help="Stream changes. Requires uvicorn; one process.")
     add("--reload", action="store_true", help="Restart when the code or the file changes.")
     add("--open", action="store_true", help="Open the service in a web browser.")
 
@@ -89,18 +88,16 @@ def _positive(text: str) -> int:
 def serve(options: Namespace, registry: Registry) -> None:
     """Serve the application over HTTP until Ctrl-C or SIGTERM; requests in progress finish.
 
-    The server is granian if it is installed, and waitress otherwise.
+    The server is uvicorn with ``--live``. Otherwise, it is granian if it is installed, or waitress.
     """
     path = check_file(options.ini)
     granian = import_optional("granian")
-    if options.workers > 1 and granian is None:
-        hint = f"Install it: {install_command('serve')}"
-        raise CommandError(f"--workers {options.workers} requires granian. {hint}", MISUSED)
+    _check_server(options, granian)
     address = _address(options)
 
     def open_browser() -> None:
         if options.open:
-            _when(lambda: _accepts(address), lambda: webbrowser.open(_origin(options)))
+            run_when(lambda: accepts(address), lambda: webbrowser.open(_origin(options)))
 
     if hupper.is_active():
         hupper.get_reloader().watch_files([path])
@@ -109,10 +106,28 @@ def serve(options: Namespace, registry: Registry) -> None:
     else:
         open_browser()
     app, lines = _load(options)
-    if granian is None:
+    if options.live:
+        live_server.run(app, options.threads, address, lambda: _print_lines(lines))
+    elif granian is None:
         _run_waitress(app, options, address, lines)
     else:
         _run_granian(granian, app, options, address, lines)
+
+
+def _check_server(options: Namespace, granian: Any) -> None:
+    """Check that the server that the options need is installed.
+
+    :raises CommandError: if it isn't.
+    """
+    if options.live and options.workers > 1:
+        raise CommandError(f"--workers {options.workers}: --live serves with one process", MISUSED)
+    if options.live and live_server.uvicorn is None:
+        raise CommandError(
+            f"--live requires uvicorn. Install it: {install_command('live')}", MISUSED
+        )
+    if options.workers > 1 and granian is None:
+        hint = f"Install it: {install_command('serve')}"
+        raise CommandError(f"--workers {options.workers} requires granian. {hint}", MISUSED)
 
 
 def _address(options: Namespace) -> tuple[str, int]:
@@ -201,47 +216,6 @@ def _run_reloader(arguments: list[str], start: Callable[[], None]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _stop_signals() -> list[signal.Signals]:
-    """Return the signals that stop the server, without a SIGHUP that is ignored (nohup)."""
-    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    return [number for number in _SIGNALS if not (number == signal.SIGHUP and is_ignored)]
-
-
-@contextmanager
-def _restored_signals() -> Iterator[None]:
-    """Restore the handlers of signals after the block."""
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _accepts(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _when(condition: Callable[[], Any], action: Callable[[], Any]) -> threading.Thread:
-    """Call a function in a thread once a condition is met, for a minute at most."""
-
-    def wait() -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline:
-            if condition():
-                action()
-                return
-            time.sleep(_POLL)
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
-
-
 def _print_lines(lines: list[str]) -> None:
     print("\n".join(lines), flush=True)
 
@@ -265,8 +239,8 @@ def _run_waitress(
     def stop(number: int, frame: Any) -> NoReturn:
         raise SystemExit  # which the server expects
 
-    with _restored_signals():
-        for number in _stop_signals():
+    with restored_signals():
+        for number in stop_signals():
             signal.signal(number, stop)
         _print_lines(lines)
         server.run()
@@ -298,7 +272,7 @@ def _pass_one_signal() -> None:
     The handler blocks the main thread of a worker if it is called twice, as by Ctrl-C, which
     signals each process, or before the worker accepts connections.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     inherited = signal.getsignal(signal.SIGTERM)
 
     def has_handler() -> bool:
@@ -309,8 +283,8 @@ def _pass_one_signal() -> None:
         handler(signal.SIGTERM, None)
 
     def pass_on() -> None:
-        signal.sigwait(_SIGNALS)
-        _when(has_handler, call_handler)
+        signal.sigwait(SIGNALS)
+        run_when(has_handler, call_handler)
 
     threading.Thread(target=pass_on, name=SIGNAL_THREAD, daemon=True).start()
 
@@ -348,14 +322,14 @@ def _run_granian(
     )
 
     def is_ready() -> bool:
-        return len(server.wrks) == options.workers and _accepts(address)
+        return len(server.wrks) == options.workers and accepts(address)
 
     def on_startup() -> None:
         # Without this, granian would respawn its workers with the same code on SIGHUP.
-        for number in _stop_signals():
+        for number in stop_signals():
             signal.signal(number, _stopper(server.signal_handler_interrupt))
 
     server.on_startup(on_startup)
-    with _restored_signals():
-        _when(is_ready, lambda: _print_lines(lines))
+    with restored_signals():
+        run_when(is_ready, lambda: _print_lines(lines))
         server.serve(target_loader=AppLoader(options, app), wrap_loader=False)

@@ -20,7 +20,7 @@ from pathlib import Path
 import hupper
 import pytest
 
-from cliquet.scripts import loading, serve
+from cliquet.scripts import live_server, loading, processes, serve
 from cliquet.scripts.cliquet import main, make_parser
 from cliquet.settings import DEFAULT_SETTINGS
 from tests.processes import free_port
@@ -149,6 +149,52 @@ def test_requests_in_progress_finish_before_the_server_stops(server, write_ini, 
     code, client = run(str(begun.with_name("myapp.ini")), port, use, stop=stop)
     client.join(TIMEOUT)
     assert (code, responses) == (0, [{"slow": True}])
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_streams_are_served_until_a_signal(write_ini, port, stop):
+    started = []
+
+    def follow():
+        headers = {"Accept": "text/event-stream", "X-Forwarded-Proto": "https"}
+        connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        connection.request("GET", "/v1/", headers=headers)
+        url = json.load(connection.getresponse())["url"]
+        headers["Authorization"] = "Basic YWxpY2U6c2VjcmV0"
+        connection.request("GET", "/v1/bookmarks", headers=headers)
+        stream = connection.getresponse()
+        started.append(url)
+        ended.extend(iter(stream.readline, b""))
+        connection.close()
+
+    def use():
+        client = threading.Thread(target=follow)
+        client.start()
+        wait_until(lambda: started)
+        return client
+
+    ended = []
+    ini = write_ini(IN_MEMORY, "application_with_resources")
+    code, client = run(ini, port, use, "--live", stop=stop)
+    client.join(TIMEOUT)
+    assert (code, started) == (0, [f"https://127.0.0.1:{port}/v1/"])
+    assert ended[0] == b"event: change\n"
+    assert not client.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--live"], "--live requires uvicorn. Install it: pip install"),
+        (["--live", "--workers", "2"], "--workers 2: --live serves with one process"),
+    ],
+)
+def test_live_server_that_cannot_start_is_reported(
+    write_ini, explanation, monkeypatch, options, message
+):
+    monkeypatch.setattr(live_server, "uvicorn", None)
+    assert main(["--ini", write_ini(IN_MEMORY), "serve", *options]) == 2
+    assert explanation().startswith(message)
 
 
 def test_workers_are_processes(write_ini, port):
@@ -336,9 +382,9 @@ def test_browser_is_opened_once_the_server_is_ready(write_ini, port, monkeypatch
 
 
 def test_waiting_for_a_server_that_never_starts_ends(monkeypatch):
-    monkeypatch.setattr(serve, "_START_TIMEOUT", 0.1)
+    monkeypatch.setattr(processes, "_START_TIMEOUT", 0.1)
     tried = []
-    thread = serve._when(lambda: tried.append(1), lambda: pytest.fail("called"))
+    thread = processes.run_when(lambda: tried.append(1), lambda: pytest.fail("called"))
     thread.join(TIMEOUT)
     assert tried
 
@@ -370,7 +416,7 @@ def test_worker_that_is_stopped_before_it_starts_exits(monkeypatch):
 def test_nohup_is_respected(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert serve._stop_signals() == [signal.SIGINT, signal.SIGTERM]
+        assert processes.stop_signals() == [signal.SIGINT, signal.SIGTERM]
     finally:
         signal.signal(signal.SIGHUP, before)
 
