@@ -55,10 +55,11 @@ def test_code_of_the_guide_works(capsys, reader):
     permissions = reader["articles"].get(reader["article"].data["id"]).permissions
     assert permissions["read"] == ["system.Everyone"]
     assert [bookmark["url"] for bookmark in bookmarks.list(stars=0, _sort="url")] == [
+        "https://docs.python.org",
         "https://example.com/2",
         "https://peps.python.org",
     ]
-    first, second, third, *others = capsys.readouterr().out.splitlines()
-    assert (first, second) == ("https://www.python.org", "No other bookmarks")
-    assert third.startswith("/bookmarks/") and third.endswith(" 111")
-    assert others == ["PEPs", "107 data.url"]
+    *first, path, second, third = capsys.readouterr().out.splitlines()
+    assert first == ["https://www.python.org", "No other bookmarks", "Documentation"]
+    assert path.startswith("/bookmarks/") and path.endswith(" 111")
+    assert (second, third) == ("PEPs", "107 data.url")
