@@ -163,6 +163,19 @@ async def test_stream_of_shared_records_checks_permissions_without_a_change(serv
 
 
 @running
+async def test_record_that_is_shared_later_changes_the_checksum(service, alice):
+    bob = service.client.user("bob")
+    alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    other = alice.create("/pages", {"n": 2})
+    async with service.streaming("/pages", user="bob") as stream:
+        first = (await stream.event()).json
+        service.client.permission.add_principal_to_ace(f"/pages/{other['id']}", "read", bob.id)
+        second = (await stream.event()).json
+        assert second["data"] == []
+        assert [event["checksum"][:2] for event in (first, second)] == ["1-", "2-"]
+
+
+@running
 async def test_check_that_finds_no_change_is_not_an_event(service, alice):
     bob = service.client.user("bob")
     alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
