@@ -60,6 +60,11 @@ export interface Result<T> {
   pushed: number;
   conflicts: Pending<T>[];
   errors: Refusal<T>[];
+  /**
+   * Whether the copy is exactly what the user can read on the server, by the server's checksum; pending changes aside.
+   * Undefined if the server has no checksums.
+   */
+  verified?: boolean;
 }
 
 export interface Change<T> {
@@ -197,6 +202,8 @@ export interface ClientOptions {
  * - `progress`: `{path, step, pulled, pushed}`, and the other fields of the result so far
  * - `sync`: `{path}` and the fields of the result, after an automatic synchronization
  * - `error`: `{path, error}`, after an automatic synchronization that failed
+ * - `unverified`: `{path}`, after a synchronization whose copy isn't what the server has, even after a comparison of all
+ *   records; the next synchronization compares them again
  * - `damaged`: `{path, id}` of an item of the store that can't be read; the next synchronization fetches the record
  * - `waiting`: `{seconds}`, as the server asks, at most a day
  * - `alert`: `{code, message, url}`

@@ -23,6 +23,7 @@ export class Session extends EventTarget {
   #isOffline;
   #end = () => {};
   #failure;
+  #verified = false;
   #refusals = new Map();
 
   constructor({ user, device, isOffline }) {
@@ -63,7 +64,13 @@ export class Session extends EventTarget {
       const [change, refusal] = [changes.get(record.id), this.#refusals.get(record.id)];
       return { id: record.id, record, change, refusal, state: stateOf(change, refusal) };
     });
-    return { items, waiting: pending.length, isOffline: this.#isOffline, failure: this.#failure };
+    return {
+      items,
+      waiting: pending.length,
+      isOffline: this.#isOffline,
+      failure: this.#failure,
+      verified: this.#verified,
+    };
   }
 
   add(data) {
@@ -84,9 +91,10 @@ export class Session extends EventTarget {
     this.#dispatch('change'); // subscribers don't hear of it if the local record remains
   }
 
-  #show({ errors = [], failure }) {
+  #show({ errors = [], failure, verified = false }) {
     if (!failure) this.#refusals = new Map(errors.map((error) => [error.id, error.body]));
     this.#failure = failure;
+    this.#verified = verified;
     this.#dispatch('change');
   }
 

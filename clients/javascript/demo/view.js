@@ -111,7 +111,7 @@ export function renderList(list, items) {
 }
 
 /** Return the overall state and its description. */
-export function summaryOf({ items, waiting, isOffline, failure }) {
+export function summaryOf({ items, waiting, isOffline, failure, verified }) {
   const count = (state) => items.filter((item) => item.state === state).length;
   const sentences = [];
   if (isOffline) sentences.push('Offline.');
@@ -120,7 +120,7 @@ export function summaryOf({ items, waiting, isOffline, failure }) {
   if (count('refused')) sentences.push(`${plural(count('refused'), 'change')} rejected.`);
   const unsent = waiting - count('conflict') - count('refused');
   if (unsent) sentences.push(`${plural(unsent, 'change')} to send.`);
-  if (!sentences.length) sentences.push('Everything is synchronized.');
+  if (!sentences.length) sentences.push(`Everything is synchronized${verified ? ' and verified' : ''}.`);
   const state =
     ['conflict', 'refused'].find(count) ?? (isOffline || failure ? 'offline' : unsent ? 'pending' : 'synced');
   return { state, text: sentences.join(' ') };

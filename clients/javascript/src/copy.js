@@ -1,14 +1,15 @@
 /**
  * The items of one resource in a store:
  *
- *     {prefix}v|{id}|{timestamp}    a version
- *     {prefix}c|{id}|{number}       a change; with `|s` after it once it is sent
- *     {prefix}m|{timestamp}         all versions up to this timestamp, the mark, are here
+ *     {prefix}v|{id}|{timestamp}          a version
+ *     {prefix}c|{id}|{number}             a change; with `|s` after it once it is sent
+ *     {prefix}m|{timestamp}|{checksum}    all versions up to this timestamp, the mark, are here; the checksum of all
  *
  * A write that removes an item fails if another page has removed it before, and is computed again. So pages that share
  * a store can write at once, and a page can be closed at any moment.
  */
 
+import { EMPTY, updated } from './checksum.js';
 import { emit } from './events.js';
 import { differ, entryOf, isTombstone, replaced, withChange, withVersion, writesOf } from './records.js';
 
@@ -81,13 +82,24 @@ export class Copy {
     return this._entries([...new Set((await this._keys('c|')).map((key) => this._id(key)))]);
   }
 
-  /** The timestamp up to which all versions are here, 0 at first. */
+  /** The timestamp up to which all versions are here, 0 at first, and the checksum of all that are here. */
   async _mark() {
     for (;;) {
-      const marks = await this._keys('m|');
-      if (marks.length) return Math.max(...marks.map((key) => key.split('|').at(-1)));
-      await this._store.write([[`${this._prefix}m|0`, true]]);
+      const keys = await this._keys('m|');
+      const marks = keys.map((key) => key.slice(this._prefix.length + 2).split('|'));
+      const [latest] = marks.sort((a, b) => b[0] - a[0]);
+      if (latest) return { keys, since: +latest[0], checksum: latest[1] };
+      await this._store.write([this._markItem(0, EMPTY)]);
     }
+  }
+
+  _markItem(since, checksum) {
+    return [`${this._prefix}m|${since}|${checksum}`, true];
+  }
+
+  /** The item of a version, by default of a list. */
+  _version(record, listed = true) {
+    return { record, listed, key: this._key('v', record.id, record.last_modified) };
   }
 
   /** Replace the entries of some records by those that a function returns. */
@@ -95,12 +107,14 @@ export class Copy {
     for (;;) {
       const entries = await this._entries(ids);
       const next = change(entries);
-      if (await this._replace(entries, next, [], 'local')) return next;
+      if (await this._replace(entries, next, 'local')) return next;
     }
   }
 
-  async _replace(entries, next, marks, origin) {
-    const writes = [...entries.flatMap((entry, index) => writesOf(entry, next[index])), ...marks];
+  /** Replace entries, and the mark by another one if it is given. */
+  async _replace(entries, next, origin, mark, since, checksum) {
+    const writes = entries.flatMap((entry, index) => writesOf(entry, next[index]));
+    if (mark) writes.push(...mark.keys.map((key) => [key]), this._markItem(since, checksum));
     if (writes.length && !(await this._store.write(writes))) return false;
     const news = next.filter(({ local }, index) => differ(local, entries[index].local));
     if (news.length) this._notify(news.map(({ id, local }) => ({ id, record: local, origin })));
@@ -108,7 +122,7 @@ export class Copy {
   }
 
   /**
-   * Store versions, and return how many are new.
+   * Store versions, and return how many are new, and the checksum of all.
    *
    * Those of a list come with the mark when it was requested, and the next one. If another page has stored a later list,
    * nothing is stored, and the result is undefined. Others are stored if they are later than the mark, for what isn't may
@@ -117,18 +131,18 @@ export class Copy {
   async _keep(versions, since, until) {
     for (;;) {
       const mark = await this._mark();
-      if (since !== undefined && since !== mark) return undefined;
+      if (since !== undefined && since !== mark.since) return undefined;
       const entries = await this._entries(versions.map(({ record }) => record.id));
       const next = versions.map(({ record, from, done = [] }, index) => {
         const { id, last_modified } = record;
-        const isOld = since === undefined && last_modified <= mark;
+        const isOld = since === undefined && last_modified <= mark.since;
         const isKnown = isOld && !isTombstone(record) && !this._damaged.has(id);
-        const item = { record, from, listed: since >= 0, key: this._key('v', id, last_modified) };
-        return isKnown ? replaced(entries[index], done) : withVersion(entries[index], item, done);
+        const version = { ...this._version(record, since >= 0), from };
+        return isKnown ? replaced(entries[index], done) : withVersion(entries[index], version, done);
       });
-      const marks = [[`${this._prefix}m|${mark}`], [`${this._prefix}m|${until ?? mark}`, true]];
-      if (await this._replace(entries, next, marks, 'server')) {
-        return next.filter(({ latest }, index) => latest !== entries[index].latest).length;
+      const checksum = updated(mark.checksum, entries, next);
+      if (await this._replace(entries, next, 'server', mark, until ?? mark.since, checksum)) {
+        return { count: next.filter(({ latest }, index) => latest !== entries[index].latest).length, checksum };
       }
     }
   }
@@ -148,12 +162,25 @@ export class Copy {
     return next;
   }
 
-  /** Remove the server's records, for all of them to be read again, and the changes unless they are kept. */
-  async _forget(keepChanges) {
-    const isKept = (key) => keepChanges && key.startsWith(`${this._prefix}c|`);
+  /**
+   * Replace all entries, and those of other records, by those that a function returns.
+   *
+   * @returns the checksum of all
+   */
+  async _rewrite(change, ids = [], until) {
     for (;;) {
-      const keys = (await this._keys('')).filter((key) => !isKept(key));
-      if (await this._store.write(keys.map((key) => [key]))) return;
+      const mark = await this._mark();
+      const all = await this._all();
+      for (const id of ids) if (!all.has(id)) all.set(id, entryOf(id, []));
+      const entries = [...all.values()];
+      const next = entries.map(change);
+      const checksum = updated(EMPTY, [], next);
+      if (await this._replace(entries, next, 'server', mark, until ?? mark.since, checksum)) return checksum;
     }
+  }
+
+  /** Remove the server's records, for all of them to be read again, and the changes unless they are kept. */
+  _forget(keepChanges) {
+    return this._rewrite(({ id, changes }) => entryOf(id, keepChanges ? changes : []), [], 0);
   }
 }

@@ -85,6 +85,10 @@ export function tidy({ id, latest, server, changes, pending }) {
   return entryOf(id, isOver ? [] : [latest, ...kept].filter(Boolean));
 }
 
+/** The entry with another version in place of its own; without one, its changes become conflicts. */
+export const withOnly = ({ id, changes, pending }, versions) =>
+  tidy(entryOf(id, [...versions, ...(versions.length || pending ? changes : [])]));
+
 /** The items that are not those of some changes. */
 function without(items, changes) {
   const numbers = changes.map(({ number }) => number);

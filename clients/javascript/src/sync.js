@@ -13,9 +13,11 @@ import {
   tidy,
   tombstoneOf,
   unsent,
+  withOnly,
 } from './records.js';
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronization
+const SLICE = 100; // records that are requested by their ids at once
 const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
 
@@ -31,6 +33,7 @@ export class SynchronizedCopy extends Copy {
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
     this._options = options;
+    this._isRepaired = false;
     this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
     for (const id of this._damaged) {
       await this.get(id);
@@ -44,57 +47,98 @@ export class SynchronizedCopy extends Copy {
     return this._result;
   }
 
-  /** Store the changes, unless there are no shared records so far that this user may read. */
-  _pull() {
-    return this._walk(ROUNDS).catch((error) => {
+  /** Store the changes; remove all records if the user can't read any more what is shared. */
+  async _pull() {
+    try {
+      await this._walk(ROUNDS);
+    } catch (error) {
       if (error.body?.errno !== 121) throw error;
-    });
+      // A user who has never read a list keeps here what was created here.
+      if ((await this._mark()).since) await this._forget(true);
+    }
   }
 
   async _walk(attempts) {
     if (!attempts) throw new Error('Store changed');
-    let since = await this._mark();
-    let headers = since && { 'If-None-Match': `"${since}"` };
-    let query = `?_sort=last_modified${since ? `&_since=${since}` : ''}`;
-    let [count, position, end] = [0, 0];
-    const { signal } = this._options;
-    while (query) {
-      const page = await this._client.request('GET', this._path + query, { headers, signal });
-      const timestamp = +/\d+/.exec(page.headers.get('ETag')); // which proxies may have made weak
+    let { since, checksum } = await this._mark();
+    const headers = since && { 'If-None-Match': `"${since}"` };
+    let end;
+    for await (const page of this._pages(`&_checksum=${checksum}${since ? `&_since=${since}` : ''}`, headers)) {
+      const { records, timestamp, isLast } = page;
       end ??= timestamp; // the other pages of a first walk don't list the deletions after that
       if (timestamp && timestamp < since) {
         // The server was restored to an older state.
         await this._forget(true);
         return this._walk(attempts - 1);
       }
-      if (page.status === 304) return undefined;
-      const records = page.body.data;
-      const next = page.headers.get('Next-Page');
-      count += records.filter((record) => !isTombstone(record)).length;
-      this._check(page.headers, next ? 0 : count);
-      // Each page is later than the one before, or the walk would never end.
-      if (next && !(position < (position = records.at(-1)?.last_modified))) throw new Error('Same Next-Page');
-      const mark = next ? Math.min(end, position) : end;
-      const kept = await this._keep(
-        records.map((record) => ({ record })),
-        since,
-        mark,
-      );
-      if (kept === undefined) return this._walk(attempts - 1); // another page has changed the store
-      this._result.pulled += kept;
-      this._emit('progress', { step: 'pull', ...this._result });
-      since = mark;
-      query = next && new URL(next).search; // whatever host a proxy makes it name
-      headers = {};
+      if (records) {
+        const mark = isLast ? end : Math.min(end, records.at(-1).last_modified);
+        const versions = records.map((record) => ({ record }));
+        const kept = await this._keep(versions, since, mark);
+        if (!kept) return this._walk(attempts - 1); // another page has changed the store
+        ({ checksum } = kept);
+        since = mark;
+        this._result.pulled += kept.count;
+        this._emit('progress', { step: 'pull', ...this._result });
+      }
+      if (isLast && page.checksum) await this._verify(timestamp === end && page.checksum === checksum);
     }
     return undefined;
   }
 
-  /** Throw an error if a proxy or CORS hides headers of a list, without which records or deletions would be missing. */
-  _check(headers, count) {
-    const total = headers.get('Total-Records');
-    if (!headers.get('ETag')) throw new Error(`${this._path}: no ETag`);
-    if (count && total > count) throw new Error(`${this._path}: ${count} of ${total} records`);
+  /** The pages of a list of records in the order of their timestamps; without records if the list isn't modified. */
+  async *_pages(parameters, headers) {
+    const { signal } = this._options;
+    let query = `?_sort=last_modified${parameters}`;
+    let [count, position] = [0, 0];
+    while (query) {
+      const page = await this._client.request('GET', this._path + query, { headers, signal });
+      const [tag, total, next, checksum] = ['ETag', 'Total-Records', 'Next-Page', 'Checksum'].map((name) =>
+        page.headers.get(name),
+      );
+      const records = page.body?.data;
+      // A proxy or CORS can hide headers, without which records or deletions would be missing.
+      if (!tag && records) throw new Error(`${this._path}: no ETag`);
+      count += records?.filter((record) => !isTombstone(record)).length;
+      if (!next && total > count) throw new Error(`${this._path}: ${count} of ${total} records`);
+      // Each page is later than the one before, or the walk would never end.
+      if (next && !(position < (position = records?.at(-1)?.last_modified))) throw new Error('Same Next-Page');
+      yield { records, checksum, timestamp: +/\d+/.exec(tag), isLast: !next }; // proxies may have made the tag weak
+      query = next && new URL(next).search; // whatever host a proxy makes it name
+      headers = {};
+    }
+  }
+
+  /** Repair the copy, once in a synchronization, unless it is known to be what the user can read. */
+  async _verify(isRight) {
+    this._result.verified = isRight || (!this._isRepaired && (await this._repair()));
+    if (!this._result.verified) this._emit('unverified');
+  }
+
+  /** Compare the timestamps of all records with the server's, and replace the versions that differ. */
+  async _repair() {
+    this._isRepaired = true;
+    const times = new Map();
+    let [latest, expected] = [];
+    for await (const { records, timestamp, checksum } of this._pages('&_fields=last_modified&_checksum=')) {
+      latest ??= timestamp;
+      expected = checksum;
+      for (const { id, last_modified } of records) times.set(id, last_modified);
+    }
+    const isRight = ({ id, server, timestamp }) =>
+      timestamp > latest || times.get(id) === (server ? timestamp : undefined);
+    const all = await this._all();
+    const wrong = [...times.keys()].filter((id) => !isRight(all.get(id) ?? { id }));
+    const versions = new Map();
+    for (let start = 0; start < wrong.length; start += SLICE) {
+      const ids = encodeURIComponent(JSON.stringify(wrong.slice(start, start + SLICE)));
+      for await (const { records, checksum } of this._pages(`&in_id=${ids}&_checksum=`)) {
+        expected = checksum;
+        for (const record of records) versions.set(record.id, this._version(record));
+      }
+    }
+    const corrected = (entry) => (isRight(entry) ? entry : withOnly(entry, [versions.get(entry.id)].filter(Boolean)));
+    return (await this._rewrite(corrected, wrong)) === expected;
   }
 
   /** Send what can be; return whether there was something. */

@@ -27,7 +27,7 @@ export class Window {
     await this.page.getByLabel('Name').fill(user);
     await this.press('Open the list');
     await this.page.waitForFunction(() => navigator.serviceWorker.controller);
-    await this.waitForStatus('Everything is synchronized.');
+    await this.waitForStatus('Everything is synchronized and verified.');
   }
 
   press(name) {

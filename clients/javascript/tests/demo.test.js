@@ -110,7 +110,7 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('third', 'pending');
 
     await gate.open(gate.port);
-    await window.waitForStatus('Everything is synchronized.');
+    await window.waitForStatus('Everything is synchronized and verified.');
     await untilServerHas(server, user, ['second', 'third']);
   });
 
@@ -179,7 +179,7 @@ describe('the demo page', OPTIONS, () => {
     for (const window of [one, other]) await window.waitForStatus('6 changes to send.');
     await Promise.all([one.workOffline(false), other.workOffline(false)]);
     for (const window of [one, other]) {
-      await window.waitForStatus('Everything is synchronized.');
+      await window.waitForStatus('Everything is synchronized and verified.');
       assert.deepEqual(await window.titles(), titles);
     }
     await untilServerHas(server, user, titles);
@@ -237,7 +237,7 @@ describe('the demo page', OPTIONS, () => {
     await window.shows('again', 'refused');
     await window.waitForStatus('This address is already in the list.');
     await window.press('Discard the change: again');
-    await window.waitForStatus('Everything is synchronized.');
+    await window.waitForStatus('Everything is synchronized and verified.');
     assert.deepEqual(await window.titles(), ['first']);
   });
 
@@ -353,7 +353,7 @@ describe('the demo page', OPTIONS, () => {
     await untilServer(server, user, ({ length }) => length === 3); // the requests of a batch
     gate.losesAnswer = () => false;
     await window.page.reload();
-    await window.waitForStatus('Everything is synchronized.');
+    await window.waitForStatus('Everything is synchronized and verified.');
     assert.deepEqual(await window.titles(), titles);
     await untilServerHas(server, user, titles);
   });

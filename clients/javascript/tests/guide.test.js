@@ -61,12 +61,12 @@ test('the guide resolves a conflict and reports it', async (t) => {
         body: JSON.stringify({ data: { title } }),
       }),
   };
-  const [use, synchronize, endConflicts, follow] = await blocksOf(GUIDE);
+  const [use, synchronize, verify, endConflicts, follow] = await blocksOf(GUIDE);
   const both = "await changeOnServer(article, 'there'); await articles.patch(article.id, { title: 'here' });";
   const change =
     'calls.push((await articles.get(article.id)).title);' +
     "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
-  await run(t, [use, both, endConflicts, follow, change, synchronize, 'end(); await client.close();'], names);
+  await run(t, [use, both, endConflicts, verify, follow, change, synchronize, 'end(); await client.close();'], names);
   assert.equal(calls.shift(), 'there / here');
   const [{ title }] = await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks');
   assert.equal(title, 'again');

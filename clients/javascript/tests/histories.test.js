@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
-import { Locks, newUser, Page, Random, recordsOf, SERVERS } from './support.js';
+import { Locks, newUser, operate, Page, Random, recordsOf, SERVERS, userIdOf } from './support.js';
 
 const HISTORIES = Number(process.env.HISTORIES ?? 25);
 const FIRST = Number(process.env.SEED ?? 1);
@@ -89,6 +89,18 @@ class History {
     if (records.length) await page.bookmarks.get(this.random.pick(records).id);
   }
 
+  /** What an operator does: purge tombstones, or import a record with an old timestamp. */
+  async administer() {
+    this.place ??= userIdOf(this.server, this.user);
+    const place = ['bookmark', await this.place];
+    if (this.random.chance(0.5)) return operate(this.server, this.user, ['storage', 'purge_deleted', place]);
+    const [id, word] = [crypto.randomUUID(), `w${this.count++}`];
+    const fields = { url: `https://example.com/${word}`, title: word, device: '' };
+    const record = { ...fields, id, last_modified: 1_000_000 + this.random.below(1_000_000) };
+    this.words.push([id, word]);
+    return operate(this.server, this.user, ['storage', 'create', [...place, record]]);
+  }
+
   /** Expected failures: of the network, and edits of a record that another page has just deleted. */
   async attempt(page, action) {
     try {
@@ -107,6 +119,7 @@ class History {
     if (this.random.chance(0.3)) together.push(this.attempt(replica.page(), this.sync));
     if (this.random.chance(0.2)) together.push(this.attempt(replica.page(), this.look));
     if (this.random.chance(0.2)) together.push(this.attempt(this.random.pick(this.replicas).page(), this.sync));
+    if (this.random.chance(0.1)) together.push(this.administer());
     await Promise.all(together);
   }
 
@@ -124,6 +137,7 @@ class History {
   async check() {
     const expected = await recordsOf(this.server, this.user, '/bookmarks');
     for (const { last, locks, store, number } of this.replicas) {
+      assert.equal((await last.bookmarks.sync()).verified, true, `replica ${number}`);
       assert.deepEqual(await last.bookmarks.list(), expected, `replica ${number}`);
       // A creation that was sent, and deleted here, is remembered for a day: it may still arrive.
       const isRemembered = (key) => key.includes('|c|') && this.deleted.has(key.split('|')[2]);

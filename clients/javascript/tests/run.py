@@ -31,13 +31,13 @@ KINDS = ("storage", "permission", "cache")
 IN_PARALLEL = ("--test-concurrency=2",)
 # Small, for a few records to need several of them.
 SMALL = {"cliquet.paginate_by": 4, "cliquet.batch_max_requests": 3}
-MORE_RESOURCES = {"cliquet.includes": "notes"}
+EXTRAS = {"cliquet.includes": "extras"}
 
 
 @contextmanager
 def serving(engine, url):
     """Give the URL of the example application on a database."""
-    settings = {**get_appsettings(str(ROOT / "config" / "example.ini")), **SMALL, **MORE_RESOURCES}
+    settings = {**get_appsettings(str(ROOT / "config" / "example.ini")), **SMALL, **EXTRAS}
     for kind in KINDS:
         settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
         settings[f"cliquet.{kind}_url"] = url

@@ -27,6 +27,19 @@ export async function recordsOf(server, user, path, query = '_limit=') {
   return records;
 }
 
+/** Call methods of the backends, each given as `[backend, method, arguments, named arguments]`. */
+export async function operate(server, user, ...calls) {
+  const body = JSON.stringify(calls.map(([backend, method, args, named = {}]) => [backend, method, args, named]));
+  const headers = { ...user, 'Content-Type': 'application/json' };
+  const response = await fetch(`${server}/v1/operations`, { method: 'POST', headers, body });
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  return (await response.json()).results;
+}
+
+/** The id of a user, by the server. */
+export const userIdOf = async (server, user) =>
+  (await (await fetch(`${server}/v1/`, { headers: user })).json()).user.id;
+
 /** Numbers that a seed determines (mulberry32). */
 export class Random {
   #state;

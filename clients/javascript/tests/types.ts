@@ -29,7 +29,8 @@ export async function use(signal: AbortSignal): Promise<Saved<Article>[]> {
   end();
   client.addEventListener('progress', (event) => console.log((event as CustomEvent).detail.pulled));
   try {
-    const { conflicts, errors } = await articles.sync({ signal, conflict: 'server' });
+    const { conflicts, errors, verified } = await articles.sync({ signal, conflict: 'server' });
+    if (verified === false) console.log('Some records are missing or outdated');
     for (const conflict of conflicts) await articles.resolve(conflict, { ...made, title: 'Both' });
     for (const error of errors) await articles.resolve(error, 'server');
   } catch (error) {
