@@ -80,9 +80,14 @@ def refuse_type(request: Request, header: str, types: Iterable[str], status: int
     """Add the error for an unsuitable ``Accept`` or ``Content-Type`` header."""
     if status == 415 and request.method == "PATCH":
         types = list(types)
-        accept_patch = ", ".join(types)
-        request.add_response_callback(
-            lambda request, response: set_header(response, "Accept-Patch", accept_patch)
-        )
+        announce_patch_types(request, types)
     request.errors.status = status
     add_error(request, "header", header, f"{header} header should be one of {list(types)}")
+
+
+def announce_patch_types(request: Request, types: Iterable[str]) -> None:
+    """Add the header ``Accept-Patch`` to the response."""
+    accept_patch = ", ".join(types)
+    request.add_response_callback(
+        lambda request, response: set_header(response, "Accept-Patch", accept_patch)
+    )

@@ -31,6 +31,7 @@ from cliquet.http.dispatch import add_views, has_one_view_each
 from cliquet.http.limits import limits_of, read_body, refusal
 from cliquet.http.negotiation import (
     JSON_TYPE,
+    announce_patch_types,
     check_accept,
     check_content_type,
     list_types,
@@ -152,14 +153,44 @@ def add_service(config: Configurator, service: Any) -> None:
     Each application gets a copy, because Cornice changes the services that it registers.
     """
     is_ours = isinstance(service, Service)
+    patch_types = _patch_types(service)
     service = service.bind(config.get_settings()) if is_ours else _prepared(service)
     if service.cors_enabled and "OPTIONS" not in service.defined_methods:
-        preflight = get_cors_preflight_view(service)
+        preflight = _preflight_view(service, patch_types)
         service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
     service.varies_by_origin = _varies_by_origin(service)
     config.registry.varies_by_origin |= service.varies_by_origin
     _add_route(config, service)
     add_views(config, service)
+
+
+def _patch_types(service: Any) -> list[str]:
+    """Return the media types of PATCH, empty if they depend on the request."""
+    return [
+        type_
+        for method, _, arguments in service.definitions
+        if method.upper() == "PATCH"
+        for type_ in list_types(arguments.get("content_type"))
+        if isinstance(type_, str)
+    ]
+
+
+def _preflight_view(service: Any, patch_types: list[str]) -> Callable[[Request], Any]:
+    """Return the view of OPTIONS.
+
+    It announces the formats of PATCH (RFC 5789, section 3.1), unless a browser asks for permission
+    to send a request: then it returns the headers that 3.1 did.
+    """
+    preflight: Callable[[Request], Any] = get_cors_preflight_view(service)
+    if not patch_types:
+        return preflight
+
+    def view(request: Request) -> Any:
+        if "Access-Control-Request-Method" not in request.headers:
+            announce_patch_types(request, patch_types)
+        return preflight(request)
+
+    return view
 
 
 def _add_route(config: Configurator, service: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
-from cliquet.resource.patches import JSON_PATCH, MERGE_PATCH
+from cliquet.utils.http import JSON_PATCH, MERGE_PATCH
 
 _JSON_PATCH: Schema = {
     "type": "array",

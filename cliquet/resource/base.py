@@ -6,10 +6,11 @@ from typing import Any
 
 import colander
 
-from cliquet.errors import describe_invalid, raise_invalid
+from cliquet.errors import raise_invalid
 from cliquet.events import ACTIONS
 from cliquet.http.live import note_list
 from cliquet.logs import bind_summary
+from cliquet.resource import evolution
 from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
 from cliquet.resource.partial_updates import PartialUpdates
@@ -25,7 +26,6 @@ from cliquet.utils import (
     json,
     warn_deprecated,
 )
-from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import is_long_id
 
 
@@ -50,6 +50,7 @@ class UserResource(PartialUpdates):
         self.record_id: str | None = (request.matchdict or {}).get("id")
         #: Whether PATCH saves a record even if nothing changes.
         self.force_patch_update = False
+        self._removed_fields: list[str] = []
         parent_id = self.get_parent_id(request) or ""
         if is_long_id(parent_id):
             raise_invalid(request, "path", description="Invalid parent id")
@@ -114,6 +115,8 @@ class UserResource(PartialUpdates):
     def apply_changes(self, record: Record, changes: dict[str, Any]) -> Record:
         """Return ``record`` with ``changes``, validated.
 
+        Other stored values, which an earlier schema accepted, can be invalid.
+
         :raises pyramid.httpexceptions.HTTPBadRequest: if a read-only field
             would change or the result isn't valid.
         """
@@ -122,11 +125,11 @@ class UserResource(PartialUpdates):
             if changed and self.mapping.is_readonly(field):
                 raise_invalid(self.request, name=field, description=f"Cannot modify {field}")
         try:
-            updated: Record = deserialize(self.mapping, {**record, **changes})
+            updated = evolution.update(self.mapping, record, changes, self._removed_fields)
         except colander.Invalid as invalid:
-            name, description = next(describe_invalid(invalid))
-            name = f"data.{name}" if name else "data"
-            raise_invalid(self.request, name=name, description=description)
+            field, message = evolution.describe(invalid, {*changes, *self._removed_fields})
+            name = f"data.{field}" if field else "data"
+            raise_invalid(self.request, name=name, description=message)
         return updated
 
     def postprocess(self, result: Any, action: ACTIONS = ACTIONS.READ, old: Any = None) -> Any:
@@ -252,6 +255,7 @@ class UserResource(PartialUpdates):
         existing = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(existing)
         changes, removed = self._requested_changes(existing)
+        self._removed_fields = removed
         remaining = {key: value for key, value in existing.items() if key not in removed}
         updated = self._with_same_id(self.apply_changes(remaining, changes))
         record = self._storable(self.process_record(updated, old=existing))

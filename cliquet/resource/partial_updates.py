@@ -11,8 +11,6 @@ from cliquet.http.limits import limits_of
 from cliquet.http.negotiation import media_type
 from cliquet.resource.checksums import ChecksumResource
 from cliquet.resource.patches import (
-    MERGE_PATCH,
-    PARTIAL_TYPES,
     FailedTest,
     InvalidPatch,
     apply_operations,
@@ -20,6 +18,7 @@ from cliquet.resource.patches import (
 )
 from cliquet.storage import Record
 from cliquet.utils import json
+from cliquet.utils.http import MERGE_PATCH, PARTIAL_TYPES
 
 
 class PartialUpdates(ChecksumResource):

@@ -10,11 +10,6 @@ import jsonpointer
 
 from cliquet.utils import json
 
-MERGE_PATCH = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-#: The media types of bodies that describe changes, instead of the fields that change.
-PARTIAL_TYPES = (MERGE_PATCH, JSON_PATCH)
-
 _MAX_OPERATIONS = 100
 #: Parts of a path: records are at most 100 levels deep.
 _MAX_PARTS = 102

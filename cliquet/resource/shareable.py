@@ -16,12 +16,12 @@ from cliquet.http.negotiation import media_type
 from cliquet.refusals import explain
 from cliquet.resource.base import UserResource
 from cliquet.resource.model import ShareableModel
-from cliquet.resource.patches import JSON_PATCH
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.resource.viewset import ShareableViewSet
 from cliquet.storage import Filter, Record
 from cliquet.types import Request
 from cliquet.utils import COMPARISON, DeprecatedMeta
+from cliquet.utils.http import JSON_PATCH
 
 
 class ShareableResource(UserResource):

@@ -7,12 +7,11 @@ from typing import Any
 import colander
 
 from cliquet import authorization
-from cliquet.resource.patches import PARTIAL_TYPES
 from cliquet.resource.schema import PayloadSchema, PermissionsSchema
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Settings
 from cliquet.utils import DeprecatedMeta
-from cliquet.utils.http import EXPOSED_HEADERS
+from cliquet.utils.http import EXPOSED_HEADERS, PARTIAL_TYPES
 
 _RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
 _COLLECTION_HEADERS = (*_RECORD_HEADERS, "Next-Page", "Total-Records")

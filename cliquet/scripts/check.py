@@ -11,6 +11,7 @@ from typing import Any
 from cliquet import cache, permission, storage
 from cliquet.http.limits import Limits
 from cliquet.scripts.cli_output import FAILED, CommandError, format_error
+from cliquet.scripts.records import check_records
 from cliquet.scripts.schema import backend_name
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Registry
@@ -48,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="Also read all records, to compare them with the counts and checksums of collections.",
     )
+    parser.add_argument(
+        "--records",
+        metavar="RESOURCE",
+        help="Instead, list the records of this resource that its schema refuses.",
+    )
 
 
 def check(options: Namespace, registry: Registry) -> None:
@@ -57,6 +63,9 @@ def check(options: Namespace, registry: Registry) -> None:
     and permission. Reads the whole of an SQLite file to find damage. Settings that are risky in
     production are warnings; an empty userid_hmac_secret is an error.
     """
+    if options.records is not None:
+        check_records(registry, options.records)
+        return
     settings = registry.settings
     mode = ", read-only" if BOOLEAN.get(settings, "readonly", False) else ""
     prefix = registry.route_prefix if hasattr(registry, "route_prefix") else ""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, Progress
+from cliquet.scripts.records import collection_id_of, resource_classes
 from cliquet.settings.types import BOOLEAN, parse_date
 from cliquet.storage import Deleted, StorageBase
 from cliquet.types import Registry
@@ -116,23 +117,13 @@ def _counts(registry: Registry, storage: StorageBase, options: Namespace) -> lis
     if options.resource is None:
         return counts
     collection_ids = {deleted.collection_id: deleted.collection_id for deleted in counts}
-    collection_ids.update(_resources(registry))
+    for name, resource in resource_classes(registry).items():
+        collection_ids[name] = collection_id_of(resource)
     if options.resource not in collection_ids:
         names = ", ".join(sorted(collection_ids)) or "none"
         message = f"Unknown resource {options.resource!r}: expected one of {names}"
         raise CommandError(message, MISUSED)
     return [item for item in counts if item.collection_id == collection_ids[options.resource]]
-
-
-def _resources(registry: Registry) -> dict[str, str]:
-    """Return the collection ids of the resources, keyed by resource name and by collection id."""
-    ids: dict[str, str] = {}
-    for service in getattr(registry, "cornice_services", {}).values():
-        if hasattr(service, "viewset"):
-            collection_id = service.resource.__name__.lower()
-            ids.setdefault(collection_id, collection_id)
-            ids[service.viewset.get_name(service.resource)] = collection_id
-    return ids
 
 
 def _purge(storage: StorageBase, before: int, places: Sequence[Deleted]) -> int:

@@ -158,6 +158,10 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
                 if stored != actual
             ]
 
+    def _known_collections(self) -> list[Collection]:
+        with self._transactions.reading():
+            return list(self._collections)
+
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._transactions.reading():
             timestamp = self._timestamp(collection) if with_timestamp else 0

@@ -67,6 +67,14 @@ Write = Callable[[Collection, Change], int]
 class StorageOperations:
     """The operations of an engine; each is atomic."""
 
+    def get_parents(self, collection_id: str) -> list[str]:
+        """Return the ids of the parents that have, or had, records of a resource, sorted.
+
+        Backends can lack this method: ``cliquet check --records`` then doesn't work.
+        """
+        collections = self._known_collections()
+        return sorted(parent_id for parent_id, name in collections if name == collection_id)
+
     def _lock(self, collection: Collection) -> None:
         """Lock the collection against other writers until the transaction ends."""
 
@@ -124,6 +132,10 @@ class StorageOperations:
 
     def _count_deleted(self, before: int) -> Iterable[tuple[Collection, int]]:
         """Count the tombstones older than ``before`` by collection, also zeros."""
+        raise NotImplementedError
+
+    def _known_collections(self) -> Iterable[Collection]:
+        """Return the collections that have a timestamp."""
         raise NotImplementedError
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:

@@ -163,18 +163,29 @@ def _environ_of(original: Any) -> dict[str, Any]:
     return dict(Request.blank("/", headers=headers).environ)
 
 
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+#: The media types of bodies that describe changes, instead of the fields that change.
+PARTIAL_TYPES = (MERGE_PATCH, JSON_PATCH)
+
+_TYPE = "CONTENT-TYPE"
+
+
 def build_request(original: object, dict_obj: Mapping[str, Any]) -> Any:
     """Return a request on behalf of ``original``.
 
     :param dict_obj: ``path`` (with or without the version prefix), and
         optionally ``method`` (GET), ``headers`` (added to those of
         ``original``) and ``body``: a JSON value, which is sent as
-        ``application/json`` whatever the headers; or bytes or a string,
+        ``application/json`` whatever the headers, unless these select a
+        format of PATCH; or bytes or a string,
         sent unchanged with the type of the headers or of ``original``.
     """
     inherited = _environ_of(original)
     path, _, query = _with_version_prefix(original, dict_obj["path"]).partition("?")
     payload, content_type = _payload(dict_obj.get("body"))
+    if content_type is not None and is_partial_update(dict_obj):
+        content_type = content_type_of(dict_obj)
     environ: dict[str, Any] = dict(_LOCAL)
     environ.update(
         (key, value)
@@ -196,10 +207,23 @@ def build_request(original: object, dict_obj: Mapping[str, Any]) -> Any:
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
         # Compare like WebOb: some non-ASCII letters have ASCII capitals.
-        is_type_of_json = content_type is not None and name.upper() == "CONTENT-TYPE"
+        is_type_of_json = content_type is not None and name.upper() == _TYPE
         if name.upper() not in _BODY_HEADERS and not is_type_of_json:
             request.headers[name] = decode_header(value)
     return attach_to_parent(original, request)
+
+
+def content_type_of(dict_obj: Mapping[str, Any]) -> str:
+    """Return the media type in the ``headers`` of a request, empty if it has none."""
+    headers = dict_obj.get("headers") or {}
+    types = [decode_header(text) for name, text in headers.items() if name.upper() == _TYPE]
+    return types[-1].partition(";")[0].strip().lower() if types else ""
+
+
+def is_partial_update(dict_obj: Mapping[str, Any]) -> bool:
+    """Return whether a request is a PATCH in one of :data:`PARTIAL_TYPES`."""
+    is_patch = str(dict_obj.get("method")).upper() == "PATCH"
+    return is_patch and content_type_of(dict_obj) in PARTIAL_TYPES
 
 
 def _payload(body: object) -> tuple[bytes, str | None]:

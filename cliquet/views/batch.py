@@ -21,7 +21,13 @@ from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.types import Registry, Request
 from cliquet.utils import build_request, json, merge_dicts
 from cliquet.utils import build_response as build_response
-from cliquet.utils.http import describe_response, is_subrequest
+from cliquet.utils.http import (
+    JSON_PATCH,
+    content_type_of,
+    describe_response,
+    is_partial_update,
+    is_subrequest,
+)
 from cliquet.views import descriptions
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
@@ -57,6 +63,15 @@ def _short(node: colander.SchemaNode, value: str) -> None:
 _valid_path = colander.All(colander.Regex("^/"), _short)
 
 
+def _is_json_patch(item: object) -> bool:
+    """Return whether a request has a list of operations as its body."""
+    if not isinstance(item, dict) or not isinstance(item.get("body"), list):
+        return False
+    headers = item.get("headers")
+    is_valid = isinstance(headers, dict) and all(isinstance(each, str) for each in headers.values())
+    return is_valid and is_partial_update(item) and content_type_of(item) == JSON_PATCH
+
+
 class BatchRequestSchema(colander.MappingSchema):
     """A request of a batch."""
 
@@ -70,6 +85,12 @@ class BatchRequestSchema(colander.MappingSchema):
         missing=colander.drop,
     )
     body = colander.SchemaNode(colander.Mapping(unknown="preserve"), missing=colander.drop)
+
+    def deserialize(self, cstruct: Any = colander.null) -> Any:
+        if not _is_json_patch(cstruct):
+            return super().deserialize(cstruct)
+        others = {key: value for key, value in cstruct.items() if key != "body"}
+        return {**super().deserialize(others), "body": cstruct["body"]}
 
 
 class _DefaultsSchema(BatchRequestSchema):

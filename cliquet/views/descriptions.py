@@ -123,7 +123,10 @@ _REQUEST: dict[str, Any] = {
             "additionalProperties": _STRING,
             "description": "Headers, in addition to those of the batch.",
         },
-        "body": _OBJECT,
+        "body": {
+            "description": "An object; operations if the `Content-Type` is that of JSON Patch.",
+            "anyOf": [_OBJECT, {"type": "array", "items": _OBJECT}],
+        },
     },
 }
 

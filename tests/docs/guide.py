@@ -96,7 +96,7 @@ class Guide:
             return ""
         with redirect_stdout(StringIO()) as output, patch.object(command_line, "load", self._load):
             status = command_line.main(words[1:])
-        assert status == 0, f"{command}: status {status}"
+        assert status == 0 or "--records" in words, f"{command}: status {status}"
         return output.getvalue()
 
     def _load(self, ini):

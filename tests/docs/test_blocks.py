@@ -41,6 +41,7 @@ EXECUTED = {
     ("howto/backends", "console", ""): "storage/test_postgresql.py",
     ("howto/backends", "sql", ""): "storage/test_postgresql.py",
     ("howto/client-python", "python", ""): "docs/test_howto_client_python.py",
+    ("howto/change-a-schema", "python", "priority"): "docs/test_howto_change_a_schema.py",
     ("howto/custom-backend", "python", ""): "docs/test_howto_custom_backend.py",
     ("howto/deploy", "python", "# service.py"): DEPLOY,
     ("howto/deploy", "ini", "[server:main]"): DEPLOY,

@@ -74,7 +74,7 @@ OF_OTHERS = {
 #: The methods that 3.1 didn't have: backends may lack them, and nothing depends on an override.
 NEW = {
     "check_durability pending_migrations verify": BASES,
-    "collection_timestamps count_deleted get_for_update get_page lock": ["storage"],
+    "collection_timestamps count_deleted get_for_update get_page get_parents lock": ["storage"],
     "checksum find_mismatches": ["storage"],
     "expect_no_permissions object_permissions_for_update": ["permission"],
     "replace_principal_users": ["permission"],

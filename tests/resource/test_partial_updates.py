@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from cliquet.resource import ResourceSchema, UserResource
 from cliquet.resource.patches import (
-    JSON_PATCH,
-    MERGE_PATCH,
     InvalidPatch,
     apply_operations,
     merge,
 )
+from cliquet.utils.http import JSON_PATCH, MERGE_PATCH
 from tests.resource.apps import ENGINES, SERVED, Book, Note, Page
 
 every_server = pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
@@ -240,6 +239,55 @@ def test_accepted_types_are_announced(alice, note, url):
     response = alice.raw("PUT", url, b"{}", status=415, **{"Content-Type": MERGE_PATCH})
     assert "Accept-Patch" not in response.headers
     alice.raw("POST", "/notes", b"{}", status=415, **{"Content-Type": JSON_PATCH})
+    preflight = {"Origin": "https://example.com", "Access-Control-Request-Method": "PATCH"}
+    assert "Accept-Patch" not in alice.raw("OPTIONS", url, b"", **preflight).headers
+    assert alice.raw("OPTIONS", url, b"", status=400).headers["Accept-Patch"] == types
+    assert "Accept-Patch" not in alice.raw("OPTIONS", "/notes", b"", status=400).headers
+
+
+@every_server
+def test_partial_updates_in_batches_have_their_own_types(alice, note, url):
+    change = {"op": "add", "path": "/data/n", "value": 5}
+    failing = {"op": "test", "path": "/data/n", "value": 1}
+
+    def patches(body, type_):
+        headers = {"Content-Type": type_}
+        return {"method": "PATCH", "path": f"/v1{url}", "body": body, "headers": headers}
+
+    responses = alice.batch(
+        patches([change], JSON_PATCH),
+        patches({"data": {"o": {"a": None}}}, MERGE_PATCH),
+        patches({"data": {"none": 1}}, "application/json"),
+        patches([failing], JSON_PATCH),
+        patches({"data": []}, MERGE_PATCH),
+        patches({"data": {"n": 5}}, "text/plain"),
+    )
+    assert [each["status"] for each in responses] == [200, 200, 200, 409, 400, 200]
+    assert responses[3]["body"]["details"] == {"operation": failing, "position": 0}
+    expected = {**NOTE, "n": 5, "o": {"b": {"c": 2}}, "none": 1}
+    assert fields(alice.get(url).json["data"]) == expected
+    created, patched = alice.batch(
+        {"method": "PUT", "path": f"/v1/notes/{uuid.uuid4()}", "body": {"data": {"n": 1}}},
+        {"body": {"data": {"o": None}}},
+        defaults={"method": "PATCH", "path": f"/v1{url}", "headers": {"content-type": MERGE_PATCH}},
+    )
+    assert created["body"]["data"]["n"] == 1  # only PATCH has other formats
+    assert "o" not in patched["body"]["data"]
+
+
+@pytest.mark.parametrize(
+    ("method", "type_"),
+    [("PATCH", "application/json"), ("PATCH", MERGE_PATCH), ("PUT", JSON_PATCH)],
+)
+def test_other_bodies_in_batches_are_objects(alice, url, method, type_):
+    request = {
+        "method": method,
+        "path": f"/v1{url}",
+        "body": [],
+        "headers": {"Content-Type": type_},
+    }
+    error = alice.batch(request, status=400).json
+    assert error["details"][0]["name"] == "requests.0.body"
 
 
 JSON_VALUES = st.recursive(

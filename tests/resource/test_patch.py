@@ -1,5 +1,8 @@
 """Modification of some fields of a record."""
 
+import json
+
+import colander
 import pytest
 
 from tests.resource.apps import ENGINES, AnyFields, Book, Note, Page, UserResource
@@ -20,9 +23,35 @@ class Counter(UserResource):
         return new
 
 
+class AddressSchema(colander.MappingSchema):
+    city = colander.SchemaNode(colander.String())
+
+
+class PersonSchema(AnyFields):
+    name = colander.SchemaNode(colander.String())
+    age = colander.SchemaNode(colander.Integer(), missing=colander.drop)
+    address = AddressSchema(missing=colander.drop)
+
+
+class Person(UserResource):
+    mapping = PersonSchema()
+
+
+class CoupleSchema(PersonSchema):
+    """A rule of the record as a whole expects its required fields."""
+
+    def validator(self, node, record):
+        if record["name"] == record.get("partner"):
+            raise colander.Invalid(node, "A partner has another name")
+
+
+class Couple(UserResource):
+    mapping = CoupleSchema()
+
+
 @pytest.fixture
 def alice(build_once):
-    return build_once(Book, Note, Page, Counter).user("alice")
+    return build_once(Book, Note, Page, Counter, Person, Couple).user("alice")
 
 
 @pytest.fixture
@@ -173,3 +202,46 @@ def test_shared_record_is_written_by_every_patch(alice):
     assert response.json["data"]["last_modified"] > page["last_modified"]
     light = alice.patch(path, {"n": 1}, {"Response-Behavior": "light"}).json
     assert light == {"data": {}}
+
+
+@pytest.fixture
+def patch_stored(alice):
+    """A function that stores a record that the schema may refuse, and patches it."""
+
+    def patch_stored(stored, changes, status=200, path="/persons", **headers):
+        (record,) = alice.fill(path[1:-1], [stored])
+        body = json.dumps({"data": changes}).encode()
+        headers = {"Content-Type": "application/json", **headers}
+        response = alice.raw("PATCH", f"{path}/{record['id']}", body, status, **headers)
+        if status == 200:
+            assert alice.get(f"{path}/{record['id']}").json == response.json
+            ours = {"id", "last_modified"}
+            return {key: value for key, value in response.json["data"].items() if key not in ours}
+        return response.json["message"]
+
+    return patch_stored
+
+
+@every_engine
+def test_record_older_than_a_required_field_can_be_changed(patch_stored):
+    assert patch_stored({"age": 1}, {"age": "2"}) == {"age": 2}
+    assert patch_stored({"age": 1}, {"name": "Ann", "age": 2}) == {"name": "Ann", "age": 2}
+    assert patch_stored({"age": "old"}, {"note": 1}) == {"age": "old", "note": 1}
+    stored = {"name": "Ann", "age": [1], "address": {"town": "Oslo"}}
+    assert patch_stored(stored, {"age": "3"}) == {**stored, "age": 3}
+
+
+def test_changed_values_of_an_older_record_are_validated(patch_stored):
+    assert "data.age in body: " in patch_stored({}, {"age": "x"}, 400)
+    assert "data.name in body: Required" in patch_stored({}, {"name": None}, 400)
+    merge = {"Content-Type": "application/merge-patch+json"}
+    assert patch_stored({"age": 1}, {"age": None}, **merge) == {}
+    removed = patch_stored({"name": "Ann", "age": "x"}, {"name": None}, 400, **merge)
+    assert removed == "data.name in body: Required"
+
+
+def test_error_names_the_stored_field_if_a_rule_needs_the_whole_record(patch_stored):
+    message = patch_stored({}, {"age": 2}, 400, path="/couples")
+    assert message == "data.name in body: Required (in the stored record)"
+    message = patch_stored({"name": "Ann"}, {"partner": "Ann"}, 400, path="/couples")
+    assert message == "data in body: A partner has another name"

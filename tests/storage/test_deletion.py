@@ -201,5 +201,13 @@ def test_tombstones_are_counted_by_collection(storage):
     assert storage.count_deleted(before=first) == []
 
 
+def test_parents_of_a_resource_are_listed(storage):
+    assert storage.get_parents("arti:cles\0é") == []
+    for place in (("arti:cles\0é", "bo:b*"), ("other", "alice"), ("arti:cles\0é", "")):
+        storage.create(*place, {"id": "a"})
+    assert storage.get_parents("arti:cles\0é") == ["", "bo:b*"]
+    assert storage.get_parents("arti") == []
+
+
 def test_nothing_is_counted_where_nothing_was(storage):
     assert storage.count_deleted() == []

@@ -99,6 +99,8 @@ WITH locked AS (
 )
 SELECT count(*) FROM purged"""
 
+_COLLECTIONS = "SELECT parent_id, collection_id FROM cliquet_collections"
+
 _COUNT_DELETED = """
 SELECT parent_id, collection_id, number FROM cliquet_collections JOIN (
  SELECT collection, count(*) AS number FROM cliquet_tombstones
@@ -316,6 +318,10 @@ class Storage(PostgreSQLBackend, StorageEngine):
         for parent_id, collection_id, *sums in self._client.read(_MISMATCHES):
             checksums = Checksum(*sums[:3]), Checksum(*sums[3:])
             yield Mismatch(unescape(collection_id), unescape(parent_id), *checksums)
+
+    def _known_collections(self) -> list[Collection]:
+        rows = self._client.read(_COLLECTIONS)
+        return [(unescape(parent_id), unescape(name)) for parent_id, name in rows]
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_escaped(collection), query))

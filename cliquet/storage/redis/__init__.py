@@ -182,6 +182,10 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             if stored != actual:
                 yield Mismatch(collection_id, parent_id, stored, actual)
 
+    def _known_collections(self) -> list[Collection]:
+        names = self._client.keys(TIMESTAMPS)
+        return [collection_of(name.removeprefix(TIMESTAMPS)) for name in names]
+
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         if not query.by_time or query.filters:
             reply = self._read_page(collection, query._replace(max_bytes=None), query.span, None)

@@ -266,6 +266,11 @@ class Storage(SQLiteBackend, StorageEngine):
                     mismatches.append(Mismatch(collection_id, parent_id, *checksums))
         return mismatches
 
+    def _known_collections(self) -> list[Collection]:
+        with self._client.read() as db:
+            rows = db.execute(_COLLECTIONS).fetchall()
+        return [(parent_id, collection_id) for _, parent_id, collection_id, *_ in rows]
+
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         with self._client.snapshot() as db:
             row = db.execute(_FIND_COLLECTION, collection).fetchone()
