@@ -8,7 +8,7 @@ from typing import Any
 
 from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.exceptions import UnicityError
-from cliquet.storage.filtering import Columns, sort_records
+from cliquet.storage.filtering import Columns, on_page, sort_records
 from cliquet.utils import COMPARISON
 
 
@@ -33,12 +33,12 @@ def get_unicity_rules(
     for_creation: bool,
 ) -> list[list[Filter]]:
     """Return the filters, one list per unique field, that find conflicting records."""
-    fields = [*unique_fields, id_field] if for_creation else unique_fields
+    fields = [id_field, *unique_fields] if for_creation else unique_fields
     others = [] if for_creation else [Filter(id_field, record[id_field], COMPARISON.NOT)]
     return [
         [Filter(field, record[field], COMPARISON.EQ), *others]
         for field in dict.fromkeys(fields)
-        if record.get(field) is not None
+        if record.get(field) not in (None, "")
     ]
 
 
@@ -130,15 +130,23 @@ class MemoryBasedStorage(StorageBase):
         pagination_rules: Sequence[Sequence[Filter]] | None = None,
         limit: int | None = None,
     ) -> tuple[list[Record], int]:
-        """Return the page of the matching records, and their number without tombstones."""
-        matching = list(self.apply_filters(records, filters or []))
+        """Return the page of the matching records, and their number without tombstones.
+
+        To filters, live records have the deleted mark too, with the value false.
+
+        :param pagination_rules: as in ``get_all()``.
+        :param limit: the maximum number of records to return; None or 0: all, as in 3.1.
+        """
+
+        def key(record: Record) -> tuple[Any, bool]:
+            return record[id_field], record.get(deleted_field) is True
+
+        by_key = {key(record): record for record in records}
+        marked = [{**record, deleted_field: deleted} for (_, deleted), record in by_key.items()]
+        matching = [by_key[key(record)] for record in self.apply_filters(marked, filters or [])]
         total = sum(record.get(deleted_field) is not True for record in matching)
-        if pagination_rules:
-            on_page = (self.apply_filters(matching, rule) for rule in pagination_rules)
-            matching = list(
-                {record[id_field]: record for part in on_page for record in part}.values()
-            )
-        return self.apply_sorting(matching, sorting or [])[: limit or None], total
+        page = list(filter(on_page(pagination_rules or ()), matching))
+        return self.apply_sorting(page, sorting or [])[: limit or None], total
 
     def delete_all(  # type: ignore[override]  # 3.1 had another order than in the contract
         self,

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"{__name__}.{kind}" for kind in ("access", "cache", "permission", "storage"))
+_MODULES = (
+    *("access", "cache", "deletion", "operators", "permission", "queries", "samples", "storage"),
+    *("timestamps", "unique"),
 )
+
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
 from cliquet.testing.contracts.cache import CacheContract  # noqa: E402
 from cliquet.testing.contracts.permission import PermissionContract  # noqa: E402

@@ -18,10 +18,13 @@ from cliquet.storage.exceptions import (
     UnicityError,
 )
 from cliquet.storage.generators import UUID4
+from cliquet.testing.contracts.deletion import DeletionContract
+from cliquet.testing.contracts.operators import OperatorContract
+from cliquet.testing.contracts.queries import QueryContract
+from cliquet.testing.contracts.samples import PLACE, require
+from cliquet.testing.contracts.timestamps import TimestampContract
+from cliquet.testing.contracts.unique import UniqueFieldsContract
 from cliquet.utils import COMPARISON
-
-PLACE = ("articles", "alice")
-
 
 NAMES: dict[str, Any] = {"id_field": "uid", "modified_field": "changed"}
 
@@ -62,13 +65,15 @@ def _write_at_random(storage: StorageBase, random_: Random) -> None:
         lambda: storage.update(*place, object_id, record),
         lambda: storage.delete(*place, object_id, with_deleted=tombstone, last_modified=time),
         lambda: storage.delete_all(*place, filters=filters, with_deleted=tombstone),
-        lambda: storage.purge_deleted(*place, limit=1),
+        lambda: storage.purge_deleted(*place, before=random_.choice([None, *taken])),
     ]
     with suppress(UnicityError, RecordNotFoundError):
         random_.choice(writes)()
 
 
-class StorageContract:
+class StorageContract(
+    QueryContract, OperatorContract, DeletionContract, TimestampContract, UniqueFieldsContract
+):
     """Tests of a storage backend.
 
     They require the fixture ``storage``, an empty backend.
@@ -83,7 +88,7 @@ class StorageContract:
         assert storage.get(*PLACE, created["id"]) == created
 
     def test_no_migration_is_pending_after_initialization(self, storage: StorageBase) -> None:
-        assert storage.pending_migrations() == []
+        assert not storage.pending_migrations()
 
     def test_record_is_created_with_id_and_timestamp(self, storage: StorageBase) -> None:
         created = storage.create(*PLACE, {"title": "a"})
@@ -234,6 +239,15 @@ class StorageContract:
         storage.update(*PLACE, object_id, {"n": 1})
         storage.delete(*PLACE, object_id)
         assert ids(storage.get_all(*PLACE)[0]) == ["another"]
+
+    def test_parents_of_a_resource_are_listed(self, storage: StorageBase) -> None:
+        odd = "arti:cles\0é"
+        require(storage.get_parents, odd)
+        assert storage.get_parents(odd) == []
+        for place in ((odd, "bo:b*"), ("other", "alice"), (odd, "")):
+            storage.create(*place, {"id": "a"})
+        assert storage.get_parents(odd) == ["", "bo:b*"]
+        assert storage.get_parents("arti") == []
 
     def test_flush_deletes_all_records(self, storage: StorageBase) -> None:
         first = storage.create(*PLACE, {"id": "a"})
