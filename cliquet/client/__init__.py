@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,7 @@ from cliquet.client.errors import (
     Unauthorized,
 )
 from cliquet.client.failures import BackoffError, ClientError, ProtocolError, TransportError
+from cliquet.client.live import Changes
 from cliquet.client.messages import HELLO, Request, Response
 from cliquet.client.protocol import run
 from cliquet.client.resources import Operations, Records, Resource, new_id
@@ -119,7 +120,7 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
         :param id_factory: function that returns the id of a new record; random UUIDs by default.
             None: the server generates the ids, and the client doesn't retry creations.
         """
-        return Resource(self._send, path, id_factory)
+        return Resource(self._send, path, id_factory, self._open)
 
     def copy(
         self, path: str, records: Iterable[dict[str, Any]] = (), timestamp: int | None = None
@@ -146,6 +147,10 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
     ) -> None:
         self._transport = Transport(self._protocol.auth, session, sleep or time.sleep)
 
+    def _open(self, request: Request, pause: float) -> Generator[bytes, None, None]:
+        self._protocol.delay_by(pause)
+        return self._transport.open(self._protocol.send(request))
+
     def _send(self, request: Request) -> Response:
         return run(self._protocol.send(request), self._transport.perform)
 
@@ -155,6 +160,7 @@ __all__ = [
     "Response",
     "Batch",
     "BatchError",
+    "Changes",
     "Client",
     "ClientError",
     "Conflict",

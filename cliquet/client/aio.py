@@ -13,7 +13,9 @@ from collections.abc import (
     Callable,
     Generator,
     Iterable,
+    Iterator,
 )
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 try:
@@ -28,6 +30,7 @@ from cliquet.client.base import BaseClient
 from cliquet.client.batch import BaseBatch
 from cliquet.client.copies import BaseCopy
 from cliquet.client.failures import ClientError, TransportError
+from cliquet.client.live import IDLE_SECONDS, Changes, ChangeStream, check_stream, is_stream
 from cliquet.client.messages import HELLO, Request, Response
 from cliquet.client.protocol import Pause, RawRequest, RawResponse, Result, Step
 from cliquet.client.querystring import querystring
@@ -78,7 +81,7 @@ class AsyncClient(
 
     def resource(self, path: str, id_factory: Callable[[], str] | None = new_id) -> AsyncResource:
         """Return the resource at a path, like :meth:`cliquet.client.Client.resource`."""
-        return AsyncResource(self._send, path, id_factory)
+        return AsyncResource(self._send, path, id_factory, self._open)
 
     def copy(
         self, path: str, records: Iterable[dict[str, Any]] = (), timestamp: int | None = None
@@ -99,6 +102,10 @@ class AsyncClient(
     ) -> None:
         self._transport = _Transport(self._protocol.auth, session, sleep or anyio.sleep)
 
+    async def _open(self, request: Request, pause: float) -> AsyncGenerator[bytes, None]:
+        self._protocol.delay_by(pause)
+        return await self._transport.open(self._protocol.send(request))
+
     async def _send(self, request: Request) -> Response:
         return await _run(self._protocol.send(request), self._transport.perform)
 
@@ -107,7 +114,34 @@ class AsyncResource(Operations[Awaitable[Response]]):
     """A resource of a service, whose methods are awaited.
 
     They return the response, and raise :class:`~cliquet.client.ClientError` if the request fails.
+
+    :param open_stream: coroutine function that opens a stream after a pause.
     """
+
+    def __init__(
+        self,
+        send: Callable[[Request], Awaitable[Response]],
+        path: str,
+        id_factory: Callable[[], str] | None,
+        open_stream: Callable[[Request, float], Awaitable[AsyncGenerator[bytes, None]]],
+    ) -> None:
+        super().__init__(send, path, id_factory)
+        self._open = open_stream
+
+    async def live(self, *, since: int | None = None, **params: Any) -> AsyncIterator[Changes]:
+        """Yield the changes of matching records, like :meth:`cliquet.client.Resource.live`."""
+        stream = ChangeStream(self._path, querystring(params), since)
+        while True:
+            content = await self._open(stream.request(), stream.pause)
+            try:
+                async with aclosing(content):
+                    async for chunk in content:
+                        for changes in stream.read(chunk):
+                            yield changes
+            except TransportError as error:
+                if not error.is_transient:
+                    raise
+            stream.end()
 
     async def list(self, /, **params: Any) -> AsyncRecords:
         """Return the matching records, to be iterated with ``async for``.
@@ -197,25 +231,48 @@ class _Transport:
         if self._is_own and self._process != os.getpid():
             # After a fork, parent and child would read each other's responses.
             self._session, self._process = _new_session(), os.getpid()
+        with _transport_errors(step.request), anyio.fail_after(step.timeout):
+            response = await self._request(step, is_stream=False)
+        return _raw(response, response.content)
+
+    async def open(
+        self, steps: Generator[Pause | RawRequest, Any, Response]
+    ) -> AsyncGenerator[bytes, None]:
+        """Open a stream, and return its content, which is yielded as it arrives.
+
+        :param steps: the steps of its request.
+        :raises ClientError: if the stream can't be opened.
+        """
+        opened: list[httpx.Response] = []
+
+        async def perform(step: Pause | RawRequest) -> RawResponse | None:
+            if isinstance(step, Pause):
+                return await self.perform(step)
+            with _transport_errors(step.request), anyio.fail_after(step.timeout):
+                response = await self._request(step, is_stream=True)
+                opened[:] = [response]
+                content = b"" if is_stream(response.headers) else await response.aread()
+            return _raw(response, content)
+
         try:
-            with anyio.fail_after(step.timeout):
-                response = await self._session.request(
-                    step.request.method,
-                    step.url,
-                    content=step.content,
-                    headers=self._headers(step),
-                    auth=self._auth or httpx.USE_CLIENT_DEFAULT,
-                    timeout=step.timeout,
-                    follow_redirects=False,
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
-            raise TransportError(
-                f"{step.request}: {str(error) or 'timed out'}",
-                is_transient=not _is_permanent(error),
-                is_sent=not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)),
-            ) from error
-        return RawResponse(
-            response.status_code, CaseInsensitiveDict(response.headers), response.content
+            check_stream(await _run(steps, perform))
+        except ClientError:
+            for response in opened:
+                await response.aclose()
+            raise
+        return _content(opened[0])
+
+    async def _request(self, step: RawRequest, is_stream: bool) -> httpx.Response:
+        request = self._session.build_request(
+            step.request.method,
+            step.url,
+            content=step.content,
+            headers=self._headers(step),
+            timeout=httpx.Timeout(step.timeout, read=IDLE_SECONDS) if is_stream else step.timeout,
+        )
+        auth = self._auth or httpx.USE_CLIENT_DEFAULT
+        return await self._session.send(
+            request, auth=auth, stream=is_stream, follow_redirects=False
         )
 
     def _headers(self, step: RawRequest) -> dict[str, str]:
@@ -223,6 +280,32 @@ class _Transport:
         if user_agent.startswith("python-httpx/"):
             return {"User-Agent": f"{USER_AGENT} {user_agent}", **step.headers}
         return step.headers
+
+
+def _raw(response: httpx.Response, content: bytes) -> RawResponse:
+    return RawResponse(response.status_code, CaseInsensitiveDict(response.headers), content)
+
+
+async def _content(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    try:
+        with _transport_errors("The stream is interrupted"):
+            async for chunk in response.aiter_bytes():
+                yield chunk
+    finally:
+        await response.aclose()
+
+
+@contextmanager
+def _transport_errors(request: object) -> Iterator[None]:
+    """Raise TransportError for the errors of httpx in a block."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
+        raise TransportError(
+            f"{request}: {str(error) or 'timed out'}",
+            is_transient=not _is_permanent(error),
+            is_sent=not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)),
+        ) from error
 
 
 class _Auth(httpx.Auth):

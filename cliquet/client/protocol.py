@@ -147,6 +147,10 @@ class Protocol:
         """Send no request before a time of the clock, in seconds."""
         self._not_before = max(self._not_before, time)
 
+    def delay_by(self, seconds: float) -> None:
+        """Send no request for a number of seconds."""
+        self.delay_until(self._clock() + seconds)
+
     def _wait(self, deadline: float) -> Generator[Pause, Any, None]:
         pause = self._not_before - self._clock()
         if pause > 0:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
-from cliquet.client.failures import ProtocolError
+from cliquet.client.failures import ProtocolError, TransportError
+from cliquet.client.live import Changes, ChangeStream
 from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
 
@@ -162,7 +164,41 @@ class Resource(Operations[Response]):
 
     Each method sends its request, returns the response, and raises :class:`ClientError` if the
     request fails.
+
+    :param open_stream: function that opens a stream after a pause, and returns its content.
     """
+
+    def __init__(
+        self,
+        send: Callable[[Request], Response],
+        path: str,
+        id_factory: Callable[[], str] | None,
+        open_stream: Callable[[Request, float], Generator[bytes, None, None]],
+    ) -> None:
+        super().__init__(send, path, id_factory)
+        self._open = open_stream
+
+    def live(self, *, since: int | None = None, **params: Any) -> Iterator[Changes]:
+        """Yield the changes of matching records as they happen, without end.
+
+        The connection is renewed when it is lost, and no change is missed.
+
+        :param since: timestamp in milliseconds, such as that of the latest changes; None: the first
+            changes are all records.
+        :param params: filters and options of :meth:`list`.
+        :raises ClientError: if the stream can't be opened, also after retries.
+        """
+        stream = ChangeStream(self._path, querystring(params), since)
+        while True:
+            content = self._open(stream.request(), stream.pause)
+            try:
+                with closing(content):
+                    for chunk in content:
+                        yield from stream.read(chunk)
+            except TransportError as error:
+                if not error.is_transient:
+                    raise
+            stream.end()
 
     def list(self, /, **params: Any) -> Records:
         """Return the matching records. Pages after the first are read when they are needed.

@@ -7,7 +7,8 @@ import io
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -15,8 +16,10 @@ from requests.adapters import HTTPAdapter
 from urllib3 import connection, connectionpool
 from urllib3.exceptions import NewConnectionError
 
-from cliquet.client.failures import TransportError
-from cliquet.client.protocol import Pause, RawRequest, RawResponse
+from cliquet.client.failures import ClientError, TransportError
+from cliquet.client.live import IDLE_SECONDS, check_stream, is_stream
+from cliquet.client.messages import Response
+from cliquet.client.protocol import Pause, RawRequest, RawResponse, run
 from cliquet.client.version import USER_AGENT
 
 #: Errors that a retry doesn't repair, such as invalid certificates and headers.
@@ -37,6 +40,7 @@ class Transport:
         session: requests.Session | None,
         sleep: Callable[[float], object],
     ) -> None:
+        self._is_own = session is None
         self._session = session or _new_session()
         if isinstance(auth, tuple):
             auth = tuple(part.encode() if isinstance(part, str) else part for part in auth)
@@ -60,23 +64,66 @@ class Transport:
             # After a fork, parent and child would read each other's responses.
             self._session.close()
             self._process = os.getpid()
-        try:
-            response = self._session.request(
-                step.request.method,
-                step.url,
-                data=step.content,
-                headers=self._headers(step),
-                auth=self._auth_for(step),
-                timeout=step.timeout,
-                allow_redirects=False,
-            )
-        except (requests.RequestException, ValueError) as error:  # the latter for a Location
-            raise TransportError(
-                f"{step.request}: {_reason(error)}",
-                is_transient=not isinstance(error, PERMANENT),
-                is_sent=not isinstance(_reason(error), NewConnectionError),
-            ) from error
+        with _transport_errors(step.request):
+            response = self._request(self._session, step, timeout=step.timeout)
         return RawResponse(response.status_code, response.headers, response.content)
+
+    def open(
+        self, steps: Generator[Pause | RawRequest, Any, Response]
+    ) -> Generator[bytes, None, None]:
+        """Open a stream, and return its content, which is yielded as it arrives.
+
+        :param steps: the steps of its request.
+        :raises ClientError: if the stream can't be opened.
+        """
+        # The adapter of the client limits the time of whole responses.
+        session = requests.Session() if self._is_own else self._session
+        opened: list[requests.Response] = []
+
+        def perform(step: Pause | RawRequest) -> RawResponse | None:
+            if isinstance(step, Pause):
+                return self.perform(step)
+            with _transport_errors(step.request):
+                timeout = step.timeout, IDLE_SECONDS
+                response = self._request(session, step, timeout=timeout, stream=True)
+                opened[:] = [response]
+                content = b"" if is_stream(response.headers) else response.content
+            return RawResponse(response.status_code, response.headers, content)
+
+        try:
+            check_stream(run(steps, perform))
+        except ClientError:
+            self._close_stream(session, opened)
+            raise
+        return self._content(session, opened)
+
+    def _content(
+        self, session: requests.Session, opened: list[requests.Response]
+    ) -> Generator[bytes, None, None]:
+        try:
+            with _transport_errors("The stream is interrupted"):
+                yield from opened[0].iter_content(None)
+        finally:
+            self._close_stream(session, opened)
+
+    def _close_stream(self, session: requests.Session, opened: list[requests.Response]) -> None:
+        for response in opened:
+            response.close()
+        if self._is_own:
+            session.close()
+
+    def _request(
+        self, session: requests.Session, step: RawRequest, **options: Any
+    ) -> requests.Response:
+        return session.request(
+            step.request.method,
+            step.url,
+            data=step.content,
+            headers=self._headers(step),
+            auth=self._auth_for(step),
+            allow_redirects=False,
+            **options,
+        )
 
     def _headers(self, step: RawRequest) -> dict[str, str]:
         user_agent = str(self._session.headers.get("User-Agent", ""))
@@ -89,6 +136,19 @@ class Transport:
         if self._auth is None and "authorization" in names:
             return _keep  # instead of the credentials in ~/.netrc
         return self._auth
+
+
+@contextmanager
+def _transport_errors(request: object) -> Iterator[None]:
+    """Raise TransportError for the errors of requests in a block."""
+    try:
+        yield
+    except (requests.RequestException, ValueError) as error:  # the latter for a Location
+        raise TransportError(
+            f"{request}: {_reason(error)}",
+            is_transient=not isinstance(error, PERMANENT),
+            is_sent=not isinstance(_reason(error), NewConnectionError),
+        ) from error
 
 
 def _new_session() -> requests.Session:

@@ -11,6 +11,7 @@ from tests.docs.correspondence import Correspondence
 from tests.docs.pages import block
 
 PAGE = "howto/live"
+URL = "https://www.python.org"
 
 
 @pytest.fixture
@@ -39,6 +40,19 @@ def without_checksum(text):
     return re.sub(r'"checksum":"1-\d+-\d+"', '"checksum":"1"', text)
 
 
+def first_line(program, port):
+    """Return the first line that a program prints, which is then interrupted."""
+
+    def show(line):
+        printed.append(line)
+        raise KeyboardInterrupt
+
+    printed = []
+    with pytest.raises(KeyboardInterrupt):
+        exec(program.replace("8888", f"{port}"), {"print": show})
+    return printed[0]
+
+
 def test_stream_of_the_guide_shows_the_change(folder, terminal, server):
     start, _ = command("$ uvicorn")
     server.start(start.replace("8888", f"{server.port}"), terminal.state())
@@ -57,4 +71,5 @@ def test_stream_of_the_guide_shows_the_change(folder, terminal, server):
         terminal.run(create.replace("8888", f"{server.port}"))
         second = without_checksum(block(PAGE, "text", "event: change"))
         page.compare(second, without_checksum(event_of(lines)))
+    assert first_line(block(PAGE, "python", "from cliquet.client"), server.port) == URL
     server.stop()

@@ -48,10 +48,11 @@ PUBLIC = {
     """,
     "cliquet.utils.json": "loads dumps",
     "cliquet.client": """
-        Client Resource Records Batch Operations Response Request new_id AsyncClient AsyncResource
-        AsyncRecords AsyncBatch ClientError TransportError ProtocolError BackoffError ResponseError
-        InvalidParameters Unauthorized Forbidden NotFound MethodNotAllowed Conflict Gone
-        PreconditionFailed TooManyRequests ServerError ServiceUnavailable BatchError AlertWarning
+        Changes Client Resource Records Batch Operations Response Request new_id AsyncClient
+        AsyncResource AsyncRecords AsyncBatch ClientError TransportError ProtocolError BackoffError
+        ResponseError InvalidParameters Unauthorized Forbidden NotFound MethodNotAllowed Conflict
+        Gone PreconditionFailed TooManyRequests ServerError ServiceUnavailable BatchError
+        AlertWarning
     """,
     "cliquet.testing": """
         DummyRequest get_request_class FormattedErrorMixin get_user_headers
