@@ -1,8 +1,8 @@
 """Guarantees of the backends, checked for a long time with HTTP clients of several processes.
 
 First the scenarios of ``tests/scenarios.py``, of each so many rounds, then the history of
-``tests/history.py``. The exit code is 1 when anything that the documentation of the backends
-guarantees was found violated.
+``tests/history.py``, and that of ``tests/verified_copies.py``. The exit code is 1 when anything
+that the documentation of the backends guarantees was found violated.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests import postgresql_server
 from tests.history import History
+from tests.hostile_client import make_app_on
 from tests.http_servers import connecting, database_url, http_servers
 from tests.scenarios import SCENARIOS, Team, explain
+from tests.verified_copies import CopyHistory
 
 ENGINES = ("postgresql", "redis", "sqlite")
 #: Maximum number of faults shown in a row.
 MAX_FAULTS = 3
+#: Writes in each history with copies.
+WRITES_OF_COPIES = 100
 
 Connect = Callable[[str, int], Any]
 
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         url = options.url or database_url(options.engine, folder)
         try:
             with http_servers(options.engine, url, options.processes, options.threads) as running:
-                return int(not run(running, options))
+                return int(not run(running, options, url))
         finally:
             postgresql_server.stop()
 
@@ -63,7 +67,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def run(running: Sequence[Any], options: argparse.Namespace) -> bool:
+def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> bool:
     """Print the table as it is made; return whether all guarantees hold."""
     print(line("scenario", "rounds", "verdict", "answers"), flush=True)
     isolated = options.engine != "redis"
@@ -75,6 +79,8 @@ def run(running: Sequence[Any], options: argparse.Namespace) -> bool:
     if options.writes or options.seconds:
         with connecting(running) as connect:
             faults += play_history(connect, options)
+        with connecting(running) as connect:
+            faults += play_copies(connect, options, url)
     return not faults
 
 
@@ -113,6 +119,23 @@ def play_history(connect: Connect, options: argparse.Namespace) -> list[str]:
     answers += [f"{len(found)} {kind}" for kind, found in history.faults.items()]
     faults = [f"{kind}: {fault}" for kind, found in history.faults.items() for fault in found]
     print_row("history", 1, ", ".join(answers), faults)
+    return faults
+
+
+def play_copies(connect: Connect, options: argparse.Namespace, url: str) -> list[str]:
+    """Play histories with copies until there are as many writes as in the other history."""
+    registry = make_app_on(options.engine, url).registry
+    faults: list[str] = []
+    writes = polls = verified = number = 0
+    with progress(lambda: f"copies: {writes} writes, {polls} polls"):
+        while writes < options.writes:
+            history = CopyHistory(connect, registry, writes=WRITES_OF_COPIES, seed=number)
+            history.play()
+            writes, polls = writes + history.acknowledged, polls + history.polls
+            verified, number = verified + history.verified, number + 1
+            faults += history.faults
+    answers = f"{writes} acknowledged, {polls} polls, {verified} verified"
+    print_row("verified copies", number, answers, faults)
     return faults
 
 

@@ -29,7 +29,7 @@ WITHOUT_COVERAGE = {
     *("test_growth.py", "test_hostile.py", "test_load.py", "test_outages.py"),
     *("test_properties.py", "test_serving.py", "test_truth.py", "test_engines.py"),
     *("test_permissions.py", "test_redis_evicted_keys.py", "test_transaction_per_request.py"),
-    *("test_viewsets.py", "test_equivalence.py"),
+    *("test_viewsets.py", "test_equivalence.py", "test_verified_copies.py"),
 }
 
 # The same few examples each time, however slow the computer is. A longer run with other examples:
