@@ -11,7 +11,7 @@ neither is in any range.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from cliquet.storage.ordering import ABSENT, COMPARE, RANGED, Key, order_key
@@ -290,5 +290,15 @@ PREFIXES_OF_3_1 = frozenset(operator.prefix for operator in _OF_3_1)
 def cost_of(filter_: Filter) -> int:
     """Return as how many filters one counts."""
     if filter_.operator is COMPARISON.OR:
-        return sum(cost_of(each) for filters in filter_.value for each in filters)
+        return sum(map(cost_of, in_alternatives(filter_)))
     return OPERATORS[filter_.operator].cost_of(filter_.value)
+
+
+def in_alternatives(filter_: Filter) -> Iterator[Filter]:
+    """Yield the filters in all alternatives of one with the operator ``OR``."""
+    for filters in filter_.value:
+        for each in filters:
+            if each.operator is COMPARISON.OR:
+                yield from in_alternatives(each)
+            else:
+                yield each

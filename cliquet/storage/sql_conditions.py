@@ -74,6 +74,7 @@ class Conditions:
 
     :param fields: the fields in the order of the query, if their conditions differ from
         those of the dialect.
+    :param shared: likewise the fields in alternatives.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class Conditions:
         query: Query,
         deleted: bool = False,
         fields: Mapping[str, Column] | None = None,
+        shared: Mapping[str, Column] | None = None,
     ) -> None:
         self._dialect, self._query, self._deleted = dialect, query, deleted
-        self._fields = fields or {}
+        self._fields, self._shared = fields or {}, shared or {}
         self._columns = {
             query.names.id: TypedColumn(dialect, "id", TEXT),
             query.names.modified: TypedColumn(dialect, "last_modified", NUMBER),
@@ -92,12 +94,15 @@ class Conditions:
 
     def filters(self) -> Sql:
         """Return the condition that the filters match."""
-        return all_of([self._matches(filter_) for filter_ in self._query.filters])
+        return all_of([self._matches(filter_, {}) for filter_ in self._query.filters])
 
-    def _matches(self, filter_: Filter) -> Sql:
+    def _matches(self, filter_: Filter, shared: Mapping[str, Column]) -> Sql:
         if filter_.operator is COMPARISON.OR:
             return any_of(
-                [all_of([self._matches(each) for each in some]) for some in filter_.value]
+                [
+                    all_of([self._matches(each, self._shared) for each in some])
+                    for some in filter_.value
+                ]
             )
         operator = OPERATORS[filter_.operator]
         column = self._columns.get(filter_.field)
@@ -107,7 +112,8 @@ class Conditions:
                 # To filters, live records have the deleted mark too, with the value false.
                 value = self._deleted if mark else MISSING
                 return _constant(operator.test(filter_.value)(operator.comparable(value)))
-        return operator.sql(column or self._dialect.field(filter_.field), filter_.value)
+        field = shared.get(filter_.field) or self._dialect.field(filter_.field)
+        return operator.sql(column or field, filter_.value)
 
     def rules(self) -> Sql:
         """Return the condition that a record is on the page."""

@@ -10,6 +10,7 @@ from pyramid.config import Configurator
 from cliquet.storage import Filter, Sort
 from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.postgresql import conditions, load_from_config
+from cliquet.storage.postgresql.dialect import PostgreSQL
 from cliquet.utils import COMPARISON
 from tests import postgresql_server
 
@@ -85,7 +86,7 @@ def test_page_reads_one_partition(storage, run):
     for place in places(20):
         storage.create(*place, {})
     asked = build_query(FieldNames("id", "last_modified", "deleted"), limit=10)
-    text, parameters = conditions.page(("user0", "note"), asked)
+    text, parameters = conditions.page(("user0", "note"), asked, PostgreSQL())
     plan = [line for (line,) in run("EXPLAIN (ANALYZE, COSTS OFF)" + text, parameters)]
     scans = [line for line in plan if " on cliquet_records_" in line]
     assert len(scans) == PARTITIONS

@@ -104,6 +104,13 @@ def values(query):
         ('_or=[{"contains_tags":["a","b"]},{"contains_any_tags":[1]}]', [0, 1]),
         ('_or=[{"size":"7"},{"like_size":7}]', [4]),
         ('_or=[{"in_n":1}]', [1]),
+        # Many alternatives on one field, one of them negated, with another field.
+        (
+            "_or="
+            + json.dumps([{"n": n} for n in range(10, 19)] + [{"exclude_n": [0, 1, 2]}, {"n": 0}])
+            + "&has_title=true",
+            [0, 3],
+        ),
     ],
 )
 def test_operators_find(alice, query, expected):

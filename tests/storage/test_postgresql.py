@@ -29,6 +29,7 @@ from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.storage.filtering import FieldNames, build_query
 from cliquet.storage.postgresql import conditions
+from cliquet.storage.postgresql.dialect import PostgreSQL
 from cliquet.utils import COMPARISON
 from tests import postgresql_server
 
@@ -354,7 +355,7 @@ def large_client():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_read_in_the_order_of_an_index(large_client, name):
-    found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name]))
+    found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
     assert "Seq Scan" not in found.replace("Seq Scan on cliquet_collections", "")
     if name == "what changed":
         # There are two indexes, the ends of which may well be sorted together.
@@ -376,7 +377,7 @@ def test_a_batch_of_a_purge_reads_no_more_than_the_batch(large_client):
 
 def test_an_index_serves_the_condition_on_its_field(large_client):
     for name in ("by a field, next", "by the value of a field", "from the value of a field"):
-        found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name]))
+        found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
         assert "cliquet_key((data -> 'n'::text))" in found.split("Index Cond")[1].split("\n")[0]
 
 

@@ -1,6 +1,7 @@
 """The indexes in the guide serve the queries that it lists."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def plan_of(alice, monkeypatch):
     def plan_of(path):
         sent.clear()
         alice.get(path)
-        text, parameters = sent[0]
+        text, parameters = next(each for each in sent if "pg_index" not in each[0])
         return "\n".join(row[0] for row in run(f"EXPLAIN {text}", parameters))
 
     monkeypatch.setattr(client, "execute_autocommit", recorded)
@@ -135,6 +136,20 @@ def test_other_indexes_serve_their_queries(alice, plan_of, index, query):
 
 def test_presence_is_served_by_the_index(plan_of):
     assert f" {INDEX} " in plan_of("/notes?has_rank=false")
+
+
+def test_trigrams_are_only_compared_if_an_index_contains_them(alice, plan_of, monkeypatch):
+    assert "cliquet_trigrams" not in plan_of("/notes?like_other=text")
+    client, field = alice.storage._client, "it's"
+    assert "cliquet_trigrams" not in plan_of(f"/notes?like_{field}=text")
+    client.execute_autocommit(
+        "CREATE INDEX later ON cliquet_records USING gin (cliquet_trigrams(data -> 'it''s'))"
+    )
+    assert "cliquet_trigrams" not in plan_of(f"/notes?like_{field}=text")
+    # The indexes are read again after a minute.
+    now = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert " later " in plan_of(f"/notes?like_{field}=text")
 
 
 def test_short_patterns_are_not_served(plan_of):

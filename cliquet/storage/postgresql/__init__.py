@@ -29,7 +29,8 @@ from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
-from cliquet.storage.postgresql.dialect import key_of, storable
+from cliquet.storage.postgresql.dialect import PostgreSQL, key_of, storable
+from cliquet.storage.postgresql.indexes import TrigramIndexes
 from cliquet.storage.rows import (
     Row,
     rows_to_records,
@@ -160,6 +161,8 @@ class Storage(PostgreSQLBackend, StorageEngine):
         self, client: Client, max_fetch_size: int | None = None, *args: Any, **kwargs: Any
     ) -> None:
         super().__init__(client)
+        indexes = TrigramIndexes(lambda statement: self._client.read(statement))
+        self._dialect = PostgreSQL(indexes.has)
 
     def flush(self, auth: str | None = None) -> None:
         with self._client.grouped_writes() as run:
@@ -265,7 +268,7 @@ class Storage(PostgreSQLBackend, StorageEngine):
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
         ids, now = self._acquire_lock(collection), next_time(0)
-        text, parameters = conditions.delete_all(ids, query, now, keep_tombstone)
+        text, parameters = conditions.delete_all(ids, query, self._dialect, now, keep_tombstone)
         # Sent together, but the deletion takes a new snapshot after the lock is acquired.
         rows = self._client.write_together(
             Statement(_LOCK, [*ids, now]), Statement(text, parameters)
@@ -324,9 +327,10 @@ class Storage(PostgreSQLBackend, StorageEngine):
         return [(unescape(parent_id), unescape(name)) for parent_id, name in rows]
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
-        rows = self._client.read(*conditions.page(_escaped(collection), query))
+        rows = self._client.read(*conditions.page(_escaped(collection), query, self._dialect))
         if query.max_bytes is not None and any(row[2] == conditions.OMITTED for row in rows):
-            rows = self._client.read(*conditions.page(_escaped(collection), query, measured=True))
+            measured = conditions.page(_escaped(collection), query, self._dialect, measured=True)
+            rows = self._client.read(*measured)
         number, timestamp, total, *sums = rows[0][3:] if rows else (0, 0, 0)
         checksum = Checksum(*sums) if query.with_checksum else None
         if not timestamp:
@@ -344,7 +348,7 @@ class Storage(PostgreSQLBackend, StorageEngine):
         is_last = not is_cut and (query.limit is None or len(page) < query.limit)
         if is_last and not query.rules:
             return sum(data is not None for _, _, data in page)
-        return int(self._client.read(*conditions.count(number, query))[0][0])
+        return int(self._client.read(*conditions.count(number, query, self._dialect))[0][0])
 
 
 def _is_short(change: Change) -> bool:

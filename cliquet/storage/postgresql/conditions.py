@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
+from cliquet.storage.operators import in_alternatives
 from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of, storable
 from cliquet.storage.sql_conditions import Conditions
-from cliquet.storage.sql_fragments import Sql, all_of
+from cliquet.storage.sql_fragments import Column, Sql, all_of
 from cliquet.storage.types import MISSING, Sort
+from cliquet.utils import COMPARISON
 
-_DIALECT = PostgreSQL()
-
-_PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table} WHERE "
+_PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WHERE "
+# Keys that alternatives compare often are computed once. OFFSET 0 prevents PostgreSQL from putting
+# the expressions in the place of the columns.
+_SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
+# An index serves so few alternatives.
+_FEW = 8
 _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
@@ -40,7 +47,7 @@ _MEASURED = """(SELECT * FROM (SELECT *, sum(octet_length(data::text))
  OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
  FROM {page} AS part) AS measured WHERE before IS NULL OR before < %s ORDER BY {order})"""
 
-_COUNT = "SELECT count(*) FROM cliquet_records WHERE collection = %s AND "
+_COUNT = "SELECT count(*) FROM cliquet_records{} WHERE collection = %s AND {}"
 
 _IN_COLLECTION = "collection = collections.collection"
 _IN_NAMED_COLLECTION = """collection = (SELECT collection FROM cliquet_collections
@@ -54,7 +61,7 @@ WITH target AS (
   WHERE parent_id = %s AND collection_id = %s
 ), matching AS (
  SELECT id, last_modified, row_number() OVER (ORDER BY last_modified) AS number
-  FROM cliquet_records WHERE {}
+  FROM cliquet_records{} WHERE {}
 ), deleted AS (
  DELETE FROM cliquet_records AS records USING target, matching
   WHERE records.collection = target.collection AND records.id = matching.id
@@ -74,7 +81,9 @@ WITH target AS (
 SELECT id, before + number, NULL FROM target, matching ORDER BY number"""
 
 
-def page(collection: tuple[str, str], query: Query, measured: bool = False) -> Sql:
+def page(
+    collection: tuple[str, str], query: Query, dialect: PostgreSQL, measured: bool = False
+) -> Sql:
     """Return the statement that selects a page and the state of the collection.
 
     Each row has an id, a timestamp and data, then the collection's number, timestamp
@@ -87,9 +96,9 @@ def page(collection: tuple[str, str], query: Query, measured: bool = False) -> S
     """
     fields = _data_fields(query)
     order = ", ".join(_order(sort, query.names, fields) for sort in query.sorting)
-    part = _part(query, fields, order, deleted=False)
+    part = _part(query, dialect, fields, order, deleted=False)
     if query.include_deleted:
-        dead = _part(query, fields, order, deleted=True)
+        dead = _part(query, dialect, fields, order, deleted=True)
         text = _UNION.format(records=part.text, tombstones=dead.text, order=order)
         part = Sql(text, [*part.parameters, *dead.parameters, query.limit])
     data = Sql("data", [])
@@ -113,17 +122,41 @@ def _checksum(query: Query) -> tuple[str, Sql]:
     return _SUMS_OF_IDS, Sql(_CHOSEN, [list(filter(storable, query.checksum_ids))])
 
 
-def count(collection: int, query: Query) -> Sql:
+def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
-    where = _where(Conditions(_DIALECT, query), query.span)
-    return Sql(_COUNT + where.text, [collection, *where.parameters])
+    join, shared = _shared_keys(query, dialect)
+    where = _where(Conditions(dialect, query, shared=shared), query.span)
+    text = _COUNT.format(join.text, where.text)
+    return Sql(text, [*join.parameters, collection, *where.parameters])
 
 
-def delete_all(collection: tuple[str, str], query: Query, now: int, keep_tombstone: bool) -> Sql:
+def delete_all(
+    collection: tuple[str, str], query: Query, dialect: PostgreSQL, now: int, keep_tombstone: bool
+) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
-    where = _where(Conditions(_DIALECT, query), query.span)
-    text = _DELETE_ALL.format(" AND ".join((_IN_NAMED_COLLECTION, where.text)))
-    return Sql(text, [now, *collection, *collection, *where.parameters, keep_tombstone])
+    join, shared = _shared_keys(query, dialect)
+    where = _where(Conditions(dialect, query, shared=shared), query.span)
+    text = _DELETE_ALL.format(join.text, " AND ".join((_IN_NAMED_COLLECTION, where.text)))
+    parameters = [now, *collection, *join.parameters, *collection, *where.parameters]
+    return Sql(text, [*parameters, keep_tombstone])
+
+
+def _shared_keys(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
+    """Return the join that computes the keys that alternatives share, and their fields."""
+    counts = Counter(
+        each.field
+        for filter_ in query.filters
+        if filter_.operator is COMPARISON.OR
+        for each in in_alternatives(filter_)
+    )
+    columns = (query.names.id, query.names.modified, query.names.deleted)
+    names = [name for name, count in counts.items() if count > _FEW and name not in columns]
+    if not names:
+        return Sql("", []), {}
+    keys = [dialect.field(name).key for name in names]
+    listed = ", ".join(f"{key.text} AS shared{number}" for number, key in enumerate(keys))
+    join = Sql(_SHARED.format(listed), [part for key in keys for part in key.parameters])
+    return join, {name: dialect.field(name, f"shared{n}") for n, name in enumerate(names)}
 
 
 def _data_fields(query: Query) -> dict[str, int]:
@@ -133,7 +166,9 @@ def _data_fields(query: Query) -> dict[str, int]:
     return {field: number for number, field in enumerate(fields)}
 
 
-def _part(query: Query, fields: dict[str, int], order: str, deleted: bool) -> Sql:
+def _part(
+    query: Query, dialect: PostgreSQL, fields: dict[str, int], order: str, deleted: bool
+) -> Sql:
     """Return the query for the records, or for the tombstones, of the page.
 
     It uses an index for the order, if there is one, and stops at the limit.
@@ -143,13 +178,16 @@ def _part(query: Query, fields: dict[str, int], order: str, deleted: bool) -> Sq
         key = _field_key(field, query.names, deleted)
         selected.append(f", {key.text} AS key{number}")
         parameters += key.parameters
-    conditions = Conditions(_DIALECT, query, deleted)
+    join, shared = (Sql("", []), {}) if deleted else _shared_keys(query, dialect)
+    conditions = Conditions(dialect, query, deleted, shared=shared)
     where, rules = _where(conditions, query.page_span), conditions.rules()
     text = _PART.format(
         data="NULL::json" if deleted else "data",
         keys="".join(selected),
         table=_COLUMNS["tombstones" if deleted else "records"],
+        shared=join.text,
     )
+    parameters += join.parameters
     text += " AND ".join((_IN_COLLECTION, where.text, rules.text)) + _END.format(order=order)
     return Sql(text, [*parameters, *where.parameters, *rules.parameters, query.limit])
 

@@ -6,26 +6,58 @@ Data fields are compared by their keys (see ``cliquet_key`` in ``migrations/001.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
-from cliquet.storage.ordering import ABSENT, BOOLEAN, INT64, NUMBER, TEXT, Key, order_key, path_of
-from cliquet.storage.sql_fragments import FALSE, OPERATORS, Sql
+from cliquet.storage.ordering import (
+    ABSENT,
+    ARRAY,
+    BOOLEAN,
+    INT64,
+    NULL,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Key,
+    order_key,
+    path_of,
+)
+from cliquet.storage.sql_fragments import FALSE, OPERATORS, Sql, all_of
 from cliquet.utils import COMPARISON
 
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
+
+# The types of JSON values by rank.
+_TYPES = {
+    NULL: "null",
+    TEXT: "string",
+    NUMBER: "number",
+    BOOLEAN: "boolean",
+    ARRAY: "array",
+    OBJECT: "object",
+}
 
 # The key that a field is compared with.
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
 
 class PostgreSQL:
-    """The SQL of PostgreSQL (see :class:`cliquet.storage.sql_conditions.Dialect`)."""
+    """The SQL of PostgreSQL (see :class:`cliquet.storage.sql_conditions.Dialect`).
 
-    def field(self, name: str) -> Field:
-        return Field(name)
+    :param has_trigrams: returns whether an index contains the trigrams of the field at a path.
+    """
+
+    def __init__(self, has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False) -> None:
+        self._has_trigrams = has_trigrams
+
+    def field(self, name: str, key: str | None = None) -> Field:
+        """Return a field of the data.
+
+        :param key: the column that contains its key, if any.
+        """
+        return Field(name, key, self._has_trigrams)
 
     def one_of(self, column: str, rank: int, values: Sequence[Any]) -> Sql:
         if rank == TEXT:
@@ -53,10 +85,18 @@ class Field:
     """A field of the data.
 
     :param name: its name; dots descend into objects.
+    :param key: the column that contains its key; None: it is computed.
+    :param has_trigrams: see :class:`PostgreSQL`.
     """
 
-    def __init__(self, name: str) -> None:
-        names = [name, *path_of(name)]
+    def __init__(
+        self,
+        name: str,
+        key: str | None = None,
+        has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False,
+    ) -> None:
+        self._names = names = [name, *path_of(name)]
+        self._has_trigrams = has_trigrams
         if not all(map(storable, names)):  # no record has it
             self._value = Sql("NULL::json", [])
         elif len(names) == 1:
@@ -64,24 +104,36 @@ class Field:
         else:
             path = " -> %s::text" * (len(names) - 1)
             self._value = Sql(f"coalesce(data -> %s::text, data{path})", names)
+        self._is_computed = key is None
         self.key = Sql(f"cliquet_key({self._value.text})", self._value.parameters)
+        if key is not None:
+            self.key = Sql(key, [])
 
     def is_any_of(self, keys: Collection[Key]) -> Sql:
         if not keys:
             return FALSE
         field, parameters = self.key, [part for key in keys for part in key_parameters(key)]
-        if len(keys) == 1:
-            return Sql(f"{field.text} = {_KEY}", [*field.parameters, *parameters])
-        text = f"{field.text} = ANY({_array(keys)})"
-        return Sql(text, [*field.parameters, *parameters])
+        equal = f"= {_KEY}" if len(keys) == 1 else f"= ANY({_array(keys)})"
+        condition = Sql(f"{field.text} {equal}", [*field.parameters, *parameters])
+        return all_of([*self._guard(keys), condition])
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
-        bound = self.is_ordered(comparison, key)
+        guard, bound = self._guard([key]), self.is_ordered(comparison, key)
         # Values of other types are beyond the other end of this type's keys.
         is_lower_bound = comparison in (COMPARISON.MIN, COMPARISON.GT)
         rank, operator = (key[0] + 1, "<") if is_lower_bound else (key[0], ">=")
         text = f"({bound.text} AND {self.key.text} {operator} {_KEY})"
-        return Sql(text, [*bound.parameters, *self.key.parameters, rank, -_HUGE, b""])
+        parameters = [*bound.parameters, *self.key.parameters, rank, -_HUGE, b""]
+        return all_of([*guard, Sql(text, parameters)])
+
+    def _guard(self, keys: Collection[Key]) -> list[Sql]:
+        """Return a condition that the values of the keys meet, and that is faster than theirs."""
+        types = {_TYPES.get(rank) for rank, _ in keys}
+        if not self._is_computed or None in types:
+            return []
+        # Not NULL, because conditions can be negated.
+        text = f"coalesce(json_typeof({self._value.text}) = ANY(%s::text[]), false)"
+        return [Sql(text, [*self._value.parameters, sorted(map(str, types))])]
 
     def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
         text = f"{self.key.text} {OPERATORS[comparison]} {_KEY}"
@@ -94,9 +146,9 @@ class Field:
         if not storable(pattern):
             return FALSE
         like, trigrams = _like(self._value, pattern), _trigrams(pattern)
-        if not trigrams:
+        if not trigrams or not self._has_trigrams(self._names):
             return like
-        # Redundant, but an index can serve it.
+        # Redundant and expensive, but the index serves it.
         text = f"({like.text} AND cliquet_trigrams({self._value.text}) @> %s::text[])"
         return Sql(text, [*like.parameters, *self._value.parameters, trigrams])
 
@@ -113,11 +165,11 @@ def _array(keys: Collection[Key]) -> str:
 
 def _like(value: Sql, pattern: str) -> Sql:
     """Return the condition that a JSON value is a string that matches a pattern."""
-    escaped = pattern.casefold()
-    for special in "\\%_":
-        escaped = escaped.replace(special, f"\\{special}")
-    escaped = escaped.replace("*", "%") if "*" in pattern else f"%{escaped}%"
-    return Sql(f"cliquet_fold({value.text}) LIKE %s", [*value.parameters, escaped])
+    parts = pattern.casefold().split("*")
+    if len(parts) == 1:
+        return Sql(f"strpos(cliquet_fold({value.text}), %s) > 0", [*value.parameters, *parts])
+    text = f"cliquet_consists_of(cliquet_fold({value.text}), %s::text[])"
+    return Sql(text, [*value.parameters, parts])
 
 
 def _trigrams(pattern: str) -> list[str]:

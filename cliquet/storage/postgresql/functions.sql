@@ -3,7 +3,7 @@
 
 -- CREATE OR REPLACE FUNCTION can't change parameters or results.
 DROP FUNCTION IF EXISTS cliquet_lock, cliquet_get_for_update, cliquet_free, cliquet_move,
-    cliquet_same, cliquet_write, cliquet_delete;
+    cliquet_same, cliquet_write, cliquet_delete, cliquet_consists_of;
 
 -- Locks the row of a collection until the end of the transaction, and returns it.
 -- Creates it if needed, with the timestamp 0: it was never written.
@@ -191,4 +191,29 @@ BEGIN
             VALUES (locked.collection, new_timestamp, of_id);
     END IF;
     RETURN new_timestamp;
+END $$;
+
+-- Returns whether a string consists of two or more parts, in order, with any characters between
+-- them. LIKE would take quadratic time for long parts.
+CREATE FUNCTION cliquet_consists_of(value text, parts text[]) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    last text := parts[cardinality(parts)];
+    size integer := length(value) - length(parts[1]) - length(last);
+    rest text;
+    place integer;
+BEGIN
+    IF value IS NULL OR size < 0 OR NOT starts_with(value, parts[1])
+            OR right(value, length(last)) <> last THEN
+        RETURN false;
+    END IF;
+    rest := substr(value, length(parts[1]) + 1, size);
+    FOR number IN 2 .. cardinality(parts) - 1 LOOP
+        place := strpos(rest, parts[number]);
+        IF place = 0 THEN
+            RETURN false;
+        END IF;
+        rest := substr(rest, place + length(parts[number]));
+    END LOOP;
+    RETURN true;
 END $$;
