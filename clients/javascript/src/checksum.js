@@ -6,18 +6,18 @@ export const EMPTY = '0-0-0';
 
 /** A checksum after versions are replaced: the entries of some records before and after that. */
 export function updated(checksum, before, after) {
-  const sums = checksum.split('-').map(Number);
-  const count = (entries, sign) => {
+  let [count, a, b] = checksum.split('-').map(Number);
+  const add = (entries, sign) => {
     for (const { server, timestamp } of entries) {
       if (!server) continue;
       const rest = timestamp % B;
-      sums[0] += sign;
-      sums[1] += sign * (timestamp % A);
-      sums[2] += sign * ((((rest * rest) % B) * rest) % B);
+      count += sign;
+      a += sign * (timestamp % A);
+      b += sign * ((((rest * rest) % B) * rest) % B);
     }
   };
-  count(before, -1);
-  count(after, 1);
+  add(before, -1);
+  add(after, 1);
   const modulo = (sum, prime) => ((sum % prime) + prime) % prime;
-  return [sums[0], modulo(sums[1], A), modulo(sums[2], B)].join('-');
+  return `${count}-${modulo(a, A)}-${modulo(b, B)}`;
 }

@@ -19,8 +19,7 @@ const compareKeys = (a, b) => a[0] - b[0] || compare(a[1], b[1]);
 /** The value of a field; dots select nested fields, unless a field has the whole name. */
 function valueAt(record, name) {
   const value = own(record, name);
-  const descend = (parent, key) => (Array.isArray(parent) ? undefined : own(parent, key));
-  return value === undefined ? name.split('.').reduce(descend, record) : value;
+  return value === undefined ? name.split('.').reduce(own, record) : value;
 }
 
 /** A string without regard to case: Unicode's case folding, as far as this engine knows it. */
@@ -64,7 +63,7 @@ const contains = (method) => (operands) => (value) =>
   Array.isArray(value) && operands[method]((operand) => isAny(value)(operand));
 
 const OPERATORS = {
-  $eq: (operand) => isAny([operand]),
+  $eq: (operand) => (value) => same(value, operand),
   $ne: (operand) => (value) => !same(value, operand),
   $lt: range((sign) => sign < 0),
   $lte: range((sign) => sign <= 0),

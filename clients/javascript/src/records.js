@@ -41,8 +41,9 @@ function net(changes) {
   return { before, after: changes.reduce(apply, before) };
 }
 
-/** Equal for values that servers often normalize to one: other case, other spaces, numbers in strings. */
-const loose = (value) => (isObject(value) ? value : String(value).trim().toLowerCase());
+/** Equal for values that servers often normalize to one: other case, spaces, Unicode forms, numbers in strings. */
+const loose = (value) =>
+  isObject(value) ? value : String(value).normalize('NFKC').replace(/\s+/g, ' ').trim().toLowerCase();
 
 /**
  * The changes to send when the server has the first ones already, for their push succeeded and its
@@ -85,9 +86,9 @@ export function tidy({ id, latest, server, changes, pending }) {
   return entryOf(id, isOver ? [] : [latest, ...kept].filter(Boolean));
 }
 
-/** The entry with another version in place of its own; without one, its changes become conflicts. */
-export const withOnly = ({ id, changes, pending }, versions) =>
-  tidy(entryOf(id, [...versions, ...(versions.length || pending ? changes : [])]));
+/** The entry with another version in place of its own, or without one: then its changes become conflicts. */
+export const withOnly = ({ id, changes, pending }, version) =>
+  tidy(entryOf(id, [version, ...(version || pending ? changes : [])].filter(Boolean)));
 
 /** The items that are not those of some changes. */
 function without(items, changes) {
@@ -106,7 +107,9 @@ export const withVersion = (entry, version, done) =>
 export function withChange(entry, change, done) {
   const changes = without(entry.changes, done);
   const merged = changes.slice(changes.findLastIndex(({ sent, base }) => sent || base !== change.base) + 1);
-  return replaced(entry, [...done, ...merged], { ...change, ...net([...merged, change]) });
+  const { before, after } = net([...merged, change]);
+  // Of a deletion, nothing else is needed, and the store may be full.
+  return replaced(entry, [...done, ...merged], { ...change, before: after && before, after });
 }
 
 /** The entry with changes that are sent. */

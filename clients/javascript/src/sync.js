@@ -17,12 +17,15 @@ import {
 } from './records.js';
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronization
+const HEADERS = ['ETag', 'Total-Records', 'Next-Page', 'Checksum']; // of lists
 const SLICE = 100; // records that are requested by their ids at once
 const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
 
 /** Whether the records in a request can be the reason of an error. */
 const isRefusal = ({ status }) => status >= 400 && ![401, 410].includes(status) && !isTemporary(status);
+
+const isFull = ({ name }) => name === 'QuotaExceededError';
 
 const isReady = ({ pending, conflict }) => pending && !conflict;
 
@@ -33,29 +36,36 @@ export class SynchronizedCopy extends Copy {
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
     this._options = options;
-    this._isRepaired = false;
+    this._isRepaired = this._hasRoom = false;
     this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
     for (const id of this._damaged) {
       await this.get(id);
       this._damaged.delete(id); // what isn't repaired is found again
     }
-    await this._pull();
-    for (let round = 0; round < ROUNDS && (await this._push()); round++) await this._pull();
+    let failure;
+    for (let round = 0; round <= ROUNDS && (!round || (await this._push())); round++) failure = await this._pull();
+    if (failure) throw failure;
     const ids = (await this._changed()).map(({ id }) => id);
     const entries = await this._update(ids, (current) => current.map(tidy));
     this._result.conflicts = entries.filter(({ conflict }) => conflict);
     return this._result;
   }
 
-  /** Store the changes; remove all records if the user can't read any more what is shared. */
+  /**
+   * Store the changes; remove all records if the user can't read any more what is shared.
+   *
+   * Return the error of a full store: changes are sent even so.
+   */
   async _pull() {
     try {
       await this._walk(ROUNDS);
     } catch (error) {
+      if (isFull(error)) return error;
       if (error.body?.errno !== 121) throw error;
       // A user who has never read a list keeps here what was created here.
       if ((await this._mark()).since) await this._forget(true);
     }
+    return undefined;
   }
 
   async _walk(attempts) {
@@ -74,16 +84,26 @@ export class SynchronizedCopy extends Copy {
       if (records) {
         const mark = isLast ? end : Math.min(end, records.at(-1).last_modified);
         const versions = records.map((record) => ({ record }));
-        const kept = await this._keep(versions, since, mark);
-        if (!kept) return this._walk(attempts - 1); // another page has changed the store
+        const kept = await this._keep(versions, since, mark).catch((error) => this._makeRoom(error, since));
+        if (!kept) return this._walk(attempts - 1); // another page has changed the store, or there is room now
         ({ checksum } = kept);
         since = mark;
         this._result.pulled += kept.count;
         this._emit('progress', { step: 'pull', ...this._result });
       }
-      if (isLast && page.checksum) await this._verify(timestamp === end && page.checksum === checksum);
+      // Otherwise, the next walk lists what has changed since the first page.
+      if (isLast && page.checksum) await this._verify(page.checksum === checksum, timestamp === end);
     }
     return undefined;
+  }
+
+  /** Remove what was deleted since the mark, once in a synchronization, if the store is full. */
+  async _makeRoom(error, since) {
+    if (!isFull(error) || this._hasRoom) throw error;
+    this._hasRoom = true;
+    for await (const { records } of this._pages(`&_since=${since}&deleted=true`)) {
+      await this._keep(records.map((record) => ({ record })));
+    }
   }
 
   /** The pages of a list of records in the order of their timestamps; without records if the list isn't modified. */
@@ -93,9 +113,7 @@ export class SynchronizedCopy extends Copy {
     let [count, position] = [0, 0];
     while (query) {
       const page = await this._client.request('GET', this._path + query, { headers, signal });
-      const [tag, total, next, checksum] = ['ETag', 'Total-Records', 'Next-Page', 'Checksum'].map((name) =>
-        page.headers.get(name),
-      );
+      const [tag, total, next, checksum] = HEADERS.map((name) => page.headers.get(name));
       const records = page.body?.data;
       // A proxy or CORS can hide headers, without which records or deletions would be missing.
       if (!tag && records) throw new Error(`${this._path}: no ETag`);
@@ -110,9 +128,9 @@ export class SynchronizedCopy extends Copy {
   }
 
   /** Repair the copy, once in a synchronization, unless it is known to be what the user can read. */
-  async _verify(isRight) {
-    this._result.verified = isRight || (!this._isRepaired && (await this._repair()));
-    if (!this._result.verified) this._emit('unverified');
+  async _verify(isRight, canRepair) {
+    this._result.verified = isRight || (canRepair && !this._isRepaired && (await this._repair()));
+    if (!this._result.verified && canRepair) this._emit('unverified');
   }
 
   /** Compare the timestamps of all records with the server's, and replace the versions that differ. */
@@ -137,7 +155,7 @@ export class SynchronizedCopy extends Copy {
         for (const record of records) versions.set(record.id, this._version(record));
       }
     }
-    const corrected = (entry) => (isRight(entry) ? entry : withOnly(entry, [versions.get(entry.id)].filter(Boolean)));
+    const corrected = (entry) => (isRight(entry) ? entry : withOnly(entry, versions.get(entry.id)));
     return (await this._rewrite(corrected, wrong)) === expected;
   }
 

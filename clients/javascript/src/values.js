@@ -2,8 +2,9 @@
 
 export const isObject = (value) => value && typeof value === 'object';
 
-/** The value of a field; undefined for what an object only inherits, such as `constructor`. */
-export const own = (object, field) => (isObject(object) && Object.hasOwn(object, field) ? object[field] : undefined);
+/** The value of a field; undefined for what an object only inherits, such as `constructor`, and in other values. */
+export const own = (object, field) =>
+  isObject(object) && !Array.isArray(object) && Object.hasOwn(object, field) ? object[field] : undefined;
 
 /** Whether two JSON values are equal, in whatever order their keys are. */
 export function same(a, b) {

@@ -315,15 +315,18 @@ describe('one store', () => {
 
 /** A store with room for some characters. */
 class SmallStore extends MemoryStore {
+  items = new Map();
+
   constructor(room) {
     super();
     this.room = room;
   }
 
   async write(changes) {
-    const items = new Map(await this.getAll(''));
+    const items = new Map(this.items);
     for (const [key, value] of changes) value === undefined ? items.delete(key) : items.set(key, value);
     if (JSON.stringify([...items]).length > this.room) throw new DOMException('full', 'QuotaExceededError');
+    this.items = items;
     return super.write(changes);
   }
 }
@@ -345,6 +348,53 @@ test('a full store has room again after deletions elsewhere', async () => {
   await one.create({ url: URL_, title: 'x'.repeat(100) });
   await one.sync();
   assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
+});
+
+describe('a full store', () => {
+  /** A copy that fills its store, of records of which another device can delete some. */
+  async function filled() {
+    const user = newUser();
+    const store = new SmallStore(Infinity);
+    const [one, other] = [{ store }, {}].map((options) => clientOf(SERVER, user, options).resource('/bookmarks'));
+    for (let number = 0; number < 3; number++) await other.create({ url: URL_ + number, title: 'x'.repeat(400) });
+    await other.sync();
+    await one.sync();
+    const large = await other.list();
+    return { user, store, one, other, large, fill: () => (store.room = JSON.stringify([...store.items]).length) };
+  }
+
+  test('first loses what others deleted, even if that comes after other changes', async () => {
+    const { user, one, other, large, fill } = await filled();
+    fill();
+    for (let number = 3; number < 9; number++) await other.create({ url: URL_ + number, title: 'short' });
+    await other.sync();
+    for (const { id } of large) await other.delete(id);
+    await other.sync();
+    await one.sync();
+    assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
+  });
+
+  test('lets changes be sent, although others do not fit', async () => {
+    const { user, store, one, other, large, fill } = await filled();
+    await one.patch(large[0].id, { title: 'mine' });
+    fill();
+    store.room += 60; // the time when a change is sent is stored too
+    await other.create({ url: `${URL_}large`, title: 'x'.repeat(2000) });
+    await other.sync();
+    await assert.rejects(one.sync(), { name: 'QuotaExceededError' });
+    const titles = (await recordsOf(SERVER, user, '/bookmarks')).map(({ title }) => title);
+    assert.ok(titles.includes('mine'));
+  });
+
+  test('lets records be deleted, which takes little room', async () => {
+    const { user, store, one, large, fill } = await filled();
+    await one.patch(large[1].id, { title: 'y'.repeat(400) });
+    fill();
+    store.room += 300;
+    for (const { id } of large.slice(0, 2)) await one.delete(id);
+    await one.sync();
+    assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
+  });
 });
 
 test('a first synchronization that is larger than the store goes on when there is room', async () => {
@@ -379,21 +429,28 @@ describe('unique values', () => {
   });
 });
 
-test('a value that the server normalizes is not a conflict after a lost response', async (t) => {
-  const { articles, client, requests } = await synchronized(t);
-  await articles.patch('a', { title: ' Hello World ' });
-  const { fetch } = client;
-  client.fetch = (url, options) =>
-    url.endsWith('/batch') ? Promise.reject(new TypeError('lost')) : fetch(url, options);
-  client.retries = 0;
-  await assert.rejects(articles.sync(), /lost/);
-  const data = [{ id: 'a', last_modified: 6, title: 'hello world' }];
-  client.fetch = async (url, options) =>
-    url.includes('_since') ? Response.json({ data }, { headers: { ETag: '"6"' } }) : fetch(url, options);
-  assert.deepEqual((await articles.sync()).conflicts, []);
-  assert.deepEqual(await articles.list(), data);
-  assert.ok(requests.length);
-});
+for (const [sent, normalized] of [
+  [' Hello World ', 'hello world'],
+  ['Hello \t  World', 'Hello World'],
+  ['cafe\u0301', 'café'],
+  ['ﬁve', 'five'],
+  ['7', 7],
+]) {
+  test(`${JSON.stringify(sent)}, if the server normalizes it, is not a conflict after a lost response`, async (t) => {
+    const { articles, client } = await synchronized(t);
+    await articles.patch('a', { title: sent });
+    const { fetch } = client;
+    client.fetch = (url, options) =>
+      url.endsWith('/batch') ? Promise.reject(new TypeError('lost')) : fetch(url, options);
+    client.retries = 0;
+    await assert.rejects(articles.sync(), /lost/);
+    const data = [{ id: 'a', last_modified: 6, title: normalized }];
+    client.fetch = async (url, options) =>
+      url.includes('_since') ? Response.json({ data }, { headers: { ETag: '"6"' } }) : fetch(url, options);
+    assert.deepEqual((await articles.sync()).conflicts, []);
+    assert.deepEqual(await articles.list(), data);
+  });
+}
 
 for (const [engine, server] of Object.entries(SERVERS)) {
   describe(`a creation that arrives late, on ${engine}`, () => {
