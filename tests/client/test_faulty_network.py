@@ -19,6 +19,9 @@ from tests.client.conftest import Clock
 from tests.client.faulty_network import URL, HttpxTransport, Network, RequestsAdapter
 from tests.hostile_client import make_app
 
+# The tests of modules reach all their lines and branches.
+pytestmark = pytest.mark.application
+
 DONE, REFUSED, UNKNOWN = "done", "refused", "unknown"
 OPERATIONS = {"poll": 3, "create": 3, "append": 5, "delete": 3, "send_batch": 2, "delete_all": 0.3}
 STEPS = 25

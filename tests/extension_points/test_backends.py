@@ -17,6 +17,9 @@ from tests.extension_points.test_resources import (
 )
 from tests.resource.apps import ENGINES, SERVED
 
+# The tests of modules reach all their lines and branches.
+pytestmark = pytest.mark.application
+
 CREATIONS = "POST POST_WITH_ID PUT_NEW PUT_DELETED"
 
 #: The requests that lead to each method: those to records of a user, those to shared records.

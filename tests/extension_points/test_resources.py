@@ -16,6 +16,9 @@ from tests.extension_points.requests import ThingSchema
 from tests.extension_points.spies import PARAMETERS, Calls, override
 from tests.resource import apps
 
+# The tests of modules reach all their lines and branches.
+pytestmark = pytest.mark.application
+
 #: Requests that read the same.
 READS = "GET HEAD GET_FIELDS"
 LISTS = "LIST HEAD_LIST LIST_FIELDS LIST_FILTERED PAGE NEXT_PAGE"
