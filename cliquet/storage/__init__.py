@@ -62,7 +62,7 @@ class StorageBase(CollectionTimestamps):
     :class:`~cliquet.storage.exceptions.BackendError` if the backend fails.
 
     Backends implement either these methods, or the operations that they call (see
-    ``cliquet.storage.engine.StorageEngine``).
+    :class:`~cliquet.storage.engine.StorageEngine`).
     """
 
     #: Whether aborting the transaction of a request undoes its changes.
@@ -101,6 +101,8 @@ class StorageBase(CollectionTimestamps):
         :param id_generator: creates the id of a record without one.
         :raises ~cliquet.storage.exceptions.UnicityError: if a record with that id,
             or with the same value of a unique field, exists.
+        :raises ValueError: if the record can't be stored: see
+            :func:`~cliquet.storage.operations.build_change`.
         """
         object_id, is_new_id = record.get(id_field), False
         if object_id is None:
@@ -162,6 +164,7 @@ class StorageBase(CollectionTimestamps):
             or equals that of the replaced record.
         :raises ~cliquet.storage.exceptions.UnicityError: if another record has the
             same value of a unique field.
+        :raises ValueError: if the record can't be stored, as in :meth:`create`.
         """
         names = FieldNames(id_field, modified_field, "")
         change = build_change(object_id, record, unique_fields, names)
@@ -186,6 +189,7 @@ class StorageBase(CollectionTimestamps):
             used) unless it equals that of the record.
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if the record doesn't
             exist.
+        :raises ValueError: if the time isn't an integer between -2 ** 62 and 2 ** 62.
         """
         requested = check_timestamp(modified_field, last_modified)
         timestamp = self._delete((parent_id, collection_id), object_id, requested, with_deleted)
@@ -266,11 +270,13 @@ class StorageBase(CollectionTimestamps):
     ) -> tuple[list[Record], int]:
         """Return the records that match all ``filters``, and their total number.
 
+        :param filters: a filter compares values of one type; to filters, ``deleted_field`` is
+            True in tombstones and False in all other records.
         :param sorting: the sort orders, the most significant first.
         :param pagination_rules: lists of filters: a record is on the page if it
             matches all filters of any list. They compare in the order of
-            ``sorting`` (see ``cliquet.storage.filtering``).
-        :param limit: the maximum number of records to return; None: all.
+            ``sorting``, which includes all types (see ``cliquet.storage.ordering``).
+        :param limit: the maximum number of records to return; None: all; 0: none.
         :param include_deleted: whether to include tombstones in the list.
         :returns: the records, and the number of records that match ``filters``,
             regardless of tombstones, rules and limit.

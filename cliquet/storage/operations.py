@@ -38,6 +38,7 @@ _NAMES = FieldNames(DEFAULT_ID_FIELD, DEFAULT_MODIFIED_FIELD, DEFAULT_DELETED_FI
 class Change(NamedTuple):
     """A record to write.
 
+    :param id: the id.
     :param requested_timestamp: the requested timestamp, if any.
     :param data: the other fields as JSON.
     :param unique: the values that must be unique, by field.
@@ -52,7 +53,11 @@ class Change(NamedTuple):
 
 
 class Conflict(Exception):
-    """A record has the same id (``field`` is None) or value of ``field``."""
+    """A record has the same id or unique value as the one to write.
+
+    :param row: the other record.
+    :param field: the field with the unique value; None: the id.
+    """
 
     def __init__(self, row: Row, field: str | None = None) -> None:
         super().__init__(row, field)
@@ -65,7 +70,16 @@ Write = Callable[[Collection, Change], int]
 
 
 class StorageOperations:
-    """The operations of an engine; each is atomic."""
+    """The operations of an engine; each is atomic.
+
+    A ``collection`` is the tuple of ``parent_id`` and ``collection_id``. A row is the tuple of an
+    id, a timestamp, and the other fields as JSON in UTF-8, which are None in a tombstone.
+
+    A written row gets a timestamp that no other row of the collection has: the next free one from
+    the requested timestamp on. Without a request, or if the request equals the timestamp of the
+    replaced record, it is later than that of the collection. See
+    :func:`~cliquet.storage.timestamps.change_timestamps`.
+    """
 
     def get_parents(self, collection_id: str) -> list[str]:
         """Return the ids of the parents that have, or had, records of a resource, sorted.
@@ -79,7 +93,10 @@ class StorageOperations:
         """Lock the collection against other writers until the transaction ends."""
 
     def _timestamp(self, collection: Collection) -> int:
-        """Return the timestamp of the collection, or the epoch if it was never written."""
+        """Return the timestamp of the collection.
+
+        If it was never written, this is the time when the schema was created or last flushed.
+        """
         raise NotImplementedError
 
     def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
@@ -98,14 +115,14 @@ class StorageOperations:
     def _create(self, collection: Collection, change: Change) -> int:
         """Add a record, replacing its tombstone if any, and return its timestamp.
 
-        :raises Conflict: if the id or a unique value is taken.
+        :raises ~cliquet.storage.operations.Conflict: if the id or a unique value is taken.
         """
         raise NotImplementedError
 
     def _update(self, collection: Collection, change: Change) -> int:
         """Create or replace a record or tombstone by id, and return the timestamp.
 
-        :raises Conflict: if another record has the same unique value.
+        :raises ~cliquet.storage.operations.Conflict: if another record has the same unique value.
         """
         raise NotImplementedError
 
@@ -201,7 +218,9 @@ def build_change(
 ) -> Change:
     """Return the change that writes a record.
 
-    :raises ValueError: if the record can't be stored.
+    :raises ValueError: if the record can't be stored: its id isn't a string without null
+        characters, its timestamp isn't an integer between -2 ** 62 and 2 ** 62, or its other
+        fields aren't JSON, or contain null characters or lone surrogates.
     """
     fields = dict(record)
     fields.pop(names.id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from random import Random
@@ -218,7 +219,9 @@ class StorageContract(
         assert [set(record) for record in tombstones] == [{"uid", "changed", "gone"}] * 2
 
     def test_collections_with_similar_names_are_separate(self, storage: StorageBase) -> None:
-        places = [(a, b) for a in WEIRD for b in WEIRD]
+        pairs = [[(name, "a"), ("a", name), (name, name)] for name in WEIRD]
+        similar = [("a", "b\0a"), ("a", "b/%_*"), ("a/b", "%_*")]
+        places = list(dict.fromkeys([*itertools.chain(*pairs), *similar]))
         for n, place in enumerate(places):
             storage.create(*place, {"id": "same", "n": n})
         for n, place in enumerate(places):
