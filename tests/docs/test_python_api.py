@@ -67,8 +67,12 @@ IN_SENTENCES = {
     "cliquet.utils": "follow_subrequest current_service current_resource_name",
 }
 
-#: Methods that Colander and Pyramid call.
-OF_OTHERS = ("schema_type", "preparer", "principals_allowed_by_permission")
+#: Methods that Colander, Pyramid and the transaction package call.
+OF_OTHERS = {
+    *("schema_type", "preparer", "principals_allowed_by_permission"),
+    *("sortKey", "tpc_begin", "commit", "tpc_vote", "tpc_finish", "tpc_abort", "abort"),
+    *("savepoint",),
+}
 
 
 def described():
