@@ -17,7 +17,10 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from webob.acceptparse import create_accept_header
+
 from cliquet.http.live import ENVIRON_KEY, ListNote
+from cliquet.http.negotiation import JSON_TYPE, preferred_types
 from cliquet.live.polls import Poller, Scope
 from cliquet.live.streams import Receive, Send, Stream
 from cliquet.live.watcher import Watcher
@@ -28,6 +31,8 @@ from cliquet.utils import import_optional
 from cliquet.utils.installation import install_command
 
 a2wsgi = import_optional("a2wsgi")
+
+_STREAM_TYPE = "text/event-stream"
 
 _ASCII = "".join(map(chr, range(33, 127)))
 
@@ -65,15 +70,13 @@ class Application:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Stream a list, or send the error; return False if it isn't a list."""
         stream = Stream(scope, send, self._poller)
-        poll = await stream.poll()
-        if poll.status != 200:
-            await stream.respond(poll)
+        note = await stream.start()
+        if note is None:
             return True
-        if poll.note.collection is None:
+        if note.collection is None:
             return False
-        registry = poll.note.registry
-        seconds = _seconds(registry, "live_permissions_seconds")
-        await stream.run(poll, receive, self._watcher(registry), seconds)
+        seconds = _seconds(note.registry, "live_permissions_seconds")
+        await stream.run(receive, self._watcher(note.registry), seconds)
         return True
 
     def _watcher(self, registry: Registry) -> Watcher:
@@ -123,9 +126,14 @@ def _as_wsgi_expects(scope: Scope) -> Scope:
 
 
 def _asks_for_stream(scope: Scope) -> bool:
-    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-    types = (part.partition(b";")[0].strip().lower() for part in accept.split(b","))
-    return scope["method"] == "GET" and b"text/event-stream" in types
+    """Return whether a request names the type of streams, and prefers it to JSON."""
+    values = [value for name, value in scope["headers"] if name == b"accept"]
+    text = b",".join(values).decode("latin-1")
+    if scope["method"] != "GET" or _STREAM_TYPE not in text.lower():
+        return False
+    accept = create_accept_header(text)
+    is_valid = accept.parsed is not None
+    return is_valid and preferred_types(accept, [_STREAM_TYPE, JSON_TYPE])[:1] == [_STREAM_TYPE]
 
 
 def _seconds(registry: Registry, key: str) -> float:

@@ -44,7 +44,15 @@ def acceptable_types(request: Request, types: Iterable[str]) -> list[str]:
     JSON comes first if the client has no preference. Parameters of media ranges, such as
     ``charset``, don't exclude a type (RFC 9110 12.5.1).
     """
-    accept = request.accept
+    return preferred_types(request.accept, sorted(types, key=lambda type_: type_ != JSON_TYPE))
+
+
+def preferred_types(accept: Any, offers: Iterable[str]) -> list[str]:
+    """Return the offered types that a client accepts, in its order of preference.
+
+    :param accept: parsed ``Accept`` header of WebOb.
+    :param offers: media types, in the order for clients without a preference.
+    """
     if any(parameters for _, _, parameters, _ in accept.parsed or ()):
         ranges = [
             f"{range_.partition(';')[0]};q={quality:g}"
@@ -52,8 +60,7 @@ def acceptable_types(request: Request, types: Iterable[str]) -> list[str]:
             if quality or not parameters
         ]
         accept = create_accept_header(", ".join(ranges))
-    offers = sorted(types, key=lambda type_: type_ != JSON_TYPE)
-    return [offer for offer, _ in accept.acceptable_offers(offers)]
+    return [offer for offer, _ in accept.acceptable_offers(list(offers))]
 
 
 def check_accept(types: list[MediaType], request: Request, **kwargs: Any) -> None:

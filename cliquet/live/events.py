@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# Unlike splitlines(), without U+2028 and other characters that JSON strings can contain.
+_END_OF_LINE = re.compile("\r\n|\r|\n")
+
 
 def event(name: str, data: str, id_: str | None = None, retry: str | None = None) -> bytes:
     """Return an event.
@@ -13,5 +18,5 @@ def event(name: str, data: str, id_: str | None = None, retry: str | None = None
         lines.append(f"id: {id_}")
     if retry is not None and retry.isdecimal():
         lines.append(f"retry: {int(retry) * 1000}")
-    lines.extend(f"data: {line}" for line in data.splitlines())
+    lines.extend(f"data: {line}" for line in _END_OF_LINE.split(data))
     return "\n".join([*lines, "", ""]).encode()

@@ -25,6 +25,7 @@ Scope = dict[str, Any]
 _OWN_HEADERS = {
     *(b"accept", b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
     *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
+    *(b"accept-encoding", b"range"),  # middlewares would compress or cut the body
 }
 
 

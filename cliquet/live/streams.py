@@ -6,10 +6,11 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from cliquet.http.live import ListNote
 from cliquet.live.events import event
 from cliquet.live.polls import Poll, Poller, Scope, polling_query, polling_scope
 from cliquet.live.watcher import Subscription, Watcher
@@ -57,33 +58,36 @@ class Stream:
         self._sent: tuple[str | None, str | None] | None = None
         self._alert: str | None = None
         self._metrics: Any = None
+        self._first: Poll | None = None
+        #: Whether the records of the latest poll depended on permissions.
+        self._is_restricted = False
 
-    async def poll(self) -> Poll:
-        """Return the changes since the latest event."""
-        return await self._poller.poll(self._scope, polling_query(self._query, self._since))
+    async def start(self) -> ListNote | None:
+        """Poll for the first time; if that fails, send the response and return None."""
+        poll = await self._poll()
+        if poll.status != 200:
+            await self._respond(poll)
+            return None
+        self._first = poll
+        return poll.note
 
-    async def run(
-        self, first: Poll, receive: Receive, watcher: Watcher, permissions_seconds: float
-    ) -> None:
+    async def run(self, receive: Receive, watcher: Watcher, permissions_seconds: float) -> None:
         """Send the first poll and later changes until the stream ends.
 
-        :param permissions_seconds: the time between two polls without a change, for streams whose
-            records depend on permissions.
+        :param permissions_seconds: the time between two polls without a change, while the records
+            depend on permissions.
         """
-        seconds = permissions_seconds if first.note.is_restricted else math.inf
-        collection: Any = first.note.collection
+        first: Any = self._first
         self._metrics = getattr(first.note.registry, "prometheus", None)
-        headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in first.header_list
-            if name.lower() not in _LIST_HEADERS
-        ]
-        with self._counted(), watcher.subscribe(collection, _timestamp(first)) as subscription:
+        headers = [*_encoded(first.header_list, without=_LIST_HEADERS), *_STREAM_HEADERS]
+        collection, timestamp = first.note.collection, _timestamp(first)
+        del first  # a quiet stream keeps no records in memory
+        with self._counted(), watcher.subscribe(collection, timestamp) as subscription:
             disconnection = asyncio.create_task(_close_on_disconnect(receive, subscription))
             try:
-                await self._send_start(200, [*headers, *_STREAM_HEADERS])
-                if await self._send_changes(first):
-                    await self._follow(subscription, seconds)
+                await self._send_start(200, headers)
+                if await self._send_first(subscription):
+                    await self._follow(subscription, permissions_seconds)
                 await self._send(b"", more_body=False)
             except StreamDropped:
                 pass
@@ -95,33 +99,45 @@ class Stream:
         metrics = self._metrics
         return nullcontext() if metrics is None else metrics.streams.track_inprogress()
 
-    async def respond(self, poll: Poll) -> None:
+    async def _respond(self, poll: Poll) -> None:
         """Send the response to a poll as it is."""
-        headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in poll.header_list
-        ]
-        await self._send_start(poll.status, headers)
-        await self._send(poll.body, more_body=False)
+        try:
+            await self._send_start(poll.status, _encoded(poll.header_list))
+            await self._send(poll.body, more_body=False)
+        except StreamDropped:
+            pass
 
-    async def _follow(self, subscription: Subscription, seconds: float) -> None:
+    async def _poll(self) -> Poll:
+        """Return the changes since the latest event."""
+        return await self._poller.poll(self._scope, polling_query(self._query, self._since))
+
+    async def _follow(self, subscription: Subscription, permissions_seconds: float) -> None:
         """Send changes until the subscription is closed, or a poll fails."""
         clock = asyncio.get_running_loop().time
-        due = clock() + seconds
+        polled = clock()
         while True:
+            due = polled + permissions_seconds if self._is_restricted else math.inf
             is_changed = await subscription.wait(min(HEARTBEAT_SECONDS, max(0, due - clock())))
             if subscription.is_closed:
                 return
             if not is_changed and clock() < due:
                 await self._send(b":\n\n")
                 continue
-            poll = await self.poll()
-            subscription.timestamp = _timestamp(poll)
-            if not await self._send_changes(poll):
+            if not await self._send_next(subscription):
                 return
-            due = clock() + seconds
+            polled = clock()
 
-    async def _send_changes(self, poll: Poll) -> bool:
+    async def _send_first(self, subscription: Subscription) -> bool:
+        first: Any = self._first
+        self._first = None
+        return await self._send_changes(first, subscription)
+
+    async def _send_next(self, subscription: Subscription) -> bool:
+        poll = await self._poll()
+        subscription.timestamp = _timestamp(poll)
+        return await self._send_changes(poll, subscription)
+
+    async def _send_changes(self, poll: Poll, subscription: Subscription) -> bool:
         """Send the events of a poll; return whether the stream goes on.
 
         Only the last page has an id, so that a client that gets fewer pages asks for all of them.
@@ -129,10 +145,13 @@ class Stream:
         first, page = poll, poll
         while page.status == 200 and (query := page.next_query()) is not None:
             await self._send(event("change", page.text()))
+            if subscription.is_closed:
+                return False
             page = await self._poller.poll(self._scope, query)
         if page.status != 200:
             await self._send_failure(page)
             return False
+        self._is_restricted = first.note.is_restricted
         state = first.headers.get("etag"), first.headers.get("checksum")
         if page is not first:
             await self._send(event("change", page.text(), state[0]))
@@ -179,6 +198,17 @@ class Stream:
                 await self._send_message(message)
         except OSError as error:  # also TimeoutError
             raise StreamDropped from error
+
+
+def _encoded(
+    headers: Iterable[tuple[str, str]], without: Collection[str] = ()
+) -> list[tuple[bytes, bytes]]:
+    """Return headers for ASGI, except some."""
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers
+        if name.lower() not in without
+    ]
 
 
 def _timestamp(poll: Poll) -> int:

@@ -99,7 +99,7 @@ class Connection:
             return None
         block, end = message["body"].decode().split("\n\n")
         assert end == ""
-        lines = [line.split(": ", 1) for line in block.splitlines() if line != ":"]
+        lines = [line.split(": ", 1) for line in block.split("\n") if line != ":"]
         names = [name for name, _ in lines]
         data = "\n".join(value for name, value in lines if name == "data")
         assert names.count("event") <= 1

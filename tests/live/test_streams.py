@@ -2,14 +2,15 @@
 
 import asyncio
 import datetime
+import weakref
 
 import pytest
 
 from cliquet.http.live import ListNote
 from cliquet.live import streams
 from cliquet.live.events import event
-from cliquet.live.polls import Poll
-from tests.live.conftest import SETTINGS, Service, running
+from cliquet.live.polls import Poll, Poller, polling_scope
+from tests.live.conftest import SETTINGS, TIMEOUT, Service, running
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note
 
@@ -26,7 +27,8 @@ async def create(client, path, data, **others):
 @pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
 @running
 async def test_stream_contains_the_records_and_then_each_change(service, alice):
-    note = alice.create("/notes", {"n": 1})
+    # These end lines in Python, but not in events.
+    note = alice.create("/notes", {"n": 1, "title": "\u2028\u2029\x85\r\n\v"})
     async with service.streaming("/notes") as stream:
         first = await stream.event()
         assert (first["event"], first.records) == ("change", [note])
@@ -163,6 +165,23 @@ async def test_stream_of_shared_records_checks_permissions_without_a_change(serv
 
 
 @running
+async def test_stream_checks_permissions_once_only_some_records_are_shared(
+    service, alice, monkeypatch
+):
+    bob = service.client.user("bob")
+    page = alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    settings = service.client.registry.settings
+    monkeypatch.setitem(settings, "page_read_principals", bob.id)
+    async with service.streaming("/pages", user="bob") as stream:
+        await stream.event()
+        monkeypatch.delitem(settings, "page_read_principals")
+        await create(alice, "/pages", {"n": 2})
+        assert (await stream.event()).records == []
+        service.client.permission.delete_object_permissions(f"/pages/{page['id']}")
+        assert (await stream.event())["event"] == "reset"
+
+
+@running
 async def test_record_that_is_shared_later_changes_the_checksum(service, alice):
     bob = service.client.user("bob")
     alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
@@ -256,6 +275,50 @@ async def test_comments_show_that_the_stream_is_alive(service, monkeypatch):
 
 
 @running
+async def test_quiet_stream_keeps_no_records_in_memory(service, alice, monkeypatch):
+    def get(poller, scope):
+        poll = original(poller, scope)
+        polls.append(weakref.ref(poll))
+        return poll
+
+    polls, original = [], Poller._get
+    monkeypatch.setattr(Poller, "_get", get)
+    async with service.streaming("/notes") as stream:
+        for count in (1, 2):
+            await stream.event()
+            async with asyncio.timeout(TIMEOUT):
+                while any(poll() for poll in polls):
+                    await asyncio.sleep(0.01)
+            assert len(polls) == count
+            await create(alice, "/notes", {"n": count})
+
+
+@running
+async def test_pages_for_a_client_that_has_disconnected_are_not_read(service, alice):
+    for n in range(3):
+        alice.create("/notes", {"n": n})
+    stream = service.stream("/notes?_limit=1")
+    stream.may_read.clear()
+    count = service.requests
+    stream.disconnect()
+    async with asyncio.timeout(TIMEOUT):
+        while not stream.sent.empty():
+            await asyncio.sleep(0.01)
+        stream.may_read.set()
+        await stream.task
+    assert service.requests == count + 1
+
+
+@running
+async def test_client_that_does_not_read_an_error_is_disconnected(service, monkeypatch):
+    monkeypatch.setattr(streams, "SEND_TIMEOUT_SECONDS", 0.05)
+    stream = service.stream("/unknown")
+    stream.may_read.clear()
+    await asyncio.wait_for(stream.task, TIMEOUT)
+    assert stream.received.empty()
+
+
+@running
 async def test_client_that_does_not_read_is_disconnected(service, alice, monkeypatch):
     monkeypatch.setattr(streams, "SEND_TIMEOUT_SECONDS", 0.05)
     stream = service.stream("/notes")
@@ -268,6 +331,34 @@ async def test_client_that_does_not_read_is_disconnected(service, alice, monkeyp
 
 
 # Other requests
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_stream"),
+    [
+        ("text/event-stream, application/json", True),
+        ("TEXT/Event-Stream;charset=utf-8, */*", True),
+        ("application/json;q=0.5, text/event-stream;q=0.6", True),
+        ("application/json, text/event-stream;q=0.9", False),
+        ("text/event-stream;q=0, */*", False),
+        ("*/*", False),
+        ('application/json;x=", text/event-stream, "', False),
+        ("text/event-stream;q=x", False),
+    ],
+)
+@running
+async def test_type_that_the_client_prefers_is_sent(service, accept, is_stream):
+    stream = service.request("/notes", headers={"accept": accept})
+    _, headers = await stream.start()
+    assert (headers["content-type"] == "text/event-stream") == is_stream
+    stream.disconnect()
+    await stream.task
+
+
+def test_polls_request_the_whole_body_uncompressed():
+    headers = [(b"accept-encoding", b"gzip"), (b"range", b"bytes=0-1"), (b"host", b"a")]
+    polled = polling_scope({"headers": headers})["headers"]
+    assert polled == [(b"host", b"a"), (b"accept", b"application/json")]
 
 
 @pytest.mark.parametrize(
@@ -311,5 +402,6 @@ def test_last_event_of_a_poll_contains_the_checksum_of_the_view():
 
 def test_event_has_a_line_for_each_line_of_data():
     expected = b"event: x\nid: 1\nretry: 2000\ndata: a\ndata: b\n\n"
-    assert event("x", "a\nb", "1", "2") == expected
+    for end in ("\n", "\r", "\r\n"):
+        assert event("x", f"a{end}b", "1", "2") == expected
     assert event("x", "a", retry="soon") == b"event: x\ndata: a\n\n"
