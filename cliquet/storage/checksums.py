@@ -9,7 +9,7 @@ below 2 ** 26, so that products are exact in JavaScript and Lua numbers too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 #: The moduli of both sums.
@@ -19,7 +19,7 @@ _CHECKSUM = re.compile(r"(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,7})-(0|[1-9][0-9]{
 
 
 class Checksum(NamedTuple):
-    """The checksum of a set of records, or the difference of two."""
+    """The checksum of a set of records."""
 
     number: int = 0
     time_sum: int = 0
@@ -36,13 +36,29 @@ class Checksum(NamedTuple):
         """Return the checksum without some records, given their timestamps."""
         return self._combine(-1, timestamps)
 
-    def _combine(self, sign: int, timestamps: Iterable[int]) -> Checksum:
-        number, time_sum, cube_sum = self
-        for timestamp in timestamps:
-            number += sign
-            time_sum += sign * timestamp
-            cube_sum += sign * pow(timestamp, 3, CUBE_MODULUS)
-        return Checksum(number, time_sum % TIME_MODULUS, cube_sum % CUBE_MODULUS)
+    def _combine(self, sign: int, timestamps: Sequence[int]) -> Checksum:
+        cubes = sum([timestamp * timestamp * timestamp for timestamp in timestamps])
+        return Checksum(
+            self.number + sign * len(timestamps),
+            (self.time_sum + sign * sum(timestamps)) % TIME_MODULUS,
+            (self.cube_sum + sign * cubes) % CUBE_MODULUS,
+        )
+
+
+def difference(added: int | None, removed: int | None) -> tuple[int, int, int]:
+    """Return the amounts by which a change of one record moves the parts of a checksum.
+
+    It is faster than :meth:`Checksum.add` and :meth:`Checksum.subtract`.
+
+    :param added: the timestamp of the new version, None if there is none.
+    :param removed: the timestamp of the old version, None if there was none.
+    """
+    new, old = added or 0, removed or 0
+    return (
+        (added is not None) - (removed is not None),
+        (new - old) % TIME_MODULUS,
+        (new * new * new - old * old * old) % CUBE_MODULUS,
+    )
 
 
 def parse_checksum(text: str) -> Checksum:

@@ -21,7 +21,7 @@ from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Filter as Filter
 from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
-from cliquet.storage.checksums import Checksum
+from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
@@ -196,7 +196,8 @@ class _Records:
         # The timestamps of records and tombstones, and of records only.
         self._times: list[int] = []
         self._live: list[int] = []
-        self._checksum = Checksum()
+        # Of the checksum, but not reduced, because Python's integers are exact.
+        self._time_sum = self._cube_sum = 0
 
     def get(self, object_id: str) -> Entry:
         return self._entries.get(object_id, _NOTHING)
@@ -259,7 +260,8 @@ class _Records:
 
     def checksum(self, ids: Sequence[str] | None) -> Checksum:
         if ids is None:
-            return self._checksum
+            times, cubes = self._time_sum % TIME_MODULUS, self._cube_sum % CUBE_MODULUS
+            return Checksum(len(self._live), times, cubes)
         entries = map(self.get, set(ids))
         return Checksum().add(*(time for time, data in entries if data is not None))
 
@@ -328,7 +330,8 @@ class _Records:
         del self._times[bisect_left(self._times, timestamp)]
         if data is not None:
             del self._live[bisect_left(self._live, timestamp)]
-            self._checksum = self._checksum.subtract(timestamp)
+            self._time_sum -= timestamp
+            self._cube_sum -= timestamp * timestamp * timestamp
 
     def _put(self, object_id: str, entry: Entry | None) -> None:
         """Set or remove an entry; live records keep their position in the dictionary."""
@@ -340,7 +343,8 @@ class _Records:
             insort(self._times, timestamp)
             if data is not None:
                 insort(self._live, timestamp)
-                self._checksum = self._checksum.add(timestamp)
+                self._time_sum += timestamp
+                self._cube_sum += timestamp * timestamp * timestamp
 
 
 def _slice(timestamps: list[int], span: Span) -> tuple[int, int]:

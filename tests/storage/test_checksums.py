@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.storage import StorageBase
-from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum, parse_checksum
+from cliquet.storage.checksums import (
+    CUBE_MODULUS,
+    TIME_MODULUS,
+    Checksum,
+    difference,
+    parse_checksum,
+)
 
 PLACE = ("articles", "alice")
 TIMESTAMPS = st.integers(-(2**62), 2**62) | st.integers(1, 253402300799999)
@@ -35,6 +41,15 @@ def test_adding_and_subtracting_in_any_order_gives_the_checksum_of_the_rest(time
     assert checksum.add(*removed) == Checksum().add(*times)
     assert 0 <= checksum.time_sum < TIME_MODULUS
     assert 0 <= checksum.cube_sum < CUBE_MODULUS
+
+
+@given(old=st.none() | TIMESTAMPS, new=st.none() | TIMESTAMPS)
+def test_difference_of_a_change_is_that_of_the_checksums(old, new):
+    before, after = (Checksum() if time is None else Checksum().add(time) for time in (old, new))
+    number, times, cubes = (
+        one + two for one, two in zip(before, difference(new, old), strict=True)
+    )
+    assert after == Checksum(number, times % TIME_MODULUS, cubes % CUBE_MODULUS)
 
 
 @given(times=DISTINCT)
@@ -123,7 +138,7 @@ def damage_redis(storage):
 
 
 DAMAGE = {
-    "memory": lambda storage: vars(storage._collections[PLACE[::-1]]).update(_checksum=Checksum()),
+    "memory": lambda storage: vars(storage._collections[PLACE[::-1]]).update(_time_sum=1),
     "sqlite": damage_sqlite,
     "postgresql": damage_postgresql,
     "redis": damage_redis,

@@ -15,7 +15,7 @@ from pyramid.config import Configurator
 
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
-from cliquet.storage.checksums import Checksum
+from cliquet.storage.checksums import Checksum, difference
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.operations import Change, Collection, Conflict
@@ -205,8 +205,8 @@ class Storage(SQLiteBackend, StorageEngine):
             db.execute(_DELETE_RECORD, (state.collection, change.id))
             timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
             db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
-            added = Checksum().add(timestamp).subtract(state.record_timestamp)
-            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *added, state.collection))
+            changes = difference(timestamp, state.record_timestamp)
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *changes, state.collection))
             return timestamp
 
     def _delete(
@@ -224,8 +224,8 @@ class Storage(SQLiteBackend, StorageEngine):
             timestamp, collection_timestamp = _timestamps(db, state, requested_timestamp)
             if keep_tombstone:
                 db.execute(_ADD_TOMBSTONE, (timestamp, state.collection, object_id))
-            removed = Checksum().subtract(state.record_timestamp)
-            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *removed, state.collection))
+            changes = difference(None, state.record_timestamp)
+            db.execute(_CHANGE_COLLECTION, (collection_timestamp, *changes, state.collection))
             return timestamp
 
     def _delete_all(self, collection: Collection, query: Query, keep_tombstone: bool) -> list[Row]:
@@ -336,8 +336,8 @@ def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
         db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
     timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
     db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
-    added = Checksum().add(timestamp)
-    db.execute(_CHANGE_COLLECTION, (collection_timestamp, *added, state.collection))
+    changes = difference(timestamp, None)
+    db.execute(_CHANGE_COLLECTION, (collection_timestamp, *changes, state.collection))
     return timestamp
 
 
