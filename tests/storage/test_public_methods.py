@@ -3,9 +3,10 @@
 import pytest
 
 from cliquet.storage import Filter
-from cliquet.storage.exceptions import IntegrityError, RecordNotFoundError
+from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.testing.contracts import StorageContract
 from cliquet.utils import COMPARISON
+from tests.refusals import check_refusal
 from tests.storage.public_methods import PublicMethodsStorage
 
 
@@ -285,16 +286,6 @@ class SharesRecordsWithCallers(Broken):
         return self.find(collection_id, parent_id).live[object_id]
 
 
-REFUSALS = (AssertionError, IntegrityError, RecordNotFoundError, pytest.fail.Exception)
-
-
 @pytest.mark.parametrize("broken", Broken.__subclasses__(), ids=lambda cls: cls.__name__)
 def test_contract_refuses(broken):
-    test = getattr(StorageContract(), broken.refused_by)
-    marks = getattr(test, "pytestmark", [])
-    arguments = [mark.args[1][0] for mark in marks]
-    test(PublicMethodsStorage(), *arguments)
-    with pytest.raises(
-        (AssertionError, IntegrityError, RecordNotFoundError, pytest.fail.Exception)
-    ):
-        test(broken(), *arguments)
+    check_refusal(StorageContract, broken)

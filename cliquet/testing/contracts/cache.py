@@ -79,7 +79,10 @@ class CacheContract:
 
     @pytest.mark.parametrize(
         "key",
-        ["", " ", "%", "_", "*", "'; DROP TABLE cache; --", "a\0b", "\ud800", "é", "e\u0301", "💥"],
+        [
+            *("", " ", "%", "_", "*", "'; DROP TABLE cache; --", "a\0b", "\ud800", "é", "e\u0301"),
+            *("💥", "A", " a", "a ", "other2"),
+        ],
     )
     def test_special_characters_in_keys_are_literal(self, cache: CacheBase, key: str) -> None:
         cache.set("other", 1)
@@ -119,7 +122,7 @@ class CacheContract:
     def test_initializing_the_schema_again_keeps_the_entries(self, cache: CacheBase) -> None:
         cache.set("key", "value")
         cache.initialize_schema()
-        assert cache.pending_migrations() == []
+        assert not cache.pending_migrations()
         assert cache.get("key") == "value"
 
     def test_mutating_a_stored_or_returned_value_has_no_effect(self, cache: CacheBase) -> None:

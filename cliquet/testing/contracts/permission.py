@@ -184,6 +184,6 @@ class PermissionContract(AccessContract):
         backend.add_user_principal("alice", "group:a")
         grant(backend, ("/a", "read", "alice"))
         backend.initialize_schema()
-        assert backend.pending_migrations() == []
+        assert not backend.pending_migrations()
         assert backend.user_principals("alice") == {"group:a"}
         assert backend.object_permissions("/a") == {"read": {"alice"}}
