@@ -185,6 +185,7 @@ def _preflight_view(service: Any, patch_types: list[str]) -> Callable[[Request],
     if not patch_types:
         return preflight
 
+    @functools.wraps(preflight)  # the OpenAPI description recognizes it by its module
     def view(request: Request) -> Any:
         if "Access-Control-Request-Method" not in request.headers:
             announce_patch_types(request, patch_types)

@@ -114,6 +114,8 @@ def test_every_service_and_method_is_there(described):
     assert set(paths["/mushrooms"]) == {"get", "head", "post", "delete", "options"}
     record = {"get", "head", "put", "patch", "delete", "options", "parameters"}
     assert set(paths["/mushrooms/{id}"]) == record
+    for path in ("/mushrooms", "/mushrooms/{id}"):
+        assert paths[path]["options"]["summary"] == "CORS preflight"
 
 
 def test_deployed_version_is_there_if_it_is_served(described, tmp_path):
