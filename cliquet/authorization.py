@@ -14,11 +14,13 @@ from zope.interface import implementer
 
 from cliquet import utils
 from cliquet.authentication import prefixed_userid as prefixed_userid  # plugins import it here
+from cliquet.permission import PermissionBase
+from cliquet.permission_settings import principals_by_settings, settings_principals
 from cliquet.principals import entry_principals as entry_principals
 from cliquet.principals import groupfinder as groupfinder
 from cliquet.storage import exceptions
-from cliquet.types import Registry, Request
-from cliquet.utils import setting_list, strip_uri_prefix
+from cliquet.types import Request
+from cliquet.utils import strip_uri_prefix
 
 #: The view permission of shareable resources; the required one depends on the request.
 DYNAMIC = "dynamic"
@@ -38,16 +40,8 @@ def has_record_permission(request: Request, context: Any, object_id: str, permis
     context.on_collection = False
     context.permission_object_id = object_id
     context.required_permission = permission
-    context.allowed_principals = _settings_principals(request, context.resource_name, permission)
+    context.allowed_principals = settings_principals(request, context.resource_name, permission)
     return bool(request.has_permission(DYNAMIC, context))
-
-
-def _settings_principals(
-    request: Request, resource_name: str | None, permission: str | None
-) -> list[str]:
-    """Return the principals that have a permission on a resource by the settings."""
-    setting = f"{resource_name}_{permission}_principals"
-    return setting_list(request.registry.settings.get(setting))
 
 
 @implementer(IAuthorizationPolicy)
@@ -71,9 +65,9 @@ class AuthorizationPolicy:
         if Authenticated in principals:
             principals = entry_principals(principals, context.get_prefixed_userid())
         if permission == DYNAMIC:
+            self._prefetch_check(context, principals, reads_record=True)
             permission = context.required_permission
-        if permission == "create":
-            permission = f"{context.resource_name}:create"
+        permission = _stored_name(context, permission)
         bound = {"get_bound_permissions": self._stored_grants(context)}
         allowed = self._allowed_by_settings(context, permission, principals)
         if allowed is None:
@@ -82,6 +76,35 @@ class AuthorizationPolicy:
             # The user can list or delete the records that are shared with them.
             allowed = context.fetch_shared_records(permission, principals, **bound)
         return bool(allowed)
+
+    def _prefetch_check(
+        self, context: Any, principals: list[str], reads_record: bool = False
+    ) -> None:
+        """Let the permission backend prepare the decision, along with what is read next.
+
+        That is the groups of the user, or the record of a PUT, on which the permission that it
+        requires depends.
+
+        :param principals: those of the user in access control entries, maybe without groups.
+        """
+        if not isinstance(context, RouteFactory) or context._is_put != reads_record:
+            return
+        backend, user_id = context._request.registry.permission, context.get_prefixed_userid()
+        # A copy: the attributes of the context must not be computed before its own time.
+        for each in copy.copy(context)._possible_checks():
+            object_id, permission = each.permission_object_id, each.required_permission
+            if object_id is None or not permission or not isinstance(backend, PermissionBase):
+                return
+            permission = _stored_name(each, permission)
+            if not self._allowed_by_settings(each, permission, principals):
+                backend.prefetch_check(
+                    object_id,
+                    permission,
+                    principals,
+                    user_id or "",
+                    get_bound_permissions=self._stored_grants(each),
+                    object_id_match=each._shared_pattern(permission),
+                )
 
     def principals_allowed_by_permission(self, context: Any, permission: str) -> Any:
         raise NotImplementedError
@@ -140,80 +163,27 @@ class InheritingAuthorizationPolicy(AuthorizationPolicy):
         object_id = context.permission_object_id
         if object_id is not None:
             for pair in self.get_bound_permissions(object_id, permission):
-                if not set(_principals_by_settings(context, *pair)).isdisjoint(principals):
+                if not set(principals_by_settings(context, *pair)).isdisjoint(principals):
                     return True
         return None
 
     def _stored_grants(self, context: Any) -> BoundPermissions:
         def stored(object_id: str, permission: str) -> Iterable[tuple[str, str]]:
             pairs = self.get_bound_permissions(object_id, permission)
-            return [pair for pair in pairs if not _principals_by_settings(context, *pair)]
+            return [pair for pair in pairs if not principals_by_settings(context, *pair)]
 
         return stored
+
+
+def _stored_name(context: Any, permission: str) -> str:
+    """Return the name of a permission in access control entries."""
+    return f"{context.resource_name}:create" if permission == "create" else permission
 
 
 def _parents(object_id: str) -> list[str]:
     """Return the URLs above an object, from the nearest to the first segment."""
     segments = object_id.split("/")
     return ["/".join(segments[:end]) for end in range(len(segments) - 1, 1, -1)]
-
-
-def _principals_by_settings(context: Any, object_id: str, permission: str) -> list[str]:
-    """Return the principals to whom the settings grant a permission on an object.
-
-    :param object_id: the URL of the request, or one above it.
-    :param permission: ``read``, ``write``…, or ``{resource}:create``.
-    """
-    name = permission.rpartition(":")[2]
-    if object_id == context.permission_object_id and name == context.required_permission:
-        return context.allowed_principals or []
-    registry = context._request.registry
-    value = registry.settings.get(_setting_key(registry, object_id, permission))
-    return setting_list(value) if value else []
-
-
-def _setting_key(registry: Registry, object_id: str, permission: str) -> str:
-    resource_name, _, name = permission.rpartition(":")
-    return f"{resource_name or _resource_name(registry, object_id)}_{name}_principals"
-
-
-def setting_keys(policy: object, context: Any, permission: str, object_id: str) -> dict[str, None]:
-    """Return the settings that can grant a permission on an object, without repetition."""
-    if permission == "create":
-        permission = f"{context.resource_name}:create"
-    get_bound_permissions = getattr(policy, "get_bound_permissions", None)
-    pairs = [(object_id, permission)]
-    if get_bound_permissions is not None:
-        pairs = get_bound_permissions(object_id, permission)
-    registry = context._request.registry
-    return dict.fromkeys(_setting_key(registry, *pair) for pair in pairs)
-
-
-def _resource_name(registry: Registry, object_id: str) -> str | None:
-    """Return the name of the resource with that URL, None if there is none."""
-    patterns = registry.__dict__.get("resource_patterns")
-    if patterns is None:
-        patterns = registry.resource_patterns = _resource_patterns(registry)
-    segments = object_id.split("/")
-    for pattern, name in patterns.get(len(segments), ()):
-        if all(map(_matches, pattern, segments)):
-            return str(name)
-    return None
-
-
-def _resource_patterns(registry: Registry) -> dict[int, list[tuple[list[str], str]]]:
-    """Return the segments of the URL of each resource with its name, by number of segments."""
-    patterns: dict[int, list[tuple[list[str], str]]] = {}
-    for service in registry.cornice_services.values():
-        if hasattr(service, "viewset"):
-            segments = getattr(service, f"{service.type}_path").split("/")
-            name = service.viewset.get_name(service.resource)
-            patterns.setdefault(len(segments), []).append((segments, name))
-    return patterns
-
-
-def _matches(pattern: str, segment: str) -> bool:
-    return pattern == segment or "{" in pattern
 
 
 class RouteFactory:
@@ -294,7 +264,7 @@ class RouteFactory:
         """
         if not self._is_on_resource:
             return None
-        return _settings_principals(self._request, self.resource_name, self.required_permission)
+        return settings_principals(self._request, self.resource_name, self.required_permission)
 
     @reify
     def permission_object_id(self) -> str | None:
@@ -307,6 +277,25 @@ class RouteFactory:
         if self.record_is_new:
             return self._uri("collection", self._request.matchdict)
         return self.get_permission_object_id(self._request)
+
+    def _shared_pattern(self, permission: str) -> str | None:
+        """Return the pattern of the objects of which some can be shared with a user, if any.
+
+        :param permission: its name in access control entries.
+        """
+        if not self.on_collection or permission.endswith("create"):
+            return None
+        return self.get_permission_object_id(self._request, "*")
+
+    def _possible_checks(self) -> Iterable[RouteFactory]:
+        """Yield contexts with the permissions that the request can require."""
+        if not self._is_put:
+            yield self
+            return
+        for is_new in (False, True):
+            each = copy.copy(self)
+            each.record_is_new = is_new
+            yield each
 
     def get_prefixed_userid(self) -> str | None:
         """Return the user id that access control entries contain."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from pyramid.authorization import Everyone
-from pyramid.interfaces import IAuthenticationPolicy, ISecurityPolicy
+from pyramid.authorization import Authenticated, Everyone
+from pyramid.interfaces import IAuthenticationPolicy, IAuthorizationPolicy, ISecurityPolicy
 from pyramid.security import LegacySecurityPolicy
 
 from cliquet.types import Registry, Request
@@ -20,9 +20,19 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
     userid = request.prefixed_userid or userid
     key = f"{userid}_principals"
     if key not in request.bound_data:
+        _prefetch_check(request, userid)
         request.bound_data[key] = backend.user_principals(userid)
     groups: Collection[str] = request.bound_data[key]
     return groups
+
+
+def _prefetch_check(request: Request, userid: str) -> None:
+    """Let the permission backend check the request along with reading the groups, if possible."""
+    context = getattr(request, "context", None)
+    policy = request.registry.queryUtility(IAuthorizationPolicy)
+    prefetch = getattr(policy, "_prefetch_check", None)
+    if prefetch is not None:
+        prefetch(context, entry_principals([Everyone, Authenticated], userid))
 
 
 def forget_groups(request: Request) -> None:

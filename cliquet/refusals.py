@@ -7,8 +7,9 @@ from typing import Any
 
 from pyramid.interfaces import IAuthorizationPolicy
 
-from cliquet.authorization import DYNAMIC, AuthorizationPolicy, RouteFactory, setting_keys
+from cliquet.authorization import DYNAMIC, AuthorizationPolicy, RouteFactory
 from cliquet.loggers import get_logger
+from cliquet.permission_settings import setting_key
 from cliquet.principals import entry_principals
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Request
@@ -60,9 +61,21 @@ def _settings(
 ) -> list[str]:
     """Return the settings that can grant a permission on an object."""
     policy = request.registry.queryUtility(IAuthorizationPolicy)
-    settings = list(setting_keys(policy, context, permission, object_id))
+    settings = list(_setting_keys(policy, context, permission, object_id))
     is_plain = type(policy) is AuthorizationPolicy and policy.get_bound_permissions is None
     is_read = (object_id, permission) == (context.permission_object_id, "read")
     if is_plain and is_read and context.check_permission("write", principals):
         settings.append(_INHERIT)
     return [f"cliquet.{setting}" for setting in settings]
+
+
+def _setting_keys(policy: object, context: Any, permission: str, object_id: str) -> dict[str, None]:
+    """Return the settings that can grant a permission on an object, without repetition."""
+    if permission == "create":
+        permission = f"{context.resource_name}:create"
+    get_bound_permissions = getattr(policy, "get_bound_permissions", None)
+    pairs = [(object_id, permission)]
+    if get_bound_permissions is not None:
+        pairs = get_bound_permissions(object_id, permission)
+    registry = context._request.registry
+    return dict.fromkeys(setting_key(registry, *pair) for pair in pairs)

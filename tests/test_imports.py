@@ -26,7 +26,7 @@ LAYERS = (
     {"http"},
     {"refusals"},
     {"authorization"},
-    {"authentication", "events", "errors", "logs", "principals"},
+    {"authentication", "events", "errors", "logs", "principals", "permission_settings"},
     {"storage", "permission", "cache"},
     {"drivers"},
     {"loggers", "metrics", "transactions"},

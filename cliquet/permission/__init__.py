@@ -146,6 +146,28 @@ class PermissionBase(Backend):
         """
         return self.object_permissions(object_id)
 
+    def prefetch_object_permissions(self, object_id: str, for_update: bool = False) -> None:
+        """Let an engine read :meth:`object_permissions` along with the record, read next.
+
+        :param for_update: whether the record is locked at the same time.
+        """
+
+    def prefetch_check(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        user_id: str,
+        get_bound_permissions: BoundPermissions | None = None,
+        object_id_match: str | None = None,
+    ) -> None:
+        """Let an engine prepare a :meth:`check_permission` along with what is read next.
+
+        :param principals: those of the check, maybe without the principals added to the user.
+        :param object_id_match: the pattern for :meth:`principals_accessible_objects`, which
+            follows if the check fails; None: it doesn't.
+        """
+
     def expect_no_permissions(self, object_id: str) -> None:
         """Note that an object is new: the next :meth:`object_permissions_for_update` needn't read.
 

@@ -301,6 +301,9 @@ class ShareableModel(Model):
 
     def get_record(self, record_id: str, parent_id: str | None = None) -> Record:
         """Return a record with its permissions."""
+        if isinstance(self.permission, PermissionBase):
+            object_id = self.get_permission_object_id(record_id)
+            self.permission.prefetch_object_permissions(object_id, for_update=self.locking)
         record = super().get_record(record_id, parent_id)
         return self._with_permissions(record, self._object_id(record))
 

@@ -76,6 +76,8 @@ class RequestAttempt:
         self._environ[_REQUESTED_LOCKS] = self.requested_locks
         #: Whether any engine has joined: most requests only read.
         self.has_participants = False
+        #: Values that engines read ahead, by engine.
+        self.prefetched: dict[Hashable, Any] = {}
 
     def __enter__(self) -> None:
         self._phase = _Phase.HANDLING
@@ -144,6 +146,12 @@ def current() -> Transaction | None:
     """Return the transaction of the current request, None outside of requests."""
     attempt = _current()
     return None if attempt is None else attempt.transaction()
+
+
+def prefetched() -> dict[Hashable, Any] | None:
+    """Return the values that engines read ahead; None outside of requests."""
+    attempt = _current()
+    return None if attempt is None else attempt.prefetched
 
 
 def can_retry() -> bool:

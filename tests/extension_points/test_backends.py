@@ -80,6 +80,7 @@ NEW = {
     "collection_timestamps count_deleted get_for_update get_page get_parents lock": ["storage"],
     "checksum find_mismatches": ["storage"],
     "expect_no_permissions object_permissions_for_update": ["permission"],
+    "prefetch_check prefetch_object_permissions": ["permission"],
     "replace_principal_users": ["permission"],
 }
 

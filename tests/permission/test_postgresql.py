@@ -35,7 +35,13 @@ QUERIES = {
         *[after_prefix("/1")] * 2,
     ],
     postgresql.STATEMENTS.object_permissions: ["/1"],
-    postgresql.STATEMENTS.user_principals: ["user1"],
+    postgresql.STATEMENTS.user_principals.format(""): ["user1"],
+    f"SELECT {postgresql.PREFETCH_CHECK}": [(("/1", "read"), ("/2", "read")), ["user1"], "user1"],
+    "SELECT " + postgresql.PREFETCH_ACCESSIBLE.format(ranges=postgresql.PREFETCH_RANGE): [
+        *((("/1", "read"),), ["user1"], "user1"),
+        *("0", ["user1"], "user1", "read", "/1", *[after_prefix("/1")] * 2),
+    ],
+    f"SELECT {postgresql.PREFETCH_ENTRIES}": ["/1"],
     postgresql.STATEMENTS.remove_principal: ["group1"],
     postgresql.STATEMENTS.delete_objects: [["/1", "/2"]],
 }

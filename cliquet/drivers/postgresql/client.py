@@ -29,6 +29,7 @@ from cliquet.drivers.postgresql.pool import (
     SharedPool,
     share_pool,
 )
+from cliquet.drivers.postgresql.prefetch import Prefetch
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
 from cliquet.drivers.postgresql.transaction import Kind, Rows, Statement, Transaction, run_alone
 
@@ -63,11 +64,28 @@ class Client:
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run a query, in the request's transaction if it has begun, and return the rows."""
+        self.prefetch().discard()
+        return self._read(Statement(query, parameters))
+
+    def read_row(self, query: str, parameters: Sequence[Any]) -> Rows:
+        """Run a query of at most one row like :meth:`read`, along with the prefetched values.
+
+        :param query: ``{}`` is the place of further columns, before all of its parameters.
+        """
+        return self.prefetch().read(self._read, query, parameters)
+
+    def prefetch(self) -> Prefetch:
+        """Return the values that the request reads ahead."""
+        values = transactions.prefetched()
+        prefetch: Prefetch = Prefetch() if values is None else values.setdefault(self, Prefetch())
+        return prefetch
+
+    def _read(self, statement: Statement) -> Rows:
         transaction = self._current_transaction()
-        if transaction is None or not transaction.is_open:
-            return self.execute_autocommit(query, parameters)
         with self.translated:
-            return transaction.run(query, parameters)
+            if transaction is None or not transaction.is_open:
+                return run_alone(self._of_this_process(), statement)
+            return transaction.execute(statement)
 
     def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """Run an atomic statement and return its rows.
@@ -79,6 +97,7 @@ class Client:
 
     def write_together(self, *statements: Statement) -> Rows:
         """Run statements like :meth:`write`, in one round trip; return the rows of the last."""
+        self.prefetch().discard()
         manager = self.join_transaction()
         if manager is None or not (self._per_request or manager.transaction.is_open):
             with self.translated:
@@ -93,6 +112,7 @@ class Client:
 
         Once the request's transaction has begun, it is sent along with its next statement.
         """
+        self.prefetch().discard()
         transaction = self._current_transaction()
         if transaction is not None and self._per_request and transaction.is_open:
             with self.translated:
@@ -113,6 +133,7 @@ class Client:
     @contextmanager
     def grouped_writes(self) -> Iterator[Run]:
         """Yield a function that runs statements like :meth:`write`, as one atomic group."""
+        self.prefetch().discard()
         with self._transaction(self.join_transaction()) as transaction:
             yield transaction.run
 
@@ -128,6 +149,7 @@ class Client:
         :param force_commit: whether to commit the request's transaction at the end of the block.
         :raises BackendError: for any error of SQLAlchemy or the driver.
         """
+        self.prefetch().discard()
         current = self._current_transaction()
         block: AbstractContextManager[Transaction]
         if not readonly:
@@ -156,11 +178,25 @@ class Client:
         If each operation commits itself, the locks last until the next write. Outside of
         requests, do nothing and return None.
         """
+        self.prefetch().discard()
         manager = self.join_transaction()
         if manager is None:
             return None
         with self.translated:
             return manager.transaction.run(statement, parameters)
+
+    def lock_row(self, lock: Statement, row: Statement) -> Rows | None:
+        """Run a query that locks like :meth:`lock`, and reads a row like :meth:`read_row`.
+
+        :param lock: takes the same locks. It is sent before the query if values are prefetched,
+            so that these include the changes of the previous holder of the locks.
+        """
+        prefetch, manager = self.prefetch(), self.join_transaction()
+        if manager is None:
+            return None
+        run = partial(manager.transaction.execute, *([lock] if prefetch else []))
+        with self.translated:
+            return prefetch.read(run, row.sql, row.parameters or ())
 
     def join_transaction(self) -> _DataManager | None:
         """Join the request's transaction, and return this client's part in it, if any."""

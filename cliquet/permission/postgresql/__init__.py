@@ -12,6 +12,7 @@ from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.transaction import Statement
+from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry
 from cliquet.permission.sql import SQLPermission, Statements, id_range
@@ -27,7 +28,7 @@ STATEMENTS = Statements(
         DELETE FROM cliquet_user_principals WHERE user_id = %s AND principal = %s
     """,
     remove_principal="DELETE FROM cliquet_user_principals WHERE principal = %s",
-    user_principals="SELECT principal FROM cliquet_user_principals WHERE user_id = %s",
+    user_principals="SELECT array_agg(principal){} FROM cliquet_user_principals WHERE user_id = %s",
     add_entry="""
         INSERT INTO cliquet_access_control_entries (object_id, permission, principal)
         VALUES (%s, %s, %s)
@@ -78,6 +79,38 @@ CHECK_PERMISSION = """
         SELECT FROM cliquet_access_control_entries
         WHERE (object_id, permission) IN %s AND principal = ANY(%s::text[])
     )
+"""
+
+# Which principals have an entry. The parameters are the pairs of object id and permission, some
+# principals, and a user, whose groups are added to these.
+PREFETCH_CHECK = """
+    ARRAY(
+        SELECT principal FROM cliquet_access_control_entries
+        WHERE (object_id, permission) IN %s AND principal = ANY(%s::text[] || ARRAY(
+            SELECT principal FROM cliquet_user_principals WHERE user_id = %s))
+    )
+"""
+
+# The ids in all ranges, each after the number of its range; NULL if that check succeeds.
+PREFETCH_ACCESSIBLE = """
+    CASE WHEN NOT EXISTS (
+        SELECT FROM cliquet_access_control_entries
+        WHERE (object_id, permission) IN %s AND principal = ANY(%s::text[] || ARRAY(
+            SELECT principal FROM cliquet_user_principals WHERE user_id = %s))
+    ) THEN ARRAY({ranges}) END
+"""
+
+# The parameters of a range: its number, principals and user, and as in ACCESSIBLE_OBJECTS.
+PREFETCH_RANGE = """
+    SELECT ARRAY[%s, object_id] FROM cliquet_access_control_entries
+    WHERE principal = ANY(%s::text[] || ARRAY(
+            SELECT principal FROM cliquet_user_principals WHERE user_id = %s))
+        AND permission = %s AND object_id >= %s AND (%s::text IS NULL OR object_id < %s)
+"""
+
+PREFETCH_ENTRIES = """
+    (SELECT array_agg(ARRAY[permission, principal])
+    FROM cliquet_access_control_entries WHERE object_id = %s)
 """
 
 # The parameters of a range of ids: its number, the principals, the permission, the first id and,
@@ -193,13 +226,88 @@ class Permission(PostgreSQLBackend, SQLPermission):
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:
             return False
-        pairs = tuple((escape(bound_id), escape(name)) for bound_id, name in entries)
+        pairs = _escaped_pairs(entries)
+        principals = set(principals)
+        prefetched = self._client.prefetch().take(("check", pairs))
+        if prefetched is not None:
+            granted, considered = prefetched[0]
+            if principals <= considered | self._groups():
+                return not principals.isdisjoint(granted)
         ((is_allowed,),) = self._client.read(CHECK_PERMISSION, [pairs, self._list(principals)])
         return bool(is_allowed)
+
+    def prefetch_check(
+        self,
+        object_id: str,
+        permission: str,
+        principals: Iterable[str],
+        user_id: str,
+        get_bound_permissions: BoundPermissions | None = None,
+        object_id_match: str | None = None,
+    ) -> None:
+        pairs = _escaped_pairs(bound_permissions(object_id, permission, get_bound_permissions))
+        if not pairs:
+            return
+        considered = frozenset(principals)
+        of_user = [self._list(considered), escape(user_id)]
+        prefetch = self._client.prefetch()
+        prefetch.request(
+            ("check", pairs),
+            Statement(PREFETCH_CHECK, [pairs, *of_user]),
+            lambda granted: (set(map(unescape, granted)), considered),
+        )
+        if object_id_match is None:
+            return
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        ranges = tuple((pattern.prefix, bound) for pattern, bound in patterns)
+        parameters: list[Any] = [pairs, *of_user]
+        for number, (prefix, bound) in enumerate(ranges):
+            first, after = id_range(prefix)
+            parameters += [str(number), *of_user, escape(bound), first, after, after]
+        scalar = PREFETCH_ACCESSIBLE.format(ranges="UNION ALL".join([PREFETCH_RANGE] * len(ranges)))
+        prefetch.request(
+            ("accessible", ranges), Statement(scalar, parameters), lambda found: (found, considered)
+        )
+
+    def user_principals(self, user_id: str) -> set[str]:
+        ((principals,),) = self._client.read_row(self._sql.user_principals, [escape(user_id)])
+        groups = set(map(unescape, principals or ()))
+        self._client.prefetch().put("groups", frozenset(groups))
+        return groups
+
+    def _groups(self) -> frozenset[str]:
+        """Return the groups of the user, if the latest statement has read them."""
+        groups: frozenset[str] = self._client.prefetch().get("groups", frozenset())
+        return groups
+
+    def prefetch_object_permissions(self, object_id: str, for_update: bool = False) -> None:
+        def read(entries: Any) -> dict[str, set[str]]:
+            permissions = _permissions(entries)
+            if for_update and is_inherited(self, Permission, *CACHED):
+                self._cache().setdefault(object_id, permissions)
+            return permissions
+
+        self._client.prefetch().request(
+            ("object", object_id), Statement(PREFETCH_ENTRIES, [escape(object_id)]), read
+        )
+
+    def object_permissions(
+        self, object_id: str, permissions: Iterable[str] | None = None
+    ) -> dict[str, set[str]]:
+        prefetched = self._client.prefetch().take(("object", object_id))
+        if prefetched is None:
+            return super().object_permissions(object_id, permissions)
+        requested = prefetched[0] if permissions is None else set(permissions)
+        return {name: set(some) for name, some in prefetched[0].items() if name in requested}
 
     def _accessible_objects(
         self, ranges: list[Entry], principals: set[str]
     ) -> Iterable[tuple[int, str]]:
+        prefetched = self._client.prefetch().take(("accessible", tuple(ranges)))
+        if prefetched is not None:
+            found, considered = prefetched[0]
+            if found is not None and principals == considered | self._groups():
+                return [(int(number), unescape(object_id)) for number, object_id in found]
         escaped, parameters = self._list(principals), []
         for number, (prefix, permission) in enumerate(ranges):
             first, after = id_range(prefix)
@@ -220,6 +328,18 @@ class Permission(PostgreSQLBackend, SQLPermission):
     def _pairs(self, pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
         escaped = [(escape(first), escape(second)) for first, second in pairs]
         return [[first for first, _ in escaped], [second for _, second in escaped]]
+
+
+def _permissions(entries: list[list[str]] | None) -> dict[str, set[str]]:
+    """Return the permissions in the rows of an object."""
+    permissions: dict[str, set[str]] = {}
+    for permission, principal in entries or ():
+        permissions.setdefault(unescape(permission), set()).add(unescape(principal))
+    return permissions
+
+
+def _escaped_pairs(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple((escape(object_id), escape(permission)) for object_id, permission in entries)
 
 
 def load_from_config(config: Configurator) -> Permission:

@@ -56,7 +56,7 @@ SELECT parent_id, collection_id, last_modified FROM cliquet_collections
 _EPOCH = "SELECT coalesce(max(moment), 0) FROM cliquet_epoch"
 
 _GET = """
-SELECT records.last_modified, data
+SELECT records.last_modified, data{}
  FROM cliquet_collections AS collections JOIN cliquet_records AS records USING (collection)
  WHERE parent_id = %s AND collection_id = %s AND id = %s"""
 
@@ -71,7 +71,7 @@ WITH locked AS MATERIALIZED (
 SELECT EXISTS (SELECT FROM locked) OR NOT EXISTS (
  SELECT FROM cliquet_collections WHERE parent_id = %s AND collection_id = %s)"""
 
-_GET_FOR_UPDATE = "SELECT * FROM cliquet_get_for_update(%s, %s, %s, %s)"
+_GET_FOR_UPDATE = "SELECT latest, last_modified, data{} FROM cliquet_get_for_update(%s, %s, %s, %s)"
 
 _WRITE = "SELECT * FROM cliquet_write(%s, %s, %s, %s, %s, %s, %s, NULL, NULL)"
 
@@ -181,7 +181,9 @@ class Storage(PostgreSQLBackend, StorageEngine):
         if not storable(object_id):
             return super()._get_for_update(collection, object_id)
         ids = self._acquire_lock(collection)
-        rows = self._client.lock(_GET_FOR_UPDATE, [*ids, next_time(0), object_id])
+        lock = [*ids, next_time(0)]
+        row = Statement(_GET_FOR_UPDATE, [*lock, object_id])
+        rows = self._client.lock_row(Statement(_LOCK, lock), row)
         if rows is None:
             return self._get(collection, object_id)
         ((latest, timestamp, data),) = rows
@@ -207,7 +209,7 @@ class Storage(PostgreSQLBackend, StorageEngine):
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         if not storable(object_id):
             return None
-        rows = self._client.read(_GET, [*_escaped(collection), object_id])
+        rows = self._client.read_row(_GET, [*_escaped(collection), object_id])
         return (rows[0][0], rows[0][1]) if rows else None
 
     def _create(self, collection: Collection, change: Change) -> int:
