@@ -1,4 +1,4 @@
-"""Guarantee 12: a verified copy is exactly the list that its user can read.
+"""Verified copies: a copy is exactly the list that its user can read.
 
 The same changes without checksums leave copies that are wrong, and nothing shows it.
 """

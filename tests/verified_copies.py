@@ -1,4 +1,4 @@
-"""Histories of lists whose readers keep verified copies (guarantee 12).
+"""Histories of lists whose readers keep verified copies.
 
 Owners write; permissions, groups, purges, old timestamps, flushes and restored backups change lists
 in ways that have no timestamp. After each poll that verifies it, a copy must be exactly the list

@@ -1,5 +1,8 @@
 """Checksums of sets of records: arithmetic, and transactions of the engines."""
 
+import re
+from importlib.resources import files
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,6 +148,29 @@ DAMAGE = {
 }
 
 
+def update_of(engine, number):
+    """The statement of a migration that computes the checksums."""
+    script = files(f"cliquet.storage.{engine}").joinpath("migrations", f"{number}.sql").read_text()
+    return re.search(r"^UPDATE .*?;", script, re.DOTALL | re.MULTILINE).group()
+
+
+def repair_sqlite(storage):
+    with storage._client.write() as db:
+        db.execute(update_of("sqlite", "002"))
+
+
+def repair_postgresql(storage):
+    storage.client.execute_autocommit(update_of("postgresql", "004").replace("%", "%%"))
+
+
+#: The repairs that the documentation of ``cliquet check --deep`` describes.
+REPAIR = {
+    "sqlite": repair_sqlite,
+    "postgresql": repair_postgresql,
+    "redis": lambda storage: storage._client.delete_keys(b"cliquet.storage.checksum:"),
+}
+
+
 def test_stored_checksum_that_differs_from_the_records_is_found(engine, storage):
     for place in (PLACE, ("articles", "bob"), ("articles", "carol")):
         created = [storage.create(*place, {}) for _ in range(3)]
@@ -155,6 +181,10 @@ def test_stored_checksum_that_differs_from_the_records_is_found(engine, storage)
     ((collection_id, parent_id, stored, actual),) = storage.find_mismatches()
     assert (collection_id, parent_id) == PLACE
     assert stored == storage.checksum(*PLACE) != actual == recomputed(storage)
+    if engine in REPAIR:
+        REPAIR[engine](storage)
+        assert list(storage.find_mismatches()) == []
+        assert storage.checksum(*PLACE) == actual
 
 
 def test_storage_that_keeps_no_checksums_has_no_mismatches():

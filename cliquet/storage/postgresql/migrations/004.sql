@@ -15,15 +15,12 @@ ALTER TABLE cliquet_collections
     ADD COLUMN time_sum bigint NOT NULL DEFAULT 0,
     ADD COLUMN cube_sum bigint NOT NULL DEFAULT 0;
 
-UPDATE cliquet_collections AS collections SET
-    time_sum = cliquet_remainder(sums.times, 67108859),
-    cube_sum = cliquet_remainder(sums.cubes, 67108837)
-    FROM (
-        SELECT collection,
-            sum(last_modified % 67108859)::bigint AS times,
-            sum(cliquet_cube(last_modified))::bigint AS cubes
-            FROM cliquet_records GROUP BY collection
-    ) AS sums
-    WHERE sums.collection = collections.collection;
+UPDATE cliquet_collections AS collections SET (count, time_sum, cube_sum) = (
+    SELECT
+        count(*),
+        cliquet_remainder(coalesce(sum(last_modified % 67108859), 0)::bigint, 67108859),
+        cliquet_remainder(coalesce(sum(cliquet_cube(last_modified)), 0)::bigint, 67108837)
+    FROM cliquet_records AS records WHERE records.collection = collections.collection
+);
 
 DROP FUNCTION IF EXISTS cliquet_move(cliquet_collections, text, bigint, bigint, integer);
