@@ -38,7 +38,7 @@ def test_settings_choose_the_cache_and_its_size(serve, settings_of):
 
 def test_settings_choose_the_storage_and_its_file(serve, settings_of, tmp_path):
     settings = settings_of("custom-storage.ini")
-    settings["cliquet.shelve.path"] = settings["cliquet.shelve.path"] % {"here": tmp_path}
+    settings["shelve.path"] %= {"here": tmp_path}
     client = serve(settings=settings)
     client.registry.storage.initialize_schema()
     assert client.get("/__heartbeat__").json["storage"] is True
