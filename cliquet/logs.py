@@ -57,9 +57,9 @@ _COLOURS = ("\x1b[1m", "\x1b[2m", "\x1b[0m")
 
 
 def _on_terminals(logger: Any) -> bool:
-    """Return whether all handlers write to terminals, which can show colours.
+    """Return whether all handlers write to terminals, which can show colors.
 
-    Lines have the same form for all handlers, and files must not contain colours.
+    Lines have the same form for all handlers, and files must not contain colors.
     """
     streams: list[Any] = []
     while isinstance(logger, logging.Logger):
@@ -72,7 +72,7 @@ def _on_terminals(logger: Any) -> bool:
 class ClassicLogRenderer:
     """Renderer of readable lines: request, status, duration, event, other fields.
 
-    On a terminal it uses colours, unless the variable ``NO_COLOR`` is set
+    On a terminal it uses colors, unless the variable ``NO_COLOR`` is set
     (https://no-color.org).
 
     :param settings: settings of the application.

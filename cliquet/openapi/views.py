@@ -1,6 +1,6 @@
 """Views of the OpenAPI document (``/__api__``) and of its page (``/__api__/``).
 
-The page is Swagger UI. Its files and its licence are in the folder ``static``.
+The page is Swagger UI. Its files and its license are in the folder ``static``.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _timestamp(text: str) -> int:
 def purge_deleted(options: Namespace, registry: Registry) -> None:
     """Purge the tombstones of records that were deleted long ago.
 
-    Clients that last synchronised before that time miss these deletions, so choose
+    Clients that last synchronized before that time miss these deletions, so choose
     an AGE longer than any client stays offline.
     """
     storage = _storage(registry, options.dry_run)
