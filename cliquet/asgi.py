@@ -12,6 +12,7 @@ application serves all other requests, and the polls of the streams, in threads.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -33,6 +34,9 @@ from cliquet.utils.installation import install_command
 a2wsgi = import_optional("a2wsgi")
 
 _STREAM_TYPE = "text/event-stream"
+
+#: Bytes of a body that the event loop reads: more than the default of ``max_body_bytes``.
+_READ_AHEAD = 1 << 20
 
 _ASCII = "".join(map(chr, range(33, 127)))
 
@@ -63,6 +67,7 @@ class Application:
             scope = _as_wsgi_expects(scope)
             if _asks_for_stream(scope) and await self._stream(scope, receive, send):
                 return
+            receive = await _read_ahead(scope, receive)
         elif scope["type"] == "lifespan":
             receive = self._closing_streams(receive)
         await self._wsgi(scope, receive, send)
@@ -123,6 +128,28 @@ def _as_wsgi_expects(scope: Scope) -> Scope:
     headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
     query = quote(scope["query_string"], safe=_ASCII).encode("ascii")
     return {**scope, "headers": headers, "query_string": query}
+
+
+async def _read_ahead(scope: Scope, receive: Receive) -> Receive:
+    """Read the body, so that no thread waits for it, and return the function that returns it.
+
+    A body that is longer than ``_READ_AHEAD`` is read by the application, if it accepts it.
+    """
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    if len(length) > len(str(_READ_AHEAD)):  # without int(), which refuses very long numbers
+        return receive
+    messages: deque[Any] = deque()
+    size, is_complete = 0, False
+    while not is_complete and size <= _READ_AHEAD:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        is_complete = not message.get("more_body", False)
+
+    async def receive_message() -> Any:
+        return messages.popleft() if messages else await receive()
+
+    return receive_message
 
 
 def _asks_for_stream(scope: Scope) -> bool:

@@ -37,6 +37,35 @@ async def test_body_without_a_length_is_read(service, alice):
     assert alice.values("/notes") == [1]
 
 
+@running
+async def test_slow_bodies_do_not_occupy_threads(service, alice):
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+    slow = [service.request("/notes", method="POST", headers=headers) for _ in range(3)]
+    for connection in slow:
+        connection.sent.get_nowait()
+        connection.sent.put_nowait({"type": "http.request", "body": b'{"data"', "more_body": True})
+    assert (await send(service, "/notes"))[0] == 200
+    for connection in slow:
+        connection.sent.put_nowait({"type": "http.request", "body": b': {"n": 1}}'})
+        assert (await connection.start())[0] == 201
+        await connection.task
+    assert alice.values("/notes") == [1, 1, 1]
+
+
+@pytest.mark.parametrize("length", ["transfer-encoding", "content-length"])
+@running
+async def test_long_body_is_refused_before_its_end(service, length):
+    value = {"transfer-encoding": "chunked", "content-length": "1" + "0" * 9}[length]
+    headers = {"content-type": "application/json", length: value}
+    connection = service.request("/notes", method="POST", headers=headers)
+    connection.sent.get_nowait()
+    for _ in range(2):
+        message = {"type": "http.request", "body": b" " * (1 << 20), "more_body": True}
+        connection.sent.put_nowait(message)
+    assert (await connection.start())[0] == 413
+    await connection.task
+
+
 @pytest.mark.parametrize("path", ["/%FF", "/notes/%FF", "/notes/%C3%A9", "/notes?title=%C3%A9"])
 @running
 async def test_paths_are_those_of_wsgi_servers(service, alice, path):
