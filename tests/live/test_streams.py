@@ -2,10 +2,13 @@
 
 import asyncio
 import datetime
+import random
+import uuid
 import weakref
 
 import pytest
 
+from cliquet.client.copies import checksum
 from cliquet.http.live import ListNote
 from cliquet.live import streams
 from cliquet.live.events import event
@@ -134,6 +137,47 @@ async def test_prometheus_metrics_include_streams(tmp_path):
         metrics = alice.get("/__metrics__").text
         assert "cliquet_live_streams 0.0" in metrics
         assert "cliquet_live_delay_seconds_count 1.0" in metrics
+
+
+async def follow(stream, last_id):
+    """Return a copy that contains a record, which is the last change."""
+    copy = {}
+    while last_id not in copy:
+        event = await stream.event()
+        for record in event.records:
+            if record.get("deleted"):
+                copy.pop(record["id"], None)
+            else:
+                copy[record["id"]] = record
+    assert event.json["checksum"] == checksum(each["last_modified"] for each in copy.values())
+    return copy
+
+
+def write(alice, seed):
+    """Create, change and delete records."""
+    choose = random.Random(seed).choice
+    notes = []
+    for n in range(12):
+        action = choose(["create", "create", "patch", "delete"]) if notes else "create"
+        if action == "create":
+            notes.append(alice.create("/notes", {"n": n})["id"])
+        elif action == "patch":
+            alice.patch(f"/notes/{choose(notes)}", {"n": n})
+        else:
+            alice.delete(f"/notes/{notes.pop()}")
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
+@running
+async def test_streams_are_exact_during_concurrent_writes(service, alice):
+    last_id = str(uuid.uuid4())
+    async with service.streaming("/notes") as first, service.streaming("/notes") as second:
+        followers = [asyncio.create_task(follow(stream, last_id)) for stream in (first, second)]
+        await asyncio.gather(*(asyncio.to_thread(write, alice, seed) for seed in range(3)))
+        await create(alice, "/notes", {"id": last_id})
+        copies = await asyncio.gather(*followers)
+    records = {record["id"]: record for record in alice.list("/notes")}
+    assert copies == [records, records]
 
 
 # Ends
