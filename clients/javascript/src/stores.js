@@ -1,38 +1,47 @@
 /** Stores: the places where items are kept. cliquet.d.ts describes their interface. */
 
-/** The index of the first key that isn't below another, in sorted keys. */
-function indexOf(keys, key) {
-  let [low, high] = [0, keys.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (keys[middle] < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** A store that keeps items until the page is closed. */
 export class MemoryStore {
-  _items = new Map(); // as JSON
-  _keys = []; // sorted
+  _places = new Map(); // by the first two parts of keys, then by the third: items as JSON, by their keys
 
   async keys(prefix = '') {
-    return this._keys.slice(indexOf(this._keys, prefix), indexOf(this._keys, `${prefix}\uffff`));
+    return [...this._matching(prefix)].map(([key]) => key);
   }
 
   async getAll(prefixes) {
-    const keys = await Promise.all([prefixes].flat().map((prefix) => this.keys(prefix)));
-    return keys.flat().map((key) => [key, JSON.parse(this._items.get(key))]);
+    const items = [prefixes].flat().flatMap((prefix) => [...this._matching(prefix)]);
+    return items.map(([key, value]) => [key, JSON.parse(value)]);
   }
 
   async write(changes) {
-    if (!changes.every(([key, value]) => value !== undefined || this._items.has(key))) return false;
+    if (!changes.every(([key, value]) => value !== undefined || this._group(key).has(key))) return false;
     for (const [key, value] of changes) {
-      const isRemoved = this._items.delete(key);
-      if (value !== undefined) this._items.set(key, JSON.stringify(value));
-      this._keys.splice(indexOf(this._keys, key), +isRemoved, ...(value === undefined ? [] : [key]));
+      if (value === undefined) this._group(key).delete(key);
+      else this._group(key).set(key, JSON.stringify(value));
     }
     return true;
+  }
+
+  /** The items of one record, or a similar group. */
+  _group(key) {
+    const [path, kind, id] = key.split('|');
+    const place = `${path}|${kind}|`;
+    if (!this._places.has(place)) this._places.set(place, new Map());
+    const groups = this._places.get(place);
+    if (!groups.has(id)) groups.set(id, new Map());
+    return groups.get(id);
+  }
+
+  *_matching(prefix) {
+    for (const [place, groups] of this._places) {
+      if (!prefix.startsWith(place) && !place.startsWith(prefix)) continue;
+      const [id, rest] = prefix.slice(place.length).split('|');
+      // Most prefixes are of one record.
+      for (const [name, items] of rest === undefined ? groups : [[id, groups.get(id) ?? []]]) {
+        if (!items.size) groups.delete(name);
+        for (const item of items) if (item[0].startsWith(prefix)) yield item;
+      }
+    }
   }
 }
 

@@ -64,6 +64,24 @@ describe('a list', () => {
     await assert.rejects(articles.sync(), /\/articles: 1 of 250 records/);
   });
 
+  test('of several pages can miss records that others insert before the last page, with a checksum', async (t) => {
+    const pages = (Checksum) => [
+      list([{ id: 'a', last_modified: 3 }], 5, { 'Next-Page': 'http://any/articles?_token=x', 'Total-Records': '2' }),
+      list([{ id: 'b', last_modified: 4 }], 5, { Checksum, 'Total-Records': '3' }),
+    ];
+    const all = [2, 3, 4].map((last_modified) => ({ id: 'zab'[last_modified - 2], last_modified }));
+    const headers = { 'Total-Records': '3', Checksum: '3-9-99' };
+    const { articles } = await serve(t, [
+      ...pages('3-9-99'),
+      list(all, 5, headers),
+      list(all.slice(0, 1), 5, { Checksum: '3-9-99' }),
+    ]);
+    assert.equal((await articles.sync()).verified, true);
+    assert.equal((await articles.list()).length, 3);
+    const { articles: unknowing } = await serve(t, pages());
+    await assert.rejects(unknowing.sync(), /2 of 3 records/);
+  });
+
   test('of several pages has as many records as Total-Records', async (t) => {
     const next = (token) => ({ 'Total-Records': '2', ...(token && { 'Next-Page': `http://any/articles?_token=x` }) });
     const pages = [
