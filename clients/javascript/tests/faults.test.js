@@ -65,14 +65,14 @@ describe('a list', () => {
   });
 
   test('of several pages can miss records that others insert before the last page, with a checksum', async (t) => {
-    const pages = (Checksum) => [
+    const pages = (more) => [
       list([{ id: 'a', last_modified: 3 }], 5, { 'Next-Page': 'http://any/articles?_token=x', 'Total-Records': '2' }),
-      list([{ id: 'b', last_modified: 4 }], 5, { Checksum, 'Total-Records': '3' }),
+      list([{ id: 'b', last_modified: 4 }], 5, { ...more, 'Total-Records': '3' }),
     ];
     const all = [2, 3, 4].map((last_modified) => ({ id: 'zab'[last_modified - 2], last_modified }));
     const headers = { 'Total-Records': '3', Checksum: '3-9-99' };
     const { articles } = await serve(t, [
-      ...pages('3-9-99'),
+      ...pages({ Checksum: '3-9-99' }),
       list(all, 5, headers),
       list(all.slice(0, 1), 5, { Checksum: '3-9-99' }),
     ]);
