@@ -116,6 +116,16 @@ class TestShareableModel:
         assert model.get_record(record["id"]) == record
         assert "__permissions__" not in model.get_records()[0][0]
 
+    def test_backend_can_be_a_proxy_with_the_methods_of_3_1(self, model):
+        class Proxy:
+            object_permissions = model.permission.object_permissions
+            add_principal_to_ace = model.permission.add_principal_to_ace
+
+        model.permission, model.locking = Proxy(), True
+        record = model.create_record({})
+        assert model.get_record(record["id"])["__permissions__"] == {"write": {"alice"}}
+        assert model.update_record({"id": record["id"]})["__permissions__"] == {"write": {"alice"}}
+
     def test_permissions_are_not_stored_with_the_record(self, model, registry):
         record = model.create_record({"__permissions__": {"read": ["b"]}})
         assert "__permissions__" not in registry.storage.get("note", "", record["id"])
