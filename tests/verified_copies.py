@@ -62,10 +62,11 @@ class Reader:
         try:
             self.copy.poll()
         except Forbidden:
-            self.copy.records.clear()
-            self.copy.verified = True
-        self.verified += self.copy.verified is True
-        return self.copy.verified is True
+            is_verified = True  # the copy is empty
+        else:
+            is_verified = self.copy.verified is True
+        self.verified += is_verified
+        return is_verified
 
     def list(self):
         """Return the records that the user can read, by id."""

@@ -178,6 +178,7 @@ class AsyncCopy(BaseCopy[Awaitable[Response]]):
     async def poll(self) -> list[dict[str, Any]]:
         """Update the copy, and return the records that changed.
 
+        :raises Forbidden: if the user can't read the list, or any record. Then the copy is empty.
         :raises ClientError: if a request fails. The next poll continues.
         """
         return await _run(self._poll(), self._send)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from cliquet.client.errors import Forbidden
 from cliquet.client.messages import Request, Response
 from cliquet.client.protocol import run
 from cliquet.client.querystring import querystring
@@ -20,6 +21,7 @@ Steps = Generator[Request, Response, Outcome]
 
 _TOMBSTONE = {"id", "last_modified", "deleted"}
 _TIME_MODULUS, _CUBE_MODULUS = 67108859, 67108837
+_FORBIDDEN = 121  # errno
 #: Total length of the ids in a request, below the limits of servers on URLs, and their number.
 _MAX_LENGTH, _MAX_IDS = 3000, 100
 
@@ -65,6 +67,15 @@ class BaseCopy(Generic[Result]):
         return f"<{type(self).__name__} {self._path}: {len(self.records)} records>"
 
     def _poll(self) -> Steps[list[dict[str, Any]]]:
+        try:
+            return (yield from self._read_and_verify())
+        except Forbidden as error:
+            if error.errno == _FORBIDDEN:  # by the service, not by a proxy
+                self.records.clear()
+                self.timestamp = None
+            raise
+
+    def _read_and_verify(self) -> Steps[list[dict[str, Any]]]:
         changes: dict[str, dict[str, Any]] = {}
         self.verified = False
         is_equal, pages = yield from self._update(changes)
@@ -152,6 +163,7 @@ class Copy(BaseCopy[Response]):
 
         A record that the user can no longer read is returned as ``{"id": …, "deleted": True}``.
 
+        :raises Forbidden: if the user can't read the list, or any record. Then the copy is empty.
         :raises ClientError: if a request fails. The next poll continues.
         """
         return run(self._poll(), self._send)

@@ -107,8 +107,9 @@ def test_differences_without_timestamp_are_repaired(spores, copy, proxy):
 
 
 def test_revoked_permission_removes_the_record_from_the_copy(client, connect, proxy):
-    articles, bob = client.resource("/articles"), connect(proxy.url, auth=("bob", "secret"))
-    readable = {"read": ["system.Authenticated"]}
+    articles = client.resource("/articles")
+    bob = connect(proxy.url, auth=(str(uuid.uuid4()), "secret"))
+    readable = {"read": [bob.server_info()["user"]["id"]]}
     ids = [articles.create({}, permissions=readable).data["id"] for _ in range(3)]
     copy = bob.copy("/articles")
     copy.poll()
@@ -122,7 +123,14 @@ def test_revoked_permission_removes_the_record_from_the_copy(client, connect, pr
     articles.patch(ids[2], permissions={"read": []})
     with pytest.raises(Forbidden):
         copy.poll()
-    assert copy.verified is False
+    assert (copy.records, copy.timestamp, copy.verified) == ({}, None, False)
+    shared = articles.patch(ids[0], permissions=readable).data
+    assert copy.poll() == [shared]
+    assert copy.verified is True
+    proxy.script(error(403))  # of a proxy, for example
+    with pytest.raises(Forbidden):
+        copy.poll()
+    assert (copy.records, copy.verified) == ({ids[0]: shared}, False)
 
 
 def test_service_without_checksums_costs_nothing(copy, proxy):
