@@ -15,6 +15,7 @@ IDLE_SECONDS = 45
 #: Seconds before the next connection, unless the server sets another time.
 _PAUSE_SECONDS = 1.0
 
+_MILLISECONDS = re.compile("[0-9]{1,12}")
 _TAG = re.compile(r'"([0-9]+)"')
 
 
@@ -63,14 +64,14 @@ class ChangeStream:
         self._last: tuple[int | None, str | None] = (None, None)
         #: Seconds before the next connection.
         self.pause = 0.0
-        self._buffer = b""
+        self._parts: list[bytes] = []
 
     def request(self) -> Request:
         """Return the request for the next connection."""
         headers = {"Accept": "text/event-stream"}
         if self._tag is not None:
             headers["Last-Event-ID"] = self._tag
-        self._buffer, self._fields = b"", {}
+        self._parts, self._fields = [], {}
         return Request("GET", self._url, headers=headers)
 
     def read(self, content: bytes) -> list[Changes]:
@@ -78,7 +79,11 @@ class ChangeStream:
 
         :raises ProtocolError: unless the data is JSON.
         """
-        *lines, self._buffer = (self._buffer + content).split(b"\n")
+        self._parts.append(content)
+        if b"\n" not in content:  # joining the parts of a long line each time would be slow
+            return []
+        *lines, rest = b"".join(self._parts).split(b"\n")
+        self._parts = [rest]
         found = [self._read_line(line.decode("utf-8", "replace").rstrip("\r")) for line in lines]
         return [changes for changes in found if changes is not None]
 
@@ -96,13 +101,14 @@ class ChangeStream:
             return None
         fields, self._fields = self._fields, {}
         # After a pause that the server sets, the connection ends.
-        self.pause = int(fields.get("retry") or 0) / 1000
+        retry = _MILLISECONDS.fullmatch(fields.get("retry", ""))
+        self.pause = int(retry[0]) / 1000 if retry else 0.0
         return self._changes(fields) if fields.get("event") == "change" else None
 
     def _changes(self, fields: dict[str, str]) -> Changes | None:
         try:
             body = json.loads(fields["data"])
-            records, checksum = body["data"], body.get("checksum")
+            records, checksum = list(body["data"]), body.get("checksum")
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"GET {self._url}: an event has no data") from error
         tag = fields.get("id")

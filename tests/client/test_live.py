@@ -169,13 +169,24 @@ def test_bytes_are_read_in_any_portions():
         assert stream.request().headers["Last-Event-ID"] == '"5"'
 
 
+@pytest.mark.parametrize(
+    ("retry", "pause"), [(b"5000", 5), (b"soon", 0), (b"-1", 0), (b"9" * 5000, 0), (b"", 0)]
+)
+def test_pause_is_a_number_of_milliseconds(retry, pause):
+    stream = ChangeStream("/spores", "", None)
+    stream.read(b"retry: %s\n\n" % retry)
+    assert stream.pause == pause
+
+
 def test_empty_event_is_yielded_once():
     event = b'event: change\nid: "5"\ndata: {"data": []}\n\n'
     stream = ChangeStream("/spores", "", 5)
     assert stream.read(event * 2) == [Changes([], 5, None)]
 
 
-@pytest.mark.parametrize("data", [b"data: no JSON\n", b"data: 1\n", b"data: {}\n", b""])
+@pytest.mark.parametrize(
+    "data", [b"data: no JSON\n", b"data: 1\n", b"data: {}\n", b'data: {"data": 1}\n', b""]
+)
 def test_event_without_data_is_an_error(data):
     with pytest.raises(ProtocolError, match="GET /spores: an event has no data"):
         ChangeStream("/spores", "", None).read(b"event: change\n%s\n" % data)
