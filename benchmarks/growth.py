@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg2
 
@@ -38,9 +38,21 @@ SEED = 42
 #: As many rounds are enough for what grows with the size.
 SLOW_ROUNDS = 5
 
-INDEX = """
+#: The indexes of the guide, on fields that have copies without an index.
+INDEXES = """
 CREATE INDEX cliquet_records_by_size ON cliquet_records
- (collection, cliquet_key(data -> 'size'), last_modified DESC)"""
+ (collection, cliquet_key(data -> 'size'), last_modified DESC);
+CREATE INDEX cliquet_records_by_rare ON cliquet_records
+ (collection, cliquet_key(data -> 'rare'), last_modified DESC);
+CREATE INDEX cliquet_records_by_finder ON cliquet_records (collection,
+ cliquet_key(coalesce(data -> 'finder.name', data -> 'finder' -> 'name')), last_modified DESC);
+CREATE INDEX cliquet_records_by_label ON cliquet_records
+ USING gin (cliquet_trigrams(data -> 'label'));
+CREATE INDEX cliquet_records_by_tags ON cliquet_records
+ USING gin (cliquet_elements(data -> 'tags'))"""
+
+#: Records of a collection that have the field ``rare``.
+RARE = 10
 
 COPY = "COPY cliquet_{} (collection, last_modified, id{}) FROM STDIN"
 
@@ -99,9 +111,19 @@ class User:
         return random.choice(self.ids)
 
 
-def mushroom(size: int) -> dict[str, Any]:
-    """Return a record of five fields; two of them have a value that few others have."""
-    return {**record(size), "size": size, "weight": size}
+def mushroom(size: int, of: int) -> dict[str, Any]:
+    """Return a record whose values few others have, with and without indexes.
+
+    :param of: size of the collection.
+    """
+    data = {**record(size), "size": size, "weight": size}
+    for field in ("", "_plain"):
+        data[f"finder{field}"] = {"name": f"finder {size}"}
+        data[f"label{field}"] = f"Label {size * 7919 % 10_000_019:08}"
+        data[f"tags{field}"] = [f"tag {size}", "mushroom"]
+        if size % (of // RARE) == 0:
+            data[f"rare{field}"] = True
+    return data
 
 
 # The data
@@ -119,7 +141,8 @@ def load(connection: Any, user: User) -> None:
             cursor,
             COPY.format("records", ", data"),
             (
-                f"{collection}\t{first + n * STEP}\t{id_}\t{json.dumps(mushroom(place))}\n"
+                f"{collection}\t{first + n * STEP}\t{id_}\t"
+                f"{json.dumps(mushroom(place, user.size))}\n"
                 for n, (id_, place) in enumerate(zip(user.ids, places, strict=True))
             ),
         )
@@ -143,7 +166,7 @@ def prepare(url: str, users: list[User]) -> None:
         for user in users:
             load(connection, user)
         with connection.cursor() as cursor:
-            cursor.execute(INDEX)
+            cursor.execute(INDEXES)
             cursor.execute("VACUUM ANALYZE")  # as the server does by itself, in a while
     finally:
         connection.close()
@@ -154,12 +177,12 @@ def prepare(url: str, users: list[User]) -> None:
 
 def post(user: User) -> Request:
     user.created.append(str(uuid.uuid4()))
-    data = {**mushroom(user.size + len(user.created)), "id": user.created[-1]}
+    data = {**mushroom(user.size + len(user.created), user.size), "id": user.created[-1]}
     return user.request("POST", "/mushrooms", data)
 
 
 def put(user: User) -> Request:
-    data = mushroom(random.randrange(user.size))
+    data = mushroom(random.randrange(user.size), user.size)
     return user.request("PUT", f"/mushrooms/{user.any_id()}", data)
 
 
@@ -195,8 +218,35 @@ def after(query: str, but: str) -> Callable[[User], Request]:
     return make
 
 
-def equal(field: str) -> Callable[[User], Request]:
-    return lambda user: user.request("GET", f"/mushrooms?{field}={random.randrange(user.size)}")
+def found(query: str) -> Callable[[User], Request]:
+    """Return what makes the request of a list, by a query string with values of random records.
+
+    :param query: ``{0}`` and ``{1}`` in it are the records, of which ``[label]`` and so on is a
+        value.
+    """
+
+    def make(user: User) -> Request:
+        sizes = random.sample(range(user.size), 2)
+        values = [Value(mushroom(size, user.size)) for size in sizes]
+        return user.request("GET", f"/mushrooms?{query.format(*values)}")
+
+    return make
+
+
+class Value(dict[str, Any]):
+    """The values of a record in a query string."""
+
+    def __getitem__(self, field: str) -> str:
+        value = super().__getitem__(field)
+        if isinstance(value, dict):
+            value = value["name"]
+        return quote(str(value[0] if isinstance(value, list) else value))
+
+
+def alternatives(field: str) -> str:
+    """Return the query string of two alternatives, for :func:`found`."""
+    pairs = ",".join(f"%7B%22{field}%22:{{{number}[{field}]}}%7D" for number in range(2))
+    return f"_or=[{pairs}]"
 
 
 class Operation(NamedTuple):
@@ -224,13 +274,31 @@ OPERATIONS = (
         after("_limit=100&_sort=size&gt_size={user.half}", "gt_size"),
         1.3,
     ),
-    Operation("filter, with an index", equal("size"), 2),
+    Operation("filter, with an index", found("size={0[size]}"), 1.2),
+    Operation("in_, with an index", found("in_size={0[size]},{1[size]}"), 1.2),
+    Operation("_or, with an index", found(alternatives("size")), 1.2),
+    Operation("has_, with an index", listed("has_rare=true"), 1.2),
+    Operation("like_, with an index", found("like_label={0[label]}"), 3),
+    Operation("contains_, with an index", found("contains_tags={0[tags]}"), 1.2),
+    Operation("contains_any_, with an index", found("contains_any_tags={0[tags]},{1[tags]}"), 1.2),
+    Operation("nested filter, with an index", found("finder.name={0[finder]}"), 1.2),
+    Operation("nested sort, with an index", listed("_limit=100&_sort=finder.name"), 1.2),
     Operation("post", post, 1.15),
     Operation("put", put, 1.15),
     Operation("patch", patch, 1.15),
     Operation("delete", delete, 1.15),
     Operation("_since, half of the records", listed("_limit=100&_since={user.middle}"), None),
-    Operation("filter, without index", equal("weight"), None),
+    Operation("filter, without index", found("weight={0[weight]}"), None),
+    Operation("in_, without index", found("in_weight={0[weight]},{1[weight]}"), None),
+    Operation("_or, without index", found(alternatives("weight")), None),
+    Operation("has_, without index", listed("has_rare_plain=true"), None),
+    Operation("like_, without index", found("like_label_plain={0[label]}"), None),
+    Operation("contains_, without index", found("contains_tags_plain={0[tags]}"), None),
+    Operation(
+        "contains_any_, without index", found("contains_any_tags_plain={0[tags]},{1[tags]}"), None
+    ),
+    Operation("nested filter, without index", found("finder_plain.name={0[finder]}"), None),
+    Operation("nested sort, without index", listed("_limit=100&_sort=finder_plain.name"), None),
 )
 
 
@@ -248,11 +316,11 @@ def measure(operation: Operation, users: list[User], rounds: int) -> list[float]
     return [median(times[user]) for user in users]
 
 
-def described(operation: Operation, found: list[float]) -> str:
+def described(operation: Operation, times: list[float]) -> str:
     """Return the line of the table for an operation."""
     name, _, goal = operation
-    ratio = found[-1] / found[0]
-    figures = "".join(f"{milliseconds:>11.3f}" for milliseconds in found)
+    ratio = times[-1] / times[0]
+    figures = "".join(f"{milliseconds:>11.3f}" for milliseconds in times)
     missed = "  missed" if goal is not None and ratio > goal else ""
     return f"{name:<30}{figures}{ratio:>8.2f}{goal or 'linear':>8}{missed}"
 
@@ -289,6 +357,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--url", help="of a PostgreSQL server, on which a database is made")
     parser.add_argument("--rounds", type=int, default=300, metavar="N", help="default: %(default)s")
+    parser.add_argument("--only", default="", help="operations whose name contains this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args(argv)
     if min(options.sizes) < SMALLEST:
@@ -307,9 +376,11 @@ def main(argv: list[str]) -> None:
         print(f"{'milliseconds':<30}{''.join(f'{n:>11}' for n in sizes)}   ratio    goal")
         table = {}
         for operation in OPERATIONS:
-            found = measure(operation, users, options.rounds)
-            table[operation.name] = {"milliseconds": found, "goal": operation.goal}
-            print(described(operation, found), flush=True)
+            if options.only not in operation.name:
+                continue
+            times = measure(operation, users, options.rounds)
+            table[operation.name] = {"milliseconds": times, "goal": operation.goal}
+            print(described(operation, times), flush=True)
     if options.json:
         options.json.write_text(json.dumps({"sizes": sizes, "operations": table}, indent=1))
 

@@ -47,18 +47,41 @@ def test_poll_brings_records_and_tombstones(user):
     assert sum(record.get("deleted", False) for record in data) == 9
 
 
-@pytest.mark.parametrize("name", ["filter, with an index", "filter, without index"])
-def test_filter_finds_one_record(user, name):
-    assert len(answer(user, name).json["data"]) == 1
+FOUND = {
+    "filter": 1,
+    "in_": 2,
+    "_or": 2,
+    "has_": growth.RARE,
+    "like_": 1,
+    "contains_": 1,
+    "contains_any_": 2,
+    "nested filter": 1,
+    "nested sort": 100,
+}
 
 
-def test_table_has_each_operation_and_size(tmp_path, capsys):
+@pytest.mark.parametrize("name", FOUND)
+def test_filters_find_as_many_records_with_and_without_index(user, name):
+    for suffix in ("with an index", "without index"):
+        assert len(answer(user, f"{name}, {suffix}").json["data"]) == FOUND[name]
+
+
+def test_table_has_each_selected_operation_and_size(tmp_path, capsys):
     path = tmp_path / "growth.json"
-    arguments = ["--url", postgresql_server.shared_url(), "--json", str(path), "--rounds", "2"]
+    arguments = [
+        "--url",
+        postgresql_server.shared_url(),
+        "--json",
+        str(path),
+        "--rounds",
+        "2",
+        "--only",
+        "sort",
+    ]
     growth.main([*arguments, "--sizes", "1100", "1000"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["milliseconds", "1000", "1100", "ratio", "goal"]
-    names = [operation.name for operation in growth.OPERATIONS]
+    names = [each.name for each in growth.OPERATIONS if "sort" in each.name]
     assert [line.startswith(name) for line, name in zip(lines[1:], names, strict=True)]
     table = json.loads(path.read_text())
     assert list(table["operations"]) == names

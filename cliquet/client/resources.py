@@ -204,9 +204,12 @@ class Resource(Operations[Response]):
         """Return the matching records. Pages after the first are read when they are needed.
 
         :param params: parameters of the protocol. Filters are field names with optional prefixes:
-            ``title="Hello"``, ``min_stars=3``, ``in_title=["Hello", "World"]``. Options start with
-            an underscore: ``_sort`` and ``_fields`` (strings, or lists of strings), ``_since`` and
-            ``_before`` (timestamps; the list includes tombstones), and ``_limit`` (size of a page).
+            ``title="Hello"``, ``min_stars=3``, ``in_title=["Hello", "World"]``,
+            ``like_title="h*"``, ``has_title=True``, ``contains_tags=["a", "b"]``, or
+            ``**{"author.name": "Ann"}`` for nested fields. Options start with an underscore:
+            ``_sort`` and ``_fields`` (strings, or lists of strings), ``_since`` and ``_before``
+            (timestamps; the list includes tombstones), ``_limit`` (size of a page), ``_or`` (a list
+            of dictionaries of filters), and ``_count`` (False: without ``total``).
         :raises TypeError: for an unknown option, or a value that isn't a filter value.
         :raises ValueError: for a number that isn't finite, or an empty list.
         """

@@ -26,6 +26,7 @@ from cliquet.utils import (
     json,
     warn_deprecated,
 )
+from cliquet.utils.http import expose_headers
 from cliquet.utils.text import is_long_id
 
 
@@ -294,6 +295,7 @@ class UserResource(PartialUpdates):
         """Delete the page that a GET of the same URL lists; return its tombstones."""
         limit = self._extract_limit()
         records = self._read_page(filters, self._extract_sorting(limit), limit)
+        expose_headers(self.request, "Next-Page", "Total-Records")
         id_field = self.model.id_field
         ids = [record[id_field] for record in records]
         on_page = Filter(id_field, ids, COMPARISON.IN)

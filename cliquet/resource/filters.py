@@ -193,6 +193,9 @@ class _Operand:
         return [self._candidates(item, self._read_element) for item in self._items()]
 
     def text(self) -> str:
+        if isinstance(self._value, _Text):
+            value = query_value(self._value)  # without the quotes, if any
+            return value if isinstance(value, str) else str(self._value)
         return str(self._value if isinstance(self._value, str) else json.dumps(self._value))
 
     def boolean(self) -> bool:

@@ -163,6 +163,18 @@ def _environ_of(original: Any) -> dict[str, Any]:
     return dict(Request.blank("/", headers=headers).environ)
 
 
+def expose_headers(request: Any, *names: str) -> None:
+    """Let scripts of other origins read further headers of the response to a request."""
+
+    def add(request: Any, response: Any) -> None:
+        exposed = filter(None, (response.headers.get(_EXPOSED), *names))
+        set_header(response, _EXPOSED, ", ".join(exposed))
+
+    request.add_response_callback(add)
+
+
+_EXPOSED = "Access-Control-Expose-Headers"
+
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 #: The media types of bodies that describe changes, instead of the fields that change.

@@ -34,7 +34,7 @@ AMBIGUOUS = st.sampled_from(
 )
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = TEXTS | AMBIGUOUS | NUMBERS | st.booleans()
-LISTS = ("in", "exclude")
+LISTS = ("in", "exclude", "contains", "contains_any")
 PREFIXES = {name: COMPARISON[name.upper()] for name in ("min", "max", "gt", "lt", "not", *LISTS)}
 
 
@@ -47,7 +47,8 @@ def read(query):
     """Return the filters that the server reads."""
     params = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True)
     is_known_field = {"title", "last_modified"}.__contains__
-    return FilterReader(Fields(is_known_field, "id", "last_modified", likeliest)).read_all(params)
+    fields = Fields(is_known_field, "id", "last_modified", likeliest, likeliest)
+    return FilterReader(fields).read_all(params)
 
 
 def same(found, *expected):
@@ -67,6 +68,13 @@ def test_value_keeps_its_type(value, prefix):
 def test_values_of_a_list_keep_their_types(values, prefix):
     found = read(querystring({f"{prefix}_title": values}))
     assert same(found, Filter("title", values, PREFIXES[prefix]))
+
+
+@given(TEXTS | AMBIGUOUS, st.booleans())
+def test_patterns_and_presence_are_sent(pattern, presence):
+    found = read(querystring({"like_title": pattern, "has_title": presence}))
+    like = Filter("title", pattern, COMPARISON.LIKE)
+    assert same(found, like, Filter("title", presence, COMPARISON.HAS))
 
 
 def test_only_ambiguous_strings_are_quoted():
