@@ -2,6 +2,7 @@
 
 import contextvars
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import transaction
@@ -10,24 +11,41 @@ from pyramid.config import Configurator
 from cliquet import transactions
 from cliquet.authorization import InheritingAuthorizationPolicy
 from cliquet.permission import postgresql
+from cliquet.storage.postgresql import load_from_config as load_storage
 from tests import postgresql_server
 
 GRANTS = InheritingAuthorizationPolicy().get_bound_permissions
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 KNOWN = ["alice", "system.Everyone"]
 
 
 @pytest.fixture
-def backend():
-    """A backend during a request, with groups of a user and some permissions."""
+def config():
     url = postgresql_server.shared_url()
-    backend = postgresql.load_from_config(Configurator(settings={"permission_url": url}))
+    return Configurator(settings={"permission_url": url, "storage_url": url})
+
+
+@pytest.fixture
+def storage(config):
+    """The storage in the same database, with a record."""
+    storage = load_storage(config)
+    storage.initialize_schema()
+    storage.create("a", "alice", {"id": "1"})
+    yield storage
+    storage.flush()
+
+
+@pytest.fixture
+def backend(config):
+    """A backend during a request, with groups of a user and some permissions."""
+    backend = postgresql.load_from_config(config)
     backend.initialize_schema()
     backend.add_user_principal("alice", "group:é\0")
     backend.replace_object_permissions("/a/1", {"read": ["alice"], "write": ["bob"]})
     backend.replace_object_permissions("/a/2", {"read": ["group:é\0"]})
     backend.replace_object_permissions("/a/3", {"write": ["system.Everyone"]})
     backend.replace_object_permissions("/b", {"read": ["bob", "carol"]})
-    manager = transaction.TransactionManager(explicit=True)
+    manager = transaction.TransactionManager()
     manager.begin()
     with transactions.RequestAttempt(manager):
         yield backend
@@ -119,6 +137,29 @@ def test_permissions_are_read_along_once(backend, statements):
         assert backend.object_permissions("/a/1", ["write"]) == {"write": {"bob"}}
     assert backend.object_permissions("/a/1") == {"read": {"alice"}, "write": {"bob"}}
     assert len(statements) == 3
+
+
+def read_locked(permission, storage):
+    """Return the permissions of a record that is locked in a request."""
+    manager = transaction.TransactionManager(explicit=True)
+    manager.begin()
+    with transactions.RequestAttempt(manager):
+        permission.prefetch_object_permissions("/a/1", for_update=True)
+        storage.get_for_update("a", "alice", "1")
+        found = permission.object_permissions_for_update("/a/1")
+        manager.abort()
+    return found
+
+
+def test_permissions_of_a_locked_record_include_those_of_the_previous_holder(storage, backend):
+    storage.lock("a", "alice")
+    backend.add_principal_to_ace("/a/1", "read", "carol")
+    with ThreadPoolExecutor() as executor:
+        waiting = executor.submit(contextvars.Context().run, read_locked, backend, storage)
+        while not backend._client.read(WAITING)[0][0]:
+            assert not waiting.done()
+        transactions.current().commit()
+        assert waiting.result() == {"read": {"alice", "carol"}, "write": {"bob"}}
 
 
 def test_nothing_is_prefetched_without_entries_that_grant(backend, statements):
