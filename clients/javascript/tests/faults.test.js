@@ -445,6 +445,31 @@ describe('unique values', () => {
     assert.deepEqual((await one.sync()).errors, []);
     assert.deepEqual(await one.pending(), []);
   });
+
+  test('that two records swap are rejected, and accepted in two steps', async () => {
+    const sent = [];
+    const watched = (url, options) => (sent.push(options.body ?? ''), fetch(url, options));
+    const one = clientOf(SERVER, newUser(), { fetch: watched }).resource('/bookmarks');
+    const [a, b] = [await one.create({ url: `${URL_}1` }), await one.create({ url: `${URL_}2` })];
+    await one.sync();
+    await one.patch(a.id, { url: `${URL_}temporary` });
+    await one.patch(b.id, { url: `${URL_}1` });
+    await one.patch(a.id, { url: `${URL_}2` });
+    const { errors } = await one.sync();
+    assert.deepEqual(
+      errors.map(({ status, body }) => [status, body.details.field]),
+      Array(2).fill([409, 'url']),
+    );
+    assert.ok(!sent.some((body) => body.includes('temporary')));
+    await one.patch(a.id, { url: `${URL_}3` });
+    assert.deepEqual((await one.sync()).errors, []);
+    await one.patch(a.id, { url: `${URL_}2` });
+    assert.deepEqual((await one.sync()).errors, []);
+    assert.deepEqual(
+      (await one.list({ sort: 'url' })).map(({ id }) => id),
+      [b.id, a.id],
+    );
+  });
 });
 
 for (const [sent, normalized] of [
