@@ -828,6 +828,8 @@ def test_upgrade_from_the_first_version_leads_to_the_schema_of_a_new_database(da
             run(schema._METADATA)
             run(schema._RECORD_VERSION, ["storage", 1])
             run(_RECORDS_OF_VERSION_1, None, Kind.SCRIPT)
+        with pytest.raises(BackendError, match="(?s)UndefinedColumn.*has `cliquet migrate` been"):
+            old.checksum("articles", "alice")
         old.initialize_schema()
         assert content(old.client) == content(new.client)
         for owner in ("alice", "bob", "carol"):

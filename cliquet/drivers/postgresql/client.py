@@ -33,7 +33,12 @@ from cliquet.drivers.postgresql.prefetch import Prefetch
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
 from cliquet.drivers.postgresql.transaction import Kind, Rows, Statement, Transaction, run_alone
 
-_MISSING = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT)
+_MISSING = (
+    errorcodes.UNDEFINED_TABLE,
+    errorcodes.UNDEFINED_COLUMN,
+    errorcodes.UNDEFINED_FUNCTION,
+    errorcodes.UNDEFINED_OBJECT,
+)
 _RETRYABLE = (errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE)
 
 #: A function that runs a statement with parameters, and returns the rows.
