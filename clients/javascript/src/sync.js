@@ -18,7 +18,7 @@ import {
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronization
 const HEADERS = ['ETag', 'Total-Records', 'Next-Page', 'Checksum']; // of lists
-const SLICE = 100; // records that are requested by their ids at once
+const LONGEST_LIST = 1500; // of ids in a URL, which servers limit
 const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
 
@@ -150,8 +150,13 @@ export class SynchronizedCopy extends Copy {
     const all = await this._all();
     const wrong = [...times.keys()].filter((id) => !isRight(all.get(id) ?? { id }));
     const versions = new Map();
-    for (let start = 0; start < wrong.length; start += SLICE) {
-      const ids = encodeURIComponent(JSON.stringify(wrong.slice(start, start + SLICE)));
+    const left = [...wrong];
+    while (left.length) {
+      let ids = '';
+      for (const some = []; left.length && ids.length < LONGEST_LIST;) {
+        some.push(left.pop());
+        ids = encodeURIComponent(JSON.stringify(some));
+      }
       for await (const { records, checksum } of this._pages(`&in_id=${ids}&_checksum=`)) {
         expected = checksum;
         for (const record of records) versions.set(record.id, this._version(record));

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
+import { EMPTY, updated } from '../src/checksum.js';
 import { serve } from './fake.js';
 import { clientOf, newUser, operate, recordsOf, SERVERS, userIdOf } from './support.js';
 
@@ -210,6 +211,32 @@ test('tabs on one store keep its checksum', async () => {
   const last = clientOf(SERVER, user, { store, fetch: counted }).resource('/bookmarks');
   assert.equal((await last.sync()).verified, true);
   assert.equal(urls.length, 2, `${urls}`); // the hello, and a 304
+});
+
+test('records are fetched with URLs that servers accept, however long the ids are', async (t) => {
+  const data = Array.from({ length: 120 }, (_, n) => ({ id: 'é'.repeat(n % 2 ? 1 : 150) + n, last_modified: n + 1 }));
+  const checksum = updated(
+    EMPTY,
+    [],
+    data.map(({ last_modified }) => ({ server: {}, timestamp: last_modified })),
+  );
+  const headers = { ETag: '"500"', Checksum: checksum };
+  const { client, articles } = await serve(t, [
+    [200, headers, { data: [] }],
+    [200, headers, { data }],
+  ]);
+  const { fetch } = client;
+  const lengths = [];
+  client.fetch = (url, options) => {
+    const { searchParams } = new URL(url);
+    if (!searchParams.has('in_id')) return fetch(url, options);
+    lengths.push(url.length);
+    const ids = JSON.parse(searchParams.get('in_id'));
+    return Response.json({ data: data.filter(({ id }) => ids.includes(id)) }, { headers });
+  };
+  assert.equal((await articles.sync()).verified, true);
+  assert.equal((await articles.list()).length, data.length);
+  assert.ok(Math.max(...lengths) < 4000, `${lengths}`);
 });
 
 test('a checksum that is never right is reported, after one comparison', async (t) => {
