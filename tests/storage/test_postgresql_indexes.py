@@ -65,19 +65,20 @@ def alice():
 def plan_of(alice, monkeypatch):
     """A function of a querystring that returns the plan of the statement that finds the page."""
     client, sent = alice.storage._client, []
-    run = client.execute_autocommit
+    read = client._read
 
-    def recorded(*statement):
+    def recorded(statement):
         sent.append(statement)
-        return run(*statement)
+        return read(statement)
 
     def plan_of(path):
         sent.clear()
         alice.get(path)
-        text, parameters = next(each for each in sent if "pg_index" not in each[0])
-        return "\n".join(row[0] for row in run(f"EXPLAIN {text}", parameters))
+        page = next(statement for statement in sent if "pg_index" not in statement.sql)
+        explained = page._replace(sql=f"EXPLAIN {page.sql}")
+        return "\n".join(row[0] for row in read(explained))
 
-    monkeypatch.setattr(client, "execute_autocommit", recorded)
+    monkeypatch.setattr(client, "_read", recorded)
     return plan_of
 
 
