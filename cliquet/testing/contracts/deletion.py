@@ -126,8 +126,9 @@ class DeletionContract:
     def test_oldest_tombstones_are_purged_first_up_to_a_limit(self, storage: StorageBase) -> None:
         require(storage.count_deleted)
         fill(storage)
-        deleted = [storage.delete(*PLACE, object_id) for object_id in "01234"]
-        before = deleted[4]["last_modified"]
+        for object_id in "31402":
+            storage.delete(*PLACE, object_id, last_modified=100 + int(object_id))
+        before = 104
         assert storage.purge_deleted(*PLACE, before=before, limit=3) == 3
         assert set(everything(storage)) == set("34")
         assert storage.purge_deleted(*PLACE, before=before, limit=3) == 1
