@@ -45,7 +45,7 @@ def application(wsgi_app: WSGIApplication, threads: int = 8) -> Application:
     """Return the ASGI application of a WSGI application of the toolkit.
 
     :param wsgi_app: the application, which can be wrapped in middlewares.
-    :param threads: number of threads that serve requests and polls.
+    :param threads: number of threads that serve requests, and polls with half of them.
     :raises ImportError: without the extra ``live``.
     """
     return Application(wsgi_app, threads)
@@ -59,7 +59,9 @@ class Application:
             raise ImportError(f"cliquet.asgi requires a2wsgi: {install_command('live')}")
         self._app = wsgi_app
         self._wsgi: Any = a2wsgi.WSGIMiddleware(self._serve, workers=threads)
-        self._poller = Poller(self._serve, self._wsgi.executor)
+        # Requests don't wait until the polls of all streams are served.
+        polling_threads = max(1, threads // 2)
+        self._poller = Poller(self._serve, self._wsgi.executor, polling_threads)
         self._watchers: dict[int, Watcher] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,6 +24,7 @@ Scope = dict[str, Any]
 #: Headers of the client that polls don't repeat.
 _OWN_HEADERS = {
     *(b"accept", b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
+    b"if-unmodified-since",
     *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
     *(b"accept-encoding", b"range"),  # middlewares would compress or cut the body
 }
@@ -62,11 +63,14 @@ class Poller:
     """Sends polls to a WSGI application, in threads.
 
     Streams that send equal polls at the same time share the response.
+
+    :param threads: number of polls at the same time.
     """
 
-    def __init__(self, app: WSGIApplication, executor: Executor) -> None:
+    def __init__(self, app: WSGIApplication, executor: Executor, threads: int) -> None:
         self._app = app
         self._executor = executor
+        self._slots = asyncio.Semaphore(threads)
         self._pending: dict[Any, asyncio.Future[Poll]] = {}
 
     async def run_in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
@@ -83,13 +87,17 @@ class Poller:
         key = scope["path"], query, client, *scope["headers"]
         future = self._pending.get(key)
         if future is None:
-            loop = asyncio.get_running_loop()
             scope = {**scope, "query_string": query.encode("ascii")}
-            future = loop.run_in_executor(self._executor, self._get, scope)
+            future = asyncio.ensure_future(self._get_in_slot(scope))
             self._pending[key] = future
             future.add_done_callback(lambda done: self._pending.pop(key))
         # One of the streams that wait can end without the others.
         return await asyncio.shield(future)
+
+    async def _get_in_slot(self, scope: Scope) -> Poll:
+        async with self._slots:
+            poll: Poll = await self.run_in_thread(self._get, scope)
+            return poll
 
     def _get(self, scope: Scope) -> Poll:
         environ: dict[str, Any] = a2wsgi.build_environ(scope, io.BytesIO())

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
 from cliquet import asgi
-from tests.live.conftest import running
+from cliquet.live.polls import Poller
+from tests.live.conftest import TIMEOUT, running
 
 
 async def send(service, path, **options):
@@ -50,6 +52,25 @@ async def test_slow_bodies_do_not_occupy_threads(service, alice):
         assert (await connection.start())[0] == 201
         await connection.task
     assert alice.values("/notes") == [1, 1, 1]
+
+
+@running
+async def test_requests_do_not_wait_for_the_polls_of_all_streams(service, monkeypatch):
+    def get(poller, scope):
+        assert may_poll.wait(TIMEOUT)
+        return original(poller, scope)
+
+    original, may_poll = Poller._get, threading.Event()
+    monkeypatch.setattr(Poller, "_get", get)
+    streams = [service.stream(f"/notes?_limit={number}") for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(TIMEOUT / 2):
+        assert (await send(service, "/notes"))[0] == 200
+    may_poll.set()
+    for stream in streams:
+        assert (await stream.start())[0] == 200
+        stream.disconnect()
+        await stream.task
 
 
 @pytest.mark.parametrize("length", ["transfer-encoding", "content-length"])
