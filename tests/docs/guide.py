@@ -15,7 +15,7 @@ from cliquet.scripts.loading import load
 from tests.docs.console import Console, commands
 from tests.docs.correspondence import Mismatch
 
-_CAPTION = re.compile(r"(?P<name>\S+?)(?P<end>, at the end)?")
+_CAPTION = re.compile(r"(?P<name>\S+?)(?P<end>, at the end)?(?:, instead of (?P<old>\S+))?")
 
 #: Commands that need a network, run until they are interrupted, or have tests of their own.
 _SKIPPED = (
@@ -113,10 +113,17 @@ class Guide:
         self._home.joinpath(".curlrc").write_text(f'silent\nconnect-to = "{here}"\n')
 
     def write(self, caption, text):
-        """Write a file, whose name is the caption, or append to it (``NAME, at the end``)."""
-        name, end = _CAPTION.fullmatch(caption).groups()
+        """Write a file, whose name is the caption.
+
+        Or change it: ``NAME, at the end``, or ``NAME, instead of SETTING``.
+        """
+        name, end, setting = _CAPTION.fullmatch(caption).groups()
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if setting:
+            line = rf"(?m)^{re.escape(setting)} =.*\n"
+            text, number = re.subn(line, lambda match: text, path.read_text())
+            assert number == 1, f"{caption}: {number} lines"
         path.write_text(f"{path.read_text()}\n{text}" if end else text)
         self._app = None
         self._forget_modules()

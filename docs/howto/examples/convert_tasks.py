@@ -1,4 +1,4 @@
-"""Converts the stored tasks to the current schema.
+"""Convert the stored tasks to the current schema.
 
 Usage: python convert_tasks.py CONFIGURATION
 """

@@ -33,7 +33,7 @@ class Records:
         return [row for row in self.rows.values() if row[2] is None]
 
     def write(self, object_id, timestamp, data, keep=True):
-        """Replace a row, and return its timestamp: the next free one, or now if None is given."""
+        """Replace a row, and return its timestamp: the requested or next free one; None: now."""
         old = self.rows.pop(object_id, None)
         if old is not None and old[2] is not None and old[1] == timestamp:
             timestamp = None
