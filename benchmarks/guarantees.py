@@ -1,8 +1,8 @@
 """Guarantees of the backends, checked for a long time with HTTP clients of several processes.
 
-First the scenarios of ``tests/scenarios.py``, of each so many rounds, then the history of
-``tests/history.py``, and that of ``tests/verified_copies.py``. The exit code is 1 when anything
-that the documentation of the backends guarantees was found violated.
+Runs several rounds of each scenario in ``tests/scenarios.py``, then the histories of
+``tests/history.py`` and ``tests/verified_copies.py``. The exit code is 1 if a guarantee in the
+documentation of the backends was violated.
 """
 
 from __future__ import annotations

@@ -248,7 +248,7 @@ def _posted(request: ResourceRequest) -> dict[str, Any]:
 
 
 def _checked(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data if the schema accepts them."""
+    """Return the data if the schema accepts it."""
     if (
         type(data.get("name")) is not str
         or type(data.get("size")) is not int

@@ -2,7 +2,7 @@
 
 The server is uvicorn with ``cliquet.asgi``. Each user has a collection, some streams, and a writer
 that creates records at a constant rate. Every stream keeps a copy, which is compared with the list
-in the end.
+at the end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LARGEST_LINE = 1 << 24  # bytes
 
 
 def app() -> Any:
-    """Return the application of the variables of the environment, for uvicorn."""
+    """Return the application that the environment variables configure, for uvicorn."""
     engine, url = os.environ["LIVE_ENGINE"], os.environ["LIVE_URL"]
     backends = {}
     for kind in ("storage", "permission", "cache"):
@@ -147,7 +147,7 @@ async def measure(port: int, pid: int, options: argparse.Namespace) -> dict[str,
             await users[0].create()
             break
         except OSError:
-            assert time.time() < deadline, "the server doesn't start"
+            assert time.time() < deadline, "The server did not start"
             await asyncio.sleep(0.1)
     for user in users[1:]:
         await user.create()

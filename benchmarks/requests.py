@@ -2,8 +2,8 @@
 
 Both are called in this process, as WSGI applications, in turns: a slice of a few milliseconds
 each. The table has the medians of the slices, in microseconds per request, and the median of the
-ratios of neighbouring slices, which is all that compares between machines and moments. On the
-memory engine, which nobody writes by hand, the ratio is to the limit's hello; on Redis, to the
+ratios of neighboring slices, the only results that can be compared between machines and runs. The
+memory engine has no equivalent written by hand: its ratio is to the limit's hello; on Redis, to the
 limit on PostgreSQL. The goal of SQLite is a difference from the memory engine, which must be
 measured in the same run.
 """

@@ -1,9 +1,9 @@
-"""A long load on a service over HTTP: memory and latency over time, as a table and a picture.
+"""Long load on a service over HTTP: memory and latency over time, as a table and a chart.
 
     python -m benchmarks.soak
     python -m benchmarks.soak --seconds 3600 --svg soak.svg
 
-Clients read, poll, write, send batches and invalid requests, as in :mod:`benchmarks.load`, while
+Clients send reads, polls, writes, batches and invalid requests, as in :mod:`benchmarks.load`, while
 PostgreSQL is killed and started again several times. The exit code is 1 if a request failed while
 the database was running.
 """
@@ -25,7 +25,7 @@ from tests import postgresql_server
 
 MIX = "get=6,list=1,poll=3,post=1,patch=1,delete=1,batch=1,invalid=1"
 PERIODS = 36
-#: The database is killed in each period of this number.
+#: The database is killed once every this many periods.
 _KILLED_EVERY = 9
 #: Number of requests of each client between two looks at the clock.
 _EACH = 10
@@ -55,7 +55,7 @@ def run(
     database: Any, pid: int, clients: Sequence[Connection], options: argparse.Namespace
 ) -> Iterator[Period]:
     """Yield the periods when they end."""
-    load.demand(clients, _EACH)  # creates the records, fills caches and pools
+    load.demand(clients, _EACH)  # create the records; fill caches and pools
     started = time.monotonic()
     length = options.seconds / PERIODS
     for number in range(1, PERIODS + 1):
@@ -105,7 +105,7 @@ def row(period: Period) -> str:
 
 
 def growth(periods: Sequence[Period]) -> float:
-    """Return how many megabytes the server grew from the second quarter to the last one."""
+    """Return the growth of the server in megabytes, from the second quarter to the last."""
     quarter = len(periods) // 4
 
     def median(part: Sequence[Period]) -> float:
@@ -181,7 +181,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the load, print the table and draw the picture; return 1 if a request failed."""
+    """Run the load, print the table and draw the chart; return 1 if a request failed."""
     options = parse(argv)
     periods = []
     print("".join(f"{head:>12}" for head in _HEADS), flush=True)

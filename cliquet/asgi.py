@@ -97,7 +97,7 @@ class Application:
         return self._watchers[key]
 
     def close_streams(self) -> None:
-        """End all streams, from the thread of the event loop: servers wait for their end."""
+        """End all streams, because servers wait for them. Call it in the event loop's thread."""
         for watcher in self._watchers.values():
             watcher.close()
 
@@ -125,15 +125,15 @@ class Application:
 
 
 def _as_wsgi_expects(scope: Scope) -> Scope:
-    """Return the scope without what a2wsgi can't represent."""
-    # Variables of names with "_" could be those of other headers, as of trusted proxies.
+    """Return the scope without headers and characters that a2wsgi can't represent."""
+    # "X_Real" and "X-Real" have the same WSGI variable: a client could forge a proxy's header.
     headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
     query = quote(scope["query_string"], safe=_ASCII).encode("ascii")
     return {**scope, "headers": headers, "query_string": query}
 
 
 async def _read_ahead(scope: Scope, receive: Receive) -> Receive:
-    """Read the body, so that no thread waits for it, and return the function that returns it.
+    """Read the body, so that no thread waits for it, and return a function that replays it.
 
     A body that is longer than ``_READ_AHEAD`` is read by the application, if it accepts it.
     """
@@ -155,7 +155,7 @@ async def _read_ahead(scope: Scope, receive: Receive) -> Receive:
 
 
 def _asks_for_stream(scope: Scope) -> bool:
-    """Return whether a request names the type of streams, and prefers it to JSON."""
+    """Return whether a request accepts the media type of streams, and prefers it to JSON."""
     values = [value for name, value in scope["headers"] if name == b"accept"]
     text = b",".join(values).decode("latin-1")
     if scope["method"] != "GET" or _STREAM_TYPE not in text.lower():

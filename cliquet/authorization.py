@@ -80,17 +80,17 @@ class AuthorizationPolicy:
     def _prefetch_check(
         self, context: Any, principals: list[str], reads_record: bool = False
     ) -> None:
-        """Let the permission backend prepare the decision, along with what is read next.
+        """Let the permission backend prepare the decision in the statement that it sends next.
 
-        That is the groups of the user, or the record of a PUT, on which the permission that it
-        requires depends.
+        That statement reads the groups of the user, or the record of a PUT, because the permission
+        that a PUT requires depends on whether the record exists.
 
         :param principals: those of the user in access control entries, maybe without groups.
         """
         if not isinstance(context, RouteFactory) or context._is_put != reads_record:
             return
         backend, user_id = context._request.registry.permission, context.get_prefixed_userid()
-        # A copy: the attributes of the context must not be computed before its own time.
+        # A copy: computing the attributes of the context itself now would be too early.
         for each in copy.copy(context)._possible_checks():
             object_id, permission = each.permission_object_id, each.required_permission
             if object_id is None or not permission or not isinstance(backend, PermissionBase):

@@ -27,7 +27,7 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
 
 
 def _prefetch_check(request: Request, userid: str) -> None:
-    """Let the permission backend check the request along with reading the groups, if possible."""
+    """Let the permission backend check the request in the statement that reads the groups."""
     context = getattr(request, "context", None)
     policy = request.registry.queryUtility(IAuthorizationPolicy)
     prefetch = getattr(policy, "_prefetch_check", None)

@@ -61,8 +61,8 @@ export interface Result<T> {
   conflicts: Pending<T>[];
   errors: Refusal<T>[];
   /**
-   * Whether the copy is exactly what the user can read on the server, by the server's checksum; pending changes aside.
-   * Undefined if the server has no checksums.
+   * Whether the copy, without pending changes, is exactly what the user can read, according to the server's checksum.
+   * Undefined if the server doesn't support checksums.
    */
   verified?: boolean;
 }
@@ -77,31 +77,31 @@ export interface Change<T> {
 /** Conditions on a field, as in the protocol's query string; values of different types are never equal. */
 export interface Operators {
   $eq?: unknown;
-  /** Matches records without the field too. */
+  /** Also matches records without the field. */
   $ne?: unknown;
   $lt?: number | string | boolean;
   $lte?: number | string | boolean;
   $gt?: number | string | boolean;
   $gte?: number | string | boolean;
   $in?: unknown[];
-  /** Matches records without the field too. */
+  /** Also matches records without the field. */
   $nin?: unknown[];
-  /** Whether the field exists, also if it is null. */
+  /** Whether the field exists, even if it is null. */
   $has?: boolean;
   /**
    * The field is a string that contains this one, without regard to case. `*` stands for any characters; a pattern with
    * `*` must match the whole string.
    */
   $like?: string;
-  /** The field is an array with all of the values. */
+  /** The field is an array that contains all of the values. */
   $contains?: unknown[];
-  /** The field is an array with any of the values. */
+  /** The field is an array that contains any of the values. */
   $contains_any?: unknown[];
 }
 
 /**
- * By field, or by path for nested fields, such as `author.name`; a bare value stands for `$eq`. Records must match all
- * of them, and, with `$or`, all filters of any of its objects.
+ * Conditions by field, or by path for nested fields, such as `author.name`; a value without an operator stands for `$eq`.
+ * Records must match all conditions, and, with `$or`, all conditions of at least one of its objects.
  */
 export type Filters = { $or?: Filters[] } & Record<
   string,
@@ -110,7 +110,7 @@ export type Filters = { $or?: Filters[] } & Record<
 
 export interface Query {
   filters?: Filters;
-  /** As `_sort` of the protocol, `a,-b`, with paths; by default the latest first, after those that were never sent. */
+  /** Fields or paths, as in the protocol's `_sort`: `a,-b`. By default, unsent records come first, then the latest. */
   sort?: string;
   limit?: number;
 }

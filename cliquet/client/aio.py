@@ -289,7 +289,7 @@ def _raw(response: httpx.Response, content: bytes) -> RawResponse:
 
 async def _content(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     try:
-        with _transport_errors("The stream is interrupted"):
+        with _transport_errors("The stream was interrupted"):
             async for chunk in response.aiter_bytes():
                 yield chunk
     finally:

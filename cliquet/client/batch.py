@@ -100,14 +100,14 @@ class BaseBatch(Generic[Result]):
         return self._server.batch_limit
 
     def _require_atomic_batches(self) -> Steps:
-        """Send an empty batch, because a server that ignores ``atomic`` would undo nothing.
+        """Check with an empty batch that the server doesn't ignore ``atomic`` and keep changes.
 
         :raises ProtocolError: if the server ignores it.
         """
         if not self._server.has_atomic_batches:
             response = yield Request("POST", "/batch", _NO_REQUESTS, {}, True, ("responses", list))
             if response.body.get("atomic") is not True:
-                raise ProtocolError("POST /batch: the server has no atomic batches")
+                raise ProtocolError("POST /batch: the server does not support atomic batches")
             self._server.has_atomic_batches = True
 
 
@@ -129,7 +129,7 @@ class Batch(BaseBatch[Response]):
     If the server refuses the whole batch because of some of its requests, the batch is split until
     these are found. The block raises another :class:`ClientError` if a batch failed otherwise:
     none of its requests are done, unless the response was lost, and the futures of requests that
-    were not sent are cancelled.
+    were not sent are canceled.
     """
 
     def __enter__(self) -> Batch:

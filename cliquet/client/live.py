@@ -30,7 +30,7 @@ def check_stream(response: Response) -> None:
     :raises ProtocolError: if it isn't.
     """
     if not is_stream(response.headers):
-        raise ProtocolError("The service has no streams of changes. Use client.copy()")
+        raise ProtocolError("The service does not support streams of changes. Use client.copy()")
 
 
 class Changes(list[dict[str, Any]]):
@@ -75,7 +75,7 @@ class ChangeStream:
         return Request("GET", self._url, headers=headers)
 
     def read(self, content: bytes) -> list[Changes]:
-        """Return the changes that are complete with some more bytes.
+        """Parse more bytes, and return the changes that are now complete.
 
         :raises ProtocolError: unless the data is JSON.
         """

@@ -110,7 +110,7 @@ class Response:
 
 @dataclass
 class ServerFeatures:
-    """The features of a server that its responses have shown.
+    """The features of a server, as its responses have shown them.
 
     :param batch_limit: maximum number of requests in a batch; None without a limit.
     """

@@ -101,7 +101,7 @@ class Transport:
         self, session: requests.Session, opened: list[requests.Response]
     ) -> Generator[bytes, None, None]:
         try:
-            with _transport_errors("The stream is interrupted"):
+            with _transport_errors("The stream was interrupted"):
                 yield from opened[0].iter_content(None)
         finally:
             self._close_stream(session, opened)

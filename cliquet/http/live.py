@@ -1,4 +1,4 @@
-"""Notes about lists that an ASGI server polls for streams of changes (``cliquet.asgi``)."""
+"""Collections of the lists that ``cliquet.asgi`` polls for streams of changes."""
 
 from __future__ import annotations
 

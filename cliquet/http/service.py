@@ -178,8 +178,8 @@ def _patch_types(service: Any) -> list[str]:
 def _preflight_view(service: Any, patch_types: list[str]) -> Callable[[Request], Any]:
     """Return the view of OPTIONS.
 
-    It announces the formats of PATCH (RFC 5789, section 3.1), unless a browser asks for permission
-    to send a request: then it returns the headers that 3.1 did.
+    Responses list the formats of PATCH (RFC 5789, section 3.1). Responses to CORS preflights have
+    the same headers as in 3.1 instead.
     """
     preflight: Callable[[Request], Any] = get_cors_preflight_view(service)
     if not patch_types:

@@ -140,7 +140,7 @@ class Stream:
     async def _send_changes(self, poll: Poll, subscription: Subscription) -> bool:
         """Send the events of a poll; return whether the stream goes on.
 
-        Only the last page has an id, so that a client that gets fewer pages asks for all of them.
+        Only the last page has an id: a client that receives fewer pages requests all of them again.
         """
         first, page = poll, poll
         while page.status == 200 and (query := page.next_query()) is not None:

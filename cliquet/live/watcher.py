@@ -29,7 +29,7 @@ class Subscription:
         self._event = asyncio.Event()
 
     def wake(self) -> None:
-        """End the wait of the stream, now or the next time."""
+        """End the current or next wait of the stream."""
         self._is_changed = True
         self._event.set()
 
@@ -39,7 +39,7 @@ class Subscription:
         self._event.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a change of the collection; return False if there is none in some seconds."""
+        """Wait for a change of the collection; return False after some seconds without one."""
         timer = asyncio.get_running_loop().call_later(seconds, self._event.set)
         try:
             await self._event.wait()
@@ -94,7 +94,7 @@ class Watcher:
             try:
                 timestamps = await self._read(list(self._subscriptions))
             except BackendError:
-                continue  # a client that polls learns of the outage; streams wait for its end
+                continue  # polling clients get an error; streams wait until the storage works again
             except Exception:
                 logger.exception("The timestamps of the streamed collections can't be read")
                 continue

@@ -220,8 +220,8 @@ _COUNT = {
 CHECKSUM = {
     "name": "_checksum",
     "in": "query",
-    "description": "Return the header `Checksum`. With the checksum of the client's copy, return "
-    "304 if it is equal and nothing changed after `_since`, and never if it differs.",
+    "description": "Return the header `Checksum`. If the value is the checksum of the client's "
+    "copy, return 304 if it is equal and nothing changed after `_since`, never if it differs.",
     "allowEmptyValue": True,
     "schema": {"type": "string", "pattern": "^([0-9]+-[0-9]+-[0-9]+)?$"},
 }

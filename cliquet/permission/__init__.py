@@ -147,7 +147,7 @@ class PermissionBase(Backend):
         return self.object_permissions(object_id)
 
     def prefetch_object_permissions(self, object_id: str, for_update: bool = False) -> None:
-        """Let an engine read :meth:`object_permissions` along with the record, read next.
+        """Let an engine read :meth:`object_permissions` in the statement that reads the record.
 
         :param for_update: whether the record is locked at the same time.
         """
@@ -161,7 +161,7 @@ class PermissionBase(Backend):
         get_bound_permissions: BoundPermissions | None = None,
         object_id_match: str | None = None,
     ) -> None:
-        """Let an engine prepare a :meth:`check_permission` along with what is read next.
+        """Let an engine prepare a :meth:`check_permission` in the statement that it sends next.
 
         :param principals: those of the check, maybe without the principals added to the user.
         :param object_id_match: the pattern for :meth:`principals_accessible_objects`, which

@@ -29,7 +29,7 @@ class ChecksumResource(RequestReader):
     def _request_checksum(self) -> None:
         """Have the response include the checksum, if the client requests it.
 
-        Ignore the request if the application restricts lists in code of its own: then the storage
+        Ignore the parameter if application code restricts the list, because the storage then
         doesn't know which records the user can read.
         """
         text = self._query().get("_checksum")

@@ -35,8 +35,8 @@ def update(
 ) -> Record:
     """Return a record with changes, validated by a schema.
 
-    Stored values that the schema refuses are kept, unless they change, or a rule of the schema is
-    about the record as a whole.
+    Stored values that the schema refuses are kept, unless they change, or a rule of the schema
+    applies to the record as a whole.
 
     :param removed: fields that were removed from the record.
     :raises colander.Invalid: if the record can't be kept.

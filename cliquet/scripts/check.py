@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--records",
         metavar="RESOURCE",
-        help="Instead, list the records of this resource that its schema refuses.",
+        help="Only list the records of this resource that its schema refuses.",
     )
 
 

@@ -68,7 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Address of the proxy whose X-Forwarded-Proto header is trusted; * for any"
         " (default: %(default)s).",
     )
-    add("--live", action="store_true", help="Stream changes. Requires uvicorn; one process.")
+    add("--live", action="store_true", help="Also stream changes, with uvicorn in one process.")
     add("--reload", action="store_true", help="Restart when the code or the file changes.")
     add("--open", action="store_true", help="Open the service in a web browser.")
 

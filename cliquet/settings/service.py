@@ -193,7 +193,7 @@ LIVE = (
         "live_interval_seconds",
         0.5,
         DURATION,
-        "Seconds between two reads of the timestamps of the streamed collections, which limit the "
+        "Seconds between two reads of the timestamps of the streamed collections. This limits the "
         "delay of changes. Only used by ``cliquet.asgi``.",
         example="0.1",
     ),

@@ -46,7 +46,7 @@ class Checksum(NamedTuple):
 
 
 def difference(added: int | None, removed: int | None) -> tuple[int, int, int]:
-    """Return the amounts by which a change of one record moves the parts of a checksum.
+    """Return the amounts by which a change of one record changes the parts of a checksum.
 
     It is faster than :meth:`Checksum.add` and :meth:`Checksum.subtract`.
 

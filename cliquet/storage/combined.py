@@ -1,6 +1,6 @@
 """Reads that combine public methods of a storage, because one of them is overridden.
 
-They are not methods, because the storage can be a proxy, whose methods are those of another one.
+They are not methods, because the storage can be a proxy that forwards method calls to another one.
 """
 
 from __future__ import annotations

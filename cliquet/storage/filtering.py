@@ -175,7 +175,7 @@ class Columns:
                 continue
             operator = OPERATORS[filter_.operator]
             column = self._column(filter_.field, operator.comparable)
-            # Without a call of a Python function for each record, if the test is a built-in one.
+            # A built-in test avoids calling a Python function for each record.
             tests = map(operator.test(filter_.value), map(column.__getitem__, rows))
             rows = list(compress(rows, tests))
         return rows

@@ -185,9 +185,9 @@ class StorageOperations:
         return checksum
 
     def find_mismatches(self) -> Iterable[Mismatch]:
-        """Compare the stored counts and checksums with the records, which are all read.
+        """Compare the stored counts and checksums with the records, all of which are read.
 
-        By default, there are none: nothing is stored.
+        By default, none differ, because nothing is stored.
         """
         return ()
 

@@ -186,7 +186,7 @@ def _folded(value: object) -> str | None:
 
 
 class Pattern(Operator):
-    """Strings that contain a text or match a pattern (see :func:`pattern_test`)."""
+    """Strings that contain a string or match a pattern (see :func:`pattern_test`)."""
 
     comparable = staticmethod(_folded)
 
@@ -288,7 +288,7 @@ PREFIXES_OF_3_1 = frozenset(operator.prefix for operator in _OF_3_1)
 
 
 def cost_of(filter_: Filter) -> int:
-    """Return as how many filters one counts."""
+    """Return the number of filters that a filter counts as."""
     if filter_.operator is COMPARISON.OR:
         return sum(map(cost_of, in_alternatives(filter_)))
     return OPERATORS[filter_.operator].cost_of(filter_.value)

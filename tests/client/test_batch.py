@@ -301,7 +301,7 @@ def create_atomically(client, number=2):
 
 def test_atomic_batch_is_not_sent_to_a_server_that_ignores_the_member(client, spores, proxy):
     proxy.script(Response(200, {}, b'{"responses": []}'))
-    with pytest.raises(ProtocolError, match="the server has no atomic batches"):
+    with pytest.raises(ProtocolError, match="the server does not support atomic batches"):
         create_atomically(client)
     assert proxy.methods == ["POST"]
     assert list(spores.list()) == []

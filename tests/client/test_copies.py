@@ -152,7 +152,7 @@ def test_difference_that_remains_is_reported_after_one_repair(copy, proxy):
     ]
 
 
-def test_list_that_changed_between_its_pages_is_read_on(copy, proxy):
+def test_list_that_changes_between_its_pages_is_completed(copy, proxy):
     proxy.script(
         page([5], 5, following="x"), page([4], 6, "3-0-0"), page([6], 6, checksum([4, 5, 6]))
     )

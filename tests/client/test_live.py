@@ -114,7 +114,7 @@ def test_stream_continues_after_a_restart_without_a_gap(live_server, live_spores
     assert next(changes) == [created.data]
 
 
-def test_pause_that_the_service_demands_is_kept(live_server, live_spores, follow, clock):
+def test_client_waits_as_long_as_the_service_requires(live_server, live_spores, follow, clock):
     settings = live_server.app.registry.settings
     settings["backoff"] = 7
     try:
@@ -147,7 +147,7 @@ def test_service_without_streams_is_an_error(client, proxy, follow):
         next(follow(spores))
     assert info.value.code == 406
     proxy.script(success([]))
-    with pytest.raises(ProtocolError, match=r"no streams of changes. Use client.copy\(\)"):
+    with pytest.raises(ProtocolError, match=r"not support streams of changes. Use client.copy\(\)"):
         next(follow(spores))
 
 
@@ -192,7 +192,7 @@ def test_event_without_data_is_an_error(data):
         ChangeStream("/spores", "", None).read(b"event: change\n%s\n" % data)
 
 
-def test_stream_that_is_no_stream_of_changes_is_an_error(client, proxy, follow):
+def test_stream_with_invalid_events_is_an_error(client, proxy, follow):
     headers = {"Content-Type": "text/event-stream"}
     response = success([], headers)
     proxy.script(response._replace(body=b"event: change\ndata: x\n\n"))

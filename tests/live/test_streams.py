@@ -72,7 +72,7 @@ async def test_stream_continues_after_a_timestamp(service, alice):
 
 
 @running
-async def test_stream_is_filtered_as_the_list(service, alice):
+async def test_stream_is_filtered_like_the_list(service, alice):
     path = "/notes?min_n=2&_fields=n&title=%C3%A9"
     async with service.streaming(path) as stream:
         assert (await stream.event()).records == []

@@ -102,9 +102,7 @@ def test_permissions_of_locked_objects_are_read_once(in_transaction, statements)
 
 
 @pytest.mark.parametrize("name", postgresql.CACHED)
-def test_overridden_methods_are_asked_for_permissions_each_time(
-    in_transaction, statements, monkeypatch, name
-):
+def test_overridden_methods_are_called_each_time(in_transaction, statements, monkeypatch, name):
     class Own(postgresql.Permission):
         pass
 

@@ -94,7 +94,7 @@ def test_shared_objects_are_those_of_a_separate_statement(backend, statements, g
         lambda backend: backend.object_permissions("/a/1"),
     ],
 )
-def test_other_questions_are_asked(backend, statements, ask):
+def test_other_checks_send_one_statement(backend, statements, ask):
     expected = ask(backend)
     prefetch(backend, pattern="/a/*")
     statements.clear()

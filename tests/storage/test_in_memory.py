@@ -8,7 +8,7 @@ from cliquet.storage import memory
 from cliquet.testing.contracts.samples import PLACE
 
 
-def test_limit_of_zero_is_no_limit_for_the_helper():
+def test_extract_record_set_with_limit_0_returns_all_records():
     records = [{"id": "a", "last_modified": 1}, {"id": "b", "last_modified": 2}]
     extract = memory.MemoryBasedStorage().extract_record_set
     arguments = ("articles", records, None, None, "id", "deleted")

@@ -73,7 +73,7 @@ function replace(old, element) {
   if (action) (find(`[data-action="${action}"]`, element) ?? find('button', element)).focus();
 }
 
-/** Remove an element; its focus goes to its neighbour. */
+/** Remove an element; its focus goes to its neighbor. */
 function remove(element) {
   const neighbour = element.nextElementSibling ?? element.previousElementSibling;
   const hadFocus = element.contains(document.activeElement);

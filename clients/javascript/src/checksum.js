@@ -1,6 +1,6 @@
-/** The checksum of a view, COUNT-A-B: the number of records, and sums of their timestamps and of the cubes of these. */
+/** The checksum of a copy, COUNT-A-B: the number of records, and the sums of their timestamps and of their cubes. */
 
-const [A, B] = [67108859, 67108837]; // primes below 2^26, for products to be exact
+const [A, B] = [67108859, 67108837]; // primes below 2^26, so that products are exact
 
 export const EMPTY = '0-0-0';
 

@@ -44,7 +44,7 @@ export class Copy {
   _id(key) {
     const start = this._prefix.length + 2;
     const id = key.slice(start, key.indexOf('|', start));
-    return id.includes('%') ? decodeURIComponent(id) : id; // which takes long
+    return id.includes('%') ? decodeURIComponent(id) : id; // which is slow
   }
 
   /** The entries at some prefixes of keys, by id. */
@@ -179,7 +179,7 @@ export class Copy {
     }
   }
 
-  /** Remove the server's records, for all of them to be read again, and the changes unless they are kept. */
+  /** Remove the server's records, so that all are read again, and the changes unless they are kept. */
   _forget(keepChanges) {
     return this._rewrite(({ id, changes }) => entryOf(id, keepChanges ? changes : []), [], 0);
   }

@@ -29,7 +29,7 @@ const folded = (text) =>
     .replace(/[^ı]+/g, (part) => part.toUpperCase().toLowerCase())
     .replace(/ς/g, 'σ');
 
-/** Whether a value is a string that contains a text; with `*`, which stands for any characters, the whole string. */
+/** Return a test of whether a value is a string that contains a string, or, with `*`, matches the whole pattern. */
 function like(pattern) {
   const parts = folded(pattern).split('*');
   const last = parts.pop();
@@ -47,7 +47,7 @@ function like(pattern) {
   };
 }
 
-/** Whether a value is of the operand's type, and in some order to it. */
+/** Whether a value has the operand's type, and compares to it as required. */
 const range = (holds) => (operand) => {
   const bound = keyOf(operand);
   return (value) => {
@@ -58,7 +58,7 @@ const range = (holds) => (operand) => {
 
 const isAny = (values) => (value) => values.some((each) => same(value, each));
 
-/** Whether a value is an array that has some elements. */
+/** Whether a value is an array that contains some elements. */
 const contains = (method) => (operands) => (value) =>
   Array.isArray(value) && operands[method]((operand) => isAny(value)(operand));
 
@@ -93,7 +93,7 @@ export function matcherOf(filters) {
   return (record) => conditions.every((holds) => holds(record));
 }
 
-/** Records in an order that is written as in the protocol, `a,-b`; then the latest first. */
+/** Records in an order, as in the protocol (`a,-b`), then the latest first. */
 export function sorted(records, sort) {
   const fields = [...new Set(`${sort},-last_modified`.split(','))];
   const signs = fields.map((field) => (field[0] === '-' ? -1 : 1));

@@ -41,7 +41,7 @@ function net(changes) {
   return { before, after: changes.reduce(apply, before) };
 }
 
-/** Equal for values that servers often normalize to one: other case, spaces, Unicode forms, numbers in strings. */
+/** Equal for values that servers often normalize to the same value: case, spaces, Unicode forms, numbers in strings. */
 const loose = (value) =>
   isObject(value) ? value : String(value).normalize('NFKC').replace(/\s+/g, ' ').trim().toLowerCase();
 
@@ -108,7 +108,7 @@ export function withChange(entry, change, done) {
   const changes = without(entry.changes, done);
   const merged = changes.slice(changes.findLastIndex(({ sent, base }) => sent || base !== change.base) + 1);
   const { before, after } = net([...merged, change]);
-  // Of a deletion, nothing else is needed, and the store may be full.
+  // A deletion needs nothing else, and the store might be full.
   return replaced(entry, [...done, ...merged], { ...change, before: after && before, after });
 }
 

@@ -18,7 +18,7 @@ import {
 
 const ROUNDS = 10; // of pushing what was changed, here or elsewhere, during a synchronization
 const HEADERS = ['ETag', 'Total-Records', 'Next-Page', 'Checksum']; // of lists
-const LONGEST_LIST = 1500; // of ids in a URL, which servers limit
+const LONGEST_LIST = 1500; // maximum length of the ids in a URL, which servers limit
 const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
 
@@ -52,9 +52,9 @@ export class SynchronizedCopy extends Copy {
   }
 
   /**
-   * Store the changes; remove all records if the user can't read any more what is shared.
+   * Store the changes; remove all records if nothing is shared with the user any longer.
    *
-   * Return the error of a full store: changes are sent even so.
+   * Return the error of a full store, because local changes are sent anyway.
    */
   async _pull() {
     try {
@@ -62,7 +62,7 @@ export class SynchronizedCopy extends Copy {
     } catch (error) {
       if (isFull(error)) return error;
       if (error.body?.errno !== 121) throw error;
-      // A user who has never read a list keeps here what was created here.
+      // Records that were created here are kept if the user has never been able to read the list.
       if ((await this._mark()).since) await this._forget(true);
     }
     return undefined;
@@ -106,7 +106,7 @@ export class SynchronizedCopy extends Copy {
     }
   }
 
-  /** The pages of a list of records in the order of their timestamps; without records if the list isn't modified. */
+  /** The pages of a list of records in the order of their timestamps; without records if the response is 304. */
   async *_pages(parameters, headers) {
     const { signal } = this._options;
     let query = `?_sort=last_modified${parameters}`;
@@ -118,12 +118,12 @@ export class SynchronizedCopy extends Copy {
       // A proxy or CORS can hide headers, without which records or deletions would be missing.
       if (!tag && records) throw new Error(`${this._path}: no ETag`);
       count += records?.filter((record) => !isTombstone(record)).length;
-      // With a checksum, what others insert before the last page is noticed.
+      // With a checksum, records that others insert before the last page are noticed.
       if (!next && total > count && !(position && checksum))
         throw new Error(`${this._path}: ${count} of ${total} records`);
       // Each page is later than the one before, or the walk would never end.
       if (next && !(position < (position = records?.at(-1)?.last_modified))) throw new Error('Same Next-Page');
-      yield { records, checksum, timestamp: +/\d+/.exec(tag), isLast: !next }; // proxies may have made the tag weak
+      yield { records, checksum, timestamp: +/\d+/.exec(tag), isLast: !next }; // proxies can weaken the tag
       query = next && new URL(next).search; // whatever host a proxy makes it name
       headers = {};
     }

@@ -339,7 +339,7 @@ describe('the demo page', OPTIONS, () => {
     ]);
   });
 
-  test('loses nothing when it is loaded again in the middle of a synchronisation', async (t) => {
+  test('loses nothing when it is loaded again in the middle of a synchronization', async (t) => {
     const {
       gate,
       user,

@@ -39,7 +39,7 @@ async function run(t, parts, names) {
 
 const tokenOf = (user) => basic(user).Authorization.replace('Basic ', '');
 
-test('the README keeps a record, finds it, and synchronises', async (t) => {
+test('the README keeps a record, finds it, and synchronizes', async (t) => {
   const user = randomUUID();
   await run(t, await blocksOf(README, /```javascript\n([^]+?\n)```/g), { token: tokenOf(user) });
   const titles = (await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks')).map(({ title }) => title);

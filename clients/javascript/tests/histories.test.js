@@ -123,7 +123,7 @@ class History {
     await Promise.all(together);
   }
 
-  /** Synchronise, without failures, until nothing is left to be sent. */
+  /** Synchronize, without failures, until nothing is left to be sent. */
   async settle() {
     for (const replica of this.replicas) replica.last = replica.open();
     for (let round = 0; round < 8; round++) {

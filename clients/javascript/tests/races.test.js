@@ -1,4 +1,4 @@
-/** What others do at one moment of a synchronisation: the histories meet these by chance alone. */
+/** What others do at one moment of a synchronization: the histories meet these by chance alone. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -156,7 +156,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([await one.list(), await tab.list()], [[], []]);
     });
 
-    test('what others delete between two pages of the first synchronisation is not kept', async () => {
+    test('what others delete between two pages of the first synchronization is not kept', async () => {
       const { user, hooks, one, other } = twoOf(server);
       const urls = Array.from({ length: 9 }, (_, number) => `https://www.example.com/${number}`);
       const made = [];
@@ -173,7 +173,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual(await one.list(), await recordsOf(server, user, '/bookmarks'));
     });
 
-    test('a late response to get does not restore a record whose deletion was synchronised', async () => {
+    test('a late response to get does not restore a record whose deletion was synchronized', async () => {
       const { id, user, store, hooks, one, other } = await sharing(server);
       const tab = clientOf(server, user, { store, locks: new Locks().of({ closed: NEVER }) }).resource('/bookmarks');
       await other.patch(id, { title: 'second' });

@@ -56,7 +56,7 @@ const titlesOf = (records) => records.map(({ url, title }) => `${url.at(-1)}: ${
 describe('a store that fails', () => {
   const server = SERVERS.sqlite;
 
-  test('at any moment of a synchronisation loses nothing', { timeout: 300_000 }, async () => {
+  test('at any moment of a synchronization loses nothing', { timeout: 300_000 }, async () => {
     let count = 0;
     for (let hasFailed = true; hasFailed; count++) {
       const { user, store, one } = await prepared(server);
@@ -92,7 +92,7 @@ describe('a store that fails', () => {
   });
 });
 
-test('a reset waits for the synchronisation that runs, which leaves nothing out afterwards', async () => {
+test('a reset waits for the synchronization that runs, which leaves nothing out afterwards', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const store = new MemoryStore();
   const [one, other] = [{ store }, {}].map((options) => clientOf(server, user, options).resource('/bookmarks'));
@@ -112,7 +112,7 @@ test('a reset waits for the synchronisation that runs, which leaves nothing out 
 });
 
 for (const received of ['nothing', 'a record', 'pages']) {
-  test(`a store that is emptied during a synchronisation is filled by the next one, after ${received}`, async () => {
+  test(`a store that is emptied during a synchronization is filled by the next one, after ${received}`, async () => {
     const [user, { sqlite: server }] = [newUser(), SERVERS];
     const store = new MemoryStore();
     const removeAll = async () => store.write((await store.keys()).map((key) => [key]));

@@ -167,7 +167,7 @@ class Client:
             if self._engine is None or self._engine.pool is not transaction.pool:
                 self._engine = make_engine(transaction.pool)
             yield make_session(self._engine, transaction.begin(), transaction.flush)
-            transaction.cache.clear()  # the statements can have changed anything
+            transaction.cache.clear()  # the statements might have changed the values
         request_transaction = transactions.current()
         if force_commit and request_transaction is not None:
             request_transaction.commit()

@@ -16,7 +16,7 @@ _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WH
 # Keys that alternatives compare often are computed once. OFFSET 0 prevents PostgreSQL from putting
 # the expressions in the place of the columns.
 _SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
-# An index serves so few alternatives.
+# An index can serve at most this many alternatives.
 _FEW = 8
 _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
@@ -90,7 +90,7 @@ def page(
     and count of records, and the parts of the checksum if it is requested. If the page is
     empty, the id is NULL.
 
-    :param measured: whether to end the page at the size of the query. That takes long, and few
+    :param measured: whether to end the page at the size of the query. That is slow, and few
         pages are so large: otherwise, the data of a record that can exceed the size is
         :data:`OMITTED`.
     """

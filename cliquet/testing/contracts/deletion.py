@@ -91,7 +91,9 @@ class DeletionContract:
         tombstones = storage.delete_all(*PLACE, filters=[since])
         assert {record["id"] for record in tombstones} == {"3", "4"}
 
-    def test_deleting_all_of_nothing_changes_nothing(self, storage: StorageBase) -> None:
+    def test_deleting_all_records_of_an_empty_collection_changes_nothing(
+        self, storage: StorageBase
+    ) -> None:
         assert storage.delete_all(*PLACE) == []
         fill(storage, 1)
         deleted = storage.delete(*PLACE, "0")

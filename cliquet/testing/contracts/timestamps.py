@@ -33,7 +33,7 @@ def put(storage: StorageBase, timestamp: int) -> Record:
 class TimestampContract:
     """Tests of the timestamps in a storage backend."""
 
-    def test_collections_that_were_never_written_have_one_timestamp(
+    def test_collections_that_were_never_written_share_one_timestamp(
         self, storage: StorageBase
     ) -> None:
         first = collection(storage)
