@@ -199,12 +199,12 @@ def get(user: User) -> Request:
 
 
 def listed(query: str) -> Callable[[User], Request]:
-    """Return what makes the request of a list, by a querystring that may name ``user``."""
+    """Return a function that builds a list request; its query string can contain ``{user}``."""
     return lambda user: user.request("GET", f"/mushrooms?{query.format(user=user)}")
 
 
 def after(query: str, but: str) -> Callable[[User], Request]:
-    """Return what makes the request of the page that follows the one of a querystring.
+    """Return a function that requests the page after that of a query string.
 
     :param but: the filter that finds the place to begin, which the page itself does without.
     """
@@ -219,7 +219,7 @@ def after(query: str, but: str) -> Callable[[User], Request]:
 
 
 def found(query: str) -> Callable[[User], Request]:
-    """Return what makes the request of a list, by a query string with values of random records.
+    """Return a function that builds a list request with values of random records.
 
     :param query: ``{0}`` and ``{1}`` in it are the records, of which ``[label]`` and so on is a
         value.

@@ -1,4 +1,4 @@
-"""The long load: its periods, its growth and its picture."""
+"""The long load: its periods, its growth and its chart."""
 
 from collections import Counter
 from xml.etree import ElementTree
@@ -34,7 +34,7 @@ def test_row_shows_the_failures():
     assert shown.endswith("80.0   database killed 1 × 500, 2 × 503")
 
 
-def test_picture_has_a_curve_for_each_measure():
+def test_chart_has_a_curve_for_each_measure():
     drawn = ElementTree.fromstring(soak.picture([period(1), period(2, killed=True)]))
     assert len(drawn.findall("{*}polyline")) == 3
     assert len(drawn.findall("{*}path[@stroke-dasharray]")) == 3

@@ -81,7 +81,7 @@ class Reader:
 
 
 class Owner:
-    """A user who writes shared and private records, and whoever administrates the service.
+    """A user who writes shared and private records, and an administrator of the service.
 
     :param client: that of the user.
     :param registry: of an application on the same database.
@@ -181,7 +181,7 @@ class Owner:
 
 
 class CopyHistory:
-    """Owners who write simultaneously, and readers who poll meanwhile.
+    """Owners who write simultaneously, and readers who poll at the same time.
 
     A backup is created and restored between the writes, as with a service that is stopped for it.
 

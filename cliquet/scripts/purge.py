@@ -74,8 +74,8 @@ def _timestamp(text: str) -> int:
 def purge_deleted(options: Namespace, registry: Registry) -> None:
     """Purge the tombstones of records that were deleted long ago.
 
-    Clients that last synchronized before that time miss these deletions, so choose
-    an AGE longer than any client stays offline.
+    Clients that last synchronized before that time miss these deletions, unless they
+    verify their copies. Choose an AGE longer than any client stays offline.
     """
     storage = _storage(registry, options.dry_run)
     counts = _counts(registry, storage, options)

@@ -1,4 +1,4 @@
-"""The backends of the guide fulfil the contracts."""
+"""The backends of the guide fulfill the contracts."""
 
 import os
 import re
