@@ -82,7 +82,7 @@ ENGINES = {
 
 
 def goal(engine: Engine, operation: str, resource: str) -> float | None:
-    """Return the highest ratio that is wanted, None if there is no goal."""
+    """Return the highest ratio that meets the goal, None without a goal."""
     ratio = engine.goals.get(operation)
     factor = 1.0 if resource == "plain" else engine.of_shareable.get(operation)
     return None if ratio is None or factor is None else ratio * factor

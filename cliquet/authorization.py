@@ -279,7 +279,7 @@ class RouteFactory:
         return self.get_permission_object_id(self._request)
 
     def _shared_pattern(self, permission: str) -> str | None:
-        """Return the pattern of the objects of which some can be shared with a user, if any.
+        """Return the pattern of the objects that can be shared with a user, if any.
 
         :param permission: its name in access control entries.
         """

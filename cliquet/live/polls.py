@@ -131,7 +131,7 @@ def polling_query(query: str, since: str | None) -> str:
     """Return the query string of a poll for the changes since an ``ETag``.
 
     :param query: that of the stream.
-    :param since: None: what the query string says, or everything.
+    :param since: the ``ETag``; None: ``_since`` of the query string, or all records.
     """
     replaced = {"_checksum"} if since is None else {"_checksum", "_since", "_token"}
     parts = [

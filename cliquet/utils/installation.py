@@ -1,4 +1,4 @@
-"""How this copy of the package was installed (PEP 610)."""
+"""Origin of the installed package (PEP 610)."""
 
 from __future__ import annotations
 

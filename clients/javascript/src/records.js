@@ -86,7 +86,7 @@ export function tidy({ id, latest, server, changes, pending }) {
   return entryOf(id, isOver ? [] : [latest, ...kept].filter(Boolean));
 }
 
-/** The entry with another version in place of its own, or without one: then its changes become conflicts. */
+/** The entry with another version, or without one: its changes then become conflicts. */
 export const withOnly = ({ id, changes, pending }, version) =>
   tidy(entryOf(id, [version, ...(version || pending ? changes : [])].filter(Boolean)));
 

@@ -31,7 +31,7 @@ class Prefetch:
         self._requested[key] = scalar, convert
 
     def put(self, key: Hashable, value: Any) -> None:
-        """Add a value that the latest statement has read."""
+        """Store a value that the latest statement has read."""
         self._values[key] = value
 
     def get(self, key: Hashable, default: Any) -> Any:
