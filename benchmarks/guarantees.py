@@ -79,8 +79,7 @@ def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> bool:
     if options.writes or options.seconds:
         with connecting(running) as connect:
             faults += play_history(connect, options)
-        with connecting(running) as connect:
-            faults += play_copies(connect, options, url)
+        faults += play_copies(running, options, url)
     return not faults
 
 
@@ -122,15 +121,16 @@ def play_history(connect: Connect, options: argparse.Namespace) -> list[str]:
     return faults
 
 
-def play_copies(connect: Connect, options: argparse.Namespace, url: str) -> list[str]:
+def play_copies(running: Sequence[Any], options: argparse.Namespace, url: str) -> list[str]:
     """Play histories with copies until there are as many writes as in the other history."""
     registry = make_app_on(options.engine, url).registry
     faults: list[str] = []
     writes = polls = verified = number = 0
     with progress(lambda: f"copies: {writes} writes, {polls} polls"):
         while writes < options.writes:
-            history = CopyHistory(connect, registry, writes=WRITES_OF_COPIES, seed=number)
-            history.play()
+            with connecting(running) as connect:
+                history = CopyHistory(connect, registry, writes=WRITES_OF_COPIES, seed=number)
+                history.play()
             writes, polls = writes + history.acknowledged, polls + history.polls
             verified, number = verified + history.verified, number + 1
             faults += history.faults
