@@ -31,10 +31,12 @@ def alice(tmp_path_factory):
         ]
         with sqlite3.connect(folder / "library.sqlite") as db:
             db.execute(
-                "INSERT INTO collections VALUES (1, ?, 'note', ?, ?)", (alice.id, ROWS, ROWS)
+                """INSERT INTO collections (id, parent_id, collection_id, last_modified, count)
+                VALUES (1, ?, 'note', ?, ?)""",
+                (alice.id, ROWS, ROWS),
             )
             db.executemany(
-                "INSERT INTO records VALUES (1, ?, ?, ?)",
+                "INSERT INTO records (collection, last_modified, id, data) VALUES (1, ?, ?, ?)",
                 [(n, f"id{n}", json.dumps(record)) for n, record in enumerate(records)],
             )
             db.executescript(STATEMENTS)
