@@ -100,8 +100,8 @@ export interface Operators {
 }
 
 /**
- * Conditions by field, or by path for nested fields, such as `author.name`; a value without an operator stands for `$eq`.
- * Records must match all conditions, and, with `$or`, all conditions of at least one of its objects.
+ * Conditions by field, or by path for nested fields, such as `author.name`; a value without an operator stands for
+ * `$eq`. Records must match all conditions, and, with `$or`, all conditions of at least one of its objects.
  */
 export type Filters = { $or?: Filters[] } & Record<
   string,

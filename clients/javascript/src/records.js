@@ -41,7 +41,7 @@ function net(changes) {
   return { before, after: changes.reduce(apply, before) };
 }
 
-/** Equal for values that servers often normalize to the same value: case, spaces, Unicode forms, numbers in strings. */
+/** Equal for values that servers often normalize to one: case, spaces, Unicode forms, numbers in strings. */
 const loose = (value) =>
   isObject(value) ? value : String(value).normalize('NFKC').replace(/\s+/g, ' ').trim().toLowerCase();
 
