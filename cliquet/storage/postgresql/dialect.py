@@ -115,7 +115,7 @@ class Field:
         field, parameters = self.key, [part for key in keys for part in key_parameters(key)]
         equal = f"= {_KEY}" if len(keys) == 1 else f"= ANY({_array(keys)})"
         condition = Sql(f"{field.text} {equal}", [*field.parameters, *parameters])
-        return all_of([*self._guard(keys), condition])
+        return all_of([*self._equality_guard(keys), condition])
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
         guard, bound = self._guard([key]), self.is_ordered(comparison, key)
@@ -125,6 +125,14 @@ class Field:
         text = f"({bound.text} AND {self.key.text} {operator} {_KEY})"
         parameters = [*bound.parameters, *self.key.parameters, rank, -_HUGE, b""]
         return all_of([*guard, Sql(text, parameters)])
+
+    def _equality_guard(self, keys: Collection[Key]) -> list[Sql]:
+        """Return a condition that equal values meet, and that is faster than computing keys."""
+        texts = [_text_of(key) for key in keys]
+        if not self._is_computed or not all(map(storable, texts)):
+            return self._guard(keys)
+        text = f"coalesce(({self._value.text}) #>> '{{}}' = ANY(%s::text[]), false)"
+        return [Sql(text, [*self._value.parameters, texts])]
 
     def _guard(self, keys: Collection[Key]) -> list[Sql]:
         """Return a condition that the values of the keys meet, and that is faster than theirs."""
@@ -194,6 +202,14 @@ def key_parameters(key: Key) -> tuple[int, Any, bytes]:
         # In UTF-8 any string can be ordered, even one that the database can't store.
         return rank, 0, value.encode("utf-8", "surrogatepass")
     return rank, 0, b""
+
+
+def _text_of(key: Key) -> str | None:
+    """Return the text of the values with the key of a string or a boolean; None: of others."""
+    rank, value = key
+    if rank == BOOLEAN:
+        return "true" if value else "false"
+    return value if rank == TEXT else None
 
 
 def _number(value: float) -> int | Decimal:
