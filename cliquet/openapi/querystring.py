@@ -11,7 +11,6 @@ from cliquet.openapi.schemas import Schema
 from cliquet.settings.types import LIMIT
 from cliquet.storage.operators import Operator
 from cliquet.types import Settings
-from cliquet.utils import COMPARISON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
 _TAGS: Schema = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
@@ -21,8 +20,6 @@ _ANY_TIMESTAMP: Schema = {
     "pattern": '^((W/)?"-?[0-9]{1,300}"|-?[0-9]{1,300})$',
 }
 
-# Which types of fields an operator is described for, if not all.
-_TYPES = {COMPARISON.LIKE: "string", COMPARISON.CONTAINS: "array", COMPARISON.CONTAINS_ANY: "array"}
 # How deep fields of fields are described.
 _MAX_DEPTH = 3
 
@@ -162,7 +159,7 @@ def _with_nested(name: str, schema: Schema, depth: int) -> Iterator[tuple[str, S
 
 
 def _describes(operator: Operator, schema: Schema) -> bool:
-    type_ = _TYPES.get(operator.comparison)
+    type_ = operator.described_type
     return type_ is None or type_ in schema.get("type", type_)
 
 

@@ -1,8 +1,8 @@
 """Operators of filters: one object for each comparison.
 
 An operator defines how it reads the value of a filter in a query string, and how a filter
-evaluates the values of records, in Python and in SQL. To add one, add an entry to
-:data:`OPERATORS`, and a row to the tests.
+evaluates the values of records, in Python and in SQL. ``CONTRIBUTING.rst`` lists the steps to add
+one.
 
 Filters compare within a type. Only ``None`` equals null, no value equals a missing one, and
 neither is in any range.
@@ -61,6 +61,8 @@ class Operator:
 
     #: Whether parameters have a list of values.
     takes_list = False
+    #: The JSON type of the fields for which it is described; None: any.
+    described_type: str | None = None
     #: Returns the part of a record's value, which can be ``MISSING``, that tests compare. It is
     #: computed once for all filters on a field.
     comparable: Callable[[Any], Any] = staticmethod(order_key)
@@ -188,6 +190,7 @@ def _folded(value: object) -> str | None:
 class Pattern(Operator):
     """Strings that contain a string or match a pattern (see :func:`pattern_test`)."""
 
+    described_type = "string"
     comparable = staticmethod(_folded)
 
     def schema(self, field: JSONSchema) -> JSONSchema:
@@ -217,6 +220,7 @@ class Elements(Operator):
     :param every: whether they must contain all of the values.
     """
 
+    described_type = "array"
     takes_list = True
     comparable = staticmethod(_element_keys)
 
@@ -266,6 +270,8 @@ _OF_3_1: Sequence[Operator] = (
     ),
 )
 
+# On schemas that accept unknown fields, a new prefix changes the meaning of parameters: see
+# docs/differences.rst.
 _LATER: Sequence[Operator] = (
     Presence(COMPARISON.HAS, "has", "exists, also if it is null (`true`), or doesn't (`false`)"),
     Pattern(

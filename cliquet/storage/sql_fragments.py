@@ -19,7 +19,7 @@ class Sql(NamedTuple):
 TRUE, FALSE = Sql("true", []), Sql("false", [])
 
 #: The SQL operators of the comparisons.
-OPERATORS: dict[Any, str] = {
+SQL_SIGNS: dict[Any, str] = {
     COMPARISON.EQ: "=",
     COMPARISON.LT: "<",
     COMPARISON.MAX: "<=",

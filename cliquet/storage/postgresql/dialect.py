@@ -23,7 +23,7 @@ from cliquet.storage.ordering import (
     order_key,
     path_of,
 )
-from cliquet.storage.sql_fragments import FALSE, OPERATORS, Sql, all_of
+from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of
 from cliquet.utils import COMPARISON
 
 # Beyond all floats, as in cliquet_key().
@@ -68,7 +68,7 @@ class PostgreSQL:
         return Sql(f"{column} = ANY(%s::numeric[])", [numbers])
 
     def compared(self, column: str, comparison: COMPARISON, value: Any) -> Sql:
-        operator = OPERATORS[comparison]
+        operator = SQL_SIGNS[comparison]
         if not isinstance(value, str):
             return Sql(f"{column} {operator} %s", [_number(value)])
         if storable(value):
@@ -144,7 +144,7 @@ class Field:
         return [Sql(text, [*self._value.parameters, sorted(map(str, types))])]
 
     def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
-        text = f"{self.key.text} {OPERATORS[comparison]} {_KEY}"
+        text = f"{self.key.text} {SQL_SIGNS[comparison]} {_KEY}"
         return Sql(text, [*self.key.parameters, *key_parameters(key)])
 
     def exists(self) -> Sql:

@@ -24,7 +24,7 @@ from cliquet.storage.ordering import (
     order_key,
     path_of,
 )
-from cliquet.storage.sql_fragments import FALSE, OPERATORS, Sql, all_of, any_of, negated
+from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of, negated
 from cliquet.utils import COMPARISON, json
 
 _ABSENT: Key = ABSENT, 0
@@ -76,7 +76,7 @@ class SQLite:
         return _one_of(Sql(column, []), values)
 
     def compared(self, column: str, comparison: COMPARISON, value: Any) -> Sql:
-        return Sql(f"{column} {OPERATORS[comparison]} ?", [value])
+        return Sql(f"{column} {SQL_SIGNS[comparison]} ?", [value])
 
     def like(self, column: str, pattern: str) -> Sql:
         return Sql(f"cliquet_like({column}, ?)", [pattern])
@@ -112,7 +112,7 @@ class Field:
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
         rank, value = key
         parameters = [*self._value.parameters, value]
-        in_range = Sql(f"{self._value.text} {OPERATORS[comparison]} ?", parameters)
+        in_range = Sql(f"{self._value.text} {SQL_SIGNS[comparison]} ?", parameters)
         # Redundant, but for a range with one end, SQLite reads all records.
         is_lower_bound = comparison in (COMPARISON.MIN, COMPARISON.GT)
         other_end = (_ENDS_BELOW if is_lower_bound else _BEGINS_AT)[rank]
@@ -122,7 +122,7 @@ class Field:
 
     def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
         number = self._number
-        return Sql(f"(rank{number}, value{number}) {OPERATORS[comparison]} (?, ?)", [*key])
+        return Sql(f"(rank{number}, value{number}) {SQL_SIGNS[comparison]} (?, ?)", [*key])
 
     def exists(self) -> Sql:
         return _sql("{} IS NOT NULL", self._type)
