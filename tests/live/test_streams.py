@@ -261,7 +261,9 @@ async def test_overloaded_service_only_sends_the_first_changes(service, alice, m
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "name"), [("eos", PAST, "error"), ("backoff", 10, "backoff")]
+    ("key", "value", "name"),
+    [("eos", PAST, "error"), ("backoff", 10, "backoff")],
+    ids=["end of life", "back-off"],  # without the time, which differs between processes
 )
 @running
 async def test_service_ends_the_stream(service, alice, monkeypatch, key, value, name):
