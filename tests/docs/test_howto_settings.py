@@ -18,7 +18,7 @@ FILES = sorted(DOCS.glob("howto/examples/*.ini"))
 
 def settings_of_text(text):
     """Return the settings of an .ini file, or of some lines of one."""
-    parser = configparser.ConfigParser(delimiters="=", strict=False)
+    parser = configparser.ConfigParser(delimiters="=", strict=False, interpolation=None)
     parser.optionxform = str
     parser.read_string(text if text.startswith("[") else f"[app:main]\n{text}")
     return dict(parser["app:main"]) if "app:main" in parser else {}

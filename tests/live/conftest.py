@@ -157,7 +157,9 @@ def service(engine, applications, tmp_path_factory):
         settings = {**SETTINGS, **apps.backends(engine, tmp_path_factory.mktemp("live"))}
         return apps.build(Note, Page, settings=settings)
 
-    return Service(applications.get(("live", engine), build))
+    service = Service(applications.get(("live", engine), build))
+    yield service
+    service.client.flush()  # other tests use the same servers
 
 
 @pytest.fixture
