@@ -18,10 +18,12 @@ FILES = sorted(DOCS.glob("howto/examples/*.ini"))
 
 def settings_of_text(text):
     """Return the settings of an .ini file, or of some lines of one."""
-    parser = configparser.ConfigParser(delimiters="=", strict=False, interpolation=None)
+    parser = configparser.ConfigParser({"here": "/srv"}, delimiters="=", strict=False)
     parser.optionxform = str
     parser.read_string(text if text.startswith("[") else f"[app:main]\n{text}")
-    return dict(parser["app:main"]) if "app:main" in parser else {}
+    settings = dict(parser["app:main"]) if "app:main" in parser else {}
+    settings.pop("here", None)
+    return settings
 
 
 def problems(text):
