@@ -1,6 +1,9 @@
 """Configuration files to run the command with."""
 
+from importlib import import_module
+
 import pytest
+from pyramid.config import Configurator
 
 from tests import postgresql_server, redis_server
 from tests.scripts.myapp import SETTINGS
@@ -50,6 +53,22 @@ def settings_of(tmp_path):
         return stripped(SETTINGS) + "".join(lines)
 
     return settings_of
+
+
+@pytest.fixture(params=URLS)
+def engine(request):
+    return request.param
+
+
+@pytest.fixture
+def storage(engine, tmp_path):
+    """The storage of an engine, empty at first."""
+    config = Configurator(settings={"storage_url": URLS[engine](tmp_path)})
+    storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
+    storage.initialize_schema()
+    storage.flush()  # commands read what other tests have left as well
+    yield storage
+    storage.flush()
 
 
 @pytest.fixture

@@ -20,21 +20,6 @@ HOUR = 3600 * 1000
 OLD = 1_500_000_000_000
 
 
-@pytest.fixture(params=URLS)
-def engine(request):
-    return request.param
-
-
-@pytest.fixture
-def storage(engine, tmp_path):
-    config = Configurator(settings={"storage_url": URLS[engine](tmp_path)})
-    storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
-    storage.initialize_schema()
-    storage.flush()  # the command purges what other tests have left as well
-    yield storage
-    storage.flush()
-
-
 @pytest.fixture
 def purge_deleted(engine, write_ini, settings_of, capsys):
     """A function that runs the command, and returns its lines but the first."""

@@ -1,10 +1,7 @@
 """The option ``--records`` of the command ``check``."""
 
-from importlib import import_module
-
 import colander
 import pytest
-from pyramid.config import Configurator
 
 from cliquet.resource import ResourceSchema
 from cliquet.scripts import records
@@ -12,7 +9,6 @@ from cliquet.scripts.cliquet import main
 from cliquet.storage import StorageBase
 from cliquet.storage.memory import Storage
 from tests.scripts import myapp
-from tests.scripts.conftest import URLS
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
 
@@ -31,21 +27,6 @@ class NoteSchema(ResourceSchema):
 def schema(monkeypatch):
     monkeypatch.setattr(myapp.PrivateNote, "mapping", NoteSchema())
     monkeypatch.setattr(records, "_PAGE", 2)
-
-
-@pytest.fixture(params=URLS)
-def engine(request):
-    return request.param
-
-
-@pytest.fixture
-def storage(engine, tmp_path):
-    config = Configurator(settings={"storage_url": URLS[engine](tmp_path)})
-    storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
-    storage.initialize_schema()
-    storage.flush()
-    yield storage
-    storage.flush()
 
 
 @pytest.fixture
