@@ -23,6 +23,7 @@ from statistics import quantiles
 from typing import Any
 
 from benchmarks import toolkit
+from benchmarks.engines import backends
 from benchmarks.load import ENGINES, database
 from cliquet import asgi
 from tests.processes import free_port
@@ -34,12 +35,8 @@ _LARGEST_LINE = 1 << 24  # bytes
 
 def app() -> Any:
     """Return the application that the environment variables configure, for uvicorn."""
-    engine, url = os.environ["LIVE_ENGINE"], os.environ["LIVE_URL"]
-    backends = {}
-    for kind in ("storage", "permission", "cache"):
-        backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
-        backends[f"cliquet.{kind}_url"] = url
-    return asgi.application(toolkit.make_app(backends))
+    settings = backends(os.environ["LIVE_ENGINE"], os.environ["LIVE_URL"])
+    return asgi.application(toolkit.make_app(settings))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks import toolkit
+from benchmarks.engines import backends
 from tests import postgresql_server, redis_server
 from tests.processes import free_port
 
@@ -64,12 +65,8 @@ COMMANDS = {
 
 def app() -> Any:
     """Return the application of the variables of the environment, for a server."""
-    engine, url = os.environ["LOAD_ENGINE"], os.environ["LOAD_URL"]
-    backends = {}
-    for kind in ("storage", "permission", "cache"):
-        backends[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
-        backends[f"cliquet.{kind}_url"] = url
-    return toolkit.make_app(backends)
+    settings = backends(os.environ["LOAD_ENGINE"], os.environ["LOAD_URL"])
+    return toolkit.make_app(settings)
 
 
 @contextmanager
