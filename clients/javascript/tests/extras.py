@@ -1,4 +1,4 @@
-"""What the tests add to the example application: records with any fields, and a view for operators.
+"""Additions of the tests to the example application: records with any fields, a view for operators.
 
 Its users can call the backends, to do what an operator does: purge tombstones or restore a backup.
 """
