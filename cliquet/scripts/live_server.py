@@ -35,7 +35,7 @@ def run(
 
     def stop() -> None:
         server.should_exit = True
-        application.close_streams()
+        application.close()
 
     async def serve() -> None:
         # In addition to the handlers of uvicorn, which waits for the streams to end.

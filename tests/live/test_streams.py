@@ -12,7 +12,7 @@ from cliquet.client.copies import checksum
 from cliquet.http.live import ListNote
 from cliquet.live import streams
 from cliquet.live.events import event
-from cliquet.live.polls import Poll, Poller, polling_scope
+from cliquet.live.polls import Poll, Poller, polling_query, polling_scope
 from tests.live.conftest import SETTINGS, TIMEOUT, Service, running
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note
@@ -408,6 +408,13 @@ def test_polls_request_the_whole_body_unconditionally():
     assert polled == [(b"host", b"a"), (b"accept", b"application/json")]
 
 
+def test_polls_request_the_checksum_and_the_changes_since_the_latest_event():
+    checksum = "&".join(f"_checksum={text}" for text in ("", "1-2-3", "%31-2-3"))
+    query = f"n=1&{checksum}&_since=5&_token=x"
+    assert polling_query(query, None) == "_checksum=&n=1&_since=5&_token=x"
+    assert polling_query(query, '"6"') == "_checksum=&n=1&_since=%226%22"
+
+
 @pytest.mark.parametrize(
     ("path", "user", "status"),
     [
@@ -415,6 +422,8 @@ def test_polls_request_the_whole_body_unconditionally():
         ("/pages", "carol", 403),
         ("/unknown", "alice", 404),
         ("/notes?_limit=x", "alice", 400),
+        ("/notes?_checksum=x", "alice", 400),
+        ("/notes?_since=5&_checksum=1-2", "alice", 400),
         ("/notes/{id}", "alice", 406),
     ],
 )

@@ -171,12 +171,16 @@ def test_streams_are_served_until_a_signal(write_ini, port, stop):
         client = threading.Thread(target=follow)
         client.start()
         wait_until(lambda: started)
-        return client
+        incomplete = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        incomplete.request("POST", "/v1/bookmarks", b"{", {"Content-Length": "5"})
+        return client, incomplete
 
     ended = []
     ini = write_ini(IN_MEMORY, "application_with_resources")
-    code, client = run(ini, port, use, "--live", stop=stop)
+    code, (client, incomplete) = run(ini, port, use, "--live", stop=stop)
     client.join(TIMEOUT)
+    assert incomplete.getresponse().status == 503
+    incomplete.close()
     assert (code, started) == (0, [f"https://127.0.0.1:{port}/v1/"])
     assert ended[0] == b"event: change\n"
     assert not client.is_alive()
