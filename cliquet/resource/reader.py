@@ -36,6 +36,7 @@ from cliquet.settings.types import LIMIT, POSITIVE
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import json
 from cliquet.utils.http import set_header
+from cliquet.utils.overrides import is_inherited
 from cliquet.utils.text import is_long_id
 
 _TO_IS_DEPRECATED = {
@@ -296,7 +297,7 @@ class RequestReader(ConditionalResource):
 
     def _find_record(self, record_id: str | None) -> Record | None:
         """Return the record, or None where :meth:`_get_record_or_404` responds with 404."""
-        if type(self)._get_record_or_404 is RequestReader._get_record_or_404:
+        if is_inherited(self, RequestReader, "_get_record_or_404"):
             return self._read_record(record_id)  # without creating a response
         try:
             return self._get_record_or_404(record_id)

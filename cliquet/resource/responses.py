@@ -17,6 +17,7 @@ from cliquet.storage import Filter, Record
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON, decode_header
 from cliquet.utils.http import set_header
+from cliquet.utils.overrides import is_of_toolkit
 
 
 class ConditionalResource:
@@ -154,8 +155,7 @@ class ConditionalResource:
         """Return True if an overridden step of PUT could see a tombstone."""
         own = type(self)
         steps = (own.process_record, own._raise_412_if_modified)
-        is_plain = all(step.__module__.startswith("cliquet.resource.") for step in steps)
-        return not is_plain or has_own_get_records(self.model)
+        return not all(map(is_of_toolkit, steps)) or has_own_get_records(self.model)
 
     def _add_timestamp_header(self, response: Response, timestamp: int | None = None) -> None:
         """Add ``ETag`` and ``Last-Modified``, by default those of the collection."""
