@@ -28,6 +28,8 @@ from cliquet.errors import has_errors
 from cliquet.http.cornice_compat import Method
 from cliquet.http.negotiation import (
     acceptable_types,
+    check_accept,
+    check_content_type,
     list_types,
     media_type,
     refuse_type,
@@ -44,12 +46,6 @@ _OWN_ARGUMENTS = {
     *("renderer", "validators", "filters", "error_handler", "schema", "klass", "permission"),
     *("description", "factory", "accept", "content_type", "deserializer", *cors.CORS_PARAMETERS),
 }
-
-
-def has_one_view_each(service: Service) -> bool:
-    """Return True if each method of a service has only one view."""
-    methods = [method for method, _, _ in service.definitions]
-    return len(set(methods)) == len(methods)
 
 
 def add_views(config: Configurator, service: Service) -> None:
@@ -127,9 +123,9 @@ def _check_distinct(endpoint: Endpoint, others: list[Endpoint], name: str) -> No
 def _negotiating(endpoints: list[Endpoint], is_last: bool = True) -> Any:
     """Return a view that chooses between the endpoints, or the only endpoint."""
     (first, *others) = endpoints
-    if others or first.accepted_types or first.content_types:
-        return Alternatives(endpoints, is_last)
-    return first
+    if not (others or first.accepted_types or first.content_types):
+        return first
+    return Alternatives(endpoints, is_last) if others or not is_last else Negotiating(first)
 
 
 class ServiceView:
@@ -171,6 +167,18 @@ class Mismatch:
                 if has_errors(request):
                     return endpoint(context, request)
         raise PredicateMismatch()
+
+
+class Negotiating:
+    """The only view of a method, for some media types."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def __call__(self, context: Any, request: Request) -> Any:
+        check_accept(self._endpoint.accepted_types, request)
+        check_content_type(self._endpoint.content_types, request)
+        return self._endpoint(context, request)
 
 
 class Alternatives:

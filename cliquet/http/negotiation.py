@@ -63,20 +63,20 @@ def preferred_types(accept: Any, offers: Iterable[str]) -> list[str]:
     return [offer for offer, _ in accept.acceptable_offers(list(offers))]
 
 
-def check_accept(types: list[MediaType], request: Request, **kwargs: Any) -> None:
+def check_accept(types: list[MediaType], request: Request) -> None:
     """Add a 406 error if the client accepts none of the types."""
     header = request.environ.get("HTTP_ACCEPT")
-    if header in (None, "", "*/*") or header in types:
+    if not types or header in (None, "", "*/*") or header in types:
         return
     offers = resolve_types(types, request)
     if not acceptable_types(request, offers):
         refuse_type(request, "Accept", offers, 406)
 
 
-def check_content_type(types: list[MediaType], request: Request, **kwargs: Any) -> None:
+def check_content_type(types: list[MediaType], request: Request) -> None:
     """Add a 415 error if the body has another type."""
     header = request.environ.get("CONTENT_TYPE")
-    if not header or header in types:
+    if not (types and header) or header in types:
         return
     supported = resolve_types(types, request)
     if media_type(request) not in supported:
