@@ -9,7 +9,6 @@ from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
 from cliquet.types import Request
-from cliquet.utils.http import set_header
 
 #: The media type of a view, or a function of the request that returns one or several.
 MediaType = str | Callable[[Any], Any]
@@ -95,6 +94,8 @@ def refuse_type(request: Request, header: str, types: Iterable[str], status: int
 def announce_patch_types(request: Request, types: Iterable[str]) -> None:
     """Add the header ``Accept-Patch`` to the response."""
     accept_patch = ", ".join(types)
-    request.add_response_callback(
-        lambda request, response: set_header(response, "Accept-Patch", accept_patch)
-    )
+
+    def add(request: Request, response: Any) -> None:
+        response.headers["Accept-Patch"] = accept_patch
+
+    request.add_response_callback(add)

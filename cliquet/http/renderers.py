@@ -14,7 +14,6 @@ from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
 from cliquet.types import Request
 from cliquet.utils import json
-from cliquet.utils.http import set_header
 
 # The media types of JSON responses.
 _TYPES = ("application/json", "text/json", "text/plain")
@@ -33,19 +32,13 @@ class JSONRenderer:
     def __init__(self, info: Any) -> None:
         pass
 
-    def respond(self, request: Request, value: Any) -> Any:
-        """Return the response of the request, with the value as its body."""
-        response = request.response
-        body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
-        set_header(response, "Content-Type", _content_type(request))
-        response.body = response.rendered = body
-        return response
-
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
         request = system.get("request")
+        body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
         if request is not None:
             request.response.headers["Content-Type"] = _content_type(request)
-        return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
+            request.response.rendered = body  # for cliquet.utils.http.describe_response
+        return body
 
 
 def _content_type(request: Request) -> str:

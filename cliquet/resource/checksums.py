@@ -11,7 +11,7 @@ from cliquet.resource.reader import RequestReader
 from cliquet.storage import Filter
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON
-from cliquet.utils.http import expose_headers, set_header
+from cliquet.utils.http import expose_headers
 from cliquet.utils.overrides import is_of_toolkit
 
 
@@ -71,5 +71,5 @@ class ChecksumResource(RequestReader):
         """Add the header ``Checksum``, if the checksum was requested, and expose it by CORS."""
         if checksum is None:
             return
-        set_header(response, "Checksum", str(checksum))
+        response.headers["Checksum"] = str(checksum)
         expose_headers(self.request, "Checksum")
