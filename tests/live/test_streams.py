@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.client.copies import checksum
 from cliquet.http.live import ListNote
 from cliquet.live import streams
@@ -194,6 +195,19 @@ async def test_lost_permission_ends_the_stream_with_a_reset(service, alice):
         while (event := await stream.event())["event"] == "change":
             assert event.records == []
         assert (event["event"], event.json["errno"]) == ("reset", 121)
+        assert await stream.event() is None
+
+
+@running
+async def test_expired_credentials_end_the_stream_with_a_reset(service, alice, monkeypatch):
+    user_id = alice.id
+    async with service.streaming("/notes") as stream:
+        await stream.event()
+        policy = BasicAuthAuthenticationPolicy
+        monkeypatch.setattr(policy, "unauthenticated_userid", lambda policy, request: None)
+        service.client.storage.create("note", user_id, {"n": 1})
+        event = await stream.event()
+        assert (event["event"], event.json["code"], event.json["errno"]) == ("reset", 401, 104)
         assert await stream.event() is None
 
 

@@ -186,6 +186,12 @@ def test_streams_are_served_until_a_signal(write_ini, port, stop):
     assert not client.is_alive()
 
 
+def test_connections_of_clients_that_do_not_read_are_dropped():
+    config = live_server.uvicorn.Config(None, port=0, log_config=None)
+    with live_server.bind(config) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
