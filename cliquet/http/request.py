@@ -83,10 +83,19 @@ _SETTABLE_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 
 
 def _settable(name: str, find: Callable[[Any], Any]) -> property:
-    """Return a property that can be set, unlike those of Pyramid."""
+    """Return a property that can be set, unlike those of Pyramid, and that keeps its value.
+
+    It is computed again while it is None.
+    """
 
     def get(request: Any) -> Any:
-        return request.__dict__[name] if name in request.__dict__ else find(request)
+        attributes = request.__dict__
+        if name not in attributes:
+            value = find(request)
+            if value is None:
+                return None
+            attributes[name] = value
+        return attributes[name]
 
     def set_(request: Any, value: Any) -> None:
         request.__dict__[name] = value

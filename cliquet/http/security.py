@@ -55,6 +55,8 @@ class PolicyStack(MultiAuthSecurityPolicy):
             groups = self._find_groups(userid, request)
         finally:
             del request.identity_in_question
+        if groups is None:
+            request.__dict__.pop("prefixed_userid", None)
         return groups
 
     def identity(self, request: Request) -> MultiAuthIdentity | None:
