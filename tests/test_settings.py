@@ -62,11 +62,13 @@ def test_forms_with_different_values_are_in_conflict():
         loaded({"backoff": "1", "cliquet.backoff": "2"})
 
 
-def test_forms_of_the_name_of_the_project_may_be_in_conflict_too():
-    settings = {"project_name": "one", "cliquet.project_name": "two"}
-    message = r"Settings 'project_name', 'cliquet.project_name' are in conflict"
-    with pytest.raises(ValueError, match=message):
-        cliquet.initialize(Configurator(settings=settings), version="1.0")
+def test_prefixed_project_name_overrides_the_bare_one():
+    config = Configurator(settings={"project_name": "one"})
+    config.add_settings({"cliquet.project_name": "two"})
+    cliquet.initialize(config, version="1.0")
+    settings = config.get_settings()
+    assert settings["project_name"] == "two"
+    assert "cliquet.project_name" not in settings
 
 
 def test_empty_version_in_the_file_does_not_conflict_with_the_application(serve):

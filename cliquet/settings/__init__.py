@@ -111,12 +111,13 @@ def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: o
 
 
 def find_project_name(settings: Mapping[str, Any], default: str) -> str:
-    """Return the project name, which determines the forms of the other keys."""
-    key_forms = KeyForms("")
-    values = {
-        form: settings[form] for form in key_forms.forms("project_name") if settings.get(form)
-    }
-    name: str = find(values, key_forms, "project_name", default)
+    """Return the project name, which determines the forms of the other keys.
+
+    Applications force their name by the prefixed key, whatever a file says; as in 3.1.
+    """
+    key = "project_name"
+    forced = settings.get(f"{PREFIX}.{key}") or settings.get(key)
+    name: str = find({key: forced} if forced else {}, KeyForms(""), key, default)
     return name
 
 
