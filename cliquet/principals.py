@@ -29,6 +29,8 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
 def _prefetch_check(request: Request, userid: str) -> None:
     """Let the permission backend check the request in the statement that reads the groups."""
     context = getattr(request, "context", None)
+    if context is None:
+        return
     policy = request.registry.queryUtility(IAuthorizationPolicy)
     prefetch = getattr(policy, "_prefetch_check", None)
     if prefetch is not None:

@@ -24,6 +24,7 @@ from cliquet.tests.support import (
     skip_if_travis,
     unittest,
 )
+from cliquet.utils.http import get_header, set_header
 from tests.testapp import Psilo, Spore
 
 ID = "3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1"
@@ -167,16 +168,24 @@ def test_preconditions_and_pages_work_with_mocks(make_request):
     request.GET = {"_limit": "1"}
     Spore(request=request).collection_get()
     assert "_token=" in request.response.headers["Next-Page"]
-    request = make_request(id=latest["id"])
-    request.method = "GET"
-    request.headers["If-None-Match"] = f'"{latest["last_modified"]}"'
-    with pytest.raises(HTTPNotModified):
-        Spore(request=request).get()
     request = make_request({"data": {}}, id=latest["id"])
     request.method = "PUT"
-    request.headers["If-Match"] = '"1234567890123"'
+    resource = Spore(request=request)
+    assert resource.get()["data"] == latest
+    headers = request.headers
+    headers["If-None-Match"] = f'"{latest["last_modified"]}"'
+    with pytest.raises(HTTPNotModified):
+        resource.get()
+    with pytest.raises(HTTPNotModified):
+        resource.collection_get()
+    headers["If-None-Match"] = "*"
     with pytest.raises(HTTPPreconditionFailed):
-        Spore(request=request).put()
+        resource.put()
+    del headers["If-None-Match"]
+    headers["If-Match"] = '"1234567890123"'
+    for endpoint in (resource.put, resource.collection_delete):
+        with pytest.raises(HTTPPreconditionFailed):
+            endpoint()
 
 
 def test_dummy_request_is_a_mock_with_errors():
@@ -187,6 +196,14 @@ def test_dummy_request_is_a_mock_with_errors():
         raise_invalid(request, "body", "n", "wrong")
     assert request.errors[0]["name"] == "n"
     assert request.route_url("route", _query={"a": 1}) == "?a=1"
+
+
+def test_headers_of_a_mock_are_set_and_read():
+    response = DummyRequest().response
+    set_header(response, "A", "1")
+    set_header(response, "A", "2")
+    assert response.headers == {"A": "2"}
+    assert (get_header(response, "A"), get_header(response, "B")) == ("2", None)
 
 
 def test_headers_of_users_are_of_basic_auth():
