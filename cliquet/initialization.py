@@ -62,16 +62,21 @@ from cliquet.settings.validation import (
 from cliquet.transactions import will_retry
 from cliquet.types import Registry, Request, Settings
 from cliquet.utils import import_optional, setting_list, warn_deprecated
-from cliquet.utils.http import is_preflight, preflight_response
+from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
 
 logger = get_logger("cliquet")
 
 
+# Modules that 3.1 had imported here: tests of applications replace parts of them.
+_IMPORTED = {"newrelic": ("newrelic", "newrelic.agent"), "statsd": ("cliquet.statsd",) * 2}
+
+
 def __getattr__(name: str) -> Any:
-    """Return the package ``newrelic``, or None; 3.1 imported it, and tests replace its agent."""
-    if name != "newrelic":
+    """Return a module that 3.1 had imported here, or None if it isn't installed."""
+    if name not in _IMPORTED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_optional("newrelic.agent") and sys.modules[name]
+    shown, imported = _IMPORTED[name]
+    return import_optional(imported) and sys.modules[shown]
 
 
 def initialize(
@@ -326,7 +331,7 @@ def setup_backoff(config: Configurator) -> None:
     def on_new_response(event: Any) -> None:
         backoff = event.request.registry.settings["backoff"]
         if backoff not in (None, ""):
-            event.response.headers["Backoff"] = str(backoff)
+            set_header(event.response, "Backoff", str(backoff))
 
     config.add_subscriber(on_new_response, NewResponse)
 
@@ -343,10 +348,10 @@ def setup_vary_headers(config: Configurator) -> None:
         words = event.request.registry.settings["vary"] or ""
         vary = _separated_by_commas(words if isinstance(words, str) else " ".join(words))
         if vary:
-            existing = event.response.headers.get("Vary")
+            existing = get_header(event.response, "Vary")
             if existing and existing != vary:
                 vary = f"{existing}, {vary}"
-            event.response.headers["Vary"] = vary
+            set_header(event.response, "Vary", vary)
 
     config.add_subscriber(on_new_response, NewResponse)
 

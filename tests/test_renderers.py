@@ -151,8 +151,13 @@ def test_views_may_return_any_of_these(make):
 def test_json_is_sent_as_plain_text_to_clients_that_prefer_it(accept, type_):
     request = Request.blank("/", headers={"Accept": accept})
     request.response = Response()
-    assert JSONRenderer(None)({"a": 1}, {"request": request}) == b'{"a":1}'
-    assert request.response.headers["Content-Type"] == f"{type_}; charset=UTF-8"
+    for render in (lambda value: JSONRenderer(None)(value, {"request": request}), respond(request)):
+        assert render({"a": 1}) == b'{"a":1}'
+        assert request.response.headers["Content-Type"] == f"{type_}; charset=UTF-8"
+
+
+def respond(request):
+    return lambda value: JSONRenderer(None).respond(request, value).body
 
 
 def test_values_that_are_not_json_are_refused():
@@ -170,3 +175,24 @@ def test_json_method_of_values_gets_the_request(serve):
         config.add_view(lambda request: [Method()], route_name="method", renderer="json")
 
     assert serve(setup=setup).get("/method").json == ["GET"]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("renderer", ["json", "simplejson"])
+def test_responses_that_cannot_have_a_body_have_none(serve, status, renderer):
+    """WebTest's client checks that such responses have no ``Content-Type``."""
+
+    def view(request):
+        request.response.status_code = status
+
+    def setup(config):
+        service = cliquet.Service(name="empty", path="/empty")
+        service.add_view("DELETE", view, permission=NO_PERMISSION_REQUIRED, renderer=renderer)
+        config.add_cornice_service(service)
+        config.add_route("plain", "/plain")
+        config.add_view(view, route_name="plain", renderer=renderer)
+
+    client = serve(setup=setup)
+    for response in (client.delete("/empty"), client.delete("/plain")):
+        assert (response.status_code, response.body) == (status, b"")
+        assert "Content-Type" not in response.headers

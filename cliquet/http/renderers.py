@@ -14,9 +14,12 @@ from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
 from cliquet.types import Request
 from cliquet.utils import json
+from cliquet.utils.http import set_header
 
 # The media types of JSON responses.
 _TYPES = ("application/json", "text/json", "text/plain")
+# RFC 9110, 15.3.5 and 15.4.5.
+_WITHOUT_BODY = (204, 304)
 
 
 class JSONRenderer:
@@ -32,13 +35,27 @@ class JSONRenderer:
     def __init__(self, info: Any) -> None:
         pass
 
-    def __call__(self, value: Any, system: dict[str, Any]) -> bytes:
-        request = system.get("request")
-        body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
+    def respond(self, request: Request, value: Any) -> Any:
+        """Return the response of the request, with the value as its body."""
+        response = request.response
+        body = self._render(request, value)
+        response.body = response.rendered = body or b""
+        if body is None:
+            response.content_length = None
+        return response
+
+    def __call__(self, value: Any, system: dict[str, Any]) -> bytes | None:
+        return self._render(system.get("request"), value)
+
+    def _render(self, request: Request | None, value: Any) -> bytes | None:
+        """Return the body, None if the status doesn't allow one, and set ``Content-Type``."""
         if request is not None:
-            request.response.headers["Content-Type"] = _content_type(request)
-            request.response.rendered = body  # for cliquet.utils.http.describe_response
-        return body
+            response = request.response
+            if response.status_code in _WITHOUT_BODY:
+                response.headers.pop("Content-Type", None)
+                return None
+            set_header(response, "Content-Type", _content_type(request))
+        return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
 
 
 def _content_type(request: Request) -> str:

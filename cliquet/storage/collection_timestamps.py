@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cliquet.drivers.backend import Backend
+from cliquet.drivers.backend import Backend, is_inherited
 from cliquet.storage.operations import StorageOperations
-from cliquet.utils.overrides import is_inherited
 
 
 class CollectionTimestamps(StorageOperations, Backend):

@@ -80,6 +80,9 @@ def test_statsd_package_can_be_replaced():
     ):
         statsd.load_from_config(config)
     m.StatsClient.assert_called_with("example.com", 8125, prefix="p")
+    with mock.patch("cliquet.initialization.statsd.Client") as client:
+        statsd.load_from_config(config)
+    client.assert_called_with("example.com", 8125, "p")
 
 
 def test_new_relic_agent_can_be_replaced():
