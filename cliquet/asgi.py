@@ -12,7 +12,7 @@ application serves all other requests, and the polls of the streams, in threads.
 
 from __future__ import annotations
 
-from collections import deque
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -22,7 +22,9 @@ from webob.acceptparse import create_accept_header
 
 from cliquet.http.live import ENVIRON_KEY, ListNote
 from cliquet.http.negotiation import JSON_TYPE, preferred_types
+from cliquet.live.bodies import read_body
 from cliquet.live.polls import Poller, Scope
+from cliquet.live.shutdown import Shutdown
 from cliquet.live.streams import Receive, Send, Stream
 from cliquet.live.watcher import Watcher
 from cliquet.settings import DEFAULT_SETTINGS
@@ -35,8 +37,8 @@ a2wsgi = import_optional("a2wsgi")
 
 _STREAM_TYPE = "text/event-stream"
 
-#: Bytes of a body that the event loop reads: more than the default of ``max_body_bytes``.
-_READ_AHEAD = 1 << 20
+# The beginning of a request target in absolute form (RFC 9112 3.2.2).
+_ORIGIN = re.compile(b"^https?://[^/]*", re.IGNORECASE)
 
 _ASCII = "".join(map(chr, range(33, 127)))
 
@@ -63,16 +65,22 @@ class Application:
         polling_threads = max(1, threads // 2)
         self._poller = Poller(self._serve, self._wsgi.executor, polling_threads)
         self._watchers: dict[int, Watcher] = {}
+        self._shutdown = Shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = _as_wsgi_expects(scope)
-            if _asks_for_stream(scope) and await self._stream(scope, receive, send):
-                return
-            receive = await _read_ahead(scope, receive)
+            await self._serve_request(_as_wsgi_expects(scope), receive, send)
         elif scope["type"] == "lifespan":
-            receive = self._closing_streams(receive)
-        await self._wsgi(scope, receive, send)
+            await self._wsgi(scope, self._closing(receive), send)
+        else:
+            await self._wsgi(scope, receive, send)
+
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if _asks_for_stream(scope) and await self._stream(scope, receive, send):
+            return
+        replay = await read_body(scope, receive, send, self._shutdown)
+        if replay is not None:
+            await self._wsgi(scope, replay, send)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Stream a list, or send the error; return False if it isn't a list."""
@@ -93,31 +101,32 @@ class Application:
             self._watchers[key] = Watcher(
                 lambda collections: self._poller.run_in_thread(read, collections),
                 _seconds(registry, "live_interval_seconds"),
+                self._shutdown,
             )
         return self._watchers[key]
 
-    def close_streams(self) -> None:
-        """End all streams, because servers wait for them. Call it in the event loop's thread."""
-        for watcher in self._watchers.values():
-            watcher.close()
+    def close(self) -> None:
+        """End the streams, and refuse requests with incomplete bodies: servers wait for both.
 
-    def _closing_streams(self, receive: Receive) -> Receive:
-        """Return a function that ends the streams when the server stops."""
+        Call it in the event loop's thread.
+        """
+        self._shutdown.begin()
+
+    def _closing(self, receive: Receive) -> Receive:
+        """Return a function that calls :meth:`close` when the server stops."""
 
         async def receive_message() -> Any:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                self.close_streams()
+                self.close()
             return message
 
         return receive_message
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request of a2wsgi as WSGI servers would."""
-        scope = environ["asgi.scope"]
-        path = unquote_to_bytes(scope.get("raw_path") or b"").decode("latin-1")
-        if path:  # with bytes that aren't UTF-8, which scope["path"] has lost
-            environ["PATH_INFO"] = path.removeprefix(environ["SCRIPT_NAME"])
+        path = unquote_to_bytes(environ["asgi.scope"]["raw_path"]).decode("latin-1")
+        environ["PATH_INFO"] = path.removeprefix(environ["SCRIPT_NAME"])
         # Bodies can be sent in chunks, without their length.
         environ["wsgi.input_terminated"] = True
         environ.setdefault(ENVIRON_KEY, ListNote())
@@ -125,33 +134,14 @@ class Application:
 
 
 def _as_wsgi_expects(scope: Scope) -> Scope:
-    """Return the scope without headers and characters that a2wsgi can't represent."""
+    """Return the scope without headers, paths and characters that a2wsgi can't represent."""
     # "X_Real" and "X-Real" have the same WSGI variable: a client could forge a proxy's header.
     headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
     query = quote(scope["query_string"], safe=_ASCII).encode("ascii")
-    return {**scope, "headers": headers, "query_string": query}
-
-
-async def _read_ahead(scope: Scope, receive: Receive) -> Receive:
-    """Read the body, so that no thread waits for it, and return a function that replays it.
-
-    A body that is longer than ``_READ_AHEAD`` is read by the application, if it accepts it.
-    """
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    if len(length) > len(str(_READ_AHEAD)):  # without int(), which refuses very long numbers
-        return receive
-    messages: deque[Any] = deque()
-    size, is_complete = 0, False
-    while not is_complete and size <= _READ_AHEAD:
-        message = await receive()
-        messages.append(message)
-        size += len(message.get("body", b""))
-        is_complete = not message.get("more_body", False)
-
-    async def receive_message() -> Any:
-        return messages.popleft() if messages else await receive()
-
-    return receive_message
+    # With bytes that aren't UTF-8, which scope["path"] has lost.
+    path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
+    path = _ORIGIN.sub(b"", path.removeprefix(scope.get("root_path", "").encode())) or b"/"
+    return {**scope, "headers": headers, "query_string": query, "raw_path": path}
 
 
 def _asks_for_stream(scope: Scope) -> bool:

@@ -62,7 +62,7 @@ from cliquet.settings.validation import (
 from cliquet.transactions import will_retry
 from cliquet.types import Registry, Request, Settings
 from cliquet.utils import import_optional, setting_list, warn_deprecated
-from cliquet.utils.http import get_header, is_preflight, preflight_response, set_header
+from cliquet.utils.http import is_preflight, preflight_response
 
 logger = get_logger("cliquet")
 
@@ -331,7 +331,7 @@ def setup_backoff(config: Configurator) -> None:
     def on_new_response(event: Any) -> None:
         backoff = event.request.registry.settings["backoff"]
         if backoff not in (None, ""):
-            set_header(event.response, "Backoff", str(backoff))
+            event.response.headers["Backoff"] = str(backoff)
 
     config.add_subscriber(on_new_response, NewResponse)
 
@@ -348,10 +348,10 @@ def setup_vary_headers(config: Configurator) -> None:
         words = event.request.registry.settings["vary"] or ""
         vary = _separated_by_commas(words if isinstance(words, str) else " ".join(words))
         if vary:
-            existing = get_header(event.response, "Vary")
+            existing = event.response.headers.get("Vary")
             if existing and existing != vary:
                 vary = f"{existing}, {vary}"
-            set_header(event.response, "Vary", vary)
+            event.response.headers["Vary"] = vary
 
     config.add_subscriber(on_new_response, NewResponse)
 

@@ -34,7 +34,7 @@ from cliquet.settings.validation import load_named
 from cliquet.transactions import will_retry
 from cliquet.types import Request, Settings
 from cliquet.utils import decode_header, json, random_bytes_hex
-from cliquet.utils.http import is_subrequest, set_header
+from cliquet.utils.http import is_subrequest
 from cliquet.utils.text import indented, one_line
 
 # Valid request ids from clients, which are written to logs.
@@ -268,7 +268,7 @@ def setup_logging(config: Configurator) -> None:
             return
         if not hasattr(request, "log_context"):  # an outer tween has responded
             _begin(request)
-        set_header(event.response, "X-Request-Id", request.request_id)
+        event.response.headers["X-Request-Id"] = request.request_id
         if hasattr(request, "log_start") and not will_retry(request):
             _summary_logger.info("request.summary", **summary(request, event.response))
 

@@ -3,6 +3,7 @@
 Everything is real: processes that serve HTTP, their database, and how it ends.
 """
 
+import asyncio
 import signal
 import statistics
 import threading
@@ -17,6 +18,9 @@ from cliquet.heartbeats import Heartbeats
 from tests import postgresql_server, redis_server
 from tests.hostile_client import new_id
 from tests.http_servers import HTTPClient, http_servers
+from tests.live import conftest as live
+from tests.resource import apps
+from tests.resource.apps import Note, Page
 from tests.scenarios import together
 
 PATIENCE = 30
@@ -327,6 +331,35 @@ def test_requests_that_need_a_hanging_server_are_503_in_time_and_others_succeed(
         is_down(balancer)
     assert all(user.succeeds("POST", "/mushrooms", {"data": {"name": "x"}}) for user in users)
     assert heartbeat(balancer).status == 200
+
+
+def test_streams_continue_without_a_gap_after_a_killed_database(database):
+    settings = {**live.SETTINGS, "retry_after_seconds": 7}
+    for kind in KINDS:
+        settings[f"{kind}_backend"] = f"cliquet.{kind}.{database.engine}"
+        settings[f"{kind}_url"] = database.url
+    service = live.Service(apps.build(Note, Page, settings=settings))
+    asyncio.run(follow_during_an_outage(service, database))
+
+
+async def follow_during_an_outage(service, database):
+    alice, bob = map(service.client.user, ("alice", "bob"))
+    alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
+    async with service.streaming("/notes") as notes, service.streaming("/pages", "bob") as pages:
+        await notes.event()
+        last = await pages.event()
+        await asyncio.to_thread(database.kill)
+        # Streams of shared records poll without a change.
+        error = await pages.event()
+        assert (error["event"], error["retry"], error.json["code"]) == ("error", "7000", 503)
+        assert await pages.event() is None
+        await asyncio.to_thread(database.start)
+        note = await asyncio.to_thread(alice.create, "/notes", {"n": 1})
+        assert (await notes.event()).records == [note]
+    page = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})
+    last_id = {"last-event-id": last["id"]}
+    async with service.streaming("/pages", "bob", last_id) as pages:
+        assert (await pages.event()).records == [page]
 
 
 FEW_PLACES = {

@@ -24,7 +24,6 @@ from cliquet.tests.support import (
     skip_if_travis,
     unittest,
 )
-from cliquet.utils.http import get_header, set_header
 from tests.testapp import Psilo, Spore
 
 ID = "3e6a3a0c-2c0c-4d4e-8a5f-5d1d8ad0a3a1"
@@ -196,14 +195,6 @@ def test_dummy_request_is_a_mock_with_errors():
         raise_invalid(request, "body", "n", "wrong")
     assert request.errors[0]["name"] == "n"
     assert request.route_url("route", _query={"a": 1}) == "?a=1"
-
-
-def test_headers_of_a_mock_are_set_and_read():
-    response = DummyRequest().response
-    set_header(response, "A", "1")
-    set_header(response, "A", "2")
-    assert response.headers == {"A": "2"}
-    assert (get_header(response, "A"), get_header(response, "B")) == ("2", None)
 
 
 def test_headers_of_users_are_of_basic_auth():

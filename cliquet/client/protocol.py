@@ -190,11 +190,12 @@ class Protocol:
         self, request: Request, deadline: float
     ) -> Generator[RawRequest, RawResponse, RawResponse]:
         """Send a request, and follow redirects on the same server."""
-        headers = {"Accept": "application/json", **request.headers}
+        headers = {"Accept": "application/json"}
         content = None
         if request.body is not None:
             content = json.dumps(request.body, allow_nan=False).encode()
             headers["Content-Type"] = "application/json"
+        headers |= request.headers
         url: str | None = self.server + request.path
         for _ in range(_MAX_REDIRECTS + 1):
             timeout = max(0.001, min(self._attempt_timeout, deadline - self._clock()))

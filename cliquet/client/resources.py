@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
@@ -110,17 +110,34 @@ class Operations(Generic[Result]):
     def patch(
         self,
         id: str,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         *,
         permissions: Mapping[str, Any] | None = None,
         if_match: int | str | None = None,
+        merge: bool = False,
     ) -> Result:
         """Change some fields of a record.
 
+        A list of operations is a JSON Patch (RFC 6902), whose paths begin with ``/data`` or
+        ``/permissions``. It is retried only with ``if_match``, because some operations have another
+        result when they are repeated.
+
+        :param data: new values of fields, or a list of operations.
         :param permissions: replace the permissions that they name.
+        :param merge: send a merge patch (RFC 7396): nested objects are merged, and ``None`` removes
+            a field, or all principals of a permission.
+        :raises ValueError: for operations with ``permissions`` or ``merge``.
         """
-        headers = _preconditions(if_match)
-        return self._request("PATCH", self._path_of(id), _body(data, permissions), headers)
+        path, headers = self._path_of(id), _preconditions(if_match)
+        if isinstance(data, Sequence):
+            if permissions is not None or merge:
+                raise ValueError("A JSON Patch contains all changes, also those of permissions")
+            headers["Content-Type"] = "application/json-patch+json"
+            is_conditional = if_match is not None
+            return self._request("PATCH", path, [*data], headers, idempotent=is_conditional)
+        if merge:
+            headers["Content-Type"] = "application/merge-patch+json"
+        return self._request("PATCH", path, _body(data, permissions), headers)
 
     def delete(self, id: str, *, if_match: int | str | None = None) -> Result:
         """Delete a record. The response contains its tombstone."""

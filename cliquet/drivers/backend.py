@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
 from pyramid.request import Request
@@ -66,19 +64,6 @@ def pending_migrations(backend: Backend) -> list[str] | None:
     names = {"initialize_schema", "pending_migrations"}
     latest = next(cls for cls in type(backend).__mro__ if names & vars(cls).keys())
     return backend.pending_migrations() if "pending_migrations" in vars(latest) else None
-
-
-def is_inherited(backend: Backend, base: type[Backend], *names: str) -> bool:
-    """Return whether methods of a backend are those of a base class, not overridden or replaced.
-
-    Operations that combine several methods must not bypass an override.
-    """
-    for name in names:
-        inherited, method = MethodType(getattr(base, name), backend), getattr(backend, name)
-        # Unwrapped, because metrics wrap methods.
-        if method != inherited and inspect.unwrap(method) != inherited:
-            return False
-    return True
 
 
 def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:

@@ -9,7 +9,6 @@ from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
 from cliquet.types import Request
-from cliquet.utils.http import set_header
 
 #: The media type of a view, or a function of the request that returns one or several.
 MediaType = str | Callable[[Any], Any]
@@ -63,20 +62,20 @@ def preferred_types(accept: Any, offers: Iterable[str]) -> list[str]:
     return [offer for offer, _ in accept.acceptable_offers(list(offers))]
 
 
-def check_accept(types: list[MediaType], request: Request, **kwargs: Any) -> None:
+def check_accept(types: list[MediaType], request: Request) -> None:
     """Add a 406 error if the client accepts none of the types."""
     header = request.environ.get("HTTP_ACCEPT")
-    if header in (None, "", "*/*") or header in types:
+    if not types or header in (None, "", "*/*") or header in types:
         return
     offers = resolve_types(types, request)
     if not acceptable_types(request, offers):
         refuse_type(request, "Accept", offers, 406)
 
 
-def check_content_type(types: list[MediaType], request: Request, **kwargs: Any) -> None:
+def check_content_type(types: list[MediaType], request: Request) -> None:
     """Add a 415 error if the body has another type."""
     header = request.environ.get("CONTENT_TYPE")
-    if not header or header in types:
+    if not (types and header) or header in types:
         return
     supported = resolve_types(types, request)
     if media_type(request) not in supported:
@@ -95,6 +94,8 @@ def refuse_type(request: Request, header: str, types: Iterable[str], status: int
 def announce_patch_types(request: Request, types: Iterable[str]) -> None:
     """Add the header ``Accept-Patch`` to the response."""
     accept_patch = ", ".join(types)
-    request.add_response_callback(
-        lambda request, response: set_header(response, "Accept-Patch", accept_patch)
-    )
+
+    def add(request: Request, response: Any) -> None:
+        response.headers["Accept-Patch"] = accept_patch
+
+    request.add_response_callback(add)

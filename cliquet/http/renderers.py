@@ -14,7 +14,6 @@ from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
 from cliquet.types import Request
 from cliquet.utils import json
-from cliquet.utils.http import set_header
 
 # The media types of JSON responses.
 _TYPES = ("application/json", "text/json", "text/plain")
@@ -35,27 +34,16 @@ class JSONRenderer:
     def __init__(self, info: Any) -> None:
         pass
 
-    def respond(self, request: Request, value: Any) -> Any:
-        """Return the response of the request, with the value as its body."""
-        response = request.response
-        body = self._render(request, value)
-        response.body = response.rendered = body or b""
-        if body is None:
-            response.content_length = None
-        return response
-
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes | None:
-        return self._render(system.get("request"), value)
-
-    def _render(self, request: Request | None, value: Any) -> bytes | None:
-        """Return the body, None if the status doesn't allow one, and set ``Content-Type``."""
+        request = system.get("request")
+        if request is not None and request.response.status_code in _WITHOUT_BODY:
+            request.response.headers.pop("Content-Type", None)
+            return None
+        body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
         if request is not None:
-            response = request.response
-            if response.status_code in _WITHOUT_BODY:
-                response.headers.pop("Content-Type", None)
-                return None
-            set_header(response, "Content-Type", _content_type(request))
-        return json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
+            request.response.headers["Content-Type"] = _content_type(request)
+            request.response.rendered = body  # for cliquet.utils.http.describe_response
+        return body
 
 
 def _content_type(request: Request) -> str:

@@ -59,8 +59,8 @@ def add_request_attributes(config: Configurator) -> None:
     config.add_request_method(
         principals.effective_principals, name="effective_principals", property=True
     )
-    for name, attribute in _SETTABLE_ATTRIBUTES.items():
-        config.add_request_method(attribute, name=name, property=True)
+    for name, find in _SETTABLE_ATTRIBUTES.items():
+        config.add_request_method(_settable(name, find), name=name, property=True)
     for name in ("json_body", "json"):
         config.add_request_method(property(_json_body, _set_json_body), name=name, property=True)
     config.add_request_method(logs.request_id, name="request_id", reify=True)
@@ -74,8 +74,8 @@ def add_request_attributes(config: Configurator) -> None:
         config.add_request_method(function, name=name)
 
 
-#: Attributes that are cached once they are not None.
-_CACHED_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
+#: Attributes that applications and tests can set.
+_SETTABLE_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
     "prefixed_userid": authentication.prefixed_userid,
     "current_service": current_service,
     "current_resource_name": current_resource_name,
@@ -83,10 +83,19 @@ _CACHED_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 
 
 def _settable(name: str, find: Callable[[Any], Any]) -> property:
-    """Return a property that can be set, as those of Pyramid can."""
+    """Return a property that can be set, unlike those of Pyramid, and that keeps its value.
+
+    It is computed again while it is None.
+    """
 
     def get(request: Any) -> Any:
-        return request.__dict__[name] if name in request.__dict__ else find(request)
+        attributes = request.__dict__
+        if name not in attributes:
+            value = find(request)
+            if value is None:
+                return None
+            attributes[name] = value
+        return attributes[name]
 
     def set_(request: Any, value: Any) -> None:
         request.__dict__[name] = value
@@ -94,31 +103,11 @@ def _settable(name: str, find: Callable[[Any], Any]) -> property:
     return property(get, set_)
 
 
-#: The same attributes, for applications whose request factory isn't a class.
-_SETTABLE_ATTRIBUTES = {name: _settable(name, find) for name, find in _CACHED_ATTRIBUTES.items()}
-
-
-class _CachedUnlessNone:
-    """A lazy attribute, cached unless it is None."""
-
-    def __init__(self, name: str, find: Callable[[Any], Any]) -> None:
-        self._name = name
-        self._find = find
-
-    def __get__(self, request: Any, owner: Any) -> Any:
-        if request is None:  # access through the class
-            return self
-        value = self._find(request)
-        if value is not None:
-            request.__dict__[self._name] = value
-        return value
-
-
 class RequestClasses:
     """Request classes with all attributes of ``add_request_method``.
 
-    Pyramid creates a class with them for every request, which takes 50 µs, a third of
-    the time of a small response.
+    Pyramid creates a class with them for every request: a GET on PostgreSQL takes 13 % longer, and
+    a POST 7 %.
 
     :param attributes: the attributes passed to ``add_request_method``.
     """
@@ -148,14 +137,7 @@ def compile_request_class(config: Configurator) -> None:
     factory = registry.queryUtility(IRequestFactory, default=Request)
     if extensions is None or not isinstance(factory, type):
         return
-    descriptors = extensions.descriptors
-    quick = {
-        name: _CachedUnlessNone(name, find)
-        for name, find in _CACHED_ATTRIBUTES.items()
-        # Packages may have put theirs in its place.
-        if descriptors[name] is _SETTABLE_ATTRIBUTES[name]
-    }
-    classes = RequestClasses({**descriptors, **extensions.methods, **quick})
+    classes = RequestClasses({**extensions.descriptors, **extensions.methods})
     registry.registerUtility(classes.complete(factory), IRequestFactory)
     registry.unregisterUtility(extensions, IRequestExtensions)
     registry.request_classes = classes

@@ -28,6 +28,7 @@ from cliquet.authorization import PRIVATE, AuthorizationPolicy, InheritingAuthor
 from cliquet.principals import authentication_policy, groupfinder
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Registry, Request
+from cliquet.utils.overrides import is_inherited, is_of_toolkit
 
 
 @implementer(IAuthenticationPolicy)
@@ -97,7 +98,11 @@ class SecurityPolicy(LegacySecurityPolicy):
 
     def permits(self, request: Request, context: Any, permission: str) -> Any:
         authn, authz = self._get_authn_policy(request), self._get_authz_policy(request)
-        if permission == PRIVATE and getattr(authn, "is_lazy", False) and _is_plain(authz):
+        if (
+            permission == PRIVATE
+            and getattr(authn, "is_lazy", False)
+            and is_inherited(authz, AuthorizationPolicy, "permits")
+        ):
             # Groups are irrelevant here.
             return authn.identity(request) is not None
         principals = list(authn.effective_principals(request))
@@ -110,12 +115,7 @@ class SecurityPolicy(LegacySecurityPolicy):
 def _has_own_groups(backend: object) -> bool:
     """Return whether a permission backend overrides how groups are read."""
     find = getattr(type(backend), "user_principals", None)
-    return find is not None and not find.__module__.startswith("cliquet.")
-
-
-def _is_plain(policy: Any) -> bool:
-    """Return whether an authorization policy inherits permits() from the toolkit."""
-    return getattr(policy.permits, "__func__", None) is AuthorizationPolicy.permits
+    return find is not None and not is_of_toolkit(find)
 
 
 def named_policies(registry: Registry) -> list[tuple[str, Any]]:

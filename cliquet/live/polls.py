@@ -14,6 +14,7 @@ from wsgiref.types import WSGIApplication
 
 from cliquet.http.live import ENVIRON_KEY, ListNote
 from cliquet.live.events import event
+from cliquet.storage.checksums import parse_checksum
 from cliquet.utils import import_optional, json
 
 a2wsgi = import_optional("a2wsgi.wsgi")
@@ -84,7 +85,7 @@ class Poller:
         :param query: its query string.
         """
         client = (scope.get("client") or [None])[0]
-        key = scope["path"], query, client, *scope["headers"]
+        key = scope["raw_path"], query, client, *scope["headers"]
         future = self._pending.get(key)
         if future is None:
             scope = {**scope, "query_string": query.encode("ascii")}
@@ -133,13 +134,21 @@ def polling_query(query: str, since: str | None) -> str:
     :param query: that of the stream.
     :param since: the ``ETag``; None: ``_since`` of the query string, or all records.
     """
-    replaced = {"_checksum"} if since is None else {"_checksum", "_since", "_token"}
-    parts = [
-        part
-        for part in query.split("&")
-        if part and unquote_plus(part.partition("=")[0]) not in replaced
-    ]
+    replaced = set() if since is None else {"_since", "_token"}
+    parts = []
+    for part in query.split("&"):
+        name, _, value = map(unquote_plus, part.partition("="))
+        if part and name not in replaced and not (name == "_checksum" and _is_checksum(value)):
+            parts.append(part)
     if since is not None:
         parts.append(f"_since={quote(since)}")
-    # Servers that don't know it ignore it.
-    return "&".join([*parts, "_checksum="])
+    # Servers that don't know it ignore it. The last one counts: an invalid one of the client.
+    return "&".join(["_checksum=", *parts])
+
+
+def _is_checksum(text: str) -> bool:
+    try:
+        parse_checksum(text)
+    except ValueError:
+        return text == ""
+    return True

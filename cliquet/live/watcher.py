@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cliquet.live.shutdown import Shutdown
 from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
 
@@ -56,15 +57,18 @@ class Watcher:
 
     :param read: returns the timestamps of collections.
     :param interval: seconds between two reads.
+    :param shutdown: closes the subscriptions.
     """
 
     def __init__(
         self,
         read: Callable[[list[CollectionKey]], Awaitable[dict[CollectionKey, int]]],
         interval: float,
+        shutdown: Shutdown,
     ) -> None:
         self._read = read
         self._interval = interval
+        self._shutdown = shutdown
         self._subscriptions: dict[CollectionKey, set[Subscription]] = {}
         self._task: asyncio.Task[Any] | None = None
 
@@ -76,17 +80,12 @@ class Watcher:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
-            yield subscription
+            with self._shutdown.calling(subscription.close):
+                yield subscription
         finally:
             self._subscriptions[collection].remove(subscription)
             if not self._subscriptions[collection]:
                 del self._subscriptions[collection]
-
-    def close(self) -> None:
-        """End all streams."""
-        for subscriptions in self._subscriptions.values():
-            for subscription in subscriptions:
-                subscription.close()
 
     async def _watch(self) -> None:
         while self._subscriptions:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import colander
 from cornice import validators as cornice_validators
 
-from cliquet.http.negotiation import check_accept, check_content_type
 from cliquet.openapi.components import JSON, Components
 from cliquet.openapi.schemas import Schema, is_required, request_schema, response_schema
 from cliquet.openapi.security import Security, refusals
@@ -52,12 +51,6 @@ class Endpoint(NamedTuple):
         docstrings = (getattr(view, "__doc__", None) for view in views)
         return inspect.cleandoc(next(filter(None, docstrings), ""))
 
-    def has_check(self, argument: str, check: Any) -> bool:
-        """Return whether Cornice or a validator negotiates a media type."""
-        return bool(self.arguments.get(argument)) or any(
-            getattr(validator, "func", None) is check for validator in self.arguments["validators"]
-        )
-
 
 def operation(endpoint: Endpoint, components: Components, security: Security) -> Operation:
     """Return the operation of a method, from its definition."""
@@ -92,9 +85,9 @@ def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
         yield "400"
     if "{" in (endpoint.service.path or "{"):
         yield "404"
-    if endpoint.has_check("accept", check_accept):
+    if endpoint.arguments.get("accept"):
         yield "406"
-    if has_body(endpoint) or endpoint.has_check("content_type", check_content_type):
+    if has_body(endpoint) or endpoint.arguments.get("content_type"):
         yield "415"
 
 

@@ -6,10 +6,9 @@ integer, but stores and returns 12.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import colander
@@ -55,7 +54,7 @@ def request_schema(node: SchemaNode) -> Schema:
     Values that match it are accepted, unless a validator that JSON Schema can't express refuses
     them.
     """
-    schema = schema_for_type(node.typ, node, request_schema)
+    schema = schema_for_type(node, request_schema)
     if node.validator is None:
         schema.update(lenient_schema(node.typ))
     else:
@@ -75,7 +74,7 @@ def response_schema(node: SchemaNode) -> Schema:
 
     Records can be older than a limit, and defaults can exceed it.
     """
-    schema = schema_for_type(node.typ, node, response_schema)
+    schema = schema_for_type(node, response_schema)
     if not is_required(node):
         _allow(schema, node.missing)
     return {**schema, **_documentation(node)}
@@ -157,14 +156,18 @@ def _forbid_empty(node: SchemaNode, schema: Schema) -> None:
 # Types.
 
 
-@functools.singledispatch
-def schema_for_type(typ: object, node: SchemaNode, side: Side) -> Schema:
-    """Return the schema of a Colander type; any value for other types."""
-    return {}
+def schema_for_type(node: SchemaNode, side: Side) -> Schema:
+    """Return the schema of the type of a node; any value for types that aren't Colander's."""
+    describe = _of_class(node.typ, _TYPES)
+    return {} if describe is None else describe(node, side)
 
 
-@schema_for_type.register
-def _(typ: colander.Mapping, node: SchemaNode, side: Side) -> Schema:
+def _of_class(value: object, functions: Mapping[type, Any]) -> Any:
+    """Return the function for the most specific class of a value, or None."""
+    return next((functions[each] for each in type(value).__mro__ if each in functions), None)
+
+
+def _mapping(node: SchemaNode, side: Side) -> Schema:
     if isinstance(node, PermissionsSchema):
         return _permissions(node, side)
     schema: Schema = {
@@ -174,7 +177,7 @@ def _(typ: colander.Mapping, node: SchemaNode, side: Side) -> Schema:
     if side is request_schema:
         required = [child.name for child in node.children if is_required(child)]
         schema.update({"required": required} if required else {})
-        schema.update({"additionalProperties": False} if typ.unknown == "raise" else {})
+        schema.update({"additionalProperties": False} if node.typ.unknown == "raise" else {})
     return schema
 
 
@@ -190,96 +193,72 @@ def _permissions(node: PermissionsSchema, side: Side) -> Schema:
     }
 
 
-@schema_for_type.register
-def _(typ: colander.Sequence, node: SchemaNode, side: Side) -> Schema:
+def _sequence(node: SchemaNode, side: Side) -> Schema:
     item = side(node.children[0])
     schema = {"type": "array", "items": item}
-    if side is request_schema and typ.accept_scalar:
+    if side is request_schema and node.typ.accept_scalar:
         return {"anyOf": [schema, item]}
     return schema
 
 
-@schema_for_type.register
-def _(typ: colander.Tuple, node: SchemaNode, side: Side) -> Schema:
+def _tuple(node: SchemaNode, side: Side) -> Schema:
     items = [side(child) for child in node.children]
-    return {
-        "type": "array",
-        "prefixItems": items,
-        "minItems": len(items),
-        "maxItems": len(items),
-    }
+    size = len(items)
+    return {"type": "array", "prefixItems": items, "minItems": size, "maxItems": size}
 
 
-@schema_for_type.register(colander.Set)
-@schema_for_type.register(colander.List)
-def _(typ: object, node: SchemaNode, side: Side) -> Schema:
-    return {"type": "array"}
+def _date_and_time(node: SchemaNode, side: Side) -> Schema:
+    typ = node.typ
+    is_standard = typ.format is None if side is request_schema else typ.default_tzinfo is not None
+    return {"type": "string", **({"format": "date-time"} if is_standard else {})}
 
 
-@schema_for_type.register
-def _(typ: colander.String, node: SchemaNode, side: Side) -> Schema:
-    return {"type": "string"}
+def _date(node: SchemaNode, side: Side) -> Schema:
+    is_standard = node.typ.format is None or side is response_schema
+    return {"type": "string", **({"format": "date"} if is_standard else {})}
 
 
-@schema_for_type.register
-def _(typ: colander.Integer, node: SchemaNode, side: Side) -> Schema:
-    return {"type": "integer"}
-
-
-@schema_for_type.register
-def _(typ: colander.Number, node: SchemaNode, side: Side) -> Schema:
-    return {"type": "number"}
-
-
-@schema_for_type.register
-def _(typ: colander.Boolean, node: SchemaNode, side: Side) -> Schema:
-    return {"type": "boolean"}
-
-
-@schema_for_type.register
-def _(typ: colander.DateTime, node: SchemaNode, side: Side) -> Schema:
-    plain = typ.format is None if side is request_schema else typ.default_tzinfo is not None
-    return {"type": "string", **({"format": "date-time"} if plain else {})}
-
-
-@schema_for_type.register
-def _(typ: colander.Date, node: SchemaNode, side: Side) -> Schema:
-    plain = typ.format is None or side is response_schema
-    return {"type": "string", **({"format": "date"} if plain else {})}
-
-
-@schema_for_type.register
-def _(typ: colander.Time, node: SchemaNode, side: Side) -> Schema:
-    # Not the format "time" of JSON Schema, which requires a time zone.
-    return {"type": "string", "pattern": _TIME_OF_DAY, "examples": ["12:30:00"]}
-
-
-@schema_for_type.register
-def _(typ: colander.Enum, node: SchemaNode, side: Side) -> Schema:
+def _enum(node: SchemaNode, side: Side) -> Schema:
+    typ = node.typ
     return {"enum": list(typ.values) if side is request_schema else [e.value for e in typ.enum_cls]}
 
 
-@functools.singledispatch
+def _constant(**schema: Any) -> Callable[[SchemaNode, Side], Schema]:
+    return lambda node, side: dict(schema)
+
+
+_TYPES: dict[type, Callable[[SchemaNode, Side], Schema]] = {
+    colander.Mapping: _mapping,
+    colander.Sequence: _sequence,
+    colander.Tuple: _tuple,
+    colander.Set: _constant(type="array"),
+    colander.List: _constant(type="array"),
+    colander.String: _constant(type="string"),
+    colander.Integer: _constant(type="integer"),
+    colander.Number: _constant(type="number"),
+    colander.Boolean: _constant(type="boolean"),
+    colander.DateTime: _date_and_time,
+    colander.Date: _date,
+    # Not the format "time" of JSON Schema, which requires a time zone.
+    colander.Time: _constant(type="string", pattern=_TIME_OF_DAY, examples=["12:30:00"]),
+    colander.Enum: _enum,
+}
+
+
 def lenient_schema(typ: object) -> Schema:
     """Return the keywords for other values that a type converts, such as numeric strings.
 
     They only apply without a validator, which could refuse them.
     """
-    return {}
+    if isinstance(typ, colander.Integer):
+        return {"type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,300}$"}
+    if isinstance(typ, colander.Number):
+        pattern = r"^[-+]?[0-9]{1,300}(\.[0-9]{1,300})?$"
+        return {"type": ["number", "string"], "pattern": pattern}
+    return _lenient_boolean(typ) if isinstance(typ, colander.Boolean) else {}
 
 
-@lenient_schema.register
-def _(typ: colander.Integer) -> Schema:
-    return {"type": ["integer", "string"], "pattern": "^[-+]?[0-9]{1,300}$"}
-
-
-@lenient_schema.register
-def _(typ: colander.Number) -> Schema:
-    return {"type": ["number", "string"], "pattern": r"^[-+]?[0-9]{1,300}(\.[0-9]{1,300})?$"}
-
-
-@lenient_schema.register
-def _(typ: colander.Boolean) -> Schema:
+def _lenient_boolean(typ: colander.Boolean) -> Schema:
     if not typ.true_choices:
         words = "|".join([*StrictBoolean.true_words, *StrictBoolean.false_words])
         limits = {"pattern": f"^({words})$"} if isinstance(typ, StrictBoolean) else {}
@@ -292,17 +271,16 @@ def _(typ: colander.Boolean) -> Schema:
 # Validators.
 
 
-@functools.singledispatch
 def _limits(validator: object, schema: Schema) -> Schema:
     """Return the keywords that express a validator, nothing for unknown validators.
 
     :param schema: the schema of the type of the node.
     """
-    return {}
+    describe = _of_class(validator, _VALIDATORS)
+    return {} if describe is None else describe(validator, schema)
 
 
-@_limits.register
-def _(validator: colander.All, schema: Schema) -> Schema:
+def _all_of(validator: colander.All, schema: Schema) -> Schema:
     keywords = [_limits(each, schema) for each in validator.validators]
     merged = {key: value for limits in keywords for key, value in limits.items()}
     if len(merged) == sum(map(len, keywords)):
@@ -310,41 +288,21 @@ def _(validator: colander.All, schema: Schema) -> Schema:
     return {"allOf": [limits for limits in keywords if limits]}
 
 
-@_limits.register
-def _(validator: colander.Any, schema: Schema) -> Schema:
-    return {"anyOf": [_limits(each, schema) for each in validator.validators]}
-
-
-@_limits.register
-def _(validator: colander.Length, schema: Schema) -> Schema:
+def _length(validator: colander.Length, schema: Schema) -> Schema:
     what = "Items" if schema.get("type") == "array" else "Length"
     return _present({f"min{what}": validator.min, f"max{what}": validator.max})
 
 
-@_limits.register
-def _(validator: colander.Range, schema: Schema) -> Schema:
+def _range(validator: colander.Range, schema: Schema) -> Schema:
     limits = {"minimum": validator.min, "maximum": validator.max}
-    numbers = {key: value for key, value in limits.items() if isinstance(value, (int, float))}
-    return _present(numbers)
+    return _present({key: limits[key] for key in limits if isinstance(limits[key], (int, float))})
 
 
-@_limits.register
-def _(validator: colander.OneOf, schema: Schema) -> Schema:
-    return {"enum": list(validator.choices)}
+def _present(limits: Schema) -> Schema:
+    return {key: value for key, value in limits.items() if value is not None}
 
 
-@_limits.register
-def _(validator: colander.NoneOf, schema: Schema) -> Schema:
-    return {"not": {"enum": list(validator.forbidden)}}
-
-
-@_limits.register
-def _(validator: colander.ContainsOnly, schema: Schema) -> Schema:
-    return {"items": {**schema.get("items", {}), "enum": list(validator.choices)}}
-
-
-@_limits.register
-def _(validator: colander.Regex, schema: Schema) -> Schema:
+def _regex(validator: colander.Regex, schema: Schema) -> Schema:
     regex = validator.match_object
     pattern = pattern_of(regex.pattern, regex.flags)
     if regex.pattern == colander.EMAIL_RE:  # the format alone says little
@@ -361,6 +319,15 @@ _FORMATS = {
     colander.UUID_REGEX: "uuid",
 }
 
-
-def _present(limits: Schema) -> Schema:
-    return {key: value for key, value in limits.items() if value is not None}
+_VALIDATORS: dict[type, Callable[[Any, Schema], Schema]] = {
+    colander.All: _all_of,
+    colander.Any: lambda any_, schema: {"anyOf": [_limits(it, schema) for it in any_.validators]},
+    colander.Length: _length,
+    colander.Range: _range,
+    colander.OneOf: lambda validator, schema: {"enum": list(validator.choices)},
+    colander.NoneOf: lambda validator, schema: {"not": {"enum": list(validator.forbidden)}},
+    colander.ContainsOnly: lambda validator, schema: {
+        "items": {**schema.get("items", {}), "enum": list(validator.choices)}
+    },
+    colander.Regex: _regex,
+}

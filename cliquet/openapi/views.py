@@ -17,7 +17,6 @@ from cliquet.http.service import Service
 from cliquet.openapi.document import DEFAULT_SERVERS, make
 from cliquet.types import Request
 from cliquet.utils import json
-from cliquet.utils.http import set_header
 from cliquet.views import descriptions
 
 #: The page can load its own files and call the service, nothing else.
@@ -78,8 +77,8 @@ def get_document(request: Request) -> Any:
         document = request.registry.openapi_document = _serialize(make(request))
     body = document.with_url(request.route_url("hello").rstrip("/"))
     response = request.response
-    set_header(response, "Content-Type", JSON_TYPE)
-    set_header(response, "Cache-Control", "no-cache")
+    response.headers["Content-Type"] = JSON_TYPE
+    response.headers["Cache-Control"] = "no-cache"
     response.body = body
     response.etag = hashlib.sha256(body).hexdigest()
     response.conditional_response = True
@@ -95,5 +94,5 @@ def _serialize(document: dict[str, Any]) -> _Document:
 def get_page(context: Any, request: Request) -> Any:
     """Return the page or one of its files."""
     response = _files(context, request)
-    set_header(response, "Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     return response

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from cliquet.permission import BoundPermissions, PermissionBase, bound_patterns, bound_permissions
+from cliquet.utils.overrides import is_inherited
 
 #: An object id and a permission.
 Entry = tuple[str, str]
+
+# The steps of a decision that subclasses can override.
+_PRINCIPALS = "object_permission_principals"
+_AUTHORIZED_PRINCIPALS = "object_permission_authorized_principals"
 
 
 class PermissionEngine(PermissionBase):
@@ -17,19 +21,6 @@ class PermissionEngine(PermissionBase):
     If an application's class overrides a step of the decision, for example to grant more
     principals, the decision uses that step instead.
     """
-
-    _has_own_principals = False
-    _has_own_authorized_principals = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._has_own_principals = (
-            cls.object_permission_principals is not PermissionEngine.object_permission_principals
-        )
-        cls._has_own_authorized_principals = cls._has_own_principals or (
-            cls.object_permission_authorized_principals
-            is not PermissionEngine.object_permission_authorized_principals
-        )
 
     def _authorized_principals(self, entries: list[Entry]) -> set[str]:
         """Return the principals of any of the entries."""
@@ -63,7 +54,7 @@ class PermissionEngine(PermissionBase):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
         entries = bound_permissions(object_id, permission, get_bound_permissions)
-        if self._has_own_principals:
+        if not is_inherited(self, PermissionEngine, _PRINCIPALS):
             return set().union(*(self.object_permission_principals(*entry) for entry in entries))
         return self._authorized_principals(entries)
 
@@ -74,7 +65,7 @@ class PermissionEngine(PermissionBase):
         principals: Iterable[str],
         get_bound_permissions: BoundPermissions | None = None,
     ) -> bool:
-        if self._has_own_authorized_principals:
+        if not is_inherited(self, PermissionEngine, _PRINCIPALS, _AUTHORIZED_PRINCIPALS):
             return super().check_permission(
                 object_id, permission, principals, get_bound_permissions
             )

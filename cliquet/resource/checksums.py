@@ -11,9 +11,8 @@ from cliquet.resource.reader import RequestReader
 from cliquet.storage import Filter
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON
-from cliquet.utils.http import get_header, set_header
-
-_EXPOSED = "Access-Control-Expose-Headers"
+from cliquet.utils.http import expose_headers
+from cliquet.utils.overrides import is_of_toolkit
 
 
 class ChecksumResource(RequestReader):
@@ -39,8 +38,8 @@ class ChecksumResource(RequestReader):
         self.model.with_checksum, self.model.checksum_ids = True, self._readable_ids()
 
     def _has_own_lists(self) -> bool:
-        own: Any = type(self)._extract_filters
-        return not own.__module__.startswith("cliquet.resource.") or has_own_get_records(self.model)
+        is_own = not is_of_toolkit(type(self)._extract_filters)
+        return is_own or has_own_get_records(self.model)
 
     def _raise_304_if_verified(self, filters: list[Filter]) -> None:
         """Respond with 304 if nothing changed, unless the checksum of the client differs.
@@ -72,10 +71,5 @@ class ChecksumResource(RequestReader):
         """Add the header ``Checksum``, if the checksum was requested, and expose it by CORS."""
         if checksum is None:
             return
-        set_header(response, "Checksum", str(checksum))
-
-        def expose(_: object, response: Any) -> None:
-            names = get_header(response, _EXPOSED)
-            set_header(response, _EXPOSED, f"{names}, Checksum" if names else "Checksum")
-
-        self.request.add_response_callback(expose)
+        response.headers["Checksum"] = str(checksum)
+        expose_headers(self.request, "Checksum")

@@ -11,6 +11,7 @@ from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.generators import UUID4
 from cliquet.utils import DeprecatedMeta
+from cliquet.utils.overrides import is_inherited
 
 
 class Model:
@@ -62,7 +63,7 @@ class Model:
     @property
     def pages_with_timestamp(self) -> bool:
         """Whether :meth:`get_records` also reads the timestamp: if neither is overridden."""
-        return not has_own_get_records(self) and type(self).timestamp is Model.timestamp
+        return is_inherited(self, Model, "get_records", "timestamp")
 
     def _parent(self, parent_id: str | None) -> str:
         return parent_id or self.parent_id
@@ -236,7 +237,7 @@ def has_own_get_records(model: object) -> bool:
 
     Such a model expects the limit of the request, and lacks the attributes about the latest page.
     """
-    return getattr(type(model), "get_records", None) is not Model.get_records
+    return not is_inherited(model, Model, "get_records")
 
 
 class ShareableModel(Model):

@@ -6,10 +6,9 @@ timestamps instead of testing equality: a client that gives a later one has seen
 
 from __future__ import annotations
 
-import functools
 import re
-import time
 from collections.abc import Collection
+from email.utils import formatdate
 from enum import Enum
 from typing import NamedTuple
 
@@ -144,32 +143,9 @@ def etag(timestamp: int) -> str:
     return f'"{timestamp}"'
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
-_SECONDS_OF_DAY = 24 * 60 * 60
-
-
 def http_date(timestamp: int) -> str:
     """Return a timestamp in milliseconds as an HTTP date (RFC 9110, 5.6.7).
 
     HTTP dates have years of four digits: later timestamps become the end of 9999.
     """
-    day, seconds = divmod(min(timestamp, MAX_TIMESTAMP) // 1000, _SECONDS_OF_DAY)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    two = _TWO_DIGITS
-    return f"{_http_day(day)} {two[hour]}:{two[minute]}:{two[second]} GMT"
-
-
-@functools.lru_cache(maxsize=1024)
-def _http_day(day: int) -> str:
-    """Return the day of an HTTP date. Cached, because many timestamps share it.
-
-    :param day: the number of days since the epoch.
-    """
-    date = time.gmtime(day * _SECONDS_OF_DAY)
-    month = _MONTHS[date.tm_mon - 1]
-    return f"{_DAYS[date.tm_wday]}, {date.tm_mday:02} {month} {date.tm_year:04}"
+    return formatdate(min(timestamp, MAX_TIMESTAMP) // 1000, usegmt=True)

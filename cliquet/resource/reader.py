@@ -35,7 +35,6 @@ from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import LIMIT, POSITIVE
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import json
-from cliquet.utils.http import set_header
 from cliquet.utils.text import is_long_id
 
 _TO_IS_DEPRECATED = {
@@ -171,9 +170,9 @@ class RequestReader(ConditionalResource):
         response = self.request.response
         if has_next:
             url = self._next_page_url(sorting, size, records[-1], offset + len(records))
-            set_header(response, "Next-Page", url)
+            response.headers["Next-Page"] = url
         if counting:
-            set_header(response, "Total-Records", str(total))
+            response.headers["Total-Records"] = str(total)
         bind_summary(nb_records=len(records), limit=limit)
         return records
 
@@ -296,8 +295,6 @@ class RequestReader(ConditionalResource):
 
     def _find_record(self, record_id: str | None) -> Record | None:
         """Return the record, or None where :meth:`_get_record_or_404` responds with 404."""
-        if type(self)._get_record_or_404 is RequestReader._get_record_or_404:
-            return self._read_record(record_id)  # without creating a response
         try:
             return self._get_record_or_404(record_id)
         except httpexceptions.HTTPNotFound:

@@ -16,7 +16,7 @@ from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON, decode_header
-from cliquet.utils.http import set_header
+from cliquet.utils.overrides import is_of_toolkit
 
 
 class ConditionalResource:
@@ -153,15 +153,14 @@ class ConditionalResource:
         """Return True if an overridden step of PUT could see a tombstone."""
         own = type(self)
         steps = (own.process_record, own._raise_412_if_modified)
-        is_plain = all(step.__module__.startswith("cliquet.resource.") for step in steps)
-        return not is_plain or has_own_get_records(self.model)
+        return not all(map(is_of_toolkit, steps)) or has_own_get_records(self.model)
 
     def _add_timestamp_header(self, response: Response, timestamp: int | None = None) -> None:
         """Add ``ETag`` and ``Last-Modified``, by default those of the collection."""
         if timestamp is None:
             timestamp = self.timestamp
-        set_header(response, "ETag", preconditions.etag(timestamp))
-        set_header(response, "Last-Modified", preconditions.http_date(timestamp))
+        response.headers["ETag"] = preconditions.etag(timestamp)
+        response.headers["Last-Modified"] = preconditions.http_date(timestamp)
 
     def _cache_seconds(self) -> int | None:
         """Return for how many seconds an anonymous client can cache the response."""
@@ -173,8 +172,8 @@ class ConditionalResource:
         """Add ``Cache-Control``, and ``Expires`` if the response can be cached."""
         seconds = self._cache_seconds()
         if seconds is None:
-            set_header(response, "Cache-Control", "no-cache")
+            response.headers["Cache-Control"] = "no-cache"
             return
-        set_header(response, "Cache-Control", f"max-age={seconds}")
+        response.headers["Cache-Control"] = f"max-age={seconds}"
         expires = (int(time.time()) + seconds) * 1000
-        set_header(response, "Expires", preconditions.http_date(expires))
+        response.headers["Expires"] = preconditions.http_date(expires)

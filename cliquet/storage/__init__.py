@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from cliquet.drivers.backend import health_check, is_inherited
+from cliquet.drivers.backend import health_check
 from cliquet.loggers import get_logger
 from cliquet.storage import exceptions, generators
 from cliquet.storage.checksums import Checksum
@@ -39,6 +39,7 @@ from cliquet.storage.types import (
     Record,
     Sort,
 )
+from cliquet.utils.overrides import is_inherited
 
 logger = get_logger(__name__)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cliquet.drivers.backend import Backend, is_inherited
+from cliquet.drivers.backend import Backend
 from cliquet.storage.operations import StorageOperations
+from cliquet.utils.overrides import is_inherited
 
 
 class CollectionTimestamps(StorageOperations, Backend):

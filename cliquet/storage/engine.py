@@ -13,6 +13,7 @@ from cliquet.storage.filtering import FieldNames
 from cliquet.storage.operations import Change, Collection, Write
 from cliquet.storage.timestamps import change_timestamps
 from cliquet.storage.types import Filter, Record
+from cliquet.utils.overrides import is_inherited
 
 
 class StorageEngine(StorageBase):
@@ -87,9 +88,10 @@ class StorageEngine(StorageBase):
         record: Record,
         names: FieldNames,
     ) -> Record:
-        bump = self._bump_timestamp
-        if getattr(bump, "__func__", None) is not StorageEngine._bump_timestamp:
-            timestamp = bump(*collection[::-1], record, names.modified, change.requested_timestamp)
+        if not is_inherited(self, StorageEngine, "_bump_timestamp"):
+            timestamp = self._bump_timestamp(
+                *collection[::-1], record, names.modified, change.requested_timestamp
+            )
             change = change._replace(requested_timestamp=timestamp)
         return super()._write_record(write, collection, change, record, names)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import uuid
 
 from pyramid.config import Configurator
 
@@ -45,15 +45,4 @@ class UUID4(Generator):
     regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
     def __call__(self) -> str:
-        # Equivalent to str(uuid.uuid4()), but three times faster.
-        digits = os.urandom(16).hex()
-        variant = "89ab"[int(digits[16], 16) % 4]
-        return "-".join(
-            (
-                digits[:8],
-                digits[8:12],
-                "4" + digits[13:16],
-                variant + digits[17:20],
-                digits[20:],
-            )
-        )
+        return str(uuid.uuid4())

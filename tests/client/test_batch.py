@@ -45,6 +45,15 @@ def test_batch_is_sent_at_the_end_of_the_block(client, spores, proxy):
     assert gone.result().data["deleted"] is True
 
 
+def test_batch_contains_partial_updates(client, spores):
+    id_ = spores.create({"tags": ["a"], "name": "x"}).data["id"]
+    with client.batch() as batch:
+        part = batch.resource("/spores")
+        part.patch(id_, [{"op": "add", "path": "/data/tags/-", "value": "b"}])
+        merged = part.patch(id_, {"name": None}, merge=True)
+    assert (merged.result().data["tags"], "name" in merged.result().data) == (["a", "b"], False)
+
+
 def test_batch_is_split_at_the_limit_of_the_server_which_is_read_once(client, spores, proxy):
     for _ in range(2):
         with client.batch() as batch:

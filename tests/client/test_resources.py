@@ -51,6 +51,41 @@ def test_permissions_are_sent_and_returned(client):
     assert replaced.permissions["read"] == ["basicauth:eve"]
 
 
+def test_merge_patch_merges_objects_and_removes_fields_and_principals(client):
+    articles = client.resource("/articles")
+    created = articles.create(
+        {"title": "x", "size": {"w": 1, "h": 2}}, permissions={"read": ["basicauth:bob"]}
+    )
+    changes = {"title": None, "size": {"h": None, "d": 3}}
+    changed = articles.patch(created.data["id"], changes, permissions={"read": None}, merge=True)
+    assert changed.data == {
+        "id": created.data["id"],
+        "last_modified": changed.timestamp,
+        "size": {"w": 1, "d": 3},
+    }
+    assert "read" not in changed.permissions
+
+
+def test_json_patch_changes_fields_and_permissions(client, proxy):
+    articles = client.resource("/articles")
+    id_ = articles.create({"title": "x", "tags": ["a"]}).data["id"]
+    operations = [
+        {"op": "test", "path": "/data/title", "value": "x"},
+        {"op": "add", "path": "/data/tags/-", "value": "b"},
+        {"op": "add", "path": "/permissions/read/basicauth:bob", "value": True},
+    ]
+    changed = articles.patch(id_, operations)
+    assert changed.data["tags"] == ["a", "b"]
+    assert changed.permissions["read"] == ["basicauth:bob"]
+    operations[0]["value"] = "y"
+    with pytest.raises(module.ResponseError) as caught:
+        articles.patch(id_, tuple(operations))
+    assert (caught.value.code, caught.value.details["position"]) == (409, 0)
+    for options in ({"permissions": {}}, {"merge": True}):
+        with pytest.raises(ValueError, match="A JSON Patch contains all changes"):
+            articles.patch(id_, operations, **options)
+
+
 def test_id_comes_from_the_client_the_caller_or_the_server(client, proxy):
     id_ = module.new_id()
     assert client.resource("/spores").create({"id": id_}).data["id"] == id_

@@ -132,6 +132,20 @@ def test_custom_request_is_retried_unless_it_is_a_post(client, proxy):
     assert len(proxy.requests) == 2
 
 
+def test_json_patch_is_retried_only_with_a_precondition(spores, proxy):
+    id_ = spores.create({"tags": []}).data["id"]
+    operations = [{"op": "add", "path": "/data/tags/-", "value": "a"}]
+    proxy.script(DROP)
+    with pytest.raises(TransportError):
+        spores.patch(id_, operations)
+    record = spores.get(id_)
+    assert record.data["tags"] == ["a"]
+    proxy.script(DROP)
+    with pytest.raises(PreconditionFailed):
+        spores.patch(id_, operations, if_match=record.timestamp)
+    assert proxy.methods == ["PATCH"] * 2
+
+
 def test_error_notes_that_an_earlier_attempt_may_have_succeeded(spores, proxy):
     record = spores.create({"name": "x"})
     id_ = record.data["id"]

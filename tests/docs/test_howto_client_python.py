@@ -51,7 +51,8 @@ def test_code_of_the_guide_works(capsys, reader):
     assert [record["title"] for record in reader["latest"]] == ["Python"]
     assert reader["copy"] == {}
     assert reader["local"].verified
-    assert bookmarks.get(reader["created"].data["id"]).data["stars"] == 3
+    changed = bookmarks.get(reader["created"].data["id"]).data
+    assert (changed["stars"], changed["title"]) == (3, "IETF")
     permissions = reader["articles"].get(reader["article"].data["id"]).permissions
     assert permissions["read"] == ["system.Everyone"]
     assert [bookmark["url"] for bookmark in bookmarks.list(stars=0, _sort="url")] == [

@@ -73,6 +73,40 @@ async def test_requests_do_not_wait_for_the_polls_of_all_streams(service, monkey
         await stream.task
 
 
+@running
+async def test_server_that_stops_waits_neither_for_streams_nor_for_bodies(service, alice):
+    def begin():
+        connections.extend([service.stream("/notes"), service.request("/notes", method="POST")])
+        connections[-1].sent.get_nowait()
+        message = {"type": "http.request", "body": b'{"data"', "more_body": True}
+        connections[-1].sent.put_nowait(message)
+
+    connections = []
+    begin()
+    await connections[0].start()
+    for _ in range(2):  # by a signal and by the server
+        service.asgi.close()
+    begin()  # just before the server has closed its connections
+    assert (await connections[2].start())[0] == 200
+    for stream in connections[::2]:
+        assert (await stream.body()).startswith(b"event: change")
+    for incomplete in connections[1::2]:
+        assert (await incomplete.start())[0] == 503
+        assert json.loads(await incomplete.body())["errno"] == 201
+    assert alice.list("/notes") == []
+
+
+@running
+async def test_request_of_a_client_that_disconnects_within_the_body_is_not_served(service, alice):
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+    connection = service.request("/notes", method="POST", headers=headers)
+    connection.sent.get_nowait()
+    connection.sent.put_nowait({"type": "http.request", "body": b'{"data": {}}', "more_body": True})
+    connection.disconnect()
+    await asyncio.wait_for(connection.task, TIMEOUT)
+    assert alice.list("/notes") == []
+
+
 @pytest.mark.parametrize("length", ["transfer-encoding", "content-length"])
 @running
 async def test_long_body_is_refused_before_its_end(service, length):
@@ -102,6 +136,25 @@ async def test_path_without_its_raw_form_is_served(service):
 
     application, service.asgi = service.asgi, without_raw_path
     assert (await send(service, "/notes"))[0] == 200
+
+
+@pytest.mark.parametrize("root", ["", "/root"])
+@pytest.mark.parametrize("origin", ["http://localhost", "HTTPS://a.example:8080"])
+@running
+async def test_target_can_be_a_url(service, alice, origin, root):
+    """RFC 9112 3.2.2. Servers prepend the root path."""
+
+    async def with_url(scope, receive, sender):
+        raw_path = root.encode() + origin.encode() + scope["raw_path"]
+        path = root + origin + scope["path"]
+        changed = {**scope, "path": path, "raw_path": raw_path, "root_path": root}
+        await application(changed, receive, sender)
+
+    note = alice.create("/notes", {"n": 1})
+    application, service.asgi = service.asgi, with_url
+    assert (await send(service, "/notes?n=1"))[2] == {"data": [note]}
+    async with service.streaming("/notes?n=1") as stream:
+        assert (await stream.event()).records == [note]
 
 
 @running

@@ -8,11 +8,12 @@ import weakref
 
 import pytest
 
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.client.copies import checksum
 from cliquet.http.live import ListNote
 from cliquet.live import streams
 from cliquet.live.events import event
-from cliquet.live.polls import Poll, Poller, polling_scope
+from cliquet.live.polls import Poll, Poller, polling_query, polling_scope
 from tests.live.conftest import SETTINGS, TIMEOUT, Service, running
 from tests.resource import apps
 from tests.resource.apps import ENGINES, SERVED, Note
@@ -194,6 +195,19 @@ async def test_lost_permission_ends_the_stream_with_a_reset(service, alice):
         while (event := await stream.event())["event"] == "change":
             assert event.records == []
         assert (event["event"], event.json["errno"]) == ("reset", 121)
+        assert await stream.event() is None
+
+
+@running
+async def test_expired_credentials_end_the_stream_with_a_reset(service, alice, monkeypatch):
+    user_id = alice.id
+    async with service.streaming("/notes") as stream:
+        await stream.event()
+        policy = BasicAuthAuthenticationPolicy
+        monkeypatch.setattr(policy, "unauthenticated_userid", lambda policy, request: None)
+        service.client.storage.create("note", user_id, {"n": 1})
+        event = await stream.event()
+        assert (event["event"], event.json["code"], event.json["errno"]) == ("reset", 401, 104)
         assert await stream.event() is None
 
 
@@ -408,6 +422,13 @@ def test_polls_request_the_whole_body_unconditionally():
     assert polled == [(b"host", b"a"), (b"accept", b"application/json")]
 
 
+def test_polls_request_the_checksum_and_the_changes_since_the_latest_event():
+    checksum = "&".join(f"_checksum={text}" for text in ("", "1-2-3", "%31-2-3"))
+    query = f"n=1&{checksum}&_since=5&_token=x"
+    assert polling_query(query, None) == "_checksum=&n=1&_since=5&_token=x"
+    assert polling_query(query, '"6"') == "_checksum=&n=1&_since=%226%22"
+
+
 @pytest.mark.parametrize(
     ("path", "user", "status"),
     [
@@ -415,6 +436,8 @@ def test_polls_request_the_whole_body_unconditionally():
         ("/pages", "carol", 403),
         ("/unknown", "alice", 404),
         ("/notes?_limit=x", "alice", 400),
+        ("/notes?_checksum=x", "alice", 400),
+        ("/notes?_since=5&_checksum=1-2", "alice", 400),
         ("/notes/{id}", "alice", 406),
     ],
 )

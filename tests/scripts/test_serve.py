@@ -171,15 +171,25 @@ def test_streams_are_served_until_a_signal(write_ini, port, stop):
         client = threading.Thread(target=follow)
         client.start()
         wait_until(lambda: started)
-        return client
+        incomplete = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        incomplete.request("POST", "/v1/bookmarks", b"{", {"Content-Length": "5"})
+        return client, incomplete
 
     ended = []
     ini = write_ini(IN_MEMORY, "application_with_resources")
-    code, client = run(ini, port, use, "--live", stop=stop)
+    code, (client, incomplete) = run(ini, port, use, "--live", stop=stop)
     client.join(TIMEOUT)
+    assert incomplete.getresponse().status == 503
+    incomplete.close()
     assert (code, started) == (0, [f"https://127.0.0.1:{port}/v1/"])
     assert ended[0] == b"event: change\n"
     assert not client.is_alive()
+
+
+def test_connections_of_clients_that_do_not_read_are_dropped():
+    config = live_server.uvicorn.Config(None, port=0, log_config=None)
+    with live_server.bind(config) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from typing import Any
 
 from pyramid.config import Configurator
 
-from cliquet.drivers.backend import is_inherited
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
@@ -16,6 +15,7 @@ from cliquet.permission import BoundPermissions, bound_patterns, bound_permissio
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry
 from cliquet.permission.sql import SQLPermission, Statements, id_range
+from cliquet.utils.overrides import is_inherited
 
 # Each operation is one statement, regardless of the length of its lists.
 

@@ -14,7 +14,7 @@ milliseconds, long after the year 9999.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,13 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
 
     def _timestamp(self, collection: Collection) -> int:
         return int(self._client.run(_TIMESTAMP, keys(collection)) or BEGINNING)
+
+    def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
+        # Unlike the script, this doesn't rebuild what the server has evicted. Evicted timestamps
+        # look different, so that the caller reads these collections.
+        names = [keys(collection)[0] for collection in collections]
+        epoch, *timestamps = self._client.call("MGET", EPOCH, *names)
+        return [int(timestamp or epoch or BEGINNING) for timestamp in timestamps]
 
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         stored = self._stored(collection, object_id)

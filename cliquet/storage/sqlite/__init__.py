@@ -183,6 +183,13 @@ class Storage(SQLiteBackend, StorageEngine):
             row = db.execute(_FIND_COLLECTION, collection).fetchone()
             return _epoch(db) if row is None else int(row[1])
 
+    def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
+        # One snapshot, but a statement for each: JSON arrays can't contain every id.
+        with self._client.snapshot() as db:
+            rows = [db.execute(_FIND_COLLECTION, each).fetchone() for each in collections]
+            epoch = _epoch(db)
+        return [epoch if row is None else row[1] for row in rows]
+
     def _get(self, collection: Collection, object_id: str) -> tuple[int, bytes] | None:
         with self._client.read() as db:
             row: tuple[int, bytes] | None = db.execute(_GET, (object_id, *collection)).fetchone()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cliquet.drivers.backend import is_inherited
 from cliquet.permission import PermissionBase, heartbeat
+from cliquet.utils.overrides import is_inherited
 
 ODD = [
     "",
