@@ -24,12 +24,7 @@ from cliquet.middlewares import install_middlewares, name_transactions
 from cliquet.resource.custom_operators import add_filter_operator
 from cliquet.settings import DEFAULT_SETTINGS, load_default_settings
 from cliquet.settings.validation import include_packages
-from cliquet.utils import (
-    current_resource_name,
-    current_service,
-    follow_subrequest,
-    setting_list,
-)
+from cliquet.utils import current_resource_name, current_service, follow_subrequest, setting_list
 from cliquet.views.hello import PROTOCOL_VERSION
 from cliquet.views.version import add_version_view
 

@@ -17,11 +17,7 @@ from pyramid.interfaces import (
     ISecurityPolicy,
 )
 from pyramid.security import LegacySecurityPolicy
-from pyramid_multiauth import (
-    MultiAuthenticationPolicy,
-    MultiAuthIdentity,
-    MultiAuthSecurityPolicy,
-)
+from pyramid_multiauth import MultiAuthenticationPolicy, MultiAuthIdentity, MultiAuthSecurityPolicy
 from zope.interface import implementer
 
 from cliquet.authorization import PRIVATE, AuthorizationPolicy, InheritingAuthorizationPolicy

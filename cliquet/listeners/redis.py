@@ -18,12 +18,7 @@ from typing import Any, TypeVar
 from pyramid.config import Configurator
 
 from cliquet.drivers import connectivity
-from cliquet.drivers.redis.client import (
-    DEFAULT_POOL_SIZE,
-    EXPECTED,
-    Client,
-    create_from_config,
-)
+from cliquet.drivers.redis.client import DEFAULT_POOL_SIZE, EXPECTED, Client, create_from_config
 from cliquet.listeners import ListenerBase
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings

@@ -18,14 +18,7 @@ from cliquet.resource.schema import ResourceSchema
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
 from cliquet.types import Request
-from cliquet.utils import (
-    COMPARISON,
-    classname,
-    dict_subset,
-    field_selector,
-    json,
-    warn_deprecated,
-)
+from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json, warn_deprecated
 from cliquet.utils.http import expose_headers
 from cliquet.utils.text import is_long_id
 

@@ -10,12 +10,7 @@ from cliquet.errors import ERRORS, http_error, raise_invalid
 from cliquet.http.limits import limits_of
 from cliquet.http.negotiation import media_type
 from cliquet.resource.checksums import ChecksumResource
-from cliquet.resource.patches import (
-    FailedTest,
-    InvalidPatch,
-    apply_operations,
-    merge_document,
-)
+from cliquet.resource.patches import FailedTest, InvalidPatch, apply_operations, merge_document
 from cliquet.storage import Record
 from cliquet.utils import json
 from cliquet.utils.http import MERGE_PATCH, PARTIAL_TYPES

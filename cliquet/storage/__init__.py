@@ -19,12 +19,7 @@ from cliquet.storage.checksums import Checksum
 from cliquet.storage.collection_timestamps import CollectionTimestamps
 from cliquet.storage.combined import combined_checksum, combined_page
 from cliquet.storage.filtering import FieldNames, build_query
-from cliquet.storage.operations import (
-    before_or_latest,
-    build_change,
-    check_timestamp,
-    read_record,
-)
+from cliquet.storage.operations import before_or_latest, build_change, check_timestamp, read_record
 from cliquet.storage.rows import rows_to_records
 from cliquet.storage.types import (
     DEFAULT_DELETED_FIELD,

@@ -30,18 +30,8 @@ from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.in_memory import tree as tree
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.ordering import order_key
-from cliquet.storage.rows import (
-    Part,
-    Row,
-    rows_to_records,
-    take,
-    take_records,
-)
-from cliquet.storage.timestamps import (
-    change_timestamps,
-    far_future,
-    next_epoch,
-)
+from cliquet.storage.rows import Part, Row, rows_to_records, take, take_records
+from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch
 from cliquet.storage.types import Mismatch
 from cliquet.utils import COMPARISON as COMPARISON
 from cliquet.utils import json

@@ -25,10 +25,7 @@ from sqlalchemy.pool import Pool, QueuePool
 
 from cliquet import transactions
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
-from cliquet.drivers.postgresql.pool import (
-    SharedPool,
-    share_pool,
-)
+from cliquet.drivers.postgresql.pool import SharedPool, share_pool
 from cliquet.drivers.postgresql.prefetch import Prefetch
 from cliquet.drivers.postgresql.session import Session, make_engine, make_session
 from cliquet.drivers.postgresql.transaction import Kind, Rows, Statement, Transaction, run_alone

@@ -13,13 +13,7 @@ from typing import Any
 from pyramid.config import Configurator
 
 from cliquet import transactions
-from cliquet.drivers.redis.client import (
-    RedisBackend,
-    Script,
-    create_from_config,
-    decode,
-    encode,
-)
+from cliquet.drivers.redis.client import RedisBackend, Script, create_from_config, decode, encode
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.engine import Entry, PermissionEngine

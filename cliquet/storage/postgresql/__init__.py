@@ -31,16 +31,8 @@ from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.dialect import PostgreSQL, key_of, storable
 from cliquet.storage.postgresql.indexes import TrigramIndexes
-from cliquet.storage.rows import (
-    Row,
-    rows_to_records,
-    take,
-)
-from cliquet.storage.timestamps import (
-    far_future,
-    next_epoch,
-    next_time,
-)
+from cliquet.storage.rows import Row, rows_to_records, take
+from cliquet.storage.timestamps import far_future, next_epoch, next_time
 from cliquet.storage.types import Filter as Filter
 from cliquet.storage.types import Mismatch
 from cliquet.utils import COMPARISON as COMPARISON

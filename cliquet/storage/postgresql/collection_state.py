@@ -9,9 +9,7 @@ of 25 POSTs takes two instead of fifty, and half of the time.
 
 from __future__ import annotations
 
-from cliquet.storage.timestamps import (
-    next_time,
-)
+from cliquet.storage.timestamps import next_time
 
 
 class CollectionState:

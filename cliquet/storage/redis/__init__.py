@@ -52,16 +52,8 @@ from cliquet.storage.redis.keys import (
     keys,
 )
 from cliquet.storage.redis.locks import HeldLocks, Locks
-from cliquet.storage.rows import (
-    Row,
-    rows_to_records,
-    take_records,
-)
-from cliquet.storage.timestamps import (
-    far_future,
-    next_epoch,
-    next_time,
-)
+from cliquet.storage.rows import Row, rows_to_records, take_records
+from cliquet.storage.timestamps import far_future, next_epoch, next_time
 from cliquet.storage.types import Mismatch
 from cliquet.utils import json
 

@@ -19,20 +19,11 @@ from cliquet.storage.checksums import Checksum, difference
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.operations import Change, Collection, Conflict
-from cliquet.storage.rows import (
-    Part,
-    Row,
-    rows_to_records,
-)
+from cliquet.storage.rows import Part, Row, rows_to_records
 from cliquet.storage.sql_fragments import Sql
 from cliquet.storage.sqlite import conditions
 from cliquet.storage.sqlite.dialect import same_value
-from cliquet.storage.timestamps import (
-    change_timestamps,
-    far_future,
-    next_epoch,
-    next_time,
-)
+from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch, next_time
 from cliquet.storage.types import Mismatch, Page
 from cliquet.utils import json
 

@@ -13,11 +13,7 @@ import pytest
 
 from cliquet.storage import Filter, Page, Sort, StorageBase
 from cliquet.storage.checksums import Checksum
-from cliquet.storage.exceptions import (
-    BackendError,
-    RecordNotFoundError,
-    UnicityError,
-)
+from cliquet.storage.exceptions import BackendError, RecordNotFoundError, UnicityError
 from cliquet.storage.generators import UUID4
 from cliquet.testing.contracts.deletion import DeletionContract
 from cliquet.testing.contracts.operators import OperatorContract
