@@ -5,8 +5,8 @@ The rules themselves are functions in the sibling modules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from pyramid import httpexceptions
@@ -36,6 +36,9 @@ from cliquet.settings.types import LIMIT, POSITIVE
 from cliquet.storage import Filter, Record, Sort, exceptions
 from cliquet.utils import json
 from cliquet.utils.text import is_long_id
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _TO_IS_DEPRECATED = {
     "message": "_to is now deprecated, you should use _before instead",
@@ -69,10 +72,10 @@ class RequestReader(ConditionalResource):
         except UnicodeDecodeError:
             raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
 
-    def _parse_or_400(self, extract: Any, *args: Any) -> Any:
+    def _parse_or_400(self, extract: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that parses a query; respond with 400 if it raises Invalid."""
         try:
-            return extract(*args)
+            return extract(*args, **kwargs)
         except Invalid as invalid:
             raise_invalid(
                 self.request,
@@ -103,8 +106,7 @@ class RequestReader(ConditionalResource):
         )
         registry = self.request.registry
         reader = FilterReader(fields, limits_of(registry), operators_of(registry))
-        filters: list[Filter] = self._parse_or_400(reader.read_all, params.items())
-        return filters
+        return self._parse_or_400(reader.read_all, params.items())
 
     def _is_known(self, field: str) -> bool:
         """Return whether clients can filter and sort by a field, which can be nested."""
@@ -136,12 +138,10 @@ class RequestReader(ConditionalResource):
     def _extract_limit(self) -> int | None:
         """Return the page size from the client and the settings, None for no limit."""
         settings = self.request.registry.settings
-        limit: int | None = self._parse_or_400(
-            querystring.extract_limit,
-            self._query().get("_limit"),
-            LIMIT.get(settings, "paginate_by"),
+        paginate_by = LIMIT.get(settings, "paginate_by")
+        return self._parse_or_400(
+            querystring.extract_limit, self._query().get("_limit"), paginate_by
         )
-        return limit
 
     def _read_page(
         self, filters: list[Filter], sorting: list[Sort], limit: int | None
@@ -191,23 +191,19 @@ class RequestReader(ConditionalResource):
 
     def _extract_sorting(self, limit: int | None) -> list[Sort]:
         """Return the total order of the records."""
-        sorting: list[Sort] = self._parse_or_400(
+        return self._parse_or_400(
             querystring.extract_sorting,
             self._query().get("_sort", ""),
             self._is_known,
             self.model.modified_field,
             limits_of(self.request.registry),
         )
-        return sorting
 
     def _extract_deletion_time(self) -> int | None:
         """Return the time of a DELETE, None for the current time."""
         name = "last_modified"
         text = self._query().get(name)
-        time_: int | None = self._parse_or_400(
-            querystring.extract_deletion_time, text, name, self._is_timestamp
-        )
-        return time_
+        return self._parse_or_400(querystring.extract_deletion_time, text, name, self._is_timestamp)
 
     def _extract_pagination_rules_from_token(
         self, limit: int | None, sorting: list[Sort]
@@ -250,7 +246,7 @@ class RequestReader(ConditionalResource):
         if not text:
             return []
         limits = limits_of(self.request.registry)
-        fields: list[str] = self._parse_or_400(querystring.extract_partial_fields, text, limits)
+        fields = self._parse_or_400(querystring.extract_partial_fields, text, limits)
         if not fields:
             return []
         unknown = [field for field in fields if not self.is_known_field(field.split(".")[0])]
