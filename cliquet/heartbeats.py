@@ -49,7 +49,7 @@ class Heartbeats(dict[str, Check]):
             call.
         """
         runs = [self._run(name, check, request) for name, check in self.items()]
-        return {run.name: run.answer_within(timeout) for run in runs}
+        return {run.name: run.result_within(timeout) for run in runs}
 
     def check_sequentially(self, request: Request) -> dict[str, bool | None]:
         """Return the result of each check, inside the transaction of the request."""
@@ -72,7 +72,7 @@ class _Run:
         self._check = check
         self._began = time.monotonic()
         self._ended = math.inf
-        self._answer: bool | None = False
+        self._result: bool | None = False
         self.thread = threading.Thread(
             target=thread_context().run,
             args=(self._call, check, request),
@@ -87,16 +87,16 @@ class _Run:
             return True
         return self._check is check and time.monotonic() - self._ended < cache_seconds
 
-    def answer_within(self, timeout: float) -> bool | None:
+    def result_within(self, timeout: float) -> bool | None:
         """Return the result; False if there is none after ``timeout`` seconds."""
         self.thread.join(max(0.0, self._began + timeout - time.monotonic()))
         if self.thread.is_alive():
             logger.error("The heartbeat of %s takes more than %g seconds", self.name, timeout)
             return False
-        return self._answer
+        return self._result
 
     def _call(self, check: Check, request: Request) -> None:
-        self._answer = _call(self.name, partial(_call_apart, check), request)
+        self._result = _call(self.name, partial(_call_in_thread, check), request)
         self._ended = time.monotonic()
 
 
@@ -109,7 +109,7 @@ def _call(name: str, check: Check, request: Request) -> bool | None:
         return False
 
 
-def _call_apart(check: Check, request: Request) -> bool | None:
+def _call_in_thread(check: Check, request: Request) -> bool | None:
     """Call a check in a thread, with the thread-local data of a request."""
     with RequestContext(request), transaction.manager:
         return check(request)

@@ -84,8 +84,8 @@ class ChangeStream:
             return []
         *lines, rest = b"".join(self._parts).split(b"\n")
         self._parts = [rest]
-        found = [self._read_line(line.decode("utf-8", "replace").rstrip("\r")) for line in lines]
-        return [changes for changes in found if changes is not None]
+        events = [self._read_line(line.decode("utf-8", "replace").rstrip("\r")) for line in lines]
+        return [changes for changes in events if changes is not None]
 
     def end(self) -> None:
         """Note the end of the connection."""

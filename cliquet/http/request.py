@@ -54,7 +54,7 @@ def remember_json(request: Any, value: object) -> None:
 def add_request_attributes(config: Configurator) -> None:
     """Add the attributes of requests (python-api, "What an application finds")."""
     # Run before any other subscriber to new requests.
-    config.add_tween("cliquet.http.request.adopting_tween_factory", under=INGRESS)
+    config.add_tween("cliquet.http.request.completing_tween_factory", under=INGRESS)
     config.add_subscriber(lambda event: ensure_request_class(event.request), NewRequest)
     config.add_request_method(
         principals.effective_principals, name="effective_principals", property=True
@@ -162,7 +162,7 @@ def _decode_headers(environ: dict[str, Any]) -> None:
             environ[name] = decode_header(value)
 
 
-def adopting_tween_factory(
+def completing_tween_factory(
     handler: Callable[[Any], Any], registry: Registry
 ) -> Callable[[Any], Any]:
     """Complete requests that are sent through the tweens, before the other tweens.
@@ -171,7 +171,7 @@ def adopting_tween_factory(
     invalid ``Host`` are refused, because URLs are built from it.
     """
 
-    def adopting_tween(request: Any) -> Any:
+    def completing_tween(request: Any) -> Any:
         ensure_request_class(request)
         environ = request.environ
         if bytes in map(type, environ.values()):
@@ -182,4 +182,4 @@ def adopting_tween_factory(
             return reapply_cors(request, json_error_handler(request))
         return handler(request)
 
-    return adopting_tween
+    return completing_tween

@@ -68,9 +68,9 @@ def describe(invalid: colander.Invalid, changed: Collection[str]) -> Misfit:
 
     :param changed: the fields that a request changes.
     """
-    found = list(misfits(invalid))
-    for misfit in found:
+    invalid_values = list(misfits(invalid))
+    for misfit in invalid_values:
         if not misfit.field or misfit.field.split(".")[0] in changed:
             return misfit
-    field, message = found[0]
+    field, message = invalid_values[0]
     return Misfit(field, f"{message} (in the stored record)")

@@ -31,8 +31,8 @@ _OK = "ok"
 _SHORTEST_SECRET = 16  # characters
 
 #: Default and greatest time to wait for a backend, in seconds.
-_PATIENCE = 10.0
-_LONGEST_PATIENCE = 3600.0
+_DEFAULT_TIMEOUT = 10.0
+_LONGEST_TIMEOUT = 3600.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,8 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--timeout",
         metavar="SECONDS",
         type=_seconds,
-        default=_PATIENCE,
-        help=f"Seconds to wait for each backend (default: {_PATIENCE:g}).",
+        default=_DEFAULT_TIMEOUT,
+        help=f"Seconds to wait for each backend (default: {_DEFAULT_TIMEOUT:g}).",
     )
     parser.add_argument(
         "--deep",
@@ -121,7 +121,7 @@ def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is empty: the cost of a request is unlimited"
 
 
-def _row(registry: Registry, kind: str, patience: float) -> tuple[str, ...]:
+def _row(registry: Registry, kind: str, timeout: float) -> tuple[str, ...]:
     backend, settings = getattr(registry, kind, None), registry.settings
     if backend is None:
         return kind, "-", "-", "-", "not configured"
@@ -132,15 +132,15 @@ def _row(registry: Registry, kind: str, patience: float) -> tuple[str, ...]:
         _PROBES[kind](backend, readonly)
         backend.verify()
 
-    result = _tried(attempt, patience)
+    result = _check_in_time(attempt, timeout)
     taken = f"{(time.perf_counter() - started) * 1000:.1f} ms"
     url = without_password(str(settings.get(f"{kind}_url") or "-"))
     return kind, backend_name(registry, kind), url, taken, result
 
 
-def _tried(attempt: Callable[[], None], patience: float) -> str:
-    """Run the check and return its result, waiting at most ``patience`` seconds."""
-    result = f"error: no response within {patience:g} seconds"
+def _check_in_time(attempt: Callable[[], None], timeout: float) -> str:
+    """Run the check and return its result, waiting at most ``timeout`` seconds."""
+    result = f"error: no response within {timeout:g} seconds"
 
     def run() -> None:
         nonlocal result
@@ -153,7 +153,7 @@ def _tried(attempt: Callable[[], None], patience: float) -> str:
     # A daemon thread doesn't keep the process alive.
     thread = Thread(target=run, daemon=True)
     thread.start()
-    thread.join(patience)
+    thread.join(timeout)
     return result
 
 
@@ -171,7 +171,7 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= _LONGEST_PATIENCE:
-        expected = f"expected a number of seconds, above 0 and at most {_LONGEST_PATIENCE:g}"
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        expected = f"expected a number of seconds, above 0 and at most {_LONGEST_TIMEOUT:g}"
         raise ArgumentTypeError(f"{text!r}: {expected}")
     return seconds

@@ -47,9 +47,9 @@ def check_records(registry: Registry, name: str) -> None:
     for parent_id in _parents(registry, storage, collection_id_of(resource)):
         for record in _read_all(storage, resource, parent_id):
             number += 1
-            found = list(_check(resource.mapping, record))
-            refused += bool(found)
-            for field, message in found:
+            problems = list(_check(resource.mapping, record))
+            refused += bool(problems)
+            for field, message in problems:
                 name_of_field = f"data.{field}" if field else "data"
                 record_id = record[resource.default_model.id_field]
                 cells = (record_id, parent_id or "-", name_of_field, message)

@@ -15,7 +15,7 @@ from cliquet.utils.text import matches_pattern
 # How long SQLite itself waits for the lock of the file, in seconds, before we retry. For longer
 # waits, it sleeps up to 100 ms between attempts, and a process that writes continuously would
 # starve the others.
-_PATIENCE = 0.005
+_BUSY_TIMEOUT = 0.005
 
 _PAUSE = 0.0005
 _IDLE_READERS = 25
@@ -72,7 +72,7 @@ class Connections:
         if self._writer is not None and not self._writer.is_current(self._path):
             self.forget_writer()
         if self._writer is None:
-            connection = connect(self._path, _PATIENCE)
+            connection = connect(self._path, _BUSY_TIMEOUT)
             # Acknowledged writes must survive a crash of the machine. The statement reads the file,
             # which another process can lock exclusively while it ends.
             deadline = time.monotonic() + self.timeout
