@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from cliquet.client.messages import Request, ServerFeatures, custom_request
+from cliquet.client.messages import Request, ServerFeatures
 from cliquet.client.protocol import Protocol
 from cliquet.client.resources import Result
 
@@ -63,7 +63,11 @@ class BaseClient(ABC, Generic[Session, Sleep, Result]):
         :raises ClientError: if the request fails.
         :raises ValueError: if the path doesn't start with a slash.
         """
-        return self._send(custom_request(method, path, body, headers, idempotent))
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is not a path: expected /bookmarks")
+        if idempotent is None:
+            idempotent = method.upper() != "POST"
+        return self._send(Request(method, path, body, headers or {}, idempotent))
 
     @abstractmethod
     def _set_transport(self, session: Session | None, sleep: Sleep | None) -> None:

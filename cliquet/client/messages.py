@@ -122,21 +122,3 @@ class ServerFeatures:
 
 #: Request of the service's description of itself.
 HELLO = Request("GET", "/", expects=("settings", dict))
-
-
-def custom_request(
-    method: str,
-    path: str,
-    body: object,
-    headers: Mapping[str, str] | None,
-    idempotent: bool | None,
-) -> Request:
-    """Return the request of :meth:`cliquet.client.Client.request`.
-
-    :raises ValueError: if the path doesn't start with a slash.
-    """
-    if not path.startswith("/"):
-        raise ValueError(f"{path!r} is not a path: expected /bookmarks")
-    if idempotent is None:
-        idempotent = method.upper() != "POST"
-    return Request(method, path, body, headers or {}, idempotent)

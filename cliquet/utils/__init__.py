@@ -11,7 +11,6 @@ import time
 import traceback
 import warnings
 from base64 import b64decode, b64encode
-from binascii import hexlify
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -27,7 +26,13 @@ from cliquet.utils.http import (
     follow_subrequest,
     reapply_cors,
 )
-from cliquet.utils.text import decode_header, encode_header, setting_list, without_password
+from cliquet.utils.text import (
+    BOOLEANS,
+    decode_header,
+    encode_header,
+    setting_list,
+    without_password,
+)
 
 
 class COMPARISON(Enum):
@@ -46,10 +51,6 @@ class COMPARISON(Enum):
     CONTAINS = "contains"
     CONTAINS_ANY = "contains_any"
     OR = "or"
-
-
-_TRUE = frozenset(("true", "yes", "on"))
-_FALSE = frozenset(("false", "no", "off"))
 
 
 def strip_whitespace(v: Any) -> Any:
@@ -102,7 +103,7 @@ def merge_dicts(a: dict[str, Any], b: Mapping[str, Any]) -> None:
 
 def random_bytes_hex(bytes_length: int) -> str:
     """Return ``bytes_length`` random bytes in hexadecimal."""
-    return hexlify(os.urandom(bytes_length)).decode("ascii")
+    return os.urandom(bytes_length).hex()
 
 
 def native_value(value: object) -> Any:
@@ -114,10 +115,8 @@ def native_value(value: object) -> Any:
     if not isinstance(value, str):
         return value
     lowered = value.lower()
-    if lowered in _TRUE:
-        return True
-    if lowered in _FALSE:
-        return False
+    if lowered in BOOLEANS:
+        return BOOLEANS[lowered]
     try:
         return ast.literal_eval(value)
     except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):

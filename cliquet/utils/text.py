@@ -17,7 +17,8 @@ from cliquet.utils import json
 MAX_ID_LENGTH = 1024
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_BOOLEANS = {
+#: The words for booleans, in lower case.
+BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on"), True),
     **dict.fromkeys(("false", "no", "off"), False),
 }
@@ -82,8 +83,8 @@ def query_value(text: str) -> Any:
     Booleans are ``true/yes/on`` and ``false/no/off``. Numbers and quoted strings are JSON.
     """
     lowered = text.lower()
-    if lowered in _BOOLEANS:
-        return _BOOLEANS[lowered]
+    if lowered in BOOLEANS:
+        return BOOLEANS[lowered]
     if _NUMBER.fullmatch(text):
         return _number(text)
     if len(text) > 1 and text[0] == text[-1] == '"':

@@ -18,7 +18,7 @@ from pyramid.view import exception_view_config, forbidden_view_config, notfound_
 from webob.request import DisconnectionError
 
 from cliquet.drivers.outages import should_log
-from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.errors import ERRORS, add_error, http_error, json_error_handler
 from cliquet.loggers import get_logger
 from cliquet.refusals import explain
 from cliquet.storage.exceptions import BackendError
@@ -172,19 +172,18 @@ def not_utf8(context: UnicodeDecodeError, request: Request) -> Any:
         location = "querystring"
     else:
         return error(context, request)
-    try:
-        raise_invalid(request, location, description="Should be encoded in UTF-8")
-    except httpexceptions.HTTPBadRequest as response:
-        return reapply_cors(request, response)
+    return _bad_request(request, location, "Should be encoded in UTF-8")
 
 
 @exception_view_config(context=DisconnectionError)
 def incomplete_body(context: DisconnectionError, request: Request) -> Any:
     """Return a 400 if the body is incomplete, although the client might not read it."""
-    try:
-        raise_invalid(request, "body", description="Should be complete")
-    except httpexceptions.HTTPBadRequest as response:
-        return reapply_cors(request, response)
+    return _bad_request(request, "body", "Should be complete")
+
+
+def _bad_request(request: Request, location: str, description: str) -> Any:
+    add_error(request, location, description=description)
+    return reapply_cors(request, json_error_handler(request))
 
 
 def _is_utf8(query: str) -> bool:

@@ -5,14 +5,12 @@ Each contract is a class of tests for pytest. Subclass it in a test module, and 
 
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
-_MODULES = (
-    *("access", "cache", "deletion", "operators", "permission", "queries", "samples", "storage"),
-    *("timestamps", "unique"),
-)
-
-pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
+_MODULES = (module.name for module in pkgutil.iter_modules(__path__))
+pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in _MODULES))
 
 from cliquet.testing.contracts.cache import CacheContract  # noqa: E402
 from cliquet.testing.contracts.permission import PermissionContract  # noqa: E402
