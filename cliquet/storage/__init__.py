@@ -12,14 +12,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from cliquet.drivers.backend import health_check
+from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
 from cliquet.storage import exceptions, generators
 from cliquet.storage.checksums import Checksum
-from cliquet.storage.collection_timestamps import CollectionTimestamps
 from cliquet.storage.combined import combined_checksum, combined_page
 from cliquet.storage.filtering import FieldNames, build_query
-from cliquet.storage.operations import before_or_latest, build_change, check_timestamp, read_record
+from cliquet.storage.operations import (
+    StorageOperations,
+    before_or_latest,
+    build_change,
+    check_timestamp,
+    read_record,
+)
 from cliquet.storage.rows import rows_to_records
 from cliquet.storage.types import (
     DEFAULT_DELETED_FIELD,
@@ -42,7 +47,7 @@ logger = get_logger(__name__)
 _LARGE_RECORD = 1 << 18
 
 
-class StorageBase(CollectionTimestamps):
+class StorageBase(StorageOperations, Backend):
     """Base class of the storage backends, including those of other packages.
 
     Parameters have the same meaning in every method:
