@@ -49,7 +49,7 @@ CREATE INDEX cliquet_records_by_finder ON cliquet_records (collection,
 CREATE INDEX cliquet_records_by_label ON cliquet_records
  USING gin (cliquet_trigrams(data -> 'label'));
 CREATE INDEX cliquet_records_by_tags ON cliquet_records
- USING gin (cliquet_elements(data -> 'tags'))"""
+ USING gin (((data -> 'tags')::jsonb) jsonb_path_ops)"""
 
 #: Records of a collection that have the field ``rare``.
 RARE = 10

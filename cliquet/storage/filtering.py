@@ -42,6 +42,12 @@ class Span(NamedTuple):
 
 ALWAYS = Span()
 
+#: The lists of values that a filter selects, by its operator.
+_EQUAL: dict[Any, Callable[[Any], Sequence[Any]]] = {
+    COMPARISON.EQ: lambda value: [value],
+    COMPARISON.IN: list,
+}
+
 
 class Query(NamedTuple):
     """A query on a collection.
@@ -97,7 +103,7 @@ def build_query(
             others.append(filter_)
         else:
             span = span.intersect(limits)
-    others = _cheapest_first(others)
+    others = _cheapest_first([*others, *(each for other in others for each in _implied(other))])
     rules = pagination_rules or ()
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
@@ -115,6 +121,24 @@ def build_query(
         with_checksum,
         checksum_ids,
     )
+
+
+def _implied(filter_: Filter) -> list[Filter]:
+    """Return a filter that alternatives imply if all of them contain values of one field.
+
+    It is redundant, but an index serves it, whatever else is in the alternatives.
+    """
+    if filter_.operator is not COMPARISON.OR:
+        return []
+    alternatives = [
+        {each.field: _EQUAL[each.operator](each.value) for each in some if each.operator in _EQUAL}
+        for some in filter_.value
+    ]
+    for field in alternatives[0] if alternatives else ():
+        if all(field in values for values in alternatives):
+            values = [value for each in alternatives for value in each[field]]
+            return [Filter(field, values, COMPARISON.IN)]
+    return []
 
 
 def _bounds(filter_: Filter, modified_field: str) -> Span | None:

@@ -183,7 +183,8 @@ class Presence(Operator):
         return column.exists() if value else negated(column.exists())
 
 
-def _folded(value: object) -> str | None:
+def folded(value: object) -> str | None:
+    """Return a string with its case folded, None for other values."""
     return value.casefold() if isinstance(value, str) else None
 
 
@@ -191,7 +192,7 @@ class Pattern(Operator):
     """Strings that contain a string or match a pattern (see :func:`pattern_test`)."""
 
     described_type = "string"
-    comparable = staticmethod(_folded)
+    comparable = staticmethod(folded)
 
     def schema(self, field: JSONSchema) -> JSONSchema:
         return {"type": "string"}
@@ -210,7 +211,8 @@ class Pattern(Operator):
         return column.is_like(value)
 
 
-def _element_keys(value: object) -> frozenset[Key] | None:
+def element_keys(value: object) -> frozenset[Key] | None:
+    """Return the keys of the elements of an array, None for other values."""
     return frozenset(map(order_key, value)) if isinstance(value, (list, tuple)) else None
 
 
@@ -222,7 +224,7 @@ class Elements(Operator):
 
     described_type = "array"
     takes_list = True
-    comparable = staticmethod(_element_keys)
+    comparable = staticmethod(element_keys)
 
     def __init__(self, comparison: COMPARISON, prefix: str, meaning: str, every: bool) -> None:
         super().__init__(comparison, prefix, meaning)

@@ -194,13 +194,14 @@ def test_numbers_are_compared_exactly(storage, serve, seed):
     numbers += [2**53 * 2**seed + n for n in range(-10, 10)]
     numbers += [float(2**53 * 2**seed + n) for n in range(-10, 10)]
     numbers = sorted(set(numbers))
-    fill(storage, serve, [{"n": number} for number in numbers])
+    fill(storage, serve, [{"n": number, "list": [number]} for number in numbers])
     found, _ = storage.get_all(*PLACE, sorting=[Sort("n", 1)])
     assert [record["n"] for record in found] == numbers
     for place, number in enumerate(numbers):
         equal = storage.get_all(*PLACE, filters=[Filter("n", number, COMPARISON.EQ)])
         above = storage.get_all(*PLACE, filters=[Filter("n", number, COMPARISON.GT)])
-        assert (equal[1], above[1]) == (1, len(numbers) - place - 1)
+        lists = storage.get_all(*PLACE, filters=[Filter("list", [number], COMPARISON.CONTAINS)])
+        assert (equal[1], above[1], lists[1]) == (1, len(numbers) - place - 1, 1)
 
 
 def test_json_of_a_string_is_equal_in_every_writer():

@@ -107,3 +107,24 @@ def test_tombstones_are_looked_at_when_the_query_includes_them():
     assert select(asked(), records, tombstones) == (records, 1)
     both = [tombstones[0], records[0]]
     assert select(asked(include_deleted=True), records, tombstones) == (both, 1)
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "implied"),
+    [
+        ([], None),
+        ([[]], None),
+        ([[Filter("a", 1, COMPARISON.EQ)], [Filter("b", 1, COMPARISON.EQ)]], None),
+        ([[Filter("a", 1, COMPARISON.EQ)], [Filter("a", 1, COMPARISON.MIN)]], None),
+        (
+            [
+                [Filter("b", 1, COMPARISON.EQ), Filter("a", 1, COMPARISON.EQ)],
+                [Filter("c", 0, COMPARISON.NOT), Filter("a", [2, 3], COMPARISON.IN)],
+            ],
+            Filter("a", [1, 2, 3], COMPARISON.IN),
+        ),
+    ],
+)
+def test_alternatives_with_values_of_one_field_imply_a_filter(alternatives, implied):
+    first, *others = asked(filters=[Filter("", alternatives, COMPARISON.OR)]).filters
+    assert (first if others else None) == implied

@@ -6,6 +6,7 @@ from cliquet.utils import COMPARISON
 
 GT, EQ, LIKE = COMPARISON.GT, COMPARISON.EQ, COMPARISON.LIKE
 IN, EXCLUDE = COMPARISON.IN, COMPARISON.EXCLUDE
+CONTAINS, CONTAINS_ANY = COMPARISON.CONTAINS, COMPARISON.CONTAINS_ANY
 
 
 def test_more_ids_than_a_statement_takes_parameters_are_filtered(storage):
@@ -89,6 +90,30 @@ def test_hundreds_of_filters_and_orders_are_supported(storage):
     ]
     query = {"sorting": order, "pagination_rules": rules, "include_deleted": True}
     assert found(storage, filters=filters, **query) == ["a"]
+
+
+def test_many_alternatives_on_a_field_select_like_few(storage):
+    values = ["Ab", "ß", 2, 2**53 + 1, None, [], ["Ab"], [2.0, None], [2**64, [1], {"a": 1}]]
+    for n, value in enumerate(values):
+        storage.create(*PLACE, {"id": str(n), "field": value})
+    selections = [
+        (EQ, 2.0, "2"),
+        (LIKE, "B", "0"),
+        (LIKE, "*S", "1"),
+        (COMPARISON.HAS, True, "012345678"),
+        (CONTAINS, ["Ab"], "6"),
+        (CONTAINS, [2, None], "7"),
+        (CONTAINS, [], "5678"),
+        (CONTAINS, [float(2**64), {"a": 1}], "8"),
+        (CONTAINS_ANY, [2**53 + 1, "Ab", [1]], "68"),
+        (CONTAINS_ANY, ["a\0"], ""),
+        (CONTAINS_ANY, [], ""),
+    ]
+    for comparison, value, expected in selections:
+        for count in (1, 9):
+            some = [[Filter("field", value, comparison)]] * count
+            filters, order = [Filter("", some, COMPARISON.OR)], [Sort("id", 1)]
+            assert "".join(found(storage, filters=filters, sorting=order)) == expected
 
 
 def test_every_letter_is_folded_as_in_python(storage, serve):

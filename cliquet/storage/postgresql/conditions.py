@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
-from cliquet.storage.operators import in_alternatives
-from cliquet.storage.postgresql.dialect import Field, PostgreSQL, key_of, storable
+from cliquet.storage.operators import OPERATORS, in_alternatives
+from cliquet.storage.postgresql.dialect import COMPARED, Field, PostgreSQL, key_of, storable
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Column, Sql, all_of
 from cliquet.storage.types import MISSING, Sort
 from cliquet.utils import COMPARISON
 
 _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WHERE "
-# Keys that alternatives compare often are computed once. OFFSET 0 prevents PostgreSQL from putting
-# the expressions in the place of the columns.
+# Expressions that alternatives often compare are computed once. OFFSET 0 prevents PostgreSQL from
+# putting the expressions in the place of the columns.
 _SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
 # An index can serve at most this many alternatives.
 _FEW = 8
@@ -124,7 +124,7 @@ def _checksum(query: Query) -> tuple[str, Sql]:
 
 def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
-    join, shared = _shared_keys(query, dialect)
+    join, shared = _shared(query, dialect)
     where = _where(Conditions(dialect, query, shared=shared), query.span)
     text = _COUNT.format(join.text, where.text)
     return Sql(text, [*join.parameters, collection, *where.parameters])
@@ -134,29 +134,37 @@ def delete_all(
     collection: tuple[str, str], query: Query, dialect: PostgreSQL, now: int, keep_tombstone: bool
 ) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
-    join, shared = _shared_keys(query, dialect)
+    join, shared = _shared(query, dialect)
     where = _where(Conditions(dialect, query, shared=shared), query.span)
     text = _DELETE_ALL.format(join.text, " AND ".join((_IN_NAMED_COLLECTION, where.text)))
     parameters = [now, *collection, *join.parameters, *collection, *where.parameters]
     return Sql(text, [*parameters, keep_tombstone])
 
 
-def _shared_keys(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
-    """Return the join that computes the keys that alternatives share, and their fields."""
+def _shared(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
+    """Return the join that computes what alternatives often compare, and their fields."""
+    columns = (query.names.id, query.names.modified, query.names.deleted)
     counts = Counter(
-        each.field
+        (each.field, COMPARED[OPERATORS[each.operator].comparable])
         for filter_ in query.filters
         if filter_.operator is COMPARISON.OR
         for each in in_alternatives(filter_)
+        if each.field not in columns
     )
-    columns = (query.names.id, query.names.modified, query.names.deleted)
-    names = [name for name, count in counts.items() if count > _FEW and name not in columns]
-    if not names:
+    names: dict[str, dict[str, str]] = {}
+    expressions: list[Sql] = []
+    for (field, template), count in counts.items():
+        if count > _FEW:
+            name = names.setdefault(field, {})[template] = f"shared{len(expressions)}"
+            text, parameters = dialect.field(field).expression(template)
+            expressions.append(Sql(f"{text} AS {name}", parameters))
+    if not expressions:
         return Sql("", []), {}
-    keys = [dialect.field(name).key for name in names]
-    listed = ", ".join(f"{key.text} AS shared{number}" for number, key in enumerate(keys))
-    join = Sql(_SHARED.format(listed), [part for key in keys for part in key.parameters])
-    return join, {name: dialect.field(name, f"shared{n}") for n, name in enumerate(names)}
+    join = Sql(
+        _SHARED.format(", ".join(each.text for each in expressions)),
+        [parameter for each in expressions for parameter in each.parameters],
+    )
+    return join, {field: dialect.field(field, shared) for field, shared in names.items()}
 
 
 def _data_fields(query: Query) -> dict[str, int]:
@@ -178,7 +186,7 @@ def _part(
         key = _field_key(field, query.names, deleted)
         selected.append(f", {key.text} AS key{number}")
         parameters += key.parameters
-    join, shared = (Sql("", []), {}) if deleted else _shared_keys(query, dialect)
+    join, shared = (Sql("", []), {}) if deleted else _shared(query, dialect)
     conditions = Conditions(dialect, query, deleted, shared=shared)
     where, rules = _where(conditions, query.page_span), conditions.rules()
     text = _PART.format(

@@ -6,10 +6,11 @@ Data fields are compared by their keys (see ``cliquet_key`` in ``migrations/001.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from cliquet.storage.operators import element_keys, folded
 from cliquet.storage.ordering import (
     ABSENT,
     ARRAY,
@@ -23,8 +24,8 @@ from cliquet.storage.ordering import (
     order_key,
     path_of,
 )
-from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of
-from cliquet.utils import COMPARISON
+from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of
+from cliquet.utils import COMPARISON, json
 
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
@@ -42,6 +43,16 @@ _TYPES = {
 # The key that a field is compared with.
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
+#: The expressions that operators compare, given a JSON value, by their ``comparable``.
+COMPARED: dict[Callable[[Any], Any], str] = {
+    order_key: "cliquet_key({})",
+    folded: "cliquet_fold({})",
+    element_keys: "({})::jsonb",
+}
+
+# Integers of the type jsonb that all floats of that value equal.
+_EXACT = 1 << 53
+
 
 class PostgreSQL:
     """The SQL of PostgreSQL (see :class:`cliquet.storage.sql_conditions.Dialect`).
@@ -52,12 +63,12 @@ class PostgreSQL:
     def __init__(self, has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False) -> None:
         self._has_trigrams = has_trigrams
 
-    def field(self, name: str, key: str | None = None) -> Field:
+    def field(self, name: str, columns: Mapping[str, str] | None = None) -> Field:
         """Return a field of the data.
 
-        :param key: the column that contains its key, if any.
+        :param columns: the columns that contain expressions of :data:`COMPARED`.
         """
-        return Field(name, key, self._has_trigrams)
+        return Field(name, columns, self._has_trigrams)
 
     def one_of(self, column: str, rank: int, values: Sequence[Any]) -> Sql:
         if rank == TEXT:
@@ -77,22 +88,22 @@ class PostgreSQL:
         return Sql(f"convert_to({column}, 'UTF8') {operator} %s", [raw])
 
     def like(self, column: str, pattern: str) -> Sql:
-        value = Sql(f"to_json({column})", [])
-        return _like(value, pattern) if storable(pattern) else FALSE
+        text = Sql(f"cliquet_fold(to_json({column}))", [])
+        return _like(text, pattern) if storable(pattern) else FALSE
 
 
 class Field:
     """A field of the data.
 
     :param name: its name; dots descend into objects.
-    :param key: the column that contains its key; None: it is computed.
+    :param columns: see :meth:`PostgreSQL.field`; the other expressions are computed.
     :param has_trigrams: see :class:`PostgreSQL`.
     """
 
     def __init__(
         self,
         name: str,
-        key: str | None = None,
+        columns: Mapping[str, str] | None = None,
         has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False,
     ) -> None:
         self._names = names = [name, *path_of(name)]
@@ -104,10 +115,15 @@ class Field:
         else:
             path = " -> %s::text" * (len(names) - 1)
             self._value = Sql(f"coalesce(data -> %s::text, data{path})", names)
-        self._is_computed = key is None
-        self.key = Sql(f"cliquet_key({self._value.text})", self._value.parameters)
-        if key is not None:
-            self.key = Sql(key, [])
+        self._columns = columns or {}
+        self._is_computed = COMPARED[order_key] not in self._columns
+        self.key = self.expression(COMPARED[order_key])
+
+    def expression(self, template: str) -> Sql:
+        """Return an expression of :data:`COMPARED`."""
+        if template in self._columns:
+            return Sql(self._columns[template], [])
+        return Sql(template.format(self._value.text), self._value.parameters)
 
     def is_any_of(self, keys: Collection[Key]) -> Sql:
         if not keys:
@@ -153,7 +169,8 @@ class Field:
     def is_like(self, pattern: str) -> Sql:
         if not storable(pattern):
             return FALSE
-        like, trigrams = _like(self._value, pattern), _trigrams(pattern)
+        like = _like(self.expression(COMPARED[folded]), pattern)
+        trigrams = _trigrams(pattern)
         if not trigrams or not self._has_trigrams(self._names):
             return like
         # Redundant and expensive, but the index serves it.
@@ -161,6 +178,21 @@ class Field:
         return Sql(text, [*like.parameters, *self._value.parameters, trigrams])
 
     def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
+        array = self.expression(COMPARED[element_keys])
+        exact = [_json_value(key) for key in keys if _is_exact(key)]
+        groups = [exact] if every else [[value] for value in exact]
+        conditions = [
+            Sql(f"{array.text} @> %s::jsonb", [*array.parameters, json.dumps(group)])
+            for group in groups
+        ]
+        if others := [key for key in keys if not _is_exact(key)]:
+            conditions.append(self._has_other_elements(others, every))
+        combined = all_of(conditions) if every else any_of(conditions)
+        is_array = Sql(f"json_typeof({self._value.text}) = 'array'", self._value.parameters)
+        return all_of([is_array, combined])
+
+    def _has_other_elements(self, keys: Collection[Key], every: bool) -> Sql:
+        """Return the condition for keys that jsonb compares in another way."""
         operator = "@>" if every else "&&"
         text = f"cliquet_elements({self._value.text}) {operator} {_array(keys)}"
         parameters = [part for key in keys for part in key_parameters(key)]
@@ -171,13 +203,25 @@ def _array(keys: Collection[Key]) -> str:
     return f"ARRAY[{', '.join([_KEY] * len(keys))}]::cliquet_key[]"
 
 
-def _like(value: Sql, pattern: str) -> Sql:
-    """Return the condition that a JSON value is a string that matches a pattern."""
+def _is_exact(key: Key) -> bool:
+    """Return whether values with a key are those that jsonb considers equal to its value."""
+    rank, value = key
+    if rank == NUMBER:
+        return bool(abs(value) <= _EXACT)
+    return storable(value) if rank == TEXT else rank in (NULL, BOOLEAN)
+
+
+def _json_value(key: Key) -> Any:
+    rank, value = key
+    return None if rank == NULL else value
+
+
+def _like(text: Sql, pattern: str) -> Sql:
+    """Return the condition that a casefolded string matches a pattern."""
     parts = pattern.casefold().split("*")
     if len(parts) == 1:
-        return Sql(f"strpos(cliquet_fold({value.text}), %s) > 0", [*value.parameters, *parts])
-    text = f"cliquet_consists_of(cliquet_fold({value.text}), %s::text[])"
-    return Sql(text, [*value.parameters, parts])
+        return Sql(f"strpos({text.text}, %s) > 0", [*text.parameters, *parts])
+    return Sql(f"cliquet_consists_of({text.text}, %s::text[])", [*text.parameters, parts])
 
 
 def _trigrams(pattern: str) -> list[str]:

@@ -100,9 +100,8 @@ RETURN ARRAY(
     ) AS trigrams WHERE trigram IS NOT NULL
 );
 
--- Returns the keys of the elements of a JSON array, NULL for other values, for ``contains_``. Create
--- an index for such filters by:
---   CREATE INDEX ON cliquet_records USING gin (cliquet_elements(data -> 'field'));
+-- Returns the keys of the elements of a JSON array, NULL for other values, for ``contains_``: for
+-- values that jsonb compares in another way.
 CREATE FUNCTION cliquet_elements(value json) RETURNS cliquet_key[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN json_typeof(value) = 'array' THEN
