@@ -438,17 +438,22 @@ def test_new_relic_without_its_package_is_an_error_of_the_middlewares(serve, mon
 
 NOT_IMPORTED = """
 import sys
+import threading
 import cliquet
 from tests import testapp
 cliquet.install_middlewares(testapp.main())
-print(sorted(name for name in sys.modules if name.partition(".")[0] in sys.argv[1:]))
+prefixes = tuple(f"{name}." for name in sys.argv[1:])
+print(sorted(name for name in sys.modules if f"{name}.".startswith(prefixes)))
+print(threading.active_count())
 """
 
 
-def test_packages_of_monitoring_are_only_imported_where_they_are_configured():
-    command = [sys.executable, "-c", NOT_IMPORTED, "newrelic", "sentry_sdk", "werkzeug", "raven"]
+def test_packages_of_extras_and_their_threads_only_exist_where_they_are_configured():
+    monitoring = ["newrelic", "sentry_sdk", "werkzeug", "raven"]
+    streams = ["cliquet.asgi", "cliquet.live", "a2wsgi", "uvicorn"]
+    command = [sys.executable, "-c", NOT_IMPORTED, *monitoring, *streams]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    assert done.stdout == "[]\n1\n", done.stderr
 
 
 def test_application_may_set_its_own_security_policy():
