@@ -11,50 +11,18 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
+from urllib.parse import urlsplit
 
-from benchmarks import toolkit
-from benchmarks.engines import backends
-from benchmarks.load import ENGINES, database
-from cliquet import asgi
-from tests.processes import free_port
+from benchmarks.load import ENGINES, started
 
 _PATH = "/v1/mushrooms"
-_START_TIMEOUT = 60  # seconds
 _LARGEST_LINE = 1 << 24  # bytes
-
-
-def app() -> Any:
-    """Return the application that the environment variables configure, for uvicorn."""
-    settings = backends(os.environ["LIVE_ENGINE"], os.environ["LIVE_URL"])
-    return asgi.application(toolkit.make_app(settings))
-
-
-@contextmanager
-def started(engine: str) -> Iterator[tuple[int, int]]:
-    """Start the server and its database; yield its port and the id of its process."""
-    port = free_port()
-    command = f"uvicorn --port={port} --log-level=error --no-access-log --factory {__name__}:app"
-    command = command.replace("__main__", "benchmarks.live")
-    with tempfile.TemporaryDirectory(prefix="cliquet-live-") as folder:
-        environment = {"LIVE_ENGINE": engine, "LIVE_URL": database(engine, folder)}
-        server = subprocess.Popen(
-            [sys.executable, "-m", *command.split()], env={**os.environ, **environment}
-        )
-        try:
-            yield port, server.pid
-        finally:
-            server.kill()
-            server.wait()
 
 
 def rss(pid: int) -> int:
@@ -138,15 +106,7 @@ class User:
 async def measure(port: int, pid: int, options: argparse.Namespace) -> dict[str, float]:
     """Return the results by name."""
     users = [User(port, f"user{n}") for n in range(options.collections)]
-    deadline = time.time() + _START_TIMEOUT
-    while True:
-        try:
-            await users[0].create()
-            break
-        except OSError:
-            assert time.time() < deadline, "The server did not start"
-            await asyncio.sleep(0.1)
-    for user in users[1:]:
+    for user in users:
         await user.create()
     before = rss(pid)
     is_ready = asyncio.Semaphore(50)
@@ -183,14 +143,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the results; return 1 if changes were missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=ENGINES, default="postgresql")
+    parser.add_argument("--threads", type=int, default=8, help="of the server")
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--collections", type=int, default=50)
     parser.add_argument("--rate", type=float, default=100, help="writes per second")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--patience", type=float, default=5, help="seconds for the last changes")
+    parser.set_defaults(server="uvicorn", processes=1)
     options = parser.parse_args(arguments)
-    with started(options.engine) as (port, pid):
-        results = asyncio.run(measure(port, pid, options))
+    with started(options) as (url, pid):
+        results = asyncio.run(measure(urlsplit(url).port or 0, pid, options))
     for name, value in results.items():
         print(f"{name:>38}: {value:.2f}")
     return int(results["copies that miss changes"] > 0)

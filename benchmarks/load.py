@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 from benchmarks import toolkit
 from benchmarks.engines import backends
+from cliquet import asgi
 from tests import postgresql_server, redis_server
 from tests.processes import free_port
 
@@ -57,6 +58,10 @@ COMMANDS = {
         "granian --interface=wsgi --workers={processes} --blocking-threads={threads} "
         "--host=127.0.0.1 --port={port} --no-ws --factory benchmarks.load:app"
     ),
+    "uvicorn": (
+        "uvicorn --workers={processes} --port={port} --log-level=error --no-access-log "
+        "--factory benchmarks.load:asgi_app"
+    ),
 }
 
 
@@ -67,6 +72,11 @@ def app() -> Any:
     """Return the application of the variables of the environment, for a server."""
     settings = backends(os.environ["LOAD_ENGINE"], os.environ["LOAD_URL"])
     return toolkit.make_app(settings)
+
+
+def asgi_app() -> Any:
+    """Return the ASGI application of :func:`app`, which streams changes."""
+    return asgi.application(app(), int(os.environ["LOAD_THREADS"]))
 
 
 @contextmanager
@@ -88,7 +98,7 @@ def run_server(
     words = command.format(port=port, threads=threads, processes=processes).split()
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
-        env={**os.environ, **environment},
+        env={**os.environ, **environment, "LOAD_THREADS": str(threads)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -3,9 +3,9 @@
     python -m benchmarks.soak
     python -m benchmarks.soak --seconds 3600 --svg soak.svg
 
-Clients send reads, polls, writes, batches and invalid requests, as in :mod:`benchmarks.load`, while
-PostgreSQL is killed and started again several times. The exit code is 1 if a request failed while
-the database was running.
+Clients send reads, polls, writes, batches and invalid requests, as in :mod:`benchmarks.load`, and
+streams keep copies of their records, while PostgreSQL is killed and started again several times.
+The exit code is 1 if a request failed while the database was running, or if a copy missed changes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import load
+from cliquet.client import Client
 from tests import postgresql_server
 
 MIX = "get=6,list=1,poll=3,post=1,patch=1,delete=1,batch=1,invalid=1"
@@ -89,6 +91,38 @@ def summarize(
         failed=load.failures(samples),
         killed=killed,
     )
+
+
+# The streams
+
+
+class Stream(threading.Thread):
+    """A copy of a user's records, kept up to date by a stream.
+
+    :param number: number of the user.
+    """
+
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__(daemon=True)
+        client = Client(url, auth=(f"load-{number}", "password"))
+        self._resource = client.resource("/mushrooms")
+        self._copy: dict[str, Any] = {}
+        self.start()
+
+    def run(self) -> None:
+        for changes in self._resource.live():
+            for record in changes:
+                self._copy[record["id"]] = record
+                if record.get("deleted"):
+                    del self._copy[record["id"]]
+
+    def is_exact(self) -> bool:
+        """Wait until the copy equals the list; return False if it never does."""
+        expected = {record["id"]: record for record in self._resource.list()}
+        deadline = time.monotonic() + load.PATIENCE
+        while self._copy != expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self._copy == expected
 
 
 # The report
@@ -172,7 +206,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--seconds", type=float, default=180, help="default: %(default)s")
     add("--svg", type=Path, help="file for the picture")
-    add("--server", choices=list(load.COMMANDS), default="granian", help="default: %(default)s")
+    add("--server", choices=list(load.COMMANDS), default="uvicorn", help="default: %(default)s")
+    add("--streams", type=int, default=20, help="with uvicorn only; default: %(default)s")
     add("--processes", type=int, default=1, help="of the server; default: %(default)s")
     add("--threads", type=int, default=4, help="of each of them; default: %(default)s")
     add("--clients", type=int, default=4, help="at the same time; default: %(default)s")
@@ -181,7 +216,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the load, print the table and draw the chart; return 1 if a request failed."""
+    """Run the load, print the table and draw the chart; return 1 if it found a fault."""
     options = parse(argv)
     periods = []
     print("".join(f"{head:>12}" for head in _HEADS), flush=True)
@@ -192,13 +227,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             load.run_server(command, environment, options.threads, options.processes) as server,
             load.clients(server[0], options) as clients,
         ):
+            number = options.streams if options.server == "uvicorn" else 0
+            streams = [Stream(server[0], each % options.clients) for each in range(number)]
             for period in run(database, server[1], clients, options):
                 periods.append(period)
                 print(row(period), flush=True)
+            inexact = sum(not stream.is_exact() for stream in streams)
     print(f"\nGrowth from the second quarter to the last: {growth(periods):.1f} MB")
+    print(f"{number} streams, {inexact} copies that miss changes")
     if options.svg:
         options.svg.write_text(picture(periods), encoding="utf-8")
-    return int(any(period.failed and not period.killed for period in periods))
+    return int(inexact > 0 or any(period.failed and not period.killed for period in periods))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ def test_server_survives_the_restart_of_the_database(capsys, monkeypatch, tmp_pa
     monkeypatch.setattr(soak, "_KILLED_EVERY", 2)
     monkeypatch.setattr(soak, "_DOWN", 0.1)
     svg = tmp_path / "soak.svg"
-    options = ["--seconds", "1", "--clients", "1", "--server", "waitress", "--svg", str(svg)]
+    options = ["--seconds", "1", "--clients", "1", "--streams", "2", "--svg", str(svg)]
     assert soak.main(options) == 0
     rows = capsys.readouterr().out.splitlines()
     assert [("killed" in row, "× 503" in row) for row in rows[1:5]] == [
         *[(False, False), (True, True)] * 2
     ]
+    assert rows[-1] == "2 streams, 0 copies that miss changes"
     assert svg.exists()
 
 
