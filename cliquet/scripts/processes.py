@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 #: Seconds given to requests in progress when the server stops.
@@ -16,6 +17,9 @@ GRACE = 30
 # Seconds to wait for the server to start, and between two attempts to connect to it.
 _START_TIMEOUT = 60
 _POLL = 0.05
+
+# An option of prctl(2).
+_PR_SET_PDEATHSIG = 1
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,6 +39,15 @@ def restored_signals() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def stop_with_parent() -> None:
+    """Have the kernel stop this process when its parent ends, even if that is killed.
+
+    Other systems than Linux don't support this.
+    """
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def accepts(address: tuple[str, int]) -> bool:

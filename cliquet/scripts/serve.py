@@ -25,6 +25,7 @@ from cliquet.scripts.processes import (
     restored_signals,
     run_when,
     stop_signals,
+    stop_with_parent,
 )
 from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import BOOLEAN
@@ -100,6 +101,7 @@ def serve(options: Namespace, registry: Registry) -> None:
             run_when(lambda: accepts(address), lambda: webbrowser.open(_origin(options)))
 
     if hupper.is_active():
+        stop_with_parent()
         hupper.get_reloader().watch_files([path])
     elif options.reload:
         _run_reloader(options.arguments, open_browser)
@@ -262,6 +264,7 @@ class AppLoader:
         return {"_options": self._options, "_app": None}
 
     def __call__(self) -> WSGIApplication:
+        stop_with_parent()
         _pass_one_signal()
         return self._app or _load(self._options)[0]
 
@@ -290,12 +293,15 @@ def _pass_one_signal() -> None:
 
 
 def _stopper(stop: Callable[[], None]) -> Callable[[int, Any], None]:
-    """Return a signal handler for this process, whose forks exit until they have their own."""
+    """Return a signal handler for this process, whose forks exit until they have their own.
+
+    It calls ``stop`` in a thread, because the signal can interrupt a previous call.
+    """
     pid = os.getpid()
 
     def handle(number: int, frame: Any) -> None:
         if os.getpid() == pid:
-            stop()
+            threading.Thread(target=stop).start()
         else:
             os._exit(0)
 

@@ -1,5 +1,6 @@
 """The ``serve`` command: its servers, messages, signals and options."""
 
+import ctypes
 import json
 import logging
 import os
@@ -29,6 +30,8 @@ from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 TIMEOUT = 30  # seconds
 SERVERS = ("granian", "waitress")
 IN_MEMORY = SETTINGS + ALL_IN_MEMORY
+#: Options of prctl(2).
+SET_PARENT_DEATH_SIGNAL, GET_PARENT_DEATH_SIGNAL = 1, 2
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +60,7 @@ def restored_mask():
     yield
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGTERM, handler)
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, 0)
 
 
 def signal_thread():
@@ -420,7 +424,15 @@ def test_worker_that_is_stopped_before_it_starts_exits(monkeypatch):
     handler(signal.SIGTERM, None)
     monkeypatch.setattr(os, "getpid", lambda: 0)
     handler(signal.SIGTERM, None)
+    wait_until(lambda: stopped)
     assert (stopped, exited) == ([True], [0])
+
+
+def test_process_stops_when_its_parent_is_killed(restored_mask):
+    requested = ctypes.c_int()
+    processes.stop_with_parent()
+    ctypes.CDLL(None).prctl(GET_PARENT_DEATH_SIGNAL, ctypes.byref(requested))
+    assert requested.value == signal.SIGTERM
 
 
 def test_nohup_is_respected(monkeypatch):
