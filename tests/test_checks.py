@@ -72,6 +72,16 @@ def test_all_invalid_values_are_reported_together():
         assert [line for line in lines if line.startswith(start)], key
 
 
+@pytest.mark.parametrize("error", [AttributeError, ImportError, KeyError, OSError, ValueError])
+def test_error_that_a_module_raises_is_reported(tmp_path, monkeypatch, error):
+    (tmp_path / "broken.py").write_text(f"raise {error.__name__}('no such thing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"includes": "broken", "storage_backend": "broken", "id_generator": "broken.Generator"}
+    lines = refused(names)
+    assert len(lines) == len(names)
+    assert all("no such thing" in line for line in lines)
+
+
 def numbers():
     """Return the settings that are numbers, and whether 0 is valid."""
     for setting in SETTINGS:

@@ -152,7 +152,18 @@ def _json_object(path: Any) -> dict[str, Any]:
     return content
 
 
-_resolve = DottedNameResolver(None).maybe_resolve
+_RESOLVER = DottedNameResolver(None)
+
+
+def _resolve(value: object) -> Any:
+    """Return the object with a dotted name.
+
+    :raises ImportError: also for other errors, which the code of the module can raise.
+    """
+    try:
+        return _RESOLVER.maybe_resolve(value)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise ImportError(f"{type(error).__name__}: {error}") from error
 
 
 def _module(value: object) -> Any:
