@@ -23,7 +23,7 @@ RUN pip install ".[monitoring,postgresql,redis,serve]" "setuptools>=78.1.1,<80.9
 COPY config config
 COPY examples examples
 # The demo page, at /demo/.
-COPY clients/javascript/cliquet.js clients/javascript/
+COPY clients/javascript/cliquet.js clients/javascript/indexeddb.js clients/javascript/live.js clients/javascript/query.js clients/javascript/
 COPY clients/javascript/demo clients/javascript/demo
 
 ENV PYTHONPATH=/app/examples \

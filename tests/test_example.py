@@ -119,6 +119,7 @@ def test_demo_page_is_served_next_to_the_api(alice):
     for file in files:
         assert alice.get(f"/demo/{file}").cache_control.max_age == 0
     assert "extends EventTarget" in alice.get("/cliquet.js").text
+    assert "IndexedDBStore" in alice.get("/indexeddb.js").text
     outside = alice.get("/demo/..%2fcliquet.js", status=307)
     assert alice.get(outside.location, status=404).json["errno"] == 111
 

@@ -14,10 +14,8 @@ export type Saved<T> = T & Fields;
  */
 export interface Store {
   readonly name?: string;
-  /** The keys that begin with a prefix, by default all. */
-  keys(prefix?: string): Promise<string[]>;
-  /** The keys and copies of the values of the items whose keys begin with a prefix, or with one of several. */
-  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
+  /** The keys and copies of the values of the items whose keys begin with one of the prefixes. */
+  getAll(prefixes: string[]): Promise<[key: string, value: any][]>;
   /**
    * Store values, and remove the keys whose value is undefined or left out, all in one transaction.
    *
@@ -108,6 +106,7 @@ export type Filters = { $or?: Filters[] } & Record<
   Operators | Filters[] | string | number | boolean | null | undefined
 >;
 
+/** Filters and sort orders need the option `query` of the client. */
 export interface Query {
   filters?: Filters;
   /** Fields or paths, as in the protocol's `_sort`: `a,-b`. By default, unsent records come first, then the latest. */
@@ -125,6 +124,11 @@ export interface SyncOptions<T> {
 export interface AutoSyncOptions<T> extends SyncOptions<T> {
   /** The pause between two synchronizations in milliseconds: 60 000. It doubles after each failure, up to an hour. */
   interval?: number;
+}
+
+export interface LiveOptions<T> extends AutoSyncOptions<T> {
+  /** How long a stream can be silent until the client connects again, in milliseconds: 45 000. */
+  idle?: number;
 }
 
 export class Resource<T = any> {
@@ -158,11 +162,19 @@ export class Resource<T = any> {
   sync(options?: SyncOptions<T>): Promise<Result<T>>;
   /**
    * Synchronize at once, after each change, when the page is shown or online again, and after pauses; not while the
-   * page is hidden or offline. The client dispatches `sync` or `error` after each one.
+   * page is hidden or offline. The client dispatches `sync` or `error` after each one. It needs the client's option
+   * `live`.
    *
    * @returns a function that ends it, and aborts its requests
    */
   autoSync(options?: AutoSyncOptions<T>): () => void;
+  /**
+   * Synchronize as `autoSync()` does, and call a function after each change, as `subscribe()` does. If the server can
+   * stream changes, they arrive within a second, and there are no pauses. Pages that share a store share the stream.
+   *
+   * @returns a function that ends both
+   */
+  live(listener: (change: Change<T>) => void, options?: LiveOptions<T>): () => void;
   /** Forget the copy of the server's records, and the changes that were not sent unless they are kept. */
   reset(options?: { keepChanges?: boolean }): Promise<void>;
   /** End all subscriptions. */
@@ -183,6 +195,10 @@ export interface ClientOptions {
   auth?: (expired?: ResponseError) => Record<string, string> | Promise<Record<string, string>>;
   /** Without one, conflicts are left to `resolve()`. */
   conflict?: Strategy<any>;
+  /** The function `query` of `cliquet/query`, for filters and sort orders. */
+  query?: <T>(records: Saved<T>[], query: Query) => Saved<T>[];
+  /** The function `live` of `cliquet/live`, for `live()` and `autoSync()`. */
+  live?: (resource: Resource, options?: LiveOptions<any>, streams?: boolean) => () => void;
   /** The most requests in a batch; the server may allow fewer. */
   batchSize?: number;
   /** How often a request is tried again: 4. */
@@ -218,7 +234,9 @@ export class Client extends EventTarget {
   /**
    * Send another request, with the same retries and waits.
    *
-   * @throws {ResponseError} if the response isn't a success, or isn't JSON
+   * The body is the value of the JSON, or the `ReadableStream` of a stream of events.
+   *
+   * @throws {ResponseError} if the response isn't a success, or is neither of these
    */
   request(
     method: string,
@@ -239,18 +257,6 @@ export class ResponseError extends Error {
 
 /** Keeps items until the page is closed. */
 export class MemoryStore implements Store {
-  keys(prefix?: string): Promise<string[]>;
-  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
+  getAll(prefixes: string[]): Promise<[key: string, value: any][]>;
   write(changes: [key: string, value?: any][]): Promise<boolean>;
-}
-
-/** Keeps items in a database of the browser, `cliquet` by default. */
-export class IndexedDBStore implements Store {
-  constructor(name?: string);
-  readonly name: string;
-  keys(prefix?: string): Promise<string[]>;
-  getAll(prefixes: string | string[]): Promise<[key: string, value: any][]>;
-  write(changes: [key: string, value?: any][]): Promise<boolean>;
-  /** Close the database. It is opened again by the next operation, and closed too when another page deletes it. */
-  close(): Promise<void>;
 }

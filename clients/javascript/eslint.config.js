@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['cliquet.js', 'node_modules/'] },
+  { ignores: ['*.js', '!build.js', '!eslint.config.js', 'node_modules/'] },
   js.configs.recommended,
   {
     languageOptions: { globals: { ...globals.browser, ...globals.nodeBuiltin } },

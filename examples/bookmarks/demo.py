@@ -12,6 +12,8 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 CLIENT = Path(__file__).resolve().parents[2] / "clients" / "javascript"
 
+MODULES = ("cliquet.js", "indexeddb.js", "live.js", "query.js")
+
 logger = logging.getLogger(__name__)
 
 
@@ -22,8 +24,13 @@ def includeme(config):
         return
     config.add_static_view("demo", str(CLIENT / "demo"), cache_max_age=0)
     add_view(config, "/demo", lambda request: HTTPFound(request.path + "/"))
-    # The page imports it from the folder above, as in the repository.
-    add_view(config, "/cliquet.js", lambda request: FileResponse(CLIENT / "cliquet.js", request))
+    # The page imports them from the folder above, as in the repository.
+    for module in MODULES:
+        add_module(config, module)
+
+
+def add_module(config, module):
+    add_view(config, f"/{module}", lambda request: FileResponse(CLIENT / module, request))
 
 
 def add_view(config, path, view):

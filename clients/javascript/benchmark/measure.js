@@ -3,17 +3,17 @@
 /**
  * Measure the operations of one client on a number of records.
  *
- * @param cliquet the module of the client
- * @param server the URL of the service
+ * @param Client the class of the client
+ * @param options its options
  * @param count the number of records
  * @param storeOf a function from a name to an empty store
  * @returns the duration of each operation in milliseconds; for create, save and get, of a single call
  */
-export async function measure(cliquet, server, count, storeOf) {
+export async function measure(Client, options, count, storeOf) {
   const CALLS = 200; // that are measured together
   const user = crypto.randomUUID();
   const auth = () => ({ Authorization: `Basic ${btoa(`${user}:secret`)}` });
-  const open = (name) => new cliquet.Client({ server, auth, store: storeOf(name) }).resource('/mushrooms');
+  const open = (name) => new Client({ ...options, auth, store: storeOf(name) }).resource('/mushrooms');
   const record = { size: 37, edible: true, place: 'A wet meadow, beside the birches', weight: 1.25 };
   const results = {};
 

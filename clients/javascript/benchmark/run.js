@@ -5,7 +5,8 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import * as cliquet from '../cliquet.js';
+import { Client, MemoryStore } from '../cliquet.js';
+import { query } from '../query.js';
 import { launch } from '../tests/browser.js';
 import { measure } from './measure.js';
 
@@ -16,8 +17,10 @@ async function measureInPage(page, count) {
   await page.evaluate(`globalThis.measure = ${measure}`);
   return page.evaluate(
     async ([server, count]) => {
-      const cliquet = await import('/cliquet.js');
-      return globalThis.measure(cliquet, server, count, (name) => new cliquet.IndexedDBStore(name));
+      const { Client } = await import('/cliquet.js');
+      const { IndexedDBStore } = await import('/indexeddb.js');
+      const { query } = await import('/query.js');
+      return globalThis.measure(Client, { server, query }, count, (name) => new IndexedDBStore(name));
     },
     [server, count],
   );
@@ -34,12 +37,14 @@ async function report(title, measureOne) {
   }
 }
 
-await report('Node', (count) => measure(cliquet, server, count, () => new cliquet.MemoryStore()));
+await report('Node', (count) => measure(Client, { server, query }, count, () => new MemoryStore()));
 if (CHROMIUM) {
   const browser = await launch(CHROMIUM);
   const page = await browser.newPage();
-  const bundle = await readFile(new URL('../cliquet.js', import.meta.url), 'utf8');
-  await page.route('**/cliquet.js', (route) => route.fulfill({ contentType: 'text/javascript', body: bundle }));
+  for (const name of ['cliquet.js', 'indexeddb.js', 'query.js']) {
+    const body = await readFile(new URL(`../${name}`, import.meta.url), 'utf8');
+    await page.route(`**/${name}`, (route) => route.fulfill({ contentType: 'text/javascript', body }));
+  }
   await page.route('**/page', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));
   await page.goto(`${new URL('/page', server)}`);
   await report('Chromium', (count) => measureInPage(page, count));

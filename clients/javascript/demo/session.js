@@ -1,8 +1,11 @@
 /** The bookmarks of a user on a device, which are synchronized automatically. */
 
-import { Client, IndexedDBStore } from '../cliquet.js';
+import { Client } from '../cliquet.js';
+import { IndexedDBStore } from '../indexeddb.js';
+import { live } from '../live.js';
+import { query } from '../query.js';
 
-const INTERVAL = 2000; // between two synchronizations, in milliseconds
+const INTERVAL = 2000; // between two synchronizations in milliseconds, if the server can't stream changes
 
 /** Basic auth, whose names can be of any alphabet; the example application takes any password. */
 function credentials(user) {
@@ -33,20 +36,22 @@ export class Session extends EventTarget {
       user,
       store: new IndexedDBStore(`cliquet-demo ${device}`),
       auth: () => ({ Authorization: credentials(user) }),
+      query,
+      live,
       retries: 0, // the next automatic synchronization is soon
     });
     this.#client.addEventListener('alert', ({ detail }) => this.#dispatch('alert', detail));
     this.#client.addEventListener('error', ({ detail }) => this.#show({ failure: detail.error }));
     this.#client.addEventListener('sync', ({ detail }) => this.#show(detail));
     this.#bookmarks = this.#client.resource('/bookmarks');
-    this.#bookmarks.subscribe(() => this.#dispatch('change'));
     this.isOffline = isOffline;
   }
 
   set isOffline(value) {
     this.#isOffline = value;
     this.#end(); // a request that is on its way gets no response, as when the network goes
-    if (!value) this.#end = this.#bookmarks.autoSync({ interval: INTERVAL });
+    const show = () => this.#dispatch('change');
+    this.#end = value ? this.#bookmarks.subscribe(show) : this.#bookmarks.live(show, { interval: INTERVAL });
     this.#dispatch('change');
   }
 

@@ -1,6 +1,16 @@
 /** Keeps the files of the page, for it to open without a network; the requests of its client pass by. */
 
-const FILES = ['./', 'demo.css', 'demo.js', 'session.js', 'view.js', '../cliquet.js'];
+const FILES = [
+  './',
+  'demo.css',
+  'demo.js',
+  'session.js',
+  'view.js',
+  '../cliquet.js',
+  '../indexeddb.js',
+  '../live.js',
+  '../query.js',
+];
 const URLS = FILES.map((file) => new URL(file, location).href);
 const CACHE = 'cliquet-demo';
 

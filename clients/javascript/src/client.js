@@ -3,13 +3,24 @@
 import { isTemporary, ResponseError } from './errors.js';
 import { emit } from './events.js';
 import { Resource } from './resource.js';
-import { MemoryStore } from './stores.js';
+import { MemoryStore } from './memory.js';
+import { sleep } from './timers.js';
 import { same } from './values.js';
 
 const LONGEST_WAIT = 24 * 60 * 60 * 1000; // of what a server can ask for; timers can't be longer than 24 days
 
 /** One spelling of a URL, without a slash at its end. */
 const normalized = (url) => new URL(url, globalThis.location?.href).href.replace(/\/*([?#].*)?$/, '');
+
+const missing = (option) => () => {
+  throw new TypeError(`The client needs the option ${option}`);
+};
+
+/** The latest records, after those that were not sent. */
+function latest(records, { filters, sort, limit }) {
+  if (filters || sort) missing('query')();
+  return records.sort((a, b) => (b.last_modified ?? Infinity) - (a.last_modified ?? Infinity)).slice(0, limit);
+}
 
 /** A service and the local copies of its records; dispatches the events of cliquet.d.ts. */
 export class Client extends EventTarget {
@@ -28,6 +39,8 @@ export class Client extends EventTarget {
       fetch: (...request) => fetch(...request),
       locks: globalThis.navigator?.locks,
       store: new MemoryStore(),
+      query: latest,
+      live: missing('live'),
       ...options,
       server: normalized(server),
     });
@@ -71,7 +84,7 @@ export class Client extends EventTarget {
   /** Remove the records of this service and user from the store, with the changes that were not sent, and close it. */
   async destroy() {
     this._end.abort();
-    await this.store.write((await this.store.keys(this._scope)).map((key) => [key]));
+    await this.store.write((await this.store.getAll([this._scope])).map(([key]) => [key]));
     await this.close();
   }
 
@@ -127,18 +140,28 @@ export class Client extends EventTarget {
   }
 
   async _fetch(url, options) {
-    const signal = this._signal(options.signal, AbortSignal.timeout(this.timeout));
-    const receive = async () => {
-      const response = await this.fetch(url, { ...options, signal, cache: 'no-store' });
-      return [response, await response.text()];
-    };
-    const aborted = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-    const [{ status, ok, headers, url: final }, text] = await Promise.race([receive(), aborted]);
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(new DOMException('No response', 'TimeoutError')), this.timeout);
+    const signal = this._signal(options.signal, limit.signal);
+    try {
+      return await this._read(await this.fetch(url, { ...options, signal, cache: 'no-store' }));
+    } finally {
+      clearTimeout(timer); // streams last longer
+    }
+  }
+
+  async _read(response) {
+    const { status, ok, headers, url } = response;
     this._heed(headers);
-    const body = /json/.test(headers.get('Content-Type')) ? JSON.parse(text || 'null') : null;
+    const type = headers.get('Content-Type');
+    let { body } = response;
+    if (!/event-stream/.test(type)) {
+      const text = await response.text();
+      // What isn't JSON comes from something else, such as the page to log in of a network.
+      body = text && /json/.test(type) ? JSON.parse(text) : null;
+    }
     const refused = body?.responses?.find?.((response) => response.status === 401); // in a batch
-    // What isn't JSON comes from something else, such as the page to log in of a network.
-    if (status === 304 || (ok && body && !refused)) return { status, headers, body, url: final };
+    if (status === 304 || (ok && body && !refused)) return { status, headers, body, url };
     const error = new ResponseError(refused ?? { status, body });
     if (status === 410 && body?.errno === 202) this._ended = error;
     throw error;
@@ -157,10 +180,3 @@ export class Client extends EventTarget {
     } catch {} // none, or something else's
   }
 }
-
-/** Wait for some milliseconds, or until the signal of a request aborts it. */
-const sleep = (time, signal) =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, signal.aborted ? 0 : time);
-    signal.addEventListener('abort', () => resolve(clearTimeout(timer)));
-  });

@@ -37,8 +37,8 @@ export class Copy {
     return `${this._prefix}${kind}|${encodeURIComponent(id)}|${number}`;
   }
 
-  _keys(kind) {
-    return this._store.keys(this._prefix + kind);
+  async _keys(kind) {
+    return (await this._store.getAll([this._prefix + kind])).map(([key]) => key);
   }
 
   _id(key) {
@@ -74,7 +74,7 @@ export class Copy {
   async _entries(ids) {
     const prefixes = ids.flatMap((id) => [this._key('v', id, ''), this._key('c', id, '')]);
     const entries = await (ids.length > MANY ? this._all() : this._load(prefixes));
-    return ids.map((id) => entries.get(id) ?? entryOf(id, []));
+    return ids.map((id) => entries.get(id) ?? entryOf(id));
   }
 
   /** The entries of the records that were changed here. */
@@ -107,15 +107,16 @@ export class Copy {
     for (;;) {
       const entries = await this._entries(ids);
       const next = change(entries);
-      if (await this._replace(entries, next, 'local')) return next;
+      if (await this._replace(entries, next)) return next;
     }
   }
 
-  /** Replace entries, and the mark by another one if it is given. */
-  async _replace(entries, next, origin, mark, since, checksum) {
+  /** Replace entries, by those of the server if the mark is replaced too. */
+  async _replace(entries, next, mark, checksum, since = mark?.since) {
     const writes = entries.flatMap((entry, index) => writesOf(entry, next[index]));
     if (mark) writes.push(...mark.keys.map((key) => [key]), this._markItem(since, checksum));
     if (writes.length && !(await this._store.write(writes))) return false;
+    const origin = mark ? 'server' : 'local';
     const news = next.filter(({ local }, index) => differ(local, entries[index].local));
     if (news.length) this._notify(news.map(({ id, local }) => ({ id, record: local, origin })));
     return true;
@@ -141,7 +142,7 @@ export class Copy {
         return isKnown ? replaced(entries[index], done) : withVersion(entries[index], version, done);
       });
       const checksum = updated(mark.checksum, entries, next);
-      if (await this._replace(entries, next, 'server', mark, until ?? mark.since, checksum)) {
+      if (await this._replace(entries, next, mark, checksum, until)) {
         return { count: next.filter(({ latest }, index) => latest !== entries[index].latest).length, checksum };
       }
     }
@@ -171,11 +172,11 @@ export class Copy {
     for (;;) {
       const mark = await this._mark();
       const all = await this._all();
-      for (const id of ids) if (!all.has(id)) all.set(id, entryOf(id, []));
+      for (const id of ids) if (!all.has(id)) all.set(id, entryOf(id));
       const entries = [...all.values()];
       const next = entries.map(change);
       const checksum = updated(EMPTY, [], next);
-      if (await this._replace(entries, next, 'server', mark, until ?? mark.since, checksum)) return checksum;
+      if (await this._replace(entries, next, mark, checksum, until)) return checksum;
     }
   }
 

@@ -1,11 +1,9 @@
 /** The error of a response that isn't a success; `body` is null unless it is JSON. */
 export class ResponseError extends Error {
-  status;
-  body;
-
   constructor({ status, body }) {
     super(`${status} ${body?.message ?? 'without a message'}`);
-    Object.assign(this, { status, body });
+    this.status = status;
+    this.body = body;
   }
 }
 

@@ -3,4 +3,4 @@
 export { Client } from './client.js';
 export { ResponseError } from './errors.js';
 export { Resource } from './resource.js';
-export { IndexedDBStore, MemoryStore } from './stores.js';
+export { MemoryStore } from './memory.js';

@@ -1,4 +1,4 @@
-/** Filters and sort orders, with the meaning that they have in the protocol. */
+/** The module `cliquet/query`: filters and sort orders, with the meaning that they have in the protocol. */
 
 import { compare, isObject, own, same } from './values.js';
 
@@ -78,7 +78,7 @@ const OPERATORS = {
 };
 
 /** Whether a record matches filters; a bare value stands for `$eq`. */
-export function matcherOf(filters) {
+function matcherOf(filters) {
   const conditions = Object.entries(filters).flatMap(([field, filter]) => {
     if (field === '$or') {
       const alternatives = filter.map(matcherOf);
@@ -94,7 +94,7 @@ export function matcherOf(filters) {
 }
 
 /** Records in an order, as in the protocol (`a,-b`), then the latest first. */
-export function sorted(records, sort) {
+function sorted(records, sort) {
   const fields = [...new Set(`${sort},-last_modified`.split(','))];
   const signs = fields.map((field) => (field[0] === '-' ? -1 : 1));
   const names = fields.map((field) => field.replace(/^[-+]/, ''));
@@ -105,4 +105,9 @@ export function sorted(records, sort) {
     return result;
   });
   return rows.map(({ record }) => record);
+}
+
+/** The records that match filters, in an order: an option of a client. */
+export function query(records, { filters = {}, sort = '-last_modified', limit }) {
+  return sorted(records.filter(matcherOf(filters)), sort).slice(0, limit);
 }

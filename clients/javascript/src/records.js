@@ -27,12 +27,15 @@ export const plain = (record) => JSON.parse(JSON.stringify({ ...record, last_mod
 /** A tombstone has no other fields: an application's own field can be named `deleted` too. */
 export const isTombstone = (record) => record.deleted === true && Object.keys(record).length < 4;
 
+/** The fields of a record that are in a list, or aren't. */
+export const picked = (record, fields, areIn = true) =>
+  Object.fromEntries(Object.entries({ ...record }).filter(([field]) => fields.includes(field) === areIn));
+
 /** The record after a change, which need not have been made on it; null stands for none. */
 export function apply(record, { before, after }) {
   if (!record || !before || !after) return after;
   const changed = differing(before, after);
-  const fieldsOf = (each, isChanged) => Object.entries(each).filter(([field]) => changed.includes(field) === isChanged);
-  return Object.fromEntries([...fieldsOf(record, false), ...fieldsOf(after, true)]);
+  return { ...picked(record, changed, false), ...picked(after, changed) };
 }
 
 /** One change that does what several do. */
@@ -67,7 +70,7 @@ export function unsent({ changes, server }) {
 export const byNumber = (a, b) => compare(a.number, b.number);
 
 /** The state of a record, from its items. */
-export function entryOf(id, items) {
+export function entryOf(id, items = []) {
   const [latest] = items.filter((item) => item.record).sort((a, b) => b.record.last_modified - a.record.last_modified);
   const timestamp = latest?.record.last_modified ?? 0;
   const server = latest && !isTombstone(latest.record) ? latest.record : null;
@@ -155,6 +158,6 @@ export function requestOf(path, { id, server, local, timestamp }) {
   const fields = differing(server, local);
   // Numbers that JavaScript can't represent exactly remain as they are if only other fields are sent.
   const isWhole = !server || fields.some((field) => !Object.hasOwn(local, field));
-  const data = isWhole ? plain(local) : Object.fromEntries(fields.map((field) => [field, local[field]]));
+  const data = isWhole ? plain(local) : picked(local, fields);
   return { ...request, method: isWhole ? 'PUT' : 'PATCH', body: { data } };
 }

@@ -1,11 +1,9 @@
 /** The records at one path of a service. */
 
-import { autoSync } from './auto.js';
 import { isMissing } from './errors.js';
-import { matcherOf, sorted } from './query.js';
-import { chosen, differ, differing, plain } from './records.js';
+import { chosen, differ, differing, picked, plain } from './records.js';
 import { SynchronizedCopy } from './sync.js';
-import { checkJSON, own } from './values.js';
+import { checkJSON } from './values.js';
 
 export class Resource extends SynchronizedCopy {
   _edits = Promise.resolve();
@@ -47,13 +45,9 @@ export class Resource extends SynchronizedCopy {
   }
 
   /** The local records that match. */
-  async list({ filters = {}, sort = '-last_modified', limit } = {}) {
-    const matches = matcherOf(filters);
+  async list(query = {}) {
     const records = [...(await this._all()).values()].map(({ local }) => local);
-    return sorted(
-      records.filter((record) => record && matches(record)),
-      sort,
-    ).slice(0, limit);
+    return this._client.query(records.filter(Boolean), query);
   }
 
   filter(filters, options) {
@@ -66,7 +60,7 @@ export class Resource extends SynchronizedCopy {
   }
 
   async conflicts() {
-    return (await this._changed()).filter(({ conflict }) => conflict);
+    return (await this.pending()).filter(({ conflict }) => conflict);
   }
 
   /** Call a function after each change, here or in another page, until the function that is returned is called. */
@@ -140,24 +134,35 @@ export class Resource extends SynchronizedCopy {
   /** Pull, push, and pull the resulting versions. */
   sync(options) {
     const all = { conflict: this._client.conflict, ...options, signal: this._client._signal(options?.signal) };
-    return this._alone(all, () => this._run(all));
+    return this._alone(() => this._run(all), all.signal);
   }
 
   /** Synchronize now and then, until the function that is returned is called. */
   autoSync(options) {
-    return autoSync(this, options);
+    return this._client.live(this, options);
+  }
+
+  /** Call a function after each change, here or on the server, until the function that is returned is called. */
+  live(listener, options) {
+    const [unsubscribe, end] = [this.subscribe(listener), this._client.live(this, options, true)];
+    return () => end(unsubscribe());
   }
 
   /** Forget the server's records, for all of them to be read again, and the changes unless they are kept. */
   reset({ keepChanges } = {}) {
-    return this._alone({}, () => this._forget(keepChanges));
+    return this._alone(() => this._forget(keepChanges));
   }
 
   /** Act while no other action runs, here or, where there are locks, in other pages. */
-  _alone({ signal }, action) {
-    const { locks } = this._client;
-    const run = () => (locks ? locks.request(this._name, { signal }, action) : action());
+  _alone(action, signal) {
+    const run = () => this._locked('', action, signal);
     return (this._syncs = this._syncs.then(run, run));
+  }
+
+  /** Act while no other page does the same, where there are locks. */
+  _locked(name, action, signal) {
+    const { locks } = this._client;
+    return locks ? locks.request(this._name + name, { signal }, action) : action();
   }
 
   /** Leave the channel between pages. */
@@ -176,6 +181,6 @@ function checkedId(id) {
 function checked(record, other) {
   const after = record && plain(record);
   // The other fields can be what JSON.parse() has made of the server's.
-  checkJSON(Object.fromEntries(differing(other, record).map((field) => [field, own(record, field)])));
+  checkJSON(picked(record, differing(other, record)));
   return after;
 }

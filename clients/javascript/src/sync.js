@@ -36,6 +36,7 @@ export class SynchronizedCopy extends Copy {
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
     this._options = options;
+    this._page = options._page; // of a stream
     this._isRepaired = this._hasRoom = false;
     this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
     for (const id of this._damaged) {
@@ -71,9 +72,13 @@ export class SynchronizedCopy extends Copy {
   async _walk(attempts) {
     if (!attempts) throw new Error('Store changed');
     let { since, checksum } = await this._mark();
+    const query = `&_checksum=${checksum}${since ? `&_since=${since}` : ''}`;
     const headers = since && { 'If-None-Match': `"${since}"` };
+    const { _page: given } = this;
+    const isNext = given?.since <= since && since <= given.timestamp;
+    this._page = undefined;
     let end;
-    for await (const page of this._pages(`&_checksum=${checksum}${since ? `&_since=${since}` : ''}`, headers)) {
+    for await (const page of isNext ? [given] : this._pages(query, headers)) {
       const { records, timestamp, isLast } = page;
       end ??= timestamp; // the other pages of a first walk don't list the deletions after that
       if (timestamp && timestamp < since) {

@@ -1,9 +1,12 @@
 // The declarations have the members of the source; only the compiler reads this file.
 
-import type * as declared from '../cliquet.js';
+import type * as core from '../cliquet.js';
+import type { IndexedDBStore as DeclaredStore } from '../indexeddb.js';
+import type { IndexedDBStore as SourceStore } from '../src/indexeddb.js';
 import type * as source from '../src/index.js';
 
-type Name = keyof typeof declared;
+type Declared = typeof core & { IndexedDBStore: typeof DeclaredStore };
+type Source = typeof source & { IndexedDBStore: typeof SourceStore };
 type Members<T extends { prototype: unknown }> = Exclude<keyof T['prototype'], `_${string}`>;
 
 type Same<A, B> = [A] extends [B]
@@ -12,7 +15,7 @@ type Same<A, B> = [A] extends [B]
     : ['undeclared', Exclude<B, A>]
   : ['missing', Exclude<A, B>];
 
-export const haveTheSameMembers: { [N in Name]: Same<Members<(typeof declared)[N]>, Members<(typeof source)[N]>> } = {
+export const haveTheSameMembers: { [N in keyof Declared]: Same<Members<Declared[N]>, Members<Source[N]>> } = {
   Client: true,
   IndexedDBStore: true,
   MemoryStore: true,
@@ -30,8 +33,8 @@ type Public<T> = {
 export const accepts = (
   client: Public<source.Client>,
   memory: Public<source.MemoryStore>,
-  indexedDB: Public<source.IndexedDBStore>,
-): [Omit<Public<declared.Client>, 'resource'>, Public<declared.MemoryStore>, Public<declared.IndexedDBStore>] => [
+  indexedDB: Public<SourceStore>,
+): [Omit<Public<core.Client>, 'resource'>, Public<core.MemoryStore>, Public<DeclaredStore>] => [
   client,
   memory,
   indexedDB,

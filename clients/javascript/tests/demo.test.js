@@ -2,53 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, request as send } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { launch, Window } from './browser.js';
+import { Gate } from './gate.js';
 import { basic, recordsOf, SERVERS } from './support.js';
 
 const { CHROMIUM } = process.env;
 const URL_ = 'https://www.example.com/';
-
-/** A proxy of a server, which can stop, or lose the responses to some requests. */
-class Gate {
-  #server;
-  #gate = createServer((request, response) => this.#pass(request, response));
-  losesAnswer = () => false;
-
-  constructor(server) {
-    this.#server = server;
-  }
-
-  async open(port = 0) {
-    this.#gate.listen(port, '127.0.0.1');
-    await once(this.#gate, 'listening');
-    this.port = this.#gate.address().port;
-    this.url = `http://127.0.0.1:${this.port}`;
-  }
-
-  async shut() {
-    const closed = once(this.#gate, 'close');
-    this.#gate.close();
-    this.#gate.closeAllConnections();
-    await closed;
-  }
-
-  #pass(request, response) {
-    const { method, headers, url } = request;
-    const onward = send(this.#server + url, { method, headers }, (upstream) => {
-      if (this.losesAnswer(request)) {
-        upstream.resume();
-        return;
-      }
-      response.writeHead(upstream.statusCode, upstream.headers);
-      upstream.pipe(response);
-    });
-    request.pipe(onward);
-  }
-}
 
 /** Wait until the titles of the server's records are those that are wanted. */
 async function untilServer(server, user, areWanted) {
@@ -248,7 +209,7 @@ describe('the demo page', OPTIONS, () => {
       windows: [{ page }],
     } = await using(t);
     await page.evaluate(async () => {
-      const { IndexedDBStore } = await import('/cliquet.js');
+      const { IndexedDBStore } = await import('/indexeddb.js');
       window.store = new IndexedDBStore('tested');
       await window.store.write([['before', 1]]);
       const request = indexedDB.open('tested');
@@ -257,20 +218,20 @@ describe('the demo page', OPTIONS, () => {
     });
     const session = await context.newCDPSession(page);
     await session.send('Storage.clearDataForOrigin', { origin: gate.url, storageTypes: 'indexeddb' });
-    const keys = await page.evaluate(async () => {
+    const items = await page.evaluate(async () => {
       await closed;
       for (let tries = 50; ; tries--) {
         // while Chromium removes the data, it closes what is opened too
         try {
           await window.store.write([['after', 2]]);
-          return await window.store.keys();
+          return await window.store.getAll(['']);
         } catch (error) {
           if (!tries) throw error;
           await new Promise((resolve) => setTimeout(resolve, 100));
         }
       }
     });
-    assert.deepEqual(keys, ['after']);
+    assert.deepEqual(items, [['after', 2]]);
   });
 
   test('has a store whose operations all end when the browser closes its database during them', async (t) => {
@@ -280,7 +241,7 @@ describe('the demo page', OPTIONS, () => {
       windows: [{ page }],
     } = await using(t);
     await page.evaluate(async () => {
-      const { IndexedDBStore } = await import('/cliquet.js');
+      const { IndexedDBStore } = await import('/indexeddb.js');
       const store = new IndexedDBStore('tested');
       window.ended = 0;
       const work = async () => {
@@ -305,7 +266,7 @@ describe('the demo page', OPTIONS, () => {
       windows: [{ page }],
     } = await using(t);
     const results = await page.evaluate(async () => {
-      const { IndexedDBStore } = await import('/cliquet.js');
+      const { IndexedDBStore } = await import('/indexeddb.js');
       const [one, other] = [new IndexedDBStore('tested'), new IndexedDBStore('tested')];
       const results = [
         await one.write([
@@ -314,25 +275,27 @@ describe('the demo page', OPTIONS, () => {
           ['b|3', {}],
         ]),
       ];
-      results.push(await other.keys('a|'), await other.getAll(['b|', 'a|1']));
-      results.push(await other.write([['a|1'], ['missing'], ['new', 1]]), await one.keys());
-      results.push(await other.write([['a|1'], ['a|1', 2]]), await one.getAll('a|1'));
+      results.push(await other.getAll(['b|', 'a|1']));
+      results.push(await other.write([['a|1'], ['missing'], ['new', 1]]), await one.getAll(['a|']));
+      results.push(await other.write([['a|1'], ['a|1', 2]]), await one.getAll(['a|1']));
       await new Promise((resolve, reject) => {
         const request = indexedDB.deleteDatabase('tested');
         Object.assign(request, { onsuccess: resolve, onblocked: reject });
       });
-      results.push(await one.keys());
+      results.push(await one.getAll(['']));
       return results;
     });
     assert.deepEqual(results, [
       true,
-      ['a|1', 'a|2'],
       [
         ['b|3', {}],
         ['a|1', 1],
       ],
       false,
-      ['a|1', 'a|2', 'b|3'],
+      [
+        ['a|1', 1],
+        ['a|2', null],
+      ],
       true,
       [['a|1', 2]],
       [],

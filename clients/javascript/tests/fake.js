@@ -3,6 +3,8 @@
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { Client } from '../cliquet.js';
+import { live } from '../live.js';
+import { query } from '../query.js';
 
 const NOTHING = [200, { ETag: '"5"' }, { data: [] }];
 
@@ -33,6 +35,8 @@ export async function serve(t, responses, settings = {}, options = {}) {
     server: `http://127.0.0.1:${server.address().port}`,
     delay: 20,
     locks: null,
+    query,
+    live,
     ...options,
   });
   return { client, requests, articles: client.resource('/articles') };

@@ -14,6 +14,9 @@ const GUIDE = new URL('../../../docs/howto/synchronise-javascript.rst', import.m
 const PLACES = new Map([
   ['./cliquet.js', new URL('../cliquet.js', import.meta.url).href],
   ['https://api.server.com', SERVERS.sqlite],
+  ['./indexeddb.js', new URL('../cliquet.js', import.meta.url).href],
+  ['./live.js', new URL('../live.js', import.meta.url).href],
+  ['./query.js', new URL('../query.js', import.meta.url).href],
   ['IndexedDBStore', 'MemoryStore'],
   ['Bearer ', 'Basic '],
   ['/articles', '/bookmarks'], // whose lists their users may read
@@ -61,12 +64,16 @@ test('the guide resolves a conflict and reports it', async (t) => {
         body: JSON.stringify({ data: { title } }),
       }),
   };
-  const [use, synchronize, verify, endConflicts, follow] = await blocksOf(GUIDE);
+  const [use, synchronize, stream, verify, endConflicts, follow] = await blocksOf(GUIDE);
   const both = "await changeOnServer(article, 'there'); await articles.patch(article.id, { title: 'here' });";
   const change =
     'calls.push((await articles.get(article.id)).title);' +
     "await articles.patch(article.id, { title: 'again' }); await articles.sync();";
-  await run(t, [use, both, endConflicts, verify, follow, change, synchronize, 'end(); await client.close();'], names);
+  await run(
+    t,
+    [use, both, endConflicts, verify, follow, change, synchronize, stream, 'end(); stop(); await client.close();'],
+    names,
+  );
   assert.equal(calls.shift(), 'there / here');
   const [{ title }] = await recordsOf(SERVERS.sqlite, basic(user), '/bookmarks');
   assert.equal(title, 'again');

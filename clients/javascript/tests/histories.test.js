@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
-import { Locks, newUser, operate, Page, Random, recordsOf, SERVERS, userIdOf } from './support.js';
+import { keysOf, Locks, newUser, operate, Page, Random, recordsOf, SERVERS, userIdOf } from './support.js';
 
 const HISTORIES = Number(process.env.HISTORIES ?? 25);
 const FIRST = Number(process.env.SEED ?? 1);
@@ -141,7 +141,7 @@ class History {
       assert.deepEqual(await last.bookmarks.list(), expected, `replica ${number}`);
       // A creation that was sent, and deleted here, is remembered for a day: it may still arrive.
       const isRemembered = (key) => key.includes('|c|') && this.deleted.has(key.split('|')[2]);
-      const keys = (await store.keys()).filter((key) => !isRemembered(key));
+      const keys = (await keysOf(store)).filter((key) => !isRemembered(key));
       if (locks) assert.equal(keys.length, expected.length + 1, `replica ${number} keeps too much: ${keys}`);
     }
     if (!this.keepsWords()) return;

@@ -20,7 +20,6 @@ function twoOf(server) {
     return response;
   };
   const slow = {
-    keys: (prefix) => store.keys(prefix),
     getAll: async (prefixes) => {
       const items = await store.getAll(prefixes);
       await hooks.after?.('read');

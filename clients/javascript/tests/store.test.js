@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
-import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
+import { clientOf, keysOf, newUser, recordsOf, SERVERS } from './support.js';
 
-const OPERATIONS = ['keys', 'getAll', 'write'];
+const OPERATIONS = ['getAll', 'write'];
 const idOf = (number) => `00000000-0000-4000-8000-00000000000${number}`;
 const bookmark = (number, title) => ({ id: idOf(number), url: `https://www.example.com/${number}`, title });
 
@@ -115,7 +115,7 @@ for (const received of ['nothing', 'a record', 'pages']) {
   test(`a store that is emptied during a synchronization is filled by the next one, after ${received}`, async () => {
     const [user, { sqlite: server }] = [newUser(), SERVERS];
     const store = new MemoryStore();
-    const removeAll = async () => store.write((await store.keys()).map((key) => [key]));
+    const removeAll = async () => store.write((await keysOf(store)).map((key) => [key]));
     let isEmptied = false;
     const emptying = async (url, options) => {
       const response = await fetch(url, options);
@@ -158,7 +158,7 @@ test('a record that is changed here again and again takes no more and more room'
   for (let i = 10; i < 80; i++) {
     await one.patch(id, { title: `title ${i}` });
     await one.sync();
-    const items = (await store.getAll('')).filter(([key]) => !key.includes('|m|')); // checksums differ in length
+    const items = (await store.getAll([''])).filter(([key]) => !key.includes('|m|')); // checksums differ in length
     sizes.push(JSON.stringify(items).length);
   }
   assert.equal(sizes.at(-1), sizes.at(-10));

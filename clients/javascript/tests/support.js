@@ -2,6 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { Client, MemoryStore } from '../cliquet.js';
+import { live } from '../live.js';
+import { query } from '../query.js';
 
 /** The example application by engine, from run.py. */
 export const SERVERS = JSON.parse(process.env.CLIQUET_SERVERS ?? '{}');
@@ -12,8 +14,12 @@ export const basic = (user, password = 'secret') => ({ Authorization: `Basic ${b
 
 /** A client that gives up at once. */
 export function clientOf(server, user, options) {
-  return new Client({ server, auth: () => user, retries: 0, locks: null, store: new MemoryStore(), ...options });
+  const usual = { retries: 0, locks: null, store: new MemoryStore(), query, live };
+  return new Client({ server, auth: () => user, ...usual, ...options });
 }
+
+/** The keys of the items in a store. */
+export const keysOf = async (store, prefix = '') => (await store.getAll([prefix])).map(([key]) => key);
 
 /** All records that match, by the server. */
 export async function recordsOf(server, user, path, query = '_limit=') {
@@ -104,10 +110,11 @@ export class Page {
   constructor(server, user, { store, locks, random, ...options }) {
     this.#random = random;
     this.closed = new Promise((resolve) => (this.#close = resolve));
-    const operations = ['keys', 'getAll', 'write'];
+    const operations = ['getAll', 'write'];
     this.client = new Client({
       server: `${server}/v1`,
       auth: () => user,
+      live,
       delay: 1,
       retries: 1,
       store: Object.fromEntries(operations.map((name) => [name, (...args) => this.#use(() => store[name](...args))])),

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as cliquet from '../cliquet.js';
+import { query } from '../query.js';
 import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
 
 const URL_ = 'https://www.example.com/';
@@ -32,7 +33,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
   describe(`on ${engine}`, () => {
     test('the example of the documentation works as written', async () => {
       const localforage = new cliquet.MemoryStore();
-      const client = new cliquet.Client({ server, store: localforage, auth: newUser });
+      const client = new cliquet.Client({ server, store: localforage, auth: newUser, query });
       const articles = client.resource('/articles');
       const result = await articles.create({ title: 'Hello' });
       assert.equal((await articles.get(result.id)).title, 'Hello');
@@ -212,7 +213,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
 
 describe('local records', () => {
   async function articles() {
-    const resource = new cliquet.Client({ server: 'http://127.0.0.1', ...OFFLINE }).resource('/articles');
+    const resource = new cliquet.Client({ server: 'http://127.0.0.1', query, ...OFFLINE }).resource('/articles');
     for (const id of 'abcd') await resource.create({ id });
     return resource;
   }

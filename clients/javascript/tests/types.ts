@@ -1,6 +1,9 @@
 // What the compiler must take, and refuse; nobody runs it.
 
-import { Client, IndexedDBStore, MemoryStore, Resource, ResponseError, type Saved, type Store } from '../cliquet.js';
+import { Client, MemoryStore, Resource, ResponseError, type Saved, type Store } from '../cliquet.js';
+import { IndexedDBStore } from '../indexeddb.js';
+import { live } from '../live.js';
+import { query } from '../query.js';
 
 interface Article {
   title: string;
@@ -16,6 +19,8 @@ const client = new Client({
   locks: navigator.locks,
   user: 'alice',
   timeout: 10_000,
+  query,
+  live,
 });
 const articles: Resource<Article> = client.resource<Article>('/articles');
 
@@ -42,8 +47,10 @@ export async function use(signal: AbortSignal): Promise<Saved<Article>[]> {
 }
 
 const end = articles.autoSync({ interval: 1000, conflict: 'server' });
+const stop = articles.live(({ record }) => console.log(record?.title), { idle: 60_000 });
 export const leave = async () => {
   end();
+  stop();
   await client.destroy();
 };
 

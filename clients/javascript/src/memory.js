@@ -1,0 +1,29 @@
+/** The store that clients use by default. */
+
+/** The first three parts of a key, which it shares with the other items of a record. */
+const groupOf = (key) => /^(?:[^|]*\|){3}/.exec(key)?.[0];
+
+/** A store that keeps items until the page is closed. */
+export class MemoryStore {
+  _groups = new Map(); // of items as JSON, by their keys
+
+  async getAll(prefixes) {
+    return prefixes.flatMap((prefix) => {
+      const group = groupOf(prefix); // most prefixes are of one record
+      const groups = group ? [this._groups.get(group) ?? []] : [...this._groups.values()];
+      const items = groups.flatMap((each) => [...each]).filter(([key]) => key.startsWith(prefix));
+      return items.map(([key, value]) => [key, JSON.parse(value)]);
+    });
+  }
+
+  async write(changes) {
+    const items = (key) => this._groups.get(groupOf(key));
+    if (!changes.every(([key, value]) => value !== undefined || items(key)?.has(key))) return false;
+    for (const [key, value] of changes) {
+      if (!items(key)) this._groups.set(groupOf(key), new Map());
+      if (value !== undefined) items(key).set(key, JSON.stringify(value));
+      else if (items(key).delete(key) && !items(key).size) this._groups.delete(groupOf(key));
+    }
+    return true;
+  }
+}
