@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from cliquet.settings import GROUPS, Setting
+from cliquet.storage.operators import OPERATORS
 
 project = "Cliquet"
 version = release = version_of("cliquet")
@@ -82,5 +83,18 @@ class SettingsDirective(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(map(described, GROUPS[self.arguments[0]])))
 
 
+class OperatorsDirective(SphinxDirective):
+    """The operators of filters."""
+
+    def run(self) -> list[nodes.Node]:
+        lines = [".. list-table::", "    :widths: 30 70", ""]
+        for operator in OPERATORS.values():
+            meaning = operator.meaning.replace("`", "``")
+            lines += [f"    * - ``{operator.parameter('field')}={operator.example}``"]
+            lines += [f"      - The field {meaning}."]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def setup(app: Sphinx) -> None:
+    app.add_directive("operators", OperatorsDirective)
     app.add_directive("settings", SettingsDirective)

@@ -317,7 +317,8 @@ class FilterReader:
             is_valid = is_valid and all(isinstance(value, str) for value in values)
         if not is_valid:
             raise Invalid(f"Invalid value for {name}", name)
-        if filter_.operator is COMPARISON.LIKE:
+        operator = OPERATORS.get(filter_.operator)
+        if operator is not None and operator.limits_length:
             limit = self._limits.max_filter_values
             check_count(len(values), "characters in a pattern", "max_filter_values", limit)
 

@@ -61,6 +61,10 @@ class Operator:
 
     #: Whether parameters have a list of values.
     takes_list = False
+    #: A value, for the documentation.
+    example = "v"
+    #: Whether ``max_filter_values`` limits the length of a value.
+    limits_length = False
     #: The JSON type of the fields for which it is described; None: any.
     described_type: str | None = None
     #: Returns the part of a record's value, which can be ``MISSING``, that tests compare. It is
@@ -114,6 +118,7 @@ class Equality(Operator):
     ) -> None:
         super().__init__(comparison, prefix, meaning)
         self.takes_list, self._is_negative = takes_list, is_negative
+        self.example = "a,b" if takes_list else "v"
 
     def read(self, operand: Operand) -> list[Filter]:
         if self.takes_list:
@@ -169,6 +174,8 @@ def _bound(value: object) -> Key | None:
 class Presence(Operator):
     """Presence or absence of a field."""
 
+    example = "true"
+
     def schema(self, field: JSONSchema) -> JSONSchema:
         return {"type": "boolean"}
 
@@ -191,6 +198,7 @@ def folded(value: object) -> str | None:
 class Pattern(Operator):
     """Strings that contain a string or match a pattern (see :func:`pattern_test`)."""
 
+    limits_length = True
     described_type = "string"
     comparable = staticmethod(folded)
 
@@ -224,6 +232,7 @@ class Elements(Operator):
 
     described_type = "array"
     takes_list = True
+    example = "a,b"
     comparable = staticmethod(element_keys)
 
     def __init__(self, comparison: COMPARISON, prefix: str, meaning: str, every: bool) -> None:

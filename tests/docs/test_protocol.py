@@ -15,7 +15,6 @@ from pyramid.config import Configurator
 from webob import Request
 
 import cliquet
-from cliquet.storage.operators import OPERATORS
 from tests.docs.correspondence import Correspondence, Mismatch
 from tests.docs.pages import DOCS, execute_page
 
@@ -113,10 +112,6 @@ def test_exchanges_of_the_protocol_are_those_that_take_place(conversation):
     execute_page(DOCS / "reference" / "protocol.rst", conversation.execute)
 
 
-def test_every_operator_of_filters_is_listed():
+def test_table_of_operators_is_generated():
     page = (DOCS / "reference" / "protocol.rst").read_text(encoding="utf-8")
-    for operator in OPERATORS.values():
-        value = "a,b" if operator.takes_list else "true" if operator.prefix == "has" else "v"
-        meaning = operator.meaning.replace("`", "``")
-        parameter = operator.parameter("field")
-        assert f"    * - ``{parameter}={value}``\n      - The field {meaning}.\n" in page
+    assert "\n.. operators::\n" in page

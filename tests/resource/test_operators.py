@@ -281,6 +281,8 @@ def test_an_application_adds_an_operator(build):
     alice.fill("note", places)
     assert alice.values("/notes?within_at=2,48,3,49") == [0]
     assert alice.values('/notes?_or=[{"within_at":"2,48,3,49"},{"n":1}]&_sort=n') == [0, 1]
+    (found,) = alice.batch({"path": "/notes?within_at=13,52,14,53"})
+    assert [record["n"] for record in found["body"]["data"]] == [1]
     error = alice.get("/notes?within_at=2,48", status=400)
     assert "Invalid value for within_at" in error.json["message"]
 
