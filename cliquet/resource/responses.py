@@ -19,6 +19,10 @@ from cliquet.utils import COMPARISON, decode_header
 from cliquet.utils.overrides import is_of_toolkit
 
 
+class Tombstone(dict[str, Any]):
+    """What remains of the record that a PUT recreates."""
+
+
 class ConditionalResource:
     """Base class of resources: ``If-Match``, ``If-None-Match`` and response headers."""
 
@@ -27,8 +31,6 @@ class ConditionalResource:
     record_id: str | None
     #: The timestamp of the collection, None until it is read.
     _timestamp: int | None = None
-    #: The tombstone of the requested record, None until it is read.
-    _tombstone: Record | None = None
     #: The checksum that the client has, empty if it has none; None: it doesn't request one.
     _known_checksum: str | None = None
 
@@ -82,7 +84,7 @@ class ConditionalResource:
         kind = preconditions.Kind
         if record is None:
             return preconditions.State(kind.COLLECTION, self.timestamp)
-        is_tombstone = record is self._tombstone
+        is_tombstone = isinstance(record, Tombstone)
         return preconditions.State(
             kind.TOMBSTONE if is_tombstone else kind.RECORD, record[self.model.modified_field]
         )
@@ -146,8 +148,7 @@ class ConditionalResource:
             return None
         same_id = Filter(self.model.id_field, self.record_id, COMPARISON.EQ)
         records, _ = self.model.get_records(filters=[same_id], include_deleted=True)
-        self._tombstone = records[0] if records else None
-        return self._tombstone
+        return Tombstone(records[0]) if records else None
 
     def _has_own_steps(self) -> bool:
         """Return True if an overridden step of PUT could see a tombstone."""
