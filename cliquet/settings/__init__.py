@@ -50,12 +50,10 @@ class KeyForms(NamedTuple):
                 return name[len(head) :]
         return name
 
-    def forms(self, bare: str) -> Iterator[str]:
-        """Yield the forms of a key; variables of later ones take precedence."""
-        yield bare
-        if self.project and self.project != PREFIX:
-            yield f"{self.project}.{bare}"
-        yield f"{PREFIX}.{bare}"
+    def forms(self, bare: str) -> tuple[str, ...]:
+        """Return the forms of a key; variables of later ones take precedence."""
+        own = (f"{self.project}.{bare}",) if self.project not in ("", PREFIX) else ()
+        return (bare, *own, f"{PREFIX}.{bare}")
 
 
 def load_default_settings(config: Configurator, default_settings: Mapping[str, Any]) -> None:

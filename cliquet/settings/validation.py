@@ -91,7 +91,7 @@ def invalid(settings: Mapping[str, Any], key: str, expected: str) -> InvalidSett
 
 def _source(settings: Mapping[str, Any], bare: str) -> tuple[str, str]:
     """Return the key as it was written, and a description of its source."""
-    forms = list(KeyForms(settings.get("project_name") or "").forms(bare))
+    forms = KeyForms(settings.get("project_name") or "").forms(bare)
     for form in reversed(forms):
         if env_name(form) in os.environ:
             return bare, f"the environment variable {env_name(form)}"
