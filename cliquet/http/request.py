@@ -115,16 +115,15 @@ class RequestClasses:
     def __init__(self, attributes: dict[str, Any]) -> None:
         self._attributes = {**attributes, "_completed_by": self}
         # Bounded: attributes added after the commit lead to a new class for every request.
-        self._subclass = functools.lru_cache(maxsize=64)(self._make_subclass)
+        self._subclass = functools.lru_cache(maxsize=64)(
+            lambda class_: type(class_.__name__, (class_,), self._attributes)
+        )
 
     def complete(self, class_: type) -> type:
         """Return a subclass of a request class that has the attributes."""
         if getattr(class_, "_completed_by", None) is self:
             return class_
         return self._subclass(class_)
-
-    def _make_subclass(self, class_: type) -> type:
-        return type(class_.__name__, (class_,), self._attributes)
 
 
 def compile_request_class(config: Configurator) -> None:

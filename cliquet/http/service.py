@@ -208,7 +208,8 @@ def _prepared(service: Any) -> Any:
     prepared = _copy(service)
     for _, _, arguments in prepared.definitions:
         validators = arguments["validators"]
-        schema = _instance(arguments.get("schema"))
+        schema: Any = arguments.get("schema")
+        schema = schema() if inspect.isclass(schema) else schema
         if _is_to_validate(schema, validators):
             arguments["schema"] = schema
             depends = _depends_on_request(schema)
@@ -239,10 +240,6 @@ def _copy(service: Any) -> Any:
     }
     twin.arguments = {key: value for key, value in service.arguments.items() if key != "openapi"}
     return twin
-
-
-def _instance(schema: SchemaNode) -> Any:
-    return schema() if inspect.isclass(schema) else schema
 
 
 def _depends_on_request(schema: SchemaNode) -> bool:

@@ -116,8 +116,7 @@ def has_body(endpoint: Endpoint) -> bool:
 
 def _schema(endpoint: Endpoint) -> Any:
     schema = endpoint.arguments.get("schema")
-    schema = schema() if inspect.isclass(schema) else schema
-    return schema if isinstance(schema, colander.SchemaNode) else None
+    return _node(schema) if _is_colander(schema) else None
 
 
 def _nodes(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:

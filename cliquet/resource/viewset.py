@@ -85,7 +85,7 @@ class ViewSet:
             f"default_{endpoint_type}_arguments",
         ):
             arguments.update(getattr(self, name, {}))
-            # A schema in the defaults would apply to all resources.
+        # After the defaults, because a schema in these would apply to all resources.
         arguments["schema"] = self.get_record_schema(resource_cls, method)
         arguments.update(getattr(self, f"{endpoint_type}_{lowered}_arguments", {}))
         return arguments
