@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_plus, urlsplit
 from wsgiref.types import WSGIApplication
@@ -29,6 +29,9 @@ _OWN_HEADERS = {
     *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
     *(b"accept-encoding", b"range"),  # middlewares would compress or cut the body
 }
+
+#: Parameters of the client that later polls replace.
+_REPLACED = frozenset({"_since", "_token"})
 
 
 @dataclass(eq=False)
@@ -134,16 +137,21 @@ def polling_query(query: str, since: str | None) -> str:
     :param query: that of the stream.
     :param since: the ``ETag``; None: ``_since`` of the query string, or all records.
     """
-    replaced = set() if since is None else {"_since", "_token"}
-    parts = []
+    if since is None:
+        return _filters(query, frozenset())
+    return f"{_filters(query, _REPLACED)}&_since={quote(since)}"
+
+
+@lru_cache  # each stream calls this for each change
+def _filters(query: str, without: frozenset[str]) -> str:
+    """Return the query string without some parameters, with the request for a checksum."""
+    # Servers that don't know it ignore it. The last one counts: an invalid one of the client.
+    parts = ["_checksum="]
     for part in query.split("&"):
         name, _, value = map(unquote_plus, part.partition("="))
-        if part and name not in replaced and not (name == "_checksum" and _is_checksum(value)):
+        if part and name not in without and not (name == "_checksum" and _is_checksum(value)):
             parts.append(part)
-    if since is not None:
-        parts.append(f"_since={quote(since)}")
-    # Servers that don't know it ignore it. The last one counts: an invalid one of the client.
-    return "&".join(["_checksum=", *parts])
+    return "&".join(parts)
 
 
 def _is_checksum(text: str) -> bool:

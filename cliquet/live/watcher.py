@@ -24,13 +24,15 @@ class Subscription:
     """
 
     def __init__(self, timestamp: int) -> None:
+        #: That of the latest poll or, if it is still to come, of the latest call of :meth:`wake`.
         self.timestamp = timestamp
         self.is_closed = False
         self._is_changed = False
         self._event = asyncio.Event()
 
-    def wake(self) -> None:
-        """End the current or next wait of the stream."""
+    def wake(self, timestamp: int) -> None:
+        """End the current or next wait of the stream, once for each timestamp."""
+        self.timestamp = timestamp
         self._is_changed = True
         self._event.set()
 
@@ -104,4 +106,4 @@ class Watcher:
             for subscription in self._subscriptions.get(collection, ()):
                 # Not only greater ones: a flush resets the timestamp.
                 if timestamp != subscription.timestamp:
-                    subscription.wake()
+                    subscription.wake(timestamp)

@@ -32,7 +32,6 @@ async def test_subscriptions_are_woken_by_their_collection():
     with watcher.subscribe(NOTES, 1) as notes, watcher.subscribe(PAGES, 1) as pages:
         storage.timestamps[NOTES] = 2
         assert await notes.wait(TIMEOUT)
-        notes.timestamp = 2
         assert not await pages.wait(0.01)
         assert not await notes.wait(0.01)
     assert sorted(storage.reads[-1]) == [NOTES, PAGES]
