@@ -101,12 +101,12 @@ def test_steps_are_listed_on_postgresql(run, settings_of):
         assert lines == run(settings, "migrate", "--dry-run"), "a dry run changed something"
         assert lines[:3] == [
             "storage: cliquet.storage.postgresql has pending migrations",
-            "storage: from version 0 to 4",
+            "storage: from version 0 to 5",
             "permission: cliquet.permission.postgresql has pending migrations",
         ]
         assert run(settings, "migrate")[:3] == [
             "storage: migrating cliquet.storage.postgresql",
-            "storage: from version 0 to 4",
+            "storage: from version 0 to 5",
             "storage: ready",
         ]
         assert run(settings, "migrate", "--dry-run") == [
