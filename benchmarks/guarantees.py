@@ -1,8 +1,9 @@
 """Guarantees of the backends, checked for a long time with HTTP clients of several processes.
 
 Runs several rounds of each scenario in ``tests/scenarios.py``, then the histories of
-``tests/history.py`` and ``tests/verified_copies.py``. The exit code is 1 if a guarantee in the
-documentation of the backends was violated.
+``tests/history.py``, ``tests/verified_copies.py`` and ``tests/device_histories.py``. In the latter,
+servers and databases crash. The exit code is 1 if a guarantee in the documentation of the backends
+was violated.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from typing import Any
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests import postgresql_server
+from tests import device_histories, postgresql_server, redis_server
+from tests.crashes import Crashes, follower_factory
 from tests.history import History
 from tests.hostile_client import make_app_on
 from tests.http_servers import connecting, database_url, http_servers
@@ -34,6 +36,12 @@ ENGINES = ("postgresql", "redis", "sqlite")
 MAX_FAULTS = 3
 #: Writes in each history with copies.
 WRITES_OF_COPIES = 100
+#: Several pages, and streams that show changes soon.
+SETTINGS_OF_DEVICES = {
+    "cliquet.paginate_by": 3,
+    "cliquet.live_interval_seconds": 0.05,
+    "cliquet.live_permissions_seconds": 0.5,
+}
 
 Connect = Callable[[str, int], Any]
 
@@ -44,9 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         url = options.url or database_url(options.engine, folder)
         try:
             with http_servers(options.engine, url, options.processes, options.threads) as running:
-                return int(not run(running, options, url))
+                faults = run(running, options, url)
         finally:
             postgresql_server.stop()
+        if options.histories:
+            faults += play_devices(options, folder)
+    return int(bool(faults))
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,19 +67,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--url", help="of an empty database; default: one that is started, and ends with this")
     add("--rounds", type=int, default=40, help="of each scenario; default: %(default)s")
     add("--writes", type=int, default=10_000, help="of the history, at least; default: %(default)s")
+    add("--histories", type=int, default=100, help="with crashes; default: %(default)s")
     add("--seconds", type=float, default=0, help="that the history takes, at least; default: 0")
     add("--writers", type=int, default=6, help="who send at once; default: %(default)s")
     add("--processes", type=int, default=2, help="of the server; default: %(default)s")
     add("--threads", type=int, default=8, help="of each process; default: %(default)s")
     options = parser.parse_args(argv)
-    for name, least in (("rounds", 0), ("writes", 0), ("writers", 2), ("processes", 1)):
+    least_values = {"rounds": 0, "writes": 0, "histories": 0, "writers": 2, "processes": 1}
+    for name, least in least_values.items():
         if getattr(options, name) < least:
             parser.error(f"--{name}: expected {least} or more")
     return options
 
 
-def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> bool:
-    """Print the table as it is made; return whether all guarantees hold."""
+def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> list[str]:
+    """Print the table as it is made; return the violations of guarantees."""
     print(line("scenario", "rounds", "verdict", "answers"), flush=True)
     isolated = options.engine != "redis"
     faults = []
@@ -80,7 +93,7 @@ def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> bool:
         with connecting(running) as connect:
             faults += play_history(connect, options)
         faults += play_copies(running, options, url)
-    return not faults
+    return faults
 
 
 def line(name: str, rounds: object, verdict: str, answers: str) -> str:
@@ -137,6 +150,54 @@ def play_copies(running: Sequence[Any], options: argparse.Namespace, url: str) -
     answers = f"{writes} acknowledged, {polls} polls, {verified} verified"
     print_row("verified copies", number, answers, faults)
     return faults
+
+
+def play_devices(options: argparse.Namespace, folder: str) -> list[str]:
+    """Play histories of devices whose servers and database crash."""
+    faults: list[str] = []
+    number = 0
+    with crashing_service(options, folder) as (crashes, registry, follow):
+        with progress(lambda: f"devices: {number} of {options.histories}"):
+            for number in range(options.histories):
+                library = "httpx" if number % 4 == 3 else "requests"
+                try:
+                    found = device_histories.play(
+                        crashes.connect, number, library, registry, (), crashes, follow
+                    )
+                except (AssertionError, OSError, HTTPException) as error:
+                    found = [explain(error)]
+                found += [f"checksum of {each}" for each in registry.storage.find_mismatches()]
+                faults += [f"history {number}: {fault}" for fault in found]
+                crashes.close()
+    print_row("devices, with crashes", options.histories, f"{crashes.number} crashes", faults)
+    return faults
+
+
+@contextmanager
+def crashing_service(options: argparse.Namespace, folder: str) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the crashes of servers and their database, a registry, and a factory of followers."""
+    with ExitStack() as stack:
+        url, databases = f"sqlite:///{folder}/devices.sqlite", []
+        if options.engine == "postgresql":
+            databases = [stack.enter_context(postgresql_server.private_server())]
+            url = databases[0].url
+        elif options.engine == "redis":
+            server = redis_server.Server(appendonly="yes", appendfsync="always")
+            databases = [stack.enter_context(closing(server))]
+            url = server.url()
+        servers = stack.enter_context(
+            http_servers(
+                options.engine,
+                url,
+                options.processes,
+                options.threads,
+                live=True,
+                **SETTINGS_OF_DEVICES,
+            )
+        )
+        registry = make_app_on(options.engine, url, **SETTINGS_OF_DEVICES).registry
+        follow = stack.enter_context(follower_factory(servers))
+        yield Crashes(servers, databases), registry, follow
 
 
 @contextmanager

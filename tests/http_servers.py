@@ -34,22 +34,32 @@ class HTTPServer:
     :param engine: of its storage, permissions and cache.
     :param url: of the database.
     :param settings: of the application.
+    :param live: whether it serves streams, with uvicorn.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, engine, url, threads=8, settings=None):
-        arguments = [engine, url, str(threads), json.dumps(settings or {}), str(os.getpid())]
+    def __init__(self, engine, url, threads=8, settings=None, live=False):
+        settings = json.dumps(settings or {})
+        self._arguments = [engine, url, str(threads), settings, str(os.getpid()), str(int(live))]
         self._errors = tempfile.TemporaryFile()
+        self.port = 0
+        self._begin()
+
+    def start(self):
+        """Start it again, on the same port, and wait until it responds."""
+        self._begin()
+        self.wait()
+
+    def _begin(self):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *arguments],
+            [sys.executable, "-m", __name__, *self._arguments, str(self.port)],
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
         )
-        self.port = None
 
     @property
     def url(self):
@@ -68,10 +78,10 @@ class HTTPServer:
         """End it at once, as a crash does."""
         self._process.kill()
         self._process.wait(START_TIMEOUT)
+        self._process.stdout.close()
 
     def close(self):
         self.kill()
-        self._process.stdout.close()
         self._errors.close()
 
     def errors(self):
@@ -100,12 +110,12 @@ def database_url(engine, folder):
 
 
 @contextmanager
-def http_servers(engine, url, processes=2, threads=8, **settings):
+def http_servers(engine, url, processes=2, threads=8, live=False, **settings):
     """Give servers, each in a process of its own, that are ready."""
     with ExitStack() as running:
         servers = []
         for _ in range(processes):
-            servers.append(HTTPServer(engine, url, threads, settings))
+            servers.append(HTTPServer(engine, url, threads, settings, live))
             running.callback(servers[-1].close)
         for server in servers:
             server.wait()
@@ -150,15 +160,32 @@ def connecting(servers):
         yield connect
 
 
-def _serve(engine, url, threads, settings, parent):
+def _serve(engine, url, threads, settings, parent, live, port):
     """Be one of the processes."""
     die_with_parent()
     if os.getppid() != int(parent):
         return
     app = make_app_on(engine, url, **json.loads(settings))
-    server = waitress.create_server(app, host=HTTPServer.host, port=0, threads=int(threads))
-    print(server.effective_port, flush=True)
-    server.run()
+    if live == "1":
+        import uvicorn  # which other servers need not wait for
+
+        from cliquet import asgi
+
+        config = uvicorn.Config(
+            asgi.application(app, int(threads)),
+            port=int(port),
+            log_config=None,
+            lifespan="off",
+            timeout_keep_alive=600,  # tests can pause
+        )
+        socket = config.bind_socket()
+        socket.listen()
+        print(socket.getsockname()[1], flush=True)
+        uvicorn.Server(config).run([socket])
+    else:
+        server = waitress.create_server(app, host=HTTPServer.host, port=port, threads=int(threads))
+        print(server.effective_port, flush=True)
+        server.run()
 
 
 if __name__ == "__main__":

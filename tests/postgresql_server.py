@@ -148,6 +148,10 @@ class PostgreSQL:
             self._process.send_signal(how)
             self._process.wait(START_TIMEOUT)
 
+    def kill(self):
+        """Stop the server immediately, like a crash."""
+        self.stop(signal.SIGQUIT)
+
     def _accepts_connections(self):
         try:
             psycopg2.connect(self.url, connect_timeout=2).close()

@@ -88,6 +88,8 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    kill = stop
+
     def pause(self):
         """Suspend the process, so that it does not respond."""
         self._process.send_signal(signal.SIGSTOP)

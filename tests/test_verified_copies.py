@@ -1,13 +1,14 @@
 """Verified copies: a copy is exactly the list that its user can read.
 
-The same changes without checksums leave copies that are wrong, and nothing shows it.
+The same changes without checksums leave copies that are wrong, and nothing shows it. Random
+histories are in ``client/test_faulty_network.py``.
 """
 
 import pytest
 
 from tests import postgresql_server, redis_server
 from tests.hostile_client import Client, make_app_on
-from tests.verified_copies import GROUPS, PRIVATE, SHARED, CopyHistory, Owner, Reader, user_id
+from tests.verified_copies import GROUPS, SHARED, CopyHistory, Owner, Reader, user_id
 
 ENGINES = {
     "memory": lambda folder: "",
@@ -15,7 +16,6 @@ ENGINES = {
     "postgresql": lambda folder: postgresql_server.shared_url(),
     "redis": lambda folder: redis_server.database_url(4),
 }
-STEPS = 30
 WRITES = 20
 
 
@@ -130,21 +130,6 @@ def test_copy_is_exact_after_changes_without_a_timestamp(owner, bob, cause):
     assert (reader.is_exact, naive.is_exact) == (True, False)
     assert reader.copy.poll() == []
     assert reader.copy.verified
-
-
-def test_verified_copies_are_exact_throughout_a_random_history(app, bob):
-    clients = [bob, Client(app, "carol")]
-    owner = Owner(Client(app, "alice"), app.registry, clients)
-    readers = [Reader(client, SHARED) for client in [*clients, owner.client]]
-    readers.append(Reader(owner.client, PRIVATE))
-    for number in range(STEPS):
-        owner.step()
-        reader = readers[number % len(readers)]
-        assert reader.poll()
-        assert reader.is_exact
-    for reader in readers:
-        assert reader.poll()
-        assert reader.is_exact
 
 
 def test_copies_end_exact_after_simultaneous_writes_and_polls(app):

@@ -68,16 +68,9 @@ class Reader:
         self.verified += is_verified
         return is_verified
 
-    def list(self):
-        """Return the records that the user can read, by id."""
-        answer = self.client.send("GET", self.path)
-        if answer.status == 403:
-            return {}
-        return {record["id"]: record for record in self.client.walk(self.path, "_limit=100")}
-
     @property
     def is_exact(self):
-        return self.copy.records == self.list()
+        return self.copy.records == readable(self.client, self.path)
 
 
 class Owner:
@@ -86,9 +79,10 @@ class Owner:
     :param client: that of the user.
     :param registry: of an application on the same database.
     :param readers: the clients of those who can get permissions.
+    :param on_loss: function called when the storage loses changes.
     """
 
-    def __init__(self, client, registry, readers, seed=0):
+    def __init__(self, client, registry, readers, seed=0, on_loss=lambda: None):
         self.client = client
         self.acknowledged = 0
         self._storage, self._permission = registry.storage, registry.permission
@@ -96,7 +90,9 @@ class Owner:
         self._principals = [*GROUPS, *map(user_id, readers)]
         self._users = [user_id(reader) for reader in readers]
         self._ids = {SHARED: [], PRIVATE: []}
-        self._collections = (("article", ""), ("spore", user_id(client)))
+        self._collections = [("article", "")]
+        self._collections += [("spore", user) for user in (user_id(client), *self._users)]
+        self._on_loss = on_loss
         self._backup = None
 
     def create(self, path=SHARED, readers=(), **data):
@@ -135,6 +131,7 @@ class Owner:
 
     def flush(self):
         self._storage.flush()
+        self._on_loss()
 
     def back_up(self):
         self._backup = backup_of(self._storage)
@@ -146,6 +143,10 @@ class Owner:
             time.sleep(0.001)
         if self._backup:
             self._backup()
+            self._on_loss()
+
+    def choose_principals(self):
+        return [each for each in self._principals if self._random.random() < 0.4]
 
     def step(self, with_backups=True):
         """Take a random action.
@@ -154,7 +155,7 @@ class Owner:
         """
         choose, path = self._random.choice, self._random.choice([SHARED, SHARED, PRIVATE])
         record_id, user = choose(self._ids[path] or [new_id()]), choose(self._users)
-        readers = [each for each in self._principals if self._random.random() < 0.4]
+        readers = self.choose_principals()
         time_ = {"last_modified": self._random.randrange(1, 10**12)}
         shared_id = choose(self._ids[SHARED] or [new_id()])
         actions = {
@@ -250,6 +251,13 @@ class CopyHistory:
                 reader.poll()
         except Exception as error:
             self.faults.append(explain(error))
+
+
+def readable(client, path):
+    """Return the records of a list that a user can read, by id."""
+    if client.send("GET", path).status == 403:
+        return {}
+    return {record["id"]: record for record in client.walk(path, "_limit=100")}
 
 
 def user_id(client):

@@ -5,7 +5,6 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from tests import hostile_client
 from tests.client.fault_proxy import Response
 
 URL = "http://api.example.com/v1"
@@ -24,15 +23,15 @@ REPLACED = [
 class Network:
     """The network.
 
-    :param app: WSGI application.
+    :param connect: returns a client of :mod:`tests.hostile_client` for a user, None for nobody.
     :param random: source of the faults.
     """
 
-    def __init__(self, app, random):
+    def __init__(self, connect, random):
         self.is_faulty = True
-        #: Name of a request header that is removed.
-        self.removed = None
-        self._server = hostile_client.Client(app)
+        #: Names of headers that are removed.
+        self.removed = ()
+        self._server = connect(None)
         self._random = random
         self._late = []
 
@@ -57,9 +56,11 @@ class Network:
 
     def _deliver(self, method, url, headers, body):
         path, _, query = url.removeprefix(URL).partition("?")
-        headers = {name: value for name, value in headers.items() if name.title() != self.removed}
-        response = self._server.send(method, path, query, body or None, headers)
-        return Response(response.status, response.headers, response.body)
+        response = self._server.send(method, path, query, body or None, self._kept(headers))
+        return Response(response.status, self._kept(response.headers), response.body)
+
+    def _kept(self, headers):
+        return {name: value for name, value in headers.items() if name.title() not in self.removed}
 
     def _drop_request(self, message):
         raise ConnectionError
