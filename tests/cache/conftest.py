@@ -3,9 +3,9 @@
 from importlib import import_module
 
 import pytest
-from pyramid.config import Configurator
 
 from tests import postgresql_server, redis_server
+from tests.configuration import backend_config
 
 ENGINES = {
     "memory": lambda folder: {},
@@ -25,7 +25,7 @@ def make_cache(engine, tmp_path):
     """A function of settings that makes the cache of one more application on the database."""
 
     def make(**settings):
-        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        config = backend_config({**ENGINES[engine](tmp_path), **settings})
         cache = import_module(f"cliquet.cache.{engine}").load_from_config(config)
         cache.initialize_schema()
         return cache

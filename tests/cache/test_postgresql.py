@@ -4,17 +4,17 @@ import time
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.cache.postgresql import load_from_config
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 
 def make(url=None, **settings):
     settings["cache_url"] = url or postgresql_server.shared_url()
-    return load_from_config(Configurator(settings=settings))
+    return load_from_config(backend_config(settings))
 
 
 @pytest.fixture

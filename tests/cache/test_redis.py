@@ -2,19 +2,19 @@
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.cache.redis import load_from_config
 from cliquet.storage.exceptions import BackendError
 from tests import redis_server
+from tests.configuration import backend_config
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
 def make(url=None, **settings):
     settings = {"cache_url": url or redis_server.database_url(3), **settings}
-    return load_from_config(Configurator(settings=settings))
+    return load_from_config(backend_config(settings))
 
 
 @pytest.fixture

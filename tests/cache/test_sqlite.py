@@ -4,16 +4,16 @@ import time
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.cache.sqlite import SWEEP, load_from_config
 from cliquet.storage.exceptions import BackendError
+from tests.configuration import backend_config
 
 
 def make(folder, **settings):
     url = f"sqlite:///{folder}/cache.sqlite"
-    return load_from_config(Configurator(settings={"cache_url": url, **settings}))
+    return load_from_config(backend_config({"cache_url": url, **settings}))
 
 
 @pytest.fixture

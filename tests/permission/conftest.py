@@ -3,9 +3,9 @@
 from importlib import import_module
 
 import pytest
-from pyramid.config import Configurator
 
 from tests import postgresql_server, redis_server
+from tests.configuration import backend_config
 
 ENGINES = {
     "memory": lambda folder: {},
@@ -26,7 +26,7 @@ def make_backend(engine, tmp_path):
     """A function of settings that makes the backend of one more application on the database."""
 
     def make(**settings):
-        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        config = backend_config({**ENGINES[engine](tmp_path), **settings})
         backend = import_module(f"cliquet.permission.{engine}").load_from_config(config)
         backend.initialize_schema()
         return backend

@@ -2,17 +2,17 @@
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.permission import postgresql
 from cliquet.permission.object_ids import after_prefix
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 
 def make(url):
-    return postgresql.load_from_config(Configurator(settings={"permission_url": url}))
+    return postgresql.load_from_config(backend_config({"permission_url": url}))
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.authorization import InheritingAuthorizationPolicy
 from cliquet.permission import postgresql
 from cliquet.storage.postgresql import load_from_config as load_storage
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 GRANTS = InheritingAuthorizationPolicy().get_bound_permissions
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
@@ -22,7 +22,7 @@ KNOWN = ["alice", "system.Everyone"]
 @pytest.fixture
 def config():
     url = postgresql_server.shared_url()
-    return Configurator(settings={"permission_url": url, "storage_url": url})
+    return backend_config({"permission_url": url, "storage_url": url})
 
 
 @pytest.fixture

@@ -2,20 +2,20 @@
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.drivers.redis.client import Client
 from cliquet.permission import redis
 from cliquet.storage.exceptions import BackendError
 from tests import redis_server
+from tests.configuration import backend_config
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
 
 def make(url=None):
     settings = {"permission_url": url or redis_server.database_url(2)}
-    return redis.load_from_config(Configurator(settings=settings))
+    return redis.load_from_config(backend_config(settings))
 
 
 @pytest.fixture

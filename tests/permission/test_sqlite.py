@@ -3,15 +3,15 @@
 import multiprocessing
 
 import pytest
-from pyramid.config import Configurator
 
 from cliquet.permission import sqlite
 from cliquet.storage.exceptions import BackendError
+from tests.configuration import backend_config
 
 
 def make(folder):
     url = f"sqlite:///{folder}/permission.sqlite"
-    return sqlite.load_from_config(Configurator(settings={"permission_url": url}))
+    return sqlite.load_from_config(backend_config({"permission_url": url}))
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from threading import Barrier, Thread
 
 import pytest
 import transaction
-from pyramid.config import Configurator
 from pyramid.testing import DummyRequest
 
 from cliquet import transactions
 from tests import postgresql_server, redis_server
+from tests.configuration import backend_config
 
 ENGINES = {
     "memory": lambda folder: {},
@@ -31,7 +31,7 @@ def make_storage(engine, tmp_path):
     """A function of settings that makes the storage of one more application on the database."""
 
     def make(**settings):
-        config = Configurator(settings={**ENGINES[engine](tmp_path), **settings})
+        config = backend_config({**ENGINES[engine](tmp_path), **settings})
         storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
         storage.initialize_schema()
         return storage

@@ -4,7 +4,6 @@ import copy
 import functools
 
 import pytest
-from pyramid.config import Configurator
 
 from cliquet.storage.exceptions import (
     BackendError,
@@ -12,6 +11,7 @@ from cliquet.storage.exceptions import (
     UnicityError,
 )
 from cliquet.testing.contracts import StorageContract
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 
@@ -31,7 +31,7 @@ def test_stored_records_are_visible_to_other_applications_on_the_database(
 
 def test_applications_do_not_share_memory():
     memory = pytest.importorskip("cliquet.storage.memory")
-    first, second = (memory.load_from_config(Configurator(settings={})) for _ in range(2))
+    first, second = (memory.load_from_config(backend_config({})) for _ in range(2))
     first.create(*PLACE, {})
     assert second.get_all(*PLACE) == ([], 0)
 

@@ -3,12 +3,12 @@
 import tracemalloc
 
 import pytest
-from pyramid.config import Configurator
 
 from cliquet.drivers.memory import MemoryTransactions, transactions_from_config
 from cliquet.storage import Filter
 from cliquet.storage.memory import Storage, load_from_config
 from cliquet.utils import COMPARISON
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 
@@ -19,10 +19,10 @@ def storage():
 
 
 def test_the_engines_of_an_application_share_one_lock():
-    config = Configurator(settings={})
+    config = backend_config({})
     assert transactions_from_config(config) is transactions_from_config(config)
     assert load_from_config(config)._transactions is transactions_from_config(config)
-    other = Configurator(settings={})
+    other = backend_config({})
     assert transactions_from_config(config) is not transactions_from_config(other)
 
 

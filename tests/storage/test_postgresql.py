@@ -13,7 +13,6 @@ from uuid import uuid4
 import psycopg2
 import pytest
 import transaction
-from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 from pyramid.testing import DummyRequest
 from pyramid_retry import IRetryableError
@@ -32,6 +31,7 @@ from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.dialect import PostgreSQL
 from cliquet.utils import COMPARISON
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ("articles", "alice")
@@ -41,7 +41,7 @@ LT, GT, MAX, EQ = COMPARISON.LT, COMPARISON.GT, COMPARISON.MAX, COMPARISON.EQ
 
 def make(url=None, **settings):
     settings["storage_url"] = url or postgresql_server.shared_url()
-    return postgresql.load_from_config(Configurator(settings=settings))
+    return postgresql.load_from_config(backend_config(settings))
 
 
 @pytest.fixture
@@ -727,8 +727,8 @@ def test_the_class_of_the_pool_may_be_another_one():
 
 def test_the_backends_of_an_application_share_the_connections():
     url = postgresql_server.shared_url()
-    config = Configurator(
-        settings={
+    config = backend_config(
+        {
             "storage_url": url,
             "permission_url": url.replace("postgresql://", "postgres://"),
             "cache_url": url.replace("postgresql://", "postgresql+psycopg2://"),

@@ -7,7 +7,6 @@ from contextlib import closing
 import psycopg2
 import pytest
 import transaction
-from pyramid.config import Configurator
 from sqlalchemy import text
 
 from cliquet import transactions
@@ -18,6 +17,7 @@ from cliquet.permission import postgresql as permission
 from cliquet.storage import postgresql
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 ADD = "INSERT INTO shelf (name, content) VALUES (:name, :content)"
@@ -39,7 +39,7 @@ def make(url):
     made = []
 
     def make(**settings):
-        config = Configurator(settings={"storage_url": url, "myapp_url": url, **settings})
+        config = backend_config({"storage_url": url, "myapp_url": url, **settings})
         storage = postgresql.load_from_config(config)
         storage.initialize_schema()
         made.append(storage.client)
@@ -232,8 +232,7 @@ def connections_to(url):
 def test_the_applications_of_a_process_share_connections_until_the_last_is_gone(url):
     several = f"{url}{'&' if '?' in url else '?'}application_name=several"
     storages = [
-        postgresql.load_from_config(Configurator(settings={"storage_url": several}))
-        for _ in range(8)
+        postgresql.load_from_config(backend_config({"storage_url": several})) for _ in range(8)
     ]
     storages[0].initialize_schema()
     for storage in storages * 2:

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import pytest
 from psycopg2 import OperationalError
-from pyramid.config import Configurator
 
 from cliquet.drivers.postgresql import watchdog
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.transaction import Kind, Statement, Transaction
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
+from tests.configuration import backend_config
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def connect(server, monkeypatch):
     clients = []
 
     def connect(options):
-        config = Configurator(settings={"storage_url": f"{server.url}?options={quote(options)}"})
+        config = backend_config({"storage_url": f"{server.url}?options={quote(options)}"})
         clients.append(create_from_config(config, "storage_"))
         return clients[-1]
 

@@ -8,7 +8,6 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
-from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.drivers.redis.client import Client, create_from_config, wrap_redis_error
@@ -19,6 +18,7 @@ from cliquet.storage.exceptions import BackendError, RecordNotFoundError, Unicit
 from cliquet.storage.redis.keys import BEGINNING, EPOCH
 from cliquet.utils import COMPARISON
 from tests import redis_server
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 OTHER = ("other", "bob")
@@ -27,7 +27,7 @@ UNIQUE = {"unique_fields": ["phone"]}
 
 def make(url=None, **settings):
     settings = {"storage_url": url or redis_server.database_url(1), **settings}
-    return module.load_from_config(Configurator(settings=settings))
+    return module.load_from_config(backend_config(settings))
 
 
 @pytest.fixture
@@ -431,7 +431,7 @@ def test_a_url_may_lack_the_scheme_and_has_defaults(url, server):
 
 @pytest.mark.parametrize("settings", [{}, {"storage_url": ""}, {"storage_url": None}])
 def test_without_a_url_the_server_is_the_local_one(settings):
-    connection = create_from_config(Configurator(settings=settings), "storage_")
+    connection = create_from_config(backend_config(settings), "storage_")
     assert connection._pool.make_connection().host == "localhost"
 
 
@@ -452,11 +452,11 @@ def test_errors_of_the_driver_in_a_decorated_function_are_backend_errors():
 def test_backends_of_an_application_share_the_connections_to_a_url():
     url = redis_server.database_url(1)
     settings = {"storage_url": url, "cache_url": url, "permission_url": f"{url}?db=1"}
-    config = Configurator(settings=settings)
+    config = backend_config(settings)
     storage, cache = (create_from_config(config, f"{kind}_") for kind in ("storage", "cache"))
     assert storage is cache
     assert create_from_config(config, "permission_") is not storage
-    assert create_from_config(Configurator(settings=settings), "storage_") is not storage
+    assert create_from_config(backend_config(settings), "storage_") is not storage
 
 
 def test_password_that_is_refused_is_in_no_variable_of_the_failure():

@@ -2,7 +2,6 @@
 
 import pytest
 import webtest
-from pyramid.config import Configurator
 
 from cliquet.storage import Filter, Sort
 from cliquet.storage import redis as module
@@ -12,6 +11,7 @@ from cliquet.storage.redis.keys import _KINDS, LOCKS, PREFIX
 from cliquet.testing import get_request_class
 from cliquet.utils import COMPARISON
 from tests import redis_server, testapp
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 UNIQUE = {"unique_fields": ["phone", "code"]}
@@ -24,7 +24,7 @@ PAIRS = [("records", "times"), ("unique.digests", "unique.same"), ("timestamp", 
 @pytest.fixture
 def storage():
     settings = {"storage_url": redis_server.database_url(1)}
-    storage = module.load_from_config(Configurator(settings=settings))
+    storage = module.load_from_config(backend_config(settings))
     storage.initialize_schema()
     yield storage
     storage._client.call("FLUSHDB")

@@ -5,7 +5,6 @@ import time
 from contextlib import closing, suppress
 
 import pytest
-from pyramid.config import Configurator
 
 from cliquet import transactions
 from cliquet.drivers.redis.client import Client
@@ -15,6 +14,7 @@ from cliquet.storage.exceptions import BackendError, RecordNotFoundError, Unicit
 from cliquet.storage.redis.locks import Locks
 from cliquet.utils import COMPARISON
 from tests import redis_server
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 OTHER = ("other", "bob")
@@ -22,7 +22,7 @@ OTHER = ("other", "bob")
 
 def make():
     settings = {"storage_url": redis_server.database_url(1)}
-    return module.load_from_config(Configurator(settings=settings))
+    return module.load_from_config(backend_config(settings))
 
 
 @pytest.fixture

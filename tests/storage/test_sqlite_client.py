@@ -7,7 +7,6 @@ import threading
 import weakref
 
 import pytest
-from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.drivers.sqlite import connections
@@ -15,6 +14,7 @@ from cliquet.drivers.sqlite.client import Client, create_from_config
 from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.sqlite import Storage, load_from_config
+from tests.configuration import backend_config
 
 PLACE = ("articles", "alice")
 
@@ -39,7 +39,7 @@ def storage(client):
 
 
 def config(**settings):
-    return Configurator(settings=settings)
+    return backend_config(settings)
 
 
 class TestUrl:
