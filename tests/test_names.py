@@ -36,13 +36,36 @@ def parameters_of(value):
     return [each.name for each in named], optional
 
 
-@pytest.mark.parametrize("line", NAMES, ids=lambda line: line.partition("(")[0])
-def test_name_exists_and_takes_its_parameters(line):
+def problem_of(line):
+    """Return why a line of the file isn't true, or None."""
     dotted, parenthesis, arguments = line.rstrip(")").partition("(")
-    value = resolve(dotted)
-    if parenthesis:
-        given = [name for name in arguments.split(", ") if name not in ("", "self")]
-        expected = [name.rstrip("=") for name in given if not name.startswith("*")]
-        names, optional = parameters_of(value)
-        assert names[: len(expected)] == expected
-        assert "*args" in given or optional.issuperset(names[len(expected) :])
+    try:
+        value = resolve(dotted)
+    except (ImportError, AttributeError) as error:
+        return f"{line}: {error}"
+    if not parenthesis:
+        return None
+    given = [name for name in arguments.split(", ") if name not in ("", "self")]
+    expected = [name.rstrip("=") for name in given if not name.startswith("*")]
+    names, optional = parameters_of(value)
+    if names[: len(expected)] != expected:
+        return f"{line}: its parameters are {names}"
+    required = [name for name in names[len(expected) :] if name not in optional]
+    return f"{line}: {required} are required" if required and "*args" not in given else None
+
+
+def test_names_exist_and_take_their_parameters():
+    assert [problem for problem in map(problem_of, NAMES) if problem] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("cliquet.missing", "No module named 'cliquet.missing'"),
+        ("cliquet.storage.StorageBase.missing()", "no attribute 'missing'"),
+        ("cliquet.utils.encode64(text)", "its parameters are"),
+        ("cliquet.utils.hmac_digest(secret)", "['message'] are required"),
+    ],
+)
+def test_name_that_differs_is_found(line, problem):
+    assert problem in problem_of(line)
