@@ -193,6 +193,7 @@ def application():
 every_case = pytest.mark.parametrize(
     "owner, name, way", CASES, ids=lambda value: getattr(value, "__name__", value)
 )
+
 in_and_out_of_batches = pytest.mark.parametrize("send", [requests.send, requests.send_in_batch])
 
 
@@ -211,13 +212,23 @@ def test_every_kind_of_request_has_its_status(application):
             }
 
 
-@in_and_out_of_batches
-@every_case
-def test_override_is_called_and_obeyed(application, owner, name, way, send):
+def check(application, case, send):
+    owner, name, way = case
     normal = application.normal_responses(owner, way, send)
-    exchanges = application.walk(owner, name, way, send)
-    calls = application.calls[owner, name, way]
-    requests.check_override(exchanges, calls, TABLE[owner][name], normal)
+    exchanges = application.walk(*case, send)
+    requests.check_override(exchanges, application.calls[case], TABLE[owner][name], normal)
+
+
+@every_case
+def test_override_is_called_and_obeyed(application, owner, name, way):
+    check(application, (owner, name, way), requests.send)
+
+
+@pytest.mark.parametrize("owner, name", [(owner, name) for owner in TABLE for name in TABLE[owner]])
+def test_override_is_called_and_obeyed_in_batches(application, owner, name):
+    """Requests of a batch find permissions as the others do: one way is enough."""
+    *_, way = WAYS[MODELS.get(owner, owner)]
+    check(application, (owner, name, way), requests.send_in_batch)
 
 
 @pytest.mark.parametrize("owner", TABLE)
