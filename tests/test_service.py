@@ -1,4 +1,5 @@
 import codecs
+import itertools
 
 import colander
 import cornice
@@ -181,19 +182,36 @@ class Seeing:
         return self.request.validated
 
 
-@pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
-@pytest.mark.parametrize("schema", [Query, Query()])
-@pytest.mark.parametrize("validators", [see, (see_all,), "see", None])
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_schema_is_validated_before_the_validators_of_the_view(class_, schema, validators, method):
-    options = {} if validators is None else {"validators": validators}
-    service = class_(name="s", path="/s", renderer="json", **options)
-    service.add_view(method, "show", klass=Seeing, schema=schema)
-    client = served(service)
+VALIDATING = list(
+    itertools.product(
+        (cliquet.Service, cornice.Service), (Query, Query()), (see, (see_all,), "see", None)
+    )
+)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@pytest.fixture(scope="module")
+def validating():
+    """A service for each combination in ``VALIDATING``, at the path of its number."""
+    services = []
+    for number, (class_, schema, validators) in enumerate(VALIDATING):
+        options = {} if validators is None else {"validators": validators}
+        name = f"s{number}"
+        services.append(class_(name=name, path=f"/{name}", renderer="json", **options))
+        for method in METHODS:
+            services[-1].add_view(method, "show", klass=Seeing, schema=schema)
+    return served(*services)
+
+
+@pytest.mark.parametrize("number", range(len(VALIDATING)))
+def test_schema_is_validated_before_the_validators_of_the_view(validating, number):
+    *_, validators = VALIDATING[number]
     seen = {} if validators is None else {"seen": ["X-Own", "n"]}
-    assert client.request("/s?n=1", method=method).json == {"n": 1, "X-Own": "none", **seen}
-    for query in ("", "?n=x"):
-        assert client.request(f"/s{query}", method=method, status=400)
+    for method in METHODS:
+        response = validating.request(f"/s{number}?n=1", method=method)
+        assert response.json == {"n": 1, "X-Own": "none", **seen}
+        for query in ("", "?n=x"):
+            assert validating.request(f"/s{number}{query}", method=method, status=400)
 
 
 def test_body_and_validators_report_their_errors_together():
