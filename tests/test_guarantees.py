@@ -15,9 +15,9 @@ from tests.history import PATH, History, Poller
 from tests.hostile_client import ENGINES, Client, make_app, new_id
 from tests.scenarios import PATIENCE, SCENARIOS, Team, request, together
 
-ROUNDS = 6
+ROUNDS = 4
 WRITERS = 6
-WRITES = 600
+WRITES = 300
 
 
 @pytest.fixture(params=ENGINES)
