@@ -64,7 +64,9 @@ def create_environment(folder, *wheels):
     pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install"]
     if wheels:
         subprocess.run(
-            [*pip, "--quiet", "--no-deps", "--no-index", *wheels], check=True, capture_output=True
+            [*pip, "--quiet", "--no-deps", "--no-index", "--no-compile", *wheels],
+            check=True,
+            capture_output=True,
         )
     (site_packages,) = folder.glob("lib/python*/site-packages")
     return scripts, site_packages
@@ -163,7 +165,7 @@ def test_install_commands_of_the_readme_and_their_projects_resolve(
     )
     environment = {
         **os.environ,
-        **{"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_QUIET": "1"},
+        **{"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_QUIET": "1", "PIP_NO_COMPILE": "1"},
         "PIP_NO_BUILD_ISOLATION": "0",  # which switches the isolation off
     }
     for name in ("mine", "theirs"):

@@ -14,6 +14,7 @@ The port 8888 of the tutorial is a free one in the test.
 import os
 import re
 import shutil
+import sys
 import sysconfig
 import time
 from contextlib import ExitStack
@@ -43,6 +44,7 @@ PROGRAMS = {
     "pytest": "pytest",
     "gunicorn": "gunicorn",
     "http": "httpie",
+    "pip": "pip",
 }
 CAPTION = re.compile(r"(?P<name>\S+?)(?:, (?:(?P<end>at the end)|after ``(?P<after>.+)``))?")
 
@@ -136,6 +138,10 @@ def borrow(folder):
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec python -m {module} "$@"\n')
         program.chmod(0o755)
+    # A virtual environment that also borrows pip, which takes seconds to install.
+    python = folder / "python3"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n')
+    python.chmod(0o755)
 
 
 def environment(folder, postgresql):
@@ -157,6 +163,7 @@ def environment(folder, postgresql):
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": sysconfig.get_path("purelib"),
         "PIP_NO_INDEX": "1",
+        "PIP_NO_COMPILE": "1",
         "PIP_NO_BUILD_ISOLATION": "0",  # pip means by it that there is no isolation
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "HTTPIE_CONFIG_DIR": str(config),
