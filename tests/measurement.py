@@ -2,7 +2,9 @@
 
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+_measured = set()
 
 
 @contextmanager
@@ -16,3 +18,16 @@ def without_coverage():
     finally:
         threading.settrace(trace_thread)
         sys.settrace(trace)
+
+
+def measured_once(key):
+    """Return a context in which coverage is measured the first time that the key is used.
+
+    The block must run the same code for the same key.
+    """
+    if sys.gettrace() is None:
+        return nullcontext()
+    if key in _measured:
+        return without_coverage()
+    _measured.add(key)
+    return nullcontext()

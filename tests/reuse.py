@@ -5,6 +5,8 @@ from collections import OrderedDict
 
 import structlog
 
+from tests.measurement import measured_once
+
 #: Those of a few test files: more would take too much memory.
 KEPT = 20
 
@@ -29,7 +31,8 @@ class Applications:
             for kind in ("storage", "permission", "cache"):
                 getattr(app.registry, kind).flush()
             return app
-        app = build()
+        with measured_once(key):
+            app = build()
         self._built[key] = app, structlog.get_config()
         if len(self._built) > self._kept:
             self._built.popitem(last=False)
