@@ -24,7 +24,7 @@ export const keysOf = async (store, prefix = '') => (await store.getAll([prefix]
 /** All records that match, by the server. */
 export async function recordsOf(server, user, path, query = '_limit=') {
   const response = await fetch(`${server}/v1${path}?${query}`, { headers: user });
-  const records = (await response.json()).data;
+  const { data: records = [] } = await response.json(); // none are shared with a user who is refused
   for (let next = response.headers.get('Next-Page'); next;) {
     const page = await fetch(next, { headers: user });
     records.push(...(await page.json()).data);
@@ -102,12 +102,15 @@ export const NEVER = new Promise(() => {});
 export class Page {
   #left = Infinity;
   #random;
+  #send;
   #close;
   #begun = [];
+  #stop = () => {};
   isClosed = false;
   failureRate = 0; // of requests
 
-  constructor(server, user, { store, locks, random, ...options }) {
+  constructor(server, user, { store, locks, random, fetch = globalThis.fetch, ...options }) {
+    this.#send = fetch;
     this.#random = random;
     this.closed = new Promise((resolve) => (this.#close = resolve));
     const operations = ['getAll', 'write'];
@@ -123,6 +126,12 @@ export class Page {
       ...options,
     });
     this.bookmarks = this.client.resource('/bookmarks');
+    this.articles = this.client.resource('/articles');
+  }
+
+  /** Follow the bookmarks until the page is closed. */
+  follow() {
+    this.#stop = this.bookmarks.live(() => {}, { interval: 50 });
   }
 
   closeAfter(operations) {
@@ -141,6 +150,7 @@ export class Page {
     this.isClosed = true;
     if (this.#random.chance(0.5)) this.#begin(operation); // done, and never known to be
     await Promise.allSettled(this.#begun);
+    this.#stop();
     this.#close();
     return NEVER;
   }
@@ -151,9 +161,16 @@ export class Page {
     return result;
   }
 
+  /** Close the page now. */
+  close() {
+    this.isClosed = true;
+    this.#stop();
+    this.#close();
+  }
+
   async #fetch(url, options) {
     if (this.#random.chance(this.failureRate)) throw new TypeError('the request is lost');
-    const response = await fetch(url, options);
+    const response = await this.#send(url, options);
     if (this.#random.chance(this.failureRate)) {
       await response.text();
       throw new TypeError('the response is lost');
