@@ -77,10 +77,12 @@ describe('the demo page', OPTIONS, () => {
 
   test('shows what is done on another device', async (t) => {
     const {
+      gate,
       windows: [one, other],
     } = await using(t, { browsers: 2 });
     await one.add(URL_, 'first');
     await other.shows('first', 'synced');
+    assert.ok(gate.streams, 'the windows poll');
     await other.rename('first', 'second');
     await one.shows('second', 'synced');
     await one.press('Delete: second');

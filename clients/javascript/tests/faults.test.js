@@ -495,6 +495,35 @@ for (const [sent, normalized] of [
   });
 }
 
+const BOTH = ({ local, server }) => ({ ...server, ...local });
+
+for (const [name, conflict] of [
+  ['client', 'client'],
+  ['server', 'server'],
+  ['both', BOTH],
+]) {
+  test(`values that the server cuts and rounds are sent once more at most, with the strategy ${name}`, async (t) => {
+    const { articles, client } = await synchronized(t, undefined, { conflict, retries: 0 });
+    let record = { id: 'a', last_modified: 3, title: 'Hello' };
+    let pushes = 0;
+    client.fetch = async (url, { body }) => {
+      if (!url.endsWith('/batch')) return Response.json({ data: [record] }, { headers: { ETag: '"9"' } });
+      const [request] = JSON.parse(body).requests;
+      assert.equal(request.headers['If-Match'], `"${record.last_modified}"`);
+      const { title, size } = { ...record, ...request.body.data };
+      record = { id: 'a', last_modified: 6 + pushes++, title: title.slice(0, 5), size: Math.round(size) };
+      if (pushes === 1) throw new TypeError('lost');
+      return Response.json({ responses: [{ status: 200, body: { data: record } }] });
+    };
+    await articles.patch('a', { title: 'Hello world', size: 1.6 });
+    await assert.rejects(articles.sync(), /lost/);
+    for (let round = 0; round < 3; round++) await articles.sync();
+    assert.deepEqual(await articles.pending(), []);
+    assert.deepEqual(await articles.list(), [record]);
+    assert.ok(pushes <= 2, `${pushes} pushes`);
+  });
+}
+
 for (const [engine, server] of Object.entries(SERVERS)) {
   describe(`a creation that arrives late, on ${engine}`, () => {
     /** A client whose batches are also delivered when `deliver()` is called. */

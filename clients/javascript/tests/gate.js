@@ -7,6 +7,7 @@ export class Gate {
   #server;
   #gate = createServer((request, response) => this.#pass(request, response));
   losesAnswer = () => false;
+  streams = 0; // that were opened
   /** Returns a part of a chunk of a response for the connection to be closed after it. */
   change = (chunk) => chunk;
 
@@ -30,6 +31,7 @@ export class Gate {
 
   #pass(request, response) {
     const { method, headers, url } = request;
+    if (headers.accept === 'text/event-stream') this.streams++;
     const onward = send(this.#server + url, { method, headers }, (upstream) => {
       if (this.losesAnswer(request)) {
         upstream.resume();
