@@ -60,6 +60,8 @@ class Service(CorniceService):
     default_cors_headers = EXPOSED_HEADERS
     cors_origins: Any
     cors_max_age: Any
+    #: Whether the application has no code that runs after the views; None until it is known.
+    is_unobserved: bool | None = None
 
     def bind(self, settings: Settings) -> Service:
         """Return a copy of the service for the application with these settings."""

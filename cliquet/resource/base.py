@@ -13,8 +13,8 @@ from cliquet.logs import bind_summary
 from cliquet.resource import evolution
 from cliquet.resource import query as querystring
 from cliquet.resource.model import Model
-from cliquet.resource.partial_updates import PartialUpdates
 from cliquet.resource.schema import ResourceSchema
+from cliquet.resource.single_writes import SingleWrites
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
 from cliquet.types import Request
@@ -23,7 +23,7 @@ from cliquet.utils.http import expose_headers
 from cliquet.utils.text import is_long_id
 
 
-class UserResource(PartialUpdates):
+class UserResource(SingleWrites):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
     Its base classes handle the parts of a request: PATCH bodies (``partial_updates.py``), checksums
@@ -185,7 +185,8 @@ class UserResource(PartialUpdates):
         if existing is not None:
             return self.postprocess(self._serialize(existing))
         try:
-            created = self.model.create_record(self._storable(record), **self._unique_fields())
+            with self._single_write():
+                created = self.model.create_record(self._storable(record), **self._unique_fields())
         except exceptions.UnicityError as conflict:
             existing = self._get_record_or_404(conflict.record[self.model.id_field])
             self._raise_403_if_hidden(existing)
@@ -225,15 +226,8 @@ class UserResource(PartialUpdates):
         """Replace or create a record."""
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
-        existing = self._find_record(self.record_id)
-        validated = self.request.validated["data"]
-        replaced = existing or self._find_tombstone(validated)
-        if replaced is None:
-            self._raise_412_if_required()
-        else:
-            self._raise_412_if_modified(replaced)
-        new = self.process_record(self._with_same_id(validated), old=replaced)
-        record = self._save(self._storable(new), is_new=existing is None)
+        new = self.request.validated["data"]
+        record, existing = self._overwrite(new) or self._replace(new)
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
@@ -274,6 +268,9 @@ class UserResource(PartialUpdates):
         """Delete a record."""
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
+        deleted = self._delete_unseen()
+        if deleted is not None:
+            return self.postprocess(deleted, action=ACTIONS.DELETE, old=deleted)
         record = self._get_record_or_404(self.record_id)
         self._raise_412_if_modified(record)
         last_modified = self._extract_deletion_time()
@@ -283,6 +280,17 @@ class UserResource(PartialUpdates):
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
     # Steps of the endpoints.
+
+    def _replace(self, new: Record) -> tuple[Record, Record | None]:
+        """Replace or create a record; return it, and the previous one, if any."""
+        existing = self._find_record(self.record_id)
+        replaced = existing or self._find_tombstone(new)
+        if replaced is None:
+            self._raise_412_if_required()
+        else:
+            self._raise_412_if_modified(replaced)
+        processed = self.process_record(self._with_same_id(new), old=replaced)
+        return self._save(self._storable(processed), is_new=existing is None), existing
 
     def _delete_page(self, filters: list[Filter]) -> list[Record]:
         """Delete the page that a GET of the same URL lists; return its tombstones."""
@@ -295,11 +303,6 @@ class UserResource(PartialUpdates):
         tombstones = self.model.delete_records(filters=[*filters, on_page])
         places = {record_id: place for place, record_id in enumerate(ids)}
         return sorted(tombstones, key=lambda tombstone: places[tombstone[id_field]])
-
-    def _unique_fields(self) -> dict[str, Any]:
-        """Return the keyword argument for unique fields, empty if there are none."""
-        fields = self.mapping.get_option("unique_fields")
-        return {"unique_fields": fields} if fields else {}
 
     def _identity(self, record: Record) -> Record:
         model = self.model
@@ -318,14 +321,6 @@ class UserResource(PartialUpdates):
         if existing is not None:
             self._raise_403_if_hidden(existing)
         return existing
-
-    def _with_same_id(self, new: Record) -> Record:
-        """Return ``new`` with the id of the URL, which the id in the body must equal."""
-        self._raise_400_if_invalid_timestamp(new)
-        self._raise_400_if_id_mismatch(
-            new.setdefault(self.model.id_field, self.record_id), self.record_id
-        )
-        return new
 
     def _save(self, record: Record, is_new: bool = False) -> Record:
         """Create or update a record; respond with 409 if a unique value is taken."""

@@ -116,6 +116,11 @@ class StorageOperations:
         collections = self._known_collections()
         return sorted(parent_id for parent_id, name in collections if name == collection_id)
 
+    @property
+    def supports_single_writes(self) -> bool:
+        """Return whether resources can write without a transaction, in one statement."""
+        return False
+
     def _lock(self, collection: Collection) -> None:
         """Lock the collection against other writers until the transaction ends."""
 

@@ -68,7 +68,7 @@ class RequestAttempt:
         self._thread = threading.get_ident()
         self._phase = _Phase.SUSPENDED
         #: The outer attempt, if this request is nested.
-        self.outer = _current()
+        self.outer = current_attempt()
         self._initial: Transaction = manager.get()
         #: The locks by engine that the previous attempt requested, and those of this one.
         self.previous_locks: dict[Hashable, set[LockName]] = self._environ.get(_REQUESTED_LOCKS, {})
@@ -76,6 +76,8 @@ class RequestAttempt:
         self._environ[_REQUESTED_LOCKS] = self.requested_locks
         #: Whether any engine has joined: most requests only read.
         self.has_participants = False
+        #: Whether writes commit themselves, as outside of requests.
+        self.commits_writes = False
         #: Values that engines read ahead, by engine.
         self.prefetched: dict[Hashable, Any] = {}
 
@@ -135,7 +137,7 @@ class RequestAttempt:
             self.outer.disable_retry()
 
 
-def _current() -> RequestAttempt | None:
+def current_attempt() -> RequestAttempt | None:
     attempt = _latest.get()
     while attempt is not None and not attempt.accepts_writes():
         attempt = attempt.outer
@@ -144,19 +146,19 @@ def _current() -> RequestAttempt | None:
 
 def current() -> Transaction | None:
     """Return the transaction of the current request, None outside of requests."""
-    attempt = _current()
+    attempt = current_attempt()
     return None if attempt is None else attempt.transaction()
 
 
 def prefetched() -> dict[Hashable, Any] | None:
     """Return the values that engines read ahead; None outside of requests."""
-    attempt = _current()
+    attempt = current_attempt()
     return None if attempt is None else attempt.prefetched
 
 
 def can_retry() -> bool:
     """Return whether the current request can be retried without side effects."""
-    attempt = _current()
+    attempt = current_attempt()
     return attempt is not None and attempt.can_retry()
 
 
@@ -169,7 +171,7 @@ def retryable(failure: E) -> E:
 
 def disable_retry() -> None:
     """Disable retries, because a write of the request can't be rolled back."""
-    attempt = _current()
+    attempt = current_attempt()
     if attempt is not None:
         attempt.disable_retry()
 
@@ -192,7 +194,7 @@ def request_manager(request: Request) -> TransactionManager:
     the same thread: if an application calls another one, that must not end the caller's
     transaction.
     """
-    if _current() is None:
+    if current_attempt() is None:
         return transaction.manager
     return TransactionManager(explicit=True)
 
@@ -354,11 +356,11 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
     It is created by ``factory`` and joins the transaction the first time.
 
     :param owner: the key of the data manager: any object of the application.
-    :returns: None outside of requests.
+    :returns: None outside of requests, and if writes commit themselves.
     """
-    attempt = _current()
+    attempt = current_attempt()
     txn = None if attempt is None else attempt.transaction()
-    if attempt is None or txn is None:
+    if attempt is None or txn is None or attempt.commits_writes:
         return None
     participants = _participants(txn)
     manager: M | None = participants.get(owner)
@@ -372,7 +374,7 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
 
 def current_participant(owner: Hashable) -> Any:
     """Return the data manager that ``owner`` already has, or None."""
-    attempt = _current()
+    attempt = current_attempt()
     if attempt is None or not attempt.has_participants:
         return None
     txn = attempt.transaction()

@@ -27,7 +27,7 @@ MEANINGS = {
     "SELECT last_modified FROM cliquet_collections": "timestamp",
     "cliquet_write": "write",
     "INSERT INTO cliquet_access_control_entries": "grant",
-    "SELECT cliquet_delete": "delete",
+    "cliquet_delete(": "delete",
     "DELETE FROM cliquet_records": "delete all",
     "DELETE FROM cliquet_access_control_entries": "revoke",
     "COMMIT": "commit",
@@ -77,7 +77,7 @@ REQUESTS = {
     ),
     "post": (
         ("POST", "", DATA, {}),
-        ["write", "commit"],
+        ["write"],
         ["groups", "write", "grant + commit"],
     ),
     "post, with an id": (
@@ -86,6 +86,11 @@ REQUESTS = {
         ["groups", "lock + lock, record + its permissions", "write + grant + commit"],
     ),
     "put": (
+        ("PUT", "/{id}", DATA, {}),
+        ["lock, record + write"],
+        ["groups", "lock + lock, record + its permissions + check", "write + grant + commit"],
+    ),
+    "put, of an unmodified one": (
         ("PUT", "/{id}", DATA, {"If-Match": '"9999999999999"'}),
         ["lock, record", "write + commit"],
         ["groups", "lock + lock, record + its permissions + check", "write + grant + commit"],
@@ -107,7 +112,12 @@ REQUESTS = {
     ),
     "delete": (
         ("DELETE", "/{id}", None, {}),
-        ["lock, record", "delete + commit"],
+        ["delete"],
+        ["groups + check", "lock + lock, record + its permissions", "delete + revoke + commit"],
+    ),
+    "delete, of an unmodified one": (
+        ("DELETE", "/{id}", None, {"If-Match": '"9999999999999"'}),
+        ["lock, record + delete"],
         ["groups + check", "lock + lock, record + its permissions", "delete + revoke + commit"],
     ),
     "delete all": (
@@ -178,7 +188,8 @@ def test_shared_records_cost_the_permissions_more(asked, name):
 def test_inherited_permissions_need_no_additional_statement(asked, name):
     request, _, expected = REQUESTS[name]
     policy = "cliquet.authorization.InheritingAuthorizationPolicy"
-    if name in ("put", "patch"):  # editors aren't added to the permissions of the record
+    # Editors aren't added to the permissions of the record.
+    if name in ("put", "put, of an unmodified one", "patch"):
         expected = [*expected[:-1], "write + commit"]
     assert asked("/pages", request, {"multiauth.authorization_policy": policy}) == expected
 

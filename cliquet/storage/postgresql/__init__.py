@@ -23,7 +23,6 @@ from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.checksums import Checksum
-from cliquet.storage.engine import StorageEngine
 from cliquet.storage.exceptions import BackendError
 from cliquet.storage.filtering import ALWAYS, Query
 from cliquet.storage.operations import Change, Collection, Conflict
@@ -31,6 +30,7 @@ from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.dialect import PostgreSQL, key_of, storable
 from cliquet.storage.postgresql.indexes import TrigramIndexes
+from cliquet.storage.postgresql.single_writes import SingleWrites
 from cliquet.storage.rows import Row, rows_to_records, take
 from cliquet.storage.timestamps import far_future, next_epoch, next_time
 from cliquet.storage.types import Filter as Filter
@@ -133,7 +133,7 @@ _FLUSH = (
 )
 
 
-class Storage(PostgreSQLBackend, StorageEngine):
+class Storage(PostgreSQLBackend, SingleWrites):
     """PostgreSQL storage backend.
 
     Enable it with::
