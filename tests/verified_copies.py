@@ -288,7 +288,8 @@ def _redis_backup(storage):
         commands = storage._client._redis.pipeline()
         commands.delete(*storage._client.keys(PREFIX), b"none")
         for key, value in content.items():
-            commands.restore(key, 0, value)
+            # Readers can have created the key in the meantime.
+            commands.restore(key, 0, value, replace=True)
         commands.execute()
 
     return restore
