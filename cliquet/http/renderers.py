@@ -14,6 +14,7 @@ from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
 from cliquet.types import Request
 from cliquet.utils import json
+from cliquet.utils.http import is_subrequest
 
 # The media types of JSON responses.
 _TYPES = ("application/json", "text/json", "text/plain")
@@ -36,7 +37,7 @@ class JSONRenderer:
 
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes | None:
         request = system.get("request")
-        if request is not None and request.response.status_code in _WITHOUT_BODY:
+        if request is not None and _must_be_empty(request):
             request.response.headers.pop("Content-Type", None)
             return None
         body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
@@ -44,6 +45,14 @@ class JSONRenderer:
             request.response.headers["Content-Type"] = _content_type(request)
             request.response.rendered = body  # for cliquet.utils.http.describe_response
         return body
+
+
+def _must_be_empty(request: Request) -> bool:
+    """Return whether the status of the response doesn't allow a body.
+
+    In a batch, such a response has the value of the view as its ``body``, as in 3.1.
+    """
+    return request.response.status_code in _WITHOUT_BODY and not is_subrequest(request)
 
 
 def _content_type(request: Request) -> str:
