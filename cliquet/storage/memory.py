@@ -204,7 +204,8 @@ class _Records:
         log.append(partial(self._restore, object_id, self._entries.get(object_id), self.timestamp))
         self._unindex(object_id)
         free = None if requested_timestamp is None else self._next_free(requested_timestamp)
-        timestamp, self.timestamp = change_timestamps(self.timestamp or self._epoch, free)
+        current = self.timestamp or (self._epoch if free is None else 0)
+        timestamp, self.timestamp = change_timestamps(current, free)
         self._put(object_id, (timestamp, data) if keep_tombstone else None)
         return timestamp
 

@@ -16,8 +16,7 @@ def next_time(current: int) -> int:
 def change_timestamps(current: int, free: int | None) -> tuple[int, int]:
     """Return the timestamps of a change and of its collection afterwards.
 
-    :param current: the previous timestamp of the collection; if it was never written, that of all
-        such collections.
+    :param current: the previous timestamp of the collection, 0 if it was never written.
     :param free: the requested timestamp or the next free one; None: none was requested.
     """
     if free is None:

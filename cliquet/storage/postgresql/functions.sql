@@ -73,14 +73,14 @@ CREATE FUNCTION cliquet_move(
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    collection_timestamp bigint;
+    collection_timestamp bigint := greatest(now_ms, locked.last_modified + 1);
     new_timestamp bigint;
     added bigint;
 BEGIN
     IF locked.last_modified = 0 THEN
-        locked.last_modified := (SELECT coalesce(max(epoch.moment), 0) FROM cliquet_epoch AS epoch);
+        collection_timestamp := greatest(collection_timestamp,
+            (SELECT max(epoch.moment) + 1 FROM cliquet_epoch AS epoch));
     END IF;
-    collection_timestamp := greatest(now_ms, locked.last_modified + 1);
     new_timestamp := collection_timestamp;
     IF requested IS NOT NULL THEN
         new_timestamp := cliquet_free(locked.collection, of_id, requested);

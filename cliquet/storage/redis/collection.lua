@@ -139,8 +139,9 @@ end
 -- it exists afterwards.
 local function advance(now, requested, old, is_kept)
   local times, cubes = known_sums()
-  local current = tonumber(redis.call('GET', TIMESTAMP) or redis.call('GET', EPOCH) or '0')
+  local current = tonumber(redis.call('GET', TIMESTAMP) or '0')
   local later = math.max(now, current + 1)
+  if current == 0 then later = math.max(now, (redis.call('GET', EPOCH) or 0) + 1) end
   local timestamp = requested and next_free(requested) or later
   redis.call('SET', TIMESTAMP, digits((requested and timestamp > current) and timestamp or later))
   if not is_kept and redis.call('HLEN', RECORDS) == 0 then

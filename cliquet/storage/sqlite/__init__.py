@@ -343,13 +343,12 @@ def _timestamps(
     db: sqlite3.Connection, state: _State, requested_timestamp: int | None
 ) -> tuple[int, int]:
     """Return the timestamps of a change and of its collection afterwards."""
-    current = state.collection_timestamp or state.epoch
     if requested_timestamp is None or requested_timestamp == state.record_timestamp:
-        return change_timestamps(current, None)
+        return change_timestamps(state.collection_timestamp or state.epoch, None)
     query = {"collection": state.collection, "at": requested_timestamp}
     if db.execute(_TAKEN, query).fetchone()[0]:
         requested_timestamp = db.execute(_NEXT_FREE, query).fetchone()[0]
-    return change_timestamps(current, requested_timestamp)
+    return change_timestamps(state.collection_timestamp, requested_timestamp)
 
 
 def _check_unique(db: sqlite3.Connection, state: _State, change: Change) -> None:

@@ -40,7 +40,8 @@ class Records:
         taken = {row[1] for row in self.rows.values()}
         while timestamp in taken:
             timestamp += 1
-        timestamp, self.timestamp = change_timestamps(self.timestamp or self.epoch, timestamp)
+        current = self.timestamp or (self.epoch if timestamp is None else 0)
+        timestamp, self.timestamp = change_timestamps(current, timestamp)
         if keep:
             self.rows[object_id] = (object_id, timestamp, data)
         return timestamp
