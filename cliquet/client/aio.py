@@ -132,15 +132,14 @@ class AsyncResource(Operations[Awaitable[Response]]):
         """Yield the changes of matching records, like :meth:`cliquet.client.Resource.live`."""
         stream = ChangeStream(self._path, querystring(params), since)
         while True:
-            content = await self._open(stream.request(), stream.pause)
             try:
-                async with aclosing(content):
+                async with aclosing(await self._open(stream.request(), stream.pause)) as content:
+                    stream.begin()
                     async for chunk in content:
                         for changes in stream.read(chunk):
                             yield changes
-            except TransportError as error:
-                if not error.is_transient:
-                    raise
+            except ClientError as error:
+                stream.interrupt(error)
             stream.end()
 
     async def list(self, /, **params: Any) -> AsyncRecords:

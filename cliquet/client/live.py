@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cliquet.client.failures import ProtocolError
+from cliquet.client.failures import ClientError, ProtocolError
 from cliquet.client.messages import Request, Response
 
 #: Seconds without a byte after which a connection is considered lost: servers send comments.
@@ -62,6 +62,7 @@ class ChangeStream:
         self._tag = None if since is None else f'"{since}"'
         self._fields: dict[str, str] = {}
         self._last: tuple[int | None, str | None] = (None, None)
+        self._was_open = False
         #: Seconds before the next connection.
         self.pause = 0.0
         self._parts: list[bytes] = []
@@ -86,6 +87,19 @@ class ChangeStream:
         self._parts = [rest]
         events = [self._read_line(line.decode("utf-8", "replace").rstrip("\r")) for line in lines]
         return [changes for changes in events if changes is not None]
+
+    def begin(self) -> None:
+        """Note that a connection is open."""
+        self._was_open = True
+
+    def interrupt(self, error: ClientError) -> None:
+        """Note an error, after which another connection is opened.
+
+        :raises ClientError: the error, if the next connection would fail too, or if none was ever
+            open, because the URL can be wrong.
+        """
+        if not (self._was_open and error.is_transient):
+            raise error
 
     def end(self) -> None:
         """Note the end of the connection."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlsplit
 
-from cliquet.client.failures import ProtocolError, TransportError
+from cliquet.client.failures import ClientError, ProtocolError
 from cliquet.client.live import Changes, ChangeStream
 from cliquet.client.messages import Request, Response
 from cliquet.client.querystring import querystring
@@ -198,23 +198,23 @@ class Resource(Operations[Response]):
     def live(self, *, since: int | None = None, **params: Any) -> Iterator[Changes]:
         """Yield the changes of matching records as they happen, without end.
 
-        The connection is renewed when it is lost, and no change is missed.
+        The connection is renewed when it is lost, however long that takes, and no change is missed.
 
         :param since: timestamp in milliseconds, such as that of the latest changes; None: the first
             changes are all records.
         :param params: filters and options of :meth:`list`.
-        :raises ClientError: if the stream can't be opened, also after retries.
+        :raises ClientError: if the stream can't be opened at first, also after retries; later, if
+            it is refused, or if the service requests a pause longer than the client's ``timeout``.
         """
         stream = ChangeStream(self._path, querystring(params), since)
         while True:
-            content = self._open(stream.request(), stream.pause)
             try:
-                with closing(content):
+                with closing(self._open(stream.request(), stream.pause)) as content:
+                    stream.begin()
                     for chunk in content:
                         yield from stream.read(chunk)
-            except TransportError as error:
-                if not error.is_transient:
-                    raise
+            except ClientError as error:
+                stream.interrupt(error)
             stream.end()
 
     def list(self, /, **params: Any) -> Records:

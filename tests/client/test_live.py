@@ -2,13 +2,15 @@
 
 import threading
 import time
+import uuid
 from contextlib import ExitStack
 
 import pytest
+import requests
 import uvicorn
 
 from cliquet import asgi
-from cliquet.client import ProtocolError, ResponseError, Unauthorized
+from cliquet.client import ProtocolError, ResponseError, TransportError, Unauthorized
 from cliquet.client.live import Changes, ChangeStream
 from tests.client.fault_proxy import success
 from tests.hostile_client import make_app
@@ -112,6 +114,30 @@ def test_stream_continues_after_a_restart_without_a_gap(live_server, live_spores
     assert clock.slept  # before it connects again
     created = live_spores.create({"name": "y"})
     assert next(changes) == [created.data]
+
+
+def test_stream_continues_after_an_outage_that_outlasts_the_retries(
+    connect, live_server, follow, clock
+):
+    def start(seconds):
+        if len(clock.slept) == 12:
+            live_server.start()
+            body = {"data": {"name": "x"}}
+            response = requests.post(f"{live_server.url}/spores", auth=user, json=body, timeout=20)
+            created.append(response.json()["data"])
+
+    user, created = (str(uuid.uuid4()), "secret"), []
+    changes = follow(connect(live_server.url, auth=user).resource("/spores"))
+    next(changes)
+    live_server.stop()
+    clock.on_sleep = start
+    assert next(changes) == created
+
+
+def test_stream_that_was_never_open_is_an_error(connect, follow):
+    client = connect(f"http://127.0.0.1:{free_port()}/v1")
+    with pytest.raises(TransportError, match="GET /spores"):
+        next(follow(client.resource("/spores")))
 
 
 def test_client_waits_as_long_as_the_service_requires(live_server, live_spores, follow, clock):
