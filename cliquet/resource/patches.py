@@ -13,7 +13,7 @@ from cliquet.utils import json
 _MAX_OPERATIONS = 100
 #: Parts of a path: records are at most 100 levels deep.
 _MAX_PARTS = 102
-_OPERATIONS = frozenset(("add", "remove", "replace", "move", "copy", "test"))
+_OPERATIONS = ("add", "copy", "move", "remove", "replace", "test")
 
 
 class InvalidPatch(Exception):
@@ -101,7 +101,7 @@ def _check(operation: object, position: int, names: Collection[str]) -> None:
     """
     where = f"Operation {position}"
     if not isinstance(operation, dict) or operation.get("op") not in _OPERATIONS:
-        raise InvalidPatch(f"{where}: op should be one of {', '.join(sorted(_OPERATIONS))}")
+        raise InvalidPatch(f"{where}: op should be one of {', '.join(_OPERATIONS)}")
     if operation["op"] in ("add", "replace", "test") and "value" not in operation:
         raise InvalidPatch(f"{where}: value is missing")
     fields = ("path", "from") if operation["op"] in ("move", "copy") else ("path",)

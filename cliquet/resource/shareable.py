@@ -88,12 +88,13 @@ class ShareableResource(UserResource):
         permissions: dict[str, Any] = {
             name: sorted(stored.get(name, ())) for name in (*self.permissions, *stored)
         }
-        if media_type(self.request) == JSON_PATCH:  # its paths end with principals
+        by_principal = media_type(self.request) == JSON_PATCH  # its paths end with principals
+        if by_principal:
             permissions = {name: dict.fromkeys(some, True) for name, some in permissions.items()}
         patched = super()._apply_patch({**document, "permissions": permissions}, existing)
         requested = patched["permissions"]
         changed = {
-            name: [*value] if isinstance(value := requested.get(name, []), dict) else value
+            name: [*requested.get(name, [])] if by_principal else requested.get(name, [])
             for name in {*permissions, *requested}
             if permissions.get(name) != requested.get(name)
         }

@@ -139,6 +139,7 @@ def test_failed_test_is_a_409_with_the_operation(alice, note, url):
         ({"permissions": {}}, "permissions is not allowed"),
         ([1], "Operation 0: op should be one of"),
         ([{"op": "delete", "path": "/data/n"}], "Operation 0: op should be one of"),
+        ([{"op": ["add"], "path": "/data/n", "value": 1}], "Operation 0: op should be one of"),
         ([{"op": "add", "path": "/data/n"}], "Operation 0: value is missing"),
         ([{"op": "add", "value": 1}], "Operation 0: path should begin with /data/"),
         ([{"op": "remove", "path": "/data"}], "Operation 0: path should begin with /data/"),
@@ -216,6 +217,7 @@ def test_permissions_are_changed_in_part(alice):
     for body in (
         {"permissions": {"own": ["a"]}},
         {"permissions": {"read": "a"}},
+        {"permissions": {"read": {"a": True}}},
         {"permissions": []},
         [{"op": "add", "path": "/permissions/read", "value": {}}],
         [{"op": "add", "path": "/permissions/own/a", "value": True}],
