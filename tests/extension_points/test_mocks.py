@@ -12,7 +12,7 @@ from pyramid.request import Request
 
 from cliquet import events, initialization, statsd
 from cliquet.authentication import BasicAuthAuthenticationPolicy
-from cliquet.authorization import RouteFactory
+from cliquet.authorization import RouteFactory, groupfinder
 from cliquet.cache import memory as cache
 from cliquet.listeners import ListenerBase
 from cliquet.logs import MozillaHekaRenderer
@@ -83,6 +83,15 @@ def test_statsd_package_can_be_replaced():
     with mock.patch("cliquet.initialization.statsd.Client") as client:
         statsd.load_from_config(config)
     client.assert_called_with("example.com", 8125, "p")
+
+
+def test_groupfinder_accepts_a_request_without_context_and_a_stub_of_the_registry():
+    request = testing.DummyRequest(bound_data={}, prefixed_userid="basicauth:bob")
+    request.registry = mock.Mock(spec=["permission"])
+    request.registry.permission.user_principals.return_value = {"group:1"}
+    for _ in range(2):
+        assert groupfinder("bob", request) == {"group:1"}
+    request.registry.permission.user_principals.assert_called_once_with("basicauth:bob")
 
 
 def test_new_relic_agent_can_be_replaced():
