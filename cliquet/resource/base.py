@@ -276,7 +276,10 @@ class UserResource(SingleWrites):
         last_modified = self._extract_deletion_time()
         if last_modified is not None and last_modified <= record[self.model.modified_field]:
             last_modified = None
-        tombstone = self.model.delete_record(record, last_modified=last_modified)
+        try:
+            tombstone = self.model.delete_record(record, last_modified=last_modified)
+        except exceptions.RecordNotFoundError:  # a flush does not wait for locks on Redis
+            self._raise_404()
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
     # Steps of the endpoints.

@@ -269,12 +269,15 @@ class RequestReader(ConditionalResource):
         """
         record = self._read_record(record_id)
         if record is None:
-            raise http_error(
-                httpexceptions.HTTPNotFound(),
-                errno=ERRORS.MISSING_RESOURCE,
-                message="The resource you are looking for could not be found.",
-            )
+            self._raise_404()
         return record
+
+    def _raise_404(self) -> NoReturn:
+        raise http_error(
+            httpexceptions.HTTPNotFound(),
+            errno=ERRORS.MISSING_RESOURCE,
+            message="The resource you are looking for could not be found.",
+        )
 
     def _read_record(self, record_id: str | None) -> Record | None:
         if record_id == self.record_id:

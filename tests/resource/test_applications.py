@@ -384,6 +384,20 @@ def test_proxy_of_the_storage_sees_every_read(build):
     alice.delete(f"/notes/{HIDDEN}", status=404)
 
 
+class FlushedWhileDeleted(Note):
+    """A resource whose records another process removes, without their lock, during a request."""
+
+    def _extract_deletion_time(self):
+        self.model.storage.flush()
+        return super()._extract_deletion_time()
+
+
+def test_deletion_of_a_record_that_has_vanished_since_it_was_read_returns_404(build):
+    alice = build(FlushedWhileDeleted).user("alice")
+    record = alice.create("/flushedwhiledeleteds", {"n": 1})
+    alice.delete(f"/flushedwhiledeleteds/{record['id']}", status=404)
+
+
 def test_validators_of_a_resource_come_after_its_schema(build):
     def check(request):
         if request.validated.get("data", {}).get("n", 0) > 9:
