@@ -35,9 +35,11 @@ SET_PARENT_DEATH_SIGNAL, GET_PARENT_DEATH_SIGNAL = 1, 2
 
 
 @pytest.fixture(autouse=True)
-def restored_default(monkeypatch):
-    """``serve`` changes a default, in a process of its own."""
+def restored_process(monkeypatch):
+    """``serve`` changes a default and, in workers, the death signal of its process."""
     monkeypatch.setitem(DEFAULT_SETTINGS, "logging_renderer", DEFAULT_SETTINGS["logging_renderer"])
+    yield
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, 0)
 
 
 @pytest.fixture
@@ -60,7 +62,6 @@ def restored_mask():
     yield
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGTERM, handler)
-    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, 0)
 
 
 def signal_thread():
@@ -428,7 +429,7 @@ def test_worker_that_is_stopped_before_it_starts_exits(monkeypatch):
     assert (stopped, exited) == ([True], [0])
 
 
-def test_process_stops_when_its_parent_is_killed(restored_mask):
+def test_process_stops_when_its_parent_is_killed():
     requested = ctypes.c_int()
     processes.stop_with_parent()
     ctypes.CDLL(None).prctl(GET_PARENT_DEATH_SIGNAL, ctypes.byref(requested))
