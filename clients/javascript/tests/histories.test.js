@@ -267,8 +267,9 @@ describe('replicas and server agree after any history', { concurrency: true }, (
   }
 });
 
-test('without checksums, some copy is wrong', { timeout: 600_000 }, async () => {
-  for (let seed = 1; seed < 60; seed++) {
+test('without checksums, some copy is wrong', { timeout: 600_000 }, async (t) => {
+  for (let seed = 10; seed < 60; seed++) {
+    t.diagnostic(`SEED=${seed}`);
     const failure = await run(SERVERS.postgresql, seed, withoutChecksum).catch((error) => error);
     if (failure) return assert.equal(failure.code, 'ERR_ASSERTION', failure.message);
   }

@@ -169,9 +169,10 @@ export class Page {
   }
 
   async #fetch(url, options) {
-    if (this.#random.chance(this.failureRate)) throw new TypeError('the request is lost');
+    const fails = () => this.failureRate > 0 && this.#random.chance(this.failureRate);
+    if (fails()) throw new TypeError('the request is lost');
     const response = await this.#send(url, options);
-    if (this.#random.chance(this.failureRate)) {
+    if (fails()) {
       await response.text();
       throw new TypeError('the response is lost');
     }
