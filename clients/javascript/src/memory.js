@@ -1,7 +1,7 @@
 /** The store that clients use by default. */
 
-/** The first three parts of a key, which it shares with the other items of a record. */
-const groupOf = (key) => /^(?:[^|]*\|){3}/.exec(key)?.[0];
+/** The first three parts of a key, which it shares with the other items of a record; empty if it has fewer. */
+const groupOf = (key) => /^(?:[^|]*\|){3}|/.exec(key)[0];
 
 /** A store that keeps items until the page is closed. */
 export class MemoryStore {
@@ -10,9 +10,10 @@ export class MemoryStore {
   async getAll(prefixes) {
     return prefixes.flatMap((prefix) => {
       const group = groupOf(prefix); // most prefixes are of one record
-      const groups = group ? [this._groups.get(group) ?? []] : [...this._groups.values()];
-      const items = groups.flatMap((each) => [...each]).filter(([key]) => key.startsWith(prefix));
-      return items.map(([key, value]) => [key, JSON.parse(value)]);
+      const isNear = (name) => name.startsWith(prefix) || prefix.startsWith(name);
+      const names = group ? [group] : [...this._groups.keys()].filter(isNear);
+      const items = names.flatMap((name) => [...(this._groups.get(name) ?? [])]);
+      return items.filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key, JSON.parse(value)]);
     });
   }
 
