@@ -36,10 +36,11 @@ ENGINES = ("postgresql", "redis", "sqlite")
 MAX_FAULTS = 3
 #: Writes in each history with copies.
 WRITES_OF_COPIES = 100
-#: Several pages, and streams that show changes soon.
+#: Several pages, and streams that show changes soon, also after a crash.
 SETTINGS_OF_DEVICES = {
     "cliquet.paginate_by": 3,
     "cliquet.live_interval_seconds": 0.05,
+    "cliquet.retry_after_seconds": 1,
     "cliquet.live_permissions_seconds": 0.5,
 }
 
