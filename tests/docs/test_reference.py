@@ -16,8 +16,8 @@ from cliquet.utils.installation import install_command
 from tests.docs import sources
 from tests.docs.pages import DOCS, block, rows
 
-#: Settings that Cliquet sets for Cornice.
-OF_CORNICE = ("available_languages", "handle_exceptions")
+#: Settings of Cornice and pyramid_tm that Cliquet sets or reads.
+OF_LIBRARIES = ("available_languages", "handle_exceptions", r"tm\.commit_veto")
 
 
 def test_errors_of_the_reference_are_those_of_the_code():
@@ -125,7 +125,7 @@ def test_each_setting_that_is_read_is_documented():
     unknown = {
         (module, pattern)
         for module, pattern in read
-        if pattern not in OF_CORNICE and not any(re.fullmatch(pattern, key) for key in documented)
+        if pattern not in OF_LIBRARIES and not any(re.fullmatch(pattern, key) for key in documented)
     }
     assert unknown == set()
     assert len(read) > 40
