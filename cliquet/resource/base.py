@@ -20,6 +20,7 @@ from cliquet.storage import Filter, Record, exceptions
 from cliquet.types import Request
 from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json, warn_deprecated
 from cliquet.utils.http import expose_headers
+from cliquet.utils.overrides import is_inherited
 from cliquet.utils.text import is_long_id
 
 
@@ -283,6 +284,11 @@ class UserResource(SingleWrites):
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
     # Steps of the endpoints.
+
+    def _can_write_alone(self) -> bool:
+        # Checked for each request, because the tests of applications replace these methods.
+        is_plain = is_inherited(self, UserResource, "process_record", "postprocess")
+        return is_plain and super()._can_write_alone()
 
     def _replace(self, new: Record) -> tuple[Record, Record | None]:
         """Replace or create a record; return it, and the previous one, if any."""

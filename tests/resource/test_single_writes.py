@@ -303,6 +303,23 @@ def test_overridden_methods_of_the_storage_see_each_request(bob, count, monkeypa
     assert seen == [ID, ID, NEW, NEW, ID]
 
 
+@pytest.mark.parametrize("name", ["process_record", "postprocess"])
+def test_hooks_can_be_replaced_after_the_first_write(bob, count, monkeypatch, name):
+    plain = count(bob, "/plains", *ALONE)
+    seen = []
+    hook = getattr(Plain, name)
+
+    def recorded(self, *args, **kwargs):
+        seen.append(kwargs.get("old"))
+        return hook(self, *args, **kwargs)
+
+    monkeypatch.setattr(Plain, name, recorded)
+    numbers, responses = count(bob, "/plains", *ALONE)
+    assert min(numbers) > 1
+    assert responses == plain[1]
+    assert [record["n"] for record in seen if record] != []
+
+
 def test_a_generated_id_that_is_taken_returns_its_record(bob, count, monkeypatch):
     generator = bob.registry.id_generator
     monkeypatch.setattr(type(generator), "__call__", lambda self: ID)
