@@ -79,15 +79,18 @@ def operation(endpoint: Endpoint, components: Components, security: Security) ->
 
 def _refusals(endpoint: Endpoint, has_input: bool) -> Iterator[str]:
     """Return the statuses of the responses to invalid requests."""
-    validators = endpoint.arguments["validators"]
+    accept, content_type, validators = map(
+        endpoint.arguments.get, ("accept", "content_type", "validators")
+    )
     is_open = getattr(endpoint.service, "cors_origins", None) == ["*"]
-    if has_input or validators or not is_open:
+    # The views of resources read the query string and headers themselves.
+    if has_input or accept or content_type or validators or not is_open:
         yield "400"
     if "{" in (endpoint.service.path or "{"):
         yield "404"
-    if endpoint.arguments.get("accept"):
+    if accept:
         yield "406"
-    if has_body(endpoint) or endpoint.arguments.get("content_type"):
+    if has_body(endpoint) or content_type:
         yield "415"
 
 
