@@ -84,7 +84,7 @@ class SettingsDirective(SphinxDirective):
 
 
 class OperatorsDirective(SphinxDirective):
-    """The operators of filters."""
+    """The table of filter operators."""
 
     def run(self) -> list[nodes.Node]:
         lines = [".. list-table::", "    :widths: 30 70", ""]
