@@ -134,11 +134,11 @@ class Application:
 
 
 def _as_wsgi_expects(scope: Scope) -> Scope:
-    """Return the scope without headers, paths and characters that a2wsgi can't represent."""
+    """Return the scope with headers, a query string and a path that WSGI can represent."""
     # "X_Real" and "X-Real" have the same WSGI variable: a client could forge a proxy's header.
     headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
     query = quote(scope["query_string"], safe=_ASCII).encode("ascii")
-    # With bytes that aren't UTF-8, which scope["path"] has lost.
+    # The raw path, because scope["path"] has lost bytes that aren't UTF-8.
     path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
     path = _ORIGIN.sub(b"", path.removeprefix(scope.get("root_path", "").encode())) or b"/"
     return {**scope, "headers": headers, "query_string": query, "raw_path": path}

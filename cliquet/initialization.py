@@ -67,16 +67,17 @@ from cliquet.utils.http import is_preflight, preflight_response
 logger = get_logger("cliquet")
 
 
-# Modules that 3.1 had imported here: tests of applications replace parts of them.
+# 3.1 imported these modules here, and tests of applications replace parts of them. For each
+# attribute: the module that it returns, and the one to import.
 _IMPORTED = {"newrelic": ("newrelic", "newrelic.agent"), "statsd": ("cliquet.statsd",) * 2}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a module that 3.1 had imported here, or None if it isn't installed."""
+    """Return a module that 3.1 imported here, or None if it isn't installed."""
     if name not in _IMPORTED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    shown, imported = _IMPORTED[name]
-    return import_optional(imported) and sys.modules[shown]
+    returned, imported = _IMPORTED[name]
+    return import_optional(imported) and sys.modules[returned]
 
 
 def initialize(

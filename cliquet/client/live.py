@@ -93,10 +93,10 @@ class ChangeStream:
         self._was_open = True
 
     def interrupt(self, error: ClientError) -> None:
-        """Note an error, after which another connection is opened.
+        """Handle an error: return if another connection should be opened.
 
-        :raises ClientError: the error, if the next connection would fail too, or if none was ever
-            open, because the URL can be wrong.
+        :raises ClientError: the error, if it is permanent, or if no connection was ever open,
+            because the URL can be wrong.
         """
         if not (self._was_open and error.is_transient):
             raise error

@@ -119,19 +119,19 @@ class Operations(Generic[Result]):
         """Change some fields of a record.
 
         A list of operations is a JSON Patch (RFC 6902), whose paths begin with ``/data`` or
-        ``/permissions``. It is retried only with ``if_match``, because some operations have another
-        result when they are repeated.
+        ``/permissions``. It is only retried with ``if_match``, because some operations have a
+        different result when they are repeated.
 
         :param data: new values of fields, or a list of operations.
         :param permissions: replace the permissions that they name.
         :param merge: send a merge patch (RFC 7396): nested objects are merged, and ``None`` removes
             a field, or all principals of a permission.
-        :raises ValueError: for operations with ``permissions`` or ``merge``.
+        :raises ValueError: if a list of operations is combined with ``permissions`` or ``merge``.
         """
         path, headers = self._path_of(id), _preconditions(if_match)
         if isinstance(data, Sequence):
             if permissions is not None or merge:
-                raise ValueError("A JSON Patch contains all changes, also those of permissions")
+                raise ValueError("A list of operations can't be combined with permissions or merge")
             headers["Content-Type"] = "application/json-patch+json"
             is_conditional = if_match is not None
             return self._request("PATCH", path, [*data], headers, idempotent=is_conditional)
@@ -203,8 +203,8 @@ class Resource(Operations[Response]):
         :param since: timestamp in milliseconds, such as that of the latest changes; None: the first
             changes are all records.
         :param params: filters and options of :meth:`list`.
-        :raises ClientError: if the stream can't be opened at first, also after retries; later, if
-            it is refused, or if the service requests a pause longer than the client's ``timeout``.
+        :raises ClientError: if the first connection fails, even after retries; later, if the
+            service refuses the stream or requests a pause longer than the client's ``timeout``.
         """
         stream = ChangeStream(self._path, querystring(params), since)
         while True:

@@ -120,7 +120,7 @@ def _negotiating(endpoints: list[Endpoint], is_last: bool = True) -> Any:
     (first, *others) = endpoints
     if not (others or first.accepted_types or first.content_types):
         return first
-    return Alternatives(endpoints, is_last) if others or not is_last else Negotiating(first)
+    return Alternatives(endpoints, is_last) if others or not is_last else RestrictedEndpoint(first)
 
 
 class ServiceView:
@@ -164,8 +164,8 @@ class Mismatch:
         raise PredicateMismatch()
 
 
-class Negotiating:
-    """The only view of a method, for some media types."""
+class RestrictedEndpoint:
+    """The only view of a method, restricted to some media types."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -299,7 +299,7 @@ class Endpoint:
         except HTTPNotModified as not_modified:
             if is_subrequest(request):
                 raise
-            # A 304 isn't an error, and exception views would take 11 % longer.
+            # A 304 isn't an error, and a response by exception views takes 11 % longer.
             return _cancelling(not_modified)
         if result.__class__ is not dict:
             response = self._registry.queryAdapterOrSelf(result, IResponse)

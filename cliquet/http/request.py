@@ -85,7 +85,7 @@ _SETTABLE_ATTRIBUTES: dict[str, Callable[[Any], Any]] = {
 def _settable(name: str, find: Callable[[Any], Any]) -> property:
     """Return a property that can be set, unlike those of Pyramid, and that keeps its value.
 
-    It is computed again while it is None.
+    A value of None isn't kept: each access computes it again.
     """
 
     def get(request: Any) -> Any:

@@ -88,12 +88,12 @@ class Service(CorniceService):
 
 
 def include_cornice(config: Configurator) -> None:
-    """Include Cornice without its per-request work for its own views, 12 % of a GET on PostgreSQL.
+    """Include Cornice without the work for its own views: 12 % of a GET on PostgreSQL.
 
     The request attributes for views and validators are computed on first access.
     """
     config.include("cornice")
-    # Cornice 1 had this renderer, whose name applications give to their views.
+    # The renderer of Cornice 1: views of applications can request it by this name.
     config.add_renderer("simplejson", "cliquet.http.renderers.JSONRenderer")
     config.add_directive("add_cornice_service", add_service)
     for name, make in _ATTRIBUTES.items():

@@ -25,8 +25,8 @@ async def read_body(
 ) -> Receive | None:
     """Read the body, so that no thread waits for a slow client; return a function that replays it.
 
-    Refuse a body that is incomplete when the server stops or the client disconnects: return None.
-    A body that is longer than :data:`READ_AHEAD` is read by the application, if it accepts it.
+    If the body is incomplete when the server stops or the client disconnects, respond with 503 and
+    return None. The application reads what exceeds :data:`READ_AHEAD`.
     """
     length = dict(scope["headers"]).get(b"content-length", b"")
     if len(length) > len(str(READ_AHEAD)):  # without int(), which refuses very long numbers

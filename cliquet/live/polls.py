@@ -145,7 +145,8 @@ def polling_query(query: str, since: str | None) -> str:
 @lru_cache  # each stream calls this for each change
 def _filters(query: str, without: frozenset[str]) -> str:
     """Return the query string without some parameters, with the request for a checksum."""
-    # Servers that don't know it ignore it. The last one counts: an invalid one of the client.
+    # Servers without checksums ignore it. An invalid one of the client is kept, because the server
+    # reads the last one, and refuses it.
     parts = ["_checksum="]
     for part in query.split("&"):
         name, _, value = map(unquote_plus, part.partition("="))

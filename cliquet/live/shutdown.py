@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 
 class Shutdown:
-    """The shutdown of a server, which waits for streams and for bodies that clients still send."""
+    """The shutdown of a server, which waits for streams and incomplete request bodies."""
 
     def __init__(self) -> None:
-        self._is_begun = False
+        self._has_begun = False
         self._callbacks: set[Callable[[], None]] = set()
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call a function once, if the shutdown begins before the end of a block."""
-        if self._is_begun:
+        """Call a function once, if the shutdown has begun or begins before the end of a block."""
+        if self._has_begun:
             callback()
         else:
             self._callbacks.add(callback)
@@ -27,6 +27,6 @@ class Shutdown:
 
     def begin(self) -> None:
         """Call the functions. Call this in the thread of the event loop."""
-        self._is_begun = True
+        self._has_begun = True
         while self._callbacks:
             self._callbacks.pop()()

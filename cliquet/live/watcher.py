@@ -24,7 +24,7 @@ class Subscription:
     """
 
     def __init__(self, timestamp: int) -> None:
-        #: That of the latest poll or, if it is still to come, of the latest call of :meth:`wake`.
+        #: The timestamp of the latest poll, or of a later call of :meth:`wake`.
         self.timestamp = timestamp
         self.is_closed = False
         self._is_changed = False

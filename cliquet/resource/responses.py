@@ -20,7 +20,7 @@ from cliquet.utils.overrides import is_of_toolkit
 
 
 class Tombstone(dict[str, Any]):
-    """What remains of the record that a PUT recreates."""
+    """The tombstone of a record that a PUT recreates."""
 
 
 class ConditionalResource:
@@ -51,7 +51,8 @@ class ConditionalResource:
     def _conditions(self) -> preconditions.Conditions:
         """The conditional headers of the request.
 
-        They aren't kept: unit tests call several methods of one resource with other headers.
+        They aren't cached, because unit tests call several methods of a resource with different
+        headers.
         """
         headers = self.request.headers
         expected = seen = None

@@ -2,9 +2,9 @@
 
 A request that writes usually locks the collection, reads the record and writes it in a transaction.
 One statement can do the same, but it doesn't return the old record, and can't be undone once it has
-run. Resources send it if the application neither sees the old record nor runs code after the write,
-which :func:`is_plain` and :func:`has_observers` decide once, and if nothing else takes part in the
-transaction.
+run. Resources send it if the application neither sees the old record nor runs code after the write
+(:func:`is_plain` and :func:`has_observers`, called once per service), and if nothing else takes
+part in the transaction.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ class SingleWrites(PartialUpdates):
         :returns: None if the old record is needed, or nothing was deleted.
         """
         tags = self._conditions.if_match
-        times = [tag.timestamp for tag in tags or () if not tag.is_weak and tag.timestamp]
-        if (tags and not times) or self.request.query_string or not self._can_write_alone():
+        timestamps = [tag.timestamp for tag in tags or () if not tag.is_weak and tag.timestamp]
+        if (tags and not timestamps) or self.request.query_string or not self._can_write_alone():
             return None
         model = self.model
         timestamp = model.storage.delete_unmodified(
-            model.collection_id, model.parent_id, self.record_id, max(times, default=None)
+            model.collection_id, model.parent_id, self.record_id, max(timestamps, default=None)
         )
         if timestamp is None:
             return None
@@ -131,7 +131,7 @@ def is_unobserved(request: Any) -> bool:
 
 
 def is_plain(service: Any) -> bool:
-    """Return whether the endpoints of a resource only have the toolkit's code from the write on."""
+    """Return whether a resource runs only code of the toolkit from the write on."""
     resource_cls, viewset = getattr(service, "resource", None), getattr(service, "viewset", None)
     if resource_cls is None or type(viewset) is not ViewSet or not vars(viewset).keys() <= _VIEWSET:
         return False
@@ -155,7 +155,7 @@ def has_observers(registry: Registry) -> bool:
     renderer = registry.queryUtility(interfaces.IRendererFactory, name=Service.renderer)
     return (
         not all(_package(factory) in _PACKAGES for _, factory in wrappers)
-        # Pyramid itself only wraps the subscribers of others.
+        # Those of Pyramid are wrappers of an application's subscribers.
         or any(_package(subscriber) != "cliquet" for subscriber in subscribers)
         or renderer is not JSONRenderer
         or bool(registry.settings.get("tm.commit_veto"))

@@ -44,7 +44,7 @@ def restored_signals() -> Iterator[None]:
 def stop_with_parent() -> None:
     """Have the kernel stop this process when its parent ends, even if that is killed.
 
-    Other systems than Linux don't support this.
+    Only Linux supports this; other systems ignore it.
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -111,7 +111,7 @@ def find(settings: Mapping[str, Any], key_forms: KeyForms, bare: str, default: o
 def find_project_name(settings: Mapping[str, Any], default: str) -> str:
     """Return the project name, which determines the forms of the other keys.
 
-    Applications force their name by the prefixed key, whatever a file says; as in 3.1.
+    The prefixed key takes precedence, as in 3.1: with it, applications override the name in a file.
     """
     key = "project_name"
     forced = settings.get(f"{PREFIX}.{key}") or settings.get(key)

@@ -158,7 +158,7 @@ _RESOLVER = DottedNameResolver(None)
 def _resolve(value: object) -> Any:
     """Return the object with a dotted name.
 
-    :raises ImportError: also for other errors, which the code of the module can raise.
+    :raises ImportError: also for other errors that the code of the module raises.
     """
     try:
         return _RESOLVER.maybe_resolve(value)

@@ -42,7 +42,7 @@ class Span(NamedTuple):
 
 ALWAYS = Span()
 
-#: The lists of values that a filter selects, by its operator.
+#: Functions that return the values that a filter accepts, by operator.
 _EQUAL: dict[Any, Callable[[Any], Sequence[Any]]] = {
     COMPARISON.EQ: lambda value: [value],
     COMPARISON.IN: list,
@@ -124,9 +124,9 @@ def build_query(
 
 
 def _implied(filter_: Filter) -> list[Filter]:
-    """Return a filter that alternatives imply if all of them contain values of one field.
+    """Return the filter that alternatives imply if each of them requires values of the same field.
 
-    It is redundant, but an index serves it, whatever else is in the alternatives.
+    It is redundant, but an index can serve it, whatever else the alternatives contain.
     """
     if filter_.operator is not COMPARISON.OR:
         return []

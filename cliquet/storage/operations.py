@@ -118,7 +118,7 @@ class StorageOperations:
 
     @property
     def supports_single_writes(self) -> bool:
-        """Return whether resources can write without a transaction, in one statement."""
+        """Whether resources can write in one statement, without a transaction."""
         return False
 
     def _lock(self, collection: Collection) -> None:

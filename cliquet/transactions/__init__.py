@@ -138,6 +138,7 @@ class RequestAttempt:
 
 
 def current_attempt() -> RequestAttempt | None:
+    """Return the innermost attempt that accepts writes, None outside of requests."""
     attempt = _latest.get()
     while attempt is not None and not attempt.accepts_writes():
         attempt = attempt.outer

@@ -19,14 +19,13 @@ _ACTIVE = "Active"
 def can_commit_write() -> bool:
     """Return whether the current transaction is unused, so that a write can commit itself.
 
-    Not if the application has joined it, has added a hook before the commit, or has ended it.
+    It is used if the application has joined it, added a hook before the commit, or ended it.
     """
     attempt = current_attempt()
     if attempt is None or attempt.outer is not None or attempt.ended_by_application():
         return False
     txn: Any = attempt.transaction()
-    # The package has no public list of those who have joined. Without this one, none can be
-    # excluded.
+    # The package has no public list of participants. Without this private one, there could be some.
     joined = getattr(txn, "_resources", None)
     is_unused = joined == [] and len(list(txn.getBeforeCommitHooks())) == 1
     return is_unused and txn.status == _ACTIVE

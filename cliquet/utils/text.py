@@ -17,7 +17,7 @@ from cliquet.utils import json
 MAX_ID_LENGTH = 1024
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-#: The words for booleans, in lower case.
+#: The words for booleans, in lower case, and their values.
 BOOLEANS = {
     **dict.fromkeys(("true", "yes", "on"), True),
     **dict.fromkeys(("false", "no", "off"), False),

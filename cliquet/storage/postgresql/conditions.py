@@ -142,7 +142,7 @@ def delete_all(
 
 
 def _shared(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
-    """Return the join that computes what alternatives often compare, and their fields."""
+    """Return the join that computes expressions that alternatives share, and their fields."""
     columns = (query.names.id, query.names.modified, query.names.deleted)
     counts = Counter(
         (each.field, COMPARED[OPERATORS[each.operator].comparable])

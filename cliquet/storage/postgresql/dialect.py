@@ -43,14 +43,15 @@ _TYPES = {
 # The key that a field is compared with.
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
-#: The expressions that operators compare, given a JSON value, by their ``comparable``.
+#: Templates of the expressions of a JSON value that operators compare, by their ``comparable``.
 COMPARED: dict[Callable[[Any], Any], str] = {
     order_key: "cliquet_key({})",
     folded: "cliquet_fold({})",
     element_keys: "({})::jsonb",
 }
 
-# Integers of the type jsonb that all floats of that value equal.
+# The greatest number up to which jsonb compares numbers as their keys do: floats represent all
+# integers up to it.
 _EXACT = 1 << 53
 
 
@@ -192,7 +193,7 @@ class Field:
         return all_of([is_array, combined])
 
     def _has_other_elements(self, keys: Collection[Key], every: bool) -> Sql:
-        """Return the condition for keys that jsonb compares in another way."""
+        """Return the condition for keys of values that jsonb compares differently."""
         operator = "@>" if every else "&&"
         text = f"cliquet_elements({self._value.text}) {operator} {_array(keys)}"
         parameters = [part for key in keys for part in key_parameters(key)]

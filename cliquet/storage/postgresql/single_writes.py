@@ -1,6 +1,6 @@
 """Changes of one record in one statement that commits itself, without reading the record first.
 
-The functions lock the collection, like those of a transaction.
+The SQL functions lock the collection, as in a transaction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DELETE_UNMODIFIED = """
 SELECT CASE WHEN old.last_modified <= %s THEN cliquet_delete(%s, %s, %s, %s, NULL, true) END
  FROM cliquet_get_for_update(%s, %s, %s, %s) AS old"""
 
-#: The methods whose work is done here: subclasses that override them must see each change.
+#: The methods that these statements replace: subclasses that override one must see each change.
 _COMBINED = ("lock", "get", "get_for_update", "create", "update", "delete", "_bump_timestamp")
 
 

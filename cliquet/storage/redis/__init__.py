@@ -115,8 +115,8 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         return int(self._client.run(_TIMESTAMP, keys(collection)) or BEGINNING)
 
     def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
-        # Unlike the script, this doesn't rebuild what the server has evicted. Evicted timestamps
-        # look different, so that the caller reads these collections.
+        # Unlike the script, this doesn't rebuild evicted keys. Their timestamps seem to have
+        # changed, so the caller reads these collections.
         names = [keys(collection)[0] for collection in collections]
         epoch, *timestamps = self._client.call("MGET", EPOCH, *names)
         return [int(timestamp or epoch or BEGINNING) for timestamp in timestamps]

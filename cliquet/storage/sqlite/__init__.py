@@ -175,7 +175,7 @@ class Storage(SQLiteBackend, StorageEngine):
             return _epoch(db) if row is None else int(row[1])
 
     def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
-        # One snapshot, but a statement for each: JSON arrays can't contain every id.
+        # One snapshot, but one statement per collection: JSON can't represent every id.
         with self._client.snapshot() as db:
             rows = [db.execute(_FIND_COLLECTION, each).fetchone() for each in collections]
             epoch = _epoch(db)

@@ -100,8 +100,8 @@ RETURN ARRAY(
     ) AS trigrams WHERE trigram IS NOT NULL
 );
 
--- Returns the keys of the elements of a JSON array, NULL for other values, for ``contains_``: for
--- values that jsonb compares in another way.
+-- Returns the keys of the elements of a JSON array, NULL for other values. ``contains_`` needs them
+-- for values that jsonb compares differently.
 CREATE FUNCTION cliquet_elements(value json) RETURNS cliquet_key[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN json_typeof(value) = 'array' THEN
