@@ -25,6 +25,7 @@ from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, StorageBase
 from cliquet.transactions.single_writes import can_commit_write, committed_writes
 from cliquet.types import Registry
+from cliquet.utils import decode_header
 from cliquet.utils.http import current_service, is_subrequest
 
 _CHANGES = tuple(map(implementedBy, (ResourceChanged, AfterResourceChanged)))
@@ -102,9 +103,14 @@ class SingleWrites(PartialUpdates):
 
         :returns: None if the old record is needed, or nothing was deleted.
         """
-        tags = self._conditions.if_match
+        headers = self.request.headers
+        try:
+            tags = preconditions.parse_tags(decode_header(headers.get("If-Match", "")))
+        except ValueError:
+            return None  # 404 takes precedence over 400
         timestamps = [tag.timestamp for tag in tags or () if not tag.is_weak and tag.timestamp]
-        if (tags and not timestamps) or self.request.query_string or not self._can_write_alone():
+        needs_old = bool(tags and not timestamps) or "If-None-Match" in headers
+        if needs_old or self.request.query_string or not self._can_write_alone():
             return None
         model = self.model
         timestamp = model.storage.delete_unmodified(

@@ -164,7 +164,8 @@ def test_put_to_a_deleted_record_is_compared_with_the_tombstone(alice, note, url
 
 
 def test_missing_record_is_a_404_whatever_the_conditions(alice):
-    for headers in (match(1), none_match(1)):
+    malformed = [{header: "abc"} for header in ("If-Match", "If-None-Match")]
+    for headers in (match(1), none_match(1), *malformed):
         alice.get(NEW, headers, status=404)
         alice.delete(NEW, headers, status=404)
         alice.patch(NEW, {}, headers, status=404)

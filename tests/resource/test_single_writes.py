@@ -106,6 +106,9 @@ REFUSED = (
     ("DELETE", f"/{NEW}", None, {}),
     ("DELETE", f"/{ID}", None, {"If-Match": '"1"'}),
     ("DELETE", f"/{ID}", None, {"If-Match": "W/" + LATER}),
+    ("DELETE", f"/{NEW}", None, {"If-Match": "x"}),
+    ("DELETE", f"/{NEW}", None, {"If-None-Match": "x"}),
+    ("DELETE", f"/{ID}", None, {"If-None-Match": "x"}),
     ("PUT", f"/{ID}", {"n": 1, "id": NEW}, {}),
     ("PUT", f"/{ID}", {"n": 1, "last_modified": "x"}, {}),
     ("PUT", f"/{ID}", {"n": 1}, {"If-Match": '"1"'}),
@@ -197,7 +200,7 @@ def test_services_without_a_resource_are_not_plain():
 def test_requests_that_need_the_record_have_equal_responses(alice, count):
     numbers, responses = count(alice, "/plains", *REFUSED, *KEPT)
     assert [status for status, _, _ in responses] == [
-        *(404, 412, 412, 400, 400, 412, 412, 400, 400, 400),
+        *(404, 412, 412, 404, 404, 400, 400, 400, 412, 412, 400, 400, 400),
         *(200, 201, 200, 201),
     ]
     assert responses == count(alice, "/puts", *REFUSED, *KEPT)[1]
