@@ -9,7 +9,7 @@ const HERE = import.meta.dirname;
 const [folder = HERE] = process.argv.slice(2);
 const MODULES = { cliquet: 'index', indexeddb: 'indexeddb', live: 'live', query: 'query' };
 
-let mangleCache = {}; // for internal names to be the same in all modules
+let mangleCache = {}; // so that internal names are the same in all modules
 for (const [name, source] of Object.entries(MODULES)) {
   const bundle = await build({
     absWorkingDir: HERE,

@@ -127,7 +127,7 @@ export interface AutoSyncOptions<T> extends SyncOptions<T> {
 }
 
 export interface LiveOptions<T> extends AutoSyncOptions<T> {
-  /** How long a stream can be silent until the client connects again, in milliseconds: 45 000. */
+  /** How long a stream can be silent before the client connects again, in milliseconds: 45 000. */
   idle?: number;
 }
 
@@ -162,17 +162,17 @@ export class Resource<T = any> {
   sync(options?: SyncOptions<T>): Promise<Result<T>>;
   /**
    * Synchronize at once, after each change, when the page is shown or online again, and after pauses; not while the
-   * page is hidden or offline. The client dispatches `sync` or `error` after each one. It needs the client's option
-   * `live`.
+   * page is hidden or offline. The client dispatches `sync` or `error` after each one. Requires the option `live` of
+   * the client.
    *
    * @returns a function that ends it, and aborts its requests
    */
   autoSync(options?: AutoSyncOptions<T>): () => void;
   /**
    * Synchronize as `autoSync()` does, and call a function after each change, as `subscribe()` does. If the server can
-   * stream changes, they arrive within a second, and there are no pauses. Pages that share a store share the stream.
+   * stream changes, they arrive within a second, and nothing is polled. Pages that share a store share the stream.
    *
-   * @returns a function that ends both
+   * @returns a function that stops the synchronization and the calls
    */
   live(listener: (change: Change<T>) => void, options?: LiveOptions<T>): () => void;
   /** Forget the copy of the server's records, and the changes that were not sent unless they are kept. */
@@ -234,9 +234,9 @@ export class Client extends EventTarget {
   /**
    * Send another request, with the same retries and waits.
    *
-   * The body is the value of the JSON, or the `ReadableStream` of a stream of events.
+   * The body is the value of the JSON or, if the response is a stream of events, its `ReadableStream`.
    *
-   * @throws {ResponseError} if the response isn't a success, or is neither of these
+   * @throws {ResponseError} if the response isn't a success, or is neither JSON nor a stream of events
    */
   request(
     method: string,

@@ -16,7 +16,7 @@ const missing = (option) => () => {
   throw new TypeError(`The client needs the option ${option}`);
 };
 
-/** The latest records, after those that were not sent. */
+/** The records that were not sent, then the latest ones. */
 function latest(records, { filters, sort, limit }) {
   if (filters || sort) missing('query')();
   return records.sort((a, b) => (b.last_modified ?? Infinity) - (a.last_modified ?? Infinity)).slice(0, limit);
@@ -157,7 +157,7 @@ export class Client extends EventTarget {
     let { body } = response;
     if (!/event-stream/.test(type)) {
       const text = await response.text();
-      // What isn't JSON comes from something else, such as the page to log in of a network.
+      // Other content isn't from the service, but for example the login page of a network.
       body = text && /json/.test(type) ? JSON.parse(text) : null;
     }
     const refused = body?.responses?.find?.((response) => response.status === 401); // in a batch

@@ -111,7 +111,7 @@ export class Copy {
     }
   }
 
-  /** Replace entries, by those of the server if the mark is replaced too. */
+  /** Replace entries, and the mark if it is given, after changes of the server. */
   async _replace(entries, next, mark, checksum, since = mark?.since) {
     const writes = entries.flatMap((entry, index) => writesOf(entry, next[index]));
     if (mark) writes.push(...mark.keys.map((key) => [key]), this._markItem(since, checksum));

@@ -17,7 +17,7 @@ export class IndexedDBStore {
     return this._run('readwrite', (items) => {
       const found = changes.filter(([, value]) => value === undefined).map(([key]) => items.count(key));
       let isDone;
-      // Requests of a transaction end in their order: the others have their results.
+      // The requests of a transaction end in order, so the others have their results.
       items.count('').onsuccess = () => {
         isDone = found.every(({ result }) => result);
         for (const [key, value] of isDone ? changes : []) {

@@ -34,7 +34,7 @@ class AutoSync {
     if (!this._signal.aborted) this._timer = setTimeout(() => this._run(), time);
   }
 
-  /** Synchronize, unless the page is hidden or offline, until nothing has changed during it. */
+  /** Unless the page is hidden or offline, synchronize until nothing changes in the meantime. */
   async _run() {
     const { document, navigator } = globalThis;
     this._isStale = true;
@@ -83,7 +83,7 @@ class AutoSync {
       for await (const page of changes) await this._sync(page);
     };
     try {
-      // One of the pages that share a store applies them, and notifies the others.
+      // One of the pages that share a store applies the changes, and notifies the others.
       await (resource._channel ? resource._locked('live', read, signal) : read());
     } catch (error) {
       if (!signal.aborted) this._fail(error);
@@ -97,7 +97,7 @@ class AutoSync {
  * Synchronize a resource at once, after each change, when the page is shown or online again, and after pauses.
  *
  * @param interval the pause in milliseconds; it doubles after each failure, up to an hour
- * @param streams whether the changes on the server are followed instead, if it sends them
+ * @param streams whether to read the server's stream of changes instead of pausing, if it has one
  * @returns a function that ends it, and aborts the requests
  */
 export const live = (resource, options = {}, streams = false) => new AutoSync(resource, options, streams).start();

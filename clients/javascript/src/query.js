@@ -107,7 +107,7 @@ function sorted(records, sort) {
   return rows.map(({ record }) => record);
 }
 
-/** The records that match filters, in an order: an option of a client. */
+/** The records that match filters, sorted: the option `query` of a client. */
 export function query(records, { filters = {}, sort = '-last_modified', limit }) {
   return sorted(records.filter(matcherOf(filters)), sort).slice(0, limit);
 }

@@ -27,7 +27,7 @@ export const plain = (record) => JSON.parse(JSON.stringify({ ...record, last_mod
 /** A tombstone has no other fields: an application's own field can be named `deleted` too. */
 export const isTombstone = (record) => record.deleted === true && Object.keys(record).length < 4;
 
-/** The fields of a record that are in a list, or aren't. */
+/** A record with only the fields in a list, or only the others. */
 export const picked = (record, fields, areIn = true) =>
   Object.fromEntries(Object.entries({ ...record }).filter(([field]) => fields.includes(field) === areIn));
 

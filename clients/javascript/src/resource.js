@@ -159,7 +159,7 @@ export class Resource extends SynchronizedCopy {
     return (this._syncs = this._syncs.then(run, run));
   }
 
-  /** Act while no other page does the same, where there are locks. */
+  /** Act while no other page does the same, if the browser has locks. */
   _locked(name, action, signal) {
     const { locks } = this._client;
     return locks ? locks.request(this._name + name, { signal }, action) : action();

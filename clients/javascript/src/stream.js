@@ -36,8 +36,8 @@ async function* eventsOf(body, idle) {
 /**
  * Follow the changes of a list since a timestamp, over any number of connections.
  *
- * It ends if the service has no streams, or not for this user. What isn't a complete change is yielded as `{}`: the
- * list must be read.
+ * It ends if the service has no streams, or refuses one to this user. It yields `{}` if changes are not complete: the
+ * list must then be read.
  */
 export async function* changesOf(client, path, { since, signal, idle = 45_000 }) {
   const options = { headers: { Accept: 'text/event-stream' }, signal };

@@ -157,7 +157,7 @@ function unconditional({ body, ...options }) {
   return { ...options, body: JSON.stringify({ requests }) };
 }
 
-test('without preconditions, something is lost, brought back or different', { timeout: 600_000 }, async (t) => {
+test('without preconditions, changes are lost, undone or different', { timeout: 600_000 }, async (t) => {
   for (let seed = 23; seed < 60; seed++) {
     t.diagnostic(`SEED=${seed}`);
     const failure = await new Attack(seed, unconditional).run().catch((error) => error);

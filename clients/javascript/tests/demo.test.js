@@ -313,10 +313,10 @@ describe('the demo page', OPTIONS, () => {
     await window.workOffline(true);
     const titles = ['0', '1', '2', '3', '4'];
     for (const title of titles) await window.add(URL_ + title, title);
-    gate.losesAnswer = ({ method }) => method === 'POST';
+    gate.losesResponse = ({ method }) => method === 'POST';
     await window.workOffline(false);
     await untilServer(server, user, ({ length }) => length === 3); // the requests of a batch
-    gate.losesAnswer = () => false;
+    gate.losesResponse = () => false;
     await window.page.reload();
     await window.waitForStatus('Everything is synchronized and verified.');
     assert.deepEqual(await window.titles(), titles);

@@ -502,7 +502,7 @@ for (const [name, conflict] of [
   ['server', 'server'],
   ['both', BOTH],
 ]) {
-  test(`values that the server cuts and rounds are sent once more at most, with the strategy ${name}`, async (t) => {
+  test(`values that the server truncates or rounds are sent again at most once, with the strategy ${name}`, async (t) => {
     const { articles, client } = await synchronized(t, undefined, { conflict, retries: 0 });
     let record = { id: 'a', last_modified: 3, title: 'Hello' };
     let pushes = 0;

@@ -6,9 +6,9 @@ import { createServer, request as send } from 'node:http';
 export class Gate {
   #server;
   #gate = createServer((request, response) => this.#pass(request, response));
-  losesAnswer = () => false;
+  losesResponse = () => false;
   streams = 0; // that were opened
-  /** Returns a part of a chunk of a response for the connection to be closed after it. */
+  /** Returns a chunk of a response to send, or a part of it, after which the connection is closed. */
   change = (chunk) => chunk;
 
   constructor(server) {
@@ -33,7 +33,7 @@ export class Gate {
     const { method, headers, url } = request;
     if (headers.accept === 'text/event-stream') this.streams++;
     const onward = send(this.#server + url, { method, headers }, (upstream) => {
-      if (this.losesAnswer(request)) {
+      if (this.losesResponse(request)) {
         upstream.resume();
         return;
       }

@@ -39,7 +39,7 @@ class Replica {
 
   open() {
     const { server, user, random, strategy, network } = this.history;
-    // What a stream does at any time must not change the steps that follow.
+    // The timing of a stream must not change the next steps of a history.
     const own = this.isLive ? new Random(random.below(1e9)) : random;
     const options = { store: this.store, locks: this.locks, random: own, conflict: strategy, fetch: network };
     const page = new Page(server, user, options);
@@ -160,7 +160,7 @@ class History {
     if (records.length) await page.bookmarks.get(this.random.pick(records).id);
   }
 
-  /** What an operator does: purge tombstones, restore a backup, or import a record with an old timestamp. */
+  /** Act as an operator: purge tombstones, restore a backup, or import a record with an old timestamp. */
   async administer() {
     this.place ??= userIdOf(this.server, this.user);
     const place = ['bookmark', await this.place];
@@ -267,7 +267,7 @@ describe('replicas and server agree after any history', { concurrency: true }, (
   }
 });
 
-test('without checksums, some copy is wrong', { timeout: 600_000 }, async (t) => {
+test('without checksums, some copies are wrong', { timeout: 600_000 }, async (t) => {
   for (let seed = 10; seed < 60; seed++) {
     t.diagnostic(`SEED=${seed}`);
     const failure = await run(SERVERS.postgresql, seed, withoutChecksum).catch((error) => error);

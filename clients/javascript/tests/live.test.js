@@ -83,7 +83,7 @@ test('more changes than fit on a page arrive too', { timeout: 20_000 }, async (t
   await until(async () => (await bookmarks.list()).length === 9 && results.at(-1).verified);
 });
 
-test('local changes are sent at once', { timeout: 20_000 }, async (t) => {
+test('local changes are sent immediately', { timeout: 20_000 }, async (t) => {
   const { user, bookmarks, stop, changes } = await following(t);
   await bookmarks.create({ url: URL_, title: 'here' });
   await until(async () => (await recordsOf(SERVER, user, '/bookmarks')).length);
@@ -176,11 +176,11 @@ const FIRST = change(5, [], '0-0-0');
 const RETRY = 'retry: 1\n\n';
 
 describe('a stream', () => {
-  test('of events in any portions, with comments and other ends of lines, is read', { timeout: 5000 }, async (t) => {
+  test('is read in chunks of any size, with comments and any line endings', { timeout: 5000 }, async (t) => {
     const record = { id: 'é', last_modified: 6, title: 'a\nb' };
     const text = `:\n\nevent: alert\ndata: {"code":\ndata: "x"}\n\n${change(6, [record], '1-6-216')}`;
-    const portions = [...Buffer.from(text.replaceAll('\n', '\r\n'))].map((byte) => Buffer.from([byte]));
-    const { articles, alerts, results } = await streaming(t, [[200, {}, [FIRST, ...portions]]]);
+    const chunks = [...Buffer.from(text.replaceAll('\n', '\r\n'))].map((byte) => Buffer.from([byte]));
+    const { articles, alerts, results } = await streaming(t, [[200, {}, [FIRST, ...chunks]]]);
     articles.live(() => {});
     await until(() => results.at(-1)?.pulled);
     assert.equal(results.at(-1).verified, true);
@@ -305,7 +305,7 @@ describe('a page', () => {
 test('tabs with one store share a stream, which another tab reads when the first one is closed', async (t) => {
   const store = Object.assign(new MemoryStore(), { name: crypto.randomUUID() });
   const queue = new Map();
-  // As the Web Locks API.
+  // Like the Web Locks API.
   const locks = {
     request: async (name, { signal } = {}, action) => {
       const previous = queue.get(name);

@@ -24,7 +24,7 @@ async function run(command, ...operands) {
   return stdout;
 }
 
-test('the bundles are those that npm run build builds', async (t) => {
+test('the bundles are up to date', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'build-'));
   t.after(() => rm(folder, { recursive: true }));
   await run('node', 'build.js', folder);
@@ -44,7 +44,7 @@ test('each module can be imported by its name', async () => {
   assert.equal(typeof (await import('cliquet/indexeddb')).IndexedDBStore, 'function');
 });
 
-test('what needs another module says so', async () => {
+test('methods that need an optional module throw an error with its name', async () => {
   const { Client } = await import('cliquet');
   const articles = new Client({ server: 'http://127.0.0.1' }).resource('/articles');
   await articles.create({ title: 'Hello' });
