@@ -1,10 +1,9 @@
 """Cost of single hostile requests of an ordinary user: processor, database and memory.
 
-Each request is served in a process of its own, forked from one that has the application and
-10 000 records of 500 bytes. The time of a database in another process is also that of the
-processor, which other programs don't change. ``--search`` combines parameters at random and reports
-the requests that cost most for each byte of theirs.
-"""
+Each request is served in a process of its own, forked from one that has the application and 10 000
+records of 500 bytes. The cost of a database in another process is its CPU time, because other
+programs don't change it, unlike the elapsed time. ``--search`` combines parameters at random and
+reports the requests that cost most for each byte of theirs."""
 
 from __future__ import annotations
 
@@ -237,7 +236,7 @@ def measure(app: Any, asked: Request) -> Cost:
 
 
 def _database_seconds(app: Any) -> float:
-    """Return how long the processor has worked in the process of the database."""
+    """Return the CPU time of the database's process so far, 0 if it is in this one."""
     client = getattr(app.registry.storage, "_client", None)
     if isinstance(client, redis.Client):
         usage = client.call("INFO", "cpu")

@@ -68,7 +68,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--url", help="of an empty database; default: one that is started, and ends with this")
     add("--rounds", type=int, default=40, help="of each scenario; default: %(default)s")
     add("--writes", type=int, default=10_000, help="of the history, at least; default: %(default)s")
-    add("--histories", type=int, default=100, help="with crashes; default: %(default)s")
+    add("--histories", type=int, default=100, help="of devices; default: %(default)s")
     add("--seconds", type=float, default=0, help="that the history takes, at least; default: 0")
     add("--writers", type=int, default=6, help="who send at once; default: %(default)s")
     add("--processes", type=int, default=2, help="of the server; default: %(default)s")
@@ -82,7 +82,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> list[str]:
-    """Print the table as it is made; return the violations of guarantees."""
+    """Print each line of the table when it is known; return the violations of guarantees."""
     print(line("scenario", "rounds", "verdict", "answers"), flush=True)
     isolated = options.engine != "redis"
     faults = []
@@ -162,13 +162,14 @@ def play_devices(options: argparse.Namespace, folder: str) -> list[str]:
             for number in range(options.histories):
                 library = "httpx" if number % 4 == 3 else "requests"
                 try:
-                    found = device_histories.play(
+                    violations = device_histories.play(
                         crashes.connect, number, library, registry, (), crashes, follow
                     )
                 except (AssertionError, OSError, HTTPException) as error:
-                    found = [explain(error)]
-                found += [f"checksum of {each}" for each in registry.storage.find_mismatches()]
-                faults += [f"history {number}: {fault}" for fault in found]
+                    violations = [explain(error)]
+                mismatches = registry.storage.find_mismatches()
+                violations += [f"checksum of {each}" for each in mismatches]
+                faults += [f"history {number}: {fault}" for fault in violations]
                 crashes.close()
     print_row("devices, with crashes", options.histories, f"{crashes.number} crashes", faults)
     return faults
@@ -176,7 +177,7 @@ def play_devices(options: argparse.Namespace, folder: str) -> list[str]:
 
 @contextmanager
 def crashing_service(options: argparse.Namespace, folder: str) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield the crashes of servers and their database, a registry, and a factory of followers."""
+    """Yield the crashes of servers and a database, a registry, and a factory of followers."""
     with ExitStack() as stack:
         url, databases = f"sqlite:///{folder}/devices.sqlite", []
         if options.engine == "postgresql":

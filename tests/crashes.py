@@ -62,7 +62,7 @@ class Crashes:
             yield
         finally:
             timer.join()
-            target.start()  # not in the thread of the timer, with which it would end
+            target.start()  # not in the thread of the timer, because it would end with it
             self.close()
 
     def close(self):
@@ -73,7 +73,7 @@ class Crashes:
 
 @contextmanager
 def follower_factory(servers):
-    """Yield a function of a user and a path, which returns a :class:`Follower`."""
+    """Yield a function that returns the :class:`Follower` of a user and a path."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -1,9 +1,9 @@
 """Random histories of devices behind a faulty network, while their lists change in other ways.
 
 Every write of a device has a precondition, as the guide recommends. A write whose response never
-arrived can have happened or not; an acknowledged one has happened, once. Meanwhile an administrator
-changes groups and permissions, purges tombstones, and flushes or restores the storage. At the end,
-each copy must be verified, and exactly the list that its user can read.
+arrived was applied at most once; an acknowledged one was applied exactly once. An administrator
+also changes groups and permissions, purges tombstones, and flushes or restores the storage. At the
+end, each copy must be verified, and exactly the list that its user can read.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ FORBIDDEN = 121  # errno
 class History:
     """Devices, an administrator, and the outcome of each write of a device.
 
-    :param connect: returns a client of :mod:`tests.hostile_client` for a user, None for nobody.
+    :param connect: returns a client of :mod:`tests.hostile_client` for a user; None: without
+        credentials.
     :param library: of the devices: requests or httpx.
     :param registry: of an application on the same database, for the administrator and several
         users; None: devices of one user with a private list.
@@ -77,7 +78,7 @@ class History:
     async def run(self):
         for _ in range(STEPS):
             if self._owner and self.random.random() < 0.3:
-                # Requests aren't on their way for as long as an administrator takes.
+                # No request is delayed for as long as an administrator takes.
                 self.network.deliver_late()
                 self._owner.step()
             if self._crashes and self.random.random() < 0.1:
@@ -100,7 +101,7 @@ class History:
         await device.step()
 
     async def interleave(self):
-        """Let another device work while one of them waits for its next attempt."""
+        """Let another device act while one of them waits for its next attempt."""
         if self._depth == 0 and self.random.random() < 0.5:
             self._depth = 1
             await self.step()
@@ -118,19 +119,19 @@ class History:
         server = {id_: record for list_ in lists.values() for id_, record in list_.items()}
         numbers = [record["number"] for record in server.values() if "number" in record]
         if len(numbers) != len(set(numbers)):
-            yield "a record is doubled"
+            yield "a record is duplicated"
         for id_, outcome in self.created.items():
             if outcome is DONE and id_ not in server and not set(self.deleted[id_]) - {REFUSED}:
                 yield f"record {id_} is lost"
         for id_, record in server.items():
             if DONE in self.deleted[id_]:
-                yield f"record {id_} is back"
+                yield f"record {id_} is undeleted"
             yield from self._faults_of_changes(id_, record.get("log", []))
 
     def _faults_of_changes(self, id_, log):
         appended = self.appended[id_].items()
         if len(log) != len(set(log)):
-            yield f"a change of {id_} is doubled"
+            yield f"a change of {id_} is duplicated"
         if {number for number, outcome in appended if outcome is DONE} - set(log):
             yield f"a change of {id_} is lost"
         if {number for number, outcome in appended if outcome is REFUSED} & set(log):
@@ -189,7 +190,7 @@ class Device:
         try:
             await result(self.copy.poll())
         except module.ClientError as error:
-            # Without any record to read, the copy is empty, and so is the list.
+            # Without a record that the user can read, the copy and the list are empty.
             self.is_verified = getattr(error, "errno", None) == FORBIDDEN
             assert self.history.network.is_faulty or self.is_verified, error
         else:
@@ -209,8 +210,8 @@ class Device:
             readers, writers = (self.history.choose_principals() for _ in range(2))
             permissions = {"read": [self.user_id, *readers], "write": writers}
         resource = resource or self.resource
-        await self.note(
-            lambda: resource.create(record, permissions=permissions), self.noted_creation(record)
+        await self.send(
+            lambda: resource.create(record, permissions=permissions), self.on_creation(record)
         )
 
     async def append(self, resource=None):
@@ -220,25 +221,25 @@ class Device:
             options = {"if_match": record["last_modified"]}
             changes = {"log": [*record.get("log", []), number]}
             resource = resource or self.resource
-            await self.note(
+            await self.send(
                 lambda: resource.patch(record["id"], changes, **options),
-                self.noted_append(record["id"], number),
+                self.on_append(record["id"], number),
             )
 
     async def delete(self, resource=None):
         record = self.choose()
         if record:
             resource = resource or self.resource
-            await self.note(
+            await self.send(
                 lambda: resource.delete(record["id"], if_match=record["last_modified"]),
-                self.noted_deletion([record["id"]]),
+                self.on_deletion([record["id"]]),
             )
 
     async def delete_all(self):
         if self.path == PRIVATE and self.copy.verified:
-            await self.note(
+            await self.send(
                 lambda: self.resource.delete_all(if_match=self.copy.timestamp),
-                self.noted_deletion(list(self.copy.records)),
+                self.on_deletion(list(self.copy.records)),
             )
 
     async def send_batch(self):
@@ -253,9 +254,9 @@ class Device:
                     await self.fill(batch.resource(self.path))
         except module.ClientError:
             pass
-        for future, note in batched:
+        for future, on_outcome in batched:
             error = CancelledError() if future.cancelled() else future.exception()
-            note(None if error else future.result(), error)
+            on_outcome(None if error else future.result(), error)
 
     async def fill(self, resource):
         for operation in self.history.random.choices([self.create, self.append, self.delete], k=3):
@@ -263,44 +264,44 @@ class Device:
 
     # Outcomes
 
-    async def note(self, send, note):
-        """Send a request and note its outcome, at the end of the batch if it is part of one."""
+    async def send(self, request, on_outcome):
+        """Send a request, and pass on its outcome, at the end of the batch if it is in one."""
         try:
-            response, error = await result(send()), None
+            response, error = await result(request()), None
         except module.ClientError as failure:
             response, error = None, failure
         if isinstance(response, Future):
-            self.batched.append((response, note))
+            self.batched.append((response, on_outcome))
         else:
-            note(response, error)
+            on_outcome(response, error)
 
-    def noted_creation(self, record):
-        def note(response, error):
+    def on_creation(self, record):
+        def on_outcome(response, error):
             if response:
                 assert response.data["number"] == record["number"]
                 self.history.created[response.data["id"]] = DONE
 
-        return note
+        return on_outcome
 
-    def noted_append(self, id_, number):
-        def note(response, error):
+    def on_append(self, id_, number):
+        def on_outcome(response, error):
             outcome = DONE if response else UNKNOWN
             existing = getattr(error, "existing", None) or {}
             if isinstance(error, module.PreconditionFailed) and "log" in existing:
                 outcome = DONE if number in existing["log"] else REFUSED
             self.history.appended[id_][number] = outcome
 
-        return note
+        return on_outcome
 
-    def noted_deletion(self, ids):
-        def note(response, error):
+    def on_deletion(self, ids):
+        def on_outcome(response, error):
             outcome = DONE if response or isinstance(error, module.NotFound) else UNKNOWN
             if isinstance(error, module.PreconditionFailed) and error.existing:
                 outcome = REFUSED
             for id_ in ids:
                 self.history.deleted[id_].append(outcome)
 
-        return note
+        return on_outcome
 
 
 async def result(value):

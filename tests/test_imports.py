@@ -107,13 +107,13 @@ def test_modules_import_each_other_in_one_direction():
     TopologicalSorter(imports).prepare()  # raises CycleError
 
 
-def test_records_and_backends_know_no_http():
+def test_records_and_backends_do_not_import_http():
     names = [name for name in NAMES if is_in(name, WITHOUT_HTTP)]
     found = [(name, other) for name in names for other in imported_by(name) if is_in(other, HTTP)]
     assert found == []
 
 
-def test_client_and_service_know_nothing_of_one_another():
+def test_client_and_service_do_not_import_each_other():
     found = [
         (name, other)
         for name in NAMES
@@ -132,13 +132,13 @@ def inner_imports(tree):
                     yield from imports_of(child)
 
 
-def test_functions_import_nothing():
+def test_functions_contain_no_imports():
     """Optional packages are loaded with ``import_optional()``."""
     found = {name_of(path): set(inner_imports(tree_of(path))) for path in MODULES}
     assert {name: imports for name, imports in found.items() if imports} == {}
 
 
-def test_nothing_imports_the_package_of_setuptools():
+def test_no_module_imports_setuptools_or_pkg_resources():
     packages = {"pkg_resources", "setuptools"}
     imports = {name_of(path): imports_of(tree_of(path)) for path in MODULES}
     assert [name for name in imports if any(is_in(each, packages) for each in imports[name])] == []

@@ -54,7 +54,7 @@ def problem_of(line):
     return f"{line}: {required} are required" if required and "*args" not in given else None
 
 
-def test_names_exist_and_take_their_parameters():
+def test_names_exist_and_accept_their_parameters():
     assert [problem for problem in map(problem_of, NAMES) if problem] == []
 
 
@@ -67,5 +67,5 @@ def test_names_exist_and_take_their_parameters():
         ("cliquet.utils.hmac_digest(secret)", "['message'] are required"),
     ],
 )
-def test_name_that_differs_is_found(line, problem):
+def test_difference_of_a_name_is_reported(line, problem):
     assert problem in problem_of(line)

@@ -1,7 +1,7 @@
-"""Writes in one statement, and all that applications can do to prevent them.
+"""Writes in one statement, and the code of applications that prevents them.
 
-Each test sends the same requests to a resource whose records nobody looks at, and to one where the
-application does: the responses are equal, and only the first takes one statement.
+Each test sends the same requests to a plain resource, and to one with code of the application: the
+responses are equal, and only those of the plain resource take one statement.
 """
 
 import contextvars
@@ -51,7 +51,7 @@ def override(name):
 
 
 class Init(UserResource):
-    """A resource with a constructor without a context, as in 2015."""
+    """A resource whose constructor has no context, as in early versions."""
 
     mapping = AnyFields()
 
@@ -89,7 +89,7 @@ OVERRIDES = {
     "factory": (Plain, ViewSet(factory=RouteFactory)),
     "filters": (Plain, ViewSet(default_arguments={"filters": [keep]})),
 }
-#: Resources that are served with plain ones.
+#: Resources with code of the application, which the tests compare with plain ones.
 RESOURCES = [OVERRIDES[name][0] for name in ("process_record", "postprocess", "put")]
 RESOURCES += [Shared, Unique]
 SETTINGS = {"shared_create_principals": "system.Authenticated"}
@@ -206,7 +206,7 @@ def test_requests_that_need_the_record_have_equal_responses(alice, count):
     assert responses == count(alice, "/puts", *REFUSED, *KEPT)[1]
 
 
-# What applications do during a request, as a header of the tests says.
+# Actions of applications during a request; a header of the request selects one.
 
 
 class Participant:
