@@ -1,4 +1,4 @@
-"""Configuration of backends that belong to no application."""
+"""Configuration of backends without an application."""
 
 from pyramid.config import Configurator
 from pyramid.registry import Registry

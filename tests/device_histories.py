@@ -201,8 +201,8 @@ class Device:
 
     async def create(self, resource=None):
         record = {"number": self.history.next_number(), "log": []}
-        # The first record of a collection sets its timestamp back, as in 3.1: deletions with the
-        # timestamp of the empty list would delete it.
+        # The first record of a collection can set its timestamp back, as in 3.1: deletions with the
+        # timestamp of the empty list would then delete the record.
         if self.copy.records and self.history.random.random() < 0.1:
             record["last_modified"] = self.history.random.randrange(1, 10**12)
         permissions = None

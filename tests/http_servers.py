@@ -167,7 +167,7 @@ def _serve(engine, url, threads, settings, parent, live, port):
         return
     app = make_app_on(engine, url, **json.loads(settings))
     if live == "1":
-        import uvicorn  # which other servers need not wait for
+        import uvicorn  # here, so that other servers start faster
 
         from cliquet import asgi
 

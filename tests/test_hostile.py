@@ -20,7 +20,7 @@ ORIGIN = {"Origin": "https://elsewhere.example"}
 LATEST = 253402300799999
 WRITES = ("POST", "PUT", "PATCH")
 
-#: Requests that are refused, or read, alike whatever engine stores the records.
+#: Requests that all engines refuse or read in the same way.
 on_one_engine = pytest.mark.parametrize("app", ["memory"], indirect=True)
 
 

@@ -448,7 +448,7 @@ print(threading.active_count())
 """
 
 
-def test_packages_of_extras_and_their_threads_only_exist_where_they_are_configured():
+def test_packages_of_extras_and_their_threads_are_only_loaded_where_configured():
     monitoring = ["newrelic", "sentry_sdk", "werkzeug", "raven"]
     streams = ["cliquet.asgi", "cliquet.live", "a2wsgi", "uvicorn"]
     command = [sys.executable, "-c", NOT_IMPORTED, *monitoring, *streams]

@@ -37,7 +37,7 @@ def parameters_of(value):
 
 
 def problem_of(line):
-    """Return why a line of the file isn't true, or None."""
+    """Return the mistake in a line of the file, or None."""
     dotted, parenthesis, arguments = line.rstrip(")").partition("(")
     try:
         value = resolve(dotted)

@@ -226,7 +226,7 @@ def test_override_is_called_and_obeyed(application, owner, name, way):
 
 @pytest.mark.parametrize("owner, name", [(owner, name) for owner in TABLE for name in TABLE[owner]])
 def test_override_is_called_and_obeyed_in_batches(application, owner, name):
-    """Requests of a batch find permissions as the others do: one way is enough."""
+    """Requests in a batch look up permissions like others, so one way to override is enough."""
     *_, way = WAYS[MODELS.get(owner, owner)]
     check(application, (owner, name, way), requests.send_in_batch)
 

@@ -141,7 +141,7 @@ async def test_path_without_its_raw_form_is_served(service):
 @pytest.mark.parametrize("root", ["", "/root"])
 @pytest.mark.parametrize("origin", ["http://localhost", "HTTPS://a.example:8080"])
 @running
-async def test_target_can_be_a_url(service, alice, origin, root):
+async def test_request_target_can_be_a_url(service, alice, origin, root):
     """RFC 9112 3.2.2. Servers prepend the root path."""
 
     async def with_url(scope, receive, sender):

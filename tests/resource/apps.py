@@ -207,7 +207,7 @@ def build(*resources, settings=None, setup=None, **configuration):
 
 
 def _key(resources, settings, setup, configuration):
-    """Return what the start of an application depends on, but for the files of its databases."""
+    """Return a key of all that starting an application depends on, except database files."""
     classes = [each if isinstance(each, type) else (each[0], repr(each[1])) for each in resources]
     constant = {key: url for key, url in settings.items() if not str(url).startswith("sqlite:")}
     return tuple(classes), repr(sorted(constant.items())), setup, tuple(configuration.items())

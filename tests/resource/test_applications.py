@@ -385,7 +385,7 @@ def test_proxy_of_the_storage_sees_every_read(build):
 
 
 class FlushedWhileDeleted(Note):
-    """A resource whose records another process removes, without their lock, during a request."""
+    """A resource whose records another process removes during a request, without the lock."""
 
     def _extract_deletion_time(self):
         self.model.storage.flush()

@@ -168,7 +168,7 @@ RISKY = {
 }
 
 
-def test_check_warns_of_settings_that_are_risky_in_production(warnings_of):
+def test_check_warns_about_settings_that_are_risky_in_production(warnings_of):
     code, lines = warnings_of(**{key: value for key, (value, _) in RISKY.items()})
     assert code == 0
     assert len(lines) == len(RISKY)

@@ -79,7 +79,7 @@ class Sharing {
     await this.author.sync();
   }
 
-  /** Share an article or stop it, with a reader or the group; add a reader to the group, or remove them. */
+  /** Share an article with a reader or the group, or stop it; add a reader to the group, or remove one. */
   async share() {
     const { user: reader } = this.random.pick(this.readers);
     const [id, owner] = [await userIdOf(this.server, reader), await userIdOf(this.server, this.user)];

@@ -124,7 +124,7 @@ def _checksum(query: Query) -> tuple[str, Sql]:
 
 def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
-    join, shared = _shared(query, dialect)
+    join, shared = _shared_expressions(query, dialect)
     where = _where(Conditions(dialect, query, shared=shared), query.span)
     text = _COUNT.format(join.text, where.text)
     return Sql(text, [*join.parameters, collection, *where.parameters])
@@ -134,14 +134,14 @@ def delete_all(
     collection: tuple[str, str], query: Query, dialect: PostgreSQL, now: int, keep_tombstone: bool
 ) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
-    join, shared = _shared(query, dialect)
+    join, shared = _shared_expressions(query, dialect)
     where = _where(Conditions(dialect, query, shared=shared), query.span)
     text = _DELETE_ALL.format(join.text, " AND ".join((_IN_NAMED_COLLECTION, where.text)))
     parameters = [now, *collection, *join.parameters, *collection, *where.parameters]
     return Sql(text, [*parameters, keep_tombstone])
 
 
-def _shared(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
+def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
     """Return the join that computes expressions that alternatives share, and their fields."""
     columns = (query.names.id, query.names.modified, query.names.deleted)
     counts = Counter(
@@ -186,7 +186,7 @@ def _part(
         key = _field_key(field, query.names, deleted)
         selected.append(f", {key.text} AS key{number}")
         parameters += key.parameters
-    join, shared = (Sql("", []), {}) if deleted else _shared(query, dialect)
+    join, shared = (Sql("", []), {}) if deleted else _shared_expressions(query, dialect)
     conditions = Conditions(dialect, query, deleted, shared=shared)
     where, rules = _where(conditions, query.page_span), conditions.rules()
     text = _PART.format(
