@@ -20,7 +20,7 @@ async function* eventsOf(body, idle) {
       rest = lines.pop();
       for (const line of lines) {
         if (line) {
-          const [, name, text] = /^([^:]*):? ?(.*)$/.exec(line);
+          const [, name, text] = /^([^:]*):? ?([^]*)$/.exec(line);
           event[name] = name in event ? `${event[name]}\n${text}` : text;
         } else {
           yield event;

@@ -43,7 +43,7 @@ const other = (user) => clientOf(`${SERVER}/v1`, user).resource('/bookmarks');
 /** Create a record on another device. */
 async function createElsewhere(user, title) {
   const bookmarks = other(user);
-  await bookmarks.create({ url: URL_ + title, title });
+  await bookmarks.create({ url: URL_ + encodeURIComponent(title), title });
   await bookmarks.sync();
 }
 
@@ -53,8 +53,9 @@ test('changes elsewhere arrive without polls, and are verified', { timeout: 20_0
   requests.length = 0;
   await createElsewhere(user, 'one');
   await has('one');
-  await createElsewhere(user, 'two');
-  await has('two');
+  const two = 'two\u2028\u2029\u0085\r\n';
+  await createElsewhere(user, two);
+  await has(two);
   await until(() => results.at(-1).verified && results.at(-1).pulled === 1);
   assert.deepEqual(requests, []);
   assert.deepEqual(errors, []);
@@ -62,7 +63,7 @@ test('changes elsewhere arrive without polls, and are verified', { timeout: 20_0
     changes.map(({ record, origin }) => [record.title, origin]),
     [
       ['one', 'server'],
-      ['two', 'server'],
+      [two, 'server'],
     ],
   );
   const device = other(user);
