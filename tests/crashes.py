@@ -100,7 +100,7 @@ class Follower:
         self._task = asyncio.run_coroutine_threadsafe(self._follow(), loop)
 
     def faults(self):
-        """Wait until the copy is exact, and return what is wrong."""
+        """Wait until the copy is exact, and return its faults."""
         expected = readable(*self._place)
         deadline = time.monotonic() + PATIENCE
         while self._records != expected and time.monotonic() < deadline:

@@ -108,7 +108,7 @@ class History:
             self._depth = 0
 
     def faults(self):
-        """Return what is wrong in the end."""
+        """Return the faults at the end of the history."""
         places = itertools.product(self._users, (SHARED, PRIVATE))
         lists = {place: readable(*place) for place in places}
         for device in self.devices:

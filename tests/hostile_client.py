@@ -141,7 +141,7 @@ def new_id():
 class Client:
     """Somebody who uses the application.
 
-    :param user: the name, None for nobody; by default somebody who was never there.
+    :param user: the name; None: without credentials; by default a new user.
     """
 
     def __init__(self, app, user=""):

@@ -161,9 +161,9 @@ export class Resource<T = any> {
   /** @throws {ResponseError} when the server refuses all of it; the next one goes on from there */
   sync(options?: SyncOptions<T>): Promise<Result<T>>;
   /**
-   * Synchronize at once, after each change, when the page is shown or online again, and after pauses; not while the
-   * page is hidden or offline. The client dispatches `sync` or `error` after each one. Requires the option `live` of
-   * the client.
+   * Synchronize immediately, after each change, when the page is shown or online again, and after pauses; not while
+   * the page is hidden or offline. The client dispatches `sync` or `error` after each one. Requires the option `live`
+   * of the client.
    *
    * @returns a function that ends it, and aborts its requests
    */

@@ -106,8 +106,8 @@ def _settable(name: str, find: Callable[[Any], Any]) -> property:
 class RequestClasses:
     """Request classes with all attributes of ``add_request_method``.
 
-    Pyramid creates a class with them for every request: a GET on PostgreSQL takes 13 % longer, and
-    a POST 7 %.
+    Pyramid would create such a class for every request: a GET on PostgreSQL would take 13 % longer,
+    and a POST 7 %.
 
     :param attributes: the attributes passed to ``add_request_method``.
     """

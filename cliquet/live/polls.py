@@ -138,13 +138,13 @@ def polling_query(query: str, since: str | None) -> str:
     :param since: the ``ETag``; None: ``_since`` of the query string, or all records.
     """
     if since is None:
-        return _filters(query, frozenset())
-    return f"{_filters(query, _REPLACED)}&_since={quote(since)}"
+        return _base_query(query, frozenset())
+    return f"{_base_query(query, _REPLACED)}&_since={quote(since)}"
 
 
 @lru_cache  # each stream calls this for each change
-def _filters(query: str, without: frozenset[str]) -> str:
-    """Return the query string without some parameters, with the request for a checksum."""
+def _base_query(query: str, without: frozenset[str]) -> str:
+    """Return a query string without some parameters, and with a request for the checksum."""
     # Servers without checksums ignore it. An invalid one of the client is kept, because the server
     # reads the last one, and refuses it.
     parts = ["_checksum="]

@@ -23,7 +23,8 @@ REPLACED = [
 class Network:
     """The network.
 
-    :param connect: returns a client of :mod:`tests.hostile_client` for a user, None for nobody.
+    :param connect: returns a client of :mod:`tests.hostile_client` for a user; None: without
+        credentials.
     :param random: source of the faults.
     """
 

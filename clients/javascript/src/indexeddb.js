@@ -59,7 +59,7 @@ export class IndexedDBStore {
       const result = operation(transaction.objectStore('all'));
       const fail = () => reject(transaction.error ?? new Error('Store closed'));
       const end = new AbortController();
-      // Chromium reports no end of what began just before the database was closed.
+      // Chromium reports no end of transactions that began just before the database was closed.
       transaction.db.addEventListener('close', fail, { signal: end.signal });
       transaction.onabort = () => fail(end.abort());
       transaction.oncomplete = () => resolve(result(end.abort()));

@@ -94,7 +94,7 @@ class AutoSync {
 }
 
 /**
- * Synchronize a resource at once, after each change, when the page is shown or online again, and after pauses.
+ * Synchronize a resource immediately, after each change, when the page is shown or online again, and after pauses.
  *
  * @param interval the pause in milliseconds; it doubles after each failure, up to an hour
  * @param streams whether to read the server's stream of changes instead of pausing, if it has one
