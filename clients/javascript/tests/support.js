@@ -173,7 +173,7 @@ export class Page {
     if (fails()) throw new TypeError('the request is lost');
     const response = await this.#send(url, options);
     if (fails()) {
-      await response.text();
+      await response.body?.cancel(); // streams have no end
       throw new TypeError('the response is lost');
     }
     return response;
