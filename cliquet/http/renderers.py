@@ -38,7 +38,8 @@ class JSONRenderer:
     def __call__(self, value: Any, system: dict[str, Any]) -> bytes | None:
         request = system.get("request")
         if request is not None and _must_be_empty(request):
-            request.response.headers.pop("Content-Type", None)
+            for name in ("Content-Type", "Content-Length"):
+                request.response.headers.pop(name, None)
             return None
         body = json.dumps_bytes(value, default=_adapter(request), iso_dates=False)
         if request is not None:
