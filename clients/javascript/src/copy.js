@@ -132,13 +132,15 @@ export class Copy {
   async _keep(versions, since, until) {
     for (;;) {
       const mark = await this._mark();
-      if (since !== undefined && since !== mark.since) return undefined;
+      const isListed = since >= 0;
+      if (isListed && since !== mark.since) return undefined;
       const entries = await this._entries(versions.map(({ record }) => record.id));
       const next = versions.map(({ record, from, done = [] }, index) => {
         const { id, last_modified } = record;
-        const isOld = since === undefined && last_modified <= mark.since;
-        const isKnown = isOld && !isTombstone(record) && !this._damaged.has(id);
-        const version = { ...this._version(record, since >= 0), from };
+        const isOld = !isListed && last_modified <= mark.since;
+        const isGone = isOld && isTombstone(record); // no later list contains it
+        const isKnown = isOld && !isGone && !this._damaged.has(id);
+        const version = { ...this._version(record, isListed || isGone), from };
         return isKnown ? replaced(entries[index], done) : withVersion(entries[index], version, done);
       });
       const checksum = updated(mark.checksum, entries, next);

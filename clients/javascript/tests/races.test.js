@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
-import { clientOf, Locks, NEVER, newUser, recordsOf, SERVERS } from './support.js';
+import { clientOf, keysOf, Locks, NEVER, newUser, recordsOf, SERVERS } from './support.js';
 
 const BOOKMARK = { url: 'https://www.example.com/', title: 'first', device: 'from the server' };
 
@@ -58,6 +58,17 @@ async function sharing(server) {
 
 for (const [engine, server] of Object.entries(SERVERS)) {
   describe(`on ${engine}`, () => {
+    test('a deletion whose response comes after its tombstone leaves nothing in the store', async () => {
+      const { id, store, hooks, one, tab } = await sharing(server);
+      await one.delete(id);
+      hooks.after = once('push', () => tab.sync());
+      await one.sync();
+      assert.deepEqual(
+        (await keysOf(store)).filter((key) => key.includes(id)),
+        [],
+      );
+    });
+
     test('what others change between pull and push is not overwritten', async () => {
       for (const edit of ['patch', 'delete']) {
         const { id, hooks, one, other } = await sharing(server);
