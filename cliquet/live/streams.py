@@ -65,7 +65,7 @@ class Stream:
     async def start(self) -> ListNote | None:
         """Poll for the first time; if that fails, send the response and return None."""
         poll = await self._poll()
-        if poll.status != 200:
+        if poll.status >= 400:
             await self._respond(poll)
             return None
         self._first = poll

@@ -459,6 +459,15 @@ async def test_endpoint_without_streams_responds_as_without_them(service):
     assert b'"project_name"' in await connection.body()
 
 
+@running
+async def test_redirects_do_not_contain_the_parameters_of_polls(service):
+    connection = service.stream("/notes/?n=1")
+    status, headers = await connection.start()
+    assert status == 307
+    assert headers["location"].endswith("/v1/notes?n=1")
+    assert b"_checksum" not in await connection.body()
+
+
 def test_stream_is_refused_by_wsgi_servers(alice):
     response = alice.get("/notes", {"Accept": "text/event-stream"}, status=406)
     assert "application/json" in response.json["message"]
