@@ -353,7 +353,7 @@ async def follow_during_an_outage(service, database):
         error = await pages.event()
         assert (error["event"], error["retry"], error.json["code"]) == ("error", "7000", 503)
         assert await pages.event() is None
-        await asyncio.to_thread(database.start)
+        database.start()  # not in a thread, with whose end the kernel would kill it
         note = await asyncio.to_thread(alice.create, "/notes", {"n": 1})
         assert (await notes.event()).records == [note]
     page = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})
