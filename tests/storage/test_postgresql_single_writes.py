@@ -4,18 +4,15 @@ import pytest
 
 from cliquet.storage import Filter, StorageBase
 from cliquet.utils import COMPARISON
-from tests.storage.test_postgresql import PLACE, make
+from tests.storage.test_postgresql import PLACE
 
 NAMES = ("id", "last_modified")
 SINCE = [Filter("last_modified", 0, COMPARISON.GT)]
 
 
 @pytest.fixture
-def storage():
-    storage = make()
-    storage.initialize_schema()
-    yield storage
-    storage.flush()
+def engine():
+    return "postgresql"
 
 
 def test_overwrite_returns_whether_the_record_existed(storage, statements):
