@@ -10,6 +10,8 @@ from cliquet.utils.overrides import is_inherited, is_of_toolkit
 
 
 class Base:
+    kind = "base"
+
     def read(self):
         return 1
 
@@ -51,6 +53,23 @@ def measured():
 def test_methods_of_a_base_class_are_inherited(make, expected):
     assert is_inherited(make(), Base, "read") is expected
     assert is_inherited(make(), Base, "write", "read") is expected
+
+
+def decorated():
+    return type("Decorated", (Base,), {"read": functools.wraps(Base.read)(lambda self: 5)})
+
+
+@pytest.mark.parametrize(
+    "cls, expected",
+    [(Child, True), (Reader, False), (decorated(), False), (Other, False)],
+    ids=["inherited", "overridden", "decorated", "missing"],
+)
+def test_attributes_of_classes_are_inherited(cls, expected):
+    assert is_inherited(cls, Base, "write", "read", "kind") is expected
+
+
+def test_class_attributes_can_be_overridden():
+    assert not is_inherited(type("Other", (Base,), {"kind": "other"}), Base, "kind")
 
 
 def test_functions_of_the_toolkit_are_distinguished_from_those_of_applications():

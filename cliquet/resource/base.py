@@ -12,19 +12,18 @@ from cliquet.http.live import note_list
 from cliquet.logs import bind_summary
 from cliquet.resource import evolution
 from cliquet.resource import query as querystring
+from cliquet.resource.autocommit import AutocommitResource
 from cliquet.resource.model import Model
 from cliquet.resource.schema import ResourceSchema
-from cliquet.resource.single_writes import SingleWrites
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Filter, Record, exceptions
 from cliquet.types import Request
 from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json, warn_deprecated
 from cliquet.utils.http import expose_headers
-from cliquet.utils.overrides import is_inherited
 from cliquet.utils.text import is_long_id
 
 
-class UserResource(SingleWrites):
+class UserResource(AutocommitResource):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
     Its base classes handle the parts of a request: PATCH bodies (``partial_updates.py``), checksums
@@ -186,7 +185,7 @@ class UserResource(SingleWrites):
         if existing is not None:
             return self.postprocess(self._serialize(existing))
         try:
-            with self._single_write():
+            with self._autocommit_if_possible():
                 created = self.model.create_record(self._storable(record), **self._unique_fields())
         except exceptions.UnicityError as conflict:
             existing = self._get_record_or_404(conflict.record[self.model.id_field])
@@ -228,7 +227,7 @@ class UserResource(SingleWrites):
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
         new = self.request.validated["data"]
-        record, existing = self._overwrite(new) or self._replace(new)
+        record, existing = self._upsert(new) or self._replace(new)
         self._add_timestamp_header(
             self.request.response, timestamp=record[self.model.modified_field]
         )
@@ -269,7 +268,7 @@ class UserResource(SingleWrites):
         """Delete a record."""
         self._raise_400_if_invalid_id(self.record_id)
         self.model.locking = True
-        deleted = self._delete_unseen()
+        deleted = self._delete_without_reading()
         if deleted is not None:
             return self.postprocess(deleted, action=ACTIONS.DELETE, old=deleted)
         record = self._get_record_or_404(self.record_id)
@@ -284,11 +283,6 @@ class UserResource(SingleWrites):
         return self.postprocess(tombstone, action=ACTIONS.DELETE, old={**record, **tombstone})
 
     # Steps of the endpoints.
-
-    def _can_write_alone(self) -> bool:
-        # Checked for each request, because the tests of applications replace these methods.
-        is_plain = is_inherited(self, UserResource, "process_record", "postprocess")
-        return is_plain and super()._can_write_alone()
 
     def _replace(self, new: Record) -> tuple[Record, Record | None]:
         """Replace or create a record; return it, and the previous one, if any."""

@@ -117,7 +117,7 @@ class StorageOperations:
         return sorted(parent_id for parent_id, name in collections if name == collection_id)
 
     @property
-    def supports_single_writes(self) -> bool:
+    def supports_single_statements(self) -> bool:
         """Whether resources can write in one statement, without a transaction."""
         return False
 

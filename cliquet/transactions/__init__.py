@@ -76,8 +76,8 @@ class RequestAttempt:
         self._environ[_REQUESTED_LOCKS] = self.requested_locks
         #: Whether any engine has joined: most requests only read.
         self.has_participants = False
-        #: Whether writes commit themselves, as outside of requests.
-        self.commits_writes = False
+        #: Whether each write commits itself, as outside of requests.
+        self.autocommits = False
         #: Values that engines read ahead, by engine.
         self.prefetched: dict[Hashable, Any] = {}
 
@@ -361,7 +361,7 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
     """
     attempt = current_attempt()
     txn = None if attempt is None else attempt.transaction()
-    if attempt is None or txn is None or attempt.commits_writes:
+    if attempt is None or txn is None or attempt.autocommits:
         return None
     participants = _participants(txn)
     manager: M | None = participants.get(owner)

@@ -11,15 +11,19 @@ from typing import Any
 
 
 def is_inherited(obj: object, base: type, *names: str) -> bool:
-    """Return whether methods of an object are those of a class, not overridden or replaced.
+    """Return whether methods are those of a base class, not overridden or replaced.
 
+    :param obj: an object, or a class, whose other attributes can be checked too.
     :param base: the class that defines the methods.
     """
+    is_class = isinstance(obj, type)
     for name in names:
-        inherited = MethodType(getattr(base, name), obj)
-        method: Any = getattr(obj, name, None)
-        # Unwrapped, because metrics wrap methods.
-        if method != inherited and inspect.unwrap(method) != inherited:
+        inherited: Any = getattr(base, name)
+        if not is_class:
+            inherited = MethodType(inherited, obj)
+        found: Any = getattr(obj, name, None)
+        # Unwrapped, because metrics wrap the methods of backends.
+        if found != inherited and (is_class or inspect.unwrap(found) != inherited):
             return False
     return True
 

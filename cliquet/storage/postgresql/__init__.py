@@ -30,7 +30,7 @@ from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.dialect import PostgreSQL, key_of, storable
 from cliquet.storage.postgresql.indexes import TrigramIndexes
-from cliquet.storage.postgresql.single_writes import SingleWrites
+from cliquet.storage.postgresql.single_statements import SingleStatements
 from cliquet.storage.rows import Row, rows_to_records, take
 from cliquet.storage.timestamps import far_future, next_epoch, next_time
 from cliquet.storage.types import Filter as Filter
@@ -133,7 +133,7 @@ _FLUSH = (
 )
 
 
-class Storage(PostgreSQLBackend, SingleWrites):
+class Storage(PostgreSQLBackend, SingleStatements):
     """PostgreSQL storage backend.
 
     Enable it with::

@@ -9,7 +9,6 @@ part in the transaction.
 
 from __future__ import annotations
 
-import inspect
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -23,16 +22,18 @@ from cliquet.resource import preconditions
 from cliquet.resource.partial_updates import PartialUpdates
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, StorageBase
-from cliquet.transactions.single_writes import can_commit_write, committed_writes
+from cliquet.transactions.autocommit import autocommit, can_autocommit
 from cliquet.types import Registry
 from cliquet.utils import decode_header
 from cliquet.utils.http import current_service, is_subrequest
+from cliquet.utils.overrides import is_inherited
 
 _CHANGES = tuple(map(implementedBy, (ResourceChanged, AfterResourceChanged)))
 
 #: The packages whose code can run after a write.
 _PACKAGES = {"cliquet", "pyramid", "pyramid_retry", "pyramid_tm"}
-_BASE_MODULE = "cliquet.resource.base"
+#: The methods that can be overridden or replaced at any time, as the tests of applications do.
+_HOOKS = ("process_record", "postprocess")
 #: The attributes of resources that applications can override, because only code before a write
 #: depends on them.
 _EARLY = {"mapping", "get_parent_id", "is_known_field"}
@@ -47,7 +48,7 @@ _EARLY_EVENTS = {
 }
 
 
-class SingleWrites(PartialUpdates):
+class AutocommitResource(PartialUpdates):
     """Base class of resources that writes in one statement where possible."""
 
     def _unique_fields(self) -> dict[str, Any]:
@@ -63,32 +64,33 @@ class SingleWrites(PartialUpdates):
         )
         return new
 
-    def _can_write_alone(self) -> bool:
+    def _can_autocommit(self) -> bool:
         """Return whether a write can commit itself, and the old record isn't needed."""
         storage: Any = self.model.storage
         return (
             isinstance(storage, StorageBase)
-            and storage.supports_single_writes
+            and storage.supports_single_statements
+            and is_inherited(self, _base_of(type(self)), *_HOOKS)
             and is_unobserved(self.request)
             and not self._unique_fields()
-            and can_commit_write()
+            and can_autocommit()
         )
 
-    def _single_write(self) -> AbstractContextManager[None]:
+    def _autocommit_if_possible(self) -> AbstractContextManager[None]:
         """Return a context in which a write commits itself, if possible."""
-        return committed_writes() if self._can_write_alone() else nullcontext()
+        return autocommit() if self._can_autocommit() else nullcontext()
 
-    def _overwrite(self, new: Record) -> tuple[Record, Record | None] | None:
+    def _upsert(self, new: Record) -> tuple[Record, Record | None] | None:
         """Replace or create a record in one statement, unless the old one is needed.
 
         :returns: the record, and an empty one if there was an old one; None if nothing was done.
         """
         model = self.model
         needs_old = self._conditions is not preconditions.ALWAYS or model.modified_field in new
-        if needs_old or not self._can_write_alone():
+        if needs_old or not self._can_autocommit():
             return None
         processed = self.process_record(self._with_same_id(new))
-        record, existed = model.storage.overwrite(
+        record, existed = model.storage.upsert(
             model.collection_id,
             model.parent_id,
             self.record_id,
@@ -98,7 +100,7 @@ class SingleWrites(PartialUpdates):
         )
         return record, {} if existed else None
 
-    def _delete_unseen(self) -> Record | None:
+    def _delete_without_reading(self) -> Record | None:
         """Delete the record in one statement, and return its tombstone.
 
         :returns: None if the old record is needed, or nothing was deleted.
@@ -110,10 +112,10 @@ class SingleWrites(PartialUpdates):
             return None  # 404 takes precedence over 400
         timestamps = [tag.timestamp for tag in tags or () if not tag.is_weak and tag.timestamp]
         needs_old = bool(tags and not timestamps) or "If-None-Match" in headers
-        if needs_old or self.request.query_string or not self._can_write_alone():
+        if needs_old or self.request.query_string or not self._can_autocommit():
             return None
         model = self.model
-        timestamp = model.storage.delete_unmodified(
+        timestamp = model.storage.delete_if_unmodified(
             model.collection_id, model.parent_id, self.record_id, max(timestamps, default=None)
         )
         if timestamp is None:
@@ -141,12 +143,14 @@ def is_plain(service: Any) -> bool:
     resource_cls, viewset = getattr(service, "resource", None), getattr(service, "viewset", None)
     if resource_cls is None or type(viewset) is not ViewSet or not vars(viewset).keys() <= _VIEWSET:
         return False
-    inherited = next(cls for cls in resource_cls.__mro__ if cls.__module__ == _BASE_MODULE)
-    methods = {name for name in dir(inherited) if name == "__init__" or not name.startswith("__")}
-    return all(
-        inspect.getattr_static(resource_cls, name) is inspect.getattr_static(inherited, name)
-        for name in methods - _EARLY
-    )
+    base = _base_of(resource_cls)
+    names = {name for name in dir(base) if name == "__init__" or not name.startswith("__")}
+    return is_inherited(resource_cls, base, *names - _EARLY)
+
+
+def _base_of(resource_cls: type) -> type:
+    """Return the class of the toolkit from which a resource inherits its endpoints."""
+    return next(cls for cls in resource_cls.__mro__ if AutocommitResource in cls.__bases__)
 
 
 def has_observers(registry: Registry) -> bool:

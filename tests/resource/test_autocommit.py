@@ -20,8 +20,8 @@ from cliquet.authorization import RouteFactory
 from cliquet.events import AfterResourceChanged, ResourceChanged
 from cliquet.http.renderers import JSONRenderer
 from cliquet.resource import Model, ShareableResource, UserResource, ViewSet
-from cliquet.resource.single_writes import has_observers, is_plain
-from cliquet.transactions.single_writes import can_commit_write
+from cliquet.resource.autocommit import has_observers, is_plain
+from cliquet.transactions.autocommit import can_autocommit
 from tests.resource.apps import AnyFields, CardSchema, Client
 
 ID = "4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a11"
@@ -269,13 +269,13 @@ def test_writes_are_undone_with_the_transaction(bob, count, action):
 
 def test_writes_only_commit_themselves_if_the_participants_are_known():
     def check():
-        assert not can_commit_write()
+        assert not can_autocommit()
         manager = transaction.TransactionManager(explicit=True)
         txn = manager.begin()
         with transactions.RequestAttempt(manager):
-            assert can_commit_write()
+            assert can_autocommit()
             del txn._resources
-            assert not can_commit_write()
+            assert not can_autocommit()
 
     contextvars.copy_context().run(check)
 

@@ -15,18 +15,18 @@ def engine():
     return "postgresql"
 
 
-def test_overwrite_returns_whether_the_record_existed(storage, statements):
-    created, existed = storage.overwrite(*PLACE, "a", {"n": 1}, *NAMES)
+def test_upsert_returns_whether_the_record_existed(storage, statements):
+    created, existed = storage.upsert(*PLACE, "a", {"n": 1}, *NAMES)
     assert (created, existed) == (storage.get(*PLACE, "a"), False)
-    replaced, existed = storage.overwrite(*PLACE, "a", {"n": 2}, *NAMES)
+    replaced, existed = storage.upsert(*PLACE, "a", {"n": 2}, *NAMES)
     assert (replaced, existed) == ({"id": "a", "n": 2, **timestamp(replaced)}, True)
     assert replaced == storage.get(*PLACE, "a")
     assert replaced["last_modified"] > created["last_modified"]
     assert [sent for sent in statements if "COMMIT" in sent or "BEGIN" in sent] == []
 
 
-def test_overwrite_keeps_a_requested_timestamp(storage):
-    created, _ = storage.overwrite(*PLACE, "a", {"n": 1, "last_modified": 5}, *NAMES)
+def test_upsert_keeps_a_requested_timestamp(storage):
+    created, _ = storage.upsert(*PLACE, "a", {"n": 1, "last_modified": 5}, *NAMES)
     assert created == storage.get(*PLACE, "a") == {"id": "a", "n": 1, "last_modified": 5}
 
 
@@ -34,7 +34,7 @@ def test_overwrite_keeps_a_requested_timestamp(storage):
 def test_only_unmodified_records_are_deleted(storage, later, deleted):
     record = storage.create(*PLACE, {"id": "a"})
     latest = None if later is None else record["last_modified"] + later
-    time = storage.delete_unmodified(*PLACE, "a", latest)
+    time = storage.delete_if_unmodified(*PLACE, "a", latest)
     records, _ = storage.get_all(*PLACE, filters=SINCE, include_deleted=True)
     tombstone = {"id": "a", "last_modified": time, "deleted": True}
     assert records == ([tombstone] if deleted else [record])
@@ -44,26 +44,26 @@ def test_only_unmodified_records_are_deleted(storage, later, deleted):
 @pytest.mark.parametrize("object_id", ["missing", "\0", "\ud800"])
 @pytest.mark.parametrize("latest", [None, 1])
 def test_missing_records_are_not_deleted(storage, object_id, latest):
-    assert storage.delete_unmodified(*PLACE, object_id, latest) is None
+    assert storage.delete_if_unmodified(*PLACE, object_id, latest) is None
 
 
-def test_single_writes_keep_count_and_checksum(storage):
+def test_single_statements_keep_count_and_checksum(storage):
     for name in "abcab":
-        storage.overwrite(*PLACE, name, {}, *NAMES)
-    storage.delete_unmodified(*PLACE, "b", None)
-    storage.overwrite(*PLACE, "b", {}, *NAMES)
-    storage.delete_unmodified(*PLACE, "c", 1 << 62)
+        storage.upsert(*PLACE, name, {}, *NAMES)
+    storage.delete_if_unmodified(*PLACE, "b", None)
+    storage.upsert(*PLACE, "b", {}, *NAMES)
+    storage.delete_if_unmodified(*PLACE, "c", 1 << 62)
     assert list(storage.find_mismatches()) == []
     assert storage.get_page(*PLACE).total == 2
     assert storage.get_all(*PLACE, filters=SINCE, include_deleted=True)[1] == 2
 
 
 def test_subclasses_that_override_a_combined_method_see_each_change(storage):
-    assert storage.supports_single_writes
+    assert storage.supports_single_statements
     overriding = type("Storage", (type(storage),), {"update": StorageBase.update})
     own = type("Storage", (type(storage),), {"update": lambda self, *args: None})
-    assert overriding(storage.client).supports_single_writes
-    assert not own(storage.client).supports_single_writes
+    assert overriding(storage.client).supports_single_statements
+    assert not own(storage.client).supports_single_statements
 
 
 def timestamp(record):

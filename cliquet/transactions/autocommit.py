@@ -16,7 +16,7 @@ from cliquet.transactions import current_attempt
 _ACTIVE = "Active"
 
 
-def can_commit_write() -> bool:
+def can_autocommit() -> bool:
     """Return whether the current transaction is unused, so that a write can commit itself.
 
     It is used if the application has joined it, added a hook before the commit, or ended it.
@@ -32,12 +32,14 @@ def can_commit_write() -> bool:
 
 
 @contextmanager
-def committed_writes() -> Iterator[None]:
-    """Commit each write in the block immediately, as outside of requests."""
+def autocommit() -> Iterator[None]:
+    """Let each write in the block commit itself, as outside of requests."""
     attempt = current_attempt()
-    assert attempt is not None
-    attempt.commits_writes = True
+    if attempt is None:
+        yield
+        return
+    attempt.autocommits = True
     try:
         yield
     finally:
-        attempt.commits_writes = False
+        attempt.autocommits = False
