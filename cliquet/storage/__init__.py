@@ -37,6 +37,7 @@ from cliquet.storage.types import (
     Missing,
     Page,
     Record,
+    Selection,
     Sort,
 )
 from cliquet.utils.overrides import is_inherited
@@ -112,7 +113,8 @@ class StorageBase(StorageOperations, Backend):
             object_id, is_new_id = generator(), type(generator) is generators.UUID4
         names = FieldNames(id_field, modified_field, "")
         change = build_change(object_id, record, unique_fields, names, is_new_id)
-        return self._write_record(self._create, (parent_id, collection_id), change, record, names)
+        collection = parent_id, collection_id
+        return self._write_record(collection, change, record, names, replace=False)
 
     def get(
         self,
@@ -170,7 +172,8 @@ class StorageBase(StorageOperations, Backend):
         """
         names = FieldNames(id_field, modified_field, "")
         change = build_change(object_id, record, unique_fields, names)
-        return self._write_record(self._update, (parent_id, collection_id), change, record, names)
+        collection = parent_id, collection_id
+        return self._write_record(collection, change, record, names, replace=True)
 
     def delete(
         self,
@@ -318,20 +321,14 @@ class StorageBase(StorageOperations, Backend):
         :param checksum_ids: the ``ids`` of the checksum.
         """
         names = FieldNames(id_field, modified_field, deleted_field)
-        selection: dict[str, Any] = {
-            "filters": filters,
-            "sorting": sorting,
-            "pagination_rules": pagination_rules,
-            "limit": limit,
-            "include_deleted": include_deleted,
-        }
+        selection = Selection(filters, sorting, pagination_rules, limit, include_deleted)
         view: Any = {"with_checksum": with_checksum, "checksum_ids": checksum_ids}
         if not is_inherited(self, StorageBase, "get_all", "collection_timestamp"):
             place = {"collection_id": collection_id, "parent_id": parent_id, "auth": auth}
             return combined_page(self, place, names, selection, **view)
         if max_bytes is not None and limit is not None and limit * _LARGE_RECORD <= max_bytes:
             max_bytes = None
-        query = build_query(names, **selection, max_bytes=max_bytes, with_total=with_total, **view)
+        query = build_query(names, *selection, max_bytes, with_total, **view)
         return self._page_with_checksum((parent_id, collection_id), query)
 
     def checksum(

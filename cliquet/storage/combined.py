@@ -11,7 +11,7 @@ from typing import Any
 
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.filtering import FieldNames
-from cliquet.storage.types import Filter, Page
+from cliquet.storage.types import Filter, Page, Selection
 from cliquet.utils import COMPARISON
 
 
@@ -19,19 +19,18 @@ def combined_page(
     storage: Any,
     place: Mapping[str, Any],
     names: FieldNames,
-    selection: Mapping[str, Any],
+    selection: Selection,
     with_checksum: bool = False,
     checksum_ids: Sequence[str] | None = None,
 ) -> Page:
     """Return a page, read with ``collection_timestamp()`` and ``get_all()``.
 
     :param place: the arguments ``collection_id``, ``parent_id`` and ``auth``.
-    :param selection: the other arguments of ``get_all()``, except the names of fields.
     """
     timestamp = storage.collection_timestamp(**place)
     records, total = storage.get_all(
         **place,
-        **selection,
+        **selection._asdict(),
         id_field=names.id,
         modified_field=names.modified,
         deleted_field=names.deleted,

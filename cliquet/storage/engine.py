@@ -10,7 +10,7 @@ from typing import Any
 
 from cliquet.storage import StorageBase
 from cliquet.storage.filtering import FieldNames
-from cliquet.storage.operations import Change, Collection, Write
+from cliquet.storage.operations import Change, Collection
 from cliquet.storage.timestamps import change_timestamps
 from cliquet.storage.types import Filter, Record
 from cliquet.utils.overrides import is_inherited
@@ -82,18 +82,18 @@ class StorageEngine(StorageBase):
 
     def _write_record(
         self,
-        write: Write,
         collection: Collection,
         change: Change,
         record: Record,
         names: FieldNames,
+        replace: bool,
     ) -> Record:
         if not is_inherited(self, StorageEngine, "_bump_timestamp"):
             timestamp = self._bump_timestamp(
                 *collection[::-1], record, names.modified, change.requested_timestamp
             )
             change = change._replace(requested_timestamp=timestamp)
-        return super()._write_record(write, collection, change, record, names)
+        return super()._write_record(collection, change, record, names, replace)
 
 
 def _in_order(id_field: Any, with_deleted: Any) -> tuple[bool, str]:

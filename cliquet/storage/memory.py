@@ -84,18 +84,12 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             timestamp, data = _NOTHING if records is None else records.get(object_id)
         return None if data is None else (timestamp, data)
 
-    def _create(self, collection: Collection, change: Change) -> int:
+    def _write(self, collection: Collection, change: Change, replace: bool) -> int:
         with self._transactions.writing() as log:
             records = self._collections.get(collection) or self._new(log, collection)
             timestamp, data = records.get(change.id)
-            if data is not None:
+            if data is not None and not replace:
                 raise Conflict((change.id, timestamp, data))
-            records.check_unique(change)
-            return records.write(log, change.id, _copy(change.data), change.requested_timestamp)
-
-    def _update(self, collection: Collection, change: Change) -> int:
-        with self._transactions.writing() as log:
-            records = self._collections.get(collection) or self._new(log, collection)
             records.check_unique(change)
             requested_timestamp = records.other_time(change.id, change.requested_timestamp)
             return records.write(log, change.id, _copy(change.data), requested_timestamp)

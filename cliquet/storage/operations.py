@@ -8,7 +8,7 @@ passed or received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cliquet.drivers.documents import read_document
@@ -64,10 +64,6 @@ class Conflict(Exception):
         super().__init__(row, field)
         self.row = row
         self.field = field
-
-
-#: A write operation, which returns the timestamp.
-Write = Callable[[Collection, Change], int]
 
 
 class StorageOperations:
@@ -144,17 +140,11 @@ class StorageOperations:
         self._lock(collection)
         return self._get(collection, object_id)
 
-    def _create(self, collection: Collection, change: Change) -> int:
-        """Add a record, replacing its tombstone if any, and return its timestamp.
+    def _write(self, collection: Collection, change: Change, replace: bool) -> int:
+        """Write a record, replacing the tombstone with its id, if any, and return its timestamp.
 
+        :param replace: whether it can replace a record with its id.
         :raises ~cliquet.storage.operations.Conflict: if the id or a unique value is taken.
-        """
-        raise NotImplementedError
-
-    def _update(self, collection: Collection, change: Change) -> int:
-        """Create or replace a record or tombstone by id, and return the timestamp.
-
-        :raises ~cliquet.storage.operations.Conflict: if another record has the same unique value.
         """
         raise NotImplementedError
 
@@ -225,15 +215,15 @@ class StorageOperations:
 
     def _write_record(
         self,
-        write: Write,
         collection: Collection,
         change: Change,
         record: Record,
         names: FieldNames,
+        replace: bool,
     ) -> Record:
-        """Run the write operation, and return the record with its id and timestamp."""
+        """Write a record, and return it with its id and timestamp."""
         try:
-            timestamp = write(collection, change)
+            timestamp = self._write(collection, change, replace)
         except Conflict as conflict:
             existing = rows_to_records([conflict.row], names)[0]
             field = names.id if conflict.field is None else conflict.field

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -28,6 +29,16 @@ class Sort(NamedTuple):
 
     field: str
     direction: int
+
+
+class Selection(NamedTuple):
+    """The arguments of ``StorageBase.get_all()`` that select the records of a page."""
+
+    filters: Sequence[Filter] | None
+    sorting: Sequence[Sort] | None
+    pagination_rules: Sequence[Sequence[Filter]] | None
+    limit: int | None
+    include_deleted: bool
 
 
 class Missing(Enum):

@@ -204,12 +204,6 @@ class Storage(PostgreSQLBackend, SingleStatements):
         rows = self._client.read_row(_GET, [*_escaped(collection), object_id])
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def _create(self, collection: Collection, change: Change) -> int:
-        return self._write(collection, change, replace=False)
-
-    def _update(self, collection: Collection, change: Change) -> int:
-        return self._write(collection, change, replace=True)
-
     def _write(self, collection: Collection, change: Change, replace: bool) -> int:
         ids = self._acquire_lock(collection)
         state = self._state(ids)

@@ -125,12 +125,6 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         stored = self._stored(collection, object_id)
         return None if stored is None else _parsed(stored)
 
-    def _create(self, collection: Collection, change: Change) -> int:
-        return self._write(collection, change, replace=False)
-
-    def _update(self, collection: Collection, change: Change) -> int:
-        return self._write(collection, change, replace=True)
-
     def _delete(
         self,
         collection: Collection,

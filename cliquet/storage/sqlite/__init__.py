@@ -186,21 +186,17 @@ class Storage(SQLiteBackend, StorageEngine):
             row: tuple[int, bytes] | None = db.execute(_GET, (object_id, *collection)).fetchone()
             return row
 
-    def _create(self, collection: Collection, change: Change) -> int:
+    def _write(self, collection: Collection, change: Change, replace: bool) -> int:
         with self._client.write() as db:
             state = _state(db, collection, change.id) or _new(db, collection)
-            if state.record_timestamp is not None:
+            if state.record_timestamp is not None and not replace:
                 raise Conflict((change.id, state.record_timestamp, state.data))
-            return _add(db, state, change)
-
-    def _update(self, collection: Collection, change: Change) -> int:
-        with self._client.write() as db:
-            state = _state(db, collection, change.id) or _new(db, collection)
-            if state.record_timestamp is None:
-                return _add(db, state, change)
             _check_unique(db, state, change)
             # Delete first, so that the record can keep its own timestamp.
-            db.execute(_DELETE_RECORD, (state.collection, change.id))
+            if state.record_timestamp is not None:
+                db.execute(_DELETE_RECORD, (state.collection, change.id))
+            if state.tombstone_timestamp is not None:
+                db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
             timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
             db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
             changes = difference(timestamp, state.record_timestamp)
@@ -325,18 +321,6 @@ def _epoch(db: sqlite3.Connection) -> int:
     """Return the timestamp of collections that were never written."""
     (epoch,) = db.execute(_EPOCH).fetchone()
     return int(epoch)
-
-
-def _add(db: sqlite3.Connection, state: _State, change: Change) -> int:
-    """Add a record whose id has at most a tombstone."""
-    _check_unique(db, state, change)
-    if state.tombstone_timestamp is not None:
-        db.execute(_DELETE_TOMBSTONE, (state.collection, change.id))
-    timestamp, collection_timestamp = _timestamps(db, state, change.requested_timestamp)
-    db.execute(_ADD_RECORD, (state.collection, timestamp, change.id, change.data))
-    changes = difference(timestamp, None)
-    db.execute(_CHANGE_COLLECTION, (collection_timestamp, *changes, state.collection))
-    return timestamp
 
 
 def _timestamps(

@@ -102,16 +102,11 @@ class Storage(StorageEngine):
             _, timestamp, data = records.rows.get(object_id, (object_id, 0, None))
         return None if data is None else (timestamp, data)
 
-    def _create(self, collection, change):
+    def _write(self, collection, change, replace):
         with self._records(collection, save=True) as records:
             row = records.rows.get(change.id)
-            if row is not None and row[2] is not None:
+            if row is not None and row[2] is not None and not replace:
                 raise Conflict(row)
-            records.check_unique(change)
-            return records.write(change.id, change.requested_timestamp, change.data)
-
-    def _update(self, collection, change):
-        with self._records(collection, save=True) as records:
             records.check_unique(change)
             return records.write(change.id, change.requested_timestamp, change.data)
 
