@@ -46,7 +46,6 @@ from cliquet.settings import (
     PREFIX,
     KeyForms,
     assign,
-    declared_settings,
     find_project_name,
     load_default_settings,
 )
@@ -59,6 +58,7 @@ from cliquet.settings.validation import (
     unknown_keys,
     wrong_values,
 )
+from cliquet.state import state_of
 from cliquet.transactions import will_retry
 from cliquet.types import Registry, Request, Settings
 from cliquet.utils import import_optional, setting_list, warn_deprecated
@@ -129,11 +129,11 @@ def complete_settings(config: Configurator, default_settings: Mapping[str, Any])
 
     :returns: the collector of errors, which later steps add to.
     """
-    registry = config.registry
-    problems: ErrorCollector | None = getattr(registry, "settings_problems", None)
-    if problems is not None:
-        return problems
-    problems = registry.settings_problems = ErrorCollector()
+    state = state_of(config.registry)
+    if state.settings_problems is not None:
+        collector: ErrorCollector = state.settings_problems
+        return collector
+    problems = state.settings_problems = ErrorCollector()
     settings = config.get_settings()
     key_forms = KeyForms(settings.get("project_name") or "")
     defaults = {key_forms.bare(key): value for key, value in default_settings.items()}
@@ -147,7 +147,7 @@ def complete_settings(config: Configurator, default_settings: Mapping[str, Any])
 
 def warn_of_unknown_keys(config: Configurator) -> None:
     """Log a warning for each prefixed key that no package declares or that names no resource."""
-    declared = declared_settings(config.registry)
+    declared = state_of(config.registry).declared_settings
     services = getattr(config.registry, "cornice_services", {}).values()
     resources = [
         service.viewset.get_name(service.resource)
@@ -250,15 +250,15 @@ def setup_requests_scheme(config: Configurator) -> None:
 
 def setup_version_redirection(config: Configurator) -> None:
     """Redirect URLs without a version prefix, and unknown URLs with a trailing slash."""
-    settings = config.get_settings()
-    config.registry.redirect_to_version = BOOLEAN.get(settings, "version_prefix_redirect_enabled")
+    settings, state = config.get_settings(), state_of(config.registry)
+    state.redirects_to_version = bool(BOOLEAN.get(settings, "version_prefix_redirect_enabled"))
     setup_trailing_slash_redirection(config)
 
 
 def setup_trailing_slash_redirection(config: Configurator) -> None:
     """Redirect unknown URLs with a trailing slash (a part of the previous step)."""
-    settings = config.get_settings()
-    config.registry.redirect_slash = BOOLEAN.get(settings, "trailing_slash_redirect_enabled")
+    settings, state = config.get_settings(), state_of(config.registry)
+    state.redirects_slash = bool(BOOLEAN.get(settings, "trailing_slash_redirect_enabled"))
 
 
 def setup_deprecation(config: Configurator) -> None:

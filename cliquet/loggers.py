@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+from cliquet.state import state_of
 from cliquet.types import Request
 from cliquet.utils.text import indented, one_line
 
@@ -81,7 +82,7 @@ def current_renderer() -> Any:
     """
     request = _request.get()
     if request is not None:
-        return request.registry.log_renderer
+        return state_of(request.registry).log_renderer
     return _default_renderer[-1] if _default_renderer else None
 
 

@@ -31,6 +31,7 @@ from cliquet.loggers import (
     thread_context,
 )
 from cliquet.settings.validation import load_named
+from cliquet.state import state_of
 from cliquet.transactions import will_retry
 from cliquet.types import Request, Settings
 from cliquet.utils import decode_header, json, random_bytes_hex
@@ -245,8 +246,8 @@ def setup_logging(config: Configurator) -> None:
     application that serves the request.
     """
     context_class: Any = SharedContext  # typed as dict, but structlog accepts any mapping
-    config.registry.log_renderer = _load_renderer(config)
-    set_default_renderer(config.registry.log_renderer)
+    renderer = state_of(config.registry).log_renderer = _load_renderer(config)
+    set_default_renderer(renderer)
     structlog.configure(
         context_class=context_class,
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cliquet.state import state_of
 from cliquet.types import Registry, Request
 from cliquet.utils import setting_list
 
@@ -37,13 +38,13 @@ def setting_key(registry: Registry, object_id: str, permission: str) -> str:
 
 def _resource_name(registry: Registry, object_id: str) -> str | None:
     """Return the name of the resource with that URL, None if there is none."""
-    patterns = registry.__dict__.get("resource_patterns")
-    if patterns is None:
-        patterns = registry.resource_patterns = _resource_patterns(registry)
+    state = state_of(registry)
+    if state.resource_patterns is None:
+        state.resource_patterns = _resource_patterns(registry)
     segments = object_id.split("/")
-    for pattern, name in patterns.get(len(segments), ()):
+    for pattern, name in state.resource_patterns.get(len(segments), ()):
         if all(map(_matches, pattern, segments)):
-            return str(name)
+            return name
     return None
 
 

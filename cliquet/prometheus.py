@@ -24,6 +24,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet.metrics import backends, known_method, time_calls
 from cliquet.middlewares import require
+from cliquet.state import state_of
 from cliquet.transactions import will_retry
 from cliquet.types import Registry, Request
 from cliquet.utils import import_optional
@@ -117,7 +118,7 @@ class Metrics:
 
     def observe_pools(self, registry: Registry) -> None:
         """Update the number of connections in use in this process."""
-        clients = getattr(registry, "postgresql_clients", {}).values()
+        clients = state_of(registry).shared.get("postgresql_clients", {}).values()
         if clients:
             in_use, idle = map(sum, zip(*(client.connections() for client in clients), strict=True))
             self.connections.labels("postgresql", "in_use").set(in_use)

@@ -31,16 +31,6 @@ class Registry(Protocol):
     api_capabilities: dict[str, dict[str, Any]]
     statsd: Any
     prometheus: Any
-    limits: Any
-    log_renderer: Any
-    openapi_document: Any
-    openapi_extensions: Any
-    #: Keys of the settings that packages have declared.
-    declared_settings: set[str]
-    #: Patterns of the URLs of resources, by the name of the service.
-    resource_patterns: Any
-    #: Clients of database servers, with the keys of the settings that name them.
-    servers: Any
     #: Attributes of Pyramid and Cornice.
     adapters: Any
     cornice_services: dict[str, Any]

@@ -16,6 +16,7 @@ import cliquet
 from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings, type_of
 from cliquet.settings import validation as checks
 from cliquet.settings.types import LIMIT, TIME_LIMIT
+from cliquet.state import state_of
 from cliquet.utils import env_name
 from cliquet.utils.installation import install_command
 from tests import postgresql_server, processes, redis_server
@@ -509,7 +510,7 @@ def test_running_servers_are_not_logged_and_no_connection_remains(caplog):
     started(backends("redis", redis_server.database_url(3)))
     assert caplog.messages == []
     statement = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-    (client,) = started(backends("postgresql", url)).registry.servers
+    (client,) = state_of(started(backends("postgresql", url)).registry).shared["servers"]
     deadline = 1000
     while client.read(statement, [name]) != [(0,)] and deadline:
         deadline -= 1

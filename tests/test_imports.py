@@ -29,7 +29,7 @@ LAYERS = (
     {"drivers"},
     {"loggers", "metrics", "transactions"},
     {"settings"},
-    {"utils"},
+    {"utils", "state"},
     {"types"},
 )
 LAYER_OF = {package: depth for depth, layer in enumerate(LAYERS) for package in layer}

@@ -7,6 +7,7 @@ from webtest import TestApp
 import cliquet
 from cliquet.drivers import outages
 from cliquet.resource import ResourceSchema, UserResource, register_resource
+from cliquet.state import state_of
 from cliquet.testing import get_user_headers
 
 KINDS = ("storage", "permission", "cache")
@@ -63,7 +64,7 @@ def test_failed_requests_log_one_line_without_traceback(client, engine, caplog):
 
 def test_outage_is_logged_again_after_a_minute(client, engine, caplog, monkeypatch):
     send_requests(client)
-    client.registry.logged_outages[engine] -= outages.INTERVAL
+    state_of(client.registry).logged_outages[engine] -= outages.INTERVAL
     send_requests(client)
     assert len(lines(caplog)) == 2
 

@@ -15,6 +15,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
 from cliquet import transactions
+from cliquet.state import state_of
 from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
 from tests.http_servers import http_servers
@@ -171,7 +172,7 @@ def test_connections_in_use_are_reported(serve, alice):
     pool = "cliquet_pool_connections", "postgresql"
     found = metrics_of(client)
     assert (found[*pool, "in_use"], found[*pool, "idle"]) == (0, 1)
-    ((_, database),) = client.registry.postgresql_clients.items()
+    ((_, database),) = state_of(client.registry).shared["postgresql_clients"].items()
     with database.grouped_writes() as run:
         run("SELECT 1")
         found = metrics_of(client)

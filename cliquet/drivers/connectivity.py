@@ -9,6 +9,7 @@ from pyramid.registry import Registry
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.loggers import get_logger
+from cliquet.state import state_of
 from cliquet.utils import without_password
 
 logger = get_logger("cliquet")
@@ -39,12 +40,12 @@ class Client(Protocol):
 T = TypeVar("T")
 
 
-def shared(registry: Registry, attribute: str, key: object, create: Callable[[], T]) -> T:
+def shared(registry: Registry, kind: str, key: object, create: Callable[[], T]) -> T:
     """Return an object that the backends of an application share, created if needed.
 
-    :param attribute: the attribute of the registry with the objects of this kind, by key.
+    :param kind: the kind of object, whose objects have distinct keys.
     """
-    objects: dict[object, T] = registry.__dict__.setdefault(attribute, {})
+    objects: dict[object, T] = state_of(registry).shared.setdefault(kind, {})
     if key not in objects:
         objects[key] = create()
     return objects[key]
@@ -60,7 +61,7 @@ def log_unreachable(registry: Registry) -> None:
 
     No connection stays open, because forked processes would share it.
     """
-    for client, keys in getattr(registry, "servers", {}).items():
+    for client, keys in state_of(registry).shared.get("servers", {}).items():
         problem = _problem(client, keys)
         if problem is not None:
             url = without_password(str(registry.settings.get(keys[0]) or "the default server"))

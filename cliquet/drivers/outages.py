@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from cliquet.state import state_of
 from cliquet.types import Registry
 
 #: Seconds between two log lines about the same outage.
@@ -22,7 +23,7 @@ def should_log(registry: Registry, outage: str) -> bool:
     """
     now = time.monotonic()
     with _mutex:
-        logged: dict[str, float] = registry.__dict__.setdefault("logged_outages", {})
+        logged = state_of(registry).logged_outages
         if now - logged.get(outage, -INTERVAL) < INTERVAL:
             return False
         logged[outage] = now

@@ -15,6 +15,7 @@ from pyramid.httpexceptions import HTTPRequestEntityTooLarge
 
 from cliquet.errors import ERRORS, http_error
 from cliquet.settings import DEFAULT_SETTINGS
+from cliquet.state import state_of
 from cliquet.types import Registry, Request
 from cliquet.utils import json
 
@@ -56,9 +57,10 @@ NO_LIMITS = Limits(*[UNLIMITED] * len(Limits._fields))
 
 def limits_of(registry: Registry) -> Limits:
     """Return the limits of an application, read from its settings once."""
-    limits = getattr(registry, "limits", None)
-    if not isinstance(limits, Limits):  # the registry can be a mock
-        limits = registry.limits = _read(registry.settings)
+    state = state_of(registry)
+    if state.limits is None:
+        state.limits = _read(registry.settings)
+    limits: Limits = state.limits
     return limits
 
 

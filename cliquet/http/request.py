@@ -17,6 +17,7 @@ from pyramid.tweens import INGRESS
 from cliquet import authentication, events, logs, principals
 from cliquet.errors import add_error, json_error_handler
 from cliquet.http.limits import limits_of, read_body
+from cliquet.state import state_of
 from cliquet.types import Registry
 from cliquet.utils import (
     current_resource_name,
@@ -139,12 +140,12 @@ def compile_request_class(config: Configurator) -> None:
     classes = RequestClasses({**extensions.descriptors, **extensions.methods})
     registry.registerUtility(classes.complete(factory), IRequestFactory)
     registry.unregisterUtility(extensions, IRequestExtensions)
-    registry.request_classes = classes
+    state_of(registry).request_classes = classes
 
 
 def ensure_request_class(request: Any) -> None:
     """Add the attributes to a request that the application created."""
-    classes = getattr(request.registry, "request_classes", None)
+    classes = state_of(request.registry).request_classes
     if classes is not None:
         request.__class__ = classes.complete(type(request))
 

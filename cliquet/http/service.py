@@ -38,6 +38,7 @@ from cliquet.http.negotiation import (
 )
 from cliquet.http.request import remember_json
 from cliquet.settings.types import BOOLEAN, LIMIT
+from cliquet.state import state_of
 from cliquet.types import Request, Settings
 from cliquet.utils import json, setting_list
 from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin
@@ -100,7 +101,8 @@ def include_cornice(config: Configurator) -> None:
         config.add_request_method(make, name=name, reify=True)
     origins = setting_list(config.get_settings().get("cors_origins"))
     restricted = depends_on_origin(origins)
-    config.registry.has_restricted_origins = config.registry.varies_by_origin = restricted
+    state = state_of(config.registry)
+    state.has_restricted_origins = state.varies_by_origin = restricted
     config.add_subscriber(_complete_headers, NewResponse)
     config.action(None, _unsubscribe_cornice, args=(config,), order=PHASE3_CONFIG + 1)
 
@@ -123,9 +125,10 @@ def _complete_headers(event: Any) -> None:
     """Add ``X-Content-Type-Options``, and ``Vary`` if CORS headers vary."""
     response, request = event.response, event.request
     response.headers["X-Content-Type-Options"] = "nosniff"
-    if request.registry.varies_by_origin:
+    state = state_of(request.registry)
+    if state.varies_by_origin:
         service = request.current_service
-        by_default = request.registry.has_restricted_origins
+        by_default = state.has_restricted_origins
         if by_default if service is None else getattr(service, "varies_by_origin", False):
             add_vary(response, "Origin")
 
@@ -161,7 +164,7 @@ def add_service(config: Configurator, service: Any) -> None:
         preflight = _preflight_view(service, patch_types)
         service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
     service.varies_by_origin = _varies_by_origin(service)
-    config.registry.varies_by_origin |= service.varies_by_origin
+    state_of(config.registry).varies_by_origin |= service.varies_by_origin
     _add_route(config, service)
     add_views(config, service)
 

@@ -13,6 +13,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings.types import BOOLEAN
+from cliquet.state import state_of
 
 #: An addition to the document: a merge patch (RFC 7396) or a function that changes it.
 Addition = Mapping[str, Any] | Callable[[dict[str, Any]], Any]
@@ -31,7 +32,7 @@ class Extensions(NamedTuple):
 
 def includeme(config: Configurator) -> None:
     """Add the directives, and the views if ``openapi_enabled`` is true."""
-    config.registry.openapi_extensions = Extensions([], set())
+    state_of(config.registry).openapi_extensions = Extensions([], set())
     config.add_directive("extend_openapi", extend_openapi)
     config.add_directive("exclude_from_openapi", exclude_from_openapi)
     if BOOLEAN.get(config.get_settings(), "openapi_enabled"):
@@ -49,7 +50,7 @@ def extend_openapi(config: Configurator, addition: Addition) -> None:
         raise ConfigurationError(
             f"extend_openapi({addition!r}): expected a mapping, or a function of the document"
         )
-    config.registry.openapi_extensions.additions.append(addition)
+    state_of(config.registry).openapi_extensions.additions.append(addition)
 
 
 def exclude_from_openapi(config: Configurator, *names: str) -> None:
@@ -58,4 +59,4 @@ def exclude_from_openapi(config: Configurator, *names: str) -> None:
     :param names: the names of Cornice services; a resource has two, ``{resource}-collection``
         and ``{resource}-record``.
     """
-    config.registry.openapi_extensions.excluded.update(names)
+    state_of(config.registry).openapi_extensions.excluded.update(names)

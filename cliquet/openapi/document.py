@@ -21,6 +21,7 @@ from cliquet.openapi.operations import (
 )
 from cliquet.openapi.resources import Resource
 from cliquet.openapi.schemas import pattern_of
+from cliquet.state import state_of
 from cliquet.types import Registry, Request
 from cliquet.views.descriptions import TAG as BUILTIN_TAG
 
@@ -47,7 +48,7 @@ def make(request: Request) -> dict[str, Any]:
     It is the same for all requests: this one is for the authentication policies.
     """
     registry = request.registry
-    extensions = registry.openapi_extensions
+    extensions = state_of(registry).openapi_extensions
     document = Document(registry, security.schemes(request))
     for service in dict.fromkeys(registry.cornice_services.values()):
         if service.name not in extensions.excluded:

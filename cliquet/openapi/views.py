@@ -15,6 +15,7 @@ from pyramid.static import static_view
 from cliquet.errors import JSON_TYPE
 from cliquet.http.service import Service
 from cliquet.openapi.document import DEFAULT_SERVERS, make
+from cliquet.state import state_of
 from cliquet.types import Request
 from cliquet.utils import json
 from cliquet.views import descriptions
@@ -52,7 +53,6 @@ class _Document(NamedTuple):
 
 def includeme(config: Configurator) -> None:
     """Add the document and the page, and announce them to clients."""
-    config.registry.openapi_document = None
     config.add_api_capability(
         "openapi",
         description="OpenAPI 3.1 description of this API, at a URL relative to this one.",
@@ -71,11 +71,11 @@ def includeme(config: Configurator) -> None:
 @openapi.get(permission=NO_PERMISSION_REQUIRED, openapi=descriptions.DOCUMENT)
 def get_document(request: Request) -> Any:
     """Return the OpenAPI document of this service."""
-    document = request.registry.openapi_document
-    if document is None:
+    state = state_of(request.registry)
+    if state.openapi_document is None:
         # At the first request, because all services exist by then.
-        document = request.registry.openapi_document = _serialize(make(request))
-    body = document.with_url(request.route_url("hello").rstrip("/"))
+        state.openapi_document = _serialize(make(request))
+    body = state.openapi_document.with_url(request.route_url("hello").rstrip("/"))
     response = request.response
     response.headers["Content-Type"] = JSON_TYPE
     response.headers["Cache-Control"] = "no-cache"

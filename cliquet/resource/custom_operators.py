@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
+from cliquet.state import state_of
 from cliquet.storage import Filter
 from cliquet.storage.operators import OPERATORS, JSONSchema, Operand, Operator
 from cliquet.types import Registry
@@ -57,10 +58,9 @@ def add_filter_operator(
     if any(operator.prefix == name for operator in operators):
         raise ConfigurationError(f"The filter operator {name!r} already exists")
     operator = CustomOperator(name, expand, description, schema or {"type": "string"})
-    config.registry.filter_operators = (*operators, operator)
+    state_of(config.registry).filter_operators += (operator,)
 
 
 def operators_of(registry: Registry) -> tuple[Operator, ...]:
     """Return the operators of an application."""
-    operators = getattr(registry, "filter_operators", None)
-    return operators if isinstance(operators, tuple) else tuple(OPERATORS.values())
+    return (*OPERATORS.values(), *state_of(registry).filter_operators)

@@ -21,7 +21,8 @@ from cliquet.settings.table import (
     type_of,
 )
 from cliquet.settings.types import SettingType
-from cliquet.types import Registry, Settings
+from cliquet.state import state_of
+from cliquet.types import Settings
 from cliquet.utils import env_name, setting_list
 
 PREFIX = "cliquet"
@@ -69,7 +70,7 @@ def load_default_settings(config: Configurator, default_settings: Mapping[str, A
     settings = config.get_settings()
     key_forms = KeyForms(settings.get("project_name") or "")
     defaults = {key_forms.bare(key): value for key, value in default_settings.items()}
-    declared_settings(config.registry).update(defaults)
+    state_of(config.registry).declared_settings.update(defaults)
     for bare in sorted({key_forms.bare(key) for key in settings} | set(defaults)):
         _load(settings, key_forms, bare, defaults.get(bare))
     for bare in sorted(_keys_of_environment(settings, key_forms)):
@@ -163,14 +164,6 @@ def add_resource_keys(settings: Settings, resource_name: str) -> None:
             settings.setdefault(f"{match[1]}{resource_name}{match[2]}", settings[key])
 
 
-def declared_settings(registry: Registry) -> set[str]:
-    """Return the bare keys that any package has declared."""
-    declared: set[str] | None = getattr(registry, "declared_settings", None)
-    if declared is None:
-        declared = registry.declared_settings = set()
-    return declared
-
-
 def defined_forms(
     settings: Mapping[str, Any], forms: Iterable[str], setting_type: SettingType[Any]
 ) -> list[str]:
@@ -202,7 +195,6 @@ __all__ = [
     "Setting",
     "add_resource_keys",
     "assign",
-    "declared_settings",
     "defined_forms",
     "family",
     "find",

@@ -21,6 +21,7 @@ from cliquet.drivers.outages import should_log
 from cliquet.errors import ERRORS, add_error, http_error, json_error_handler
 from cliquet.loggers import get_logger
 from cliquet.refusals import explain
+from cliquet.state import state_of
 from cliquet.storage.exceptions import BackendError
 from cliquet.transactions import will_retry
 from cliquet.types import Request
@@ -94,15 +95,15 @@ def _redirect_target(request: Request) -> str | None:
 
     Anything but a path (such as ``*``) never becomes part of a ``Location``.
     """
-    registry, path = request.registry, request.path_info or "/"
-    root = f"/{registry.route_prefix}"
+    state, path = state_of(request.registry), request.path_info or "/"
+    root = f"/{request.registry.route_prefix}"
     if not path.startswith("/"):
         return None
     if root != "/" and not f"{path}/".startswith(f"{root}/"):
-        if not getattr(registry, "redirect_to_version", False) or _VERSION.match(path):
+        if not state.redirects_to_version or _VERSION.match(path):
             return None
         return f"{request.script_name}{root}{quote(path)}"
-    if not getattr(registry, "redirect_slash", False):
+    if not state.redirects_slash:
         return None
     if path == root and root != "/":
         return f"{request.path}/"

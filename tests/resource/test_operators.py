@@ -1,6 +1,7 @@
 """Operators of filters in the query string, on every engine."""
 
 import json
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import colander
@@ -290,7 +291,7 @@ def test_an_application_adds_an_operator(build):
 @pytest.mark.parametrize("name", ["min", "contains_any", "", "Near", "a__b", "_a"])
 def test_names_of_operators_are_checked(name):
     class Config:
-        registry = None
+        registry = SimpleNamespace()
 
     with pytest.raises(ConfigurationError, match="operator"):
         add_filter_operator(Config, name, within, "is in a box")
