@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
 from cliquet.storage.ordering import order_key
 from cliquet.storage.sql_conditions import Conditions
@@ -12,13 +14,8 @@ from cliquet.utils import COMPARISON
 
 _DIALECT = SQLite()
 
-_RECORDS = """SELECT id, last_modified, {} AS data{} FROM records{}
+_PART = """SELECT id, last_modified, {} AS data{} FROM {}{}
  WHERE collection = ? AND {} AND {} AND {}"""
-_TOMBSTONES = """SELECT id, last_modified, NULL AS data{} FROM tombstones{}
- WHERE collection = ? AND {} AND {} AND {}"""
-# If the filters select ids, look them up one by one.
-_RECORDS_BY_ID = " INDEXED BY records_id"
-_TOMBSTONES_BY_ID = " INDEXED BY tombstones_id"
 _PAGE = "{} ORDER BY {} LIMIT ?"
 # LIMIT -1 prevents SQLite from evaluating a key again for each comparison.
 _KEYED_PAGE = """SELECT id, last_modified, CAST(data AS BLOB) FROM ({} LIMIT -1)
@@ -45,9 +42,8 @@ def page(collection: int, query: Query) -> Sql:
 def count(collection: int, query: Query) -> Sql:
     """Return the statement that counts the records that match the filters."""
     where = Conditions(_DIALECT, query).filters()
-    by_id = _RECORDS_BY_ID if _by_id(query) else ""
     span = _in_span(query, query.span)
-    text = _COUNT.format(by_id, span.text, where.text)
+    text = _COUNT.format(_index(query, "records"), span.text, where.text)
     return Sql(text, [collection, *span.parameters, *where.parameters])
 
 
@@ -77,52 +73,41 @@ def _union(collection: int, query: Query, fields: dict[str, Field]) -> Sql:
     Without such fields, SQLite reads the tables in order and merges them, up to the end of
     the page.
     """
-    records = _records(collection, query, fields)
+    records = _part(collection, query, fields)
     if not query.include_deleted:
         return records
-    tombstones = _tombstones(collection, query, list(fields))
+    tombstones = _part(collection, query, fields, deleted=True)
     text = f"{records.text} UNION ALL {tombstones.text}"
     return Sql(text, [*records.parameters, *tombstones.parameters])
 
 
-def _records(collection: int, query: Query, fields: dict[str, Field]) -> Sql:
-    keys = [field.key() for field in fields.values()]
-    conditions = Conditions(_DIALECT, query)
+def _part(collection: int, query: Query, fields: dict[str, Field], deleted: bool = False) -> Sql:
+    """Return the statement for the records, or for the tombstones."""
+    table = "tombstones" if deleted else "records"
+    conditions = Conditions(_DIALECT, query, deleted)
     span, where = _in_span(query, query.page_span), conditions.filters()
     rules = TRUE if fields else conditions.rules()
-    text = _RECORDS.format(
-        "data" if fields else "CAST(data AS BLOB)",
-        "".join(key.text for key in keys),
-        _RECORDS_BY_ID if _by_id(query) else "",
-        span.text,
-        where.text,
-        rules.text,
+    if deleted:
+        data, keys = "NULL", _tombstone_keys(query, fields)
+    else:
+        data = "data" if fields else "CAST(data AS BLOB)"
+        keys = [field.key() for field in fields.values()]
+    columns = "".join(key.text for key in keys)
+    text = _PART.format(
+        data, columns, table, _index(query, table), span.text, where.text, rules.text
     )
     parameters = [part for key in keys for part in key.parameters]
-    return Sql(
-        text,
-        [*parameters, collection, *span.parameters, *where.parameters, *rules.parameters],
-    )
+    parameters += [collection, *span.parameters, *where.parameters, *rules.parameters]
+    return Sql(text, parameters)
 
 
-def _tombstones(collection: int, query: Query, fields: list[str]) -> Sql:
-    conditions = Conditions(_DIALECT, query, deleted=True)
-    span, where = _in_span(query, query.page_span), conditions.filters()
-    rules = TRUE if fields else conditions.rules()
-    text = _TOMBSTONES.format(
-        "".join(KEY.format("?", "?", number) for number, _ in enumerate(fields)),
-        _TOMBSTONES_BY_ID if _by_id(query) else "",
-        span.text,
-        where.text,
-        rules.text,
-    )
+def _tombstone_keys(query: Query, fields: Iterable[str]) -> list[Sql]:
+    """Return the columns of the sort keys of tombstones, which are constant."""
     mark = query.names.deleted
-    keys = [order_key(True if field == mark else MISSING) for field in fields]
-    parameters = [part for key in keys for part in key]
-    return Sql(
-        text,
-        [*parameters, collection, *span.parameters, *where.parameters, *rules.parameters],
-    )
+    return [
+        Sql(KEY.format("?", "?", number), [*order_key(True if field == mark else MISSING)])
+        for number, field in enumerate(fields)
+    ]
 
 
 def _in_span(query: Query, span: Span) -> Sql:
@@ -133,10 +118,11 @@ def _in_span(query: Query, span: Span) -> Sql:
     return Sql("last_modified BETWEEN ? AND ?", [*span])
 
 
-def _by_id(query: Query) -> bool:
-    """Return whether the filters select ids."""
+def _index(query: Query, table: str) -> str:
+    """Return the clause that looks up ids one by one, if the filters select ids."""
     selects = (COMPARISON.EQ, COMPARISON.IN)
-    return any(f.field == query.names.id and f.operator in selects for f in query.filters)
+    by_id = any(f.field == query.names.id and f.operator in selects for f in query.filters)
+    return f" INDEXED BY {table}_id" if by_id else ""
 
 
 def _order(sort: Sort, names: FieldNames, fields: dict[str, Field]) -> str:
