@@ -20,17 +20,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
 from pyramid.tweens import INGRESS
 from pyramid_multiauth import MultiAuthPolicySelected
 
-from cliquet import (
-    authentication,
-    cache,
-    errors,
-    listeners,
-    logs,
-    metrics,
-    permission,
-    storage,
-    utils,
-)
+from cliquet import authentication, cache, errors, metrics, permission, storage, utils
 from cliquet.events import (  # noqa: F401 (public here since 3.1)
     ACTIONS,
     EventActionFilter,
@@ -39,7 +29,9 @@ from cliquet.events import (  # noqa: F401 (public here since 3.1)
     ResourceRead,
 )
 from cliquet.http import security
+from cliquet.listeners import setup_listeners as setup_listeners
 from cliquet.loggers import get_logger
+from cliquet.logs import setup_logging as setup_logging
 from cliquet.middlewares import install_middlewares as install_middlewares
 from cliquet.settings import (
     DEFAULT_SETTINGS,
@@ -183,16 +175,16 @@ def setup_json_serializer(config: Configurator) -> None:
     config.add_renderer("json", "cliquet.http.renderers.JSONRenderer")
 
 
-def setup_logging(config: Configurator) -> None:
-    """Log one line per request."""
-    logs.setup_logging(config)
+def _set_up_backend(
+    config: Configurator, kind: str, base: type, heartbeat: Callable[[Any], Any]
+) -> None:
+    """Set up the backend in the setting ``{kind}_backend``, unless it is empty.
 
-
-def _backend(config: Configurator, kind: str, base: type) -> Any:
-    """Return the backend in the setting ``{kind}_backend``, None if it is empty."""
-    settings = config.get_settings()
+    :param heartbeat: returns the health check of a backend.
+    """
+    settings, registry = config.get_settings(), config.registry
     if not settings[f"{kind}_backend"]:
-        return None
+        return
     # Third-party backends read ``settings["cliquet.cache_url"]``, whichever form was set.
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
@@ -204,33 +196,24 @@ def _backend(config: Configurator, kind: str, base: type) -> Any:
             f"{base.__module__}.{base.__name__}, got {type(backend).__name__}"
         )
         raise invalid(settings, f"{kind}_backend", expected)
-    return backend
+    setattr(registry, kind, backend)
+    registry.heartbeats[kind] = heartbeat(backend)
 
 
 def setup_storage(config: Configurator) -> None:
     """Set up ``registry.storage`` and ``registry.id_generator``."""
-    registry = config.registry
-    registry.id_generator = load_named(config, "id_generator", "a class of ids")(config)
-    backend = _backend(config, "storage", storage.StorageBase)
-    if backend is not None:
-        registry.storage = backend
-        registry.heartbeats["storage"] = storage.heartbeat(backend)
+    config.registry.id_generator = load_named(config, "id_generator", "a class of ids")(config)
+    _set_up_backend(config, "storage", storage.StorageBase, storage.heartbeat)
 
 
 def setup_permission(config: Configurator) -> None:
     """Set up ``registry.permission``."""
-    backend = _backend(config, "permission", permission.PermissionBase)
-    if backend is not None:
-        config.registry.permission = backend
-        config.registry.heartbeats["permission"] = permission.heartbeat(backend)
+    _set_up_backend(config, "permission", permission.PermissionBase, permission.heartbeat)
 
 
 def setup_cache(config: Configurator) -> None:
     """Set up ``registry.cache``."""
-    backend = _backend(config, "cache", cache.CacheBase)
-    if backend is not None:
-        config.registry.cache = backend
-        config.registry.heartbeats["cache"] = cache.heartbeat(backend)
+    _set_up_backend(config, "cache", cache.CacheBase, cache.heartbeat)
 
 
 def setup_requests_scheme(config: Configurator) -> None:
@@ -386,8 +369,3 @@ def setup_statsd(config: Configurator) -> None:
 
     config.action(None, watch_policies, order=PHASE3_CONFIG)
     config.add_subscriber(on_new_response, NewResponse)
-
-
-def setup_listeners(config: Configurator) -> None:
-    """Subscribe the listeners in the setting ``event_listeners``."""
-    listeners.setup_listeners(config)
