@@ -43,21 +43,14 @@ class AsyncClient(
 ):
     """Connection of a user to a service, for asyncio and trio.
 
-    It behaves like :class:`~cliquet.client.Client`. An ``async with`` block closes its connections.
+    It behaves like :class:`~cliquet.client.Client`, and has the same arguments, except for the
+    types of these. An ``async with`` block closes its connections.
 
-    :param server: URL of the service, with its version: ``https://api.example.com/v1``.
     :param auth: user name and password, or a function or coroutine function that adds credentials
         to a request of httpx and returns it. It is called before each attempt, and once more if the
         response is 401. None: the credentials in the URL, or those of the session.
-    :param timeout: limit for a call in all, with retries and pauses, in seconds.
-    :param attempt_timeout: limit for each attempt, in seconds.
-    :param retries: maximum number of retries of a request.
-    :param delay: delay before the first retry, in seconds, varied at random by up to 50 %.
     :param session: client of httpx with certificates, proxies or headers; new by default.
     :param sleep: coroutine function that waits for a number of seconds; ``anyio.sleep`` by default.
-    :param clock: function that returns the monotonic time, in seconds.
-    :raises ValueError: if ``server`` isn't the URL of a service.
-    :raises TypeError: if ``auth`` is something else.
     """
 
     async def __aenter__(self) -> AsyncClient:

@@ -65,8 +65,15 @@ class Model:
         """Whether :meth:`get_records` also reads the timestamp: if neither is overridden."""
         return is_inherited(self, Model, "get_records", "timestamp")
 
-    def _parent(self, parent_id: str | None) -> str:
-        return parent_id or self.parent_id
+    def _arguments(self, parent_id: str | None = None) -> dict[str, Any]:
+        """Return the arguments that all methods of the storage for records have."""
+        return {
+            "collection_id": self.collection_id,
+            "parent_id": parent_id or self.parent_id,
+            "id_field": self.id_field,
+            "modified_field": self.modified_field,
+            "auth": self.auth,
+        }
 
     def _reading(self, name: str) -> Callable[..., Any]:
         """Return a read method that 3.1 storages lack, built from those they have.
@@ -81,7 +88,7 @@ class Model:
 
     def timestamp(self, parent_id: str | None = None) -> int:
         """Return the timestamp of the collection, in milliseconds."""
-        parent_id = self._parent(parent_id)
+        parent_id = parent_id or self.parent_id
         if self.locking:
             self.storage.lock(self.collection_id, parent_id, auth=self.auth)
         return self.storage.collection_timestamp(
@@ -102,18 +109,14 @@ class Model:
         See :meth:`cliquet.storage.StorageBase.get_all`.
         """
         page = self._reading("get_page")(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
             filters=filters,
             sorting=sorting,
             pagination_rules=pagination_rules,
             limit=limit,
             include_deleted=include_deleted,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
             deleted_field=self.deleted_field,
-            auth=self.auth,
             max_bytes=self.max_page_bytes,
+            **self._arguments(parent_id),
             **({} if self.counting else {"with_total": False}),
             **self._checksum_arguments(),
         )
@@ -123,14 +126,8 @@ class Model:
 
     def checksum(self) -> Checksum:
         """Return the checksum of the records, or of those in :attr:`checksum_ids`."""
-        checksum: Checksum = self._reading("checksum")(
-            collection_id=self.collection_id,
-            parent_id=self.parent_id,
-            ids=self.checksum_ids,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
-            auth=self.auth,
-        )
+        read = self._reading("checksum")
+        checksum: Checksum = read(ids=self.checksum_ids, **self._arguments())
         return checksum
 
     def _checksum_arguments(self) -> dict[str, Any]:
@@ -144,14 +141,7 @@ class Model:
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
         """
         get = self._reading("get_for_update") if self.locking else self.storage.get
-        record: Record = get(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
-            object_id=record_id,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
-            auth=self.auth,
-        )
+        record: Record = get(object_id=record_id, **self._arguments(parent_id))
         return record
 
     def create_record(
@@ -166,14 +156,10 @@ class Model:
             a unique field is taken.
         """
         return self.storage.create(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
             record=record,
             id_generator=self.id_generator,
             unique_fields=unique_fields,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
-            auth=self.auth,
+            **self._arguments(parent_id),
         )
 
     def update_record(
@@ -188,14 +174,10 @@ class Model:
             field is taken.
         """
         return self.storage.update(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
             object_id=record[self.id_field],
             record=record,
             unique_fields=unique_fields,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
-            auth=self.auth,
+            **self._arguments(parent_id),
         )
 
     def delete_record(
@@ -207,14 +189,10 @@ class Model:
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
         """
         return self.storage.delete(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
             object_id=record[self.id_field],
-            id_field=self.id_field,
-            modified_field=self.modified_field,
             deleted_field=self.deleted_field,
-            auth=self.auth,
             last_modified=last_modified,
+            **self._arguments(parent_id),
         )
 
     def delete_records(
@@ -222,13 +200,7 @@ class Model:
     ) -> list[Record]:
         """Delete the matching records, and return their tombstones."""
         return self.storage.delete_all(
-            collection_id=self.collection_id,
-            parent_id=self._parent(parent_id),
-            filters=filters,
-            id_field=self.id_field,
-            modified_field=self.modified_field,
-            deleted_field=self.deleted_field,
-            auth=self.auth,
+            filters=filters, deleted_field=self.deleted_field, **self._arguments(parent_id)
         )
 
 

@@ -44,10 +44,7 @@ class TypedColumn:
         return self._dialect.one_of(self._name, self._rank, values)
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
-        rank, value = key
-        return (
-            self._dialect.compared(self._name, comparison, value) if rank == self._rank else FALSE
-        )
+        return self.is_ordered(comparison, key) if key[0] == self._rank else FALSE
 
     def is_ordered(self, comparison: COMPARISON, key: Key) -> Sql:
         rank, value = key
