@@ -112,7 +112,7 @@ def batched(query: str) -> Request:
     return batch([f"{PATH}?{query}&_={number}" for number in range(BATCH)])
 
 
-#: The requests by which the limits were found, and others as large as the limits allow.
+#: The requests that determined the limits, and others as large as the limits allow.
 REQUESTS: dict[str, Callable[[], Request]] = {
     "list": lambda: get(""),
     "list, 9 000 names in _fields": lambda: get(fields(9_000)),
@@ -212,7 +212,7 @@ def fill(app: Any) -> None:
         storage.create("mushroom", userid, record)
 
 
-def measure(app: Any, asked: Request) -> Cost:
+def measure(app: Any, http_request: Request) -> Cost:
     """Serve a request in a process of its own, and return what it cost."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -220,12 +220,12 @@ def measure(app: Any, asked: Request) -> Cost:
         send(app, request("GET", "/v1/mushrooms?_limit=1"))  # connect
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
         before, database, cpu = _memory("VmRSS"), _database_seconds(app), time.process_time()
-        answer = send(app, asked)
+        response = send(app, http_request)
         cpu, database = time.process_time() - cpu, _database_seconds(app) - database
-        sent = len(asked.environ["PATH_INFO"]) + len(asked.environ["QUERY_STRING"])
-        sent += len(asked.body)
+        sent = len(http_request.environ["PATH_INFO"]) + len(http_request.environ["QUERY_STRING"])
+        sent += len(http_request.body)
         megabytes = _memory("VmHWM") - before
-        cost = Cost(answer.status, cpu, database, megabytes, sent, len(answer.body))
+        cost = Cost(response.status, cpu, database, megabytes, sent, len(response.body))
         os.write(writer, json.dumps(cost).encode())
         os._exit(0)
     os.close(writer)
@@ -280,9 +280,11 @@ def rows(app: Any, options: argparse.Namespace) -> Iterator[tuple[str, Cost]]:
     """Measure the requests that the options select."""
     if options.search:
         found = []
-        for asked, _ in zip(combinations(random.Random(0)), range(options.search), strict=False):
-            cost = measure(app, asked)
-            title = asked.environ["QUERY_STRING"] or asked.body.decode("latin-1")
+        for http_request, _ in zip(
+            combinations(random.Random(0)), range(options.search), strict=False
+        ):
+            cost = measure(app, http_request)
+            title = http_request.environ["QUERY_STRING"] or http_request.body.decode("latin-1")
             found.append(((cost.cpu + cost.database) / max(1, cost.sent), title[:70], cost))
         for _, title, cost in sorted(found, reverse=True)[: options.first]:
             yield title, cost

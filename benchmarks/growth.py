@@ -62,7 +62,7 @@ INSERT INTO cliquet_collections (parent_id, collection_id, last_modified, count)
 
 
 class User:
-    """The user who has a collection of a size, and how long it takes to answer them."""
+    """The user who has a collection of a size, and how long their requests take."""
 
     def __init__(self, app: Any, size: int) -> None:
         self.size = size
@@ -77,19 +77,21 @@ class User:
         body = None if data is None else {"data": data}
         return request(method, f"/v1{path}", body, self._credentials)
 
-    def timed(self, asked: Request) -> tuple[float, Response]:
+    def timed(self, http_request: Request) -> tuple[float, Response]:
         """Return how many milliseconds a request takes, and its response."""
         begin = time.perf_counter()
-        answer = send(self._app, asked)
+        response = send(self._app, http_request)
         elapsed = time.perf_counter() - begin
-        if not 200 <= answer.status < 300:
-            raise RuntimeError(f"{asked.environ['PATH_INFO']}: {answer.status} {answer.body!r}")
-        return elapsed * 1000, answer
+        if not 200 <= response.status < 300:
+            raise RuntimeError(
+                f"{http_request.environ['PATH_INFO']}: {response.status} {response.body!r}"
+            )
+        return elapsed * 1000, response
 
     def next_page(self, query: str, without: str) -> str:
         """Return the querystring of the page after that of ``query``, but for one parameter."""
-        _, answer = self.timed(self.request("GET", f"/mushrooms?{query}"))
-        following = parse_qsl(urlsplit(answer.headers["Next-Page"]).query)
+        _, response = self.timed(self.request("GET", f"/mushrooms?{query}"))
+        following = parse_qsl(urlsplit(response.headers["Next-Page"]).query)
         return urlencode([item for item in following if item[0] != without])
 
     @property

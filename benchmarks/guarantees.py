@@ -83,7 +83,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> list[str]:
     """Print each line of the table when it is known; return the violations of guarantees."""
-    print(line("scenario", "rounds", "verdict", "answers"), flush=True)
+    print(line("scenario", "rounds", "verdict", "details"), flush=True)
     isolated = options.engine != "redis"
     faults = []
     for name, play in SCENARIOS.items() if options.rounds else ():
@@ -97,14 +97,14 @@ def run(running: Sequence[Any], options: argparse.Namespace, url: str) -> list[s
     return faults
 
 
-def line(name: str, rounds: object, verdict: str, answers: str) -> str:
-    return f"{name:<64}{rounds:>6}  {verdict:<12}{answers}"
+def line(name: str, rounds: object, verdict: str, details: str) -> str:
+    return f"{name:<64}{rounds:>6}  {verdict:<12}{details}"
 
 
-def print_row(name: str, rounds: object, answers: str, faults: Sequence[str]) -> None:
+def print_row(name: str, rounds: object, details: str, faults: Sequence[str]) -> None:
     """Print a row, and the first of the faults."""
     verdict = f"{len(faults)} faults" if faults else "ok"
-    print(line(name, rounds, verdict, answers), flush=True)
+    print(line(name, rounds, verdict, details), flush=True)
     for fault in faults[:MAX_FAULTS]:
         print(fault, file=sys.stderr)
 
@@ -119,8 +119,8 @@ def play_rounds(name: str, play: Callable[[Team], None], team: Team, rounds: int
                 play(team)
             except (AssertionError, OSError, HTTPException) as error:
                 faults.append(explain(error))
-    answers = ", ".join(f"{count} × {status}" for status, count in sorted(team.statuses.items()))
-    print_row(name, rounds, answers, faults)
+    details = ", ".join(f"{count} × {status}" for status, count in sorted(team.statuses.items()))
+    print_row(name, rounds, details, faults)
     return faults
 
 
@@ -128,10 +128,10 @@ def play_history(connect: Connect, options: argparse.Namespace) -> list[str]:
     history = History(connect, options.writers, options.writes, options.seconds)
     with progress(lambda: f"history: {history.acknowledged} writes, {history.polls} polls"):
         history.play()
-    answers = [f"{history.acknowledged} acknowledged", f"{history.polls} polls"]
-    answers += [f"{len(found)} {kind}" for kind, found in history.faults.items()]
+    details = [f"{history.acknowledged} acknowledged", f"{history.polls} polls"]
+    details += [f"{len(found)} {kind}" for kind, found in history.faults.items()]
     faults = [f"{kind}: {fault}" for kind, found in history.faults.items() for fault in found]
-    print_row("history", 1, ", ".join(answers), faults)
+    print_row("history", 1, ", ".join(details), faults)
     return faults
 
 
@@ -148,8 +148,8 @@ def play_copies(running: Sequence[Any], options: argparse.Namespace, url: str) -
             writes, polls = writes + history.acknowledged, polls + history.polls
             verified, number = verified + history.verified, number + 1
             faults += history.faults
-    answers = f"{writes} acknowledged, {polls} polls, {verified} verified"
-    print_row("verified copies", number, answers, faults)
+    details = f"{writes} acknowledged, {polls} polls, {verified} verified"
+    print_row("verified copies", number, details, faults)
     return faults
 
 

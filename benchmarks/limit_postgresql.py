@@ -174,23 +174,23 @@ class Store:
         return int(self._run(_LOCK, (user, now()))[0][0])
 
     def create(
-        self, user: str, object_id: str, document: bytes, forced: int | None
+        self, user: str, object_id: str, document: bytes, requested: int | None
     ) -> tuple[int | None, Row | None]:
-        written = (user, now(), object_id, forced, document.decode())
-        ((own, *row),) = self._run(_CREATE, written)
-        return own, None if row[0] is None else tuple(row)
+        written = (user, now(), object_id, requested, document.decode())
+        ((new_timestamp, *row),) = self._run(_CREATE, written)
+        return new_timestamp, None if row[0] is None else tuple(row)
 
     def replace(
         self,
         user: str,
         object_id: str,
         document: bytes,
-        forced: int | None,
+        requested: int | None,
         match: int | None = None,
         new: bool = False,
         seen: int | None = None,
     ) -> tuple[int | None, Row | None]:
-        moment = now()
+        now_ms = now()
         statement: str = _REPLACE
         known: tuple[Any, ...] = ()
         if seen is not None:
@@ -199,24 +199,24 @@ class Store:
             statement, known = _REPLACE_UNMODIFIED, (user, object_id, match)
         elif new:
             statement = _REPLACE_NONE
-        written = (user, moment, object_id, forced, document.decode())
-        (found,) = self._run(statement, (*known, *written, user, moment, object_id))
+        written = (user, now_ms, object_id, requested, document.decode())
+        (found,) = self._run(statement, (*known, *written, user, now_ms, object_id))
         return _outcome(object_id, found)
 
     def delete(
-        self, user: str, object_id: str, forced: int | None, match: int | None
+        self, user: str, object_id: str, requested: int | None, match: int | None
     ) -> tuple[int | None, Row | None]:
-        moment = now()
+        now_ms = now()
         if match is None:
-            ((own,),) = self._run(_DELETE, (user, moment, object_id, forced))
-            return own, None
+            ((new_timestamp,),) = self._run(_DELETE, (user, now_ms, object_id, requested))
+            return new_timestamp, None
         (found,) = self._run(
             _DELETE_UNMODIFIED,
-            (match, user, moment, object_id, forced, user, moment, object_id),
+            (match, user, now_ms, object_id, requested, user, now_ms, object_id),
         )
         return _outcome(object_id, found)
 
 
 def _outcome(object_id: str, found: tuple[Any, ...]) -> tuple[int | None, Row | None]:
-    own, timestamp, data = found
-    return own, None if timestamp is None else (object_id, timestamp, data)
+    new_timestamp, timestamp, data = found
+    return new_timestamp, None if timestamp is None else (object_id, timestamp, data)

@@ -162,11 +162,11 @@ def _post(store: Any, request: ResourceRequest) -> RawResponse:
             timestamp = work.lock(request.user)
             if work.get(request.user, object_id) is None:
                 _refuse_modified(request, timestamp)
-            own, existing = work.create(request.user, object_id, document, chosen)
+            new_timestamp, existing = work.create(request.user, object_id, document, chosen)
     else:
-        own, existing = store.create(request.user, object_id, document, chosen)
+        new_timestamp, existing = store.create(request.user, object_id, document, chosen)
     if existing is None:
-        return _written(201, (object_id, own, document))
+        return _written(201, (object_id, new_timestamp, document))
     if request.header("IF_NONE_MATCH") == "*":
         raise Refused(412, existing)
     _refuse_modified(request, existing[1], existing)
@@ -188,7 +188,7 @@ def _put(store: Any, request: ResourceRequest) -> RawResponse:
         raise Refused(400)
     chosen = _chosen_timestamp(data)
     document = orjson.dumps(_checked(data))
-    own, old = store.replace(
+    new_timestamp, old = store.replace(
         request.user,
         request.id,
         document,
@@ -196,10 +196,10 @@ def _put(store: Any, request: ResourceRequest) -> RawResponse:
         match=_time(request, "IF_MATCH"),
         new=request.header("IF_NONE_MATCH") == "*",
     )
-    if own is None:
+    if new_timestamp is None:
         raise Refused(412, old)
     status = 201 if old is None else 200
-    return _written(status, (request.id or "", own, document), _timed(own))
+    return _written(status, (request.id or "", new_timestamp, document), _timed(new_timestamp))
 
 
 def _patch(store: Any, request: ResourceRequest) -> RawResponse:
@@ -216,9 +216,9 @@ def _patch(store: Any, request: ResourceRequest) -> RawResponse:
         if orjson.dumps(new) == orjson.dumps(old):
             return _written(200, row, _timed(timestamp))
         document = orjson.dumps(new)
-        own, _ = store.replace(request.user, request.id, document, chosen, seen=timestamp)
-        if own is not None:  # else somebody was faster
-            return _written(200, (request.id or "", own, document), _timed(own))
+        new_timestamp, _ = store.replace(request.user, request.id, document, chosen, seen=timestamp)
+        if new_timestamp is not None:  # otherwise another request has changed it
+            return _written(200, (request.id or "", new_timestamp, document), _timed(new_timestamp))
 
 
 def _delete(store: Any, request: ResourceRequest) -> RawResponse:
@@ -226,11 +226,11 @@ def _delete(store: Any, request: ResourceRequest) -> RawResponse:
     if request.query:
         given = dict(parse_qsl(request.query)).get("last_modified", "").strip('"')
         chosen = _chosen_timestamp({"last_modified": int(given)}) if given.isdigit() else None
-    own, old = store.delete(request.user, request.id, chosen, _time(request, "IF_MATCH"))
-    if own is None:
+    new_timestamp, old = store.delete(request.user, request.id, chosen, _time(request, "IF_MATCH"))
+    if new_timestamp is None:
         raise Refused(404) if old is None else Refused(412, old)
     tombstone = b'{"data":{"id":"%b","last_modified":%d,"deleted":true}}'
-    return RawResponse(200, WRITTEN, tombstone % ((request.id or "").encode(), own))
+    return RawResponse(200, WRITTEN, tombstone % ((request.id or "").encode(), new_timestamp))
 
 
 _ON_COLLECTION = {"GET": _list, "POST": _post}
@@ -273,10 +273,10 @@ def _time(request: ResourceRequest, header: str) -> int | None:
     value = request.header(header)
     if not value:
         return None
-    found = _ETAG.fullmatch(value)
-    if found is None:
+    match = _ETAG.fullmatch(value)
+    if match is None:
         raise Refused(400)
-    return int(found[1])
+    return int(match[1])
 
 
 def _not_modified(request: ResourceRequest, timestamp: int) -> bool:
@@ -293,10 +293,10 @@ def _refuse_modified(request: ResourceRequest, timestamp: int, existing: Row | N
 
 
 def _found(store: Any, request: ResourceRequest) -> Row:
-    found = store.get(request.user, request.id)
-    if found is None:
+    row = store.get(request.user, request.id)
+    if row is None:
         raise Refused(404)
-    return (request.id or "", *found)
+    return (request.id or "", *row)
 
 
 # Parts of responses

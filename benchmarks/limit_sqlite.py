@@ -88,11 +88,11 @@ class Store:
 
     def timestamp(self, user: str) -> int:
         with self._reading() as work:
-            found = work.find_collection(user)
-        if found is None:
+            row = work.find_collection(user)
+        if row is None:
             with self.transaction() as work:
                 return work.timestamp(user)
-        return found[1]
+        return row[1]
 
     def get(self, user: str, object_id: str) -> tuple[int, bytes] | None:
         with self._reading() as work:
@@ -102,33 +102,33 @@ class Store:
         self, user: str, limit: int, edible: bool | None, by_size: bool
     ) -> tuple[list[Row], int, int]:
         with self._reading() as work:
-            found = work.page(user, limit, edible, by_size)
-        return found or ([], 0, self.timestamp(user))
+            page = work.page(user, limit, edible, by_size)
+        return page or ([], 0, self.timestamp(user))
 
     def create(
-        self, user: str, object_id: str, document: bytes, forced: int | None
+        self, user: str, object_id: str, document: bytes, requested: int | None
     ) -> tuple[int | None, Row | None]:
         with self.transaction() as work:
-            return work.create(user, object_id, document, forced)
+            return work.create(user, object_id, document, requested)
 
     def replace(
         self,
         user: str,
         object_id: str,
         document: bytes,
-        forced: int | None,
+        requested: int | None,
         match: int | None = None,
         new: bool = False,
         seen: int | None = None,
     ) -> tuple[int | None, Row | None]:
         with self.transaction() as work:
-            return work.replace(user, object_id, document, forced, match, new, seen)
+            return work.replace(user, object_id, document, requested, match, new, seen)
 
     def delete(
-        self, user: str, object_id: str, forced: int | None, match: int | None
+        self, user: str, object_id: str, requested: int | None, match: int | None
     ) -> tuple[int | None, Row | None]:
         with self.transaction() as work:
-            return work.delete(user, object_id, forced, match)
+            return work.delete(user, object_id, requested, match)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -161,26 +161,26 @@ class _Work:
         yield self
 
     def lock(self, user: str) -> int:
-        return self.timestamp(user)  # nobody else writes
+        return self.timestamp(user)  # no other connection writes
 
     def find_collection(self, user: str) -> tuple[int, int, int] | None:
-        found: tuple[int, int, int] | None = self._db.execute(_COLLECTION, (user,)).fetchone()
-        return found
+        row: tuple[int, int, int] | None = self._db.execute(_COLLECTION, (user,)).fetchone()
+        return row
 
     def timestamp(self, user: str) -> int:
         return self._collection(user)[1]
 
     def get(self, user: str, object_id: str) -> tuple[int, bytes] | None:
-        found: tuple[int, bytes] | None = self._db.execute(_GET, (object_id, user)).fetchone()
-        return found
+        row: tuple[int, bytes] | None = self._db.execute(_GET, (object_id, user)).fetchone()
+        return row
 
     def page(
         self, user: str, limit: int, edible: bool | None, by_size: bool
     ) -> tuple[list[Row], int, int] | None:
-        found = self.find_collection(user)
-        if found is None:
+        row = self.find_collection(user)
+        if row is None:
             return None
-        number, timestamp, total = found
+        number, timestamp, total = row
         if edible is None:
             return self._db.execute(_PAGE, (number, limit)).fetchall(), total, timestamp
         statement = _BY_SIZE if by_size else _BY_TIME
@@ -188,75 +188,79 @@ class _Work:
         return [row[:3] for row in rows], rows[0][3] if rows else 0, timestamp
 
     def create(
-        self, user: str, object_id: str, document: bytes, forced: int | None
+        self, user: str, object_id: str, document: bytes, requested: int | None
     ) -> tuple[int | None, Row | None]:
         state = self._state(user, object_id)
         if state.record_time is not None:
             return None, _row(object_id, state)
-        return self._write(state, object_id, document, forced), None
+        return self._write(state, object_id, document, requested), None
 
     def replace(
         self,
         user: str,
         object_id: str,
         document: bytes,
-        forced: int | None,
+        requested: int | None,
         match: int | None = None,
         new: bool = False,
         seen: int | None = None,
     ) -> tuple[int | None, Row | None]:
         state = self._state(user, object_id)
         old = _row(object_id, state)
-        known = state.record_time or state.tombstone_time or 0
+        current = state.record_time or state.tombstone_time or 0
         refused = (
-            (match is not None and known > match)
+            (match is not None and current > match)
             or (new and state.record_time is not None)
             or (seen is not None and state.record_time != seen)
         )
-        return None if refused else self._write(state, object_id, document, forced), old
+        return None if refused else self._write(state, object_id, document, requested), old
 
     def delete(
-        self, user: str, object_id: str, forced: int | None, match: int | None
+        self, user: str, object_id: str, requested: int | None, match: int | None
     ) -> tuple[int | None, Row | None]:
         state = self._state(user, object_id)
         if state.record_time is None or (match is not None and state.record_time > match):
             return None, _row(object_id, state)
-        own = self._move(state, forced, -1)
+        new_timestamp = self._move(state, requested, -1)
         self._db.execute(_REMOVE, (state.collection, object_id))
-        self._db.execute(_BURY, (state.collection, own, object_id))
-        return own, None
+        self._db.execute(_BURY, (state.collection, new_timestamp, object_id))
+        return new_timestamp, None
 
     def _collection(self, user: str) -> tuple[int, int, int]:
         self._db.execute(_ADD_COLLECTION, (user, now()))
-        found = self.find_collection(user)
-        assert found is not None
-        return found
+        row = self.find_collection(user)
+        assert row is not None
+        return row
 
     def _state(self, user: str, object_id: str) -> _State:
-        found = self._db.execute(_STATE, (object_id, object_id, user)).fetchone()
-        return _State(*(found or self._collection(user)[:2]))
+        row = self._db.execute(_STATE, (object_id, object_id, user)).fetchone()
+        return _State(*(row or self._collection(user)[:2]))
 
-    def _write(self, state: _State, object_id: str, document: bytes, forced: int | None) -> int:
+    def _write(self, state: _State, object_id: str, document: bytes, requested: int | None) -> int:
         if state.record_time is not None:
-            own = self._move(state, forced, 0)
-            self._db.execute(_CHANGE, (own, document, state.collection, object_id))
-            return own
+            new_timestamp = self._move(state, requested, 0)
+            self._db.execute(_CHANGE, (new_timestamp, document, state.collection, object_id))
+            return new_timestamp
         if state.tombstone_time is not None:
             self._db.execute(_UNBURY, (state.collection, object_id))
-        own = self._move(state, forced, 1)
-        self._db.execute(_ADD, (state.collection, own, object_id, document))
-        return own
+        new_timestamp = self._move(state, requested, 1)
+        self._db.execute(_ADD, (state.collection, new_timestamp, object_id, document))
+        return new_timestamp
 
-    def _move(self, state: _State, forced: int | None, change: int) -> int:
+    def _move(self, state: _State, requested: int | None, change: int) -> int:
         """Return the timestamp of a change, once the collection has moved on."""
-        own = afterwards = max(now(), state.collection_time + 1)
-        if forced is not None and forced > (state.record_time or 0):
-            own = forced
-            while self._db.execute(_TAKEN, {"c": state.collection, "at": own}).fetchone()[0]:
-                own += 1
-            afterwards = own if own > state.collection_time else afterwards
-        self._db.execute(_MOVE, (afterwards, change, state.collection))
-        return own
+        new_timestamp = collection_time = max(now(), state.collection_time + 1)
+        if requested is not None and requested > (state.record_time or 0):
+            new_timestamp = requested
+            while self._db.execute(_TAKEN, {"c": state.collection, "at": new_timestamp}).fetchone()[
+                0
+            ]:
+                new_timestamp += 1
+            collection_time = (
+                new_timestamp if new_timestamp > state.collection_time else collection_time
+            )
+        self._db.execute(_MOVE, (collection_time, change, state.collection))
+        return new_timestamp
 
 
 def _row(object_id: str, state: _State) -> Row | None:

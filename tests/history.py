@@ -70,20 +70,20 @@ class Writer:
         return {"method": method, "path": path, **body}
 
     def _send(self, item):
-        answer = self.client.send(item["method"], item["path"], body=item.get("body"))
-        self._note(item, answer.status, answer.json)
+        response = self.client.send(item["method"], item["path"], body=item.get("body"))
+        self._note(item, response.status, response.json)
 
     def _send_batch(self, items):
-        answer = self.client.send("POST", "/batch", body={"requests": items})
-        assert answer.status == 200, answer
-        for item, response in zip(items, answer.json["responses"], strict=True):
+        batch = self.client.send("POST", "/batch", body={"requests": items})
+        assert batch.status == 200, batch
+        for item, response in zip(items, batch.json["responses"], strict=True):
             self._note(item, response["status"], response["body"])
 
     def _delete_some(self):
-        answer = self.client.send("DELETE", PATH, f"tag={self._random.randrange(TAGS)}")
-        assert answer.status == 200, answer
-        for record in answer.data:
-            self._note({"method": "DELETE"}, answer.status, {"data": record})
+        response = self.client.send("DELETE", PATH, f"tag={self._random.randrange(TAGS)}")
+        assert response.status == 200, response
+        for record in response.data:
+            self._note({"method": "DELETE"}, response.status, {"data": record})
 
     def _note(self, item, status, body):
         if status == 404 and item["method"] in ("PATCH", "DELETE"):
@@ -119,8 +119,8 @@ class Poller:
         if tag < self._time:
             self.faults.append(f"ETag {tag} after {self._time}")
         self._time = tag
-        for answer in itertools.chain([first], pages):
-            for record in answer.data:
+        for response in itertools.chain([first], pages):
+            for record in response.data:
                 self._learn(record)
 
     def _learn(self, record):
@@ -142,7 +142,7 @@ class History:
 
     #: The kinds of faults. Responses with status 5xx are faults, and end a writer or poller.
     KINDS = (
-        "wrong answers",
+        "wrong responses",
         "lost writes",
         "missed changes",
         "unknown changes",
@@ -182,7 +182,7 @@ class History:
         try:
             work()
         except Exception as error:
-            self.faults["wrong answers"].append(explain(error))
+            self.faults["wrong responses"].append(explain(error))
 
     def _write(self, writer, until):
         try:
@@ -204,7 +204,7 @@ class History:
         changes = [change for writer in self.writers for change in writer.changes]
         changes.sort(key=lambda change: change.time)
         self._same("lost writes", _last_states(changes), {r["id"]: r for r in everything})
-        self._judge_answers(changes)
+        self._judge_responses(changes)
         records = [change.record for change in changes]
         self._distinct(records)
         self._distinct(everything)
@@ -215,7 +215,7 @@ class History:
                 self._same("unknown changes", acknowledged.get(moment), record)
             self.faults["wrong timestamps"] += poller.faults
 
-    def _judge_answers(self, changes):
+    def _judge_responses(self, changes):
         """Replay them: each response must be what the one before has made of the record."""
         state = {}
         for change in changes:

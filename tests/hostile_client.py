@@ -139,7 +139,7 @@ def new_id():
 
 
 class Client:
-    """Somebody who uses the application.
+    """A user of the application.
 
     :param user: the name; None: without credentials; by default a new user.
     """
@@ -185,7 +185,7 @@ class Client:
                 chunks.close()
         status, headers = started[-1]
         for name, value in headers:
-            # PEP 3333; what isn't so would let somebody write the headers of others.
+            # PEP 3333; other values would let a client write headers of other responses.
             assert (
                 value.replace("\t", "").isprintable() and name.isascii() and name.isprintable()
             ), (name, value)

@@ -138,7 +138,7 @@ def database_url(number):
 
 
 def _claim(url):
-    """Make sure that nobody else uses a database, which is emptied in the end."""
+    """Check that a database, which is emptied in the end, is not in use."""
     with redis.Redis.from_url(url) as client:
         if client.dbsize():
             pytest.exit(f"{url} is not empty: the tests would delete what is there", 2)

@@ -45,7 +45,7 @@ class Team:
     """Clients of one user, who send at once.
 
     :param connect: returns a client of a user, for the number of a member.
-    :param isolated: whether nobody sees a batch half done (on Redis they do).
+    :param isolated: whether other requests never see a part of a batch (on Redis they do).
     """
 
     def __init__(self, connect, size=6, isolated=True):
@@ -70,7 +70,7 @@ class Team:
         return together([partial(work, member, n) for n, member in enumerate(self.members)])
 
     def become_another(self):
-        """Be somebody who was never there."""
+        """Use a new user, who has no records."""
         user = new_id()
         for client in (self.client, *self.members):
             client.user = user
@@ -94,8 +94,8 @@ def request(*args, **kwargs):
     return args, kwargs
 
 
-def statuses(answers):
-    return Counter(answer.status for answer in answers)
+def statuses(responses):
+    return Counter(response.status for response in responses)
 
 
 # 3. Preconditions are atomic.
@@ -106,10 +106,10 @@ def one_tag(team, method):
     url = f"/mushrooms/{record['id']}"
     headers = {"If-Match": f'"{record["last_modified"]}"'}
     bodies = [None if method == "DELETE" else {"data": {"name": str(n)}} for n in range(team.size)]
-    answers = team.send(*(request(method, url, body=body, headers=headers) for body in bodies))
-    assert statuses(answers) == team.one(200, 404 if method == "DELETE" else 412)
+    responses = team.send(*(request(method, url, body=body, headers=headers) for body in bodies))
+    assert statuses(responses) == team.one(200, 404 if method == "DELETE" else 412)
     if method != "DELETE":
-        (winner,) = [answer.data for answer in answers if answer.status == 200]
+        (winner,) = [response.data for response in responses if response.status == 200]
         assert team.client.send("GET", url).data == winner
 
 
@@ -117,23 +117,23 @@ def one_tag_of_the_list(team, method):
     team.client.create("/mushrooms", {"name": "x"})
     headers = {"If-Match": team.client.send("GET", "/mushrooms").headers["ETag"]}
     body = {"data": {"name": "x"}} if method == "POST" else None
-    answers = team.send(*[request(method, "/mushrooms", body=body, headers=headers)] * team.size)
-    assert statuses(answers) == team.one(201 if method == "POST" else 200, 412)
+    responses = team.send(*[request(method, "/mushrooms", body=body, headers=headers)] * team.size)
+    assert statuses(responses) == team.one(201 if method == "POST" else 200, 412)
 
 
 def one_creation(team, path):
     url = f"{path}/{new_id()}"
     headers = {"If-None-Match": "*"}
     bodies = [{"data": {"name": str(n)}} for n in range(team.size)]
-    answers = team.send(*(request("PUT", url, body=body, headers=headers) for body in bodies))
-    assert statuses(answers) == team.one(201, 412)
+    responses = team.send(*(request("PUT", url, body=body, headers=headers) for body in bodies))
+    assert statuses(responses) == team.one(201, 412)
 
 
 def one_post_of_an_id(team):
     body = {"data": {"id": new_id(), "name": "x"}}
-    answers = team.send(*[request("POST", "/mushrooms", body=body)] * team.size)
-    assert statuses(answers) == team.one(201, 200)
-    assert len({json.dumps(answer.data, sort_keys=True) for answer in answers}) == 1
+    responses = team.send(*[request("POST", "/mushrooms", body=body)] * team.size)
+    assert statuses(responses) == team.one(201, 200)
+    assert len({json.dumps(response.data, sort_keys=True) for response in responses}) == 1
 
 
 # 4. No lost modification.
@@ -145,9 +145,9 @@ def different_fields(team, path):
         body["permissions"] = {"read": ["system.Everyone"]}
     url = f"{path}/{team.client.send('POST', path, body=body).data['id']}"
     bodies = [{"data": {f"field{n}": n}} for n in range(team.size)]
-    answers = team.send(*(request("PATCH", url, body=body) for body in bodies))
-    assert statuses(answers) == {200: team.size}
-    assert len({answer.data["last_modified"] for answer in answers}) == team.size
+    responses = team.send(*(request("PATCH", url, body=body) for body in bodies))
+    assert statuses(responses) == {200: team.size}
+    assert len({response.data["last_modified"] for response in responses}) == team.size
     record = team.client.send("GET", url).data
     assert all(record[f"field{n}"] == n for n in range(team.size)), record
 
@@ -159,9 +159,9 @@ def counter(team, times=3):
         known = client.send("GET", url)
         body = {"data": {"size": known.data["size"] + 1}}
         headers = {"If-Match": known.headers["ETag"]}
-        answer = client.send("PATCH", url, body=body, headers=headers)
-        assert answer.status in (200, 412)
-        return answer.status == 200
+        response = client.send("PATCH", url, body=body, headers=headers)
+        assert response.status in (200, 412)
+        return response.status == 200
 
     def count(client, number):
         for _ in range(times):
@@ -177,26 +177,26 @@ def counter(team, times=3):
 
 def one_post_of_a_value(team):
     body = {"data": {"url": f"https://{new_id()}.example", "code": new_id()}}
-    answers = team.send(*[request("POST", "/bookmarks", body=body)] * team.size)
-    assert statuses(answers) == team.one(201, 200)
-    assert len({answer.data["id"] for answer in answers}) == 1
+    responses = team.send(*[request("POST", "/bookmarks", body=body)] * team.size)
+    assert statuses(responses) == team.one(201, 200)
+    assert len({response.data["id"] for response in responses}) == 1
     found = team.client.send("GET", "/bookmarks", f"code={body['data']['code']}").data
-    assert found == [answers[0].data]
+    assert found == [responses[0].data]
 
 
 def one_put_of_a_value(team):
     body = {"data": {"code": new_id()}}
     urls = [f"/bookmarks/{new_id()}" for _ in range(team.size)]
-    answers = team.send(*(request("PUT", url, body=body) for url in urls))
-    assert statuses(answers) == team.one(201, 409)
+    responses = team.send(*(request("PUT", url, body=body) for url in urls))
+    assert statuses(responses) == team.one(201, 409)
 
 
 def one_patch_to_a_value(team):
     records = [team.client.create("/bookmarks", {"code": new_id()}) for _ in range(team.size)]
     body = {"data": {"code": new_id()}}
     urls = [f"/bookmarks/{record['id']}" for record in records]
-    answers = team.send(*(request("PATCH", url, body=body) for url in urls))
-    assert statuses(answers) == team.one(200, 409)
+    responses = team.send(*(request("PATCH", url, body=body) for url in urls))
+    assert statuses(responses) == team.one(200, 409)
 
 
 # 6. A record or its tombstone, never both, never neither.
@@ -204,8 +204,8 @@ def one_patch_to_a_value(team):
 
 def one_deletion(team):
     url = f"/mushrooms/{team.client.create('/mushrooms', {'name': 'x'})['id']}"
-    answers = team.send(*[request("DELETE", url)] * team.size)
-    assert statuses(answers) == team.one(200, 404)
+    responses = team.send(*[request("DELETE", url)] * team.size)
+    assert statuses(responses) == team.one(200, 404)
 
 
 def put_against_delete(team):
@@ -216,12 +216,12 @@ def put_against_delete(team):
         for n in range(team.size)
     ]
     random.shuffle(calls)
-    answers = team.send(*calls)
-    assert set(statuses(answers)) <= {200, 201, 404}
+    responses = team.send(*calls)
+    assert set(statuses(responses)) <= {200, 201, 404}
     (found,) = team.client.send("GET", "/mushrooms", f"_since=1&id={record['id']}").data
     alive = team.client.send("GET", url).status == 200
     assert alive == ("deleted" not in found)
-    changes = [answer.data for answer in answers if answer.status < 300]
+    changes = [response.data for response in responses if response.status < 300]
     assert max(changes, key=lambda data: data["last_modified"]) == found
 
 
@@ -238,14 +238,14 @@ def first_requests(team):
         request("DELETE", "/mushrooms"),
         request("GET", "/bookmarks"),
     ]
-    answers = team.send(*calls)
-    assert [answer.status for answer in answers] == [200, 200, 201, 201, 200, 200]
+    responses = team.send(*calls)
+    assert [response.status for response in responses] == [200, 200, 201, 201, 200, 200]
 
 
 def first_timestamp(team):
     team.become_another()
-    answers = team.send(*[request("GET", "/mushrooms")] * team.size)
-    assert len({answer.headers["ETag"] for answer in answers}) == 1
+    responses = team.send(*[request("GET", "/mushrooms")] * team.size)
+    assert len({response.headers["ETag"] for response in responses}) == 1
 
 
 def opposite_batches(team):
@@ -258,9 +258,11 @@ def opposite_batches(team):
         ]
         return request("POST", "/batch", body={"requests": items})
 
-    answers = team.send(*(batch(paths if n % 2 else paths[::-1], n) for n in range(team.size)))
-    assert statuses(answers) == {200: team.size}
-    results = Counter(item["status"] for answer in answers for item in answer.json["responses"])
+    responses = team.send(*(batch(paths if n % 2 else paths[::-1], n) for n in range(team.size)))
+    assert statuses(responses) == {200: team.size}
+    results = Counter(
+        item["status"] for response in responses for item in response.json["responses"]
+    )
     assert results == {201: len(paths), 200: len(paths) * (team.size - 1)}
     if team.isolated:
         # Of articles, who may write them may not therefore read them.
@@ -281,9 +283,9 @@ def values(team):
     path = "/spores"
     urls = [f"{path}/{new_id()}" for _ in range(team.size)]
     body = {"data": {"values": VALUES}}
-    answers = team.send(*(request("PUT", url, body=body) for url in urls))
-    answers += team.send(*(request("GET", url) for url in urls[1:] + urls[:1]))
-    assert {repr(answer.data["values"]) for answer in answers} == {repr(VALUES)}
+    responses = team.send(*(request("PUT", url, body=body) for url in urls))
+    responses += team.send(*(request("GET", url) for url in urls[1:] + urls[:1]))
+    assert {repr(response.data["values"]) for response in responses} == {repr(VALUES)}
 
 
 # 10. Every page.

@@ -89,17 +89,17 @@ def test_without_a_security_policy_there_is_everyone(build):
 
 def test_groups_are_read_once_in_a_batch(build, monkeypatch):
     alice = build().user("alice")
-    asked = []
+    calls = []
     original = alice.permission.user_principals
 
     def user_principals(user_id):
-        asked.append(user_id)
+        calls.append(user_id)
         return original(user_id)
 
     monkeypatch.setattr(alice.permission, "user_principals", user_principals)
     created = {"method": "POST", "path": "/pages", "body": {"data": {}}}
     alice.batch(created, created, created)
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
 def test_groups_are_not_read_if_irrelevant(build, monkeypatch):
@@ -203,14 +203,14 @@ class TestPermits:
         shared = ()
 
         def __init__(self, **attributes):
-            self.asked = []
+            self.calls = []
             self.__dict__.update(attributes)
 
         def get_prefixed_userid(self):
             return "basicauth:alice"
 
         def check_permission(self, permission, principals, get_bound_permissions):
-            self.asked.append((permission, set(principals), get_bound_permissions))
+            self.calls.append((permission, set(principals), get_bound_permissions))
             return False
 
         def fetch_shared_records(self, permission, principals, get_bound_permissions):
@@ -219,24 +219,24 @@ class TestPermits:
     def test_dynamic_permission_is_the_one_that_is_required(self):
         context = self.Context()
         assert AuthorizationPolicy().permits(context, [Everyone], DYNAMIC) is False
-        assert context.asked == [("read", {Everyone}, None)]
+        assert context.calls == [("read", {Everyone}, None)]
 
     def test_prefixed_user_id_is_a_principal_of_the_user(self):
         context = self.Context()
         AuthorizationPolicy().permits(context, [Authenticated], "write")
         principals = {Authenticated, "basicauth:alice", "basicauth_alice"}
-        assert context.asked == [("write", principals, None)]
+        assert context.calls == [("write", principals, None)]
 
     def test_permission_to_create_names_the_resource(self):
         context = self.Context(required_permission="create")
         AuthorizationPolicy().permits(context, [], DYNAMIC)
-        assert context.asked[0][0] == "page:create"
+        assert context.calls[0][0] == "page:create"
 
     def test_principals_that_are_allowed_are_enough(self):
         context = self.Context(allowed_principals=["a"])
         assert AuthorizationPolicy().permits(context, ["a"], DYNAMIC) is True
         assert AuthorizationPolicy().permits(context, ["b"], DYNAMIC) is False
-        assert context.asked == []
+        assert context.calls == []
 
     def test_list_falls_back_on_shared_records(self):
         context = self.Context(on_collection=True, shared=["x"])
@@ -251,7 +251,7 @@ class TestPermits:
         policy.get_bound_permissions = bound = lambda object_id, permission: set()
         context = self.Context()
         policy.permits(context, [], DYNAMIC)
-        assert context.asked[0][2] is bound
+        assert context.calls[0][2] is bound
 
     def test_principals_of_a_permission_are_not_known(self):
         with pytest.raises(NotImplementedError):

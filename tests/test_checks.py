@@ -367,7 +367,7 @@ def test_plugin_that_misses_a_package_while_it_is_included_names_the_extra():
         started({"includes": "tests.test_checks.include_another"})
 
 
-# Keys that nobody knows.
+# Unknown keys.
 
 
 @pytest.fixture

@@ -205,8 +205,8 @@ def test_not_modified_in_a_batch_leaves_the_others_alone(service):
     )
     client = serve(service(view), writing)
     items = [{"method": "POST", "path": "/w"}, {"path": "/s"}]
-    answers = client.post_json("/batch", {"requests": items}).json["responses"]
-    assert [answer["status"] for answer in answers] == [200, 304]
+    responses = client.post_json("/batch", {"requests": items}).json["responses"]
+    assert [response["status"] for response in responses] == [200, 304]
     assert client.registry.storage.get_all("c", "p")[1] == 1
 
 

@@ -84,7 +84,7 @@ def test_bookmarks_of_others_are_not_seen(alice, bob):
     assert bob.get("/v1/bookmarks").json["data"] == []
 
 
-def test_article_is_shared_with_whom_its_permissions_tell(alice, bob):
+def test_article_is_shared_with_the_principals_in_its_permissions(alice, bob):
     body = {"data": {"title": "News", "status": 3}, "permissions": {"read": ["system.Everyone"]}}
     article = alice.post_json("/v1/articles", body, status=201).json["data"]
     path = f"/v1/articles/{article['id']}"

@@ -152,8 +152,8 @@ def test_effects_of_a_refused_request_in_a_batch_are_undone(app, team):
     for n in range(WRITERS):
         args, kwargs = batch(n)
         calls.append(partial(Client(app, user).send, *args, **kwargs))
-    answers = together(calls)[WRITERS:]
-    for answer in answers:
-        assert [item["status"] for item in answer.json["responses"]] == [201, 409, 200]
+    responses = together(calls)[WRITERS:]
+    for response in responses:
+        assert [item["status"] for item in response.json["responses"]] == [201, 409, 200]
     assert len(team.client.send("GET", "/bookmarks").data) == WRITERS + 1
     assert len(other.send("GET", "/bookmarks").data) == WRITERS

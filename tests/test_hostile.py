@@ -101,11 +101,11 @@ def test_nesting_has_a_bound(client, kind):
     # The object of the fields is the first level.
     for levels, accepted in ((99, True), (100, False), (101, False), (10_000, False)):
         with in_time():
-            answers = write(client, "/spores", data(nested(levels, kind)))
-        assert [answer.status < 300 for answer in answers] == [accepted] * 3
+            responses = write(client, "/spores", data(nested(levels, kind)))
+        assert [response.status < 300 for response in responses] == [accepted] * 3
     for body in (b"[" * 10_000, b'{"a":' * 10_000, b'{"data":' + b'{"a":' * 200):
-        assert {answer.status for answer in write(client, "/spores", body)} == {400}
-    # Nobody's list is broken by it.
+        assert {response.status for response in write(client, "/spores", body)} == {400}
+    # Lists still work.
     (record,) = [r for r in client.walk("/spores", "") if len(json.dumps(r)) > 150][:1]
     assert client.send("GET", f"/spores/{record['id']}").data == record
 
@@ -114,7 +114,7 @@ def test_nesting_has_a_bound(client, kind):
 def test_nesting_has_a_bound_with_long_numbers_too(client):
     number = b'"n": ' + b"1" * 30
     body = b'{"data": {' + number + b', "a": ' + nested(10_000) + b"}}"
-    assert {answer.status for answer in write(client, "/spores", body)} == {400}
+    assert {response.status for response in write(client, "/spores", body)} == {400}
 
 
 UNSTORABLE = [
@@ -146,7 +146,7 @@ def test_values_that_cannot_be_stored_exactly(client, value, number):
     for path in OPEN:
         assert [answer.status for answer in write(client, path, body)] == [400, 400, 400]
     key = b'{"data": {"name": "x", "\\ud800": 1, "n": ' + number + b"}}"
-    assert {answer.status for answer in write(client, "/mushrooms", key)} == {400}
+    assert {response.status for response in write(client, "/mushrooms", key)} == {400}
 
 
 KEPT = [
@@ -524,7 +524,7 @@ def test_paths_and_methods(client, headers):
 
 
 @on_one_engine
-def test_anonymous_requests_are_asked_to_authenticate(app):
+def test_anonymous_requests_return_401(app):
     for path in COLLECTIONS:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             for target in (path, f"{path}/{new_id()}"):

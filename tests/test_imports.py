@@ -37,7 +37,7 @@ LAYER_OF = {package: depth for depth, layer in enumerate(LAYERS) for package in 
 #: The client is at the other end of HTTP: it shares nothing with the service.
 CLIENT = "cliquet.client"
 
-#: The model knows no HTTP, and what was asked is computed by plain functions.
+#: Modules that are independent of HTTP.
 WITHOUT_HTTP = (
     "cliquet.resource.model",
     "cliquet.storage",

@@ -115,14 +115,14 @@ def service(database):
 class Client(HTTPClient):
     """A client whose responses are successes or have ``Retry-After``."""
 
-    def _check(self, answer, method, has_origin):
-        if answer.status != 503:
-            assert answer.status in (200, 201), answer
+    def _check(self, response, method, has_origin):
+        if response.status != 503:
+            assert response.status in (200, 201), response
             return
-        assert answer.headers["Retry-After"] == "7", answer
-        assert answer.headers["Content-Type"].startswith("application/json"), answer
-        if method != "HEAD" and set(answer.json) != set(KINDS):
-            assert (answer.json["code"], answer.json["errno"]) == (503, 201), answer
+        assert response.headers["Retry-After"] == "7", response
+        assert response.headers["Content-Type"].startswith("application/json"), response
+        if method != "HEAD" and set(response.json) != set(KINDS):
+            assert (response.json["code"], response.json["errno"]) == (503, 201), response
 
     def succeeds(self, method, path, body=None):
         return self.send(method, path, body=body).status != 503
@@ -294,10 +294,10 @@ def heartbeat(client):
 def is_down(client):
     """Check that each backend is reported as down, in time."""
     before = time.monotonic()
-    answer = heartbeat(client)
+    response = heartbeat(client)
     assert time.monotonic() - before < BOUND + Heartbeats.cache_seconds
-    assert answer.status == 503
-    assert answer.json == dict.fromkeys(KINDS, False)
+    assert response.status == 503
+    assert response.json == dict.fromkeys(KINDS, False)
 
 
 def test_requests_that_need_a_stopped_server_are_503_and_others_succeed(database, clients):

@@ -170,7 +170,7 @@ def test_refusals_by_the_application_are_not_explained(build):
     assert "details" not in alice.get("/refuse", status=403).json
 
 
-def test_anonymous_users_are_asked_to_authenticate(build):
+def test_anonymous_requests_return_401(build):
     client = build(error_details="true")
     client._headers = {}
     assert "details" not in client.get("/pages", status=401).json

@@ -1,4 +1,4 @@
-"""Requests that meet others in the database run again, and nobody notices."""
+"""Requests that conflict in the database are retried, without effects that clients can see."""
 
 import logging
 from collections import Counter

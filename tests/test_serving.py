@@ -37,7 +37,7 @@ def url(engine, tmp_path):
 
 @pytest.fixture
 def user():
-    """Somebody whom no other test knows."""
+    """Return a user that no other test uses."""
     return f"user-{uuid.uuid4()}"
 
 

@@ -49,12 +49,12 @@ class Reader:
 
     def _send(self, request):
         path, _, query = request.path.partition("?")
-        answer = self.client.send(request.method, path, query)
-        headers = CaseInsensitiveDict(answer.headers.items())
+        response = self.client.send(request.method, path, query)
+        headers = CaseInsensitiveDict(response.headers.items())
         if self._trusts_timestamps:
             headers.pop("Checksum", None)
-        body = json.loads(answer.body) if answer.body else None
-        return result_of(request, Response(answer.status, headers, body))
+        body = json.loads(response.body) if response.body else None
+        return result_of(request, Response(response.status, headers, body))
 
     def poll(self):
         """Poll; return whether the copy is verified, or the user can't read any record."""
@@ -176,9 +176,9 @@ class Owner:
         self._random.choices(list(actions), list(actions.values()))[0]()
 
     def _write(self, method, path, body, expected=(200, 403, 404)):
-        answer = self.client.send(method, path, body=body)
-        assert answer.status in expected, answer
-        self.acknowledged += answer.status < 300
+        response = self.client.send(method, path, body=body)
+        assert response.status in expected, response
+        self.acknowledged += response.status < 300
 
 
 class CopyHistory:

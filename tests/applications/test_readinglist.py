@@ -427,7 +427,7 @@ class ArticleSchemaTest(unittest.TestCase):
         self.assertNotIn("id", self.deserialized)
         self.assertEqual(self.deserialized["added_by"], "Phone")
 
-    def test_booleans_accept_what_colander_accepts(self):
+    def test_booleans_accept_the_values_of_colander(self):
         for value, expected in ((True, True), ("false", False), (1, True), (0, False)):
             article = self.schema.deserialize({**ARTICLE, "favorite": value})
             self.assertIs(article["favorite"], expected)

@@ -32,7 +32,7 @@ DURABLE = set(ENGINES) - {"memory"}
 
 
 def load(name):
-    """The module of a file beside this one, under a name that nobody else uses."""
+    """The module of a file beside this one, under a unique name."""
     full_name = f"conformance_{name}"
     if full_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(full_name, HERE / f"{name}.py")

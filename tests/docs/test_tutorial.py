@@ -58,7 +58,7 @@ def completed(text, addition, after=None):
 
 
 class Reader:
-    """Somebody who follows the tutorial, page by page.
+    """A reader who follows the tutorial, page by page.
 
     :param console: in which commands are run.
     :param server: the terminal for servers.

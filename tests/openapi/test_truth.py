@@ -28,7 +28,7 @@ SIMILAR = (
     *("GET /articles", "HEAD /articles", "DELETE /articles"),
 )
 
-#: A document that says nothing of a status: the tests would be worthless if nobody noticed.
+#: A document that omits a status: tests that accept it would be worthless.
 FORGOTTEN = [("/bookmarks", "post", "201"), ("/score/{game}", "get", "200"), ("/", "get", "200")]
 
 
@@ -52,7 +52,7 @@ def problems(app, document, max_examples):
         }
     )
     schema = schemathesis.openapi.from_dict(document, config=config)
-    # Or else WebOb copies large bodies to files, which nobody closes.
+    # Or else WebOb copies large bodies to files, which stay open.
     schema.app = lambda environ, start: app({**environ, "webob.is_body_seekable": True}, start)
     found, phases = [], {}
     for event in from_schema(schema).execute():

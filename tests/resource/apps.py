@@ -89,13 +89,13 @@ class Client:
         self.registry = app.registry
         self.storage = app.registry.storage
         self.permission = app.registry.permission
-        # Without it WebOb copies large bodies to files, which nobody closes.
+        # Without it WebOb copies large bodies to files, which stay open.
         self._client = webtest.TestApp(app, {"webob.is_body_seekable": True})
         self._prefix = prefix
         self._headers = headers or {}
 
     def user(self, name):
-        """The same application, used by somebody."""
+        """Return a client of the same application for another user."""
         credentials = encode64(f"{name}:secret")
         return Client(self.app, self._prefix, {"Authorization": f"Basic {credentials}"})
 

@@ -329,7 +329,7 @@ def test_users_do_not_see_the_records_of_others(alice, bob):
 
 
 @pytest.mark.parametrize("path", ["/books", "/books/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10"])
-def test_anonymous_requests_are_asked_to_authenticate(api, path):
+def test_anonymous_requests_return_401(api, path):
     response = api.get(path, status=401)
     assert response.json["errno"] == 104
     assert "WWW-Authenticate" in response.headers

@@ -12,7 +12,7 @@ NEW = "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10"
 
 
 class Closed(ShareableResource):
-    """Nobody may create its records, unless the permission backend says so."""
+    """Only the permission backend grants the creation of its records."""
 
     mapping = AnyFields()
 
@@ -108,7 +108,7 @@ def test_filters_and_pages_only_cover_shared_records(alice, bob):
 
 
 def test_tombstones_of_shared_records_are_not_shown(alice, bob, page):
-    """Permissions are deleted with the record: nobody may read its tombstone alone."""
+    """Permissions are deleted with the record: no user can read its tombstone alone."""
     kept = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})
     gone = alice.create("/pages", {"n": 3}, permissions={"read": [bob.id]})
     alice.delete(f"/pages/{gone['id']}")
@@ -143,7 +143,7 @@ def test_missing_record_is_a_403_unless_everything_may_be_read(api, bob):
     bob.get(f"/pages/{NEW}", status=404)
 
 
-def test_anonymous_requests_are_asked_to_authenticate(api, page, url):
+def test_anonymous_requests_return_401(api, page, url):
     for method, path in [("GET", "/pages"), ("POST", "/pages"), ("GET", url), ("PUT", url)]:
         assert api.send(method, path, body_of(method), status=401).json["errno"] == 104
 
@@ -384,7 +384,7 @@ def test_fields_leave_the_permissions_out(alice, url):
     assert set(alice.get(f"{url}?_fields=n").json["data"]) == {"n", "id", "last_modified"}
 
 
-# Nobody learns of what he may neither read nor write.
+# Records that the user can neither read nor write are not disclosed.
 
 
 def test_post_with_the_id_of_a_hidden_record_is_a_403(bob, page):

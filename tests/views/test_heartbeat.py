@@ -88,7 +88,7 @@ def test_one_that_raises_is_false_and_logged(serve, caplog):
     (failure,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "The heartbeat of plugin failed" in failure.message
     last = list(traceback.walk_tb(failure.exc_info[2]))[-1]
-    assert last[0].f_locals == {}  # nobody is sent what the request brought
+    assert last[0].f_locals == {}  # error trackers would send its values
 
 
 def test_process_is_up_whatever_the_backends_say(serve):
