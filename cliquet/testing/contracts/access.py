@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.permission import PermissionBase, heartbeat
+from cliquet.testing.contracts.samples import in_threads, on_one_backend
 from cliquet.utils.overrides import is_inherited
 
 ODD = [
@@ -44,12 +44,6 @@ ODD = [
 ]
 
 
-on_one_backend = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
-
-
 # Few different characters, so that strings collide, and any strings of Python.
 TEXTS = st.text("ab/%_?[*\0\x1a\ud800\ue000\U0010ffff", max_size=4) | st.text(
     st.characters(), max_size=4
@@ -77,23 +71,6 @@ def matches(pattern: str, text: str) -> bool:
 # The heartbeat
 def request_with(**settings: str) -> Any:
     return SimpleNamespace(registry=SimpleNamespace(settings=settings))
-
-
-def in_threads(*functions: Callable[[], None]) -> None:
-    failures: list[BaseException] = []
-
-    def run(function: Callable[[], None]) -> None:
-        try:
-            function()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
 
 
 class AccessContract:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet.cache import CacheBase, heartbeat
+from cliquet.testing.contracts.samples import in_threads, on_one_backend
 
 SOON = 0.05
 
 
 LATER = 0.1
-
-
-on_one_cache = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
-)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -61,7 +56,7 @@ class CacheContract:
     takes settings as keyword arguments and returns a backend.
     """
 
-    @on_one_cache
+    @on_one_backend
     @given(value=VALUES)
     def test_stored_value_is_returned(self, cache: CacheBase, value: Any) -> None:
         cache.set("key", value)
@@ -69,7 +64,7 @@ class CacheContract:
         assert found == value
         assert repr(found) == repr(value)  # types too
 
-    @on_one_cache
+    @on_one_backend
     @given(keys=st.sets(st.text(st.characters(), max_size=8), max_size=6))
     def test_any_string_is_a_distinct_key(self, cache: CacheBase, keys: set[str]) -> None:
         cache.flush()
@@ -284,24 +279,14 @@ class CacheContract:
     # Threads
 
     def test_threads_can_use_the_cache_concurrently(self, cache: CacheBase) -> None:
-        failures: list[BaseException] = []
-
         def work(name: str) -> None:
-            try:
-                for number in range(30):
-                    cache.set(name, number)
-                    cache.set("shared", [name] * 50, ttl=60)
-                    assert cache.get(name) == number
-                    assert len(set(cache.get("shared"))) == 1
-            except BaseException as error:
-                failures.append(error)
+            for number in range(30):
+                cache.set(name, number)
+                cache.set("shared", [name] * 50, ttl=60)
+                assert cache.get(name) == number
+                assert len(set(cache.get("shared"))) == 1
 
-        threads = [threading.Thread(target=work, args=(str(n),)) for n in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
+        in_threads(*(partial(work, str(n)) for n in range(6)))
 
     def test_heartbeat_is_true_when_the_cache_works_and_cleans_up(
         self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch

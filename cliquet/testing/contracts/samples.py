@@ -1,13 +1,21 @@
-"""Records that the contracts of the storage backends store and read."""
+"""Records that the contracts store and read, and helpers of their tests."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cliquet.storage import Record, StorageBase
+
+#: Decorator of property tests, whose examples share a backend.
+on_one_backend = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
 
 #: A collection: ``collection_id`` and ``parent_id``.
 PLACE = ("articles", "alice")
@@ -37,3 +45,21 @@ def require(method: Callable[..., Any], *args: Any) -> None:
         method(*args)
     except NotImplementedError:
         pytest.skip(f"The backend does not implement {method.__name__}()")
+
+
+def in_threads(*functions: Callable[[], None]) -> None:
+    """Call functions in a thread each, and check that none fails."""
+    failures: list[BaseException] = []
+
+    def run(function: Callable[[], None]) -> None:
+        try:
+            function()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
