@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cliquet.resource import preconditions
 from cliquet.resource import query as querystring
 from cliquet.resource.model import has_own_get_records
 from cliquet.resource.reader import RequestReader
 from cliquet.storage import Filter
-from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON
-from cliquet.utils.http import expose_headers
 from cliquet.utils.overrides import is_of_toolkit
 
 
@@ -66,10 +62,3 @@ class ChecksumResource(RequestReader):
             field == modified and operator is COMPARISON.GT and value >= timestamp
             for field, value, operator in filters
         )
-
-    def _add_checksum_header(self, response: Any, checksum: Checksum | None) -> None:
-        """Add the header ``Checksum``, if the checksum was requested, and expose it by CORS."""
-        if checksum is None:
-            return
-        response.headers["Checksum"] = str(checksum)
-        expose_headers(self.request, "Checksum")

@@ -16,6 +16,7 @@ from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON, decode_header
+from cliquet.utils.http import expose_headers
 from cliquet.utils.overrides import is_of_toolkit
 
 
@@ -110,8 +111,10 @@ class ConditionalResource:
         raise response
 
     def _add_checksum_header(self, response: Response, checksum: Checksum | None) -> None:
-        """Add the checksum of a list, unless it is None."""
-        raise NotImplementedError
+        """Add the checksum of a list, unless it is None, and expose it by CORS."""
+        if checksum is not None:
+            response.headers["Checksum"] = str(checksum)
+            expose_headers(self.request, "Checksum")
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
         """Respond with 412 if the current state isn't what the client expects."""
