@@ -1,4 +1,4 @@
-"""Imports between modules: each package only imports from lower layers."""
+"""Imports between modules: each package only imports from lower layers. And their size."""
 
 import ast
 import re
@@ -61,9 +61,14 @@ def tree_of(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(tree):
+    return tuple(ast.walk(tree))
+
+
 def imports_of(tree):
     """The modules that are imported: of ``from a import b``, ``a.b`` if that is a module."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -125,7 +130,7 @@ def test_client_and_service_do_not_import_each_other():
 
 def inner_imports(tree):
     """The modules that are imported inside a function."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for child in ast.walk(node):
                 if isinstance(child, (ast.Import, ast.ImportFrom)):
@@ -147,6 +152,22 @@ def test_no_module_imports_setuptools_or_pkg_resources():
 def test_functions_that_import_are_found():
     tree = ast.parse("import a\ndef f():\n    import b\n    def g():\n        from c import d\n")
     assert set(inner_imports(tree)) == {"b", "c.d"}
+
+
+def test_modules_have_at_most_400_lines_and_functions_40():
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    long = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        for node in nodes_of(tree_of(path))
+        if isinstance(node, functions) and node.end_lineno - node.lineno >= 40
+    ]
+    long += [
+        name_of(path)
+        for path in MODULES
+        if len(path.read_text(encoding="utf-8").splitlines()) > 400
+    ]
+    assert long == []
 
 
 def test_every_module_is_looked_at():
