@@ -154,7 +154,7 @@ def test_users_have_no_groups_without_a_permission_backend(serve, alice):
     assert len(principals) == 3
 
 
-def test_groupfinder_of_the_settings_may_refuse_a_user(serve):
+def test_groupfinder_of_the_settings_can_refuse_a_user(serve):
     settings = {**HEADER, "multiauth.groupfinder": "tests.test_authentication.groups_of"}
     client = serve(settings)
     echoed = client.get("/echo", headers={"X-User": "mat"}).json

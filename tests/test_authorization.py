@@ -119,7 +119,7 @@ def find_groups(userid, request):
     return None if request.headers.get("X-Refuse") else [f"group:of:{userid}"]
 
 
-def test_groups_may_be_found_by_a_function_of_the_application(build, seen):
+def test_groups_can_be_found_by_a_function_of_the_application(build, seen):
     alice = build(settings={"multiauth.groupfinder": dotted(find_groups)}).user("alice")
     alice.get("/look")
     assert f"group:of:{alice.id.split(':')[1]}" in seen["principals"]
@@ -152,7 +152,7 @@ def test_private_is_for_authenticated_users(build):
     api.user("alice").get("/look", status=200)
 
 
-def test_policy_may_be_overridden(build):
+def test_policy_can_be_overridden(build):
     settings = {"multiauth.authorization_policy": dotted(Nobody)}
     alice = build(settings=settings).user("alice")
     alice.get("/notes", status=403)
@@ -160,7 +160,7 @@ def test_policy_may_be_overridden(build):
     build(settings=settings, permission="open").get("/look", status=200)
 
 
-def test_policy_may_be_of_any_class(build):
+def test_policy_can_be_of_any_class(build):
     settings = {"multiauth.authorization_policy": dotted(Own)}
     api = build(settings=settings)
     api.get("/notes", status=401)
@@ -404,7 +404,7 @@ class TestRouteFactory:
         assert context.resource_name is None
         assert context.get_permission_object_id(request, "x") == "/unknown"
 
-    def test_attributes_may_be_set(self, build):
+    def test_attributes_can_be_set(self, build):
         request = Request.blank("/v1/unknown")
         request.registry = build().registry
         context = RouteFactory(request)
@@ -436,7 +436,7 @@ class TestRouteFactory:
         # The context of the request is unchanged.
         assert (context.permission_object_id, context.on_collection) == ("/pages", True)
 
-    def test_shared_records_may_be_noted_by_the_application(self, build):
+    def test_shared_records_can_be_noted_by_the_application(self, build):
         class Factory(RouteFactory):
             def get_shared_ids(self, permission, principals, get_bound_permissions=None):
                 return [ID]
@@ -446,7 +446,7 @@ class TestRouteFactory:
         alice.create("/pages", {"n": 2})
         assert alice.values("/pages") == [1]
 
-    def test_ids_may_be_elsewhere_in_the_url(self, build):
+    def test_ids_can_be_elsewhere_in_the_url(self, build):
         class Factory(RouteFactory):
             def extract_object_id(self, object_uri):
                 return object_uri.split("/")[2]

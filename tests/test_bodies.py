@@ -129,7 +129,7 @@ def test_body_that_breaks_off_is_a_400_and_one_line(app, caplog, how, method, pa
     assert (line.levelno, line.exc_info) == (logging.INFO, None)
 
 
-def test_body_that_no_view_reads_may_break_off(app):
+def test_body_that_no_view_reads_can_break_off(app):
     status, _ = call(app, "GET", "/v0/mushrooms", io.BytesIO(b"{"), 100)
     assert status == 200
 

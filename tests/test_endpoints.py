@@ -80,21 +80,21 @@ def label_both(response, request):
     return response
 
 
-def test_views_validators_and_filters_may_be_methods(service):
+def test_views_validators_and_filters_can_be_methods(service):
     arguments = {"klass": Shelf, "validators": ("find",), "filters": ("label",)}
     response = serve(service("show", **arguments)).get("/s")
     assert response.json == {"shelf": 7}
     assert response.headers["Label"] == "Shelf GET"
 
 
-def test_class_may_be_that_of_the_whole_service():
+def test_class_can_be_that_of_the_whole_service():
     service = cliquet.Service(name="s", path="/s", klass=Shelf, validators=("find",))
     service.add_view("GET", "show", permission=NO_PERMISSION_REQUIRED)
     assert serve(service).get("/s").json == {"shelf": 7}
 
 
 @pytest.mark.parametrize("filter_, label", [(label_response, "on it"), (label_both, "GET")])
-def test_filters_take_the_response_and_may_take_the_request(service, filter_, label):
+def test_filters_take_the_response_and_can_take_the_request(service, filter_, label):
     response = serve(service(lambda request: {}, filters=(filter_,))).get("/s")
     assert response.headers["Label"] == label
 
@@ -118,11 +118,11 @@ def test_error_handler_of_the_definition_responds_to_errors(service):
     assert serve(with_handler).get("/s", status=402).json[0]["name"] == "n"
 
 
-def test_views_may_return_responses_of_webob_too(service):
+def test_views_can_return_responses_of_webob_too(service):
     assert serve(service(lambda request: webob.Response(b"plain"))).get("/s").body == b"plain"
 
 
-def test_views_may_return_responses(service):
+def test_views_can_return_responses(service):
     client = serve(service(lambda request: Response(b"plain")))
     response = client.get("/s", headers={"Origin": "x"})
     assert response.body == b"plain"
@@ -167,7 +167,7 @@ def test_application_can_subscribe_to_rendering(service):
     assert seen == [{"n": 1}]
 
 
-def test_request_may_override_the_renderer(service):
+def test_request_can_override_the_renderer(service):
     def view(request):
         request.override_renderer = "string"
         return {"n": 1}
@@ -175,7 +175,7 @@ def test_request_may_override_the_renderer(service):
     assert serve(service(view)).get("/s").body == b"{'n': 1}"
 
 
-def test_application_may_bring_its_own_json_renderer(service):
+def test_application_can_bring_its_own_json_renderer(service):
     def setup(config):
         config.add_renderer("json", "pyramid.renderers.json_renderer_factory")
 
@@ -263,7 +263,7 @@ def add_header(view):
     return decorated
 
 
-def test_views_may_have_the_options_of_pyramid():
+def test_views_can_have_the_options_of_pyramid():
     service = cliquet.Service(name="s", path="/s")
     options = {"decorator": add_header, "http_cache": 3600}
     service.add_view("GET", lambda request: {"v": 1}, request_param="v=1", **options)
@@ -291,7 +291,7 @@ def test_options_for_routes_are_not_for_views():
     assert serve(service).get("/s/b").headers["X-Decorated"] == "GET"
 
 
-def test_services_that_come_after_the_configuration_was_committed_may_have_these_too():
+def test_services_that_come_after_the_configuration_was_committed_can_have_these_too():
     first, second = (cliquet.Service(name=name, path=f"/{name}") for name in "ab")
     for service in (first, second):
         service.add_view("GET", lambda request: {}, request_param="x", filters=(label_response,))
@@ -405,7 +405,7 @@ def test_parameters_of_accepted_types_are_ignored(header):
     "header",
     ["application/json ;charset=utf-8", "Application/JSON ; charset=UTF-8", " application/json "],
 )
-def test_type_of_a_body_may_be_written_in_any_way(header):
+def test_type_of_a_body_can_be_written_in_any_way(header):
     headers = {**ALICE, "Content-Type": header}
     client = serve(setup=with_resources)
     body = b'{"data": {"name": "n"}}'

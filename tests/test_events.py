@@ -243,7 +243,7 @@ def test_events_have_a_readable_string(alice, heard):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("by_name", [False, True])
-def test_application_may_create_events(engine, kind, by_name):
+def test_application_can_create_events(engine, kind, by_name):
     request = DummyRequest(path="/v1/blogs/b/posts/x", matchdict={"blog": "b", "id": "x"})
     records = (
         "impacted_records" if kind in (ResourceChanged, AfterResourceChanged) else "read_records"
@@ -265,7 +265,7 @@ def test_application_may_create_events(engine, kind, by_name):
     assert getattr(event, records) == []
 
 
-def test_application_may_fire_events_that_it_creates(build, heard):
+def test_application_can_fire_events_that_it_creates(build, heard):
     def view(request):
         request.current_resource_name = "note"
         event = ResourceChanged(ACTIONS.CREATE, 1, [{"new": {"id": "x"}}], request)
@@ -375,7 +375,7 @@ def test_events_of_a_batch_that_fails_are_forgotten(build, heard, error, status)
     assert alice.storage.get_all("note", alice.id) == ([], 0)
 
 
-def test_events_may_be_looked_at_before_they_fire(build, heard):
+def test_events_can_be_looked_at_before_they_fire(build, heard):
     seen = []
 
     def view(request):
@@ -486,7 +486,7 @@ def test_after_events_do_not_fire_if_the_transaction_is_doomed(build, heard):
     assert alice.storage.get_all("note", alice.id) == ([], 0)
 
 
-def test_after_events_fire_once_others_may_read(build):
+def test_after_events_fire_once_others_can_read(build):
     seen = []
 
     def after(event):
@@ -536,7 +536,7 @@ def test_subscriber_can_delete_related_records(build):
     assert (len(records), total) == (2, 1)
 
 
-def test_subscriber_may_give_principals_in_the_same_transaction(build):
+def test_subscriber_can_give_principals_in_the_same_transaction(build):
     def join(event):
         for change in event.impacted_records:
             event.request.registry.permission.add_user_principal(
@@ -553,7 +553,7 @@ def test_subscriber_may_give_principals_in_the_same_transaction(build):
     assert api.permission.user_principals("y") == set()
 
 
-def test_subscriber_may_notify_further_events(build, heard):
+def test_subscriber_can_notify_further_events(build, heard):
     def follow(event):
         request = event.request
         request.current_resource_name = "trace"
@@ -570,7 +570,7 @@ def test_subscriber_may_notify_further_events(build, heard):
     ]
 
 
-def test_subscriber_may_change_other_records_by_resources(build, heard):
+def test_subscriber_can_change_other_records_by_resources(build, heard):
     def mirror(event):
         storage = event.request.registry.storage
         for change in event.impacted_records:

@@ -456,7 +456,7 @@ def test_packages_of_extras_and_their_threads_are_only_loaded_where_configured()
     assert done.stdout == "[]\n1\n", done.stderr
 
 
-def test_application_may_set_its_own_security_policy():
+def test_application_can_set_its_own_security_policy():
     class Policy:
         def identity(self, request):
             return None

@@ -265,7 +265,7 @@ def test_actions_and_resources_are_those_of_the_settings(serve, settings, pushed
     assert "impacted_records" not in messages[0]
 
 
-def test_settings_may_come_from_the_environment(
+def test_settings_can_come_from_the_environment(
     serve, server, listname, pushed, alice, monkeypatch
 ):
     monkeypatch.setenv("CLIQUET_EVENT_LISTENERS", "queue")

@@ -431,7 +431,7 @@ def test_classic_line_of_another_event_is_its_name_and_its_values():
 
 
 @pytest.mark.parametrize("logger", [structlog.PrintLogger(), mock.MagicMock()])
-def test_loggers_may_be_of_any_class(logger):
+def test_loggers_can_be_of_any_class(logger):
     assert ClassicLogRenderer({})(logger, "info", {"event": "hello"}) == "hello "
 
 

@@ -228,7 +228,7 @@ def test_policies_of_the_constructor_replace_those_of_the_settings(with_authoriz
     client.post_json("/v1/pages", {"data": {}}, headers=MAT, status=status)
 
 
-def test_authorization_policy_of_the_constructor_may_be_alone():
+def test_authorization_policy_of_the_constructor_can_be_alone():
     config = Configurator(settings=SETTINGS, authorization_policy=Strict())
     cliquet.initialize(config, version="1.0")
     client = client_of(config)
@@ -264,7 +264,7 @@ def test_policy_of_the_application_wins_over_that_of_a_package():
 
 
 @from_any_source
-def test_own_policy_may_say_that_it_was_selected(source):
+def test_own_policy_can_say_that_it_was_selected(source):
     client = build(source, Announced())
     known = client.get("/v1/who", headers=MAT).json
     assert (known["prefixed"], known["type"]) == ("announced:mat", "announced")
@@ -283,7 +283,7 @@ def test_own_policy_is_described_and_timed(source):
 
 @pytest.mark.filterwarnings("ignore:MultiAuthenticationPolicy is deprecated")
 @from_any_source
-def test_own_stack_of_policies_may_be_used(source):
+def test_own_stack_of_policies_can_be_used(source):
     def find_groups(userid, request):
         return None if userid == "banned" else ["group:" + userid]
 

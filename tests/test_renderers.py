@@ -125,7 +125,7 @@ def test_values_that_json_does_not_know_are_rendered(value, text, wrap, around):
         lambda: Listed(),
     ],
 )
-def test_views_may_return_any_of_these(make):
+def test_views_can_return_any_of_these(make):
     service = cliquet.Service(name="s", path="/s")
     service.add_view("GET", lambda request: make(), permission=NO_PERMISSION_REQUIRED)
     config = Configurator(settings=dict(testapp.SETTINGS))

@@ -79,7 +79,7 @@ def test_request_created_by_the_application_has_the_attributes(serve, alice):
 @pytest.mark.parametrize(
     ("url", "status"), [("/echo", 200), ("/mushrooms", 401), ("/fail/bug", 500)]
 )
-def test_such_a_request_may_be_sent_through_the_tweens(serve, url, status):
+def test_such_a_request_can_be_sent_through_the_tweens(serve, url, status):
     def view(request):
         inner = Request.blank("/v0" + url)
         return request.invoke_subrequest(inner, use_tweens=True).status_code
@@ -87,7 +87,7 @@ def test_such_a_request_may_be_sent_through_the_tweens(serve, url, status):
     assert serve(setup=lambda config: add_view(config, view)).get("/show").json == status
 
 
-def test_such_a_request_may_be_followed(serve):
+def test_such_a_request_can_be_followed(serve):
     def view(request):
         response, followed = request.follow_subrequest(Request.blank("/v0/echo/"))
         return [response.json["service"], followed.path]
@@ -117,7 +117,7 @@ def test_request_of_another_class_of_the_application_keeps_its_class(serve):
 
 
 @pytest.mark.parametrize("made_by", [type, lambda *args: lambda environ: type(*args)(environ)])
-def test_application_may_have_a_request_factory(made_by, alice):
+def test_application_can_have_a_request_factory(made_by, alice):
     factory = made_by("Own", (Request,), {"own": "mine"})
     config = Configurator(settings=testapp.SETTINGS, request_factory=factory)
     cliquet.initialize(config, version="1.0")
@@ -131,7 +131,7 @@ def test_application_may_have_a_request_factory(made_by, alice):
     assert client.get("/v1/show", headers=alice).json == ["mine", True, "set"]
 
 
-def test_attributes_may_be_added_before_after_and_once_committed(serve):
+def test_attributes_can_be_added_before_after_and_once_committed(serve):
     config = Configurator(settings=testapp.SETTINGS)
     config.add_request_method(lambda request: "before", "one", reify=True)
     cliquet.initialize(config, version="1.0")
@@ -262,7 +262,7 @@ def test_host_header_that_is_not_valid_in_a_url_is_400(application, host, is_val
         ("GET", "/unknown", None),
     ],
 )
-def test_headers_may_be_bytes(serve, alice, name, value, method, url, body):
+def test_headers_can_be_bytes(serve, alice, name, value, method, url, body):
     client = serve()
 
     def send(value):
@@ -275,7 +275,7 @@ def test_headers_may_be_bytes(serve, alice, name, value, method, url, body):
     assert send(value).status_code == expected
 
 
-def test_header_of_a_sub_request_may_be_bytes():
+def test_header_of_a_sub_request_can_be_bytes():
     request = testing.DummyRequest()
     made = build_request(request, {"path": "/", "headers": {"X-Own": b"own", "X-Other": "other"}})
     assert (made.headers["X-Own"], made.headers["X-Other"]) == ("own", "other")

@@ -260,7 +260,7 @@ def test_schema_of_another_library_is_left_to_the_validators():
     served(service).post_json("/s", {})
 
 
-def test_service_may_override_the_error_handler():
+def test_service_can_override_the_error_handler():
     class Teapots(cliquet.Service):
         def error_handler(self, error):
             response = super().error_handler(error)
@@ -275,7 +275,7 @@ def test_service_may_override_the_error_handler():
     assert refused.headers["X-Status"] == "400"
 
 
-def test_origins_and_age_may_be_those_of_a_class():
+def test_origins_and_age_can_be_those_of_a_class():
     class Open(cliquet.Service):
         pass
 
@@ -291,7 +291,7 @@ def test_origins_and_age_may_be_those_of_a_class():
     assert not hasattr(cliquet.Service, "cors_max_age")
 
 
-def test_validator_may_take_the_request_alone():
+def test_validator_can_take_the_request_alone():
     def needs_x(request):
         if "x" not in request.GET:
             request.errors.add("querystring", "x", "x is needed")
@@ -309,7 +309,7 @@ def test_validator_may_take_the_request_alone():
     assert details(served(service).get("/s", status=400)) == [("querystring", "x", "x is needed")]
 
 
-def test_validator_may_be_a_method_that_takes_the_request_alone():
+def test_validator_can_be_a_method_that_takes_the_request_alone():
     class Views:
         def __init__(self, request, context=None):
             self.request = request
@@ -326,7 +326,7 @@ def test_validator_may_be_a_method_that_takes_the_request_alone():
 
 
 @pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
-def test_error_handler_may_take_the_errors(class_):
+def test_error_handler_can_take_the_errors(class_):
     def needs_x(request):
         request.errors.add("anywhere", "x", "x is needed")
 
@@ -393,7 +393,7 @@ class Bound(colander.MappingSchema):
         (Bound, {"kind": "a"}, "kind"),
     ],
 )
-def test_schema_may_depend_on_the_request(schema, body, name):
+def test_schema_can_depend_on_the_request(schema, body, name):
     service = cliquet.Service(name="s", path="/s/{kind}")
     service.add_view("post", lambda request: request.validated, schema=schema)
     client = served(service)
@@ -477,7 +477,7 @@ def test_types_of_a_view_are_negotiated(client):
 
 
 @pytest.mark.filterwarnings("ignore:The .custom_predicates. argument")
-def test_types_may_depend_on_the_request_as_cornice_has_it():
+def test_types_can_depend_on_the_request_as_cornice_has_it():
     service = cliquet.Service(name="s", path="/s")
     service.add_view("get", lambda request: {}, accept=lambda request: ["text/x"])
     client = served(service)

@@ -53,7 +53,7 @@ def test_any_form_of_a_key_sets_the_bare_one(form):
     assert loaded({form: "7"}, {"cliquet.paginate_by": 5})["paginate_by"] == 7
 
 
-def test_default_may_be_prefixed_with_the_project():
+def test_default_can_be_prefixed_with_the_project():
     assert loaded({}, {"myapp.colour": None})["colour"] is None
 
 
@@ -76,7 +76,7 @@ def test_empty_version_in_the_file_does_not_conflict_with_the_application(serve)
     assert hello["project_version"] == "0.9"
 
 
-def test_name_of_the_project_may_have_dots_and_dashes(monkeypatch):
+def test_name_of_the_project_can_have_dots_and_dashes(monkeypatch):
     settings = {"my.own-app.backoff": "1"}
     assert loaded(dict(settings), project="my.own-app")["backoff"] == 1
     monkeypatch.setenv("MY_OWN_APP_BACKOFF", "2")
@@ -334,7 +334,7 @@ VARIABLES = {
 
 @pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize("prefix", ["", "CLIQUET_", "MY_APP_"])
-def test_every_setting_may_come_from_the_environment_alone(monkeypatch, variable, prefix):
+def test_every_setting_can_come_from_the_environment_alone(monkeypatch, variable, prefix):
     text, key, value = VARIABLES[variable]
     without = loaded(dict(BOTH_LISTED), DEFAULT_SETTINGS, project="my-app")
     monkeypatch.setenv(prefix + variable, text)
@@ -342,7 +342,7 @@ def test_every_setting_may_come_from_the_environment_alone(monkeypatch, variable
     assert settings == {**without, key: value, "plugin": 1}
 
 
-def test_listeners_and_policies_may_be_listed_and_configured_by_the_environment(monkeypatch):
+def test_listeners_and_policies_can_be_listed_and_configured_by_the_environment(monkeypatch):
     monkeypatch.setenv("CLIQUET_EVENT_LISTENERS", "redis")
     monkeypatch.setenv("CLIQUET_EVENT_LISTENERS_REDIS_POOL_SIZE", "5")
     monkeypatch.setenv("MULTIAUTH_POLICIES", "basicauth fxa")
@@ -360,7 +360,7 @@ def test_variables_win_over_the_file_for_keys_with_dashes(monkeypatch):
     assert "collection_my_doc_get_enabled" not in settings
 
 
-def test_variable_may_begin_with_a_resource_that_is_named_as_the_project(monkeypatch):
+def test_variable_can_begin_with_a_resource_that_is_named_as_the_project(monkeypatch):
     monkeypatch.setenv("DOC_READ_PRINCIPALS", "a")
     assert loaded({}, project="doc")["doc_read_principals"] == "a"
 

@@ -160,7 +160,7 @@ def test_unknown_host_is_reported(serve):
         serve({"statsd_url": "udp://nowhere.invalid:8125"})
 
 
-def test_host_may_be_an_address_of_ipv6(serve):
+def test_host_can_be_an_address_of_ipv6(serve):
     with closing(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as listener:
         listener.bind(("::1", 0))
         listener.settimeout(10)
@@ -187,7 +187,7 @@ def test_only_public_methods_are_timed(listener, received):
     assert line.startswith("p.kind.backend.visible:")
 
 
-def test_there_may_be_no_backend_to_time(listener, received):
+def test_there_can_be_no_backend_to_time(listener, received):
     config = Configurator(settings={"statsd_url": url_of(listener)})
     cliquet.initialize(config, version="1.0", project_name="bare")
     webtest.TestApp(config.make_wsgi_app()).get("/v1/")

@@ -46,11 +46,11 @@ class Mushrooms(ThreadMixin, FormattedErrorMixin, BaseWebTest, unittest.TestCase
         self.app.get(self.collection_url, status=401)
 
     @authorize(permits=False)
-    def test_policy_may_refuse(self):
+    def test_policy_can_refuse(self):
         self.app.get(self.collection_url, headers=self.headers, status=403)
 
     @authorize(authz_class=f"{__name__}.Own")
-    def test_policy_may_be_another(self):
+    def test_policy_can_be_another(self):
         assert Own().permits(None, [], "read") is True
 
     @skip_if_travis
@@ -74,12 +74,12 @@ class Settings(BaseWebTest, unittest.TestCase):
         settings = super().get_app_settings({"http_api_version": "3.2"})
         return {**settings, **(additional_settings or {})}
 
-    def test_settings_and_version_may_be_others(self):
+    def test_settings_and_version_can_be_others(self):
         assert self.app.get("/").json["http_api_version"] == "3.2"
         app = self.make_app({"project_docs": "http://docs"})
         assert app.get("/").json["project_docs"] == "http://docs"
 
-    def test_application_may_be_configured_before(self):
+    def test_application_can_be_configured_before(self):
         config = Configurator(settings=self.get_app_settings())
         config.add_route("own", "/own")
         config.add_view(lambda request: {}, route_name="own", renderer="json")
@@ -92,7 +92,7 @@ class Settings(BaseWebTest, unittest.TestCase):
 def test_client_needs_webtest(monkeypatch):
     monkeypatch.setattr("cliquet.tests.support.webtest", None)
     with pytest.raises(ImportError, match="pip install webtest"):
-        Settings("test_settings_and_version_may_be_others")
+        Settings("test_settings_and_version_can_be_others")
 
 
 def test_policy_allows_all_except_private_records_of_anonymous_users():

@@ -61,7 +61,7 @@ def test_urls_of_a_dummy_request_are_those_of_its_application(serve):
     assert request.route_url("hello") == "http://example.com/v0/"
 
 
-def test_headers_of_a_dummy_request_may_be_in_any_case():
+def test_headers_of_a_dummy_request_can_be_in_any_case():
     request = testing.DummyRequest(headers={"if-match": '"1"'}, params={"a": "1"})
     assert request.headers["If-Match"] == '"1"'
     assert request.GET == {"a": "1"}

@@ -95,7 +95,7 @@ def test_copy_of_the_context_in_another_thread_has_no_transaction(manager):
     assert context.run(transactions.current) is manager.get()
 
 
-def test_application_may_turn_the_transaction_of_a_request_off(serve, alice):
+def test_application_can_turn_the_transaction_of_a_request_off(serve, alice):
     client = serve({"tm.activate_hook": "tests.test_transactions.never"})
     client.post_json("/spores", {"data": {}}, headers=alice)
     assert len(client.get("/spores", headers=alice).json["data"]) == 1

@@ -107,11 +107,11 @@ def test_request_is_a_get_without_body_by_default(within):
         ("/%25", "/v0/%"),
     ],
 )
-def test_path_may_lack_the_version_and_be_encoded_or_not(within, path, decoded):
+def test_path_can_lack_the_version_and_be_encoded_or_not(within, path, decoded):
     assert within(lambda request: build_request(request, {"path": path})).path_info == decoded
 
 
-def test_request_may_be_built_of_a_dummy_one():
+def test_request_can_be_built_of_a_dummy_one():
     built = build_request(DummyRequest(headers={"X-Mine": "1"}), {"path": "/a"})
     assert isinstance(built, Request)
     assert built.path == "/v0/a"

@@ -87,7 +87,7 @@ class DefaultBucketTest(DepotTest):
         self.assertEqual(response.headers["Total-Records"], "1")
         self.assertEqual(response.body, b"")
 
-    def test_bodies_may_be_empty(self):
+    def test_bodies_can_be_empty(self):
         url = f"{self.records_url}/0a6e2d4c-5b52-4c7b-8b6a-2f6f1c9c0d3e"
         self.app.put(url, headers=self.headers, status=201)
 
@@ -157,7 +157,7 @@ class DefaultBucketTest(DepotTest):
         principals = self.permission.user_principals(self.other)
         self.assertEqual(set(principals), {"/buckets/{id}/groups/friends".format(**bucket)})
 
-    def test_first_requests_may_be_concurrent(self):
+    def test_first_requests_can_be_concurrent(self):
         def create(number):
             return self.app.post_json(
                 self.records_url, {"data": {"n": number}}, headers=self.headers, status="*"

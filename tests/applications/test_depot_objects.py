@@ -416,13 +416,13 @@ class CacheExpiresTest(DepotTest):
         self.create_collection(data={"cache_expires": 60})
         self.record_url = f"{self.records_url}/{self.create_record()['id']}"
 
-    def test_anonymous_clients_may_cache_records(self):
+    def test_anonymous_clients_can_cache_records(self):
         for url in (self.records_url, self.record_url):
             response = self.app.get(url)
             self.assertEqual(response.headers["Cache-Control"], "max-age=60")
             self.assertIn("Expires", response.headers)
 
-    def test_authenticated_clients_may_not(self):
+    def test_authenticated_clients_can_not(self):
         response = self.app.get(self.records_url, headers=self.headers)
         self.assertEqual(response.headers["Cache-Control"], "no-cache")
 

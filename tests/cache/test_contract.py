@@ -26,7 +26,7 @@ class Plain(CacheBase):
         self.entries.pop(key, None)
 
 
-def test_an_engine_may_define_the_public_methods_and_its_own_init():
+def test_an_engine_can_define_the_public_methods_and_its_own_init():
     request = SimpleNamespace(registry=SimpleNamespace(settings={"readonly": "true"}))
     cache = Plain(port=8087)
     cache.set("key", "value")

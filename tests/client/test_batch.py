@@ -260,7 +260,7 @@ def test_request_of_a_batch_without_data_is_refused(client, proxy):
     assert all(isinstance(future.exception(), ProtocolError) for future in futures)
 
 
-def test_error_of_a_retried_batch_notes_that_the_first_attempt_may_have_succeeded(
+def test_error_of_a_retried_batch_notes_that_the_first_attempt_can_have_succeeded(
     client, spores, proxy
 ):
     record = spores.create({"name": "x"}).data

@@ -75,7 +75,7 @@ def test_creation_of_a_record_with_a_field_named_deleted(client, proxy):
     assert (created.status, created.data["name"]) == (200, "x")
 
 
-def test_delete_all_is_sent_once_because_others_may_create_records(spores, proxy):
+def test_delete_all_is_sent_once_because_others_can_create_records(spores, proxy):
     spores.create({"name": "x"})
     proxy.script(DROP)
     with pytest.raises(TransportError) as caught:
@@ -102,7 +102,7 @@ def test_delete_all_with_if_match_is_retried(spores, proxy):
 @pytest.mark.parametrize(
     ("status", "is_unknown"), [(400, False), (502, True), (503, False), (504, True)]
 )
-def test_error_of_a_gateway_notes_that_the_request_may_have_succeeded(
+def test_error_of_a_gateway_notes_that_the_request_can_have_succeeded(
     client, proxy, status, is_unknown
 ):
     proxy.script(error(status))
@@ -146,7 +146,7 @@ def test_json_patch_is_retried_only_with_a_precondition(spores, proxy):
     assert proxy.methods == ["PATCH"] * 2
 
 
-def test_error_notes_that_an_earlier_attempt_may_have_succeeded(spores, proxy):
+def test_error_notes_that_an_earlier_attempt_can_have_succeeded(spores, proxy):
     record = spores.create({"name": "x"})
     id_ = record.data["id"]
     proxy.script(DROP)

@@ -99,7 +99,7 @@ def test_service_describes_itself(described):
     assert document["tags"][-2]["name"] == "utility"
 
 
-def test_service_may_say_little(described):
+def test_service_can_say_little(described):
     document = described({"cliquet.project_docs": ""})
     assert "externalDocs" not in document
 
@@ -225,7 +225,7 @@ def test_filters_of_nested_fields_and_of_added_operators_are_described(described
     assert "has_deep.a.b.c.d" not in found
 
 
-def test_filters_may_be_on_any_field_where_the_schema_is_open(described):
+def test_filters_can_be_on_any_field_where_the_schema_is_open(described):
     document = described()
     assert parameters(document, "/spores", "get")["fields"]["explode"]
     assert "enum" not in parameters(document, "/spores", "get")["_sort"]["schema"]["items"]
@@ -285,7 +285,7 @@ def test_request_and_response_bodies_are_described(described):
     assert record["required"] == ["id", "last_modified"]
 
 
-def test_body_of_a_resource_may_have_no_data(described):
+def test_body_of_a_resource_can_have_no_data(described):
     class PlantsSchema(colander.MappingSchema):
         plants = colander.SchemaNode(colander.Integer())
 
@@ -294,7 +294,7 @@ def test_body_of_a_resource_may_have_no_data(described):
     assert set(body(document, "/plants", "post")["properties"]) == {"plants"}
 
 
-def test_schema_of_a_resource_may_be_a_plain_one(described):
+def test_schema_of_a_resource_can_be_a_plain_one(described):
     class Bare(UserResource):
         mapping = colander.MappingSchema()
 
@@ -483,7 +483,7 @@ def test_schema_of_a_service_describes_body_and_parameters(described):
     assert {"400", "404", "415"} <= set(item["post"]["responses"])
 
 
-def test_body_may_be_optional(described):
+def test_body_can_be_optional(described):
     class Optional(colander.MappingSchema):
         level = colander.SchemaNode(colander.Integer(), missing=1)
 
@@ -538,7 +538,7 @@ def test_schema_that_is_not_of_colander_is_left_out(described):
     assert "400" in operation["responses"]
 
 
-def test_service_may_be_on_a_route_of_pyramid(described):
+def test_service_can_be_on_a_route_of_pyramid(described):
     service = Service("routed", pyramid_route="routed")
     service.get(permission=NO_PERMISSION_REQUIRED)(lambda request: {})
 

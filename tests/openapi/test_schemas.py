@@ -270,7 +270,7 @@ def test_format_of_dates_is_described_unless_the_application_sets_one(typ):
     assert response_schema(node(typ))["format"] in ("date", "date-time")
 
 
-def test_type_of_another_library_may_be_anything():
+def test_type_of_another_library_can_be_anything():
     class Blob(colander.SchemaType):
         def deserialize(self, node, cstruct):
             return cstruct

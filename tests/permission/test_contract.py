@@ -22,7 +22,7 @@ class Plain(PermissionBase):
         return {"alice"} if get_bound_permissions is None else {"bob"}
 
 
-def test_an_engine_may_leave_the_check_to_the_base():
+def test_an_engine_can_leave_the_check_to_the_base():
     backend = Plain(port=8087)
     assert backend.object_permission_principals("/a", "read") == {"alice"}
     assert backend.check_permission("/a", "read", ["alice", "carol"]) is True

@@ -148,7 +148,7 @@ def test_model_and_storage_are_safe_outside_of_endpoints(build):
     assert alice.values("/cards?_sort=number", "number") == [1, 2]
 
 
-def test_name_of_the_resource_may_be_assigned(build):
+def test_name_of_the_resource_can_be_assigned(build):
     seen = []
 
     def view(request):
@@ -182,7 +182,7 @@ def test_views_forge_requests_and_follow_them(build):
 # The context of every request.
 
 
-def test_factory_of_resources_may_be_that_of_every_route(build):
+def test_factory_of_resources_can_be_that_of_every_route(build):
     seen = []
 
     class Factory(RouteFactory):
@@ -238,7 +238,7 @@ class Shelf(UserResource):
         return {**super().process_record(new, old), "others": self.others}
 
 
-def test_constructor_may_read_the_url_and_query_the_storage(build):
+def test_constructor_can_read_the_url_and_query_the_storage(build):
     paths = {
         "collection_path": "/rooms/{{room}}/shelves",
         "record_path": "/rooms/{{room}}/shelves/{{id}}",
@@ -296,7 +296,7 @@ def stranger(build):
     return build(Strange).user("alice")
 
 
-def test_endpoints_may_change_the_response(stranger):
+def test_endpoints_can_change_the_response(stranger):
     record = stranger.post("/stranges", {"n": 1}, status=202).json["data"]
     response = stranger.get("/stranges")
     assert response.headers["X-Count"] == "1"
@@ -313,7 +313,7 @@ def test_known_fields_are_passed_by_position(stranger):
         stranger.get(f"/stranges?{query}", status=400)
 
 
-def test_filters_may_be_added(stranger):
+def test_filters_can_be_added(stranger):
     stranger.post("/stranges", {"n": 1, "hidden": True})
     stranger.post("/stranges", {"n": 2})
     assert stranger.values("/stranges") == [2]
@@ -339,7 +339,7 @@ class Computed:
         return [{"id": "a", "last_modified": 5}], 1
 
 
-def test_model_may_be_of_any_class(build):
+def test_model_can_be_of_any_class(build):
     class Log(UserResource):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
@@ -425,7 +425,7 @@ def test_no_limit_is_that_of_the_storage(build):
     assert alice.values(response.headers["Next-Page"]) == [2]
 
 
-def test_endpoint_may_be_replaced_while_the_application_serves(build, monkeypatch):
+def test_endpoint_can_be_replaced_while_the_application_serves(build, monkeypatch):
     class Own(UserResource):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
@@ -455,7 +455,7 @@ def test_collection_is_the_deprecated_name_of_the_model(build):
     alice.get(f"/olds/{record['id']}", status=200)
 
 
-def test_model_may_be_without_unique_fields(build):
+def test_model_can_be_without_unique_fields(build):
     """As models that applications wrote: they are not given what they don't know."""
 
     class Plain(UserResource.default_model):
@@ -501,7 +501,7 @@ def test_records_can_have_other_names_for_standard_fields(build):
     alice.put(path, {"n": 2}, {"If-Match": '"1"'}, status=412)
 
 
-def test_parent_may_be_nothing(build):
+def test_parent_can_be_nothing(build):
     class Common(UserResource):
         mapping = AnyFields()
 

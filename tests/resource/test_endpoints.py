@@ -72,7 +72,7 @@ def test_headers_of_a_list_come_alone_with_head(alice):
         assert headers_only.headers[name] == listed.headers[name]
 
 
-def test_headers_that_pages_of_other_origins_may_read_depend_on_the_endpoint(alice):
+def test_headers_that_pages_of_other_origins_can_read_depend_on_the_endpoint(alice):
     book = alice.create("/books", {"title": "A"})
     common = {"Backoff", "Retry-After", "Alert", "Content-Length", "Vary"}
     record = common | {"Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma"}

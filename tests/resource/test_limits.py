@@ -222,7 +222,7 @@ def test_page_has_a_record_however_large_it_is(build):
     assert [record["n"] for record in walk(alice, "/notes")] == [2, 1, 0]
 
 
-def test_storage_of_others_may_ignore_the_size_of_pages(build):
+def test_storage_of_others_can_ignore_the_size_of_pages(build):
     api = build(Note, settings={"max_page_bytes": 100})
     alice = api.user("alice")
     for number in range(3):

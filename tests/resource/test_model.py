@@ -42,7 +42,7 @@ class TestModel:
             model.delete_record(record)
         assert model.get_records(include_deleted=True) == ([tombstone], 0)
 
-    def test_deletion_may_be_at_a_given_time(self, model):
+    def test_deletion_can_be_at_a_given_time(self, model):
         record = model.create_record({})
         tombstone = model.delete_record(record, last_modified=4_000_000_000_000)
         assert tombstone["last_modified"] == 4_000_000_000_000

@@ -135,7 +135,7 @@ def test_record_whose_id_is_a_star_is_a_record_like_another(alice, bob):
     "tree", ["é", "a b", "%", "a%20b", "😀", "a'\"b", "a?b#c", "[1]", "a+b", ":x"]
 )
 @pytest.mark.parametrize("leaf", ["x", "%2A", "é %", "{id}"])
-def test_parts_of_the_path_may_hold_any_character(alice, bob, tree, leaf):
+def test_parts_of_the_path_can_hold_any_character(alice, bob, tree, leaf):
     url = f"/trees/{quote(tree)}/leafs"
     record = f"{url}/{quote(leaf)}"
     alice.put(record, {"n": 1}, permissions={"read": [bob.id]}, status=201)
@@ -167,7 +167,7 @@ def test_tree_named_like_a_version_is_a_tree(build, bob):
     assert api.permission.object_permissions("/v1/leafs/a")["read"] == {bob.id}
 
 
-def test_resource_may_be_registered_under_several_paths(build):
+def test_resource_can_be_registered_under_several_paths(build):
     class Comment(UserResource):
         mapping = AnyFields()
 

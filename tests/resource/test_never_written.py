@@ -161,7 +161,7 @@ def test_connections_of_sqlite_that_refuse_to_write_are_enough_to_read(client, m
     client.user("alice").post("/notes", {}, status=503)
 
 
-def test_a_role_that_may_only_read_is_enough_to_read(tmp_path):
+def test_a_role_that_can_only_read_is_enough_to_read(tmp_path):
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         settings = {
             f"{kind}_{key}": value

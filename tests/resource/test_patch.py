@@ -175,7 +175,7 @@ def test_readonly_field_is_compared_exactly(build):
     alice.patch(path, {"n": 1}, status=200)
 
 
-def test_readonly_field_that_the_record_lacks_may_be_set_once(build):
+def test_readonly_field_that_the_record_lacks_can_be_set_once(build):
     class Options(AnyFields.Options):
         readonly_fields = ("n",)
 

@@ -116,7 +116,7 @@ class Lists(RouteFactory):
 
 
 @pytest.mark.parametrize("policy, factory", [(Extra, RouteFactory), (Iterables, Lists)])
-def test_policy_may_add_principals(build, policy, factory):
+def test_policy_can_add_principals(build, policy, factory):
     alice = build((Page, {"factory": factory}), settings=dotted(policy)).user("alice")
     page = alice.create("/pages", {"n": 1}, permissions={"read": ["extra"]})
     bob = alice.user("bob")
@@ -172,7 +172,7 @@ class ByObject(AuthorizationPolicy):
         return super().permits(context, principals, permission)
 
 
-def test_policy_may_read_the_record_that_put_replaces(build):
+def test_policy_can_read_the_record_that_put_replaces(build):
     alice = build(Page, settings=dotted(Recording)).user("alice")
     alice.put(f"/pages/{NEW}", {"n": 1}, status=201)
     alice.put(f"/pages/{NEW}", {"locked": True}, status=200)
@@ -181,7 +181,7 @@ def test_policy_may_read_the_record_that_put_replaces(build):
     alice.put(f"/pages/{NEW}", {"n": 3}, status=201)
 
 
-def test_policy_may_read_the_object_of_put(build):
+def test_policy_can_read_the_object_of_put(build):
     alice = build(Page, settings=dotted(ByObject)).user("alice")
     alice.put(f"/pages/{NEW}", {"n": 1}, status=201)
     alice.put(f"/pages/{NEW}", {"n": 2}, status=200)

@@ -412,7 +412,7 @@ def test_of_many_deletions_one_succeeds(alice, note, url):
 
 
 @every_engine
-def test_first_writes_of_a_user_may_meet(api):
+def test_first_writes_of_a_user_can_meet(api):
     carol = api.user("carol")
     assert at_once(8, lambda n: carol.post("/notes", {"n": n}, status="*")) == [201] * 8
     assert len(carol.list("/notes")) == 8

@@ -71,7 +71,7 @@ def test_arguments_are_attributes_of_the_viewset(module):
     assert {"v1/all/objects", "v1/o/{id}"} <= patterns(scanned(module, **MEMORY))
 
 
-def test_class_may_be_registered_several_times(module):
+def test_class_can_be_registered_several_times(module):
     declare(module, registered="resource.register()\n@resource.register(name='other')")
     assert {"v1/things", "v1/others"} <= patterns(scanned(module, **MEMORY))
 
@@ -153,7 +153,7 @@ class TestRegisterResource:
         assert collection.defined_methods == ["GET", "HEAD", "POST", "DELETE"]
         assert record.defined_methods == ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
 
-    def test_viewset_may_be_given(self):
+    def test_viewset_can_be_given(self):
         viewset = ViewSet(collection_path="/them", record_path="/them/{{id}}")
         collection, record = register_resource(Book, viewset=viewset)
         assert collection.viewset is viewset
@@ -336,12 +336,12 @@ class TestViewSet:
         assert ViewSet(name="tome").get_name(Book) == "tome"
 
     @pytest.mark.parametrize("name, found", [("fungi", "fungi"), ("", "thing"), (None, "thing")])
-    def test_name_may_be_an_attribute_of_the_resource(self, name, found):
+    def test_name_can_be_an_attribute_of_the_resource(self, name, found):
         thing = type("Thing", (UserResource,), {"name": name})
         assert ViewSet().get_name(thing) == found
         assert ViewSet(name="tome").get_name(thing) == "tome"
 
-    def test_name_of_the_resource_may_be_something_else(self):
+    def test_name_of_the_resource_can_be_something_else(self):
         thing = type("Thing", (UserResource,), {"name": property(lambda self: "computed")})
         assert ViewSet().get_name(thing) == "thing"
 
@@ -350,13 +350,13 @@ class TestViewSet:
         assert viewset.get_service_name("record", Book) == "book-record"
         assert ShareableViewSet().get_service_arguments()["factory"] is RouteFactory
 
-    def test_name_may_be_an_attribute_of_a_class_of_viewsets(self):
+    def test_name_can_be_an_attribute_of_a_class_of_viewsets(self):
         class Views(ViewSet):
             name = "tome"
 
         assert Views().get_name(Book) == "tome"
 
-    def test_factory_may_be_another(self):
+    def test_factory_can_be_another(self):
         class Factory(RouteFactory):
             pass
 

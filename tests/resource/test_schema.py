@@ -27,7 +27,7 @@ class TestResourceSchema:
         assert Strange().get_option("readonly_fields") == ()
         assert Strange().get_option("preserve_unknown") is False
 
-    def test_options_may_extend_those_of_another_schema(self):
+    def test_options_can_extend_those_of_another_schema(self):
         class More(BookSchema):
             class Options:
                 readonly_fields = (*BookSchema.Options.readonly_fields, "pages")
@@ -52,7 +52,7 @@ class TestResourceSchema:
         with pytest.raises(colander.Invalid):
             Strict().deserialize({"a": 1})
 
-    def test_fields_may_prepare_their_values(self):
+    def test_fields_can_prepare_their_values(self):
         class Stripped(colander.SchemaNode):
             schema_type = colander.String
             missing = None
@@ -242,7 +242,7 @@ class TestURL:
     def test_white_space_is_stripped(self):
         assert schema.URL().deserialize("  http://a.example\n") == "http://a.example"
 
-    def test_it_may_be_missing(self):
+    def test_it_can_be_missing(self):
         assert schema.URL(missing="").deserialize(colander.null) == ""
 
 
@@ -275,7 +275,7 @@ class TestPermissionsSchema:
         with pytest.raises(colander.Invalid):
             schema.PermissionsSchema().deserialize(bad)
 
-    def test_they_may_be_missing(self):
+    def test_they_can_be_missing(self):
         assert schema.PermissionsSchema(missing=colander.drop).deserialize() is colander.drop
         assert schema.PermissionsSchema(missing=colander.null).deserialize() is colander.null
         assert schema.PermissionsSchema(missing=None).deserialize() is None

@@ -136,7 +136,7 @@ def test_put_after_a_deletion_requires_create(api, alice, bob, url):
     bob.put(url, {"n": 2}, status=201)
 
 
-def test_missing_record_is_a_403_unless_everything_may_be_read(api, bob):
+def test_missing_record_is_a_403_unless_everything_can_be_read(api, bob):
     for method in ("GET", "PATCH", "DELETE"):
         bob.send(method, f"/pages/{NEW}", body_of(method), status=403)
     api.permission.add_principal_to_ace(f"/pages/{NEW}", "read", bob.id)
@@ -178,7 +178,7 @@ class TestPrincipalsOfSettings:
         # A list still falls back on the records that one may read.
         assert bob.list("/pages") == [page]
 
-    def test_they_may_name_users_and_groups(self, build):
+    def test_they_can_name_users_and_groups(self, build):
         first = build(Page)
         alice, bob = first.user("alice"), first.user("bob")
         api = build(Page, settings={"page_create_principals": f"{alice.id} writers"})
@@ -236,7 +236,7 @@ def test_anonymous_creator_gets_no_permission(build, method):
     api.user("alice").delete("/pages", status=403)
 
 
-def test_anonymous_creator_may_give_permissions(build):
+def test_anonymous_creator_can_give_permissions(build):
     api = build(Page, settings={"page_create_principals": "system.Everyone"})
     granted = {"write": ["system.Everyone"], "read": ["system.Authenticated"]}
     response = api.put(f"/pages/{NEW}", {"n": 1}, permissions=granted, status=201)
@@ -349,12 +349,12 @@ def test_principal_that_cannot_be_kept_is_refused(alice, url, principal):
 
 
 @pytest.mark.parametrize("principal", ["*", "é😀", "a" * 1000, "' OR 1=1 --", "a,b c"])
-def test_principals_may_hold_any_character(alice, url, principal):
+def test_principals_can_hold_any_character(alice, url, principal):
     response = alice.put(url, {"n": 1}, permissions={"read": [principal]})
     assert response.json["permissions"]["read"] == [principal]
 
 
-def test_data_may_hold_a_field_of_the_name_that_models_use(alice):
+def test_data_can_hold_a_field_of_the_name_that_models_use(alice):
     page = alice.create("/pages", {"n": 1, "__permissions__": {"read": ["system.Everyone"]}})
     assert "__permissions__" not in page
     response = alice.patch(f"/pages/{page['id']}", {"__permissions__": {"write": ["x"]}})
@@ -444,7 +444,7 @@ def test_write_does_not_imply_read(alice, page, url):
     alice.get("/pages", status=403)
 
 
-def test_application_may_say_that_write_implies_read(build):
+def test_application_can_say_that_write_implies_read(build):
     api = build(Page, settings=policy(WriteImpliesRead))
     alice, bob = api.user("alice"), api.user("bob")
     page = alice.create("/pages", {"n": 1})
@@ -463,7 +463,7 @@ def test_policy_that_binds_nothing_grants_nothing(build):
     alice.post("/pages", {"id": page["id"]}, status=403)
 
 
-def test_application_may_set_the_bound_permissions_of_the_registered_policy(build):
+def test_application_can_set_the_bound_permissions_of_the_registered_policy(build):
     api = build(Page)
     registered = api.registry.getUtility(IAuthorizationPolicy)
     registered.get_bound_permissions = lambda object_id, permission: [(object_id, "write")]
@@ -473,7 +473,7 @@ def test_application_may_set_the_bound_permissions_of_the_registered_policy(buil
     assert alice.list("/pages") == [page]
 
 
-def test_bound_permissions_may_be_inherited_from_another_object(build):
+def test_bound_permissions_can_be_inherited_from_another_object(build):
     api = build(Page)
     registered = api.registry.getUtility(IAuthorizationPolicy)
     registered.get_bound_permissions = lambda object_id, permission: {
@@ -491,7 +491,7 @@ def test_bound_permissions_may_be_inherited_from_another_object(build):
 # Other permissions.
 
 
-def test_resource_may_have_other_permissions(build):
+def test_resource_can_have_other_permissions(build):
     class Poll(ShareableResource):
         mapping = AnyFields()
         permissions = ("read", "write", "vote")

@@ -145,7 +145,7 @@ def test_failure_to_write_the_output_is_reported(unbuffered):
     assert "No space left on device" in err
 
 
-def test_output_may_be_closed():
+def test_output_can_be_closed():
     command = [*COMMAND, "version"]
     shell = ["sh", "-c", '"$@" >&-', "sh", *command]
     with begin(shell) as process:

@@ -78,18 +78,18 @@ def test_migrate_leaves_storage_and_permission_alone_in_readonly_mode(
     ]
 
 
-def test_ini_may_follow_the_command(write_ini, initialized):
+def test_ini_can_follow_the_command(write_ini, initialized):
     assert main(["migrate", "--ini", write_ini(SETTINGS + ALL_IN_MEMORY)]) == 0
     assert initialized == [Storage, Permission, Cache]
 
 
-def test_ini_may_come_from_the_environment(write_ini, initialized, monkeypatch):
+def test_ini_can_come_from_the_environment(write_ini, initialized, monkeypatch):
     monkeypatch.setenv("CLIQUET_INI", write_ini(SETTINGS + ALL_IN_MEMORY))
     assert main(["migrate"]) == 0
     assert initialized == [Storage, Permission, Cache]
 
 
-def test_ini_may_name_a_section(write_ini, initialized):
+def test_ini_can_name_a_section(write_ini, initialized):
     ini = write_ini(SETTINGS + ALL_IN_MEMORY + "[app:other]\nuse = main\n")
     assert main(["--ini", f"{ini}#other", "migrate"]) == 0
     assert initialized == [Storage, Permission, Cache]

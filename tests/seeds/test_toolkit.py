@@ -128,7 +128,7 @@ def test_application_describes_itself_and_is_healthy(client_of):
     assert answer.json == {"cache": True, "permission": True, "storage": True}
 
 
-def test_version_may_be_given_by_name(write_modules, serve):
+def test_version_can_be_given_by_name(write_modules, serve):
     source = MYPROJECT.replace("'1.0'", "version='1.0'")
     write_modules({"myproject": source, "myproject.views": ""})
     client = serve(importlib.import_module("myproject").main, {})

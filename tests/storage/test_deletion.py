@@ -18,7 +18,7 @@ from cliquet.testing.contracts.samples import PLACE, everything, fill
         (("uid", False), "uid", False),
     ],
 )
-def test_the_flag_and_the_id_field_of_a_deletion_may_be_positional_in_either_order(
+def test_the_flag_and_the_id_field_of_a_deletion_can_be_positional_in_either_order(
     storage, arguments, field, kept
 ):
     fill(storage, 2)

@@ -636,7 +636,7 @@ def test_a_connection_that_was_long_idle_is_tested(storage, monkeypatch):
     storage.get_all(*PLACE)
 
 
-def test_a_server_may_end_and_come_back():
+def test_a_server_can_end_and_come_back():
     with postgresql_server.private_server() as server:
         storage = make(server.url)
         storage.initialize_schema()
@@ -677,7 +677,7 @@ def test_too_many_threads_are_refused_immediately():
     assert client.execute_autocommit("SELECT 1") == [(1,)]
 
 
-def test_some_threads_may_wait_for_a_connection():
+def test_some_threads_can_wait_for_a_connection():
     storage = make(
         storage_pool_size=1,
         storage_max_overflow=0,
@@ -718,7 +718,7 @@ def test_recreated_pool_has_the_same_bounds():
     assert (again.max_backlog, again._capacity, again.size()) == (3, 3, 2)
 
 
-def test_the_class_of_the_pool_may_be_another_one():
+def test_the_class_of_the_pool_can_be_another_one():
     for poolclass in ("sqlalchemy.pool.NullPool", "sqlalchemy.pool.QueuePool", NullPool):
         client = make(storage_poolclass=poolclass, storage_pool_size=2)._client
         assert client.execute_autocommit("SELECT 1") == [(1,)]

@@ -424,7 +424,7 @@ def test_every_kind_of_url_is_known(url, kind):
         ("redis://redis.example", ("redis.example", 6379, 0)),
     ],
 )
-def test_a_url_may_lack_the_scheme_and_has_defaults(url, server):
+def test_a_url_can_lack_the_scheme_and_has_defaults(url, server):
     connection = Client(url)._pool.make_connection()
     assert (connection.host, connection.port, connection.db) == server
 

@@ -161,7 +161,7 @@ def test_keys_that_do_not_fit_are_rebuilt(storage):
     check(storage, 0)
 
 
-def test_rebuilt_collections_may_be_large(storage):
+def test_rebuilt_collections_can_be_large(storage):
     for number in range(1500):
         storage.create(*PLACE, {"phone": str(number)})
     storage.create(*PLACE, {"phone": "x"}, **UNIQUE)

@@ -94,7 +94,7 @@ def test_operations_after_a_savepoint_are_undone_alone(storage, operation, manag
     assert in_another_thread(lambda: content(storage)) == before
 
 
-def test_savepoints_may_be_within_one_another(storage, manager):
+def test_savepoints_can_be_within_one_another(storage, manager):
     storage.update(*PLACE, "0", {"a": 1})
     outer = manager.savepoint()
     storage.update(*PLACE, "0", {"a": 2})

@@ -174,12 +174,12 @@ def test_response_has_four_keys(alice):
     assert response["headers"]["Content-Type"].startswith("application/json")
 
 
-def test_anybody_may_send_a_batch(api):
+def test_anonymous_users_can_send_a_batch(api):
     responses = api.batch({"path": "/"}, {"path": "/notes"})
     assert [item["status"] for item in responses] == [200, 401]
 
 
-def test_version_prefix_may_be_left_out(alice):
+def test_version_prefix_can_be_left_out(alice):
     responses = alice.batch({"path": "/"}, {"path": "/v1/"}, {"path": "/v1"}, {"path": "/v1/notes"})
     assert [item["status"] for item in responses] == [200] * 4
     assert {item["path"] for item in responses} == {"/v1/", "/v1/notes"}
@@ -212,7 +212,7 @@ def test_defaults_are_merged_deeply_under_every_request(alice):
 
 
 @pytest.mark.parametrize("requests", [[], [{"path": "/"}]])
-def test_defaults_may_be_null(alice, requests):
+def test_defaults_can_be_null(alice, requests):
     assert len(alice.batch(*requests, defaults=None)) == len(requests)
 
 
@@ -266,7 +266,7 @@ def test_host_is_checked_as_in_other_requests(alice, name, value):
 
 
 @pytest.mark.parametrize("value", ["example.org", "[::1]:8888", ""])
-def test_request_may_have_its_own_host(alice, value):
+def test_request_can_have_its_own_host(alice, value):
     (response,) = alice.batch({"path": "/echo/", "headers": {"Host": value}})
     assert response["body"]["headers"]["Host"] == value
 
@@ -349,7 +349,7 @@ def test_querystring_is_kept(alice):
 
 
 @pytest.mark.parametrize("part", ["é", "%C3%A9", "a b", "a%20b", "😀", "%25", "a/b", "a%2Fb"])
-def test_path_may_hold_any_character_encoded_or_not(alice, part):
+def test_path_can_hold_any_character_encoded_or_not(alice, part):
     (response,) = alice.batch({"path": f"/echo/{part}"})
     decoded = {"%C3%A9": "é", "a%20b": "a b", "%25": "%", "a%2Fb": "a/b"}.get(part, part)
     assert response["body"]["part"] == decoded
@@ -409,7 +409,7 @@ def test_empty_setting_or_0_means_no_limit(build, unlimited):
     assert app.batch({"path": "/"})[0]["body"]["settings"]["batch_max_requests"] is None
 
 
-def test_batch_may_be_empty(alice):
+def test_batch_can_be_empty(alice):
     assert alice.batch() == []
 
 

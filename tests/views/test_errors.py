@@ -140,18 +140,18 @@ def test_unavailability_keeps_its_json_body_and_has_the_time_to_wait():
         (HTTPMethodNotAllowed(), 405, 115),
     ],
 )
-def test_application_may_call_the_error_view_itself(context, status, number):
+def test_application_can_call_the_error_view_itself(context, status, number):
     response = errors.error(context, DummyRequest())
     assert (response.status_code, response.json["errno"]) == (status, number)
 
 
-def test_application_may_call_the_view_of_each_error_itself():
+def test_application_can_call_the_view_of_each_error_itself():
     assert errors.method_not_allowed(HTTPMethodNotAllowed(), DummyRequest()).json["errno"] == 115
     assert errors.authorization_required(DummyRequest()).json["errno"] == 121
     assert errors.page_not_found(DummyRequest(path="/v0/nothing")).json["errno"] == 111
 
 
-def test_view_of_the_application_may_have_the_cors_headers_of_the_toolkit():
+def test_view_of_the_application_can_have_the_cors_headers_of_the_toolkit():
     @errors.cors
     def view(request, status):
         return Response(status=status)

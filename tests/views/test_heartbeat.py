@@ -97,7 +97,7 @@ def test_process_is_up_whatever_the_backends_say(serve):
     assert client.get("/__lbheartbeat__").json == {}
 
 
-def test_checks_may_be_replaced(serve):
+def test_checks_can_be_replaced(serve):
     client = serve()
     client.registry.heartbeats = {"plugin": lambda request: False}
     assert client.get("/__heartbeat__", status=503).json == {"plugin": False}
