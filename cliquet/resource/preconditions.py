@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from email.utils import formatdate
 from enum import Enum
 from typing import NamedTuple
+from wsgiref.handlers import format_date_time
 
 #: The last millisecond of the year 9999.
 MAX_TIMESTAMP = 253402300799999
@@ -148,4 +148,4 @@ def http_date(timestamp: int) -> str:
 
     HTTP dates have years of four digits: later timestamps become the end of 9999.
     """
-    return formatdate(min(timestamp, MAX_TIMESTAMP) // 1000, usegmt=True)
+    return format_date_time(min(timestamp, MAX_TIMESTAMP) // 1000)

@@ -54,6 +54,8 @@ class Prefetch:
         """
         requested = self._requested
         self.discard()
+        if not requested:  # as for most reads
+            return run(Statement(query.format(""), parameters))
         scalars = [scalar for scalar, _ in requested.values()]
         columns = "".join(f", {scalar.sql}" for scalar in scalars)
         ahead = [value for scalar in scalars for value in scalar.parameters or ()]
