@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
-from cliquet.storage.operators import OPERATORS, in_alternatives
+from cliquet.storage.operators import OPERATORS, element_keys, in_alternatives
 from cliquet.storage.postgresql.dialect import COMPARED, Field, PostgreSQL, key_of, storable
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Column, Sql, all_of
@@ -18,6 +18,8 @@ _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WH
 _SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
 # An index can serve at most this many alternatives.
 _FEW = 8
+# Converting an array to jsonb is slow.
+_FEW_ARRAYS = 2
 _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
@@ -154,7 +156,7 @@ def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[st
     names: dict[str, dict[str, str]] = {}
     expressions: list[Sql] = []
     for (field, template), count in counts.items():
-        if count > _FEW:
+        if count > (_FEW_ARRAYS if template == COMPARED[element_keys] else _FEW):
             name = names.setdefault(field, {})[template] = f"shared{len(expressions)}"
             text, parameters = dialect.field(field).expression(template)
             expressions.append(Sql(f"{text} AS {name}", parameters))

@@ -187,17 +187,39 @@ class Field:
             for group in groups
         ]
         if others := [key for key in keys if not _is_exact(key)]:
-            conditions.append(self._has_other_elements(others, every))
+            conditions.append(self._has_other_elements(array, others, every))
         combined = all_of(conditions) if every else any_of(conditions)
         is_array = Sql(f"json_typeof({self._value.text}) = 'array'", self._value.parameters)
         return all_of([is_array, combined])
 
-    def _has_other_elements(self, keys: Collection[Key], every: bool) -> Sql:
-        """Return the condition for keys of values that jsonb compares differently."""
+    def _has_other_elements(self, array: Sql, keys: Collection[Key], every: bool) -> Sql:
+        """Return the condition for keys of values that jsonb compares differently.
+
+        Computing the keys of all elements is slow, so jsonb first excludes most arrays.
+        """
+        guards = [_may_contain(array, key) for key in keys]
         operator = "@>" if every else "&&"
         text = f"cliquet_elements({self._value.text}) {operator} {_array(keys)}"
         parameters = [part for key in keys for part in key_parameters(key)]
-        return Sql(text, [*self._value.parameters, *parameters])
+        exact = Sql(text, [*self._value.parameters, *parameters])
+        return all_of([all_of(guards) if every else any_of(guards), exact])
+
+
+def _may_contain(array: Sql, key: Key) -> Sql:
+    """Return a condition that arrays with an element of that key meet.
+
+    :param array: the array as jsonb.
+    """
+    rank, value = key
+    if rank == NUMBER and math.isfinite(value):
+        # A number that compares as a float differs from it by less than its precision.
+        margin = abs(int(value)) >> 52
+        path = f"$[*] ? (@ >= {int(value) - margin} && @ <= {int(value) + margin})"
+        return Sql(f"{array.text} @? %s::jsonpath", [*array.parameters, path])
+    # jsonb has no null characters, whose escape looks like those of other control characters.
+    is_convertible = rank in (ARRAY, OBJECT) and "\\u" not in value and storable(value)
+    elements = f"[{value}]" if is_convertible else "[]"
+    return Sql(f"{array.text} @> %s::jsonb", [*array.parameters, elements])
 
 
 def _array(keys: Collection[Key]) -> str:
