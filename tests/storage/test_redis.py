@@ -285,27 +285,27 @@ def test_restarted_server_is_used_immediately(server):
 
 
 def test_unresponsive_server_is_an_error_in_time(server):
-    storage = make(f"{server.url()}?socket_timeout=0.1&socket_connect_timeout=0.1")
+    storage = make(f"{server.url()}?socket_timeout=0.5&socket_connect_timeout=0.5")
     storage.create(*PLACE, {})
     server.pause()
     try:
         started = time.monotonic()
         with pytest.raises(BackendError, match="Timeout"):
             storage.get_all(*PLACE)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
     finally:
         server.resume()
     assert storage.get_all(*PLACE)[1] == 1
 
 
 def test_server_that_does_not_accept_connections_is_an_error_in_time(server):
-    storage = make(f"{server.url(1)}?socket_timeout=0.1")
+    storage = make(f"{server.url(1)}?socket_timeout=0.5")
     server.pause()
     try:
         started = time.monotonic()
         with pytest.raises(BackendError, match="Timeout"):
             storage.get_all(*PLACE)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
     finally:
         server.resume()
     assert storage.get_all(*PLACE)[1] == 0
