@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,8 +20,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
 from benchmarks import load
-from cliquet.client import Client
+from cliquet.client import AsyncClient, Client
 from tests import postgresql_server
 
 MIX = "get=6,list=1,poll=3,post=1,patch=1,delete=1,batch=1,invalid=1"
@@ -96,25 +97,31 @@ def summarize(
 # The streams
 
 
-class Stream(threading.Thread):
+class Stream:
     """A copy of a user's records, kept up to date by a stream.
 
+    :param portal: the event loop that runs the stream.
     :param number: number of the user.
     """
 
-    def __init__(self, url: str, number: int) -> None:
-        super().__init__(daemon=True)
-        client = Client(url, auth=(f"load-{number}", "password"))
-        self._resource = client.resource("/mushrooms")
+    def __init__(self, portal: BlockingPortal, url: str, number: int) -> None:
+        credentials = (f"load-{number}", "password")
+        self._resource = Client(url, auth=credentials).resource("/mushrooms")
+        self._client = AsyncClient(url, auth=credentials)
         self._copy: dict[str, Any] = {}
-        self.start()
+        self._task = portal.start_task_soon(self._follow)
 
-    def run(self) -> None:
-        for changes in self._resource.live():
-            for record in changes:
-                self._copy[record["id"]] = record
-                if record.get("deleted"):
-                    del self._copy[record["id"]]
+    async def _follow(self) -> None:
+        async with self._client as client:
+            async for changes in client.resource("/mushrooms").live():
+                for record in changes:
+                    self._copy[record["id"]] = record
+                    if record.get("deleted"):
+                        del self._copy[record["id"]]
+
+    def stop(self) -> None:
+        """Close the connection, or else it would be opened again and again."""
+        self._task.cancel()
 
     def is_exact(self) -> bool:
         """Wait until the copy equals the list; return False if it never does."""
@@ -226,13 +233,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         with (
             load.run_server(command, environment, options.threads, options.processes) as server,
             load.clients(server[0], options) as clients,
+            start_blocking_portal() as portal,
         ):
             number = options.streams if options.server == "uvicorn" else 0
-            streams = [Stream(server[0], each % options.clients) for each in range(number)]
+            streams = [Stream(portal, server[0], each % options.clients) for each in range(number)]
             for period in run(database, server[1], clients, options):
                 periods.append(period)
                 print(row(period), flush=True)
             inexact = sum(not stream.is_exact() for stream in streams)
+            for stream in streams:
+                stream.stop()
     print(f"\nGrowth from the second quarter to the last: {growth(periods):.1f} MB")
     print(f"{number} streams, {inexact} copies that miss changes")
     if options.svg:

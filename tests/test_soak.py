@@ -1,5 +1,6 @@
 """The long load: its periods, its growth and its chart."""
 
+import threading
 from collections import Counter
 from xml.etree import ElementTree
 
@@ -16,7 +17,9 @@ def test_server_survives_the_restart_of_the_database(capsys, monkeypatch, tmp_pa
     monkeypatch.setattr(soak, "_DOWN", 0.1)
     svg = tmp_path / "soak.svg"
     options = ["--seconds", "1", "--clients", "1", "--streams", "2", "--svg", str(svg)]
+    threads = set(threading.enumerate())
     assert soak.main(options) == 0
+    assert set(threading.enumerate()) <= threads
     rows = capsys.readouterr().out.splitlines()
     assert [("killed" in row, "× 503" in row) for row in rows[1:5]] == [
         *[(False, False), (True, True)] * 2
