@@ -144,19 +144,20 @@ export class Client extends EventTarget {
     const timer = setTimeout(() => limit.abort(new DOMException('No response', 'TimeoutError')), this.timeout);
     const signal = this._signal(options.signal, limit.signal);
     try {
-      return await this._read(await this.fetch(url, { ...options, signal, cache: 'no-store' }));
+      return await this._read(await this.fetch(url, { ...options, signal, cache: 'no-store' }), signal);
     } finally {
       clearTimeout(timer); // streams last longer
     }
   }
 
-  async _read(response) {
-    const { status, ok, headers, url } = response;
+  async _read(response, signal) {
+    const { headers, url, status, ok } = response;
     this._heed(headers);
     const type = headers.get('Content-Type');
-    let { body } = response;
+    // Node.js can lose the signal of a response when it collects garbage.
+    let body = response.body?.pipeThrough(new TransformStream(), { signal });
     if (!/event-stream/.test(type)) {
-      const text = await response.text();
+      const text = await new Response(body).text();
       // Other content isn't from the service, but for example the login page of a network.
       body = text && /json/.test(type) ? JSON.parse(text) : null;
     }

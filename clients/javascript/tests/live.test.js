@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
 import { Gate } from './gate.js';
-import { clientOf, newUser, operate, recordsOf, SERVERS, userIdOf } from './support.js';
+import { clientOf, collectGarbage, newUser, operate, recordsOf, SERVERS, userIdOf } from './support.js';
 
 const { sqlite: SERVER, postgresql: WSGI } = SERVERS;
 const URL_ = 'https://www.example.com/';
@@ -149,7 +149,7 @@ async function streaming(t, streams, options) {
   const service = createServer((request, response) => {
     const { url, headers } = request;
     const isStream = headers.accept === 'text/event-stream';
-    requests.push({ url, headers, isStream });
+    requests.push({ url, headers, isStream, socket: request.socket });
     const [status, other, events] = isStream ? (streams.shift() ?? [200, {}, []]) : [200, {}, null];
     const type = events ? 'text/event-stream' : 'application/json';
     response.writeHead(status, { 'Content-Type': type, ETag: '"5"', Checksum: '0-0-0', ...other });
@@ -252,12 +252,16 @@ describe('a stream', () => {
     assert.equal(requests.filter(({ url, isStream }) => url.includes('_sort') && !isStream).length, 2);
   });
 
-  test('ends when the client is closed', { timeout: 5000 }, async (t) => {
-    const { client, articles, opened, errors } = await streaming(t, []);
+  test('ends when the client is closed, also after a garbage collection', { timeout: 5000 }, async (t) => {
+    const { client, articles, opened, errors } = await streaming(t, [[200, {}, [FIRST]]]);
     articles.live(() => {});
     await until(() => opened().length);
+    for (let count = 0; count < 5; count++) {
+      collectGarbage();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     await client.close();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => opened()[0].socket.destroyed);
     assert.equal(opened().length, 1);
     assert.deepEqual(errors, []);
   });

@@ -31,8 +31,7 @@ from tests import postgresql_server  # noqa: E402
 
 KINDS = ("storage", "permission", "cache")
 # On two processors, node --test would run one file at a time, and often wait.
-# Streams of pages that a history has closed can still be open at the end.
-IN_PARALLEL = ("--test-concurrency=2", "--test-force-exit")
+IN_PARALLEL = ("--test-concurrency=2",)
 # Small, for a few records to need several of them.
 SMALL = {"cliquet.paginate_by": 4, "cliquet.batch_max_requests": 3}
 LIVE = {"cliquet.live_interval_seconds": 0.05, "cliquet.live_permissions_seconds": 0.1}

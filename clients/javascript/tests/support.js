@@ -1,6 +1,8 @@
 /** Servers, users, and pages that can be closed at any time, for all tests. */
 
 import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Client, MemoryStore } from '../cliquet.js';
 import { live } from '../live.js';
 import { query } from '../query.js';
@@ -95,6 +97,10 @@ export class Locks {
     };
   }
 }
+
+setFlagsFromString('--expose-gc');
+/** Collect garbage now. */
+export const collectGarbage = runInNewContext('gc');
 
 export const NEVER = new Promise(() => {});
 
