@@ -134,7 +134,7 @@ class Follower:
             if changes.timestamp is not None:
                 self._since = changes.timestamp
                 times = (record["last_modified"] for record in self._records.values())
-                # The last of several pages has none.
+                # Without one, the list changed between its pages: another event follows.
                 if changes.checksum not in (None, checksum(times)):
                     self._records, self._since = {}, None
                     return

@@ -55,9 +55,14 @@ class Poll:
         """Return the JSON of the records, with further members."""
         return json.dumps({**json.loads(self.body), **members})
 
+    @property
+    def state(self) -> tuple[str | None, str | None]:
+        """The ``ETag`` and the checksum of the list."""
+        return self.headers.get("etag"), self.headers.get("checksum")
+
     @cached_property
     def change(self) -> bytes:
-        """The event of the only page, with the checksum of the view if the service sends it."""
+        """The event of the last page, with the checksum of the view if the service sends it."""
         checksum = self.headers.get("checksum")
         text = self.text(**({} if checksum is None else {"checksum": checksum}))
         return event("change", text, self.headers.get("etag"))

@@ -152,13 +152,13 @@ class Stream:
             await self._send_failure(page)
             return False
         self._is_restricted = first.note.is_restricted
-        state = first.headers.get("etag"), first.headers.get("checksum")
-        if page is not first:
-            await self._send(event("change", page.text(), state[0]))
-        elif state != self._sent:
-            await self._send(first.change)
+        is_exact = page.state == first.state
+        if not is_exact:  # the list changed between the pages, and the next poll returns the rest
+            await self._send(event("change", page.text(), first.state[0]))
+        elif page is not first or first.state != self._sent:
+            await self._send(page.change)
         self._observe_delay(first)
-        self._since, self._sent = state[0], state
+        self._since, self._sent = first.state[0], first.state if is_exact else None
         return await self._send_notices(first.headers)
 
     def _observe_delay(self, poll: Poll) -> None:

@@ -85,12 +85,33 @@ async def test_stream_is_filtered_like_the_list(service, alice):
 
 
 @running
-async def test_only_the_last_page_has_an_id(service, alice):
+async def test_only_the_last_page_has_an_id_and_a_checksum(service, alice):
     notes = [alice.create("/notes", {"n": n}) for n in range(3)]
     async with service.streaming("/notes?_limit=1&_sort=n") as stream:
         events = [await stream.event() for _ in notes]
         assert [event.records for event in events] == [[note] for note in notes]
         assert ["id" in event for event in events] == [False, False, True]
+        checksums = [event.json.get("checksum") for event in events]
+        assert checksums == [None, None, checksum(note["last_modified"] for note in notes)]
+
+
+@running
+async def test_list_that_changes_between_its_pages_has_no_checksum_before_the_next_event(
+    service, alice, monkeypatch
+):
+    async def poll(poller, scope, query):
+        if "_token" in query and len(notes) == 2:
+            notes.append(await create(alice, "/notes", {"n": 0}))
+        return await original(poller, scope, query)
+
+    notes = [alice.create("/notes", {"n": n}) for n in (1, 2)]
+    original = Poller.poll
+    monkeypatch.setattr(Poller, "poll", poll)
+    async with service.streaming("/notes?_limit=1&_sort=n") as stream:
+        events = [await stream.event() for _ in range(3)]
+    assert [event.records for event in events] == [[note] for note in notes]
+    checksums = [event.json.get("checksum") for event in events]
+    assert checksums == [None, None, checksum(note["last_modified"] for note in notes)]
 
 
 @running
