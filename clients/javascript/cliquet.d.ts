@@ -207,6 +207,7 @@ export interface ClientOptions {
   delay?: number;
   /** The longest duration of an attempt, in milliseconds: 60 000. */
   timeout?: number;
+  /** Sends the requests. Its responses have their bodies as streams, as those of browsers and Node.js. */
   fetch?: typeof fetch;
   /** Those of the browser, where it has some; null for none. */
   locks?: Pick<LockManager, 'request'> | null;
