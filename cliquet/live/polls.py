@@ -63,9 +63,9 @@ class Poll:
     @cached_property
     def change(self) -> bytes:
         """The event of the last page, with the checksum of the view if the service sends it."""
-        checksum = self.headers.get("checksum")
+        etag, checksum = self.state
         text = self.text(**({} if checksum is None else {"checksum": checksum}))
-        return event("change", text, self.headers.get("etag"))
+        return event("change", text, etag)
 
 
 class Poller:
