@@ -33,7 +33,7 @@ def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) 
     if settings.get("newrelic_config"):
         agent = import_optional("newrelic.agent")
         require(agent, "newrelic_config", "newrelic")
-        agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
+        _initialize(agent, settings)
         app = agent.WSGIApplicationWrapper(app)
     if BOOLEAN.get(settings, "profiler_enabled"):
         profiler = import_optional("werkzeug.middleware.profiler")
@@ -46,6 +46,18 @@ def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) 
             app, stream=None, profile_dir=folder, filename_format=name
         )
     return app
+
+
+def _initialize(agent: Any, settings: Mapping[str, Any]) -> None:
+    """Initialize New Relic's agent; a configuration file that it refuses is a wrong setting."""
+    exceptions = import_optional("newrelic.api.exceptions")
+    refused = exceptions.ConfigurationError if exceptions else ()
+    try:
+        agent.initialize(settings["newrelic_config"], settings.get("newrelic_env"))
+    except refused as error:
+        raise invalid(
+            settings, "newrelic_config", f"a configuration file of New Relic ({error})"
+        ) from error
 
 
 def _completed(app: object, settings: Mapping[str, Any] | None) -> Mapping[str, Any]:

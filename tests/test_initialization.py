@@ -9,12 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 import webtest
+from newrelic.api.exceptions import ConfigurationError as NewRelicError
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 import cliquet
 from cliquet.initialization import install_middlewares
 from cliquet.listeners import ListenerBase
+from cliquet.settings.validation import InvalidSettings
 from cliquet.testing import get_user_headers
 from cliquet.utils import env_name
 from cliquet.utils.installation import install_command
@@ -409,6 +411,20 @@ def test_new_relic_wraps_the_application(serve, monkeypatch):
     settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "production"}
     assert cliquet.install_middlewares(app, settings) == ("wrapped", app)
     assert called == [("newrelic.ini", "production")]
+
+
+def test_configuration_file_that_new_relic_refuses_is_reported(serve, monkeypatch):
+    def initialize(path, environment):
+        raise NewRelicError("Unable to open configuration file.")
+
+    replace_agent(monkeypatch, SimpleNamespace(initialize=initialize))
+    settings = {"cliquet.newrelic_config": "bogus!"}
+    expected = (
+        "newrelic_config = 'bogus!' (from the configuration): expected a configuration file of "
+        "New Relic (Unable to open configuration file.)"
+    )
+    with pytest.raises(InvalidSettings, match=re.escape(expected)):
+        cliquet.install_middlewares(serve().app, settings)
 
 
 def test_transactions_of_new_relic_have_the_names_of_services(serve, monkeypatch, alice):

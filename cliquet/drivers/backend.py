@@ -59,11 +59,12 @@ def pending_migrations(backend: Backend) -> list[str] | None:
     """Return the steps of ``backend.initialize_schema()``, None if unknown.
 
     They are unknown if a subclass overrides ``initialize_schema`` but not
-    ``pending_migrations``.
+    ``pending_migrations``, and for a mock.
     """
     names = {"initialize_schema", "pending_migrations"}
-    latest = next(cls for cls in type(backend).__mro__ if names & vars(cls).keys())
-    return backend.pending_migrations() if "pending_migrations" in vars(latest) else None
+    defined = (names & vars(cls).keys() for cls in type(backend).__mro__)
+    latest = next(filter(None, defined), set())
+    return backend.pending_migrations() if "pending_migrations" in latest else None
 
 
 def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import venusian
@@ -50,22 +50,10 @@ def register(depth: int = 1, **kwargs: Any) -> Callable[[type], type]:
     """
 
     def wrapped(resource_cls: type) -> type:
-        _add_at_scan(resource_cls, depth, kwargs)
+        register_resource(resource_cls, depth=depth + 1, **kwargs)
         return resource_cls
 
     return wrapped
-
-
-def _add_at_scan(resource_cls: type, depth: int, kwargs: dict[str, Any]) -> None:
-    """Add the services of a resource when an application scans its module."""
-
-    def callback(context: Any, name: str, ob: Any) -> None:
-        config = context.config.with_package(info.module)
-        _require_backends(config.registry, resource_cls)
-        for service in _services(resource_cls, config.registry.settings, **kwargs):
-            config.add_cornice_service(service)
-
-    info = venusian.attach(resource_cls, callback, category="pyramid", depth=depth + 1)
 
 
 def _require_backends(registry: Registry, resource_cls: type) -> None:
@@ -80,42 +68,67 @@ def _require_backends(registry: Registry, resource_cls: type) -> None:
             )
 
 
+class Registration:
+    """The registration of a resource class.
+
+    It is the callback of the scan, which adds the services to the application, as the function
+    that 3.1 returned. Iterating over it builds the services.
+    """
+
+    def __init__(
+        self,
+        resource_cls: type[Any],
+        settings: Settings | None,
+        viewset: Any,
+        depth: int,
+        arguments: dict[str, Any],
+    ) -> None:
+        self._resource_cls = resource_cls
+        self._settings = settings
+        self._viewset = viewset
+        self._depth = depth
+        self._arguments = arguments
+        self._info = venusian.attach(resource_cls, self, category="pyramid", depth=depth + 1)
+
+    def __call__(self, context: Any, name: str, ob: Any) -> None:
+        config = context.config.with_package(self._info.module)
+        _require_backends(config.registry, self._resource_cls)
+        for service in self._services(config.registry.settings):
+            config.add_cornice_service(service)
+
+    def __iter__(self) -> Iterator[Service]:
+        return self._services(self._settings or {})
+
+    def _services(self, settings: Settings) -> Iterator[Service]:
+        viewset = self._viewset
+        if viewset is None:
+            viewset = self._resource_cls.default_viewset(**self._arguments)
+        else:
+            viewset.update(**self._arguments)
+        for endpoint_type in ("collection", "record"):
+            yield _service(endpoint_type, self._resource_cls, settings, viewset, self._depth)
+
+
 def register_resource(
     resource_cls: type[Any],
     settings: Settings | None = None,
     viewset: object = None,
     depth: int = 1,
     **kwargs: Any,
-) -> list[Service]:
+) -> Registration:
     """Register a resource class as :func:`register` does, without a decorator.
 
-    An application that doesn't scan the module of the class can add the services itself.
+    An application that doesn't scan the module of the class can iterate over the result and
+    add the services itself.
 
     :param settings: settings of the application, which can disable endpoints.
     :param viewset: replaces the default viewset of the class.
     :param depth: number of stack frames between this call and the module.
     :param kwargs: attributes of the viewset.
-    :return: the services of the collection and of the records.
+    :return: the callback of the scan, ``(context, name, ob)``. Iterating over it yields the
+        services of the collection and of the records.
     """
-    _add_at_scan(resource_cls, depth, {"viewset": viewset, **kwargs})
-    return _services(resource_cls, settings, viewset, depth + 1, **kwargs)
-
-
-def _services(
-    resource_cls: type[Any],
-    settings: Settings | None,
-    viewset: Any = None,
-    depth: int = 1,
-    **kwargs: Any,
-) -> list[Service]:
-    if viewset is None:
-        viewset = resource_cls.default_viewset(**kwargs)
-    else:
-        viewset.update(**kwargs)
-    return [
-        _service(endpoint_type, resource_cls, settings or {}, viewset, depth + 2)
-        for endpoint_type in ("collection", "record")
-    ]
+    return Registration(resource_cls, settings, viewset, depth, kwargs)
 
 
 def _service(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyramid.exceptions import ConfigurationError
+from pyramid.paster import bootstrap
 
 import cliquet
 from cliquet.scripts import check, new, purge, schema, serve
@@ -162,11 +163,12 @@ def run(options: argparse.Namespace) -> None:
     if not command.needs_ini:
         command.run(options, None)
         return
-    env = load(options.ini)
+    # Tests of applications replace bootstrap() here; their environment can lack a closer.
+    env = load(options.ini, bootstrap=bootstrap)
     try:
         command.run(options, env["registry"])
     finally:
-        env["closer"]()
+        env.get("closer", bool)()
 
 
 def init_schema(env: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from configparser import Error as IniError
 from typing import Any
 
@@ -26,20 +27,25 @@ _HINT = "(use --traceback for details)"
 _LOG_FORMAT = "%(asctime)s %(message)s"
 
 
-def load(ini: str | None, with_logs: bool = False) -> dict[str, Any]:
+def load(
+    ini: str | None,
+    with_logs: bool = False,
+    bootstrap: Callable[[Any], dict[str, Any]] = bootstrap,
+) -> dict[str, Any]:
     """Return Pyramid's script environment for the application of a configuration file.
 
     :param ini: the path of the file, followed by ``#section`` unless that is ``app:main``.
     :param with_logs: set up logging first.
+    :param bootstrap: loads the application, as ``pyramid.paster.bootstrap()`` does.
     :raises ~cliquet.scripts.cli_output.CommandError: when the file doesn't exist or can't be
         loaded.
     """
-    path = check_file(ini)
+    path = _path_of(ini)
     try:
         _add_import_path(path)
         if with_logs:
             _setup_logging(ini)
-        env: dict[str, Any] = bootstrap(ini)
+        return bootstrap(ini)
     except ConfigurationExecutionError as error:  # wraps any error of a deferred action
         reason = missing_package(error.evalue) or format_error(error.evalue)
         raise CommandError(f"{reason} {_HINT}", FAILED) from error
@@ -50,8 +56,8 @@ def load(ini: str | None, with_logs: bool = False) -> dict[str, Any]:
         reason = missing_package(error) or question
         raise CommandError(f"{path}: {reason} {_HINT}", MISUSED) from error
     except _LOADING_ERRORS as error:
+        check_file(ini)
         raise CommandError(f"{path}: {format_error(error)} {_HINT}", MISUSED) from error
-    return env
 
 
 def check_file(ini: str | None) -> str:
@@ -59,13 +65,17 @@ def check_file(ini: str | None) -> str:
 
     :raises ~cliquet.scripts.cli_output.CommandError: when it doesn't exist.
     """
-    if not ini:
-        message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
-        raise CommandError(message, MISUSED)
-    path = ini.partition("#")[0]
+    path = _path_of(ini)
     if ":" not in path and not os.path.isfile(path):  # else a URI, such as egg:package
         raise CommandError(f"Configuration file not found: {path}", MISUSED)
     return path
+
+
+def _path_of(ini: str | None) -> str:
+    if not ini:
+        message = f"No configuration file. Use --ini FILE or set {INI_VARIABLE}."
+        raise CommandError(message, MISUSED)
+    return ini.partition("#")[0]
 
 
 def _add_import_path(path: str) -> None:

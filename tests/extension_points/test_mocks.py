@@ -16,6 +16,8 @@ from cliquet.authorization import RouteFactory, groupfinder
 from cliquet.cache import memory as cache
 from cliquet.listeners import ListenerBase
 from cliquet.logs import MozillaHekaRenderer
+from cliquet.resource import ViewSet, register_resource
+from cliquet.scripts import cliquet as scripts
 from cliquet.storage import memory as storage
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.tests.support import DummyRequest
@@ -92,6 +94,36 @@ def test_groupfinder_accepts_a_request_without_context_and_a_stub_of_the_registr
     for _ in range(2):
         assert groupfinder("bob", request) == {"group:1"}
     request.registry.permission.user_principals.assert_called_once_with("basicauth:bob")
+
+
+@pytest.mark.parametrize("registry", [mock.MagicMock(), mock.Mock(spec=["storage", "settings"])])
+def test_command_accepts_a_mock_of_the_application(registry):
+    registry.settings = {}
+    with mock.patch("cliquet.scripts.cliquet.bootstrap") as bootstrap:
+        bootstrap.return_value = {"registry": registry}
+        assert scripts.main(["--ini", "not_a_file.ini", "migrate"]) == 0
+    bootstrap.assert_called_once_with("not_a_file.ini")
+    registry.storage.initialize_schema.assert_called_once_with()
+
+
+def test_registration_of_a_resource_accepts_a_mock_of_the_scan():
+    context = mock.MagicMock()
+    config = context.config.with_package.return_value
+    config.registry.settings = {"record_spore_put_enabled": "false"}
+    with mock.patch("cliquet.resource.Service") as service:
+        register_resource(Spore, viewset=ViewSet(service_arguments={}))(context, "Spore", Spore)
+    paths = {"spore-collection": "/spores", "spore-record": "/spores/{id}"}
+    assert service.call_args_list == [mock.call(*each, depth=1) for each in paths.items()]
+    views = [call.args for call in service.return_value.add_view.call_args_list]
+    assert views == [
+        ("GET", "collection_get"),
+        ("POST", "collection_post"),
+        ("DELETE", "collection_delete"),
+        ("GET", "get"),
+        ("PATCH", "patch"),
+        ("DELETE", "delete"),
+    ]
+    assert config.add_cornice_service.call_args_list == [mock.call(service.return_value)] * 2
 
 
 def test_new_relic_agent_can_be_replaced():

@@ -101,6 +101,14 @@ def test_resource_is_registered_without_a_decorator(module, arguments):
     assert {f"v1/{name}s", f"v1/{name}s/{{id}}"} <= patterns(scanned(module, **MEMORY))
 
 
+def test_services_of_a_scanned_module_are_added_once(module):
+    declare(module, registered="(lambda cls: cls)")
+    exec("collection, record = resource.register_resource(Thing)", module.__dict__)
+    routes = scanned(module, **MEMORY).introspector.get_category("routes")
+    found = [route["introspectable"]["pattern"].lstrip("/") for route in routes]
+    assert (found.count("v1/things"), found.count("v1/things/{id}")) == (1, 1)
+
+
 def test_resource_registered_without_a_decorator_needs_a_storage_too(module):
     declare(module, registered="(lambda cls: cls)")
     exec("resource.register_resource(Thing)", module.__dict__)
@@ -191,7 +199,7 @@ class TestRegisterResource:
             def __init__(self, request, **kwargs):
                 super().__init__(request, **kwargs)
 
-        assert register_resource(Any)[0].resource is Any
+        assert [service.resource for service in register_resource(Any)] == [Any, Any]
 
 
 class TestDisabledEndpoints:
