@@ -22,8 +22,6 @@ class ListNote:
     registry: Registry
     #: The ``collection_id`` and ``parent_id``, None until the collection is listed.
     collection: tuple[str, str] | None = None
-    #: Whether the user only sees some of the records, so that permissions change the list.
-    is_restricted = False
 
 
 def is_served(request: Request) -> bool:
@@ -31,10 +29,9 @@ def is_served(request: Request) -> bool:
     return ENVIRON_KEY in request.environ
 
 
-def note_list(request: Request, model: Any, context: object) -> None:
+def note_list(request: Request, model: Any) -> None:
     """Note that the request has listed the collection of a model."""
     note = request.environ.get(ENVIRON_KEY)
     if note is not None:
         note.registry = request.registry
         note.collection = model.collection_id, model.parent_id
-        note.is_restricted = getattr(context, "shared_ids", None) is not None

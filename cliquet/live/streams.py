@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -35,6 +34,7 @@ _STREAM_HEADERS = [
     # nginx would delay events.
     (b"x-accel-buffering", b"no"),
 ]
+_COMMENT = b":\n\n"
 _TAG = re.compile(r'"([0-9]+)"')
 
 
@@ -59,8 +59,6 @@ class Stream:
         self._alert: str | None = None
         self._metrics: Any = None
         self._first: Poll | None = None
-        #: Whether the records of the latest poll depended on permissions.
-        self._is_restricted = False
 
     async def start(self) -> ListNote | None:
         """Poll for the first time; if that fails, send the response and return None."""
@@ -74,8 +72,7 @@ class Stream:
     async def run(self, receive: Receive, watcher: Watcher, permissions_seconds: float) -> None:
         """Send the first poll and later changes until the stream ends.
 
-        :param permissions_seconds: the time between two polls without a change, while the records
-            depend on permissions.
+        :param permissions_seconds: the time between two polls without a change of the collection.
         """
         first: Any = self._first
         self._metrics = getattr(first.note.registry, "prometheus", None)
@@ -114,18 +111,17 @@ class Stream:
     async def _follow(self, subscription: Subscription, permissions_seconds: float) -> None:
         """Send changes until the subscription is closed, or a poll fails."""
         clock = asyncio.get_running_loop().time
-        polled = clock()
+        due = clock() + permissions_seconds
         while True:
-            due = polled + permissions_seconds if self._is_restricted else math.inf
             is_changed = await subscription.wait(min(HEARTBEAT_SECONDS, max(0, due - clock())))
             if subscription.is_closed:
                 return
             if not is_changed and clock() < due:
-                await self._send(b":\n\n")
+                await self._send(_COMMENT)
                 continue
             if not await self._send_next(subscription):
                 return
-            polled = clock()
+            due = clock() + permissions_seconds
 
     async def _send_first(self, subscription: Subscription) -> bool:
         first: Any = self._first
@@ -151,12 +147,13 @@ class Stream:
         if page.status != 200:
             await self._send_failure(page)
             return False
-        self._is_restricted = first.note.is_restricted
         is_exact = page.state == first.state
         if not is_exact:  # the list changed between the pages, and the next poll returns the rest
             await self._send(event("change", page.text(), first.state[0]))
         elif page is not first or first.state != self._sent:
             await self._send(page.change)
+        else:
+            await self._send(_COMMENT)
         self._observe_delay(first)
         self._since, self._sent = first.state[0], first.state if is_exact else None
         return await self._send_notices(first.headers)

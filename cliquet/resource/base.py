@@ -163,7 +163,7 @@ class UserResource(AutocommitResource):
         if not getattr(self.model, "pages_with_timestamp", False):
             self.timestamp  # noqa: B018 (read before the records to miss no change)
         records = self._read_page(filters, sorting, limit)
-        note_list(self.request, self.model, self.context)
+        note_list(self.request, self.model)
         self._add_timestamp_header(self.request.response)
         self._add_cache_header(self.request.response)
         if self._known_checksum is not None:

@@ -201,7 +201,8 @@ LIVE = (
         "live_permissions_seconds",
         30,
         DURATION,
-        "Seconds after which a stream of shared records checks permissions without a change.",
+        "Seconds after which a stream is polled without a change of its collection, because "
+        "permissions can change and credentials can expire.",
         example="10",
     ),
 )

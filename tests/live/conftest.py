@@ -12,7 +12,7 @@ from cliquet.utils import encode64
 from tests.resource import apps
 from tests.resource.apps import Note, Page
 
-SETTINGS = {"live_interval_seconds": 0.01, "live_permissions_seconds": 0.05}
+SETTINGS = {"live_interval_seconds": 0.01}
 #: Seconds within which an event arrives, also on a busy machine.
 TIMEOUT = 20
 
@@ -28,7 +28,7 @@ def running(test):
 
 
 class Event(dict):
-    """The fields of an event; of a comment, none."""
+    """The fields of an event."""
 
     @property
     def json(self):
@@ -91,7 +91,23 @@ class Connection:
         return b"".join(chunks)
 
     async def event(self):
-        """Return the next event; None at the end of the stream."""
+        """Return the next event, after any comments; None at the end of the stream."""
+        while (block := await self._block()) == ":":
+            pass
+        if block is None:
+            return None
+        lines = [line.split(": ", 1) for line in block.split("\n")]
+        names = [name for name, _ in lines]
+        data = "\n".join(value for name, value in lines if name == "data")
+        assert names.count("event") <= 1
+        return Event(lines, data=data)
+
+    async def comment(self):
+        """Wait for a comment."""
+        assert await self._block() == ":"
+
+    async def _block(self):
+        """Return the lines of an event, or of a comment."""
         message = await self._message()
         if not message["more_body"]:
             assert message["body"] == b""
@@ -99,11 +115,7 @@ class Connection:
             return None
         block, end = message["body"].decode().split("\n\n")
         assert end == ""
-        lines = [line.split(": ", 1) for line in block.split("\n") if line != ":"]
-        names = [name for name, _ in lines]
-        data = "\n".join(value for name, value in lines if name == "data")
-        assert names.count("event") <= 1
-        return Event(lines, data=data) if lines else Event()
+        return block
 
     def disconnect(self):
         self.sent.put_nowait({"type": "http.disconnect"})
