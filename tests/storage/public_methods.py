@@ -9,7 +9,7 @@ from cliquet.storage.exceptions import RecordNotFoundError
 from cliquet.storage.filtering import FieldNames
 from cliquet.storage.memory import MemoryBasedStorage
 from cliquet.storage.operations import build_change, check_timestamp
-from cliquet.storage.timestamps import change_timestamps, next_epoch
+from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch
 
 
 class Records:
@@ -31,8 +31,9 @@ class PublicMethodsStorage(MemoryBasedStorage):
         return self.collections.get(place) or Records()
 
     def flush(self, auth=None):
-        latest = max([self.epoch, *(records.timestamp for records in self.collections.values())])
-        self.collections, self.epoch = {}, next_epoch(latest)
+        times = [self.epoch, *(records.timestamp for records in self.collections.values())]
+        far = far_future()
+        self.collections, self.epoch = {}, next_epoch(max(time for time in times if time < far))
 
     def collection_timestamp(self, collection_id, parent_id, auth=None):
         return self.find(collection_id, parent_id).timestamp or self.epoch

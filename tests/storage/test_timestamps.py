@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from cliquet.storage.exceptions import RecordNotFoundError, UnicityError
 from cliquet.testing.contracts.samples import PLACE
 from cliquet.testing.contracts.timestamps import FUTURE, PAST, collection, create
-from cliquet.utils import msec_time
 
 
 def test_the_timestamp_of_empty_collections_is_the_same_for_all_applications(
@@ -22,13 +21,6 @@ def test_the_timestamp_of_empty_collections_is_the_same_for_all_applications(
     assert collection(storage) == first
     if engine != "memory":
         assert collection(make_storage()) == make_storage().get_page(*PLACE).timestamp == first
-
-
-def test_a_flush_does_not_take_empty_collections_to_the_future(storage):
-    create(storage, FUTURE)
-    latest = storage.create("other", "bob", {})["last_modified"]
-    storage.flush()
-    assert latest < collection(storage) <= max(msec_time(), latest + 1)
 
 
 def test_a_flush_that_is_undone_changes_no_timestamp(storage, serve, transactional):

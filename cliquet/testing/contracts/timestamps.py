@@ -56,6 +56,12 @@ class TimestampContract:
             latest = collection(storage)
         assert create(storage)["last_modified"] > latest
 
+    def test_flush_ignores_requested_timestamps_in_the_future(self, storage: StorageBase) -> None:
+        create(storage, FUTURE)
+        latest = storage.create("other", "bob", {})["last_modified"]
+        storage.flush()
+        assert latest < collection(storage) <= max(msec_time(), latest + 1)
+
     def test_first_record_of_a_collection_can_be_of_the_past(self, storage: StorageBase) -> None:
         record = {"id": "a", "last_modified": PAST}
         assert storage.create(*PLACE, record) == record

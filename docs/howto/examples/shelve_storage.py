@@ -15,7 +15,7 @@ from cliquet.storage.filtering import select, select_matching
 from cliquet.storage.operations import Conflict
 from cliquet.storage.ordering import order_key
 from cliquet.storage.rows import rows_to_records
-from cliquet.storage.timestamps import change_timestamps, next_epoch
+from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch
 
 
 @dataclass
@@ -87,8 +87,9 @@ class Storage(StorageEngine):
 
     def flush(self, auth=None):
         with self._open() as db:
-            times = [db[key].timestamp for key in db if key != "epoch"]
-            epoch = next_epoch(max([db["epoch"], *times]))
+            times = [db["epoch"], *(db[key].timestamp for key in db if key != "epoch")]
+            far = far_future()  # clients can request timestamps
+            epoch = next_epoch(max(time for time in times if time < far))
             db.clear()
             db["epoch"] = epoch
         transactions.disable_retry()
