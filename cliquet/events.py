@@ -332,7 +332,7 @@ class EventActionFilter:
     """
 
     def __init__(self, actions: Any, config: Configurator) -> None:
-        self.actions = ACTIONS.from_string_list(_listed(actions))
+        self.actions = ACTIONS.from_string_list(_as_tuple(actions))
 
     def phash(self) -> str:
         return f"for_actions = {sorted(action.value for action in self.actions)}"
@@ -350,7 +350,7 @@ class EventResourceFilter:
     """
 
     def __init__(self, resources: Any, config: Configurator) -> None:
-        self.resources = _listed(resources)
+        self.resources = _as_tuple(resources)
 
     def phash(self) -> str:
         return f"for_resources = {sorted(self.resources)}"
@@ -361,5 +361,5 @@ class EventResourceFilter:
         return not self.resources or event.payload.get("resource_name") in self.resources
 
 
-def _listed(value: object) -> tuple[Any, ...]:
+def _as_tuple(value: object) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)

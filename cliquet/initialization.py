@@ -146,8 +146,8 @@ def warn_of_unknown_keys(config: Configurator) -> None:
         for service in services
         if hasattr(service, "viewset")
     ]
-    for key, meant in unknown_keys(config.get_settings(), declared, resources):
-        hint = f' Did you mean "{meant}"?' if meant else ""
+    for key, suggestion in unknown_keys(config.get_settings(), declared, resources):
+        hint = f' Did you mean "{suggestion}"?' if suggestion else ""
         logger.warning('Unknown setting "%s".%s', key, hint)
 
 

@@ -6,7 +6,7 @@ import re
 
 # SQLite and PostgreSQL truncate or refuse null characters, and neither accepts lone surrogates.
 # The escape sequences begin with U+001A (SUBSTITUTE), which is escaped itself.
-_ODD = re.compile("[\0\x1a\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\0\x1a\ud800-\udfff]")
 _ESCAPED = re.compile("\x1a([0-9a-f]{4})")
 
 
@@ -16,7 +16,7 @@ def escape(text: str) -> str:
     Characters are escaped one by one, so the order of prefixes is preserved. Most strings
     remain unchanged.
     """
-    return _ODD.sub(lambda match: f"\x1a{ord(match[0]):04x}", text)
+    return _UNSTORABLE.sub(lambda match: f"\x1a{ord(match[0]):04x}", text)
 
 
 def unescape(text: str) -> str:

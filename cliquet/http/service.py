@@ -233,18 +233,18 @@ def _is_to_validate(schema: SchemaNode, validators: list[Any]) -> bool:
 
 
 def _copy(service: Any) -> Any:
-    twin = copy.copy(service)
-    twin.defined_methods = list(service.defined_methods)
-    twin.definitions = [
+    copied = copy.copy(service)
+    copied.defined_methods = list(service.defined_methods)
+    copied.definitions = [
         (method, view, cornice_compat.adapted(arguments))
         for method, view, arguments in service.definitions
     ]
     # Only for cliquet.openapi: Cornice and Pyramid would not accept it.
-    twin.openapi = {
-        method: arguments.pop("openapi", {}) for method, _, arguments in twin.definitions
+    copied.openapi = {
+        method: arguments.pop("openapi", {}) for method, _, arguments in copied.definitions
     }
-    twin.arguments = {key: value for key, value in service.arguments.items() if key != "openapi"}
-    return twin
+    copied.arguments = {key: value for key, value in service.arguments.items() if key != "openapi"}
+    return copied
 
 
 def _depends_on_request(schema: SchemaNode) -> bool:

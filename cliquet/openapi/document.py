@@ -101,11 +101,11 @@ class Document:
         self._link()
         settings = self._registry.settings
         docs = settings["project_docs"]
-        ours = {tag["name"] for tag in _TAGS}
+        builtin = {tag["name"] for tag in _TAGS}
         tags = [
             {"name": name, **({"description": text} if text else {})}
             for name, text in self._tags.items()
-            if name not in ours
+            if name not in builtin
         ]
         return {
             "openapi": VERSION,

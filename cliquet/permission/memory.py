@@ -28,28 +28,28 @@ class _Relation(Generic[Key]):
         """Return the set of a key, not a copy."""
         return self._sets.get(key, _NONE)
 
-    def keys_of(self, text: str) -> list[Key]:
-        return [key for key, texts in self._sets.items() if text in texts]
+    def keys_of(self, value: str) -> list[Key]:
+        return [key for key, values in self._sets.items() if value in values]
 
-    def add(self, key: Key, text: str, log: UndoLog) -> None:
-        texts = self._sets.setdefault(key, set())
-        if text not in texts:
-            texts.add(text)
-            log.append(partial(self._forget, key, text))
+    def add(self, key: Key, value: str, log: UndoLog) -> None:
+        values = self._sets.setdefault(key, set())
+        if value not in values:
+            values.add(value)
+            log.append(partial(self._forget, key, value))
 
-    def remove(self, key: Key, text: str, log: UndoLog) -> None:
-        if text in self.get(key):
-            self._forget(key, text)
-            log.append(partial(self.add, key, text, []))
+    def remove(self, key: Key, value: str, log: UndoLog) -> None:
+        if value in self.get(key):
+            self._forget(key, value)
+            log.append(partial(self.add, key, value, []))
 
     def clear(self, log: UndoLog) -> None:
         log.append(partial(setattr, self, "_sets", self._sets))
         self._sets = {}
 
-    def _forget(self, key: Key, text: str) -> None:
-        texts = self._sets[key]
-        texts.remove(text)
-        if not texts:
+    def _forget(self, key: Key, value: str) -> None:
+        values = self._sets[key]
+        values.remove(value)
+        if not values:
             del self._sets[key]
 
 

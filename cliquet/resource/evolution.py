@@ -12,7 +12,7 @@ from cliquet.storage import Record
 from cliquet.utils.schemas import deserialize
 
 
-class Misfit(NamedTuple):
+class InvalidValue(NamedTuple):
     """A value in a record that a schema refuses.
 
     :param field: its dotted name, empty for the record as a whole.
@@ -22,9 +22,9 @@ class Misfit(NamedTuple):
     message: str
 
 
-def misfits(invalid: colander.Invalid) -> Iterator[Misfit]:
+def invalid_values(invalid: colander.Invalid) -> Iterator[InvalidValue]:
     """Yield the values of a record that its schema refuses."""
-    return (Misfit(*described) for described in describe_invalid(invalid))
+    return (InvalidValue(*described) for described in describe_invalid(invalid))
 
 
 def update(
@@ -63,14 +63,14 @@ def _has_rules(schema: colander.SchemaNode) -> bool:
     return not is_plain or bool(schema.validator or schema.preparer)
 
 
-def describe(invalid: colander.Invalid, changed: Collection[str]) -> Misfit:
+def describe(invalid: colander.Invalid, changed: Collection[str]) -> InvalidValue:
     """Return the first invalid value, changed ones first, as an error describes it.
 
     :param changed: the fields that a request changes.
     """
-    invalid_values = list(misfits(invalid))
-    for misfit in invalid_values:
-        if not misfit.field or misfit.field.split(".")[0] in changed:
-            return misfit
-    field, message = invalid_values[0]
-    return Misfit(field, f"{message} (in the stored record)")
+    values = list(invalid_values(invalid))
+    for value in values:
+        if not value.field or value.field.split(".")[0] in changed:
+            return value
+    field, message = values[0]
+    return InvalidValue(field, f"{message} (in the stored record)")

@@ -133,9 +133,9 @@ def _row(registry: Registry, kind: str, timeout: float) -> tuple[str, ...]:
         backend.verify()
 
     result = _check_in_time(attempt, timeout)
-    taken = f"{(time.perf_counter() - started) * 1000:.1f} ms"
+    duration = f"{(time.perf_counter() - started) * 1000:.1f} ms"
     url = without_password(str(settings.get(f"{kind}_url") or "-"))
-    return kind, backend_name(registry, kind), url, taken, result
+    return kind, backend_name(registry, kind), url, duration, result
 
 
 def _check_in_time(attempt: Callable[[], None], timeout: float) -> str:

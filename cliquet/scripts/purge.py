@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--before",
         metavar="AGE",
         required=True,
-        type=moment,
+        type=parse_cutoff,
         help="Purge tombstones older than an age such as 12h (hours), 30d (days) or 2w (weeks),"
         " a date such as 2026-01-31, or a timestamp in milliseconds.",
     )
@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def moment(text: str) -> int:
+def parse_cutoff(text: str) -> int:
     """Return an argument as a timestamp in milliseconds.
 
     :param text: an age, an ISO 8601 date (UTC by default), or a timestamp.

@@ -7,7 +7,7 @@ from typing import Any
 
 import colander
 
-from cliquet.resource.evolution import Misfit, misfits
+from cliquet.resource.evolution import InvalidValue, invalid_values
 from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, format_error
 from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.types import Registry
@@ -101,10 +101,10 @@ def _read_all(storage: StorageBase, resource: Any, parent_id: str) -> Iterator[R
         rules = [[Filter(model.modified_field, last, COMPARISON.GT)]]
 
 
-def _check(schema: colander.SchemaNode, record: Record) -> Iterator[Misfit]:
+def _check(schema: colander.SchemaNode, record: Record) -> Iterator[InvalidValue]:
     try:
         deserialize(schema, record)
     except colander.Invalid as invalid:
-        yield from misfits(invalid)
+        yield from invalid_values(invalid)
     except Exception as error:  # of a validator that expects other records
-        yield Misfit("", format_error(error))
+        yield InvalidValue("", format_error(error))

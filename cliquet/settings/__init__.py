@@ -115,8 +115,8 @@ def find_project_name(settings: Mapping[str, Any], default: str) -> str:
     The prefixed key takes precedence, as in 3.1: with it, applications override the name in a file.
     """
     key = "project_name"
-    forced = settings.get(f"{PREFIX}.{key}") or settings.get(key)
-    name: str = find({key: forced} if forced else {}, KeyForms(""), key, default)
+    configured = settings.get(f"{PREFIX}.{key}") or settings.get(key)
+    name: str = find({key: configured} if configured else {}, KeyForms(""), key, default)
     return name
 
 

@@ -17,8 +17,8 @@ NAME = "cliquet"
 def origin() -> dict[str, Any]:
     """Return the contents of ``direct_url.json``: empty if an index provided the package."""
     # In the folder of a checkout, its .egg-info, which has no such file, comes first.
-    texts = (found.read_text("direct_url.json") for found in distributions(name=NAME))
-    text = next(filter(None, texts), "{}")
+    files = (each.read_text("direct_url.json") for each in distributions(name=NAME))
+    text = next(filter(None, files), "{}")
     contents: dict[str, Any] = json.loads(text)
     return contents
 

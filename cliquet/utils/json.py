@@ -110,13 +110,13 @@ def dumps(value: object, default: Callable[[Any], Any] | None = None, **kw: Any)
     :param default: converts values of other types; by default, decimals become numbers.
     :raises TypeError: for a value that can't be converted.
     """
-    default = default or _known
+    default = default or _convert
     if kw:
         return stdlib_json.dumps(value, default=default, **kw)
     return dumps_bytes(value, default).decode("utf-8")
 
 
-def _known(value: object) -> int | float:
+def _convert(value: object) -> int | float:
     """Return the number that equals a decimal."""
     number = _number(value) if isinstance(value, Decimal) else value
     if isinstance(number, (int, float)):

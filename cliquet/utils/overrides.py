@@ -21,9 +21,9 @@ def is_inherited(obj: object, base: type, *names: str) -> bool:
         inherited: Any = getattr(base, name)
         if not is_class:
             inherited = MethodType(inherited, obj)
-        found: Any = getattr(obj, name, None)
+        current: Any = getattr(obj, name, None)
         # Unwrapped, because metrics wrap the methods of backends.
-        if found != inherited and (is_class or inspect.unwrap(found) != inherited):
+        if current != inherited and (is_class or inspect.unwrap(current) != inherited):
             return False
     return True
 

@@ -89,8 +89,8 @@ class Watchdog:
         with self._mutex:
             if self._deadlines.pop(connection, None) is not None:
                 with suppress(OSError, psycopg2.Error):
-                    with socket.socket(fileno=os.dup(connection.fileno())) as twin:
-                        twin.shutdown(socket.SHUT_RDWR)
+                    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+                        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class Connection(psycopg2.extensions.connection):

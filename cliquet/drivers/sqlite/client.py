@@ -23,7 +23,12 @@ from cliquet import transactions
 from cliquet.drivers import connectivity
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.drivers.migrations import Migrations
-from cliquet.drivers.sqlite.connections import Connections, WriteTransaction, connect, insist
+from cliquet.drivers.sqlite.connections import (
+    Connections,
+    WriteTransaction,
+    connect,
+    execute_when_unlocked,
+)
 from cliquet.drivers.sqlite.url import DEFAULT_TIMEOUT, parse_url
 from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
@@ -146,8 +151,8 @@ class Client:
             closing(connect(self.path, self._timeout, mode="rwc")) as connection,
         ):
             deadline = time.monotonic() + self._timeout
-            insist(connection, "PRAGMA journal_mode = WAL", deadline)
-            insist(connection, "BEGIN IMMEDIATE", deadline)
+            execute_when_unlocked(connection, "PRAGMA journal_mode = WAL", deadline)
+            execute_when_unlocked(connection, "BEGIN IMMEDIATE", deadline)
             for statement in _statements(script):
                 connection.execute(statement)
             for version in self._pending(connection, migrations):

@@ -76,7 +76,7 @@ class Connections:
             # Acknowledged writes must survive a crash of the machine. The statement reads the file,
             # which another process can lock exclusively while it ends.
             deadline = time.monotonic() + self.timeout
-            insist(connection, "PRAGMA synchronous = FULL", deadline)
+            execute_when_unlocked(connection, "PRAGMA synchronous = FULL", deadline)
             self._writer = connection
         return self._writer
 
@@ -124,7 +124,7 @@ class WriteTransaction:
             raise sqlite3.OperationalError("database is locked")
         try:
             self.connection = self._connections.writer()
-            insist(self.connection, "BEGIN IMMEDIATE", deadline)
+            execute_when_unlocked(self.connection, "BEGIN IMMEDIATE", deadline)
         except BaseException:
             self._connections.mutex.release()
             raise
@@ -213,7 +213,7 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def insist(connection: sqlite3.Connection, statement: str, deadline: float) -> None:
+def execute_when_unlocked(connection: sqlite3.Connection, statement: str, deadline: float) -> None:
     """Run ``statement``, and retry while another process has locked the file.
 
     :param deadline: when to give up, as a time of :func:`time.monotonic`.

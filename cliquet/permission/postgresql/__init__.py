@@ -218,10 +218,10 @@ class Permission(PostgreSQLBackend, SQLPermission):
         It is discarded with the transaction, or if a part of it is rolled back.
         """
         cache = self._client.transaction_cache()
-        known: dict[str, dict[str, set[str]]] = (
+        permissions: dict[str, dict[str, set[str]]] = (
             {} if cache is None else cache.setdefault(_PERMISSIONS, {})
         )
-        return known
+        return permissions
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:
@@ -305,9 +305,9 @@ class Permission(PostgreSQLBackend, SQLPermission):
     ) -> Iterable[tuple[int, str]]:
         prefetched = self._client.prefetch().take(("accessible", tuple(ranges)))
         if prefetched is not None:
-            found, considered = prefetched[0]
-            if found is not None and principals == considered | self._groups():
-                return [(int(number), unescape(object_id)) for number, object_id in found]
+            accessible, considered = prefetched[0]
+            if accessible is not None and principals == considered | self._groups():
+                return [(int(number), unescape(object_id)) for number, object_id in accessible]
         escaped, parameters = self._list(principals), []
         for number, (prefix, permission) in enumerate(ranges):
             first, after = id_range(prefix)

@@ -128,7 +128,7 @@ class Permission(RedisBackend, PermissionEngine):
 
 
 def _flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [text for couple in pairs for text in couple]
+    return [text for pair in pairs for text in pair]
 
 
 def load_from_config(config: Configurator) -> Permission:

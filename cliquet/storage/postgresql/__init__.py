@@ -190,9 +190,9 @@ class Storage(PostgreSQLBackend, SingleStatements):
         pairs = [_escaped(collection) for collection in collections]
         ids = [list(values) for values in zip(*pairs, strict=True)] or [[], []]
         rows = self._client.read(_TIMESTAMPS, ids)
-        known = {(parent_id, collection_id): time for parent_id, collection_id, time in rows}
-        epoch = 0 if all(map(known.get, pairs)) else self._epoch()
-        return [known.get(pair) or epoch for pair in pairs]
+        timestamps = {(parent_id, collection_id): time for parent_id, collection_id, time in rows}
+        epoch = 0 if all(map(timestamps.get, pairs)) else self._epoch()
+        return [timestamps.get(pair) or epoch for pair in pairs]
 
     def _epoch(self) -> int:
         """Return the timestamp of collections that were never written."""

@@ -141,15 +141,15 @@ class DeletionContract:
     def test_tombstones_are_counted_by_collection(self, storage: StorageBase) -> None:
         require(storage.count_deleted)
         assert storage.count_deleted() == []
-        odd = ("arti:cles\0é", "bo:b*")
-        for place in (("other", "alice"), odd, ("without", "tombstone"), PLACE):
+        collection = ("arti:cles\0é", "bo:b*")
+        for place in (("other", "alice"), collection, ("without", "tombstone"), PLACE):
             for object_id in "abc":
                 storage.create(*place, {"id": object_id})
         first = min(record["last_modified"] for record in storage.delete_all(*PLACE))
-        storage.delete(*odd, "a")
+        storage.delete(*collection, "a")
         storage.delete("other", "alice", "a", last_modified=first + 10**6)
-        expected: list[Any] = [(*odd, 1), (*PLACE, 3), ("other", "alice", 1)]
+        expected: list[Any] = [(*collection, 1), (*PLACE, 3), ("other", "alice", 1)]
         assert storage.count_deleted() == expected
-        storage.purge_deleted(*odd)
+        storage.purge_deleted(*collection)
         assert storage.count_deleted(before=first + 1) == [(*PLACE, 1)]
         assert storage.count_deleted(before=first) == []

@@ -240,12 +240,12 @@ class StorageContract(
         assert ids(storage.get_all(*PLACE)[0]) == ["another"]
 
     def test_parents_of_a_resource_are_listed(self, storage: StorageBase) -> None:
-        odd = "arti:cles\0é"
-        require(storage.get_parents, odd)
-        assert storage.get_parents(odd) == []
-        for place in ((odd, "bo:b*"), ("other", "alice"), (odd, "")):
+        collection_id = "arti:cles\0é"
+        require(storage.get_parents, collection_id)
+        assert storage.get_parents(collection_id) == []
+        for place in ((collection_id, "bo:b*"), ("other", "alice"), (collection_id, "")):
             storage.create(*place, {"id": "a"})
-        assert storage.get_parents(odd) == ["", "bo:b*"]
+        assert storage.get_parents(collection_id) == ["", "bo:b*"]
         assert storage.get_parents("arti") == []
 
     def test_flush_deletes_all_records(self, storage: StorageBase) -> None:
