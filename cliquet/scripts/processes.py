@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import socket
 import threading
@@ -41,13 +42,17 @@ def restored_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop_with_parent() -> None:
+def stop_with_parent(parent: int | None = None) -> None:
     """Have the kernel stop this process when its parent ends, even if that is killed.
 
     Only Linux supports this; other systems ignore it.
+
+    :param parent: process id of the parent, to stop now if it has already ended; None: not checked.
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent not in (None, os.getppid()):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def accepts(address: tuple[str, int]) -> bool:

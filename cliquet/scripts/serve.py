@@ -101,7 +101,7 @@ def serve(options: Namespace, registry: Registry) -> None:
             run_when(lambda: accepts(address), lambda: webbrowser.open(_origin(options)))
 
     if hupper.is_active():
-        stop_with_parent()
+        stop_with_parent()  # one that has already ended has closed the pipe of hupper
         hupper.get_reloader().watch_files([path])
     elif options.reload:
         _run_reloader(options.arguments, open_browser)
@@ -259,12 +259,14 @@ class AppLoader:
     def __init__(self, options: Namespace, app: WSGIApplication | None) -> None:
         self._options = options
         self._app = app
+        self._parent: int | None = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_options": self._options, "_app": None}
+        # The parent of a worker that isn't forked can be the fork server of multiprocessing.
+        return {"_options": self._options, "_app": None, "_parent": None}
 
     def __call__(self) -> WSGIApplication:
-        stop_with_parent()
+        stop_with_parent(self._parent)
         _pass_one_signal()
         return self._app or _load(self._options)[0]
 

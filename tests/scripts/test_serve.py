@@ -436,6 +436,18 @@ def test_process_stops_when_its_parent_is_killed():
     assert requested.value == signal.SIGTERM
 
 
+@pytest.mark.usefixtures("restored_mask")
+def test_worker_whose_parent_was_killed_before_it_started_stops(monkeypatch):
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    monkeypatch.setattr(serve, "_pass_one_signal", lambda: None)
+    loader = serve.AppLoader(None, lambda: None)
+    for parent, expected in [(os.getppid(), []), (0, [signal.SIGTERM])]:
+        loader._parent = parent
+        loader()
+        assert stopped == expected
+
+
 def test_nohup_is_respected(monkeypatch):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
