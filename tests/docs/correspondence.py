@@ -4,8 +4,8 @@ Values that vary must have the same form on both sides. In addition, ids, users 
 correspond one to one, and timestamps must be in the same order. So a page shows plausible values,
 and its commands use those of earlier responses.
 
-JSON values are compared regardless of line breaks. A line of three dots stands for any lines, and
-several spaces equal one.
+JSON values are compared regardless of line breaks; the order of their keys counts. A line of three
+dots stands for any lines, and several spaces equal one.
 """
 
 import json
@@ -89,7 +89,7 @@ def _lines(text):
         except ValueError:
             pass
         else:
-            pretty = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+            pretty = json.dumps(value, indent=2, ensure_ascii=False)
             text = text[: start.start()] + pretty
     return [" ".join(line.split()) for line in text.splitlines()]
 
