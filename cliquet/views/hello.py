@@ -32,7 +32,8 @@ def get_hello(request: Request) -> dict[str, Any]:
     }
     data["cliquet_protocol_version"] = PROTOCOL_VERSION
     data["url"] = request.route_url(hello.name)
-    data["settings"] = {key: _public_value(settings, key) for key in registry.public_settings}
+    public = sorted(registry.public_settings)  # a set, whose order differs between processes
+    data["settings"] = {key: _public_value(settings, key) for key in public}
     data["capabilities"] = registry.api_capabilities
     if live.is_served(request):
         data["capabilities"] = {**registry.api_capabilities, "live": live.CAPABILITY}
