@@ -66,6 +66,9 @@ COMMANDS = {
     "version": Command(version, "Print the version of Cliquet.", needs_ini=False),
 }
 
+#: The commands that use no configuration file. They accept ``--ini``, but don't list it.
+WITHOUT_FILE = ("new", "version")
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command given by the arguments.
@@ -129,22 +132,26 @@ def make_parser() -> argparse.ArgumentParser:
         version=cliquet.__version__,
         help="Print the version and exit.",
     )
-    _add_options(parser, os.environ.get(INI_VARIABLE), False)
+    _add_options(parser, os.environ.get(INI_VARIABLE), False, with_ini=True)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.help, description=command.run.__doc__)
         # Without defaults, these keep the values of options that came before the command.
-        _add_options(sub, argparse.SUPPRESS, argparse.SUPPRESS)
+        with_ini = name not in WITHOUT_FILE
+        _add_options(sub, argparse.SUPPRESS, argparse.SUPPRESS, with_ini=with_ini)
         command.add_arguments(sub)
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser, ini: object, traceback: object) -> None:
+def _add_options(
+    parser: argparse.ArgumentParser, ini: object, traceback: object, *, with_ini: bool
+) -> None:
+    description = f"Configuration file of the application (default: the variable {INI_VARIABLE})."
     parser.add_argument(
         "--ini",
         metavar="FILE",
         default=ini,
-        help=f"Configuration file of the application (default: the variable {INI_VARIABLE}).",
+        help=description if with_ini else argparse.SUPPRESS,
     )
     parser.add_argument(
         "--traceback",
