@@ -87,112 +87,85 @@ class Resource:
 
     def _collection_get(self) -> Operation:
         filters = self._filters()
-        items = {"anyOf": [self._record(), self._tombstone()]}
+        records = {"type": "array", "items": {"anyOf": [self._record(), self._tombstone()]}}
         headers = (*_ETAG, "Checksum", "Total-Records", "Next-Page", *self._cache_headers())
-        return {
-            "parameters": [
-                *filters.paging(self._settings),
-                self._parameter(querystring.CHECKSUM),
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.IF_CHANGED, "if-changed"),
-                *filters.filters(),
-            ],
-            "responses": {
-                "200": self._response("The records.", {"type": "array", "items": items}, headers),
+        return self._conditional(
+            {
+                "200": self._response("The records.", records, headers),
                 "304": self._not_modified("list-not-modified", "Checksum"),
-                "412": self._components.error("412"),
             },
-        }
+            self._parameter(querystring.IF_CHANGED, "if-changed"),
+            *filters.paging(self._settings),
+            self._parameter(querystring.CHECKSUM),
+            *filters.filters(),
+        )
 
     def _collection_post(self) -> Operation:
-        return {
-            "parameters": [
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.IF_NEW, "if-new"),
-            ],
-            "responses": {
-                "200": self._response(
-                    "The existing record with the same id or unique value, unchanged.",
-                    self._record(),
-                ),
+        existing = "The existing record with the same id or unique value, unchanged."
+        return self._conditional(
+            {
+                "200": self._response(existing, self._record()),
                 "201": self._response("The created record.", self._record()),
-                "412": self._components.error("412"),
             },
-        }
+            self._parameter(querystring.IF_NEW, "if-new"),
+        )
 
     def _collection_delete(self) -> Operation:
         filters = self._filters()
-        items = {"type": "array", "items": self._tombstone()}
-        return {
-            "parameters": [
-                *filters.paging(self._settings, lists_fields=False),
-                self._parameter(querystring.IF_MATCH),
-                *filters.filters(),
-            ],
-            "responses": {
-                "200": self._response(
-                    "The tombstones of the deleted records.", items, ("Next-Page",)
-                ),
-                "412": self._components.error("412"),
-            },
-        }
+        tombstones = {"type": "array", "items": self._tombstone()}
+        deleted = "The tombstones of the deleted records."
+        return self._conditional(
+            {"200": self._response(deleted, tombstones, ("Next-Page",))},
+            *filters.paging(self._settings, lists_fields=False),
+            *filters.filters(),
+        )
 
     def _record_get(self) -> Operation:
         headers = (*_ETAG, *self._cache_headers())
-        return {
-            "parameters": [
-                self._parameter(querystring.FIELDS),
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.IF_CHANGED, "if-changed"),
-            ],
-            "responses": {
+        return self._conditional(
+            {
                 "200": self._response("The record.", self._record(), headers),
                 "304": self._not_modified(),
-                "412": self._components.error("412"),
             },
-        }
+            self._parameter(querystring.IF_CHANGED, "if-changed"),
+            self._parameter(querystring.FIELDS),
+        )
 
     def _record_put(self) -> Operation:
-        return {
-            "parameters": [
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.IF_NEW, "if-new"),
-            ],
-            "responses": {
+        return self._conditional(
+            {
                 "200": self._response("The replaced record.", self._record(), _ETAG),
                 "201": self._response("The created record.", self._record(), _ETAG),
-                **self._conflicts(),
+                **self._conflict(),
             },
-        }
+            self._parameter(querystring.IF_NEW, "if-new"),
+        )
 
     def _record_patch(self) -> Operation:
         light = {"type": "object", "description": "Some fields, depending on `Response-Behavior`."}
         record = {"anyOf": [self._record(), light]}
-        return {
-            "parameters": [
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.RESPONSE_BEHAVIOR),
-            ],
-            "responses": {
+        return self._conditional(
+            {
                 "200": self._response("The changed record.", record, _ETAG),
-                **self._conflicts(),
                 "409": self._components.error("409"),
             },
-        }
+            self._parameter(querystring.RESPONSE_BEHAVIOR),
+        )
 
     def _record_delete(self) -> Operation:
-        return {
-            "parameters": [
-                self._parameter(querystring.IF_MATCH),
-                self._parameter(querystring.DELETION_TIME),
-            ],
-            "responses": {
-                "200": self._response("The tombstone of the record.", self._tombstone()),
-                "412": self._components.error("412"),
-            },
-        }
+        return self._conditional(
+            {"200": self._response("The tombstone of the record.", self._tombstone())},
+            self._parameter(querystring.DELETION_TIME),
+        )
 
     # Parts of operations.
+
+    def _conditional(self, responses: dict[str, Any], *parameters: dict[str, str]) -> Operation:
+        """Return an operation that also has the precondition ``If-Match``, as all of them have."""
+        return {
+            "parameters": [self._parameter(querystring.IF_MATCH), *parameters],
+            "responses": {**responses, "412": self._components.error("412")},
+        }
 
     def _parameter(self, parameter: dict[str, Any], name: str = "") -> dict[str, str]:
         return self._components.add("parameters", name or parameter["name"].lower(), parameter)
@@ -223,19 +196,20 @@ class Resource:
         }
         return self._components.add("responses", name, response)
 
-    def _conflicts(self) -> dict[str, Any]:
+    def _conflict(self) -> dict[str, Any]:
         has_unique = bool(_option(self._mapping, "unique_fields"))
-        statuses = ("409", "412") if has_unique else ("412",)
-        return {status: self._components.error(status) for status in statuses}
+        return {"409": self._components.error("409")} if has_unique else {}
 
-    def _response(self, what: str, data: Schema, headers: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _response(
+        self, description: str, data: Schema, headers: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         properties = {"data": data}
         permissions = getattr(self._class, "permissions", None)
         if permissions and "$ref" in data:
             node = PermissionsSchema(permissions=permissions)
             properties["permissions"] = request_schema(node)
         schema = {"type": "object", "properties": properties, "required": ["data"]}
-        return json_response(self._components, what, schema, *headers)
+        return json_response(self._components, description, schema, *headers)
 
     # Records.
 
