@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from pyramid.httpexceptions import HTTPRequestEntityTooLarge
 
@@ -117,14 +117,6 @@ def too_large(message: str) -> HTTPRequestEntityTooLarge:
     return response
 
 
-def raise_too_large(message: str) -> NoReturn:
-    """Refuse a request with 413.
-
-    :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: always.
-    """
-    raise too_large(message)
-
-
 def refusal(value: object, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
     """Return why a JSON value must be refused, or None.
 
@@ -154,6 +146,6 @@ def read_body(request: Request) -> bytes:
         request.body = request.body_file_raw.read(limit + 1)
         length = request.content_length
     if length is not None and length > limit:
-        raise_too_large(f"The body is larger than {limit} bytes (setting max_body_bytes)")
+        raise too_large(f"The body is larger than {limit} bytes (setting max_body_bytes)")
     body: bytes = request.body
     return body

@@ -13,7 +13,7 @@ from pyramid import httpexceptions
 from webob.multidict import MultiDict
 
 from cliquet.errors import ERRORS, http_error, raise_invalid, send_alert
-from cliquet.http.limits import budget_of, limits_of, raise_too_large, refusal
+from cliquet.http.limits import budget_of, limits_of, refusal, too_large
 from cliquet.logs import bind_summary
 from cliquet.resource import pagination, preconditions
 from cliquet.resource import query as querystring
@@ -345,5 +345,5 @@ class RequestReader(ConditionalResource):
             raise_invalid(self.request, name="data", description=f"data cannot be stored: {reason}")
         if len(text or json.dumps_bytes(stored)) > limits.max_record_bytes:
             limit = f"{limits.max_record_bytes} bytes (setting max_record_bytes)"
-            raise_too_large(f"The record is larger than {limit}")
+            raise too_large(f"The record is larger than {limit}")
         return stored

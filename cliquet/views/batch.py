@@ -13,7 +13,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import events, logs, transactions
 from cliquet.errors import ERRORS, add_error, http_error, raise_invalid
-from cliquet.http.limits import budget_of, limits_of, raise_too_large, too_large
+from cliquet.http.limits import budget_of, limits_of, too_large
 from cliquet.http.request import is_host
 from cliquet.http.service import Service, is_type_refused, json_object, validate
 from cliquet.resource.schema import StrictBoolean
@@ -161,7 +161,7 @@ def _check_merged_size(request: Request, body: Mapping[str, Any]) -> None:
         raise_invalid(request, name="defaults", description=description)
     if len(json.dumps_bytes(merged)) > limits.max_body_bytes:
         limit = f"{limits.max_body_bytes} bytes (setting max_body_bytes)"
-        raise_too_large(f"The requests with their defaults are larger than {limit}")
+        raise too_large(f"The requests with their defaults are larger than {limit}")
 
 
 @batch.post(
