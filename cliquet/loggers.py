@@ -18,8 +18,12 @@ from cliquet.utils.text import indented, one_line
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
-_context: ContextVar[dict[str, Any] | None] = ContextVar("cliquet.loggers.context", default=None)
-_request: ContextVar[Any] = ContextVar("cliquet.loggers.request", default=None)
+#: The values bound to the loggers: see :class:`SharedContext`.
+bound_values: ContextVar[dict[str, Any] | None] = ContextVar(
+    "cliquet.loggers.context", default=None
+)
+#: The current request, None outside of requests.
+current_request: ContextVar[Any] = ContextVar("current_request", default=None)
 
 # The renderer of lines outside of requests: that of the latest application.
 _default_renderer: list[Any] = []
@@ -42,10 +46,10 @@ class SharedContext(MutableMapping[str, Any]):
 
     @staticmethod
     def _values() -> dict[str, Any]:
-        values = _context.get()
+        values = bound_values.get()
         if values is None:
             values = {}
-            _context.set(values)
+            bound_values.set(values)
         return values
 
     def __getitem__(self, key: str) -> Any:
@@ -71,7 +75,7 @@ class SharedContext(MutableMapping[str, Any]):
 def thread_context() -> Context:
     """Return a context for another thread of this request, with its own bound values."""
     context = copy_context()
-    context.run(_context.set, dict(_context.get() or {}))
+    context.run(bound_values.set, dict(bound_values.get() or {}))
     return context
 
 
@@ -80,7 +84,7 @@ def current_renderer() -> Any:
 
     :returns: None before any application is configured.
     """
-    request = _request.get()
+    request = current_request.get()
     if request is not None:
         return state_of(request.registry).log_renderer
     return _default_renderer[-1] if _default_renderer else None
@@ -123,7 +127,7 @@ def add_request_fields(
 
     ``logger.new()`` drops them along with all other bound values.
     """
-    request = _request.get()
+    request = current_request.get()
     if request is not None and "request_id" in event_dict and "authn_type" not in event_dict:
         for key, value in request_fields(request).items():
             event_dict.setdefault(key, value)

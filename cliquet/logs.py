@@ -18,10 +18,10 @@ from cliquet import utils
 from cliquet.loggers import (
     REQUEST_FIELDS,
     SharedContext,
-    _context,
-    _request,
     add_request_fields,
+    bound_values,
     current_renderer,
+    current_request,
     find_exc_info,
     format_exception,
     get_logger,
@@ -310,19 +310,19 @@ def _begin(request: Request) -> None:
 
     Requests can be nested, even those of different applications.
     """
-    before, request_before = _context.get(), _request.get()
+    before, request_before = bound_values.get(), current_request.get()
     request.log_context = {"request_id": request.request_id}
     if before and is_subrequest(request):
         inherited = {key: value for key, value in before.items() if key not in REQUEST_FIELDS}
         request.log_context = {**inherited, **request.log_context}
-    _context.set(request.log_context)
-    _request.set(request)
+    bound_values.set(request.log_context)
+    current_request.set(request)
     if _standard_logger.isEnabledFor(logging.INFO):
         request.log_start = time.perf_counter()
 
     def end(request: Request) -> None:
-        _context.set(before)
-        _request.set(request_before)
+        bound_values.set(before)
+        current_request.set(request_before)
 
     request.add_finished_callback(end)
 
@@ -330,9 +330,9 @@ def _begin(request: Request) -> None:
 def log_subrequest(request: Request, response: Response) -> None:
     """Log the line of a completed sub-request of a batch."""
     if hasattr(request, "log_start"):
-        token = _context.set(request.log_context)
+        token = bound_values.set(request.log_context)
         _summary_logger.info("subrequest.summary", **summary(request, response))
-        _context.reset(token)
+        bound_values.reset(token)
 
 
 def bind_summary(**fields: Any) -> None:

@@ -51,10 +51,10 @@ class RemoteUser(RemoteUserAuthenticationPolicy):
 
 @pytest.fixture(autouse=True)
 def no_context():
-    loggers._context.set(None)
+    loggers.bound_values.set(None)
     loggers._default_renderer.clear()
     yield
-    loggers._context.set(None)
+    loggers.bound_values.set(None)
     loggers._default_renderer.clear()
 
 

@@ -52,10 +52,10 @@ def lines(caplog):
 @pytest.fixture(autouse=True)
 def no_context():
     """Nothing is bound, nor any renderer known, outside requests."""
-    loggers._context.set(None)
+    loggers.bound_values.set(None)
     loggers._default_renderer.clear()
     yield
-    loggers._context.set(None)
+    loggers.bound_values.set(None)
     loggers._default_renderer.clear()
 
 
@@ -252,7 +252,7 @@ def test_response_of_a_tween_is_logged_in_one_line(client, lines):
     client.get("/echo")
     assert [line["code"] for line in lines] == [410, 200]
     assert lines[0]["request_id"] == response.headers["X-Request-Id"]
-    assert loggers._request.get() is None
+    assert loggers.current_request.get() is None
 
 
 def test_request_with_failing_authentication_is_logged(serve, lines):
