@@ -41,7 +41,7 @@ _REQUESTED_LOCKS = "cliquet.requested_locks"
 LockName = tuple[str, str]
 
 #: The status of a transaction that is neither committed nor doomed.
-_ACTIVE = "Active"
+ACTIVE = "Active"
 
 #: The key of the participants among the data of a transaction.
 _PARTICIPANTS = object()
@@ -116,12 +116,12 @@ class RequestAttempt:
         if self._thread != threading.get_ident():
             return False  # the context was copied: transactions belong to one thread
         if self._phase is _Phase.COMMITTING:
-            return str(self._initial.status) == _ACTIVE
+            return str(self._initial.status) == ACTIVE
         return self._phase is _Phase.HANDLING
 
     def end(self) -> None:
         """Clean up if ``pyramid_tm`` left the transaction open after a failed hook."""
-        if self._phase is _Phase.COMMITTING and self._initial.status == _ACTIVE:
+        if self._phase is _Phase.COMMITTING and self._initial.status == ACTIVE:
             self._initial.abort()
 
     def can_retry(self) -> bool:

@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cliquet.transactions import current_attempt
-
-#: The status of a transaction that is neither committed nor doomed.
-_ACTIVE = "Active"
+from cliquet.transactions import ACTIVE, current_attempt
 
 
 def can_autocommit() -> bool:
@@ -28,7 +25,7 @@ def can_autocommit() -> bool:
     # The package has no public list of participants. Without this private one, there could be some.
     joined = getattr(txn, "_resources", None)
     is_unused = joined == [] and len(list(txn.getBeforeCommitHooks())) == 1
-    return is_unused and txn.status == _ACTIVE
+    return is_unused and txn.status == ACTIVE
 
 
 @contextmanager

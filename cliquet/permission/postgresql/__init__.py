@@ -266,7 +266,7 @@ class Permission(PostgreSQLBackend, SQLPermission):
             parameters += [str(number), *of_user, escape(bound), first, after, after]
         scalar = PREFETCH_ACCESSIBLE.format(ranges="UNION ALL".join([PREFETCH_RANGE] * len(ranges)))
         prefetch.request(
-            ("accessible", ranges), Statement(scalar, parameters), lambda found: (found, considered)
+            ("accessible", ranges), Statement(scalar, parameters), lambda ids: (ids, considered)
         )
 
     def user_principals(self, user_id: str) -> set[str]:
