@@ -28,8 +28,10 @@ from cliquet.utils.overrides import is_inherited, is_of_toolkit
 
 
 @implementer(IAuthenticationPolicy)
-class PolicyStack(MultiAuthSecurityPolicy):
+class PolicyStack(MultiAuthSecurityPolicy, MultiAuthenticationPolicy):
     """The authentication policies of the settings, which reads groups only if needed.
+
+    Plugins look it up as ``IAuthenticationPolicy`` and expect a ``MultiAuthenticationPolicy``.
 
     :param policies: the policies, in the order in which they are tried.
     :param find_groups: a function ``(userid, request)`` that returns the groups, or None to

@@ -5,6 +5,8 @@ from unittest import mock
 
 import requests
 from pyramid import httpexceptions, testing
+from pyramid.interfaces import IAuthenticationPolicy
+from pyramid_multiauth import MultiAuthenticationPolicy
 from webob import Request, Response
 
 import cliquet
@@ -113,6 +115,13 @@ class BearerTest(WithLocalServer, BaseWebTest, unittest.TestCase):
     def test_it_is_a_capability(self):
         capability = self.app.get("/").json["capabilities"]["bearer"]
         self.assertEqual(capability["server"], self.server.url)
+
+    def test_policies_can_be_looked_up_by_name_and_class(self):
+        policies = self.registry.queryUtility(IAuthenticationPolicy)
+        self.assertIsInstance(policies, MultiAuthenticationPolicy)
+        policy = policies.get_policy("bearer")
+        self.assertIsInstance(policy, bearer.BearerAuthenticationPolicy)
+        self.assertIs(policies.get_policy(bearer.BearerAuthenticationPolicy), policy)
 
     def test_default_settings_are_completed(self):
         settings = self.registry.settings
