@@ -26,9 +26,9 @@ from cliquet.utils.text import is_long_id
 class UserResource(AutocommitResource):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 
-    Its base classes handle the parts of a request: PATCH bodies (``partial_updates.py``), checksums
-    of lists (``checksums.py``), URLs, query strings and bodies (``reader.py``), preconditions and
-    headers (``responses.py``).
+    Each base class handles a part of a request: writes in one statement (``autocommit.py``), PATCH
+    bodies (``partial_updates.py``), checksums of lists (``checksums.py``), query strings and errors
+    (``reader.py``), preconditions, headers, and responses with 304 and 412 (``responses.py``).
 
     :param context: the :class:`~cliquet.authorization.RouteFactory` of the request.
     """
