@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
-from cliquet.permission.object_ids import Pattern
+from cliquet.utils.text import consists_of
 
 logger = get_logger(__name__)
 
@@ -195,6 +195,27 @@ def bound_permissions(
     if get_bound_permissions is None:
         return [(object_id, permission)]
     return [(bound_id, bound) for bound_id, bound in get_bound_permissions(object_id, permission)]
+
+
+class Pattern:
+    """A pattern of object ids, in which ``*`` matches any string.
+
+    No other character is special.
+
+    :param within: another pattern that ids must match too.
+    """
+
+    def __init__(self, pattern: str, within: Pattern | None = None) -> None:
+        self._parts = pattern.split("*")
+        #: The common prefix of all matching ids.
+        self.prefix = self._parts[0]
+        self._within = within
+
+    def matches(self, object_id: str) -> bool:
+        """Return whether the pattern matches the whole id."""
+        if self._within is not None and not self._within.matches(object_id):
+            return False
+        return consists_of(object_id, self._parts)
 
 
 def bound_patterns(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.permission.engine import Entry, PermissionEngine
-from cliquet.permission.object_ids import after_prefix
+from cliquet.utils.text import after_prefix
 
 
 class Statements(NamedTuple):

@@ -141,3 +141,15 @@ def consists_of(text: str, parts: Sequence[str]) -> bool:
             return False
         start = place + len(part)
     return start <= end
+
+
+def after_prefix(prefix: str) -> str | None:
+    """Return the first string after all those that begin with ``prefix``.
+
+    It ends the range of an ordered index that contains them; None: the range is unbounded.
+    """
+    stem = prefix.rstrip("\U0010ffff")
+    if not stem:
+        return None
+    # Escaped strings (see cliquet.drivers.escaping) contain no surrogates.
+    return stem[:-1] + ("\ue000" if stem[-1] == "\ud7ff" else chr(ord(stem[-1]) + 1))

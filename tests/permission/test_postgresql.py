@@ -5,8 +5,8 @@ import transaction
 
 from cliquet import transactions
 from cliquet.permission import postgresql
-from cliquet.permission.object_ids import after_prefix
 from cliquet.storage.exceptions import BackendError
+from cliquet.utils.text import after_prefix
 from tests import postgresql_server
 from tests.configuration import backend_config
 

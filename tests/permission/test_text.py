@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.permission.object_ids import after_prefix
+from cliquet.utils.text import after_prefix
 
 TEXTS = st.text("a\0\x1a\ud7ff\ud800\udfff\ue000\U0010ffff0", max_size=5) | st.text(
     st.characters(), max_size=5
