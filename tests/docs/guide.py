@@ -99,8 +99,8 @@ class Guide:
         assert status == 0 or "--records" in words, f"{command}: status {status}"
         return output.getvalue()
 
-    def _load(self, ini):
-        environment = load(ini)
+    def _load(self, ini, **options):
+        environment = load(ini, **options)
         self._app = environment["app"]
         return environment
 
