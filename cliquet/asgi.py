@@ -20,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from webob.acceptparse import create_accept_header
 
-from cliquet.http.live import ENVIRON_KEY, ListNote
+from cliquet.http.live import ENVIRON_KEY, STREAM_TYPE, ListNote
 from cliquet.http.negotiation import JSON_TYPE, preferred_types
 from cliquet.live.bodies import read_body
 from cliquet.live.polls import Poller, Scope
@@ -34,8 +34,6 @@ from cliquet.utils import import_optional
 from cliquet.utils.installation import install_command
 
 a2wsgi = import_optional("a2wsgi")
-
-_STREAM_TYPE = "text/event-stream"
 
 # The beginning of a request target in absolute form (RFC 9112 3.2.2).
 _ORIGIN = re.compile(b"^https?://[^/]*", re.IGNORECASE)
@@ -76,23 +74,20 @@ class Application:
             await self._wsgi(scope, receive, send)
 
     async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _asks_for_stream(scope) and await self._stream(scope, receive, send):
+        if _asks_for_stream(scope):
+            await self._stream(scope, receive, send)
             return
         replay = await read_body(scope, receive, send, self._shutdown)
         if replay is not None:
             await self._wsgi(scope, replay, send)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Stream a list, or send the error; return False if it isn't a list."""
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream a list, or send the response of the WSGI application if it isn't a list."""
         stream = Stream(scope, send, self._poller)
         note = await stream.start()
-        if note is None:
-            return True
-        if note.collection is None:
-            return False
-        seconds = _seconds(note.registry, "live_permissions_seconds")
-        await stream.run(receive, self._watcher(note.registry), seconds)
-        return True
+        if note is not None:
+            seconds = _seconds(note.registry, "live_permissions_seconds")
+            await stream.run(receive, self._watcher(note.registry), seconds)
 
     def _watcher(self, registry: Registry) -> Watcher:
         key = id(registry)
@@ -148,11 +143,11 @@ def _asks_for_stream(scope: Scope) -> bool:
     """Return whether a request accepts the media type of streams, and prefers it to JSON."""
     values = [value for name, value in scope["headers"] if name == b"accept"]
     text = b",".join(values).decode("latin-1")
-    if scope["method"] != "GET" or _STREAM_TYPE not in text.lower():
+    if scope["method"] != "GET" or STREAM_TYPE not in text.lower():
         return False
     accept = create_accept_header(text)
     is_valid = accept.parsed is not None
-    return is_valid and preferred_types(accept, [_STREAM_TYPE, JSON_TYPE])[:1] == [_STREAM_TYPE]
+    return is_valid and preferred_types(accept, [STREAM_TYPE, JSON_TYPE])[:1] == [STREAM_TYPE]
 
 
 def _seconds(registry: Registry, key: str) -> float:

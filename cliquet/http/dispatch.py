@@ -24,7 +24,9 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from cliquet import transactions
 from cliquet.errors import has_errors
 from cliquet.http.cornice_compat import Method
+from cliquet.http.live import stream_types
 from cliquet.http.negotiation import (
+    JSON_TYPE,
     acceptable_types,
     check_accept,
     check_content_type,
@@ -236,6 +238,9 @@ class Endpoint:
         self._error_handler = arguments["error_handler"]
         self._permission = arguments.get("permission")
         self.accepted_types = list_types(arguments.get("accept"))
+        is_list = method == "GET" and getattr(service, "type", None) == "collection"
+        if is_list and JSON_TYPE in self.accepted_types:
+            self.accepted_types.append(stream_types)
         self.content_types = list_types(arguments.get("content_type"))
         self._class: Any = None if callable(view) else arguments["klass"]
         self._view: Any = view if callable(view) else _method(view, self._class)

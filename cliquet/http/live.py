@@ -6,6 +6,9 @@ from typing import Any
 
 from cliquet.types import Registry, Request
 
+#: The media type of streams.
+STREAM_TYPE = "text/event-stream"
+
 #: The WSGI variable that contains the :class:`ListNote`; missing on WSGI servers.
 ENVIRON_KEY = "cliquet.live"
 
@@ -17,16 +20,33 @@ CAPABILITY = {
 
 
 class ListNote:
-    """The collection that a request has listed, if any."""
+    """The collection that a request has listed, if any.
+
+    :param is_poll: whether the request is a poll for a stream.
+    """
 
     registry: Registry
     #: The ``collection_id`` and ``parent_id``, None until the collection is listed.
     collection: tuple[str, str] | None = None
 
+    def __init__(self, is_poll: bool = False) -> None:
+        self.is_poll = is_poll
+
 
 def is_served(request: Request) -> bool:
     """Return whether the server can stream changes."""
     return ENVIRON_KEY in request.environ
+
+
+def is_poll(request: Request) -> bool:
+    """Return whether the request is a poll for a stream."""
+    note = request.environ.get(ENVIRON_KEY)
+    return isinstance(note, ListNote) and note.is_poll  # requests of unit tests can be mocks
+
+
+def stream_types(request: Request) -> list[str]:
+    """Return the media types that polls accept in addition to JSON, which is the response."""
+    return [STREAM_TYPE] if is_poll(request) else []
 
 
 def note_list(request: Request, model: Any) -> None:

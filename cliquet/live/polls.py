@@ -14,7 +14,6 @@ from wsgiref.types import WSGIApplication
 
 from cliquet.http.live import ENVIRON_KEY, ListNote
 from cliquet.live.events import event
-from cliquet.storage.checksums import parse_checksum
 from cliquet.utils import import_optional, json
 
 a2wsgi = import_optional("a2wsgi.wsgi")
@@ -24,14 +23,14 @@ Scope = dict[str, Any]
 
 #: Headers of the client that polls don't repeat.
 _OWN_HEADERS = {
-    *(b"accept", b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
+    *(b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
     b"if-unmodified-since",
     *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
     *(b"accept-encoding", b"range"),  # middlewares would compress or cut the body
 }
 
 #: Parameters of the client that later polls replace.
-_REPLACED = frozenset({"_since", "_token"})
+_REPLACED = ("", "_since", "_token")
 
 
 @dataclass(eq=False)
@@ -110,7 +109,7 @@ class Poller:
 
     def _get(self, scope: Scope) -> Poll:
         environ: dict[str, Any] = a2wsgi.build_environ(scope, io.BytesIO())
-        note = environ[ENVIRON_KEY] = ListNote()
+        note = environ[ENVIRON_KEY] = ListNote(is_poll=True)
         started: list[Any] = []
 
         def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -132,7 +131,6 @@ class Poller:
 def polling_scope(scope: Scope) -> Scope:
     """Return the scope of the polls for a stream, whose headers are those of its request."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _OWN_HEADERS]
-    headers.append((b"accept", b"application/json"))
     return {**scope, "headers": headers}
 
 
@@ -142,27 +140,15 @@ def polling_query(query: str, since: str | None) -> str:
     :param query: that of the stream.
     :param since: the ``ETag``; None: ``_since`` of the query string, or all records.
     """
-    if since is None:
-        return _base_query(query, frozenset())
-    return f"{_base_query(query, _REPLACED)}&_since={quote(since)}"
+    return query if since is None else f"{_base_query(query)}_since={quote(since)}"
 
 
 @lru_cache  # each stream calls this for each change
-def _base_query(query: str, without: frozenset[str]) -> str:
-    """Return a query string without some parameters, and with a request for the checksum."""
-    # Servers without checksums ignore it. An invalid one of the client is kept, because the server
-    # reads the last one, and refuses it.
-    parts = ["_checksum="]
-    for part in query.split("&"):
-        name, _, value = map(unquote_plus, part.partition("="))
-        if part and name not in without and not (name == "_checksum" and _is_checksum(value)):
-            parts.append(part)
-    return "&".join(parts)
+def _base_query(query: str) -> str:
+    """Return the start of a query string, without the parameters that polls replace."""
+    parts = [part for part in query.split("&") if _name(part) not in _REPLACED]
+    return "".join(f"{part}&" for part in parts)
 
 
-def _is_checksum(text: str) -> bool:
-    try:
-        parse_checksum(text)
-    except ValueError:
-        return text == ""
-    return True
+def _name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])

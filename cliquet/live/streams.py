@@ -61,9 +61,9 @@ class Stream:
         self._first: Poll | None = None
 
     async def start(self) -> ListNote | None:
-        """Poll for the first time; if that fails, send the response and return None."""
+        """Poll for the first time; if the response isn't a list, send it and return None."""
         poll = await self._poll()
-        if poll.status >= 400:
+        if poll.status != 200 or poll.note.collection is None:
             await self._respond(poll)
             return None
         self._first = poll

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cliquet.http import live
 from cliquet.resource import preconditions
 from cliquet.resource import query as querystring
 from cliquet.resource.model import has_own_get_records
@@ -27,10 +28,12 @@ class ChecksumResource(RequestReader):
         Ignore the parameter if application code restricts the list, because the storage then
         doesn't know which records the user can read.
         """
-        text = self._query().get("_checksum")
+        is_poll = live.is_poll(self.request)
+        text = self._query().get("_checksum", "" if is_poll else None)
         if text is None or self._has_own_lists():
             return
-        self._known_checksum = self._parse_or_400(querystring.extract_checksum, text)
+        known = self._parse_or_400(querystring.extract_checksum, text)
+        self._known_checksum = "" if is_poll else known  # a stream needs the list, never a 304
         self.model.with_checksum, self.model.checksum_ids = True, self._readable_ids()
 
     def _has_own_lists(self) -> bool:

@@ -458,15 +458,21 @@ async def test_type_that_the_client_prefers_is_sent(service, accept, is_stream):
 def test_polls_request_the_whole_body_unconditionally():
     own = (b"accept-encoding", b"range", b"if-none-match", b"if-unmodified-since")
     headers = [*((name, b"x") for name in own), (b"host", b"a")]
-    polled = polling_scope({"headers": headers})["headers"]
-    assert polled == [(b"host", b"a"), (b"accept", b"application/json")]
+    assert polling_scope({"headers": headers})["headers"] == [(b"host", b"a")]
 
 
-def test_polls_request_the_checksum_and_the_changes_since_the_latest_event():
-    checksum = "&".join(f"_checksum={text}" for text in ("", "1-2-3", "%31-2-3"))
-    query = f"n=1&{checksum}&_since=5&_token=x"
-    assert polling_query(query, None) == "_checksum=&n=1&_since=5&_token=x"
-    assert polling_query(query, '"6"') == "_checksum=&n=1&_since=%226%22"
+def test_polls_request_the_changes_since_the_latest_event():
+    query = "n=1&_since=5&_token=x"
+    assert polling_query(query, None) == query
+    assert polling_query(query, '"6"') == "n=1&_since=%226%22"
+
+
+@running
+async def test_checksum_of_the_client_is_ignored(service, alice):
+    note = alice.create("/notes", {"n": 1})
+    since, own = note["last_modified"], checksum([note["last_modified"]])
+    async with service.streaming(f"/notes?_since={since}&_checksum={own}") as stream:
+        assert (await stream.event()).json == {"data": [], "checksum": own}
 
 
 @pytest.mark.parametrize(
@@ -489,23 +495,20 @@ async def test_errors_are_responses_in_json(service, alice, path, user, status):
     assert code == status
     assert headers["content-type"].startswith("application/json")
     assert b'"errno"' in await connection.body()
+    assert service.requests == 1
 
 
+@pytest.mark.parametrize("accept", ["text/event-stream", "text/event-stream, */*;q=0.1"])
+@pytest.mark.parametrize("path", ["/__heartbeat__", "/notes/{id}", "/notes/?n=1", "/unknown"])
 @running
-async def test_endpoint_without_streams_responds_as_without_them(service):
-    connection = service.stream("/")
-    status, _ = await connection.start()
-    assert status == 200
-    assert b'"project_name"' in await connection.body()
-
-
-@running
-async def test_redirects_do_not_contain_the_parameters_of_polls(service):
-    connection = service.stream("/notes/?n=1")
+async def test_response_that_is_not_a_list_is_that_of_wsgi_servers(service, alice, path, accept):
+    path = path.format(**alice.create("/notes", {"n": 1}))
+    expected = alice.get(path, {"Accept": accept}, status="*")
+    connection = service.request(path, headers={"accept": accept})
     status, headers = await connection.start()
-    assert status == 307
-    assert headers["location"].endswith("/v1/notes?n=1")
-    assert b"_checksum" not in await connection.body()
+    assert (status, headers.get("location")) == (expected.status_code, expected.location)
+    assert await connection.body() == expected.body
+    assert service.requests == 1
 
 
 def test_stream_is_refused_by_wsgi_servers(alice):
