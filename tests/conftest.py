@@ -16,10 +16,12 @@ from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import postgresql_server, testapp
-from tests.measurement import without_coverage
+from tests.measurement import OFF, import_package, tracing, without_coverage
 from tests.reuse import Applications
 
 ROOT = Path(__file__).resolve().parent.parent
+
+TRACE_FUNCTIONS = pytest.StashKey()
 
 #: Tests of whole applications, which are three times slower when coverage is measured. Those of
 #: the modules reach every line and branch without them.
@@ -150,16 +152,47 @@ def pytest_collection_modifyitems(items):
             item.add_marker("application")
 
 
+# Coverage is measured for the imports of modules, for fixtures and for the tests of modules, but
+# neither for pytest itself nor for the other tests. The marker no_cover of pytest-cov does nothing
+# in the processes of pytest-xdist.
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    if sys.gettrace() is not None:
+        import_package()
+    with without_coverage():
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Measure coverage for the tests of modules only.
+    with without_coverage() as functions:
+        item.config.stash[TRACE_FUNCTIONS] = functions if _is_measured(item) else OFF
+        return (yield)
 
-    The marker ``no_cover`` of pytest-cov does nothing in the processes of pytest-xdist.
-    """
-    if item.get_closest_marker("application") or getattr(item, "originalname", "") in REPETITIVE:
-        with without_coverage():
-            return (yield)
-    return (yield)
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup(request):
+    with tracing(request.config.stash[TRACE_FUNCTIONS]):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item):
+    with tracing(item.config.stash[TRACE_FUNCTIONS]):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item):
+    with tracing(item.config.stash[TRACE_FUNCTIONS]):
+        return (yield)
+
+
+def _is_measured(item):
+    name = getattr(item, "originalname", "")
+    return not item.get_closest_marker("application") and name not in REPETITIVE
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -45,14 +45,6 @@ class Mushrooms(ThreadMixin, FormattedErrorMixin, BaseWebTest, unittest.TestCase
         self.assertFormattedError(response, 400, 107, "Invalid parameters", "Invalid record id")
         self.app.get(self.collection_url, status=401)
 
-    @authorize(permits=False)
-    def test_policy_can_refuse(self):
-        self.app.get(self.collection_url, headers=self.headers, status=403)
-
-    @authorize(authz_class=f"{__name__}.Own")
-    def test_policy_can_be_another(self):
-        assert Own().permits(None, [], "read") is True
-
     @skip_if_travis
     @skip_if_no_postgresql
     def test_threads_are_joined(self):
@@ -65,6 +57,28 @@ class Mushrooms(ThreadMixin, FormattedErrorMixin, BaseWebTest, unittest.TestCase
 class Own(AllowAuthorizationPolicy):
     def permits(self, context, principals, permission):
         return False
+
+
+def test_policy_can_refuse():
+    mushrooms = Mushrooms("test_client_is_that_of_a_user")
+
+    @authorize(permits=False)
+    def request():
+        mushrooms.app.get(mushrooms.collection_url, headers=mushrooms.headers, status=403)
+
+    request()
+    mushrooms.app.get(mushrooms.collection_url, headers=mushrooms.headers)
+
+
+def test_policy_can_be_another():
+    policy = Own()
+
+    @authorize(authz_class=f"{__name__}.Own")
+    def permits():
+        return policy.permits(None, [], "read")
+
+    assert permits() is True
+    assert policy.permits(None, [], "read") is False
 
 
 class Settings(BaseWebTest, unittest.TestCase):
