@@ -29,7 +29,6 @@ for (const [name, source] of Object.entries(MODULES)) {
     compress: {
       passes: 3,
       ecma: 2022,
-      hoist_funs: true,
       unsafe_arrows: true,
       unsafe_methods: true,
       // Longer, but smaller when it is compressed:

@@ -228,7 +228,10 @@ export interface ClientOptions {
 export class Client extends EventTarget {
   constructor(options: ClientOptions);
   readonly server: string;
-  /** @param path of the collection, without the version: `/articles` */
+  /**
+   * @param path of the collection, without the version: `/articles`
+   * @throws {DOMException} an `AbortError`, after `close()`
+   */
   resource<T = any>(path: string): Resource<T>;
   /** The description of the service. */
   hello(options?: { signal?: AbortSignal }): Promise<any>;

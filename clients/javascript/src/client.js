@@ -49,6 +49,7 @@ export class Client extends EventTarget {
   }
 
   resource(path) {
+    this._end.signal.throwIfAborted();
     const normal = path.replace(/^\/+|\/+$/g, '');
     const isValid = normal && new URL(normal, 'http://a').pathname === `/${normal}` && !/\||\/\//.test(normal);
     if (!isValid) throw new TypeError(`Invalid path ${path}`);

@@ -86,9 +86,9 @@ export class Copy {
   async _mark() {
     for (;;) {
       const keys = await this._keys('m|');
-      const marks = keys.map((key) => key.slice(this._prefix.length + 2).split('|'));
-      const [latest] = marks.sort((a, b) => b[0] - a[0]);
-      if (latest) return { keys, since: +latest[0], checksum: latest[1] };
+      const marks = keys.map((key) => key.split('|').slice(-2));
+      const [[since, checksum] = []] = marks.sort((a, b) => b[0] - a[0]);
+      if (since) return { keys, since: +since, checksum };
       await this._store.write([this._markItem(0, EMPTY)]);
     }
   }

@@ -60,7 +60,7 @@ export class Resource extends SynchronizedCopy {
   }
 
   async conflicts() {
-    return (await this.pending()).filter(({ conflict }) => conflict);
+    return (await this._changed()).filter(({ conflict }) => conflict);
   }
 
   /** Call a function after each change, here or in another page, until the function that is returned is called. */
@@ -133,8 +133,8 @@ export class Resource extends SynchronizedCopy {
 
   /** Pull, push, and pull the resulting versions. */
   sync(options) {
-    const all = { conflict: this._client.conflict, ...options, signal: this._client._signal(options?.signal) };
-    return this._alone(() => this._run(all), all.signal);
+    const signal = this._client._signal(options?.signal);
+    return this._alone(() => this._run({ conflict: this._client.conflict, ...options, signal }), signal);
   }
 
   /** Synchronize now and then, until the function that is returned is called. */

@@ -8,6 +8,13 @@ import { query } from '../query.js';
 
 const NOTHING = [200, { ETag: '"5"' }, { data: [] }];
 
+/** The header of a list, which does not count tombstones. */
+const totalOf = (data) => ({ 'Total-Records': data.filter(({ deleted }) => !deleted).length });
+
+/** The response to a list, for functions in place of `fetch`. */
+export const listOf = (data, timestamp) =>
+  Response.json({ data }, { headers: { ETag: `"${timestamp}"`, ...totalOf(data) } });
+
 /** The response to a batch that creates records. */
 const created = ({ requests }) => {
   const data = ({ path, body }) => ({ ...body.data, id: path.split('/').at(-1), last_modified: 7 });
@@ -25,7 +32,8 @@ export async function serve(t, responses, settings = {}, options = {}) {
     if (!isHello) requests.push(record);
     const usual = () => (url === '/batch' ? created(record.body) : NOTHING);
     const [status, headers, body] = isHello ? [200, {}, { settings }] : (responses.shift() ?? usual());
-    response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...headers });
+    const total = Array.isArray(body?.data) && totalOf(body.data);
+    response.writeHead(status, { 'Content-Type': 'application/json', Connection: 'close', ...total, ...headers });
     response.end(status === 304 ? undefined : JSON.stringify(body ?? {}));
   });
   server.listen(0, '127.0.0.1');

@@ -7,13 +7,18 @@ import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Client, MemoryStore } from '../cliquet.js';
 import { query } from '../query.js';
-import { serve } from './fake.js';
+import { listOf, serve } from './fake.js';
 import { clientOf, keysOf, newUser, recordsOf, SERVERS } from './support.js';
 
 const { sqlite: SERVER } = SERVERS;
+const SECRET = { Authorization: 'Bearer secret' };
 const URL_ = 'https://www.example.com/';
 const list = (data, timestamp, headers) => [200, { ETag: `"${timestamp}"`, ...headers }, { data }];
 const html = (status) => () => new Response('<p>Log in</p>', { status, headers: { 'Content-Type': 'text/html' } });
+
+const lost = () => {
+  throw new TypeError('the response is lost');
+};
 
 /** A resource whose requests a function may respond to, and the records that it has. */
 async function synchronized(t, data = [{ id: 'a', last_modified: 3, title: 'Hello' }], options = {}) {
@@ -47,19 +52,30 @@ describe('a missing record', () => {
     assert.equal((await articles.list()).length, 1);
     client.fetch = fetch;
     const tombstone = { id: 'a', last_modified: 6, deleted: true };
-    respond((url) =>
-      url.includes('_since') ? Response.json({ data: [tombstone] }, { headers: { ETag: '"6"' } }) : null,
-    );
+    respond((url) => (url.includes('_since') ? listOf([tombstone], 6) : null));
     await articles.sync();
     assert.deepEqual(await articles.list(), []);
   });
 });
 
 describe('a list', () => {
-  test('without an ETag is refused', async (t) => {
-    const { articles } = await serve(t, [[200, {}, { data: [{ id: 'a', last_modified: 3 }] }]]);
-    await assert.rejects(articles.sync(), /\/articles: no ETag/);
-  });
+  for (const hidden of ['ETag', 'Total-Records']) {
+    test(`without ${hidden} is refused`, async () => {
+      const client = clientOf(SERVER, newUser());
+      const bookmarks = client.resource('/bookmarks');
+      for (let number = 0; number < 5; number++) await bookmarks.create({ url: URL_ + number });
+      await bookmarks.sync();
+      await bookmarks.reset();
+      client.fetch = async (...request) => {
+        const response = await fetch(...request);
+        const headers = new Headers(response.headers);
+        for (const name of [hidden, 'Next-Page', 'Checksum']) headers.delete(name); // by a proxy, or by CORS
+        return Object.defineProperty(response, 'headers', { value: headers });
+      };
+      await assert.rejects(bookmarks.sync(), { message: '/bookmarks: no ETag or Total-Records' });
+      assert.deepEqual(await bookmarks.list(), []);
+    });
+  }
 
   test('with fewer records than Total-Records is refused', async (t) => {
     const data = [{ id: 'a', last_modified: 3 }];
@@ -155,14 +171,15 @@ describe('a request', () => {
     });
   }
 
-  test('is never redirected', async (t) => {
-    const { articles, client } = await synchronized(t);
-    const redirects = [];
-    const { fetch } = client;
-    client.fetch = (url, options) => redirects.push(options.redirect) && fetch(url, options);
-    await articles.sync();
-    assert.deepEqual(redirects, ['error']);
-  });
+  for (const status of [301, 302, 307, 308]) {
+    test(`that is redirected with ${status} is not sent to the other server`, async (t) => {
+      const other = await serve(t, []);
+      const Location = `${other.client.server}/articles`;
+      const { articles } = await serve(t, [[status, { Location }]], {}, { auth: () => SECRET, retries: 0 });
+      await assert.rejects(articles.sync(), TypeError);
+      assert.deepEqual(other.requests, []);
+    });
+  }
 
   test('waits at most a day, however long Retry-After is', async (t) => {
     const { client, articles } = await serve(t, [[503, { 'Retry-After': String(40 * 24 * 60 * 60) }]]);
@@ -185,7 +202,7 @@ describe('a request', () => {
 describe('the hello', () => {
   const offered = (...responses) => ({ fetch: async () => responses.shift()(), retries: 0, locks: null });
   const hello = () => Response.json({ settings: {} });
-  const empty = () => Response.json({ data: [] }, { headers: { ETag: '"1"' } });
+  const empty = () => listOf([], 1);
 
   test('of a portal is not kept', async () => {
     const portal = () => Response.json({ login: 'here' });
@@ -194,10 +211,17 @@ describe('the hello', () => {
     await client.resource('a').sync();
   });
 
-  test('of another origin gets no credentials', async () => {
-    const elsewhere = () => Object.defineProperty(hello(), 'url', { value: 'https://other.example.com/v1/' });
-    const client = new Client({ server: 'http://127.0.0.1', ...offered(elsewhere) });
-    await assert.rejects(client.resource('a').sync(), /Not a Cliquet service: https:\/\/other.example.com/);
+  test('that is redirected to another server sends it no credentials', async (t) => {
+    const other = await serve(t, []);
+    const redirecting = createServer((request, response) =>
+      response.writeHead(307, { Location: `${other.client.server}/` }).end(),
+    ).listen(0, '127.0.0.1');
+    await once(redirecting, 'listening');
+    t.after(() => redirecting.close(redirecting.closeAllConnections()));
+    const server = `http://127.0.0.1:${redirecting.address().port}`;
+    const client = new Client({ server, auth: () => SECRET });
+    await assert.rejects(client.resource('a').sync(), { message: `Not a Cliquet service: ${other.client.server}` });
+    assert.deepEqual(other.requests, []);
   });
 
   test('that is gone by a gateway does not end the client', async () => {
@@ -248,9 +272,9 @@ describe('what callers give', () => {
   const articles = () =>
     new Client({ server: 'http://127.0.0.1', fetch: async () => html(503)() }).resource('/articles');
 
-  for (const id of [7, '.', '..', null, {}]) {
+  for (const id of [7, '', '.', '..', null, {}]) {
     test(`as id, ${JSON.stringify(id)} is refused`, async () => {
-      if (id !== null) await assert.rejects(articles().create({ id }), /Invalid id/);
+      if (id) await assert.rejects(articles().create({ id }), /Invalid id/);
       await assert.rejects(articles().get(id), /Invalid id/);
       await assert.rejects(articles().delete(id), /Invalid id/);
     });
@@ -428,6 +452,99 @@ test('a first synchronization that is larger than the store goes on when there i
   assert.deepEqual(await one.list(), await recordsOf(SERVER, user, '/bookmarks'));
 });
 
+for (const [engine, server] of Object.entries(SERVERS)) {
+  test(`values that a database can't store don't keep others from being sent, on ${engine}`, async () => {
+    const user = newUser();
+    const one = clientOf(server, user).resource('/bookmarks');
+    const titles = ['first', 'NUL \0', 'second', 'half \ud83d of a pair', '\udc00', 'third'];
+    for (const [number, title] of titles.entries()) await one.create({ url: URL_ + number, title });
+    const { pushed, errors } = await one.sync();
+    const records = await recordsOf(server, user, '/bookmarks');
+    assert.deepEqual([records.length, errors.length], [pushed, titles.length - pushed]);
+    const sent = records.map(({ title }) => title);
+    assert.ok(['first', 'second', 'third'].every((title) => sent.includes(title)));
+    assert.deepEqual(
+      (await one.pending()).map(({ local }) => local.title).sort(),
+      errors.map(({ local }) => local.title).sort(),
+    );
+  });
+}
+
+test('a change that is refused is sent again, and done when it is allowed', async (t) => {
+  const forbidden = [200, {}, { responses: [{ status: 403, body: { code: 403, errno: 121 } }] }];
+  const { articles } = await serve(t, [undefined, forbidden]);
+  await articles.create({ id: 'a', title: 'Hello' });
+  const { pushed, errors } = await articles.sync();
+  assert.deepEqual([pushed, errors.map(({ id, status }) => [id, status])], [0, [['a', 403]]]);
+  await articles.patch('a', { title: 'changed' });
+  assert.equal((await articles.sync()).pushed, 1);
+  assert.deepEqual(await articles.pending(), []);
+});
+
+for (const moment of ['before', 'after']) {
+  test(`a push that is aborted ${moment} the server receives it is complete after the next one`, async () => {
+    const user = newUser();
+    const client = clientOf(SERVER, user);
+    const bookmarks = client.resource('/bookmarks');
+    const { id } = await bookmarks.create({ url: URL_ });
+    await bookmarks.sync();
+    await bookmarks.patch(id, { title: 'changed' });
+    for (let number = 0; number < 4; number++) await bookmarks.create({ url: URL_ + number });
+    const controller = new AbortController();
+    client.fetch = async (url, options) => {
+      if (options.method !== 'POST') return fetch(url, options);
+      if (moment === 'after') await fetch(url, { ...options, signal: undefined });
+      controller.abort();
+      return fetch(url, options);
+    };
+    await assert.rejects(bookmarks.sync({ signal: controller.signal }), { name: 'AbortError' });
+    assert.equal((await bookmarks.pending()).length, 5);
+    client.fetch = fetch;
+    const { conflicts, errors } = await bookmarks.sync();
+    assert.deepEqual([conflicts, errors, await bookmarks.pending()], [[], [], []]);
+    const records = await recordsOf(SERVER, user, '/bookmarks');
+    assert.equal(records.length, 5);
+    assert.deepEqual(await bookmarks.list(), records);
+  });
+}
+
+const YEAR = 365 * 24 * 60 * 60 * 1000;
+
+for (const [name, first, second] of [
+  ['is a year behind', -YEAR, -YEAR],
+  ['is a year ahead', YEAR, YEAR],
+  ['is set back between two edits', YEAR, -YEAR],
+  ['is set forward between two edits', -YEAR, YEAR],
+]) {
+  test(`edits of a device whose clock ${name} are sent in their order, and conflict with later versions`, async (t) => {
+    const user = newUser();
+    const store = new MemoryStore();
+    const losing = (url, options) => (options.method === 'POST' ? fetch(url, options).then(lost) : fetch(url, options));
+    const [page, mine, theirs] = [{ store, fetch: losing }, { store }, {}].map((options) =>
+      clientOf(SERVER, user, options).resource('/bookmarks'),
+    );
+    const { now } = Date;
+    t.after(() => (Date.now = now));
+    const { id } = await theirs.create({ url: URL_, title: 'first' });
+    await theirs.sync();
+    Date.now = () => now() + first;
+    await page.sync();
+    await page.patch(id, { title: 'second' });
+    await assert.rejects(page.sync(), /lost/);
+    Date.now = () => now() + second;
+    await mine.patch(id, { title: 'third' });
+    assert.equal((await mine.list())[0].title, 'third');
+    assert.deepEqual((await mine.sync()).conflicts, []);
+    await theirs.sync();
+    assert.equal((await theirs.list())[0].title, 'third');
+    await theirs.patch(id, { title: 'theirs' });
+    await theirs.sync();
+    await mine.patch(id, { title: 'mine' });
+    const { conflicts } = await mine.sync();
+    assert.deepEqual([conflicts[0].server.title, conflicts[0].local.title], ['theirs', 'mine']);
+  });
+}
+
 describe('unique values', () => {
   test('that one change frees can be taken by another, in any order', async () => {
     const one = clientOf(SERVER, newUser()).resource('/bookmarks');
@@ -488,8 +605,7 @@ for (const [sent, normalized] of [
     client.retries = 0;
     await assert.rejects(articles.sync(), /lost/);
     const data = [{ id: 'a', last_modified: 6, title: normalized }];
-    client.fetch = async (url, options) =>
-      url.includes('_since') ? Response.json({ data }, { headers: { ETag: '"6"' } }) : fetch(url, options);
+    client.fetch = async (url, options) => (url.includes('_since') ? listOf(data, 6) : fetch(url, options));
     assert.deepEqual((await articles.sync()).conflicts, []);
     assert.deepEqual(await articles.list(), data);
   });
@@ -507,7 +623,7 @@ for (const [name, conflict] of [
     let record = { id: 'a', last_modified: 3, title: 'Hello' };
     let pushes = 0;
     client.fetch = async (url, { body }) => {
-      if (!url.endsWith('/batch')) return Response.json({ data: [record] }, { headers: { ETag: '"9"' } });
+      if (!url.endsWith('/batch')) return listOf([record], 9);
       const [request] = JSON.parse(body).requests;
       assert.equal(request.headers['If-Match'], `"${record.last_modified}"`);
       const { title, size } = { ...record, ...request.body.data };
@@ -631,4 +747,6 @@ test('a closed client sends nothing more', async (t) => {
   await assert.rejects(articles.sync(), { name: 'AbortError' });
   await setTimeout(50);
   assert.equal(requests.length, length);
+  // A new resource would open a channel to other pages, which nothing would close.
+  assert.throws(() => client.resource('others'), { name: 'AbortError' });
 });

@@ -267,6 +267,14 @@ for (const [limit, expected] of [
   });
 }
 
+test('batches have at most as many requests as the client wants', async (t) => {
+  const { articles, requests } = await serve(t, [], {}, { batchSize: 4 });
+  for (let n = 0; n < 6; n++) await articles.create({ id: `a${n}` });
+  await articles.sync();
+  const sizes = requests.filter(({ url }) => url === '/batch').map(({ body }) => body.requests.length);
+  assert.deepEqual(sizes, [4, 2]);
+});
+
 for (const [name, records] of [
   ['the same records', [{ id: 'a', last_modified: 3 }]],
   ['no records', []],

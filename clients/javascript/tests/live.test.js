@@ -152,7 +152,7 @@ async function streaming(t, streams, options) {
     requests.push({ url, headers, isStream, socket: request.socket });
     const [status, other, events] = isStream ? (streams.shift() ?? [200, {}, []]) : [200, {}, null];
     const type = events ? 'text/event-stream' : 'application/json';
-    response.writeHead(status, { 'Content-Type': type, ETag: '"5"', Checksum: '0-0-0', ...other });
+    response.writeHead(status, { 'Content-Type': type, ETag: '"5"', 'Total-Records': 0, Checksum: '0-0-0', ...other });
     if (events) for (const text of events) text === null ? response.end() : response.write(text);
     else if (url === '/') response.end('{"settings": {}, "capabilities": {"live": {}}}');
     else response.end(status === 200 ? '{"data": []}' : JSON.stringify({ errno: 104 }));

@@ -111,7 +111,6 @@ export class Page {
   #send;
   #close;
   #begun = [];
-  #stop = () => {};
   isClosed = false;
   failureRate = 0; // of requests
 
@@ -137,7 +136,7 @@ export class Page {
 
   /** Follow the bookmarks until the page is closed. */
   follow() {
-    this.#stop = this.bookmarks.live(() => {}, { interval: 50 });
+    this.bookmarks.live(() => {}, { interval: 50 });
   }
 
   closeAfter(operations) {
@@ -156,7 +155,7 @@ export class Page {
     this.isClosed = true;
     if (this.#random.chance(0.5)) this.#begin(operation); // done, and never known to be
     await Promise.allSettled(this.#begun);
-    this.#stop();
+    await this.client.close();
     this.#close();
     return NEVER;
   }
@@ -170,8 +169,8 @@ export class Page {
   /** Close the page now. */
   close() {
     this.isClosed = true;
-    this.#stop();
     this.#close();
+    return this.client.close();
   }
 
   async #fetch(url, options) {

@@ -232,7 +232,10 @@ test('records are fetched with URLs that servers accept, however long the ids ar
     if (!searchParams.has('in_id')) return fetch(url, options);
     lengths.push(url.length);
     const ids = JSON.parse(searchParams.get('in_id'));
-    return Response.json({ data: data.filter(({ id }) => ids.includes(id)) }, { headers });
+    return Response.json(
+      { data: data.filter(({ id }) => ids.includes(id)) },
+      { headers: { ...headers, 'Total-Records': ids.length } },
+    );
   };
   assert.equal((await articles.sync()).verified, true);
   assert.equal((await articles.list()).length, data.length);
