@@ -11,7 +11,7 @@ import colander
 from cliquet.http.limits import NO_LIMITS, Limits
 from cliquet.resource.invalid import Invalid, check_count
 from cliquet.storage import Filter
-from cliquet.storage.operators import OPERATORS, PREFIXES_OF_3_1, Operator, cost_of
+from cliquet.storage.operators import OPERATORS, PREFIXES_OF_3_1, Operator, cost_of, in_alternatives
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.text import query_value
 
@@ -352,9 +352,15 @@ class FilterReader:
         check_count(self._alternatives, "objects in _or", "max_filters", limit)
         self._check_pairs(self._pairs)
         alternatives = [self._read_object(pairs) for pairs in objects]
-        self._pairs_cost += sum(cost_of(filter_) for filters in alternatives for filter_ in filters)
+        filter_ = Filter(ALTERNATIVES, alternatives, COMPARISON.OR)
+        self._pairs_cost += cost_of(filter_)
         self._check_pairs(self._pairs_cost)
-        return Filter(ALTERNATIVES, alternatives, COMPARISON.OR)
+        self._cost += sum(
+            cost_of(each)
+            for each in in_alternatives(filter_)
+            if OPERATORS[each.operator].counts_in_alternatives
+        )
+        return filter_
 
     def _check_pairs(self, count: int) -> None:
         limit = self._limits.max_filters * _PAIRS_PER_FILTER

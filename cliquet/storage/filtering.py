@@ -11,7 +11,7 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from cliquet.storage.checksums import Checksum
-from cliquet.storage.operators import OPERATORS, cost_of
+from cliquet.storage.operators import OPERATORS, Elements, cost_of
 from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
 from cliquet.storage.types import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON
@@ -103,7 +103,8 @@ def build_query(
             others.append(filter_)
         else:
             span = span.intersect(limits)
-    others = _cheapest_first([*others, *(each for other in others for each in _implied(other))])
+    others += [each for other in others for each in _implied(other)]
+    others = _cheapest_first(_with_arrays_grouped(others))
     rules = pagination_rules or ()
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
@@ -121,6 +122,23 @@ def build_query(
         with_checksum,
         checksum_ids,
     )
+
+
+def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
+    """Return equivalent filters, whose arrays are compared like those in alternatives.
+
+    The first filter on each array remains, because an index can serve it.
+    """
+    first: dict[str, Filter] = {}
+    others: list[Filter] = []
+    rest: list[Filter] = []
+    for filter_ in filters:
+        if not isinstance(OPERATORS.get(filter_.operator), Elements):
+            others.append(filter_)
+        elif first.setdefault(filter_.field, filter_) is not filter_:
+            rest.append(filter_)
+    alternatives = [Filter("", [rest], COMPARISON.OR)] if rest else []
+    return [*others, *first.values(), *alternatives]
 
 
 def _implied(filter_: Filter) -> list[Filter]:
@@ -175,6 +193,10 @@ def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
         if sort.field in (names.id, names.modified):
             return list(order.values())
     return [*order.values(), Sort(names.modified, -1)]
+
+
+# Columns of so many records have a moderate size.
+_BLOCK = 1000
 
 
 class Columns:
@@ -240,9 +262,15 @@ def select_matching(query: Query, records: Sequence[Record], deleted: bool = Fal
     """
     low, high = query.span
     modified = query.names.modified
-    rows = [row for row, record in enumerate(records) if low <= record[modified] <= high]
-    columns = Columns(records, {query.names.deleted: deleted})
-    return [records[row] for row in columns.matching(query.filters, rows)]
+    in_span = [record for record in records if low <= record[modified] <= high]
+    matching: list[Record] = []
+    for start in range(0, len(in_span), _BLOCK):
+        block = in_span[start : start + _BLOCK]
+        rows = Columns(block, {query.names.deleted: deleted}).matching(
+            query.filters, range(len(block))
+        )
+        matching += [block[row] for row in rows]
+    return matching
 
 
 def _cheapest_first(filters: Iterable[Filter]) -> list[Filter]:

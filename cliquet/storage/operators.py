@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from cliquet.storage.ordering import ABSENT, COMPARE, RANGED, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, Column, Sql, negated
 from cliquet.storage.types import Filter
-from cliquet.utils import COMPARISON
+from cliquet.utils import COMPARISON, json
+from cliquet.utils.arrays import element_key, element_keys
 from cliquet.utils.text import pattern_test
 
 #: Returns whether the comparable part of a value matches a filter.
@@ -65,6 +66,8 @@ class Operator:
     example = "v"
     #: Whether ``max_filter_values`` limits the length of a value.
     limits_length = False
+    #: Whether filters in ``_or`` count as much as others.
+    counts_in_alternatives = False
     #: The JSON type of the fields for which it is described; None: any.
     described_type: str | None = None
     #: Returns the part of a record's value, which can be ``MISSING``, that tests compare. It is
@@ -219,11 +222,6 @@ class Pattern(Operator):
         return column.is_like(value)
 
 
-def element_keys(value: object) -> frozenset[Key] | None:
-    """Return the keys of the elements of an array, None for other values."""
-    return frozenset(map(order_key, value)) if isinstance(value, (list, tuple)) else None
-
-
 class Elements(Operator):
     """Arrays that contain values.
 
@@ -233,6 +231,7 @@ class Elements(Operator):
     described_type = "array"
     takes_list = True
     example = "a,b"
+    counts_in_alternatives = True
     comparable = staticmethod(element_keys)
 
     def __init__(self, comparison: COMPARISON, prefix: str, meaning: str, every: bool) -> None:
@@ -254,13 +253,16 @@ class Elements(Operator):
         return [Filter(operand.field, values, COMPARISON.CONTAINS_ANY) for values in groups]
 
     def test(self, value: Any) -> Test:
-        keys = frozenset(map(order_key, value))
+        keys = frozenset(map(element_key, value))
         if self._every:
             return lambda elements: elements is not None and keys <= elements
         return lambda elements: elements is not None and not keys.isdisjoint(elements)
 
     def sql(self, column: Column, value: Any) -> Sql:
-        return column.has_elements(set(map(order_key, value)), self._every)
+        storable = [item for item in value if json.unstorable(item) is None]
+        if self._every and len(storable) < len(value):
+            return FALSE
+        return column.has_elements(storable, self._every)
 
 
 #: The operators that the query string has had since 3.1.

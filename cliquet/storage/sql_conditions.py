@@ -58,7 +58,7 @@ class TypedColumn:
     def is_like(self, pattern: str) -> Sql:
         return self._dialect.like(self._name, pattern) if self._rank == TEXT else FALSE
 
-    def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
+    def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
         return FALSE
 
 

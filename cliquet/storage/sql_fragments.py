@@ -46,8 +46,8 @@ class Column(Protocol):
     def is_like(self, pattern: str) -> Sql:
         """Return the condition that the value is a string that matches a pattern."""
 
-    def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
-        """Return the condition that the value is an array with all of the keys, or any."""
+    def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
+        """Return the condition that the value is an array with all of the values, or any."""
 
 
 def negated(condition: Sql) -> Sql:

@@ -230,6 +230,11 @@ LIMITS = {"max_filters": 4, "max_filter_values": 5}
         ),
         ("contains_a=w,x,y,z", "contains_a=v,w,x,y,z", "max_filters"),
         ("contains_any_a=x", "contains_any_a=1,2,3", "max_filters"),
+        (
+            'contains_a=v&_or=[{"contains_a":["w","x"]},{"contains_any_b":["y"],"c":1}]',
+            'contains_a=v&_or=[{"contains_a":["w","x"]},{"contains_any_b":["y","z"]}]',
+            "max_filters",
+        ),
         ('in_a=["1","2","3","4","5"]', "in_a=[1,2,3,4,5,6]", "max_filter_values"),
         ("in_a=[[1,2]]", "in_a=[[1,2,3,4,5,6]]", "max_filter_values"),
         ("_or=" + json.dumps([{"a": 1}] * 4), "_or=" + json.dumps([{"a": 1}] * 5), "max_filters"),

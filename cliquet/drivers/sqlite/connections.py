@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cliquet.utils.arrays import contains, contains_any
 from cliquet.utils.text import matches_pattern
 
 # How long SQLite itself waits for the lock of the file, in seconds, before we retry. For longer
@@ -20,6 +21,14 @@ _BUSY_TIMEOUT = 0.005
 _PAUSE = 0.0005
 _IDLE_READERS = 25
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+# Functions with two parameters for the conditions of statements.
+_FUNCTIONS = {
+    "cliquet_like": matches_pattern,
+    "cliquet_contains": contains,
+    "cliquet_contains_any": contains_any,
+}
 
 
 class Connection(sqlite3.Connection):
@@ -201,7 +210,8 @@ def connect(path: str, timeout: float, mode: str = "rw") -> Connection:
         factory=Connection,
     )
     connection.file = _identity(path)
-    connection.create_function("cliquet_like", 2, matches_pattern, deterministic=True)
+    for name, function in _FUNCTIONS.items():
+        connection.create_function(name, 2, function, deterministic=True)
     return connection
 
 

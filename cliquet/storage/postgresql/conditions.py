@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections import Counter
 
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
-from cliquet.storage.operators import OPERATORS, element_keys, in_alternatives
-from cliquet.storage.postgresql.dialect import COMPARED, Field, PostgreSQL, key_of, storable
+from cliquet.storage.operators import OPERATORS, Elements, in_alternatives
+from cliquet.storage.postgresql.dialect import (
+    ARRAY_EXPRESSIONS,
+    COMPARED,
+    ELEMENT_TEXTS,
+    Field,
+    PostgreSQL,
+    is_nested,
+    key_of,
+    storable,
+)
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Column, Sql, all_of
-from cliquet.storage.types import MISSING, Sort
+from cliquet.storage.types import MISSING, Filter, Sort
 from cliquet.utils import COMPARISON
 
 _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WHERE "
 # Expressions that alternatives often compare are computed once. OFFSET 0 prevents PostgreSQL from
 # putting the expressions in the place of the columns.
 _SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
-# An index can serve at most this many alternatives.
-_FEW = 8
-# Converting an array to jsonb is slow.
-_FEW_ARRAYS = 2
+# Expressions are repeated so often at most, because an index can serve them then. Those of arrays
+# are slow.
+_FEW, _FEW_ARRAYS = 8, 2
 _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
@@ -147,16 +155,17 @@ def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[st
     """Return the join that computes expressions that alternatives share, and their fields."""
     columns = (query.names.id, query.names.modified, query.names.deleted)
     counts = Counter(
-        (each.field, COMPARED[OPERATORS[each.operator].comparable])
+        (each.field, template)
         for filter_ in query.filters
         if filter_.operator is COMPARISON.OR
         for each in in_alternatives(filter_)
         if each.field not in columns
+        for template in _templates(each)
     )
     names: dict[str, dict[str, str]] = {}
     expressions: list[Sql] = []
     for (field, template), count in counts.items():
-        if count > (_FEW_ARRAYS if template == COMPARED[element_keys] else _FEW):
+        if count > (_FEW_ARRAYS if template in ARRAY_EXPRESSIONS else _FEW):
             name = names.setdefault(field, {})[template] = f"shared{len(expressions)}"
             text, parameters = dialect.field(field).expression(template)
             expressions.append(Sql(f"{text} AS {name}", parameters))
@@ -167,6 +176,15 @@ def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[st
         [parameter for each in expressions for parameter in each.parameters],
     )
     return join, {field: dialect.field(field, shared) for field, shared in names.items()}
+
+
+def _templates(filter_: Filter) -> list[str]:
+    """Return the templates of the expressions in the condition of a filter."""
+    operator = OPERATORS[filter_.operator]
+    templates = [COMPARED[operator.comparable]]
+    if isinstance(operator, Elements) and any(map(is_nested, filter_.value)):
+        templates.append(ELEMENT_TEXTS)
+    return templates
 
 
 def _data_fields(query: Query) -> dict[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from cliquet.storage.operators import element_keys, folded
+from cliquet.storage.operators import folded
 from cliquet.storage.ordering import (
     ABSENT,
     ARRAY,
@@ -26,6 +26,7 @@ from cliquet.storage.ordering import (
 )
 from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
+from cliquet.utils.arrays import element_keys
 
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
@@ -50,9 +51,15 @@ COMPARED: dict[Callable[[Any], Any], str] = {
     element_keys: "({})::jsonb",
 }
 
-# The greatest number up to which jsonb compares numbers as their keys do: floats represent all
-# integers up to it.
-_EXACT = 1 << 53
+#: The JSON of the elements of an array that contains arrays or objects, which compare as JSON.
+ELEMENT_TEXTS = """(SELECT ARRAY(SELECT element::text FROM json_array_elements(value) AS element)
+ FROM (SELECT {} AS value OFFSET 0) AS field
+ WHERE json_typeof(value) = 'array' AND value::text ~ '.[[{{]')"""
+# jsonb compares arrays and objects slowly.
+_FEW_NESTED = 2
+
+#: The expressions that convert an array, which is slow.
+ARRAY_EXPRESSIONS = (COMPARED[element_keys], ELEMENT_TEXTS)
 
 
 class PostgreSQL:
@@ -178,65 +185,42 @@ class Field:
         text = f"({like.text} AND cliquet_trigrams({self._value.text}) @> %s::text[])"
         return Sql(text, [*like.parameters, *self._value.parameters, trigrams])
 
-    def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
-        array = self.expression(COMPARED[element_keys])
-        exact = [_json_value(key) for key in keys if _is_exact(key)]
-        groups = [exact] if every else [[value] for value in exact]
-        conditions = [
-            Sql(f"{array.text} @> %s::jsonb", [*array.parameters, json.dumps(group)])
-            for group in groups
-        ]
-        if others := [key for key in keys if not _is_exact(key)]:
-            conditions.append(self._has_other_elements(array, others, every))
-        combined = all_of(conditions) if every else any_of(conditions)
+    def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
+        nested = list(filter(is_nested, values))
+        others = [value for value in values if not is_nested(value)]
+        conditions = [self._contains(others, every)]
+        if nested:
+            conditions.append(self._has_nested(nested, every))
         is_array = Sql(f"json_typeof({self._value.text}) = 'array'", self._value.parameters)
-        return all_of([is_array, combined])
+        return all_of([is_array, all_of(conditions) if every else any_of(conditions)])
 
-    def _has_other_elements(self, array: Sql, keys: Collection[Key], every: bool) -> Sql:
-        """Return the condition for keys of values that jsonb compares differently.
+    def _contains(self, values: Sequence[Any], every: bool) -> Sql:
+        """Return the condition that jsonb contains all of the values, or any."""
+        array = self.expression(COMPARED[element_keys])
+        groups = [values] if every else [[value] for value in values]
+        parameters = [json.dumps(group) for group in groups]
+        if len(parameters) == 1:
+            return Sql(f"{array.text} @> %s::jsonb", [*array.parameters, *parameters])
+        return Sql(f"{array.text} @> ANY(%s::jsonb[])", [*array.parameters, parameters])
 
-        Computing the keys of all elements is slow, so jsonb first excludes most arrays.
-        """
-        guards = [_may_contain(array, key) for key in keys]
-        operator = "@>" if every else "&&"
-        text = f"cliquet_elements({self._value.text}) {operator} {_array(keys)}"
-        parameters = [part for key in keys for part in key_parameters(key)]
-        exact = Sql(text, [*self._value.parameters, *parameters])
-        return all_of([all_of(guards) if every else any_of(guards), exact])
+    def _has_nested(self, values: Sequence[Any], every: bool) -> Sql:
+        """Return the condition that all of some arrays and objects are elements, or any."""
+        texts = self.expression(ELEMENT_TEXTS)
+        parameters = [*texts.parameters, [json.dumps(value) for value in values]]
+        are_equal = Sql(f"{texts.text} {'@>' if every else '&&'} %s::text[]", parameters)
+        if ELEMENT_TEXTS in self._columns or len(values) > _FEW_NESTED:
+            return are_equal
+        # An index serves jsonb, which contains objects with further fields too.
+        return all_of([self._contains(values, every), are_equal])
 
 
-def _may_contain(array: Sql, key: Key) -> Sql:
-    """Return a condition that arrays with an element of that key meet.
-
-    :param array: the array as jsonb.
-    """
-    rank, value = key
-    if rank == NUMBER and math.isfinite(value):
-        # A number that compares as a float differs from it by less than its precision.
-        margin = abs(int(value)) >> 52
-        path = f"$[*] ? (@ >= {int(value) - margin} && @ <= {int(value) + margin})"
-        return Sql(f"{array.text} @? %s::jsonpath", [*array.parameters, path])
-    # jsonb has no null characters, whose escape looks like those of other control characters.
-    is_convertible = rank in (ARRAY, OBJECT) and "\\u" not in value and storable(value)
-    elements = f"[{value}]" if is_convertible else "[]"
-    return Sql(f"{array.text} @> %s::jsonb", [*array.parameters, elements])
+def is_nested(value: object) -> bool:
+    """Return whether a value is an array or an object."""
+    return isinstance(value, (dict, list, tuple))
 
 
 def _array(keys: Collection[Key]) -> str:
     return f"ARRAY[{', '.join([_KEY] * len(keys))}]::cliquet_key[]"
-
-
-def _is_exact(key: Key) -> bool:
-    """Return whether values with a key are those that jsonb considers equal to its value."""
-    rank, value = key
-    if rank == NUMBER:
-        return bool(abs(value) <= _EXACT)
-    return storable(value) if rank == TEXT else rank in (NULL, BOOLEAN)
-
-
-def _json_value(key: Key) -> Any:
-    rank, value = key
-    return None if rank == NULL else value
 
 
 def _like(text: Sql, pattern: str) -> Sql:

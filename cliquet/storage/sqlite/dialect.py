@@ -55,9 +55,6 @@ _OBJECT = "CASE part{0}.type WHEN 'object' THEN part{0}.value ELSE '{{}}' END"
 
 _LOOKUP = "(SELECT part{}.{} FROM {} WHERE {})"
 
-_ELEMENT_EXISTS = """EXISTS (SELECT 1
- FROM json_each(CASE {} WHEN 'array' THEN {} ELSE '[]' END) AS element WHERE {})"""
-
 _RANK = """CASE {} WHEN 'null' THEN 0 WHEN 'text' THEN 1 WHEN 'integer' THEN 2 WHEN 'real' THEN 2
  WHEN 'true' THEN 3 WHEN 'false' THEN 3 WHEN 'array' THEN 4 WHEN 'object' THEN 5 ELSE 6 END"""
 _VALUE = "CASE {} WHEN 'null' THEN 0 ELSE ifnull({}, 0) END"
@@ -132,14 +129,11 @@ class Field:
         matches = Sql(f"cliquet_like({self._value.text}, ?)", parameters)
         return all_of([_sql(_TYPES[TEXT], self._type), matches])
 
-    def has_elements(self, keys: Collection[Key], every: bool) -> Sql:
-        groups = [[key] for key in keys] if every else [keys]
-        element = Sql("element.type", []), Sql("element.value", [])
-        conditions = [_sql(_TYPES[ARRAY], self._type)]
-        for group in groups:
-            equal = _has_key(*element, group)
-            conditions.append(_sql(_ELEMENT_EXISTS, self._type, self._value, equal))
-        return all_of(conditions)
+    def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
+        function = "cliquet_contains" if every else "cliquet_contains_any"
+        parameters = [*self._value.parameters, json.dumps(values)]
+        contains = Sql(f"{function}({self._value.text}, ?)", parameters)
+        return all_of([_sql(_TYPES[ARRAY], self._type), contains])
 
 
 def same_value(field: str, value: object) -> Sql:
