@@ -50,8 +50,7 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
         if cached is None or cached[0] != header:
             cached = header, self._userid(request, header)
         request._basicauth = cached
-        userid: str | None = cached[1]
-        return userid
+        return cached[1]
 
     def authenticated_userid(self, request: Request) -> str | None:
         return self.unauthenticated_userid(request)

@@ -111,10 +111,7 @@ def budget_of(request: Request) -> Budget:
 
 def too_large(message: str) -> HTTPRequestEntityTooLarge:
     """Return the 413 response to a request that is too large or too expensive."""
-    response: HTTPRequestEntityTooLarge = http_error(
-        HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message
-    )
-    return response
+    return http_error(HTTPRequestEntityTooLarge(), errno=ERRORS.REQUEST_TOO_LARGE, message=message)
 
 
 def refusal(value: object, text: bytes | None, limits: Limits, outer: int = 0) -> str | None:
@@ -147,5 +144,4 @@ def read_body(request: Request) -> bytes:
         length = request.content_length
     if length is not None and length > limit:
         raise too_large(f"The body is larger than {limit} bytes (setting max_body_bytes)")
-    body: bytes = request.body
-    return body
+    return request.body

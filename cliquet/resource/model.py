@@ -141,8 +141,7 @@ class Model:
         :raises ~cliquet.storage.exceptions.RecordNotFoundError: if it doesn't exist.
         """
         get = self._reading("get_for_update") if self.locking else self.storage.get
-        record: Record = get(object_id=record_id, **self._arguments(parent_id))
-        return record
+        return get(object_id=record_id, **self._arguments(parent_id))
 
     def create_record(
         self,

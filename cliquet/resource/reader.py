@@ -67,8 +67,7 @@ class RequestReader(ConditionalResource):
         if not request.environ.get("QUERY_STRING"):
             return {}
         try:
-            query: Mapping[str, str] = request.GET
-            return query
+            return request.GET
         except UnicodeDecodeError:
             raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
 

@@ -79,8 +79,7 @@ class Client:
     def prefetch(self) -> Prefetch:
         """Return the values that the request reads ahead."""
         values = transactions.prefetched()
-        prefetch: Prefetch = Prefetch() if values is None else values.setdefault(self, Prefetch())
-        return prefetch
+        return Prefetch() if values is None else values.setdefault(self, Prefetch())
 
     def _read(self, statement: Statement) -> Rows:
         transaction = self._current_transaction()

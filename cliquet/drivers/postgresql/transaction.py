@@ -181,8 +181,7 @@ def _execute(cursor: Any, batch: Sequence[Statement]) -> Rows:
     with cursor:
         cursor.time_outs = sum(_TIME_OUTS.get(statement.kind, 0) for statement in batch) or 1
         cursor.execute(sql, parameters)
-        rows: Rows = cursor.fetchall() if cursor.description else []
-        return rows
+        return cursor.fetchall() if cursor.description else []
 
 
 def _raw(borrowed: PoolProxiedConnection | None) -> Any:

@@ -218,10 +218,7 @@ class Permission(PostgreSQLBackend, SQLPermission):
         It is discarded with the transaction, or if a part of it is rolled back.
         """
         cache = self._client.transaction_cache()
-        permissions: dict[str, dict[str, set[str]]] = (
-            {} if cache is None else cache.setdefault(_PERMISSIONS, {})
-        )
-        return permissions
+        return {} if cache is None else cache.setdefault(_PERMISSIONS, {})
 
     def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
         if not entries:

@@ -267,10 +267,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
     def _state(self, ids: Collection) -> CollectionState:
         """Return the transaction's state of a collection, empty without one."""
         states = self._client.transaction_cache()
-        state: CollectionState = (
-            CollectionState() if states is None else states.setdefault(ids, CollectionState())
-        )
-        return state
+        return CollectionState() if states is None else states.setdefault(ids, CollectionState())
 
     def _acquire_lock(self, collection: Collection) -> Collection:
         """Return the ids of a collection for a statement that locks it.
