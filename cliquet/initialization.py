@@ -54,7 +54,7 @@ from cliquet.state import state_of
 from cliquet.transactions import will_retry
 from cliquet.types import Registry, Request, Settings
 from cliquet.utils import import_optional, setting_list, warn_deprecated
-from cliquet.utils.http import is_preflight, preflight_response
+from cliquet.utils.http import is_preflight, preflight_response, resource_services
 
 logger = get_logger("cliquet")
 
@@ -140,12 +140,7 @@ def complete_settings(config: Configurator, default_settings: Mapping[str, Any])
 def warn_of_unknown_keys(config: Configurator) -> None:
     """Log a warning for each prefixed key that no package declares or that names no resource."""
     declared = state_of(config.registry).declared_settings
-    services = getattr(config.registry, "cornice_services", {}).values()
-    resources = [
-        service.viewset.get_name(service.resource)
-        for service in services
-        if hasattr(service, "viewset")
-    ]
+    resources = [name for name, _ in resource_services(config.registry)]
     for key, suggestion in unknown_keys(config.get_settings(), declared, resources):
         hint = f' Did you mean "{suggestion}"?' if suggestion else ""
         logger.warning('Unknown setting "%s".%s', key, hint)

@@ -7,6 +7,7 @@ from typing import Any
 from cliquet.state import state_of
 from cliquet.types import Registry, Request
 from cliquet.utils import setting_list
+from cliquet.utils.http import resource_services
 
 
 def settings_principals(
@@ -51,11 +52,9 @@ def _resource_name(registry: Registry, object_id: str) -> str | None:
 def _resource_patterns(registry: Registry) -> dict[int, list[tuple[list[str], str]]]:
     """Return the segments of the URL of each resource with its name, by number of segments."""
     patterns: dict[int, list[tuple[list[str], str]]] = {}
-    for service in registry.cornice_services.values():
-        if hasattr(service, "viewset"):
-            segments = getattr(service, f"{service.type}_path").split("/")
-            name = service.viewset.get_name(service.resource)
-            patterns.setdefault(len(segments), []).append((segments, name))
+    for name, service in resource_services(registry):
+        segments = getattr(service, f"{service.type}_path").split("/")
+        patterns.setdefault(len(segments), []).append((segments, name))
     return patterns
 
 

@@ -125,12 +125,9 @@ def _matches(tags: Collection[Tag], state: State) -> bool:
 def _is_reached(state: State, tags: Collection[Tag]) -> bool:
     """Return whether a timestamp in ``tags`` is at least that of the state."""
     current = state.timestamp
-    if current is None:
-        return False
-    for tag in tags:
-        if tag.timestamp is not None and current <= tag.timestamp:
-            return True
-    return False
+    return current is not None and any(
+        tag.timestamp is not None and current <= tag.timestamp for tag in tags
+    )
 
 
 def is_timestamp(value: object) -> bool:

@@ -12,6 +12,7 @@ from cliquet.scripts.cli_output import FAILED, MISUSED, CommandError, format_err
 from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.types import Registry
 from cliquet.utils import COMPARISON
+from cliquet.utils.http import resource_services
 from cliquet.utils.schemas import deserialize
 from cliquet.utils.text import one_line
 
@@ -22,10 +23,9 @@ _PAGE = 1000
 def resource_classes(registry: Registry) -> dict[str, Any]:
     """Return the resources of an application, keyed by name and by collection id."""
     classes: dict[str, Any] = {}
-    for service in getattr(registry, "cornice_services", {}).values():
-        if hasattr(service, "viewset"):
-            classes.setdefault(collection_id_of(service.resource), service.resource)
-            classes[service.viewset.get_name(service.resource)] = service.resource
+    for name, service in resource_services(registry):
+        classes.setdefault(collection_id_of(service.resource), service.resource)
+        classes[name] = service.resource
     return classes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -45,6 +45,13 @@ def current_resource_name(request: Any) -> str:
     service = current_service(request)
     name: str = service.viewset.get_name(service.resource)
     return name
+
+
+def resource_services(registry: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each resource with each of its services."""
+    for service in getattr(registry, "cornice_services", {}).values():
+        if hasattr(service, "viewset"):
+            yield service.viewset.get_name(service.resource), service
 
 
 def reapply_cors(request: Any, response: Response) -> Any:
