@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -72,7 +73,8 @@ class Stream:
     async def run(self, receive: Receive, watcher: Watcher, permissions_seconds: float) -> None:
         """Send the first poll and later changes until the stream ends.
 
-        :param permissions_seconds: the time between two polls without a change of the collection.
+        :param permissions_seconds: the maximum time between two polls without a change of the
+            collection.
         """
         first: Any = self._first
         self._metrics = getattr(first.note.registry, "prometheus", None)
@@ -111,7 +113,7 @@ class Stream:
     async def _follow(self, subscription: Subscription, permissions_seconds: float) -> None:
         """Send changes until the subscription is closed, or a poll fails."""
         clock = asyncio.get_running_loop().time
-        due = clock() + permissions_seconds
+        due = clock() + _spread(permissions_seconds)
         while True:
             is_changed = await subscription.wait(min(HEARTBEAT_SECONDS, max(0, due - clock())))
             if subscription.is_closed:
@@ -121,7 +123,7 @@ class Stream:
                 continue
             if not await self._send_next(subscription):
                 return
-            due = clock() + permissions_seconds
+            due = clock() + _spread(permissions_seconds)
 
     async def _send_first(self, subscription: Subscription) -> bool:
         first: Any = self._first
@@ -212,6 +214,11 @@ def _timestamp(poll: Poll) -> int:
     """Return the timestamp of the collection in a poll, 0 if it has none."""
     match = _TAG.fullmatch(poll.headers.get("etag", ""))
     return int(match[1]) if match else 0
+
+
+def _spread(seconds: float) -> float:
+    """Return a random part of a time, so that streams that began together don't poll together."""
+    return seconds * random.uniform(0.5, 1)
 
 
 def _last_event_id(scope: Scope) -> str | None:

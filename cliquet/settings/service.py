@@ -201,8 +201,9 @@ LIVE = (
         "live_permissions_seconds",
         30,
         DURATION,
-        "Seconds after which a stream is polled without a change of its collection, because "
-        "permissions can change and credentials can expire.",
+        "Maximum time in seconds between two polls of a stream without a change of its "
+        "collection, because permissions can change and credentials can expire. The time is random "
+        "and at least half as long, so that clients that connected together don't poll together.",
         example="10",
     ),
 )
