@@ -130,6 +130,11 @@ def test_example_of_a_setting_is_valid(setting):
         setting.type.parse(setting.type.read(setting.example))
 
 
+def test_false_switches_a_setting_off_that_is_not_a_boolean():
+    types = [setting.type for setting in SETTINGS if setting.type is not BOOLEAN]
+    assert {type_.read(False) for type_ in types} == {None}
+
+
 def test_date_without_zone_is_utc():
     utc = datetime.UTC
     assert parse_date("2069-02-21") == datetime.datetime(2069, 2, 21, tzinfo=utc)

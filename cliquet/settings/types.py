@@ -65,16 +65,21 @@ class Setting(NamedTuple):
     example: str = ""
 
 
+# Code that passes False for a setting that isn't a boolean switches it off, as with None.
+
+
 def _text(value: object) -> Any:
+    if value is False:
+        return None
     return str(value) if isinstance(value, (int, float)) else value
 
 
 def _name(value: object) -> Any:
-    return None if value == "None" else value
+    return None if value is False or value == "None" else value
 
 
 def _words(value: object) -> Any:
-    native = native_value(value)
+    native = None if value is False else native_value(value)
     return native if native is None or isinstance(native, (list, tuple)) else value
 
 
@@ -84,7 +89,7 @@ def _numeric(
     """Return a type of settings with numeric values."""
 
     def read(value: Any) -> Any:
-        if native_value(value) in (None, ""):
+        if value is False or native_value(value) in (None, ""):
             return None
         try:
             return parse(value)

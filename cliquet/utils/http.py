@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from cornice import cors
-from cornice.util import current_service as cornice_service
 from pyramid.httpexceptions import HTTPException
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
+from webob import Response as WebObResponse
 from webob.request import BaseRequest
 
 from cliquet.utils import json
@@ -34,7 +34,12 @@ _PATH_SAFE = "/?&=%:@!$'()*+,;~[]"
 
 def current_service(request: Any) -> Any:
     """Return the Cornice service of the request, or None."""
-    return cornice_service(request) if getattr(request, "matched_route", None) else None
+    route = getattr(request, "matched_route", None)
+    if not route:
+        return None
+    services = request.registry.cornice_services
+    # Services with a route of the application are found by its name.
+    return services.get(route.pattern, services.get(f"__cornice{route.name}"))
 
 
 def current_resource_name(request: Any) -> str:
@@ -321,6 +326,8 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
 
 def _redirection(subrequest: Any, response: Response) -> Any:
     """Return the request for a redirection to this service, or None."""
+    if not isinstance(response, WebObResponse):  # the response of a mocked request
+        return None
     location = response.headers.get("Location")
     if not (300 <= response.status_code < 400 and location):
         return None

@@ -21,7 +21,7 @@ from cliquet.scripts import cliquet as scripts
 from cliquet.storage import memory as storage
 from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from cliquet.tests.support import DummyRequest
-from cliquet.utils import build_request, follow_subrequest
+from cliquet.utils import build_request, current_service, follow_subrequest
 from cliquet.views import errors
 from cliquet.views.batch import post_batch
 from tests.testapp import Spore
@@ -130,8 +130,9 @@ def test_new_relic_agent_can_be_replaced():
     settings = {"newrelic_config": "newrelic.ini", "newrelic_env": "test"}
     with mock.patch("cliquet.initialization.newrelic.agent") as agent:
         app = initialization.install_middlewares(mock.sentinel.app, settings)
-    agent.initialize.assert_called_with("newrelic.ini", "test")
-    assert app is agent.WSGIApplicationWrapper.return_value
+        unchanged = initialization.install_middlewares(app, {"newrelic_config": False})
+    agent.initialize.assert_called_once_with("newrelic.ini", "test")
+    assert unchanged is app is agent.WSGIApplicationWrapper.return_value
 
 
 def test_new_relic_is_none_if_it_is_not_installed():
@@ -193,6 +194,30 @@ def test_unexpected_error_without_an_application_is_raised():
     request.invoke_subrequest.side_effect = ValueError("x")
     with pytest.raises(ValueError, match="x"):
         follow_subrequest(request, Request.blank("/"))
+
+
+def test_response_of_a_mocked_request_is_returned():
+    request, subrequest = DummyRequest(), Request.blank("/")
+    response = request.invoke_subrequest.return_value
+    assert follow_subrequest(request, subrequest, use_tweens=False) == (response, subrequest)
+    request.invoke_subrequest.assert_called_once_with(subrequest, use_tweens=False)
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("/spores", mock.sentinel.spores), ("/", None)])
+def test_service_is_found_by_the_mock_of_a_route(pattern, found):
+    request = mock.Mock()
+    request.matched_route.pattern = pattern
+    request.registry.cornice_services = {"/spores": mock.sentinel.spores}
+    assert current_service(request) is found
+
+
+def test_timer_can_be_replaced_by_one_that_returns_the_method():
+    client = statsd.Client("localhost", 8125, "p")
+    backend = storage.Storage()
+    with mock.patch.object(client, "timer", return_value=lambda method: method) as timer:
+        client.watch_execution_time(backend, prefix="storage")
+    timer.assert_any_call("storage.storage.create")
+    assert backend.create("spore", "p", {"n": 1})["n"] == 1
 
 
 def test_requests_are_built_on_behalf_of_a_mock():
