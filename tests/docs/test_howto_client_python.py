@@ -1,5 +1,6 @@
 """The Python client guide: its blocks, executed in order against the service that it shows."""
 
+import code
 import subprocess
 import sys
 
@@ -29,14 +30,24 @@ def port(tmp_path_factory):
             process.kill()
 
 
+class Prompt(code.InteractiveConsole):
+    """The prompt of Python, which raises the errors that it would print."""
+
+    def write(self, data):
+        raise AssertionError(data)
+
+
 @pytest.fixture
-def reader(port):
-    """The names that the blocks of the page define."""
+def reader(port, monkeypatch):
+    """The names that the blocks of the page define, entered at the prompt of Python."""
+    monkeypatch.setattr(sys, "displayhook", lambda value: None)
     names = {}
+    prompt = Prompt(names)
 
     def execute(language, caption, text):
         if language == "python" and caption != "service.py":
-            exec(compile(text.replace(PORT, f":{port}"), f"{PAGE}.rst", "exec"), names)
+            for line in [*text.replace(PORT, f":{port}").splitlines(), ""]:
+                prompt.push(line)
 
     execute_page(DOCS / f"{PAGE}.rst", execute)
     yield names
