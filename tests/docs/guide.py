@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from io import StringIO
 from unittest.mock import patch
 
@@ -33,7 +33,7 @@ _SKIPPED = (
     "python3 dev.py",
     "gprof2dot",
     "twine",
-    "curl -H 'Authorization: Bearer gho_",
+    "curl -s -H 'Authorization: Bearer gho_",
 )
 
 
@@ -94,7 +94,12 @@ class Guide:
             self._ini, self._reload = words[words.index("--ini") + 1], "--reload" in words
             self._serve()
             return ""
-        with redirect_stdout(StringIO()) as output, patch.object(command_line, "load", self._load):
+        output = StringIO()
+        with (
+            redirect_stdout(output),
+            redirect_stderr(output),
+            patch.object(command_line, "load", self._load),
+        ):
             status = command_line.main(words[1:])
         assert status == 0 or "--records" in words, f"{command}: status {status}"
         return output.getvalue()

@@ -208,6 +208,6 @@ def test_state_of_another_user_is_refused(serve, github, state):
 
 def test_command_of_the_guide_prints_the_user(serve, github, listen, terminal):
     port = listen(serve(settings=github, user=None).app)
-    shown = block("howto/authentication", "console", "$ curl -H 'Authorization: Bearer")
+    shown = block("howto/authentication", "console", "$ curl -s -H 'Authorization: Bearer")
     assert TOKEN_OF_THE_GUIDE in shown
     assert Console(terminal, {":8888": f":{port}"}).problem(shown) is None
