@@ -21,7 +21,7 @@ import waitress
 from tests import redis_server
 from tests.hostile_client import Client, Response, make_app_on
 from tests.postgresql_server import shared_url
-from tests.processes import START_TIMEOUT, die_with_parent
+from tests.processes import START_TIMEOUT, end_with_parent
 
 _ROOT = Path(__file__).parent.parent
 #: How much of the standard error of a server is reported.
@@ -162,9 +162,7 @@ def connecting(servers):
 
 def _serve(engine, url, threads, settings, parent, live, port):
     """Be one of the processes."""
-    die_with_parent()
-    if os.getppid() != int(parent):
-        return
+    end_with_parent(int(parent))()
     app = make_app_on(engine, url, **json.loads(settings))
     if live == "1":
         import uvicorn  # here, so that other servers start faster

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import psycopg2
 
-from tests.processes import START_TIMEOUT, die_with_parent, free_port
+from tests.processes import START_TIMEOUT, end_with_parent, free_port
 
 _running = ExitStack()
 
@@ -172,7 +172,7 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL,
             cwd=self._home,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-            preexec_fn=die_with_parent,
+            preexec_fn=end_with_parent(),
             **self._user,
             **options,
         )

@@ -1,6 +1,7 @@
 """Helpers for the processes that tests start."""
 
 import ctypes
+import os
 import signal
 import socket
 
@@ -15,6 +16,17 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def die_with_parent():
-    """Let the kernel end this process when the thread that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with_parent(parent=None):
+    """Return a function after which a child process ends with the thread that started it.
+
+    :param parent: id of the process of that thread, by default the current process.
+    """
+    parent = parent or os.getpid()
+    libc = ctypes.CDLL(None)  # loaded before the process is forked
+
+    def set_up():
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent ended before the call
+            os._exit(1)
+
+    return set_up

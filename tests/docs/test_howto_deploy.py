@@ -12,7 +12,7 @@ import pytest
 from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.pages import block
-from tests.processes import START_TIMEOUT, die_with_parent, free_port
+from tests.processes import START_TIMEOUT, end_with_parent, free_port
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 PAGE = "howto/deploy"
@@ -73,7 +73,7 @@ def nginx(folder, server):
     process = subprocess.Popen(
         ["nginx", "-p", folder, "-c", "nginx.conf", "-e", "stderr"]
         + ["-g", "daemon off; pid nginx.pid; error_log stderr;"],
-        preexec_fn=die_with_parent,
+        preexec_fn=end_with_parent(),
     )
     try:
         deadline = time.monotonic() + START_TIMEOUT
@@ -106,5 +106,5 @@ def test_slow_clients_do_not_keep_others_waiting_behind_nginx(name, tmp_path):
     ):
         for _ in range(20):
             url = f"http://127.0.0.1:{port}/v1/"
-            with urllib.request.urlopen(url, timeout=5) as response:
+            with urllib.request.urlopen(url, timeout=START_TIMEOUT) as response:
                 assert response.status == 200
