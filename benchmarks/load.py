@@ -42,7 +42,7 @@ EXPECTED = {"poll": {200, 304}, "invalid": {400}}
 MIX = "get=6,list=1,post=1,patch=1,delete=1"
 PERCENTILES = (50, 90, 99, 99.9)
 
-PATIENCE = 30  # seconds
+TIMEOUT = 30  # seconds
 _RECORDS = 20
 _BATCH = 5  # requests
 _SLICES = 10
@@ -123,7 +123,7 @@ def database(engine: str, folder: str) -> str:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     client = Client(url, 0)
     while True:
         try:
@@ -163,7 +163,7 @@ class Client:
     def __init__(self, url: str, number: int) -> None:
         parts = urlsplit(url)
         kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        self._connection = kind[parts.scheme](parts.netloc, timeout=PATIENCE)
+        self._connection = kind[parts.scheme](parts.netloc, timeout=TIMEOUT)
         self._prefix = parts.path.rstrip("/")
         credentials = b64encode(f"load-{number}:password".encode()).decode()
         self._headers = {

@@ -126,7 +126,7 @@ class Stream:
     def is_exact(self) -> bool:
         """Wait until the copy equals the list; return False if it never does."""
         expected = {record["id"]: record for record in self._resource.list()}
-        deadline = time.monotonic() + load.PATIENCE
+        deadline = time.monotonic() + load.TIMEOUT
         while self._copy != expected and time.monotonic() < deadline:
             time.sleep(0.1)
         return self._copy == expected

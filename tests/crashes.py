@@ -14,7 +14,7 @@ from tests.http_servers import HTTPClient
 from tests.verified_copies import readable
 
 #: Maximum time between a change and its event, in seconds, on a busy machine.
-PATIENCE = 30
+TIMEOUT = 30
 
 
 class Client(HTTPClient):
@@ -102,7 +102,7 @@ class Follower:
     def faults(self):
         """Wait until the copy is exact, and return its faults."""
         expected = readable(*self._place)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self._records != expected and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._task.done():

@@ -167,15 +167,15 @@ class History:
         """The number of acknowledged writes."""
         return sum(len(writer.changes) for writer in self.writers)
 
-    def play(self, patience=None):
+    def play(self, timeout=None):
         """Write and poll, then find the faults.
 
-        :param patience: for how many seconds, at most.
+        :param timeout: for how many seconds, at most.
         """
         until = time.monotonic() + self._seconds
         calls = [partial(self._guarded, partial(self._write, w, until)) for w in self.writers]
         calls += [partial(self._guarded, partial(self._poll, poller)) for poller in self.pollers]
-        together(calls, patience)
+        together(calls, timeout)
         self._judge()
 
     def _guarded(self, work):

@@ -12,16 +12,16 @@ from functools import partial
 
 from tests.hostile_client import new_id
 
-PATIENCE = 60  # seconds
+TIMEOUT = 60  # seconds
 
 
-def together(calls, patience=PATIENCE):
+def together(calls, timeout=TIMEOUT):
     """Call functions at once, each in a thread; return what they return, in their order."""
     barrier = threading.Barrier(len(calls))
     results = [None] * len(calls)
 
     def run(index):
-        barrier.wait(PATIENCE)
+        barrier.wait(TIMEOUT)
         try:
             results[index] = calls[index]()
         except BaseException as error:
@@ -33,7 +33,7 @@ def together(calls, patience=PATIENCE):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(patience)
+        thread.join(timeout)
     assert not any(thread.is_alive() for thread in threads), "threads wait for one another"
     for result in results:
         if isinstance(result, BaseException):

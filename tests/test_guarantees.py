@@ -13,7 +13,7 @@ import pytest
 
 from tests.history import PATH, History, Poller
 from tests.hostile_client import ENGINES, Client, make_app, new_id
-from tests.scenarios import PATIENCE, SCENARIOS, Team, request, together
+from tests.scenarios import SCENARIOS, TIMEOUT, Team, request, together
 
 ROUNDS = 4
 WRITERS = 6
@@ -60,7 +60,7 @@ def test_guarantee(team, play):
 
 def test_history_consists_of_acknowledged_changes(connect):
     history = History(connect, WRITERS, WRITES)
-    history.play(PATIENCE)
+    history.play(TIMEOUT)
     assert not any(history.faults.values()), history.faults
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.history import PATH, History
 from tests.hostile_client import new_id
 from tests.http_servers import connecting, database_url, http_servers
-from tests.scenarios import PATIENCE, SCENARIOS, Team, together
+from tests.scenarios import SCENARIOS, TIMEOUT, Team, together
 
 ENGINES = ("sqlite", "postgresql", "redis")
 ROUNDS = 4
@@ -45,7 +45,7 @@ def test_guarantee(engine, connect, play):
 
 def test_history_consists_of_acknowledged_changes(connect):
     history = History(connect, writes=WRITES)
-    history.play(PATIENCE)
+    history.play(TIMEOUT)
     assert not any(history.faults.values()), history.faults
 
 

@@ -23,7 +23,7 @@ from tests.resource import apps
 from tests.resource.apps import Note, Page
 from tests.scenarios import together
 
-PATIENCE = 30
+JOIN_TIMEOUT = 30
 
 #: Limits of waiting for a database that hangs, and for heartbeats, in seconds.
 TIMEOUT = 1
@@ -162,7 +162,7 @@ def meanwhile(*functions):
         yield
     finally:
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(JOIN_TIMEOUT)
     assert not any(thread.is_alive() for thread in threads)
     for failure in failures:
         raise failure

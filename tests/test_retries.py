@@ -37,9 +37,9 @@ class Meeting:
     Requests wait in their first attempt, ``times`` times.
     """
 
-    def __init__(self, parties=2, patience=1, times=1):
+    def __init__(self, parties=2, timeout=1, times=1):
         self._barrier = Barrier(parties)
-        self._patience = patience
+        self._timeout = timeout
         self._left = parties * times
         self._mutex = Lock()
 
@@ -49,7 +49,7 @@ class Meeting:
             if self._left < 0:
                 return
         try:
-            self._barrier.wait(self._patience)
+            self._barrier.wait(self._timeout)
         except BrokenBarrierError:
             pass  # one of them has to wait for the other before
 

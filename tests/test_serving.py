@@ -13,7 +13,7 @@ from cliquet.client import Client, TransportError
 from tests import postgresql_server, redis_server
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
-PATIENCE = 60
+TIMEOUT = 60
 #: As many as one process serves at a time.
 CLIENTS = THREADS
 ROUNDS = 50
@@ -43,7 +43,7 @@ def user():
 
 def connect(server, user):
     """A client that tries once."""
-    return Client(f"{server.url}/v1", auth=(user, "secret"), attempt_timeout=PATIENCE, retries=0)
+    return Client(f"{server.url}/v1", auth=(user, "secret"), attempt_timeout=TIMEOUT, retries=0)
 
 
 def create(client, data, **headers):
@@ -69,7 +69,7 @@ def clients(function):
         thread.start()
     yield results
     for thread in threads:
-        thread.join(PATIENCE)
+        thread.join(TIMEOUT)
     assert len(results) == CLIENTS, "a client has failed"
 
 
@@ -127,7 +127,7 @@ def test_stop_completes_requests_in_progress(engine, url, user, name, how):
         with clients(post) as created:
             server.wait_until(lambda: server.begun() == CLIENTS)
             server.process.send_signal(getattr(signal, how))
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(TIMEOUT) == 0
     with wsgi_server(name, engine, url) as server:
         assert ids(server, user) == {record["id"] for record in created}
 
@@ -147,9 +147,9 @@ def test_stop_under_load_loses_no_acknowledged_change(engine, url, user):
     begun = threading.Event()
     with wsgi_server("gunicorn", engine, url) as server:
         with clients(insist) as acknowledged:
-            assert begun.wait(PATIENCE)
+            assert begun.wait(TIMEOUT)
             server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(TIMEOUT) == 0
         assert "Traceback" not in server.output()
     with wsgi_server("gunicorn", engine, url) as server:
         assert set().union(*acknowledged) <= ids(server, user)

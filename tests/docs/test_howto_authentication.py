@@ -29,15 +29,15 @@ class Provider(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """The page where the user agrees: this one does at once."""
-        asked = dict(parse_qsl(urlsplit(self.path).query))
-        assert asked["client_id"] == CLIENT[0]
-        back = urlencode({"code": "code-of-alice", "state": asked["state"]})
+        params = dict(parse_qsl(urlsplit(self.path).query))
+        assert params["client_id"] == CLIENT[0]
+        back = urlencode({"code": "code-of-alice", "state": params["state"]})
         self.send_response(302)
-        self.send_header("Location", f"{asked['redirect_uri']}?{back}")
+        self.send_header("Location", f"{params['redirect_uri']}?{back}")
         self.end_headers()
 
     def do_POST(self):
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.server.broken == "status":
             return self.answer(500, {})
@@ -86,7 +86,7 @@ def serving(server):
 @pytest.fixture
 def provider():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
-    server.asked, server.broken = [], None
+    server.requests, server.broken = [], None
     server.url = f"http://127.0.0.1:{server.server_port}"
     with serving(server):
         yield server
@@ -162,7 +162,7 @@ def test_provider_verifies_each_token_once(client, provider):
     for _ in range(3):
         client.get("/bookmarks", headers=bearer("token-of-alice"))
         client.get("/bookmarks", headers=bearer("stolen"), status=401)
-    assert len(provider.asked) == 2
+    assert len(provider.requests) == 2
 
 
 def test_token_is_not_in_the_cache(client):
@@ -183,17 +183,17 @@ def test_browser_gets_a_token_from_github(serve, github, provider):
     client = serve("bookmarks_resource", settings=github, user=None)
     there = client.get("/github/login", status=302).location
     assert there.startswith(f"{provider.url}/login/oauth/authorize?")
-    asked = dict(parse_qsl(urlsplit(there).query))
-    assert asked["redirect_uri"] == "http://localhost/v1/github/token"
-    back = f"/github/token?code=code-of-alice&state={asked['state']}"
+    params = dict(parse_qsl(urlsplit(there).query))
+    assert params["redirect_uri"] == "http://localhost/v1/github/token"
+    back = f"/github/token?code=code-of-alice&state={params['state']}"
     token = client.get(back).json["token"]
     client.get("/bookmarks", headers=bearer(token))
 
 
 def test_wrong_code_is_refused(serve, github):
     client = serve(settings=github, user=None)
-    asked = dict(parse_qsl(urlsplit(client.get("/github/login").location).query))
-    answer = client.get(f"/github/token?code=guessed&state={asked['state']}", status=400)
+    params = dict(parse_qsl(urlsplit(client.get("/github/login").location).query))
+    answer = client.get(f"/github/token?code=guessed&state={params['state']}", status=400)
     (detail,) = answer.json["details"]
     assert (detail["name"], detail["description"]) == ("code", "bad_verification_code")
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.resource.apps import ENGINES, SERVED, Note
 
-PATIENCE = 10
+TIMEOUT = 10
 
 pytestmark = pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
 
@@ -74,7 +74,7 @@ def test_hook_before_the_commit_that_fails_undoes_all_and_lets_others_write(hook
     api = hooked(fail)
     api.get("/hooked", status=500)
     with ThreadPoolExecutor() as other:
-        other.submit(api.storage.create, "word", "", {"n": 3}).result(PATIENCE)
+        other.submit(api.storage.create, "word", "", {"n": 3}).result(TIMEOUT)
     words = [word["n"] for word in api.storage.get_all("word", "")[0]]
     assert words == [3] or engine == "redis"
 
@@ -96,5 +96,5 @@ def test_writes_of_a_hook_after_the_commit_are_saved(build):
     api = build(Note, setup=setup)
     api.get("/hooked", status=200)
     with ThreadPoolExecutor() as other:
-        words = other.submit(api.storage.get_all, "word", "").result(PATIENCE)[0]
+        words = other.submit(api.storage.get_all, "word", "").result(TIMEOUT)[0]
     assert sorted(word["n"] for word in words) == [1, 2]

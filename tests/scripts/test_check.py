@@ -15,7 +15,7 @@ from cliquet.storage.types import Mismatch
 from tests.scripts.conftest import KINDS, URLS
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
-PATIENCE = 30  # seconds: a bound on hanging
+TIMEOUT = 30  # seconds: a bound on hanging
 
 
 @pytest.fixture
@@ -73,11 +73,11 @@ def test_check_hides_passwords(write_ini, settings_of, capsys):
 
 def test_check_does_not_wait_for_ever(write_ini, settings_of, table):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout={PATIENCE}"
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout={TIMEOUT}"
         ini = write_ini(settings_of("redis", url))
         started = time.monotonic()
         assert main(["--ini", ini, "check", "--timeout", "0.2"]) == 1
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < TIMEOUT
     assert table()[1]["storage"][-1] == "error: no response within 0.2 seconds"
 
 

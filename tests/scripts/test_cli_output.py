@@ -14,7 +14,7 @@ from cliquet.scripts.cli_output import Progress
 from cliquet.scripts.cliquet import main
 from tests.scripts.test_new import COMMAND, ROOT
 
-PATIENCE = 30  # seconds: a bound on hanging
+TIMEOUT = 30  # seconds: a bound on hanging
 
 SHOW = """
 from cliquet.scripts import cli_output
@@ -95,7 +95,7 @@ def test_bar_is_shown_on_a_real_terminal_while_results_go_elsewhere():
     ours, theirs = pty.openpty()
     with begin([sys.executable, "-c", SHOW], stderr=theirs, stdout=subprocess.PIPE) as process:
         os.close(theirs)
-        assert process.communicate(timeout=PATIENCE)[0] == "done\n"
+        assert process.communicate(timeout=TIMEOUT)[0] == "done\n"
     shown = os.read(ours, 10000).decode()
     os.close(ours)
     assert "] 1 of 4 bookmark" in shown
@@ -109,7 +109,7 @@ def test_closed_pipe_prints_no_traceback(argument, unbuffered):
     os.close(reading)
     with begin([*COMMAND, argument], stdout=writing, env=environment(unbuffered)) as process:
         os.close(writing)
-        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert process.communicate(timeout=TIMEOUT)[1] == ""
     assert process.returncode in (0, 1)
 
 
@@ -140,7 +140,7 @@ def test_command_needs_no_reader_at_all(monkeypatch, capsys):
 def test_failure_to_write_the_output_is_reported(unbuffered):
     with open("/dev/full", "w") as full:
         with begin([*COMMAND, "version"], stdout=full, env=environment(unbuffered)) as process:
-            _, err = process.communicate(timeout=PATIENCE)
+            _, err = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, err.count("\n")) == (1, 1)
     assert "No space left on device" in err
 
@@ -149,7 +149,7 @@ def test_output_can_be_closed():
     command = [*COMMAND, "version"]
     shell = ["sh", "-c", '"$@" >&-', "sh", *command]
     with begin(shell) as process:
-        assert process.communicate(timeout=PATIENCE)[1] == ""
+        assert process.communicate(timeout=TIMEOUT)[1] == ""
     assert process.returncode == 0
 
 
@@ -157,5 +157,5 @@ def test_interruption_is_reported_in_one_line():
     with begin([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=PATIENCE)[1] == "cliquet: interrupted\n"
+        assert process.communicate(timeout=TIMEOUT)[1] == "cliquet: interrupted\n"
     assert process.returncode == 130

@@ -21,7 +21,7 @@ from cliquet.utils import COMPARISON
 NAMES = FieldNames("id", "last_modified", "deleted")
 
 
-def asked(**parameters):
+def query(**parameters):
     return build_query(NAMES, **parameters)
 
 
@@ -75,7 +75,7 @@ def test_conditions_on_the_timestamp_become_a_span():
         Filter("last_modified", 9, COMPARISON.MAX),
         Filter("n", 1, COMPARISON.EQ),
     ]
-    found = asked(filters=filters)
+    found = query(filters=filters)
     assert (found.span, found.filters) == (Span(6, 9), filters[2:])
 
 
@@ -84,29 +84,29 @@ def test_the_span_of_a_page_holds_all_that_the_rules_find():
         [Filter("last_modified", 5, COMPARISON.LT)],
         [Filter("last_modified", 5, COMPARISON.EQ), Filter("id", "a", COMPARISON.GT)],
     ]
-    assert asked(pagination_rules=rules).page_span == Span(high=5)
-    assert asked(pagination_rules=[*rules, [Filter("id", "a", COMPARISON.EQ)]]).page_span == ALWAYS
-    assert asked(pagination_rules=[]).page_span == ALWAYS
+    assert query(pagination_rules=rules).page_span == Span(high=5)
+    assert query(pagination_rules=[*rules, [Filter("id", "a", COMPARISON.EQ)]]).page_span == ALWAYS
+    assert query(pagination_rules=[]).page_span == ALWAYS
     filters = [Filter("last_modified", 2, COMPARISON.MIN)]
-    assert asked(filters=filters, pagination_rules=rules).page_span == Span(2, 5)
-    assert asked(filters=filters, pagination_rules=rules).span == Span(low=2)
+    assert query(filters=filters, pagination_rules=rules).page_span == Span(2, 5)
+    assert query(filters=filters, pagination_rules=rules).span == Span(low=2)
 
 
 def test_an_order_ends_where_it_is_total():
     order = [Sort("a", 1), Sort("a", -1), Sort("id", 1), Sort("b", 1)]
-    assert asked(sorting=order).sorting == [Sort("a", 1), Sort("id", 1)]
-    assert asked(sorting=order[:1]).sorting == [Sort("a", 1), Sort("last_modified", -1)]
-    assert asked().sorting == [Sort("last_modified", -1)]
-    assert asked().by_time
-    assert not asked(sorting=order).by_time
+    assert query(sorting=order).sorting == [Sort("a", 1), Sort("id", 1)]
+    assert query(sorting=order[:1]).sorting == [Sort("a", 1), Sort("last_modified", -1)]
+    assert query().sorting == [Sort("last_modified", -1)]
+    assert query().by_time
+    assert not query(sorting=order).by_time
 
 
 def test_tombstones_are_looked_at_when_the_query_includes_them():
     records = [{"id": "a", "last_modified": 1}]
     tombstones = [{"id": "b", "last_modified": 2, "deleted": True}]
-    assert select(asked(), records, tombstones) == (records, 1)
+    assert select(query(), records, tombstones) == (records, 1)
     both = [tombstones[0], records[0]]
-    assert select(asked(include_deleted=True), records, tombstones) == (both, 1)
+    assert select(query(include_deleted=True), records, tombstones) == (both, 1)
 
 
 @pytest.mark.parametrize(
@@ -126,5 +126,5 @@ def test_tombstones_are_looked_at_when_the_query_includes_them():
     ],
 )
 def test_alternatives_with_values_of_one_field_imply_a_filter(alternatives, implied):
-    first, *others = asked(filters=[Filter("", alternatives, COMPARISON.OR)]).filters
+    first, *others = query(filters=[Filter("", alternatives, COMPARISON.OR)]).filters
     assert (first if others else None) == implied

@@ -15,7 +15,7 @@ from cliquet.heartbeats import Heartbeats
 from tests.hostile_client import Client, make_app
 from tests.reuse import Applications
 
-PATIENCE = 30
+TIMEOUT = 30
 SHORT = {"cliquet.heartbeat_timeout_seconds": "0.2"}
 
 
@@ -36,7 +36,7 @@ class Hanging:
     def __call__(self, request):
         self.calls += 1
         self.began.set()
-        assert self.released.wait(PATIENCE)
+        assert self.released.wait(TIMEOUT)
         self.at_the_end(request)
         return True
 
@@ -48,7 +48,7 @@ class Hanging:
         self.released.set()
         for thread in threading.enumerate():
             if thread.name == "heartbeat-plugin":
-                thread.join(PATIENCE)
+                thread.join(TIMEOUT)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_checks_run_side_by_side(serve):
     client = serve()
     meeting = threading.Barrier(2)
     for name in ("one", "other"):
-        client.registry.heartbeats[name] = lambda request: meeting.wait(PATIENCE) >= 0
+        client.registry.heartbeats[name] = lambda request: meeting.wait(TIMEOUT) >= 0
     results = client.get("/__heartbeat__").json
     assert results["one"] is results["other"] is True
 
@@ -157,7 +157,7 @@ def test_concurrent_requests_share_a_running_check(serve, hanging):
     ]
     for poll in polls:
         poll.start()
-    assert hanging.began.wait(PATIENCE)
+    assert hanging.began.wait(TIMEOUT)
     hanging.released.set()
     for poll in polls:
         poll.join()
@@ -254,7 +254,7 @@ client.get("/v0/__heartbeat__", status=503)
 
 def test_one_that_hangs_does_not_keep_the_process_from_ending():
     root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", HANGS], cwd=root, check=True, timeout=PATIENCE)
+    subprocess.run([sys.executable, "-c", HANGS], cwd=root, check=True, timeout=TIMEOUT)
 
 
 def counting(calls):
