@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from benchmarks import engines, toolkit
-from benchmarks.operations import Request, request, send
+from benchmarks.operations import CREDENTIALS, Request, request, send
 from cliquet.drivers.postgresql import client as postgresql
 from cliquet.drivers.redis import client as redis
 from tests import postgresql_server, redis_server
@@ -33,6 +34,11 @@ BATCH = 25
 MOST_CPU, MOST_DATABASE, MOST_MEGABYTES = 0.5, 1.0, 100
 #: Most seconds of the database for a batch: the setting ``batch_timeout_seconds``.
 MOST_DATABASE_OF_BATCH = 10.0
+
+
+def credentials(user: str) -> str:
+    """Return the header of a user."""
+    return f"Basic {b64encode(f'{user}:secret'.encode()).decode()}"
 
 
 class Cost(NamedTuple):
@@ -58,8 +64,8 @@ def raw(target: str, body: bytes) -> Request:
     return Request({**environ, "CONTENT_LENGTH": str(len(body))}, body)
 
 
-def get(query: str) -> Request:
-    return request("GET", f"{PATH}?{query}" if query else PATH)
+def get(query: str, user: str = CREDENTIALS) -> Request:
+    return request("GET", f"{PATH}?{query}" if query else PATH, user=user)
 
 
 def post(data: str) -> Request:
@@ -108,6 +114,16 @@ def almost_matching(number: int) -> dict[str, Any]:
     return {**first, "gt_size": RECORDS + number}
 
 
+def on_arrays(query: str, user: str = "arrays") -> Request:
+    """Return a request for a page of records with long arrays."""
+    return get(f"{query}&_limit=20", credentials(user))
+
+
+def any_array_of(*values: Any) -> str:
+    """Return as many alternatives as values: the array contains the value."""
+    return alternatives(*({"contains_rest": [value]} for value in values))
+
+
 def batched(query: str) -> Request:
     return batch([f"{PATH}?{query}&_={number}" for number in range(BATCH)])
 
@@ -147,6 +163,29 @@ REQUESTS: dict[str, Callable[[], Request]] = {
         "&".join(f"not_rest{'.a' * number}=x" for number in range(10, 30)) + "&_limit=20"
     ),
     "page of 20, contains_ with 20 values": lambda: get(f"{values('contains', 20)}&_limit=20"),
+    "page of 20, arrays, contains_any_ with 20 values": lambda: on_arrays(
+        f"contains_any_rest={json.dumps(list(range(-20, 0)))}"
+    ),
+    "page of 20, arrays, 20 contains_ that match": lambda: on_arrays(
+        "&".join(["contains_rest=[5]"] * 20)
+    ),
+    "page of 20, arrays, _or with 20 contains_": lambda: on_arrays(any_array_of(*range(-20, 0))),
+    "page of 20, arrays, _or with 20 long integers": lambda: on_arrays(
+        any_array_of(*range(2**53, 2**53 + 20))
+    ),
+    "page of 20, arrays, _or with 20 objects": lambda: on_arrays(
+        any_array_of(*({"a": number} for number in range(20)))
+    ),
+    "page of 20, arrays, sorted by them": lambda: on_arrays("_sort=rest,rest.a"),
+    "page of 20, objects, contains_ that matches": lambda: on_arrays(
+        "contains_rest=[{}]", "objects"
+    ),
+    "page of 20, objects, 20 contains_ that match": lambda: on_arrays(
+        "&".join(["contains_rest=[{}]"] * 20), "objects"
+    ),
+    "page of 20, objects, _or with 20 contains_": lambda: on_arrays(
+        any_array_of(*({"a": number} for number in range(20))), "objects"
+    ),
     "page of 20, 19 filters, _or with 100 pairs": lambda: get(
         f"{filters(19)}&{alternatives(*map(almost_matching, range(20)))}&_limit=20"
     ),
@@ -202,14 +241,21 @@ REQUESTS: dict[str, Callable[[], Request]] = {
 }
 
 
+#: What fills the records of the users.
+RESTS: dict[str, Callable[[int], Any]] = {
+    CREDENTIALS: lambda number: "x" * (RECORD_BYTES - 60),
+    credentials("arrays"): lambda number: [5] * (RECORD_BYTES // 2 - 33) + [number],
+    credentials("objects"): lambda number: [{}] * (RECORD_BYTES // 3 - 22) + [number],
+}
+
+
 def fill(app: Any) -> None:
     """Store the records, without HTTP."""
-    userid = send(app, request("GET", "/v1/")).json["user"]["id"]
-    storage = app.registry.storage
-    rest = "x" * (RECORD_BYTES - 60)
-    for number in range(RECORDS):
-        record = {"name": f"m{number}", "size": number, "edible": True, "rest": rest}
-        storage.create("mushroom", userid, record)
+    for user, rest in RESTS.items():
+        userid = send(app, request("GET", "/v1/", user=user)).json["user"]["id"]
+        for number in range(RECORDS):
+            record = {"name": f"m{number}", "size": number, "edible": True, "rest": rest(number)}
+            app.registry.storage.create("mushroom", userid, record)
 
 
 def measure(app: Any, http_request: Request) -> Cost:

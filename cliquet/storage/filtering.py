@@ -15,6 +15,7 @@ from cliquet.storage.operators import OPERATORS, Elements, cost_of
 from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
 from cliquet.storage.types import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON
+from cliquet.utils.arrays import is_nested
 
 
 class FieldNames(NamedTuple):
@@ -127,7 +128,7 @@ def build_query(
 def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
     """Return equivalent filters, whose arrays are compared like those in alternatives.
 
-    The first filter on each array remains, because an index can serve it.
+    The first filter on each array remains, because an index can serve it, unless it is slow.
     """
     first: dict[str, Filter] = {}
     others: list[Filter] = []
@@ -135,6 +136,8 @@ def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
     for filter_ in filters:
         if not isinstance(OPERATORS.get(filter_.operator), Elements):
             others.append(filter_)
+        elif any(map(is_nested, filter_.value)):
+            rest.append(filter_)
         elif first.setdefault(filter_.field, filter_) is not filter_:
             rest.append(filter_)
     alternatives = [Filter("", [rest], COMPARISON.OR)] if rest else []

@@ -24,12 +24,16 @@ _EXACT = 1 << 53
 
 def element_key(value: object) -> Hashable:
     """Return the key of an element."""
-    if value is None or (isinstance(value, (str, int)) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, float):
-        is_exact = abs(value) <= _EXACT or not math.isfinite(value)
-        return value if is_exact else int(Decimal(repr(value)))
-    return (json.dumps(value),)
+    if isinstance(value, (dict, list, tuple, bool)):
+        return (json.dumps_bytes(value),)
+    if isinstance(value, float) and math.isfinite(value) and abs(value) > _EXACT:
+        return int(Decimal(repr(value)))
+    return value
+
+
+def is_nested(value: object) -> bool:
+    """Return whether a value is an array or an object."""
+    return isinstance(value, (dict, list, tuple))
 
 
 def element_keys(value: object) -> Keys | None:

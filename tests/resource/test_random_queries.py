@@ -1,6 +1,7 @@
 """Random queries, compared with a direct evaluation of what the protocol says."""
 
 import json
+from decimal import Decimal
 from urllib.parse import urlencode
 
 import pytest
@@ -21,7 +22,12 @@ SCALARS = st.one_of(
     st.sampled_from(["a", "A", "ab", "ß", "ss", "İ", "null", "true", "1", "a,b", "[", "%_"]),
     TEXTS,
 )
-VALUES = SCALARS | st.lists(SCALARS, max_size=3)
+# Large numbers in several notations, and values that look alike.
+ELEMENTS = SCALARS | st.sampled_from(
+    [2**53 + 1, float(2**53 + 2), 2**60 + 1, float(2**60), 2**64 + 1, 10**22, 1e22, 10**30, 1e30]
+    + [0, 1.0, 1e-7, [], [1], [1.0], {}, {"a": 1}, {"a": 1.0}, {"b": None, "a": '"'}, "[]", "{}"]
+)
+VALUES = SCALARS | st.lists(ELEMENTS, max_size=3)
 NESTED = st.dictionaries(st.sampled_from(["x", "y", "ü\"'"]), VALUES, max_size=2)
 RECORD = st.dictionaries(
     st.sampled_from(["f", "g", "o", "o.x", "ü"]), VALUES | NESTED, max_size=4
@@ -35,7 +41,7 @@ PAIRS = st.one_of(
     st.tuples(
         st.sampled_from(["contains", "contains_any"]),
         FIELDS,
-        st.lists(SCALARS, min_size=1, max_size=2),
+        st.lists(ELEMENTS, min_size=1, max_size=2),
     ),
     st.tuples(st.just("has"), FIELDS, st.booleans()),
     st.tuples(
@@ -79,6 +85,13 @@ def same(one, other):
     return one == other
 
 
+def same_elements(one, other):
+    """Return whether elements of arrays are equal: numbers, if their decimals in JSON are."""
+    if kind(one) is kind(other) is float:
+        return Decimal(json.dumps(one)) == Decimal(json.dumps(other))
+    return same(one, other)
+
+
 def like(text, pattern):
     """Match by recursion over both strings."""
     if "*" not in pattern:
@@ -116,8 +129,10 @@ def matches(record, pair):
         return (value is not MISSING) is wanted
     if operator == "like":
         return isinstance(value, str) and like(value, wanted)
-    found = [any(same(each, item) for item in value) for each in wanted if isinstance(value, list)]
-    return isinstance(value, list) and (all if operator == "contains" else any)(found)
+    if not isinstance(value, list):
+        return False
+    found = [any(same_elements(each, item) for item in value) for each in wanted]
+    return (all if operator == "contains" else any)(found)
 
 
 def name_of(operator, field):

@@ -12,7 +12,6 @@ from cliquet.storage.postgresql.dialect import (
     ELEMENT_TEXTS,
     Field,
     PostgreSQL,
-    is_nested,
     key_of,
     storable,
 )
@@ -20,6 +19,7 @@ from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Column, Sql, all_of
 from cliquet.storage.types import MISSING, Filter, Sort
 from cliquet.utils import COMPARISON
+from cliquet.utils.arrays import is_nested
 
 _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WHERE "
 # Expressions that alternatives often compare are computed once. OFFSET 0 prevents PostgreSQL from

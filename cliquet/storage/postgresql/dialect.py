@@ -26,7 +26,7 @@ from cliquet.storage.ordering import (
 )
 from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
-from cliquet.utils.arrays import element_keys
+from cliquet.utils.arrays import element_keys, is_nested
 
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
@@ -212,11 +212,6 @@ class Field:
             return are_equal
         # An index serves jsonb, which contains objects with further fields too.
         return all_of([self._contains(values, every), are_equal])
-
-
-def is_nested(value: object) -> bool:
-    """Return whether a value is an array or an object."""
-    return isinstance(value, (dict, list, tuple))
 
 
 def _array(keys: Collection[Key]) -> str:
