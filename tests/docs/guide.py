@@ -14,8 +14,12 @@ from cliquet.scripts import cliquet as command_line
 from cliquet.scripts.loading import load
 from tests.docs.console import Console, commands
 from tests.docs.correspondence import Mismatch
+from tests.docs.pages import DOCS, execute_page
 
-_CAPTION = re.compile(r"(?P<name>\S+?)(?P<end>, at the end)?(?:, instead of (?P<old>\S+))?")
+_CAPTION = re.compile(
+    r"(?P<name>\S+?)"
+    r"(?:(?P<end>, at the end)|(?P<main>, in \[app:main\])|, instead of (?P<old>\S+))?"
+)
 
 #: Commands that need a network, run until they are interrupted, or have tests of their own.
 _SKIPPED = (
@@ -50,7 +54,7 @@ class Guide:
     """
 
     def __init__(self, folder, terminal, listen):
-        self._folder = self._home = folder
+        self.folder = self._home = folder
         self._terminal = terminal
         self._console = Console(terminal, {})
         self._listen = listen
@@ -71,9 +75,18 @@ class Guide:
             self.write(caption, text)
         return None
 
+    def follow(self, page):
+        """Write the files of a page, and run its ``cliquet`` commands, but start no server."""
+
+        def execute(language, caption, text):
+            if caption or text.startswith("$ cliquet new"):
+                return self.execute(language, caption, text)
+
+        execute_page(DOCS / f"{page}.rst", execute)
+
     def _run(self, command, shown):
         if command.startswith("pip install -e"):
-            sys.path.append(str(self._folder))
+            sys.path.append(str(self.folder))
         if command.startswith(_SKIPPED):
             return
         output = self._output(command)
@@ -84,8 +97,8 @@ class Guide:
     def _output(self, command):
         words = shlex.split(command)
         if words[0] == "cd":
-            self._folder = self._folder / words[1]
-            os.chdir(self._folder)
+            self.folder = self.folder / words[1]
+            os.chdir(self.folder)
         if words[0] != "cliquet":
             if self._reload and self._app is None:
                 self._serve()
@@ -120,12 +133,14 @@ class Guide:
     def write(self, caption, text):
         """Write a file, whose name is the caption.
 
-        Or change it: ``NAME, at the end``, or ``NAME, instead of SETTING``.
+        Or change it: ``NAME, at the end``, ``NAME, in [app:main]`` or ``NAME, instead of SETTING``.
         """
-        name, end, setting = _CAPTION.fullmatch(caption).groups()
-        path = self._folder / name
+        name, end, main, setting = _CAPTION.fullmatch(caption).groups()
+        path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if setting:
+        if main:
+            text = path.read_text().replace("[app:main]\n", f"[app:main]\n{text}", 1)
+        elif setting:
             line = rf"(?m)^{re.escape(setting)} =.*\n"
             text, number = re.subn(line, lambda match: text, path.read_text())
             assert number == 1, f"{caption}: {number} lines"

@@ -56,6 +56,7 @@ EXECUTED = {
     ("howto/index-a-field", "sql", "CREATE INDEX CONC"): "storage/test_postgresql_indexes.py",
     ("howto/index-a-field", "sql", "CREATE INDEX rec"): "storage/test_sqlite_indexes.py",
     ("howto/live", "python", ""): LIVE,
+    ("howto/live", "console", "$ cliquet"): LIVE,
     ("howto/live", "console", "$ uvicorn"): LIVE,
     ("howto/live", "console", "$ curl"): LIVE,
     ("howto/live", "text", ""): LIVE,
@@ -63,6 +64,7 @@ EXECUTED = {
     ("howto/listeners", "python", ""): "docs/test_howto_listeners.py",
     ("howto/monitor", "python", ""): MONITOR,
     ("howto/monitor", "ini", "["): MONITOR,
+    ("howto/monitor", "console", "$ cliquet"): MONITOR,
     ("howto/monitor", "console", "$ rm"): MONITOR,
     ("howto/outages", "python", ""): "docs/test_howto_outages.py",
     ("howto/permissions", "python", ""): "docs/test_howto_permissions.py",
@@ -96,7 +98,6 @@ NOT_EXECUTED = {
     ("howto/logging", "text", ""): "one line, shortened; tests/docs/test_howto_logging.py",
     ("howto/monitor", "nginx", ""): "the tests do without nginx",
     ("howto/live", "nginx", ""): "the tests do without nginx",
-    ("howto/live", "console", "$ pip"): "it reaches PyPI",
     ("howto/monitor", "yaml", ""): "the tests do without a server of Prometheus",
     (
         "howto/monitor",

@@ -5,21 +5,11 @@ import re
 import pytest
 import requests
 
-from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.correspondence import Correspondence
 from tests.docs.pages import block
 
 PAGE = "howto/live"
-URL = "https://www.python.org"
-
-
-@pytest.fixture
-def folder(tmp_path, serve):
-    service.write(tmp_path, "production.ini")
-    service.create_schemas(serve, tmp_path)
-    tmp_path.joinpath("service.py").write_text(block(PAGE, "python", "# service.py"))
-    return tmp_path
 
 
 def command(beginning):
@@ -53,11 +43,13 @@ def first_line(program, port):
     return printed[0]
 
 
-def test_stream_of_the_guide_shows_the_change(folder, terminal, server):
+def test_stream_of_the_guide_shows_the_change(guide, terminal, server):
+    guide.follow(PAGE)
+    terminal.run(f"cd {guide.folder}")
     start, _ = command("$ uvicorn")
     server.start(start.replace("8888", f"{server.port}"), terminal.state())
     read, first = command("$ curl -N")
-    create, _ = command("$ curl -u")
+    create, created = command("$ curl -u")
     page = Correspondence()
     with requests.get(
         f"http://127.0.0.1:{server.port}{read.partition(':8888')[2]}",
@@ -68,8 +60,8 @@ def test_stream_of_the_guide_shows_the_change(folder, terminal, server):
     ) as stream:
         lines = stream.iter_lines(chunk_size=1, decode_unicode=True)
         page.compare(first, event_of(lines))
-        terminal.run(create.replace("8888", f"{server.port}"))
+        page.compare(created, terminal.run(create.replace("8888", f"{server.port}")))
         second = without_checksum(block(PAGE, "text", "event: change"))
         page.compare(second, without_checksum(event_of(lines)))
-    assert first_line(block(PAGE, "python", "from cliquet.client"), server.port) == URL
+    assert first_line(block(PAGE, "python", "from cliquet.client"), server.port) == "Listen"
     server.stop()

@@ -7,17 +7,15 @@ import pytest
 from pyramid.config import Configurator
 
 import cliquet
-from tests.docs import service
 from tests.docs.console import commands
 from tests.docs.pages import block
 
 PAGE = "howto/monitor"
-RUN = "/run/bookmarks"
 
 LOAD = """
 import logging.config
 
-logging.config.fileConfig("service.ini")
+logging.config.fileConfig("sqlite.ini")
 logging.getLogger("cliquet").info("of cliquet")
 logging.getLogger("other").info("of another")
 logging.getLogger("other").warning("a warning")
@@ -26,7 +24,7 @@ print([type(handler).__module__ for handler in logging.getLogger().handlers])
 
 
 def test_lines_of_cliquet_and_warnings_of_others_are_written(tmp_path, terminal):
-    tmp_path.joinpath("service.ini").write_text(block(PAGE, "ini", "[loggers]"))
+    tmp_path.joinpath("sqlite.ini").write_text(block(PAGE, "ini", "[loggers]"))
     tmp_path.joinpath("load.py").write_text(LOAD)
     assert terminal.run("python load.py") == "of cliquet\na warning\n['logging']"
 
@@ -36,7 +34,7 @@ def test_handler_of_raven_is_made(tmp_path, terminal):
     loggers = block(PAGE, "ini", "[loggers]")
     for section in ("handlers", "logger_root"):  # those that the guide changes
         loggers = re.sub(rf"\[{section}\]\n[^[]*", "", loggers)
-    tmp_path.joinpath("service.ini").write_text(f"{loggers}\n{sentry}")
+    tmp_path.joinpath("sqlite.ini").write_text(f"{loggers}\n{sentry}")
     tmp_path.joinpath("load.py").write_text(LOAD)
     assert "raven" in terminal.run("python load.py")
 
@@ -62,28 +60,24 @@ def test_current_client_of_sentry_is_called_before_the_application_is_made(tmp_p
 
 
 @pytest.fixture
-def metrics(tmp_path, terminal, server, serve):
-    """Serve with the metrics of several processes; return a function of a URL."""
-    settings = block(PAGE, "ini", "cliquet.includes = cliquet.prometheus")
-    service.write(tmp_path, "service.ini", more=settings)
-    service.create_schemas(serve, tmp_path)
-    hook = block(PAGE, "python", "from prometheus_client")
-    tmp_path.joinpath("gunicorn.conf.py").write_text(hook)
-    shown = block(PAGE, "console", "$ rm").replace(RUN, str(tmp_path / "run"))
-    (prepare, _), (start, _) = commands(shown)
+def metrics(guide, terminal, server):
+    """Follow the guide, up to the metrics of several processes; return a function of a URL."""
+    guide.follow(PAGE)
+    terminal.run(f"cd {guide.folder}")
+    (prepare, _), (start, _) = commands(block(PAGE, "console", "$ rm"))
     terminal.run(prepare)
-    start = start.replace("10.0.0.1:8888", f"127.0.0.1:{server.port}")
+    start = start.replace("8888", f"{server.port}")
     server.start(f"env {start}", terminal.state())
     return lambda path: terminal.run(f"curl http://127.0.0.1:{server.port}/v1{path}")
 
 
-def test_workers_of_gunicorn_share_their_metrics(metrics, tmp_path, server):
+def test_workers_of_gunicorn_share_their_metrics(metrics, guide, server):
     for _ in range(8):
         metrics("/")
     assert 'cliquet_requests_total{method="GET",service="hello",status="200"} 8.0' in metrics(
         "/__metrics__"
     )
-    assert list(tmp_path.joinpath("run").glob("*.db"))
+    assert list(guide.folder.joinpath("metrics").glob("*.db"))
     server.stop()
 
 
