@@ -38,7 +38,7 @@ def time_calls(obj: object, timer: Callable[[str], Callable[[Any], Any]]) -> Non
         value: Any = None if name.startswith("_") else getattr(obj, name)
         if _is_method(inspect.unwrap(value, stop=_is_method)):
             timed = timer(name)(value)
-            if timed is not value:  # as with the mock of a timer
+            if timed is not value:  # a mock of a timer can return the method itself
                 setattr(obj, name, functools.wraps(value)(timed))
 
 

@@ -33,7 +33,7 @@ def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) 
     if settings.get("newrelic_config"):
         agent = import_optional("newrelic.agent")
         require(agent, "newrelic_config", "newrelic")
-        _initialize(agent, settings)
+        _initialize_newrelic(agent, settings)
         app = agent.WSGIApplicationWrapper(app)
     if BOOLEAN.get(settings, "profiler_enabled"):
         profiler = import_optional("werkzeug.middleware.profiler")
@@ -48,8 +48,11 @@ def install_middlewares(app: object, settings: Mapping[str, Any] | None = None) 
     return app
 
 
-def _initialize(agent: Any, settings: Mapping[str, Any]) -> None:
-    """Initialize New Relic's agent; a configuration file that it refuses is a wrong setting."""
+def _initialize_newrelic(agent: Any, settings: Mapping[str, Any]) -> None:
+    """Initialize New Relic's agent.
+
+    :raises ~cliquet.settings.validation.InvalidSettings: if it refuses the configuration file.
+    """
     exceptions = import_optional("newrelic.api.exceptions")
     refused = exceptions.ConfigurationError if exceptions else ()
     try:

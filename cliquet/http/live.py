@@ -45,7 +45,7 @@ def is_poll(request: Request) -> bool:
 
 
 def stream_types(request: Request) -> list[str]:
-    """Return the media types that polls accept in addition to JSON, which is the response."""
+    """Return the media types that polls can request besides JSON. The response is JSON."""
     return [STREAM_TYPE] if is_poll(request) else []
 
 

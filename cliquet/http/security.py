@@ -29,7 +29,7 @@ from cliquet.utils.overrides import is_inherited, is_of_toolkit
 
 @implementer(IAuthenticationPolicy)
 class PolicyStack(MultiAuthSecurityPolicy, MultiAuthenticationPolicy):
-    """The authentication policies of the settings, which reads groups only if needed.
+    """The authentication policies of the settings. Groups are read only if needed.
 
     Plugins look it up as ``IAuthenticationPolicy`` and expect a ``MultiAuthenticationPolicy``.
 

@@ -217,7 +217,7 @@ def _timestamp(poll: Poll) -> int:
 
 
 def _spread(seconds: float) -> float:
-    """Return a random part of a time, so that streams that began together don't poll together."""
+    """Return between half and all of a time, so that streams that began together spread out."""
     return seconds * random.uniform(0.5, 1)
 
 

@@ -161,7 +161,7 @@ class Resource:
     # Parts of operations.
 
     def _conditional(self, responses: dict[str, Any], *parameters: dict[str, str]) -> Operation:
-        """Return an operation that also has the precondition ``If-Match``, as all of them have."""
+        """Return an operation with the precondition ``If-Match``, which all operations accept."""
         return {
             "parameters": [self._parameter(querystring.IF_MATCH), *parameters],
             "responses": {**responses, "412": self._components.error("412")},

@@ -71,8 +71,8 @@ def _require_backends(registry: Registry, resource_cls: type) -> None:
 class Registration:
     """The registration of a resource class.
 
-    It is the callback of the scan, which adds the services to the application, as the function
-    that 3.1 returned. Iterating over it builds the services.
+    Like the function that 3.1 returned, it is the callback of the scan, and adds the services to
+    the application. Iterating over it builds the services.
     """
 
     def __init__(

@@ -32,8 +32,8 @@ class ChecksumResource(RequestReader):
         text = self._query().get("_checksum", "" if is_poll else None)
         if text is None or self._has_own_lists():
             return
-        known = self._parse_or_400(querystring.extract_checksum, text)
-        self._known_checksum = "" if is_poll else known  # a stream needs the list, never a 304
+        checksum = self._parse_or_400(querystring.extract_checksum, text)
+        self._known_checksum = "" if is_poll else checksum  # a stream needs the list, never a 304
         self.model.with_checksum, self.model.checksum_ids = True, self._readable_ids()
 
     def _has_own_lists(self) -> bool:

@@ -66,8 +66,8 @@ COMMANDS = {
     "version": Command(version, "Print the version of Cliquet.", needs_ini=False),
 }
 
-#: The commands that use no configuration file. They accept ``--ini``, but don't list it.
-WITHOUT_FILE = ("new", "version")
+# The commands that need no configuration file accept --ini, but don't list it in their help.
+_WITHOUT_INI = ("new", "version")
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -136,8 +136,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.help, description=command.run.__doc__)
+        with_ini = name not in _WITHOUT_INI
         # Without defaults, these keep the values of options that came before the command.
-        with_ini = name not in WITHOUT_FILE
         _add_options(sub, argparse.SUPPRESS, argparse.SUPPRESS, with_ini=with_ini)
         command.add_arguments(sub)
     return parser
@@ -170,12 +170,13 @@ def run(options: argparse.Namespace) -> None:
     if not command.needs_ini:
         command.run(options, None)
         return
-    # Tests of applications replace bootstrap() here; their environment can lack a closer.
+    # Tests of applications replace bootstrap() in this module. Mocks can lack a closer.
     env = load(options.ini, bootstrap=bootstrap)
     try:
         command.run(options, env["registry"])
     finally:
-        env.get("closer", bool)()
+        if "closer" in env:
+            env["closer"]()
 
 
 def init_schema(env: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ def load(
         reason = missing_package(error) or question
         raise CommandError(f"{path}: {reason} {_HINT}", MISUSED) from error
     except _LOADING_ERRORS as error:
-        check_file(ini)
+        check_file(ini)  # only after an error, because mocks of bootstrap() need no file
         raise CommandError(f"{path}: {format_error(error)} {_HINT}", MISUSED) from error
 
 

@@ -47,7 +47,7 @@ def stop_with_parent(parent: int | None = None) -> None:
 
     Only Linux supports this; other systems ignore it.
 
-    :param parent: process id of the parent, to stop now if it has already ended; None: not checked.
+    :param parent: process id of the parent; if it has already ended, stop now. None: unknown.
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -101,7 +101,7 @@ def serve(options: Namespace, registry: Registry) -> None:
             run_when(lambda: accepts(address), lambda: webbrowser.open(_origin(options)))
 
     if hupper.is_active():
-        stop_with_parent()  # one that has already ended has closed the pipe of hupper
+        stop_with_parent()  # if it has already ended, the closed pipe of hupper interrupts us
         hupper.get_reloader().watch_files([path])
     elif options.reload:
         _run_reloader(options.arguments, open_browser)
@@ -262,7 +262,7 @@ class AppLoader:
         self._parent: int | None = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        # The parent of a worker that isn't forked can be the fork server of multiprocessing.
+        # Unless a worker is forked, its parent can be the fork server of multiprocessing.
         return {"_options": self._options, "_app": None, "_parent": None}
 
     def __call__(self) -> WSGIApplication:

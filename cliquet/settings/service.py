@@ -201,8 +201,8 @@ LIVE = (
         "live_permissions_seconds",
         30,
         DURATION,
-        "Maximum time in seconds between two polls of a stream without a change of its "
-        "collection, because permissions can change and credentials can expire. The time is random "
+        "Maximum time in seconds between two polls of a stream whose collection doesn't change. "
+        "The polls detect changed permissions and expired credentials. The actual time is random, "
         "and at least half as long, so that clients that connected together don't poll together.",
         example="10",
     ),

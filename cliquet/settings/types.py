@@ -65,7 +65,7 @@ class Setting(NamedTuple):
     example: str = ""
 
 
-# Code that passes False for a setting that isn't a boolean switches it off, as with None.
+# Code can pass False instead of None to switch off a setting that isn't a boolean.
 
 
 def _text(value: object) -> Any:

@@ -38,7 +38,7 @@ def current_service(request: Any) -> Any:
     if not route:
         return None
     services = request.registry.cornice_services
-    # Services with a route of the application are found by its name.
+    # Like cornice.util.current_service(), but for mocks of routes too.
     return services.get(route.pattern, services.get(f"__cornice{route.name}"))
 
 

@@ -23,7 +23,7 @@ _IDLE_READERS = 25
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-# Functions with two parameters for the conditions of statements.
+# The functions that SQL conditions call. Each has two parameters.
 _FUNCTIONS = {
     "cliquet_like": matches_pattern,
     "cliquet_contains": contains,
