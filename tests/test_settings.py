@@ -130,7 +130,7 @@ def test_example_of_a_setting_is_valid(setting):
         setting.type.parse(setting.type.read(setting.example))
 
 
-def test_false_switches_a_setting_off_that_is_not_a_boolean():
+def test_false_unsets_a_setting_that_is_not_a_boolean():
     types = [setting.type for setting in SETTINGS if setting.type is not BOOLEAN]
     assert {type_.read(False) for type_ in types} == {None}
 

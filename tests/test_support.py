@@ -70,7 +70,7 @@ def test_policy_can_refuse():
     mushrooms.app.get(mushrooms.collection_url, headers=mushrooms.headers)
 
 
-def test_policy_can_be_another():
+def test_policy_can_be_replaced():
     policy = Own()
 
     @authorize(authz_class=f"{__name__}.Own")

@@ -203,12 +203,12 @@ def test_response_of_a_mocked_request_is_returned():
     request.invoke_subrequest.assert_called_once_with(subrequest, use_tweens=False)
 
 
-@pytest.mark.parametrize(("pattern", "found"), [("/spores", mock.sentinel.spores), ("/", None)])
-def test_service_is_found_by_the_mock_of_a_route(pattern, found):
+@pytest.mark.parametrize(("pattern", "service"), [("/spores", mock.sentinel.spores), ("/", None)])
+def test_service_is_found_by_the_mock_of_a_route(pattern, service):
     request = mock.Mock()
     request.matched_route.pattern = pattern
     request.registry.cornice_services = {"/spores": mock.sentinel.spores}
-    assert current_service(request) is found
+    assert current_service(request) is service
 
 
 def test_timer_can_be_replaced_by_one_that_returns_the_method():

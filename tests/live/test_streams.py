@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime
-import functools
 import random
 import uuid
 import weakref
@@ -223,10 +222,10 @@ async def test_lost_permission_ends_the_stream_with_a_reset(service, alice):
 
 
 class SharedList:
-    """A list with a record that a user can read, as are all others if the list is shared.
+    """A list of two records of Alice, which Bob polls.
 
-    The methods below share it with the user in some way, and return a function that changes the
-    responses to polls, but not the timestamp of the collection.
+    The public methods share the list, or records of it, with Bob. They return a function that
+    changes the responses to his polls, but not the timestamp of the collection.
     """
 
     def __init__(self, client, patch):
@@ -234,8 +233,7 @@ class SharedList:
         self.patch = patch
         self.settings, self.permission = client.registry.settings, client.permission
         alice = client.user("alice")
-        self.create = functools.partial(alice.create, "/pages")
-        self.page, self.hidden = (self.create({"n": n}) for n in range(2))
+        self.page, self.other = (alice.create("/pages", {"n": n}) for n in range(2))
 
     def share(self, path="/pages", principal=None):
         entry = path, "read", principal or self.user_id
@@ -251,7 +249,7 @@ class SharedList:
 
     def share_record_and_later_another(self):
         self.share_record()
-        return lambda: self.share_record(self.hidden)
+        return lambda: self.share_record(self.other)
 
     def share_with_group(self):
         self.share(principal="readers")
@@ -308,7 +306,7 @@ class SharedList:
     ],
 )
 @running
-async def test_stream_shows_what_changes_without_the_collection(
+async def test_stream_reports_changes_that_keep_the_timestamp(
     service, monkeypatch, name, kind, code
 ):
     monkeypatch.setitem(service.client.registry.settings, "live_permissions_seconds", 0.03)

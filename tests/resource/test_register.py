@@ -105,8 +105,8 @@ def test_services_of_a_scanned_module_are_added_once(module):
     declare(module, registered="(lambda cls: cls)")
     exec("collection, record = resource.register_resource(Thing)", module.__dict__)
     routes = scanned(module, **MEMORY).introspector.get_category("routes")
-    found = [route["introspectable"]["pattern"].lstrip("/") for route in routes]
-    assert (found.count("v1/things"), found.count("v1/things/{id}")) == (1, 1)
+    paths = [route["introspectable"]["pattern"].lstrip("/") for route in routes]
+    assert (paths.count("v1/things"), paths.count("v1/things/{id}")) == (1, 1)
 
 
 def test_resource_registered_without_a_decorator_needs_a_storage_too(module):

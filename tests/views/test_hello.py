@@ -1,4 +1,4 @@
-def test_public_settings_are_sorted_by_the_names_that_they_were_given(serve):
+def test_public_settings_keep_their_given_names_and_are_sorted(serve):
     client = serve({"testapp.paginate_by": "5", "cliquet.colour": "red"})
     client.registry.public_settings |= {
         "cliquet.paginate_by",

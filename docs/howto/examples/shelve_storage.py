@@ -88,7 +88,7 @@ class Storage(StorageEngine):
     def flush(self, auth=None):
         with self._open() as db:
             times = [db["epoch"], *(db[key].timestamp for key in db if key != "epoch")]
-            far = far_future()  # clients can request timestamps
+            far = far_future()  # later timestamps were requested by clients
             epoch = next_epoch(max(time for time in times if time < far))
             db.clear()
             db["epoch"] = epoch
