@@ -21,6 +21,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"cliquet\.client\.(resources\.Result|base\.Session|base\.Sleep)|cliquet\.types\..*"),
     ("py:.*", r"cliquet\.client\.messages\.ServerFeatures"),
     ("py:.*", r"cliquet\.transactions\.[EM]"),  # type variables
+    ("py:class", r"cliquet\.resource\.Registration"),
 ]
 
 autodoc_default_options = {"members": True}
