@@ -37,7 +37,7 @@ MOST_DATABASE_OF_BATCH = 10.0
 
 
 def credentials(user: str) -> str:
-    """Return the header of a user."""
+    """Return the value of the ``Authorization`` header of a user."""
     return f"Basic {b64encode(f'{user}:secret'.encode()).decode()}"
 
 
@@ -120,7 +120,7 @@ def on_arrays(query: str, user: str = "arrays") -> Request:
 
 
 def any_array_of(*values: Any) -> str:
-    """Return as many alternatives as values: the array contains the value."""
+    """Return an alternative for each value: that the array contains it."""
     return alternatives(*({"contains_rest": [value]} for value in values))
 
 
@@ -241,7 +241,7 @@ REQUESTS: dict[str, Callable[[], Request]] = {
 }
 
 
-#: What fills the records of the users.
+#: The values of the field ``rest``, by user and number of the record.
 RESTS: dict[str, Callable[[int], Any]] = {
     CREDENTIALS: lambda number: "x" * (RECORD_BYTES - 60),
     credentials("arrays"): lambda number: [5] * (RECORD_BYTES // 2 - 33) + [number],

@@ -126,9 +126,10 @@ def build_query(
 
 
 def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
-    """Return equivalent filters, whose arrays are compared like those in alternatives.
+    """Return equivalent filters, of which those on arrays are in alternatives.
 
-    The first filter on each array remains, because an index can serve it, unless it is slow.
+    PostgreSQL converts an array once for all alternatives. The first filter on each array remains,
+    because an index can serve it, unless its values are arrays or objects, which are slow.
     """
     first: dict[str, Filter] = {}
     others: list[Filter] = []
@@ -198,7 +199,7 @@ def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
     return [*order.values(), Sort(names.modified, -1)]
 
 
-# Columns of so many records have a moderate size.
+# The number of records whose columns are computed together, which limits their memory.
 _BLOCK = 1000
 
 

@@ -59,6 +59,6 @@ def _parsed_keys(text: str) -> Keys:
     return element_keys(json.loads(text)) or frozenset()
 
 
-# Databases evaluate the conditions of a statement record by record. Arrays can be large.
+# SQLite calls the functions for each record and condition, often with the same large array.
 _keys_of_array = lru_cache(maxsize=8)(_parsed_keys)
 _keys_of_values = lru_cache(maxsize=128)(_parsed_keys)

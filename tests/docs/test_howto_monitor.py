@@ -29,7 +29,7 @@ def test_lines_of_cliquet_and_warnings_of_others_are_written(tmp_path, terminal)
     assert terminal.run("python load.py") == "of cliquet\na warning\n['logging']"
 
 
-def test_handler_of_raven_is_made(tmp_path, terminal):
+def test_handler_of_raven_is_created(tmp_path, terminal):
     sentry = block(PAGE, "ini", "[handlers]\nkeys = console, sentry")
     loggers = block(PAGE, "ini", "[loggers]")
     for section in ("handlers", "logger_root"):  # those that the guide changes
@@ -49,7 +49,7 @@ def test_bound_fields_are_in_the_lines_of_the_application(serve, caplog):
     assert "plan=free" in line and "used=1200" in line
 
 
-def test_current_client_of_sentry_is_called_before_the_application_is_made(tmp_path, terminal):
+def test_current_client_of_sentry_is_called_before_the_application_is_created(tmp_path, terminal):
     """In a process of its own, for the client listens to all of one."""
     program = block(PAGE, "python", "import sentry_sdk")
     imports = "import cliquet, warnings\nfrom pyramid.config import Configurator\n"

@@ -10,7 +10,7 @@ const { CHROMIUM } = process.env;
 const HISTORIES = Number(process.env.CHROMIUM_HISTORIES ?? 2);
 const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', timeout: 60_000 * (HISTORIES + 2) };
 
-/** Prepare a page for the calls of a window; it gets the source of this function. */
+/** Define `call()` in a page, which evaluates the source of this function. */
 async function prepare({ server, user, isLive }, conflict) {
   const { Client } = await import('/cliquet.js');
   const { IndexedDBStore } = await import('/indexeddb.js');
@@ -89,7 +89,7 @@ class Window {
     return Promise.race([action(), this.closed]);
   }
 
-  /** Close the window in some milliseconds, whatever it does then. */
+  /** Close the window after some milliseconds, even during an operation. */
   closeAfter(time) {
     this.timer = setTimeout(() => this.close(), time);
   }
@@ -112,7 +112,7 @@ describe('in Chromium', OPTIONS, () => {
   });
   after(() => browser.close());
 
-  /** An empty page of the server, in a browser of its own. */
+  /** Open an empty page of the server, in its own browser context. */
   async function open(t) {
     const context = await browser.newContext();
     t.after(() => context.close());
@@ -136,7 +136,7 @@ describe('in Chromium', OPTIONS, () => {
     const items = await page.evaluate(async () => {
       await closed;
       for (let tries = 50; ; tries--) {
-        // while Chromium removes the data, it closes what is opened too
+        // Chromium also closes a database that is opened while it removes the data.
         try {
           await window.store.write([['after', 2]]);
           return await window.store.getAll(['']);

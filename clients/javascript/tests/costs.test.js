@@ -1,4 +1,4 @@
-/** How much a client reads from its store and writes to it: no more per record or edit, however many there are. */
+/** The costs of operations in the store, which do not grow with earlier edits or other records. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -28,7 +28,7 @@ class MeasuredStore extends MemoryStore {
     return super.write(changes);
   }
 
-  /** What an action costs. */
+  /** Run an action, and return the operations, items and characters that it costs. */
   async costOf(action) {
     const before = { ...this };
     await action();
@@ -93,7 +93,7 @@ for (const [name, action] of [
   });
 }
 
-/** Pages of a list of so many records. */
+/** The pages of a list of `count` records. */
 function pagesOf(count, size) {
   const pages = [];
   for (let start = 1; start <= count; start += size) {

@@ -1,4 +1,4 @@
-/** Random histories of replicas, after which all of these and the server agree, and nothing is lost. */
+/** Random histories of replicas, after which all replicas and the server agree, and no edit is lost. */
 
 import assert from 'node:assert/strict';
 import { MemoryStore } from '../cliquet.js';
@@ -8,7 +8,7 @@ const STEPS = 14;
 
 const wordsOf = (record) => record?.title.split(' ').filter(Boolean) ?? [];
 
-/** Keep the words of both; who is deleted on one side only lives on. A page can get the source of this function. */
+/** Keep the words of both sides, and a record that only one has deleted. Browsers get the source of this function. */
 function merge({ local, server }) {
   if (!local || !server) return local ?? server;
   const words = `${server.title} ${local.title}`.split(' ').filter(Boolean);
@@ -132,8 +132,8 @@ class History {
     const [record] = (await page.bookmarks.list()).filter(() => this.random.chance(0.5));
     const kind = this.random.next();
     if (!record || kind < 0.35) {
-      const made = await page.bookmarks.create({ url: `https://example.com/${word}`, title: word, device: 'lie' });
-      this.words.push([made.id, word]);
+      const created = await page.bookmarks.create({ url: `https://example.com/${word}`, title: word, device: 'lie' });
+      this.words.push([created.id, word]);
     } else if (kind < 0.85) {
       const data = { ...record, title: `${record.title} ${word}`, last_modified: record.last_modified ?? 0 };
       const { id, title, last_modified } = data;

@@ -267,7 +267,7 @@ for (const [limit, expected] of [
   });
 }
 
-test('batches have at most as many requests as the client wants', async (t) => {
+test('batches have at most batchSize requests', async (t) => {
   const { articles, requests } = await serve(t, [], {}, { batchSize: 4 });
   for (let n = 0; n < 6; n++) await articles.create({ id: `a${n}` });
   await articles.sync();

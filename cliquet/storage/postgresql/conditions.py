@@ -25,8 +25,8 @@ _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WH
 # Expressions that alternatives often compare are computed once. OFFSET 0 prevents PostgreSQL from
 # putting the expressions in the place of the columns.
 _SHARED = " CROSS JOIN LATERAL (SELECT {} OFFSET 0) AS shared"
-# Expressions are repeated so often at most, because an index can serve them then. Those of arrays
-# are slow.
+# Expressions are shared only if they occur more often, because indexes don't serve shared ones. The
+# second limit is that of arrays, whose conversion is slow.
 _FEW, _FEW_ARRAYS = 8, 2
 _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
