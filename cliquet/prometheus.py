@@ -38,7 +38,7 @@ NO_SERVICE = "none"
 
 _DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
-# Upper bounds of durations in seconds, from a read in memory to the time-outs of clients.
+# Upper bounds of durations in seconds, from a read in memory to the timeouts of clients.
 _BUCKETS = tuple(digit * 10.0**power for power in range(-4, 1) for digit in (1, 2.5, 5)) + (10.0,)
 
 

@@ -234,12 +234,12 @@ def test_in_a_batch_one_that_raises_is_false_and_its_response_503(serve):
 
 
 @pytest.mark.parametrize("value", ["soon", "0", -1, True, "nan", "inf"])
-def test_time_out_is_a_number_of_seconds(serve, value):
+def test_timeout_is_a_number_of_seconds(serve, value):
     with pytest.raises(ConfigurationError, match="expected a number of seconds above 0"):
         serve({"cliquet.heartbeat_timeout_seconds": value})
 
 
-def test_empty_time_out_is_the_default(serve):
+def test_empty_timeout_is_the_default(serve):
     assert serve({"cliquet.heartbeat_timeout_seconds": ""}).get("/__heartbeat__").json["storage"]
 
 

@@ -210,7 +210,7 @@ class Client:
         return (pool.checkedout(), pool.checkedin()) if isinstance(pool, QueuePool) else (0, 0)
 
     def ping(self) -> None:
-        """Check that the server responds within the time-out; keep no connection.
+        """Check that the server responds within the timeout; keep no connection.
 
         :raises BackendError: if the server doesn't respond.
         """

@@ -19,7 +19,7 @@ from cliquet.settings.types import BOOLEAN
 from cliquet.settings.validation import invalid
 
 #: The libpq parameters unless the URL overrides them (``?connect_timeout=10&options=…``). The
-#: time-outs bound connecting to a server that is gone (in seconds, except ``tcp_user_timeout`` in
+#: timeouts limit connecting to a server that is gone (in seconds, except ``tcp_user_timeout`` in
 #: milliseconds), statements, waits for locks, and the time that others wait if a process stops in
 #: the middle of a request. If a server can't end a statement in time, the client closes the
 #: connection shortly afterwards (see ``watchdog``). Poolers that refuse ``options`` need

@@ -23,17 +23,17 @@ Rows = list[tuple[Any, ...]]
 class Kind(Enum):
     """Kinds of statements, by how long the server can take."""
 
-    #: It can wait for locks, and take as long as the statement time-out.
+    #: It can wait for locks, and take as long as the statement timeout.
     QUERY = "query"
-    #: It neither waits nor takes long: it shares the time-out of the others in its batch.
+    #: It neither waits nor takes long: it shares the timeout of the others in its batch.
     SHORT = "short"
     #: A short statement that creates a savepoint.
     SAVEPOINT = "savepoint"
-    #: Several statements, which have a time-out each.
+    #: Several statements, each with its own timeout.
     SCRIPT = "script"
 
 
-_TIME_OUTS = {Kind.QUERY: 1, Kind.SCRIPT: math.inf}
+_TIMEOUTS = {Kind.QUERY: 1, Kind.SCRIPT: math.inf}
 
 
 class Statement(NamedTuple):
@@ -179,7 +179,7 @@ def _execute(cursor: Any, batch: Sequence[Statement]) -> Rows:
         sql = ";".join([statement.sql for statement in batch])
         parameters = [value for each in batch for value in each.parameters or ()]
     with cursor:
-        cursor.time_outs = sum(_TIME_OUTS.get(statement.kind, 0) for statement in batch) or 1
+        cursor.timeouts = sum(_TIMEOUTS.get(statement.kind, 0) for statement in batch) or 1
         cursor.execute(sql, parameters)
         return cursor.fetchall() if cursor.description else []
 

@@ -1,6 +1,6 @@
-"""Watchdog that closes connections whose server exceeds the statement time-out.
+"""Watchdog that closes connections whose server exceeds the statement timeout.
 
-The server normally enforces the time-out itself, unless its processes are stopped or wait for a
+The server normally enforces the timeout itself, unless its processes are stopped or wait for a
 disk. As long as the machine still responds, libpq would wait forever.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-#: Seconds of grace after the statement time-out, and the interval between checks.
+#: Seconds of grace after the statement timeout, and the interval between checks.
 MARGIN = 5.0
 PERIOD = 1.0
 
@@ -26,7 +26,7 @@ _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400
 
 
 def statement_timeout(options: str) -> float:
-    """Return the statement time-out in libpq ``options`` in seconds, 0 if none."""
+    """Return the statement timeout in libpq ``options`` in seconds, 0 if none."""
     values = _TIMEOUT.findall(options)
     if not values:
         return 0.0
@@ -48,12 +48,12 @@ class Watchdog:
         self._deadlines: dict[Connection, float] = {}
         self._awake = False
 
-    def watch(self, connection: Connection, time_outs: float) -> None:
+    def watch(self, connection: Connection, timeouts: float) -> None:
         """Start to watch a connection that runs statements.
 
-        :param time_outs: how many of them have a time-out of their own.
+        :param timeouts: the number of them that have their own timeout.
         """
-        self._deadlines[connection] = time.monotonic() + self._timeout * time_outs + MARGIN
+        self._deadlines[connection] = time.monotonic() + self._timeout * timeouts + MARGIN
         if not self._awake:
             self._wake()
 
@@ -94,7 +94,7 @@ class Watchdog:
 
 
 class Connection(psycopg2.extensions.connection):
-    """A connection under the control of a watchdog, unless there is no time-out."""
+    """A connection under the control of a watchdog, unless there is no timeout."""
 
     watchdog: Watchdog | None = None
 
@@ -102,8 +102,8 @@ class Connection(psycopg2.extensions.connection):
 class Cursor(psycopg2.extensions.cursor):
     """A cursor of such a connection."""
 
-    #: How many of its next statements have a time-out of their own.
-    time_outs: float = 1
+    #: The number of its next statements that have their own timeout.
+    timeouts: float = 1
 
     def execute(self, query: Any, vars: Any = None) -> None:
         """Run statements.
@@ -115,7 +115,7 @@ class Cursor(psycopg2.extensions.cursor):
         if watchdog is None:
             super().execute(query, vars)
             return
-        watchdog.watch(connection, self.time_outs)
+        watchdog.watch(connection, self.timeouts)
         try:
             super().execute(query, vars)
         finally:

@@ -24,7 +24,7 @@ from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.settings.validation import invalid
 
-#: Time-outs in seconds of connecting, of a response, and of waiting for a pooled connection;
+#: Timeouts in seconds of connecting, of a response, and of waiting for a pooled connection;
 #: the URL can override the first two.
 CONNECT_TIMEOUT = 3
 SOCKET_TIMEOUT = 10
@@ -102,7 +102,7 @@ class Client:
         the driver's connections. ``host:port`` means ``redis://host:port``, and an empty URL
         means :data:`DEFAULT_URL`.
     :param pool_size: the maximum number of connections.
-    :param timeout: overrides all the time-outs above, in seconds.
+    :param timeout: overrides all the timeouts above, in seconds.
     :raises ValueError: if the URL is invalid.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 #: How many seconds a writer waits for other writers: longer than any healthy queue of
-#: writers, and no longer than the usual time-out of a proxy.
+#: writers, and no longer than the usual timeout of a proxy.
 DEFAULT_TIMEOUT = 30.0
 
 _LONGEST_TIMEOUT = 86400.0
