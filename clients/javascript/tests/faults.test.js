@@ -123,9 +123,12 @@ describe('field names', () => {
       await articles.create(data);
       assert.equal((await articles.filter(JSON.parse(`{"${name}": 1}`))).length, 1);
       assert.equal((await articles.filter(JSON.parse(`{"${name}": null}`))).length, 0);
-      await articles.update({ id: 'a' });
-      const [record] = await articles.list();
-      assert.deepEqual(Object.keys(record), ['id']);
+      for (const value of ['1', '{}']) {
+        await articles.update(JSON.parse(`{"id": "a", "${name}": ${value}}`));
+        assert.deepEqual(Object.keys((await articles.list())[0]), ['id', name]);
+        await articles.update({ id: 'a' });
+        assert.deepEqual(Object.keys((await articles.list())[0]), ['id']);
+      }
     });
   }
 
@@ -737,6 +740,22 @@ test(
     ]);
   },
 );
+
+test('automatic synchronization pauses longer after each failure, up to an hour', { timeout: 20_000 }, async (t) => {
+  const MINUTE = 60_000;
+  const { articles } = await serve(t, Array(3).fill([503, {}, {}]), {}, { retries: 0, timeout: 1000 });
+  const { setTimeout: start } = globalThis;
+  const pauses = [];
+  t.mock.method(globalThis, 'setTimeout', (action, time, ...operands) => {
+    const isPause = time >= MINUTE;
+    if (isPause) pauses.push(time / MINUTE);
+    return start(action, isPause ? 0 : time, ...operands);
+  });
+  const end = articles.autoSync({ interval: 20 * MINUTE });
+  while (pauses.length < 5) await setTimeout(5);
+  end();
+  assert.deepEqual(pauses.slice(0, 5), [40, 60, 60, 20, 20]);
+});
 
 test('a closed client sends nothing more', async (t) => {
   const { client, articles, requests } = await serve(t, []);
