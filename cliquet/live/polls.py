@@ -23,8 +23,7 @@ Scope = dict[str, Any]
 
 #: Headers of the client that polls don't repeat.
 _OWN_HEADERS = {
-    *(b"last-event-id", b"if-none-match", b"if-match", b"if-modified-since"),
-    b"if-unmodified-since",
+    *(b"last-event-id", b"if-modified-since", b"if-unmodified-since"),
     *(b"connection", b"content-length", b"content-type", b"transfer-encoding", b"te"),
     *(b"accept-encoding", b"range"),  # middlewares would compress or cut the body
 }

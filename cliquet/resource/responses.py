@@ -10,6 +10,7 @@ from pyramid import httpexceptions
 from pyramid.response import Response
 
 from cliquet.errors import ERRORS, http_error, raise_invalid
+from cliquet.http import live
 from cliquet.resource import preconditions
 from cliquet.resource.model import has_own_get_records
 from cliquet.settings.types import NATURAL
@@ -55,6 +56,8 @@ class ConditionalResource:
         They aren't cached, because unit tests call several methods of a resource with different
         headers.
         """
+        if self.record_id is None and live.is_poll(self.request):
+            return preconditions.ALWAYS  # a stream needs the list, never a 304 or 412
         headers = self.request.headers
         expected = seen = None
         if "If-Match" in headers:

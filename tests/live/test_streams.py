@@ -454,7 +454,7 @@ async def test_type_that_the_client_prefers_is_sent(service, accept, is_stream):
 
 
 def test_polls_request_the_whole_body_unconditionally():
-    own = (b"accept-encoding", b"range", b"if-none-match", b"if-unmodified-since")
+    own = (b"accept-encoding", b"range", b"if-modified-since", b"if-unmodified-since")
     headers = [*((name, b"x") for name in own), (b"host", b"a")]
     assert polling_scope({"headers": headers})["headers"] == [(b"host", b"a")]
 
@@ -465,11 +465,13 @@ def test_polls_request_the_changes_since_the_latest_event():
     assert polling_query(query, '"6"') == "n=1&_since=%226%22"
 
 
+@pytest.mark.parametrize("headers", [{}, {"if-none-match": "*"}, {"if-match": "x"}], ids=str)
 @running
-async def test_checksum_of_the_client_is_ignored(service, alice):
+async def test_conditions_of_the_client_are_ignored(service, alice, headers):
     note = alice.create("/notes", {"n": 1})
     since, own = note["last_modified"], checksum([note["last_modified"]])
-    async with service.streaming(f"/notes?_since={since}&_checksum={own}") as stream:
+    path = f"/notes?_since={since}&_checksum={own}"
+    async with service.streaming(path, headers=headers) as stream:
         assert (await stream.event()).json == {"data": [], "checksum": own}
 
 
@@ -498,11 +500,17 @@ async def test_errors_are_responses_in_json(service, alice, path, user, status):
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "text/event-stream, */*;q=0.1"])
 @pytest.mark.parametrize("path", ["/__heartbeat__", "/notes/{id}", "/notes/?n=1", "/unknown"])
+@pytest.mark.parametrize("condition", [None, "If-Match", "If-None-Match"])
 @running
-async def test_response_that_is_not_a_list_is_that_of_wsgi_servers(service, alice, path, accept):
-    path = path.format(**alice.create("/notes", {"n": 1}))
-    expected = alice.get(path, {"Accept": accept}, status="*")
-    connection = service.request(path, headers={"accept": accept})
+async def test_response_that_is_not_a_list_is_that_of_wsgi_servers(
+    service, alice, path, condition, accept
+):
+    note = alice.create("/notes", {"n": 1})
+    tags = {"If-Match": '"1"', "If-None-Match": f'"{note["last_modified"]}"'}
+    sent = {"accept": accept, **({condition: tags[condition]} if condition else {})}
+    path = path.format(**note)
+    expected = alice.get(path, sent, status="*")
+    connection = service.request(path, headers=sent)
     status, headers = await connection.start()
     assert (status, headers.get("location")) == (expected.status_code, expected.location)
     assert await connection.body() == expected.body
