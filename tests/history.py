@@ -98,7 +98,7 @@ class Writer:
 class Poller:
     """A client that keeps the records it has received, and polls for changes.
 
-    :param clients: of one user, asked in turn.
+    :param clients: clients of one user, which take turns.
     :param query: how it wants its pages.
     """
 

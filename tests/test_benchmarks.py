@@ -49,8 +49,8 @@ def test_limit_with_other_responses_is_not_compared():
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_operation_leaves_the_collection_as_it_was(app, collection, operation):
-    for asked in operation.make(collection, 3):
-        assert send(app, asked).status == operation.status
+    for http_request in operation.make(collection, 3):
+        assert send(app, http_request).status == operation.status
     if operation.drifts:
         collection.restore()
     listed = send(app, request("GET", f"{collection.path}?_since=1")).json["data"]
@@ -61,8 +61,8 @@ def test_operation_leaves_the_collection_as_it_was(app, collection, operation):
 def test_only_operations_that_change_the_number_of_records_are_undone(app, collection):
     for operation in OPERATIONS:
         if not operation.drifts:
-            for asked in operation.make(collection, 3):
-                send(app, asked)
+            for http_request in operation.make(collection, 3):
+                send(app, http_request)
     answer = send(app, request("GET", collection.path))
     assert answer.headers["Total-Records"] == str(RECORDS)
 

@@ -172,16 +172,16 @@ def test_response_that_is_not_json_is_retried(spores, proxy, clock):
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"text"', b"{}"])
 def test_response_of_another_service_is_refused(client, spores, proxy, clock, body):
-    asked = {
+    calls = {
         "GET /: the body has no 'settings'": client.server_info,
         "GET /spores: the body has no 'data'": spores.list,
         "PUT /spores/.*: the body has no 'data'": lambda: spores.create({"name": "x"}),
         "DELETE /spores: the body has no 'data'": spores.delete_all,
     }
-    for message, ask in asked.items():
+    for message, call in calls.items():
         proxy.script(Response(200, {}, body))
         with pytest.raises(ProtocolError, match=message):
-            ask()
+            call()
     client.server_info()
     proxy.script(PASS, Response(200, {}, body))
     with pytest.raises(TransportError, match="POST /batch: the body has no 'responses'"):

@@ -85,8 +85,8 @@ def test_purge_of_one_collection_leaves_tombstones_of_other_partitions(storage):
 def test_page_reads_one_partition(storage, run):
     for place in places(20):
         storage.create(*place, {})
-    asked = build_query(FieldNames("id", "last_modified", "deleted"), limit=10)
-    text, parameters = conditions.page(("user0", "note"), asked, PostgreSQL())
+    query = build_query(FieldNames("id", "last_modified", "deleted"), limit=10)
+    text, parameters = conditions.page(("user0", "note"), query, PostgreSQL())
     plan = [line for (line,) in run("EXPLAIN (ANALYZE, COSTS OFF)" + text, parameters)]
     scans = [line for line in plan if " on cliquet_records_" in line]
     assert len(scans) == PARTITIONS

@@ -109,11 +109,11 @@ def test_name_is_requested_for_each_class(normal, base):
 @pytest.mark.parametrize("base", BASES)
 def test_each_endpoint_is_requested_with_the_settings(base):
     calls, _, client = register(base, "is_endpoint_enabled")
-    asked = [
+    endpoints = [
         (arguments["endpoint_type"], arguments["resource_name"], arguments["method"])
         for _, arguments in calls
     ]
-    assert asked == [(kind, "thing", method.lower()) for kind, method in EVERY_ENDPOINT]
+    assert endpoints == [(kind, "thing", method.lower()) for kind, method in EVERY_ENDPOINT]
     assert all(arguments["settings"]["project_name"] == "library" for _, arguments in calls)
 
 

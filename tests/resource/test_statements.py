@@ -134,10 +134,10 @@ def engine():
 
 
 @pytest.fixture
-def asked(build_once, statements):
-    """A function that sends a request for a resource, and returns what it asks for."""
+def statements_of(build_once, statements):
+    """Return a function that sends a request, and returns the meanings of its statements."""
 
-    def asked(path, request, settings=None):
+    def statements_of(path, request, settings=None):
         alice = build_once(Book, Page, settings=settings).user("alice")
         rights = {"permissions": {"read": ["system.Authenticated"]}} if path == "/pages" else {}
         for id_ in (ID, OTHER):
@@ -151,7 +151,7 @@ def asked(build_once, statements):
         alice.send(method, path + rest.format(id=ID), body, headers, expected)
         return [meaning(statement) for statement in statements]
 
-    return asked
+    return statements_of
 
 
 def meaning(sent):
@@ -162,9 +162,9 @@ def meaning(sent):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_records_of_a_user_cost_no_more_than_needed(asked, name):
+def test_records_of_a_user_cost_no_more_than_needed(statements_of, name):
     request, expected, _ = REQUESTS[name]
-    assert asked("/books", request) == expected
+    assert statements_of("/books", request) == expected
 
 
 def test_a_batch_of_creations_costs_two_round_trips(build_once, statements):
@@ -179,19 +179,19 @@ def test_a_batch_of_creations_costs_two_round_trips(build_once, statements):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_shared_records_cost_the_permissions_more(asked, name):
+def test_shared_records_cost_the_permissions_more(statements_of, name):
     request, _, expected = REQUESTS[name]
-    assert asked("/pages", request) == expected
+    assert statements_of("/pages", request) == expected
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_inherited_permissions_need_no_additional_statement(asked, name):
+def test_inherited_permissions_need_no_additional_statement(statements_of, name):
     request, _, expected = REQUESTS[name]
     policy = "cliquet.authorization.InheritingAuthorizationPolicy"
     # Editors aren't added to the permissions of the record.
     if name in ("put", "put, of an unmodified one", "patch"):
         expected = [*expected[:-1], "write + commit"]
-    assert asked("/pages", request, {"multiauth.authorization_policy": policy}) == expected
+    assert statements_of("/pages", request, {"multiauth.authorization_policy": policy}) == expected
 
 
 class OneFolder(RouteFactory):

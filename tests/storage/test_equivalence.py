@@ -117,8 +117,8 @@ def test_engines_return_the_results_of_the_matching_rules(
     storage, serve, records, deleted, filters, sorting, rules, limit, include_deleted
 ):
     live, tombstones = fill(storage, serve, records, deleted)
-    asked = build_query(NAMES, filters, sorting, rules, limit, include_deleted)
-    found, total = select(asked, live, tombstones)
+    query = build_query(NAMES, filters, sorting, rules, limit, include_deleted)
+    found, total = select(query, live, tombstones)
     page = storage.get_page(
         *PLACE,
         filters=filters,
@@ -171,11 +171,11 @@ def test_a_walk_gives_each_record_once(
 ):
     fill(storage, serve, records, deleted)
     sorting = [*sorting, Sort("last_modified", -1), Sort("id", 1)]
-    asked = {"filters": filters, "sorting": sorting, "include_deleted": include_deleted}
-    whole, total = storage.get_all(*PLACE, **asked)
+    query = {"filters": filters, "sorting": sorting, "include_deleted": include_deleted}
+    whole, total = storage.get_all(*PLACE, **query)
     walked, rules = [], None
     while True:
-        page, counted = storage.get_all(*PLACE, pagination_rules=rules, limit=limit, **asked)
+        page, counted = storage.get_all(*PLACE, pagination_rules=rules, limit=limit, **query)
         assert counted == total
         walked += page
         if not page:

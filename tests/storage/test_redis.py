@@ -230,12 +230,12 @@ WRITES = st.tuples(
 def outcome(storage, what, object_id, value, unique_fields):
     """The outcome of a write: None, the conflicting field, or a missing record."""
     record = {"id": object_id, "phone": value, "line": [value]}
-    asked = {"unique_fields": unique_fields}
+    unique = {"unique_fields": unique_fields}
     try:
         if what == "create":
-            storage.create(*PLACE, record, **asked)
+            storage.create(*PLACE, record, **unique)
         elif what == "update":
-            storage.update(*PLACE, object_id, record, **asked)
+            storage.update(*PLACE, object_id, record, **unique)
         elif what == "delete":
             storage.delete(*PLACE, object_id)
         else:

@@ -337,7 +337,7 @@ class TestFailures:
 
 
 class TestPlans:
-    """Pages in the order of the timestamps, and what is asked by id, don't read the rest."""
+    """Pages in the order of the timestamps, and filters on ids, don't read other records."""
 
     LATEST = [Sort("last_modified", -1)]
     AFTER = [[Filter("last_modified", 9, COMPARISON.LT)]]
@@ -355,8 +355,8 @@ class TestPlans:
         self, storage, include_deleted, direction, rules, since
     ):
         order = [Sort("last_modified", direction), Sort("id", 1)]
-        asked = build_query(NAMES, since, order, rules, 10, include_deleted)
-        plan = self.plan(storage, conditions.page(1, asked))
+        query = build_query(NAMES, since, order, rules, 10, include_deleted)
+        plan = self.plan(storage, conditions.page(1, query))
         assert "USING PRIMARY KEY (collection=? AND last_modified>? AND last_modified<?)" in plan
         assert "SCAN" not in plan
         assert "TEMP B-TREE" not in plan
@@ -365,8 +365,8 @@ class TestPlans:
     @pytest.mark.parametrize("order", [[], [Sort("field", 1)]])
     def test_ids_are_looked_up(self, storage, ids, order):
         operator = COMPARISON.IN if isinstance(ids, list) else COMPARISON.EQ
-        asked = build_query(NAMES, [Filter("id", ids, operator)], order, include_deleted=True)
-        for statement in (conditions.page(1, asked), conditions.count(1, asked)):
+        query = build_query(NAMES, [Filter("id", ids, operator)], order, include_deleted=True)
+        for statement in (conditions.page(1, query), conditions.count(1, query)):
             plan = self.plan(storage, statement)
             assert "SEARCH records USING" in plan
             assert "records_id (collection=? AND id=?" in plan

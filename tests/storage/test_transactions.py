@@ -167,9 +167,9 @@ STEPS = st.lists(
 )
 
 
-def take(storage, action, object_id, locks, asked):
+def take(storage, action, object_id, locks, timestamp):
     """Do something; return the records and tombstones that it returned, by id."""
-    record = {} if asked is None else {"last_modified": asked}
+    record = {} if timestamp is None else {"last_modified": timestamp}
     results = []
     if locks:
         with suppress(RecordNotFoundError):
@@ -185,7 +185,7 @@ def take(storage, action, object_id, locks, asked):
         elif action == "update":
             results = [storage.update(*PLACE, object_id, record)]
         elif action == "delete":
-            results = [storage.delete(*PLACE, object_id, last_modified=asked)]
+            results = [storage.delete(*PLACE, object_id, last_modified=timestamp)]
         else:
             results = storage.delete_all(*PLACE, filters=[Filter("id", object_id, COMPARISON.EQ)])
     return {each["id"]: each for each in results}
