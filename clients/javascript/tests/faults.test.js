@@ -473,7 +473,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
   });
 }
 
-test('a change that is refused is sent again, and done when it is allowed', async (t) => {
+test('a refused change is sent again, and succeeds once the server allows it', async (t) => {
   const forbidden = [200, {}, { responses: [{ status: 403, body: { code: 403, errno: 121 } }] }];
   const { articles } = await serve(t, [undefined, forbidden]);
   await articles.create({ id: 'a', title: 'Hello' });
