@@ -121,7 +121,7 @@ async def measure(port: int, pid: int, options: argparse.Namespace) -> dict[str,
     interval = options.collections / options.rate
     until, cpu_before = time.time() + options.seconds, cpu(pid)
     await asyncio.gather(*(user.write(interval, until) for user in users))
-    await asyncio.sleep(options.patience)
+    await asyncio.sleep(options.wait)
     used = cpu(pid) - cpu_before
     missed = sum([await user.missed() for user in users])
     for stream in streams:
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--collections", type=int, default=50)
     parser.add_argument("--rate", type=float, default=100, help="writes per second")
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--patience", type=float, default=5, help="seconds for the last changes")
+    parser.add_argument("--wait", type=float, default=5, help="seconds after the last write")
     parser.set_defaults(server="uvicorn", processes=1)
     options = parser.parse_args(arguments)
     with started(options) as (url, pid):
