@@ -171,6 +171,13 @@ def _resolve(value: object) -> Any:
         raise ImportError(f"{type(error).__name__}: {error}") from error
 
 
+def _class_or_function(value: object) -> Any:
+    target = _resolve(value)
+    if not callable(target):
+        raise ValueError(f"{target!r} isn't callable")
+    return target
+
+
 def _module(value: object) -> Any:
     module = _resolve(value)
     if not callable(getattr(module, "load_from_config", None)):
@@ -191,7 +198,7 @@ def _scheme(value: object) -> str:
 TEXT = SettingType("a string", _text, _text)
 VERSION = SettingType("a version such as 1.0", _version, _text)
 NAME = SettingType(
-    "the dotted name of an importable object", _resolve, _name, empty_is_default=True
+    "the dotted name of a class or function", _class_or_function, _name, empty_is_default=True
 )
 NAMES = SettingType("a list of dotted names of importable objects", _names, _words)
 MODULE = SettingType("a module with load_from_config", _module, _name)
