@@ -55,7 +55,7 @@ WRONG = {
     "storage_max_overflow": ("some", "an integer"),
     "id_generator": ("no.such.class", "the dotted name of a class or function: No module named"),
     "includes": ("json no.such", "a list of dotted names of importable objects: No module"),
-    "initialization_sequence": ("no.such.step", "a list of dotted names of importable objects"),
+    "initialization_sequence": ("json.loads json", "a list of dotted names of functions"),
     "logging_renderer": ("cliquet.logs:Nothing", "the dotted name of a class or function"),
     "multiauth.authorization_policy": (".relative", "the dotted name of a class or function"),
     "multiauth.groupfinder": ("json", "the dotted name of a class or function"),

@@ -6,6 +6,7 @@ from cliquet.settings.types import (
     BOOLEAN,
     DATE,
     DURATION,
+    FUNCTIONS,
     JSON_FILE,
     LIMIT,
     NAME,
@@ -97,7 +98,7 @@ PROJECT = (
     Setting(
         "initialization_sequence",
         INITIALIZATION_SEQUENCE,
-        NAMES,
+        FUNCTIONS,
         "Steps of the initialization, in order.",
     ),
 )

@@ -189,6 +189,10 @@ def _names(value: object) -> list[Any]:
     return [_resolve(name) for name in setting_list(value)]
 
 
+def _functions(value: object) -> list[Any]:
+    return [_class_or_function(name) for name in setting_list(value)]
+
+
 def _scheme(value: object) -> str:
     if value not in ("http", "https"):
         raise ValueError
@@ -201,6 +205,7 @@ NAME = SettingType(
     "the dotted name of a class or function", _class_or_function, _name, empty_is_default=True
 )
 NAMES = SettingType("a list of dotted names of importable objects", _names, _words)
+FUNCTIONS = SettingType("a list of dotted names of functions", _functions, _words)
 MODULE = SettingType("a module with load_from_config", _module, _name)
 NATURAL = _numeric("an integer, 0 or more", _natural)
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
