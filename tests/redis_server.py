@@ -119,11 +119,16 @@ def shared_url():
 
 @functools.cache
 def database_url(number):
-    """The URL of a database of the tests: each of two processes of pytest has its own eight."""
+    """The URL of a database of the tests.
+
+    :param number: from 1 to 5 in tests. On a server of the environment, three processes of pytest
+        have five of the sixteen databases each; otherwise, each process has its own server.
+    """
+    if not os.environ.get("CLIQUET_TEST_REDIS_URL"):
+        return f"{shared_url()}/{number}"
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    url = f"{shared_url()}/{number + 8 * worker}"
-    if os.environ.get("CLIQUET_TEST_REDIS_URL"):
-        _claim(url)
+    url = f"{shared_url()}/{number + 5 * worker}"
+    _claim(url)
     return url
 
 

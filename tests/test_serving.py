@@ -21,7 +21,7 @@ ROUNDS = 50
 ENGINES = {
     "sqlite": lambda folder: f"sqlite:///{folder}/served.sqlite",
     "postgresql": lambda folder: postgresql_server.shared_url(),
-    "redis": lambda folder: redis_server.database_url(0),
+    "redis": lambda folder: redis_server.database_url(4),
 }
 
 

@@ -80,7 +80,7 @@ def url(request, tmp_path):
     if request.param == "sqlite":
         yield request.param, f"sqlite:///{tmp_path}/service.sqlite"
     elif request.param == "redis":
-        url = redis_server.database_url(0)
+        url = redis_server.database_url(4)
         with redis.Redis.from_url(url) as client:
             client.flushdb()
         yield request.param, url
