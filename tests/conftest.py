@@ -34,16 +34,6 @@ WITHOUT_COVERAGE = {
     *("test_viewsets.py", "test_equivalence.py", "test_verified_copies.py"),
 }
 
-#: Tests of modules that repeat the same code hundreds of times, three times faster without
-#: coverage. Other tests reach its lines and branches.
-REPETITIVE = {
-    "test_any_text_means_the_same_from_all_sources",
-    "test_permissions_imply_others_and_apply_to_the_urls_below",
-    "test_permissions_of_the_settings_imply_others_and_apply_to_the_urls_below",
-    "test_special_characters_are_literal_everywhere",
-    "test_value_means_the_same_from_the_file_the_defaults_and_the_environment",
-}
-
 # The same few examples each time, however slow the computer is. A longer run with other examples:
 # ``dev.py test --hypothesis-profile=thorough tests/...``.
 settings.register_profile(
@@ -191,8 +181,7 @@ def pytest_runtest_teardown(item):
 
 
 def _is_measured(item):
-    name = getattr(item, "originalname", "")
-    return not item.get_closest_marker("application") and name not in REPETITIVE
+    return not any(map(item.get_closest_marker, ("application", "repetitive")))
 
 
 def pytest_sessionfinish(session, exitstatus):

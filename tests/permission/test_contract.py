@@ -2,12 +2,18 @@
 
 import copy
 
+import pytest
+
 from cliquet.permission import PermissionBase
 from cliquet.testing.contracts import PermissionContract
 
 
 class TestContract(PermissionContract):
     """Run the contract on each engine, with the fixtures of ``conftest.py``."""
+
+    test_special_characters_are_literal_everywhere = pytest.mark.repetitive(
+        PermissionContract.test_special_characters_are_literal_everywhere
+    )
 
 
 class Plain(PermissionBase):

@@ -1,5 +1,7 @@
 """Lists of the engines, beyond the contract: default order, size of a page, many conditions."""
 
+import pytest
+
 from cliquet.storage import Filter, Sort
 from cliquet.testing.contracts.samples import PLACE, fill, found
 from cliquet.utils import COMPARISON
@@ -75,6 +77,7 @@ def test_page_ends_at_its_size_in_bytes(storage):
             assert page.is_cut == is_cut
 
 
+@pytest.mark.repetitive
 def test_hundreds_of_filters_and_orders_are_supported(storage):
     fields = {f"field{n}": n for n in range(300)}
     storage.create(*PLACE, {"id": "a", **fields})

@@ -64,6 +64,7 @@ def operation(request):
     return OPERATIONS[request.param]
 
 
+@pytest.mark.repetitive
 def test_an_operation_is_undone_when_the_transaction_is_aborted(storage, operation, manager):
     before = content(storage)
     operation(storage)
@@ -72,6 +73,7 @@ def test_an_operation_is_undone_when_the_transaction_is_aborted(storage, operati
     assert content(storage) == before
 
 
+@pytest.mark.repetitive
 def test_an_operation_is_there_for_all_once_the_transaction_is_committed(
     storage, operation, manager
 ):
@@ -81,6 +83,7 @@ def test_an_operation_is_there_for_all_once_the_transaction_is_committed(
     assert in_another_thread(lambda: content(storage)) == mine
 
 
+@pytest.mark.repetitive
 def test_operations_after_a_savepoint_are_undone_alone(storage, operation, manager):
     storage.update(*PLACE, "0", {"kept": True})
     before = content(storage)
@@ -108,6 +111,7 @@ def test_savepoints_can_be_within_one_another(storage, manager):
     assert storage.get(*PLACE, "0")["a"] == 1
 
 
+@pytest.mark.repetitive
 def test_a_savepoint_before_the_first_write_is_one_too(storage, operation, manager):
     before = content(storage)
     savepoint = manager.savepoint()
@@ -208,6 +212,7 @@ LOCKED = ("update", "0", True, None)
 @example(steps=[LOCKED, "flush", ("delete", "0", False, None)])
 @example(steps=[LOCKED, "mark", LOCKED, "undo", LOCKED, "undo", LOCKED])
 @example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
+@pytest.mark.repetitive
 def test_returned_records_are_those_stored_in_the_end(storage, manager, monkeypatch, steps):
     # The clock stands still: each timestamp comes of the one before.
     monkeypatch.setattr("cliquet.utils.msec_time", lambda: 10)
