@@ -280,6 +280,8 @@ def setup_authentication(config: Configurator) -> None:
     """Set up the policies in the settings (``multiauth.*``)."""
     settings = config.get_settings()
     _check_policies(config)
+    # pyramid_multiauth only reads strings.
+    settings["multiauth.policies"] = " ".join(setting_list(settings["multiauth.policies"]))
     security.include_policies(config)
     config.add_subscriber(authentication.on_policy_selected, MultiAuthPolicySelected)
     if not settings["userid_hmac_secret"]:

@@ -60,6 +60,8 @@ WRONG = {
     "multiauth.authorization_policy": (".relative", "the dotted name of a class or function"),
     "multiauth.groupfinder": ("json", "the dotted name of a class or function"),
     "statsd_backend": ("json", "a module with load_from_config"),
+    "batch_timeout_seconds": (10**400, "a number of seconds above 0"),
+    "vary": ("Origin Acc\x00ept", "a list of header names"),
     "http_scheme": ("htps", "http or https"),
     "mushroom_cache_expires_seconds": ("soon", "an integer, 0 or more"),
     "collection_mushroom_get_enabled": ("maybe", "true or false"),

@@ -381,3 +381,14 @@ def test_root_factory_is_the_context_of_private_resources():
     client.get("/v1/notes", status=401)
     # Shareable resources have contexts of their own, without a list.
     client.get("/v1/pages", headers=ALICE, status=403)
+
+
+@pytest.mark.parametrize("policies", [None, "None", False, "", []])
+def test_service_without_policies_knows_no_user(serve, policies):
+    client = serve({"multiauth.policies": policies})
+    assert "user" not in client.get("/", headers=ALICE).json
+
+
+@pytest.mark.parametrize("policies", [["basicauth"], '["basicauth"]', "\nbasicauth\n"])
+def test_policies_can_be_a_list(serve, policies):
+    assert "user" in serve({"multiauth.policies": policies}).get("/", headers=ALICE).json

@@ -7,6 +7,7 @@ from cliquet.settings.types import (
     DATE,
     DURATION,
     FUNCTIONS,
+    HEADER_NAMES,
     JSON_FILE,
     LIMIT,
     NAME,
@@ -228,7 +229,7 @@ BROWSERS = (
     Setting(
         "vary",
         "Authorization",
-        WORDS,
+        HEADER_NAMES,
         "Names of request headers for the ``Vary`` header of every response, separated by spaces "
         "or commas.",
         example="Authorization Accept-Language",

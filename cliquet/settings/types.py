@@ -88,15 +88,21 @@ def _numeric(
 ) -> SettingType[T]:
     """Return a type of settings with numeric values."""
 
+    def parse_number(value: Any) -> T:
+        try:
+            return parse(value)
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
+
     def read(value: Any) -> Any:
         if value is False or native_value(value) in (None, ""):
             return None
         try:
-            return parse(value)
+            return parse_number(value)
         except (TypeError, ValueError):
             return value
 
-    return SettingType(expected, parse, read, empty_is_default)
+    return SettingType(expected, parse_number, read, empty_is_default)
 
 
 def _integer(minimum: int, maximum: float = math.inf) -> Callable[[Any], int]:
@@ -158,6 +164,8 @@ def _json_object(path: Any) -> dict[str, Any]:
 
 
 _RESOLVER = DottedNameResolver(None)
+# A token of RFC 9110 5.6.2.
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 def _resolve(value: object) -> Any:
@@ -193,6 +201,13 @@ def _functions(value: object) -> list[Any]:
     return [_class_or_function(name) for name in setting_list(value)]
 
 
+def _header_names(value: object) -> list[str]:
+    names = setting_list(value if not isinstance(value, str) else value.replace(",", " "))
+    if not all(map(_HEADER_NAME.fullmatch, names)):
+        raise ValueError
+    return names
+
+
 def _scheme(value: object) -> str:
     if value not in ("http", "https"):
         raise ValueError
@@ -223,6 +238,7 @@ DURATION = _numeric("a number of seconds above 0", _duration)
 BOOLEAN = SettingType("true or false", _boolean)
 DATE = SettingType("a date (ISO 8601)", parse_date, _name)
 WORDS = SettingType("a list of words", setting_list, _words)
+HEADER_NAMES = SettingType("a list of header names", _header_names, _words)
 SCHEME = SettingType("http or https", _scheme, _name)
 JSON_FILE = SettingType("a file that contains a JSON object", _json_object, _name)
 #: For keys that aren't in the table: settings of applications and plugins.
