@@ -334,22 +334,27 @@ def test_requests_that_need_a_hanging_server_are_503_in_time_and_others_succeed(
 
 
 def test_streams_continue_without_a_gap_after_a_killed_database(database):
+    asyncio.run(follow_during_an_outage(database))
+
+
+def live_service(database, permissions_seconds):
     settings = {**live.SETTINGS, "retry_after_seconds": 7}
+    settings["live_permissions_seconds"] = permissions_seconds
     for kind in KINDS:
         settings[f"{kind}_backend"] = f"cliquet.{kind}.{database.engine}"
         settings[f"{kind}_url"] = database.url
-    service = live.Service(apps.build(Note, Page, settings=settings))
-    asyncio.run(follow_during_an_outage(service, database))
+    return live.Service(apps.build(Note, Page, settings=settings))
 
 
-async def follow_during_an_outage(service, database):
-    alice, bob = map(service.client.user, ("alice", "bob"))
+async def follow_during_an_outage(database):
+    # One service doesn't poll during the outage, as there is no change, and the other one does.
+    waiting, polling = (live_service(database, seconds) for seconds in (3600, 0.05))
+    alice, bob = map(waiting.client.user, ("alice", "bob"))
     alice.create("/pages", {"n": 1}, permissions={"read": [bob.id]})
-    async with service.streaming("/notes") as notes, service.streaming("/pages", "bob") as pages:
+    async with waiting.streaming("/notes") as notes, polling.streaming("/pages", "bob") as pages:
         await notes.event()
         last = await pages.event()
         await asyncio.to_thread(database.kill)
-        # Streams of shared records poll without a change.
         error = await pages.event()
         assert (error["event"], error["retry"], error.json["code"]) == ("error", "7000", 503)
         assert await pages.event() is None
@@ -358,7 +363,7 @@ async def follow_during_an_outage(service, database):
         assert (await notes.event()).records == [note]
     page = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})
     last_id = {"last-event-id": last["id"]}
-    async with service.streaming("/pages", "bob", last_id) as pages:
+    async with polling.streaming("/pages", "bob", last_id) as pages:
         assert (await pages.event()).records == [page]
 
 
