@@ -31,13 +31,12 @@ from cliquet.types import Registry
 class Command(NamedTuple):
     """A command, with its function and its help.
 
-    ``run`` takes the arguments and the application's registry, or None if the command needs no
-    configuration file.
+    ``run`` takes the arguments and the application's registry, or None if it doesn't need one.
     """
 
     run: Callable[[argparse.Namespace, Any], None]
     help: str
-    needs_ini: bool = True
+    needs_registry: bool = True
     add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
 
@@ -63,10 +62,10 @@ COMMANDS = {
     ),
     "flush-cache": Command(schema.flush_cache, "Delete every entry of the cache."),
     "init": Command(schema.init, "Deprecated, use migrate.", True, schema.add_migrate_arguments),
-    "version": Command(version, "Print the version of Cliquet.", needs_ini=False),
+    "version": Command(version, "Print the version of Cliquet.", needs_registry=False),
 }
 
-# The commands that need no configuration file accept --ini, but don't list it in their help.
+# The commands that read no configuration file accept --ini, but don't list it in their help.
 _WITHOUT_INI = ("new", "version")
 
 
@@ -167,7 +166,7 @@ def run(options: argparse.Namespace) -> None:
     :raises CommandError: when the application can't be loaded.
     """
     command = COMMANDS[options.command]
-    if not command.needs_ini:
+    if not command.needs_registry:
         command.run(options, None)
         return
     # Tests of applications replace bootstrap() in this module. Mocks can lack a closer.
