@@ -1,1 +1,1 @@
-"""Comparison with the same resource written by hand on FastAPI and on Django REST Framework."""
+"""Comparison with the same resource written by hand on other frameworks."""

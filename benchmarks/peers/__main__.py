@@ -1,4 +1,4 @@
-"""Cliquet beside FastAPI and Django REST Framework: requests per second, latencies and memory.
+"""Cliquet beside FastAPI, Django REST Framework and Pyramid: requests per second, latency, memory.
 
     python -m pip install -e .[peers]
     python -m benchmarks.peers
@@ -24,6 +24,9 @@ from tests import postgresql_server
 SERVERS = {
     "Cliquet on granian": load.COMMANDS["granian"],
     "Cliquet on waitress": load.COMMANDS["waitress"],
+    "Pyramid by hand on granian": load.COMMANDS["granian"].replace(
+        "benchmarks.load:app", "benchmarks.peers.pyramid_app:app"
+    ),
     "FastAPI on uvicorn": (
         "uvicorn --host 127.0.0.1 --port {port} --log-level warning "
         "benchmarks.peers.fastapi_app:app"
@@ -79,7 +82,7 @@ def started(title: str, command: str, database: str) -> Iterator[tuple[str, int]
 def report(services: Sequence[Service]) -> str:
     """Return the table of the results."""
     heads = ("requests/s", "ratio", "50 % ms", "99 % ms", "MB", "failed")
-    lines = [f"{'':24}" + "".join(f"{head:>12}" for head in heads)]
+    lines = [f"{'':26}" + "".join(f"{head:>12}" for head in heads)]
     for service in services:
         cells = (
             f"{service.rate():.0f}",
@@ -89,7 +92,7 @@ def report(services: Sequence[Service]) -> str:
             f"{load.memory(service.pid) / 1024:.0f}",
             str(service.failures()),
         )
-        lines.append(f"{service.title:24}" + "".join(f"{cell:>12}" for cell in cells))
+        lines.append(f"{service.title:26}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 
 
