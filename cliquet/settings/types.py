@@ -65,21 +65,24 @@ class Setting(NamedTuple):
     example: str = ""
 
 
-# Code can pass False instead of None to switch off a setting that isn't a boolean.
+def _reads_false_as_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let code pass False instead of None to switch off a setting that isn't a boolean."""
+    return lambda value: None if value is False else read(value)
 
 
+@_reads_false_as_none
 def _text(value: object) -> Any:
-    if value is False:
-        return None
     return str(value) if isinstance(value, (int, float)) else value
 
 
+@_reads_false_as_none
 def _name(value: object) -> Any:
-    return None if value is False or value == "None" else value
+    return None if value == "None" else value
 
 
+@_reads_false_as_none
 def _words(value: object) -> Any:
-    native = None if value is False else native_value(value)
+    native = native_value(value)
     return native if native is None or isinstance(native, (list, tuple)) else value
 
 
@@ -94,8 +97,9 @@ def _numeric(
         except OverflowError as error:
             raise ValueError(str(error)) from error
 
+    @_reads_false_as_none
     def read(value: Any) -> Any:
-        if value is False or native_value(value) in (None, ""):
+        if native_value(value) in (None, ""):
             return None
         try:
             return parse_number(value)
