@@ -137,9 +137,10 @@ def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
     for filter_ in filters:
         if not isinstance(OPERATORS.get(filter_.operator), Elements):
             others.append(filter_)
-        elif any(map(is_nested, filter_.value)):
-            rest.append(filter_)
-        elif first.setdefault(filter_.field, filter_) is not filter_:
+        elif (
+            any(map(is_nested, filter_.value))
+            or first.setdefault(filter_.field, filter_) is not filter_
+        ):
             rest.append(filter_)
     alternatives = [Filter("", [rest], COMPARISON.OR)] if rest else []
     return [*others, *first.values(), *alternatives]
