@@ -13,7 +13,6 @@ import logging
 import os
 import random
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from benchmarks import engines, toolkit
 from benchmarks.operations import CREDENTIALS, Request, request, send
 from cliquet.drivers.postgresql import client as postgresql
 from cliquet.drivers.redis import client as redis
+from cliquet.testing import get_user_headers
 from tests import postgresql_server, redis_server
 
 RECORDS, RECORD_BYTES = 10_000, 500
@@ -36,9 +36,9 @@ MOST_CPU, MOST_DATABASE, MOST_MEGABYTES = 0.5, 1.0, 100
 MOST_DATABASE_OF_BATCH = 10.0
 
 
-def credentials(user: str) -> str:
-    """Return the value of the ``Authorization`` header of a user."""
-    return f"Basic {b64encode(f'{user}:secret'.encode()).decode()}"
+def authorization(user: str) -> str:
+    """Return the header of a user."""
+    return get_user_headers(user)["Authorization"]
 
 
 class Cost(NamedTuple):
@@ -116,7 +116,7 @@ def almost_matching(number: int) -> dict[str, Any]:
 
 def on_arrays(query: str, user: str = "arrays") -> Request:
     """Return a request for a page of records with long arrays."""
-    return get(f"{query}&_limit=20", credentials(user))
+    return get(f"{query}&_limit=20", authorization(user))
 
 
 def any_array_of(*values: Any) -> str:
@@ -244,8 +244,8 @@ REQUESTS: dict[str, Callable[[], Request]] = {
 #: The values of the field ``rest``, by user and number of the record.
 RESTS: dict[str, Callable[[int], Any]] = {
     CREDENTIALS: lambda number: "x" * (RECORD_BYTES - 60),
-    credentials("arrays"): lambda number: [5] * (RECORD_BYTES // 2 - 33) + [number],
-    credentials("objects"): lambda number: [{}] * (RECORD_BYTES // 3 - 22) + [number],
+    authorization("arrays"): lambda number: [5] * (RECORD_BYTES // 2 - 33) + [number],
+    authorization("objects"): lambda number: [{}] * (RECORD_BYTES // 3 - 22) + [number],
 }
 
 
