@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -103,7 +104,8 @@ class ChangeStream:
 
     def end(self) -> None:
         """Note the end of the connection."""
-        self.pause = max(self.pause, _PAUSE_SECONDS)
+        # Clients whose streams ended together must not return together.
+        self.pause = max(self.pause, _PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
     def _read_line(self, line: str) -> Changes | None:
         if line:

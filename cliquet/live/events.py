@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 # Unlike splitlines(), without U+2028 and other characters that JSON strings can contain.
@@ -11,12 +12,13 @@ _END_OF_LINE = re.compile("\r\n|\r|\n")
 def event(name: str, data: str, id_: str | None = None, retry: str | None = None) -> bytes:
     """Return an event.
 
-    :param retry: seconds before the client connects again.
+    :param retry: minimum time in seconds before the client connects again. The event contains up to
+        half more, so that clients whose streams ended together don't connect together.
     """
     lines = [f"event: {name}"]
     if id_ is not None:
         lines.append(f"id: {id_}")
     if retry is not None and retry.isdecimal():
-        lines.append(f"retry: {int(retry) * 1000}")
+        lines.append(f"retry: {random.randint(int(retry) * 1000, int(retry) * 1500)}")
     lines.extend(f"data: {line}" for line in _END_OF_LINE.split(data))
     return "\n".join([*lines, "", ""]).encode()

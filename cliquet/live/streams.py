@@ -7,7 +7,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from cliquet.http.live import ListNote
@@ -85,8 +85,10 @@ class Stream:
             disconnection = asyncio.create_task(_close_on_disconnect(receive, subscription))
             try:
                 await self._send_start(200, headers)
-                if await self._send_first(subscription):
-                    await self._follow(subscription, permissions_seconds)
+                # A server that stops can cancel streams, and would log this as an error.
+                with suppress(asyncio.CancelledError):
+                    if await self._send_first(subscription):
+                        await self._follow(subscription, permissions_seconds)
                 await self._send(b"", more_body=False)
             except StreamDropped:
                 pass

@@ -204,6 +204,15 @@ def test_pause_is_a_number_of_milliseconds(retry, pause):
     assert stream.pause == pause
 
 
+def test_pauses_after_lost_connections_vary():
+    streams = [ChangeStream("/spores", "", None) for _ in range(10)]
+    for stream in streams:
+        stream.end()
+    pauses = {stream.pause for stream in streams}
+    assert len(pauses) > 1
+    assert 0.5 <= min(pauses) <= max(pauses) <= 1.5
+
+
 def test_empty_event_is_yielded_once():
     event = b'event: change\nid: "5"\ndata: {"data": []}\n\n'
     stream = ChangeStream("/spores", "", 5)

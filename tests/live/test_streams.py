@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import random
+import re
 import uuid
 import weakref
 
@@ -360,6 +361,15 @@ async def test_streams_end_when_the_server_stops(service):
     await asyncio.wait_for(lifespan, 20)
 
 
+@running
+async def test_stream_that_the_server_cancels_ends_without_an_error(service):
+    stream = service.stream("/notes")
+    await stream.start()
+    await stream.event()
+    stream.task.cancel()
+    assert await stream.event() is None
+
+
 # Connections
 
 
@@ -529,7 +539,14 @@ def test_last_event_of_a_poll_contains_the_checksum_of_the_view():
 
 
 def test_event_has_a_line_for_each_line_of_data():
-    expected = b"event: x\nid: 1\nretry: 2000\ndata: a\ndata: b\n\n"
+    expected = b"event: x\nid: 1\ndata: a\ndata: b\n\n"
     for end in ("\n", "\r", "\r\n"):
-        assert event("x", f"a{end}b", "1", "2") == expected
+        assert event("x", f"a{end}b", "1") == expected
+
+
+def test_clients_whose_streams_end_together_connect_again_at_different_times():
+    events = {event("x", "a", retry="2") for _ in range(100)}
+    assert len(events) > 10
+    times = [int(re.fullmatch(b"event: x\nretry: (.+)\ndata: a\n\n", each)[1]) for each in events]
+    assert 2000 <= min(times) <= max(times) <= 3000
     assert event("x", "a", retry="soon") == b"event: x\ndata: a\n\n"
