@@ -6,7 +6,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from cliquet.settings import GROUPS, Setting
+from cliquet.settings.table import GROUPS
+from cliquet.settings.types import Setting
 from cliquet.storage.operators import OPERATORS
 
 project = "Cliquet"

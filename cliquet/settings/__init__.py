@@ -9,17 +9,10 @@ from typing import Any, NamedTuple
 
 from pyramid.config import Configurator
 
-from cliquet.settings.table import (
-    DEFAULT_SETTINGS,
-    FAMILIES,
-    GROUPS,
-    INITIALIZATION_SEQUENCE,
-    RESOURCE_FAMILIES,
-    SETTINGS,
-    Setting,
-    family,
-    type_of,
-)
+from cliquet.settings.table import DEFAULT_SETTINGS as DEFAULT_SETTINGS
+from cliquet.settings.table import RESOURCE_FAMILIES
+from cliquet.settings.table import SETTINGS as SETTINGS
+from cliquet.settings.table import type_of as type_of
 from cliquet.settings.types import SettingType
 from cliquet.state import state_of
 from cliquet.types import Settings
@@ -182,23 +175,3 @@ def assign(settings: Settings, bare: str, value: object) -> None:
     forms = KeyForms(settings.get("project_name") or "").forms(bare)
     settings.update({form: value for form in forms if form in settings})
     settings[bare] = value
-
-
-__all__ = [
-    "DEFAULT_SETTINGS",
-    "FAMILIES",
-    "GROUPS",
-    "INITIALIZATION_SEQUENCE",
-    "PREFIX",
-    "SETTINGS",
-    "KeyForms",
-    "Setting",
-    "add_resource_keys",
-    "assign",
-    "defined_forms",
-    "family",
-    "find",
-    "find_project_name",
-    "type_of",
-    "load_default_settings",
-]

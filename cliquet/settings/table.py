@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from cliquet.settings import backends, limits, service
-from cliquet.settings.service import INITIALIZATION_SEQUENCE
 from cliquet.settings.types import ANY, BOOLEAN, NATURAL, TEXT, WORDS, Setting, SettingType
 
 #: The settings by group, in the order of the documentation.
@@ -47,16 +46,3 @@ def family(bare: str) -> SettingType[Any] | None:
 def type_of(bare: str) -> SettingType[Any]:
     """Return the type of the setting ``bare``."""
     return _TABLE.get(bare) or family(bare) or ANY
-
-
-__all__ = [
-    "DEFAULT_SETTINGS",
-    "FAMILIES",
-    "GROUPS",
-    "INITIALIZATION_SEQUENCE",
-    "RESOURCE_FAMILIES",
-    "SETTINGS",
-    "Setting",
-    "family",
-    "type_of",
-]

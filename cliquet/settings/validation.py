@@ -12,7 +12,8 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.settings import DEFAULT_SETTINGS, KeyForms, family, type_of
+from cliquet.settings import DEFAULT_SETTINGS, KeyForms, type_of
+from cliquet.settings.table import family
 from cliquet.utils import env_name, setting_list, without_password
 from cliquet.utils.installation import install_command
 

@@ -15,24 +15,20 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from colander import null
+from colander import null as null
 
-from cliquet.utils import json
-from cliquet.utils.http import (
-    build_request,
-    build_response,
-    current_resource_name,
-    current_service,
-    follow_subrequest,
-    reapply_cors,
-)
-from cliquet.utils.text import (
-    BOOLEANS,
-    decode_header,
-    encode_header,
-    setting_list,
-    without_password,
-)
+from cliquet.utils import json as json
+from cliquet.utils.http import build_request as build_request
+from cliquet.utils.http import build_response as build_response
+from cliquet.utils.http import current_resource_name as current_resource_name
+from cliquet.utils.http import current_service as current_service
+from cliquet.utils.http import follow_subrequest as follow_subrequest
+from cliquet.utils.http import reapply_cors as reapply_cors
+from cliquet.utils.text import BOOLEANS
+from cliquet.utils.text import decode_header as decode_header
+from cliquet.utils.text import encode_header as encode_header
+from cliquet.utils.text import setting_list as setting_list
+from cliquet.utils.text import without_password as without_password
 
 
 class COMPARISON(Enum):
@@ -247,38 +243,3 @@ def __getattr__(name: str) -> Any:
     if name != "sqlalchemy":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_optional(name)
-
-
-__all__ = [
-    "COMPARISON",
-    "DeprecatedMeta",
-    "build_request",
-    "build_response",
-    "classname",
-    "current_resource_name",
-    "current_service",
-    "decode64",
-    "decode_header",
-    "dict_subset",
-    "encode64",
-    "encode_header",
-    "env_name",
-    "field_selector",
-    "follow_subrequest",
-    "forget_variables",
-    "hmac_digest",
-    "import_optional",
-    "json",
-    "json_serializer",
-    "merge_dicts",
-    "msec_time",
-    "native_value",
-    "null",
-    "random_bytes_hex",
-    "read_env",
-    "reapply_cors",
-    "setting_list",
-    "strip_uri_prefix",
-    "strip_whitespace",
-    "without_password",
-]

@@ -4,7 +4,8 @@ import configparser
 
 import pytest
 
-from cliquet.settings import SETTINGS, KeyForms, family
+from cliquet.settings import SETTINGS, KeyForms
+from cliquet.settings.table import family
 from cliquet.settings.validation import unknown_keys, wrong_values
 from tests.docs.pages import DOCS, blocks, execute_page
 

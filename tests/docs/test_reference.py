@@ -10,7 +10,7 @@ from webtest import TestApp
 import cliquet
 from cliquet import events, resource
 from cliquet.errors import ERRORS
-from cliquet.settings import GROUPS, SETTINGS
+from cliquet.settings.table import GROUPS, SETTINGS
 from cliquet.testing import get_user_headers
 from cliquet.utils.installation import install_command
 from tests.docs import sources
