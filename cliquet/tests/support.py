@@ -13,6 +13,7 @@ from unittest import mock
 from pyramid.authorization import Authenticated, Everyone
 from pyramid.config import Configurator
 from pyramid.interfaces import IAuthorizationPolicy
+from pyramid.response import Response
 from pyramid.url import parse_url_overrides
 from zope.interface import implementer
 
@@ -57,6 +58,8 @@ class DummyRequest(mock.MagicMock):
         self.validated: dict[str, Any] = {}
         self.matchdict: dict[str, Any] = {}
         self.response = mock.MagicMock(headers={})
+        # Batches compare its status.
+        self.invoke_subrequest.return_value = Response()
         self.route_url = _route_url
 
     follow_subrequest = follow_subrequest

@@ -181,6 +181,17 @@ def test_batch_accepts_a_mock(path):
     assert sent.bound_data is request.bound_data
 
 
+def test_batch_needs_no_response_of_a_mocked_request():
+    request = DummyRequest()
+    request.validated = {"requests": [{"path": "/"}, {"path": "/spores", "method": "POST"}]}
+    responses = post_batch(request)["responses"]
+    assert [(each["path"], each["status"]) for each in responses] == [
+        ("/v0/", 200),
+        ("/v0/spores", 200),
+    ]
+    assert request.invoke_subrequest.call_count == 2
+
+
 def test_error_of_a_mocked_request_is_a_response_of_the_batch():
     request = DummyRequest()
     request.validated = {"requests": [{"path": "/"}]}
