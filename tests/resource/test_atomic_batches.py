@@ -1,6 +1,6 @@
 """Batches whose requests all succeed or are all undone (``"atomic": true``)."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from pyramid import httpexceptions
@@ -13,7 +13,8 @@ from tests.resource.apps import SERVED, Book, Note, Page
 URL = SERVED["redis"]()
 TRANSACTIONAL = ("memory", "sqlite", "postgresql")
 NOTE = {"method": "POST", "path": "/notes", "body": {"data": {"n": 1}}}
-PAGE = {"method": "POST", "path": "/pages", "body": {"data": {}, "permissions": {"read": ["b"]}}}
+PERMISSIONS = {"read": ["system.Everyone"]}
+PAGE = {"method": "POST", "path": "/pages", "body": {"data": {}, "permissions": PERMISSIONS}}
 UNKNOWN = "/notes/e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f10"
 FAILURES = {
     400: {"method": "GET", "path": "/notes?_limit=many"},
@@ -58,6 +59,7 @@ def statuses(responses):
 def test_atomic_batch_without_a_failure_keeps_every_change(alice, changes):
     assert statuses(alice.batch(NOTE, PAGE, NOTE, atomic=True)) == [201] * 3
     assert alice.values("/notes") == [1, 1]
+    assert len(alice.list("/pages")) == 1
     assert sorted(len(event.impacted_records) for event in changes) == [1, 1, 2, 2]
 
 
@@ -65,9 +67,14 @@ def test_atomic_batch_without_a_failure_keeps_every_change(alice, changes):
 @pytest.mark.parametrize("status", FAILURES)
 @pytest.mark.repetitive
 def test_failed_request_undoes_the_whole_atomic_batch(alice, changes, status):
-    before = alice.get("/notes").headers["ETag"]
-    responses = alice.batch(NOTE, PAGE, FAILURES[status], NOTE, atomic=True)
-    assert statuses(responses) == [424, 424, status, 424]
+    note = alice.create("/notes", {"n": 2})
+    before = alice.get("/notes")
+    changes.clear()
+    path = f"/notes/{note['id']}"
+    change = {"method": "PATCH", "path": path, "body": {"data": {"n": 3}}}
+    requests = [NOTE, PAGE, change, {"method": "DELETE", "path": path}, FAILURES[status], NOTE]
+    responses = alice.batch(*requests, atomic=True)
+    assert statuses(responses) == [424, 424, 424, 424, status, 424]
     assert responses[0]["body"] == {
         "code": 424,
         "errno": 125,
@@ -77,13 +84,15 @@ def test_failed_request_undoes_the_whole_atomic_batch(alice, changes, status):
     assert [response["path"] for response in responses] == [
         "/v1/notes",
         "/v1/pages",
+        f"/v1{path}",
+        f"/v1{path}",
         f"/v1{FAILURES[status]['path'].partition('?')[0]}",
         "/v1/notes",
     ]
     assert changes == []
-    assert alice.list("/notes") == []
-    alice.get("/pages", status=403)  # nothing is shared with her
-    assert alice.get("/notes").headers["ETag"] == before
+    alice.get("/pages", status=403)  # no page is shared
+    after = alice.get("/notes")
+    assert (after.headers["ETag"], after.json) == (before.headers["ETag"], before.json)
     # The batch that was undone leaves no lock.
     assert statuses(alice.batch(NOTE, atomic=True)) == [201]
 
@@ -118,7 +127,37 @@ def test_atomic_batch_undoes_changes_in_different_databases(build, tmp_path):
     }
     alice = build(Page, settings=settings).user("alice")
     assert statuses(alice.batch(PAGE, FAILURES[400], atomic=True)) == [424, 404]
-    alice.get("/pages", status=403)  # nothing is shared with her
+    alice.get("/pages", status=403)  # no page is shared
+
+
+@pytest.mark.parametrize("engine", TRANSACTIONAL)
+def test_other_clients_never_see_a_part_of_an_atomic_batch(build):
+    def setup(config):
+        reading = cliquet.Service(name="reading", path="/reading")
+        reading.add_view("GET", read, permission=NO_PERMISSION_REQUIRED)
+        config.add_cornice_service(reading)
+
+    def read(request):
+        reads.append(pool.submit(state))
+        wait(reads, timeout=0.05)  # memory lets readers wait for the end of the batch
+        return {}
+
+    def state():
+        response = alice.get("/notes?_checksum=")
+        return response.json, response.headers["ETag"], response.headers["Checksum"]
+
+    reads = []
+    alice = build(Note, setup=setup).user("alice")
+    note = alice.create("/notes", {"n": 2})
+    delete = {"method": "DELETE", "path": f"/notes/{note['id']}"}
+    states = [state()]
+    with ThreadPoolExecutor() as pool:
+        for failures in ([FAILURES[404]], []):
+            alice.batch(NOTE, delete, {"path": "/reading"}, NOTE, *failures, atomic=True)
+            states.append(state())
+    assert states[1] == states[0]
+    assert reads[0].result() == states[0]
+    assert reads[1].result() in states[1:]
 
 
 @pytest.mark.parametrize("engine", ["memory"])
