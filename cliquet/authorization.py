@@ -65,7 +65,7 @@ class AuthorizationPolicy:
         if Authenticated in principals:
             principals = entry_principals(principals, context.get_prefixed_userid())
         if permission == DYNAMIC:
-            self._prefetch_check(context, principals, reads_record=True)
+            self.prefetch_check(context, principals, reads_record=True)
             permission = context.required_permission
         permission = _stored_name(context, permission)
         bound = {"get_bound_permissions": self._stored_grants(context)}
@@ -77,7 +77,7 @@ class AuthorizationPolicy:
             allowed = context.fetch_shared_records(permission, principals, **bound)
         return bool(allowed)
 
-    def _prefetch_check(
+    def prefetch_check(
         self, context: Any, principals: list[str], reads_record: bool = False
     ) -> None:
         """Let the permission backend prepare the decision in the statement that it sends next.

@@ -41,7 +41,7 @@ from cliquet.settings import (
     find_project_name,
     load_default_settings,
 )
-from cliquet.settings.types import BOOLEAN, DATE
+from cliquet.settings.types import BOOLEAN, DATE, HEADER_NAMES
 from cliquet.settings.validation import (
     ErrorCollector,
     invalid,
@@ -318,16 +318,16 @@ def setup_backoff(config: Configurator) -> None:
 
 
 @functools.lru_cache
-def _separated_by_commas(words: str) -> str:
-    return ", ".join(words.replace(",", " ").split())
+def _separated_by_commas(names: str) -> str:
+    return ", ".join(HEADER_NAMES.get({"vary": names}, "vary", []))
 
 
 def setup_vary_headers(config: Configurator) -> None:
     """Add the setting ``vary`` to the ``Vary`` header."""
 
     def on_new_response(event: Any) -> None:
-        words = event.request.registry.settings["vary"] or ""
-        vary = _separated_by_commas(words if isinstance(words, str) else " ".join(words))
+        names = event.request.registry.settings["vary"] or ""
+        vary = _separated_by_commas(names if isinstance(names, str) else " ".join(names))
         if vary:
             existing = event.response.headers.get("Vary")
             if existing and existing != vary:

@@ -29,12 +29,9 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
 def _prefetch_check(request: Request, userid: str) -> None:
     """Let the permission backend check the request in the statement that reads the groups."""
     context = getattr(request, "context", None)
-    if context is None:
-        return
     policy = request.registry.queryUtility(IAuthorizationPolicy)
-    prefetch = getattr(policy, "_prefetch_check", None)
-    if prefetch is not None:
-        prefetch(context, entry_principals([Everyone, Authenticated], userid))
+    if context is not None and hasattr(policy, "prefetch_check"):
+        policy.prefetch_check(context, entry_principals([Everyone, Authenticated], userid))
 
 
 def forget_groups(request: Request) -> None:

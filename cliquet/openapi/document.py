@@ -87,7 +87,7 @@ class Document:
         if hasattr(service, "viewset"):
             resource = Resource(service, self._components, self._registry)
             parameters = [resource.path_parameter(parameter) for parameter in parameters]
-        item = self._paths.setdefault(self._without_prefix(path), {})
+        item = self._paths.setdefault(path.removeprefix(self._prefix) or "/", {})
         if parameters:
             item["parameters"] = parameters
         if resource is not None and service.type == "collection":
@@ -128,9 +128,6 @@ class Document:
             if links and "post" in item:
                 for status in ("200", "201"):
                     item["post"]["responses"][status]["links"] = links
-
-    def _without_prefix(self, path: str) -> str:
-        return path.removeprefix(self._prefix) or "/"
 
     def _operation(self, endpoint: Endpoint, resource: Resource | None) -> Operation:
         if endpoint.is_preflight:

@@ -41,11 +41,9 @@ def example(schema: Schema) -> Any:
         raise NoExample
     types = schema.get("type", [])
     first = types if isinstance(types, str) else next(iter(types), "")
-    return _EXAMPLES.get(first, _no_example)(schema)
-
-
-def _no_example(schema: Schema) -> Any:
-    raise NoExample
+    if first not in _EXAMPLES:
+        raise NoExample
+    return _EXAMPLES[first](schema)
 
 
 def _object(schema: Schema) -> dict[str, Any]:

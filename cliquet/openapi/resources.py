@@ -14,14 +14,32 @@ from cliquet.openapi import querystring
 from cliquet.openapi.components import JSON, TIMESTAMP, Components
 from cliquet.openapi.examples import NoExample, example
 from cliquet.openapi.operations import Endpoint, Operation, json_response
-from cliquet.openapi.partial_updates import partial_bodies
 from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_schema, response_schema
 from cliquet.resource.custom_operators import operators_of
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.settings.types import NATURAL
 from cliquet.types import Registry
+from cliquet.utils.http import JSON_PATCH, MERGE_PATCH
 
 _ETAG = ("ETag", "Last-Modified")
+
+_JSON_PATCH: Schema = {
+    "type": "array",
+    "description": "JSON Patch (RFC 6902) of paths below `/data/`, and of "
+    "`/permissions/{name}/{principal}` if records have permissions.",
+    "minItems": 1,
+    "maxItems": 100,
+    "items": {
+        "type": "object",
+        "properties": {
+            "op": {"enum": ["add", "copy", "move", "remove", "replace", "test"]},
+            "path": {"type": "string"},
+            "from": {"type": "string"},
+            "value": {},
+        },
+        "required": ["op", "path"],
+    },
+}
 
 
 class Resource:
@@ -132,11 +150,12 @@ class Resource:
         )
 
     def _record_put(self) -> Operation:
+        has_unique = bool(_option(self._mapping, "unique_fields"))
         return self._conditional(
             {
                 "200": self._response("The replaced record.", self._record(), _ETAG),
                 "201": self._response("The created record.", self._record(), _ETAG),
-                **self._conflict(),
+                **({"409": self._components.error("409")} if has_unique else {}),
             },
             self._parameter(querystring.IF_NEW, "if-new"),
         )
@@ -196,10 +215,6 @@ class Resource:
         }
         return self._components.add("responses", name, response)
 
-    def _conflict(self) -> dict[str, Any]:
-        has_unique = bool(_option(self._mapping, "unique_fields"))
-        return {"409": self._components.error("409")} if has_unique else {}
-
     def _response(
         self, description: str, data: Schema, headers: tuple[str, ...] = ()
     ) -> dict[str, Any]:
@@ -256,12 +271,28 @@ class Resource:
             payload.pop("required", None)
         content = {JSON: {"schema": payload, **self._example(method)}}
         if method == "PATCH":
-            types = self._service.viewset.record_arguments(self._class, "PATCH").get(
-                "content_type", ()
-            )
-            fields = list(payload["properties"])
-            content.update(partial_bodies(self._components, self.name, fields, types))
+            content.update(self._partial_bodies(list(payload["properties"])))
         return {"required": "required" in payload, "content": content}
+
+    def _partial_bodies(self, fields: list[str]) -> dict[str, Any]:
+        """Return the bodies of partial updates by media type.
+
+        :param fields: ``data``, and ``permissions`` if records have any.
+        """
+        merge = {
+            "type": "object",
+            "properties": dict.fromkeys(fields, {"type": "object"}),
+            "additionalProperties": False,
+            "minProperties": 1,
+        }
+        add = self._components.add
+        schemas = {
+            MERGE_PATCH: add("schemas", f"{self.name}-merge-patch", merge),
+            JSON_PATCH: add("schemas", "json-patch", _JSON_PATCH),
+        }
+        arguments = self._service.viewset.record_arguments(self._class, "PATCH")
+        types = arguments.get("content_type", ())
+        return {type_: {"schema": schemas[type_]} for type_ in types if type_ in schemas}
 
     def _example(self, method: str) -> dict[str, Any]:
         """Return the keyword ``example`` of a body, nothing if no example is known.

@@ -6,7 +6,7 @@ The page is Swagger UI. Its files and its license are in the folder ``static``.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.security import NO_PERMISSION_REQUIRED
@@ -28,27 +28,9 @@ CONTENT_SECURITY_POLICY = (
 
 _CACHE_SECONDS = 3600
 
-# No string of the document contains these bytes, because quotes in strings are escaped.
-_DEFAULT_SERVERS = json.dumps_bytes({"servers": DEFAULT_SERVERS})[1:-1]
-_BEFORE_URL = b'"servers":[{"url":'
 
 openapi = Service(name="openapi", path="/__api__", description="OpenAPI document")
 _files = static_view("cliquet.openapi:static", cache_max_age=_CACHE_SECONDS, use_subpath=True)
-
-
-class _Document(NamedTuple):
-    """The document as JSON, without the absolute URL of the server.
-
-    :param start: the bytes before this URL.
-    :param end: the bytes after it; empty if the application chose its own servers.
-    """
-
-    start: bytes
-    end: bytes
-
-    def with_url(self, url: str) -> bytes:
-        """Return the document for the URL of a request."""
-        return self.start + (json.dumps_bytes(url) + self.end if self.end else b"")
 
 
 def includeme(config: Configurator) -> None:
@@ -74,8 +56,11 @@ def get_document(request: Request) -> Any:
     state = state_of(request.registry)
     if state.openapi_document is None:
         # At the first request, because all services exist by then.
-        state.openapi_document = _serialize(make(request))
-    body = state.openapi_document.with_url(request.route_url("hello").rstrip("/"))
+        state.openapi_document = json.dumps_bytes(make(request))
+    # The application can choose its own servers. No string of the document contains these bytes,
+    # because quotes in strings are escaped.
+    servers = [{"url": request.route_url("hello").rstrip("/")}]
+    body = state.openapi_document.replace(_member(DEFAULT_SERVERS), _member(servers), 1)
     response = request.response
     response.headers["Content-Type"] = JSON_TYPE
     response.headers["Cache-Control"] = "no-cache"
@@ -85,10 +70,9 @@ def get_document(request: Request) -> Any:
     return response
 
 
-def _serialize(document: dict[str, Any]) -> _Document:
-    """Return the document in two parts, around the URL of the server if it is the default."""
-    start, servers, end = json.dumps_bytes(document).partition(_DEFAULT_SERVERS)
-    return _Document(start + _BEFORE_URL, b"}]" + end) if servers else _Document(start, b"")
+def _member(servers: list[dict[str, str]]) -> bytes:
+    """Return the member ``servers`` of the document as JSON."""
+    return json.dumps_bytes({"servers": servers})[1:-1]
 
 
 def get_page(context: Any, request: Request) -> Any:
