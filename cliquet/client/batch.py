@@ -18,6 +18,7 @@ Entries = Sequence[tuple[Request, "Future[Response]"]]
 Steps = Generator[Request, Response, None]
 
 _NO_REQUESTS = {"atomic": True, "requests": []}
+_TOO_LARGE = 413
 
 
 class BaseBatch(Generic[Result]):
@@ -129,7 +130,8 @@ class Batch(BaseBatch[Response]):
     If the server refuses the whole batch because of some of its requests, the batch is split until
     these are found. The block raises another :class:`ClientError` if a batch failed otherwise:
     none of its requests are done, unless the response was lost, and the futures of requests that
-    were not sent are canceled.
+    were not sent are canceled. If the block is interrupted while it waits, all futures without a
+    response are canceled.
     """
 
     def __enter__(self) -> Batch:
@@ -149,28 +151,33 @@ def _batch_limit(hello: Response) -> int | None:
 
 def _send_part(entries: Entries, atomic: bool = False) -> Steps:
     """Send a part of a batch, split where the server refuses it because of some requests."""
-    is_single = len(entries) == 1
-    try:
-        if is_single:
-            entries[0][1].set_result((yield entries[0][0]))
-        else:
-            yield from _send_together(entries, atomic)
+    if len(entries) < 2:
+        for request, future in entries:
+            yield from _send_alone(request, future)
         return
+    try:
+        entries = yield from _send_together(entries, atomic)
     except ClientError as error:
-        is_refusal = not atomic and _is_refusal(error, entries)
-        if is_single or not is_refusal:
+        if atomic or not _is_refusal(error, entries):
             for _, future in entries:
                 future.set_exception(error)
-        if not is_refusal:
             raise
-    if is_single:
-        return
     middle = len(entries) // 2
     yield from _send_part(entries[:middle])
     yield from _send_part(entries[middle:])
 
 
-def _send_together(entries: Entries, atomic: bool) -> Steps:
+def _send_alone(request: Request, future: Future[Response]) -> Steps:
+    try:
+        future.set_result((yield request))
+    except ClientError as error:
+        future.set_exception(error)
+        if not _is_refusal(error, [(request, future)]):
+            raise
+
+
+def _send_together(entries: Entries, atomic: bool) -> Generator[Request, Response, Entries]:
+    """Send requests in one batch, and return those that exceeded its limits of size or time."""
     body: dict[str, Any] = {"requests": [_item(request) for request, _ in entries]}
     idempotent = all(request.idempotent for request, _ in entries)
     if atomic:
@@ -182,12 +189,17 @@ def _send_together(entries: Entries, atomic: bool) -> Steps:
     responses = [_response(item) for item in combined.body["responses"]]
     if len(responses) != len(entries):
         raise ProtocolError(f"{batch}: {len(responses)} responses to {len(entries)} requests")
+    left = []
     for (request, future), response in zip(entries, responses, strict=True):
         try:
             future.set_result(result_of(request, response))
         except ClientError as error:
+            if response.status == _TOO_LARGE and not atomic:
+                left.append((request, future))
+                continue
             add_note(error, request, combined.attempts)
             future.set_exception(error)
+    return left
 
 
 def _is_refusal(error: ClientError, entries: Entries) -> bool:

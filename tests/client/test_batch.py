@@ -1,6 +1,7 @@
 """Batches: requests sent together."""
 
 import json
+from asyncio import CancelledError
 
 import pytest
 
@@ -152,6 +153,25 @@ def test_failed_batch_fails_its_futures_and_cancels_the_next_ones(connect, proxy
     assert all(future.cancelled() for future in futures[2 * BATCH :])
 
 
+def test_interrupted_batch_cancels_the_futures_without_response(connect, proxy):
+    def add(request):
+        if proxy.requests:
+            raise CancelledError
+        request.headers["Authorization"] = "Basic YWxpY2U6eA=="
+        return request
+
+    client = connect(proxy.url, auth=add)
+    with pytest.raises(CancelledError), client.batch(size=2) as batch:
+        futures = [batch.resource("/spores").create({}) for _ in range(6)]
+    assert [future.cancelled() for future in futures] == [False] * 2 + [True] * 4
+
+
+def test_batch_with_a_value_that_is_not_json_cancels_its_futures(client):
+    with pytest.raises(ValueError, match="not JSON compliant"), client.batch(size=2) as batch:
+        futures = [batch.resource("/spores").create({"n": n}) for n in (1, 2, 3, float("nan"))]
+    assert [future.cancelled() for future in futures] == [False] * 2 + [True] * 2
+
+
 def test_batch_is_cancelled_if_the_limit_cannot_be_read(connect, proxy):
     proxy.script(error(401, 104))
     with pytest.raises(Unauthorized):
@@ -209,6 +229,27 @@ def test_requests_of_a_refused_batch_are_sent_apart(client, spores, proxy, statu
         proxy.script(PASS, error(status))
     assert proxy.methods == ["GET", "POST", "PUT", "PUT"]
     assert [future.result().status for future in futures] == [201, 201]
+
+
+@pytest.mark.parametrize("processed", range(BATCH))
+def test_requests_beyond_the_limits_of_a_batch_are_sent_again(client, spores, proxy, processed):
+    with client.batch() as batch:
+        futures = [batch.resource("/spores").create({"n": n}) for n in range(BATCH)]
+        proxy.script(PASS, batch_response([*[201] * processed, *[413] * (BATCH - processed)]))
+    assert [future.result().status for future in futures] == [201] * BATCH
+    assert {record["n"] for record in spores.list()} == set(range(processed, BATCH))
+
+
+def test_request_that_is_too_large_by_itself_is_an_error(client, proxy):
+    with client.batch(check=False) as batch:
+        futures = [batch.resource("/spores").create({}) for _ in range(2)]
+        proxy.script(PASS, batch_response([413, 413]), error(413))
+    assert [getattr(future.exception(), "code", None) for future in futures] == [413, None]
+
+
+def batch_response(statuses):
+    items = [{"status": status, "headers": {}, "body": {"data": {}}} for status in statuses]
+    return Response(200, {}, json.dumps({"responses": items}).encode())
 
 
 @pytest.mark.parametrize("status", [401, 503])
