@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from cliquet.client.errors import Forbidden
-from cliquet.client.messages import Request, Response
+from cliquet.client.failures import ProtocolError
+from cliquet.client.messages import Request, Response, is_tombstone
 from cliquet.client.protocol import run
 from cliquet.client.querystring import querystring
-from cliquet.client.resources import Result, check_first_page, next_query
+from cliquet.client.resources import Operations, Result, check_first_page, next_query
 
 Outcome = TypeVar("Outcome")
 Steps = Generator[Request, Response, Outcome]
 
-_TOMBSTONE = {"id", "last_modified", "deleted"}
 _TIME_MODULUS, _CUBE_MODULUS = 67108859, 67108837
 _FORBIDDEN = 121  # errno
 #: Total length of the ids in a request, below the limits of servers on URLs, and their number.
@@ -41,7 +41,7 @@ class BaseCopy(Generic[Result]):
 
     :param send: function that sends a request.
     :param path: path of the collection.
-    :param records: records of an earlier copy.
+    :param records: records of an earlier copy; ignored if one of them is damaged.
     :param timestamp: its timestamp; None: ``records`` are ignored.
     """
 
@@ -52,11 +52,17 @@ class BaseCopy(Generic[Result]):
         records: Iterable[dict[str, Any]] = (),
         timestamp: int | None = None,
     ) -> None:
+        records = list(records) if timestamp is not None else []
+        if not all(map(_is_record, records)):
+            records, timestamp = [], None  # the stored copy is damaged
         self._send = send
         self._path = path
+        self._read_page = Operations(_unsent, path, None)._read_page
         self._has_checksums = True
+        #: Changes of polls that failed.
+        self._changes: dict[str, dict[str, Any]] = {}
         #: The records by id.
-        self.records = {record["id"]: record for record in records if timestamp is not None}
+        self.records = {record["id"]: record for record in records}
         #: Timestamp of the collection at the latest poll, None before the first one.
         self.timestamp = timestamp
         #: Whether the copy was exactly the list that the user could read, at the latest poll. False
@@ -72,71 +78,71 @@ class BaseCopy(Generic[Result]):
         except Forbidden as error:
             if error.errno == _FORBIDDEN:  # by the service, not by a proxy
                 self.records.clear()
+                self._changes.clear()
                 self.timestamp = None
             raise
 
     def _read_and_verify(self) -> Steps[list[dict[str, Any]]]:
-        changes: dict[str, dict[str, Any]] = {}
         self.verified = False
-        is_equal, pages = yield from self._update(changes)
+        is_equal, pages = yield from self._update()
         if is_equal is False and pages > 1:  # the records can have changed between the pages
-            is_equal, _ = yield from self._update(changes)
+            is_equal, _ = yield from self._update()
         if is_equal is False:
-            yield from self._repair(changes)
-            is_equal, _ = yield from self._update(changes)
+            yield from self._repair()
+            is_equal, _ = yield from self._update()
         self.verified = is_equal
         self._has_checksums = is_equal is not None
+        changes, self._changes = self._changes, {}
         return list(changes.values())
 
-    def _update(self, changes: dict[str, dict[str, Any]]) -> Steps[tuple[bool | None, int]]:
+    def _update(self) -> Steps[tuple[bool | None, int]]:
         """Read the changes; return whether the checksums are equal, and the number of pages."""
         is_first = self.timestamp is None
         known = "" if is_first or not self._has_checksums else self._checksum()
         since = "" if is_first else f"&_since={self.timestamp}"
         pages = yield from self._read(f"?_checksum={known}{since}")
         for record in (record for page in pages for record in page.data or ()):
-            if not is_first and set(record) == _TOMBSTONE:
+            if not is_first and is_tombstone(record):
                 if self.records.pop(record["id"], None) is not None:
-                    changes[record["id"]] = record
+                    self._changes[record["id"]] = record
             else:
-                self._store(record, changes)
+                self._store(record)
         self.timestamp = pages[0].timestamp
         expected = pages[-1].headers.get("Checksum")
         return None if expected is None else expected == self._checksum(), len(pages)
 
-    def _repair(self, changes: dict[str, dict[str, Any]]) -> Steps[None]:
+    def _repair(self) -> Steps[None]:
         """Compare the copy with the ids and timestamps of all records, and read what differs."""
         pages = yield from self._read("?_fields=last_modified")
         times = {record["id"]: record["last_modified"] for page in pages for record in page.data}
         for id_ in self.records.keys() - times.keys():
             del self.records[id_]
-            changes[id_] = {"id": id_, "deleted": True}
+            self._changes[id_] = {"id": id_, "deleted": True}
         missing = [id_ for id_, time in times.items() if self._time_of(id_) != time]
         for ids in _slices(missing):
             for page in (yield from self._read(querystring({"in_id": ids}))):
                 for record in page.data:
-                    self._store(record, changes)
+                    self._store(record)
         self.timestamp = pages[0].timestamp
 
     def _read(self, query: str) -> Steps[list[Response]]:
         """Read all pages of a list."""
-        page = yield self._request(query)
+        page = yield self._read_page(query)
         pages = [page]
         if page.status == 304:
             return pages
         check_first_page(self._path, query, page)
         seen = set[object]()
         while following := next_query(self._path, page, seen):
-            page = yield self._request(following)
+            page = yield self._read_page(following)
             pages.append(page)
+        if not all(_is_record(record) for page in pages for record in page.data):
+            raise ProtocolError(f"GET {self._path}: a record has no id or last_modified")
         return pages
 
-    def _request(self, query: str) -> Request:
-        return Request("GET", self._path + query, expects=("data", list))
-
-    def _store(self, record: dict[str, Any], changes: dict[str, dict[str, Any]]) -> None:
+    def _store(self, record: dict[str, Any]) -> None:
         if self._time_of(record["id"]) != record["last_modified"]:
-            self.records[record["id"]] = changes[record["id"]] = record
+            self.records[record["id"]] = self._changes[record["id"]] = record
 
     def _time_of(self, id_: str) -> object:
         return self.records[id_]["last_modified"] if id_ in self.records else None
@@ -164,9 +170,22 @@ class Copy(BaseCopy[Response]):
         A record that the user can no longer read is returned as ``{"id": …, "deleted": True}``.
 
         :raises Forbidden: if the user can't read the list, or any record. Then the copy is empty.
-        :raises ClientError: if a request fails. The next poll continues.
+        :raises ClientError: if a request fails. The next poll continues, and also returns the
+            changes of the failed one.
         """
         return run(self._poll(), self._send)
+
+
+def _unsent(request: Request) -> Request:
+    return request
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("id"), str)
+        and isinstance(value.get("last_modified"), int)
+    )
 
 
 def _slices(ids: Iterable[str]) -> Iterator[list[str]]:

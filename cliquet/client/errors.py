@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from cliquet.client.failures import ClientError, ProtocolError
-from cliquet.client.messages import Request, Response
+from cliquet.client.messages import Request, Response, is_tombstone
 
 _INVALID_PARAMETERS = 107
 _SERVICE_DEPRECATED = 202
@@ -157,10 +157,7 @@ def result_of(request: Request, response: Response) -> Response:
 def _is_record(error: ResponseError) -> bool:
     """Return whether a creation failed because of an existing record, not a tombstone."""
     existing = error.existing
-    if error.code not in (409, 412) or not isinstance(existing, dict):
-        return False
-    # Applications can have a field named ``deleted``; a tombstone has nothing else.
-    return not (existing.get("deleted") is True and len(existing) == 3)
+    return error.code in (409, 412) and isinstance(existing, dict) and not is_tombstone(existing)
 
 
 def _title(status: int) -> str:

@@ -120,5 +120,11 @@ class ServerFeatures:
     has_atomic_batches: bool = False
 
 
+def is_tombstone(record: Any) -> bool:
+    """Return whether a record is deleted. Applications can have a field named ``deleted`` too."""
+    has_mark = isinstance(record, dict) and record.get("deleted") is True
+    return has_mark and set(record) == {"id", "last_modified", "deleted"}
+
+
 #: Request of the service's description of itself.
 HELLO = Request("GET", "/", expects=("settings", dict))

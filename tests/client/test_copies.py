@@ -191,6 +191,35 @@ def test_failed_poll_is_continued_by_the_next_one(spores, copy, proxy, clock):
     assert copy.records == contents(spores)
 
 
+def test_next_poll_returns_the_changes_of_a_failed_one(copy, proxy):
+    proxy.script(page([5, 6], 6), page([7], 7, "9-9-9"), error(500), page([7], 7, checksum([5, 7])))
+    copy.poll()
+    with pytest.raises(ServerError):
+        copy.poll()
+    proxy.steps += [page([5, 7], 7), not_modified(7, checksum([5, 7]))]
+    assert [change["id"] for change in copy.poll()] == ["7", "6"]
+    assert copy.verified is True
+
+
+@pytest.mark.parametrize(
+    "damaged", [None, "text", {}, {"id": "a"}, {"id": 1, "last_modified": 1}, {"last_modified": 1}]
+)
+def test_damaged_copy_is_read_again(spores, client, damaged):
+    created = spores.create({}).data
+    copy = client.copy("/spores", [created, damaged], created["last_modified"])
+    assert copy.poll() == [created]
+    assert copy.verified is True
+
+
+@pytest.mark.parametrize("record", [None, {"uuid": "a"}])
+def test_list_of_other_objects_is_refused(copy, proxy, record):
+    invalid = success([record], {"ETag": '"1"'})
+    proxy.script(page([5], 5), invalid, invalid)
+    copy.poll()
+    with pytest.raises(ProtocolError, match="GET /spores: a record has no id or last_modified"):
+        copy.poll()
+
+
 def test_incomplete_list_is_refused(copy, proxy):
     incomplete = page([5], 5)
     proxy.script(incomplete._replace(headers={**incomplete.headers, "Total-Records": "2"}))
