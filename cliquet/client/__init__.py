@@ -101,7 +101,10 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections. The next request opens new ones."""
+        """Close the connections, unless they are those of a session of the caller.
+
+        The next request opens new ones.
+        """
         self._transport.close()
         self._protocol.issue_alerts()
 

@@ -60,7 +60,7 @@ class AsyncClient(
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, unless they are those of a session of the caller."""
         await self._transport.close()
         self._protocol.issue_alerts()
 
@@ -211,7 +211,8 @@ class _Transport:
         self._process = os.getpid()
 
     async def close(self) -> None:
-        await self._session.aclose()
+        if self._is_own:
+            await self._session.aclose()
 
     async def perform(self, step: Pause | RawRequest) -> RawResponse | None:
         """Wait, or send a request once.
@@ -336,7 +337,7 @@ async def _run(
         while True:
             try:
                 outcome = await perform(step)
-            except ClientError as error:
+            except BaseException as error:  # cancellation too, so that the generator ends at once
                 step = steps.throw(error)
             else:
                 step = steps.send(outcome)

@@ -23,6 +23,8 @@ from cliquet.client.messages import Request, Response
 
 #: Longer numbers of seconds are ignored.
 _SECONDS = re.compile(r"[0-9]{1,9}")
+#: Longest pause that a server can request, in seconds: its headers can be wrong.
+_LONGEST_PAUSE = 24 * 60 * 60
 
 _MAX_REDIRECTS = 10
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -65,7 +67,7 @@ def run(steps: Generator[Step, Any, Result], perform: Callable[[Step], Any]) -> 
         while True:
             try:
                 outcome = perform(step)
-            except ClientError as error:
+            except BaseException as error:  # interrupts too, so that the generator ends at once
                 step = steps.throw(error)
             else:
                 step = steps.send(outcome)
@@ -141,15 +143,12 @@ class Protocol:
     def apply_backoff_headers(self, headers: Mapping[str, str]) -> None:
         """Delay the next requests as ``Backoff`` and ``Retry-After`` demand."""
         for name in ("Backoff", "Retry-After"):
-            self.delay_until(self._clock() + _seconds(headers.get(name), headers.get("Date")))
-
-    def delay_until(self, time: float) -> None:
-        """Send no request before a time of the clock, in seconds."""
-        self._not_before = max(self._not_before, time)
+            pause = _seconds(headers.get(name), headers.get("Date"))
+            self.delay_by(min(pause, _LONGEST_PAUSE))
 
     def delay_by(self, seconds: float) -> None:
         """Send no request for a number of seconds."""
-        self.delay_until(self._clock() + seconds)
+        self._not_before = max(self._not_before, self._clock() + seconds)
 
     def _wait(self, deadline: float) -> Generator[Pause, Any, None]:
         pause = self._not_before - self._clock()
@@ -166,8 +165,7 @@ class Protocol:
         is_retried = error.is_transient and is_harmless and attempts <= self._retries
         if is_retried:
             # Clients that failed together must not return together.
-            pause = self._delay * 2 ** (attempts - 1) * random.uniform(0.5, 1.5)
-            self.delay_until(self._clock() + pause)
+            self.delay_by(self._delay * 2 ** (attempts - 1) * random.uniform(0.5, 1.5))
         if not is_retried or self._not_before >= deadline:
             add_note(error, request, attempts)
             raise error
@@ -175,16 +173,21 @@ class Protocol:
     def _attempt(
         self, request: Request, deadline: float
     ) -> Generator[RawRequest, RawResponse, Response]:
-        raw = yield from self._exchange(request, deadline)
-        if raw.status == 401 and not isinstance(self.auth, tuple | None):
+        response = yield from self._receive(request, deadline)
+        if not isinstance(self.auth, tuple | None) and _is_unauthorized(request, response):
             # The callable can return other credentials, which have not expired.
-            raw = yield from self._exchange(request, deadline)
-        body = _parse_json(raw.content)
-        response = Response(raw.status, raw.headers, body)
-        if response.ok and body is None and raw.content:
+            response = yield from self._receive(request, deadline)
+        return result_of(request, response)
+
+    def _receive(
+        self, request: Request, deadline: float
+    ) -> Generator[RawRequest, RawResponse, Response]:
+        raw = yield from self._exchange(request, deadline)
+        response = Response(raw.status, raw.headers, _parse_json(raw.content))
+        if response.ok and response.body is None and raw.content:
             kind = raw.headers.get("Content-Type", "without a type")
             raise TransportError(f"{request}: the body is not JSON, but {kind}")
-        return result_of(request, response)
+        return response
 
     def _exchange(
         self, request: Request, deadline: float
@@ -232,6 +235,7 @@ def _parse_server(server: str) -> tuple[str, tuple[str, str] | None]:
 
     :raises ValueError: if it isn't the URL of a service.
     """
+    server = server.strip()
     if not _origin(server) or "?" in server or "#" in server:
         without_password = server.rpartition("@")[2]
         raise ValueError(
@@ -272,6 +276,17 @@ def add_note(error: ClientError, request: Request, attempts: int) -> None:
         error.add_note(f"Sent {times}: the server may have processed it.")
     elif attempts > 1:
         error.add_note(f"Sent {attempts} times.")
+
+
+def _is_unauthorized(request: Request, response: Response) -> bool:
+    """Return whether credentials were refused, and the request can be sent again."""
+    items = response.member("responses")
+    if response.status == 401 or not isinstance(items, list):
+        return response.status == 401
+    # In a batch, each request that needs credentials is refused.
+    statuses = [item.get("status") for item in items if isinstance(item, dict)]
+    has_effect = any(status in range(400) for status in statuses)
+    return 401 in statuses and (request.idempotent or not has_effect)
 
 
 def _parse_json(content: bytes) -> Any:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from cliquet.client.failures import ClientError, ProtocolError
 from cliquet.client.live import Changes, ChangeStream
-from cliquet.client.messages import Request, Response
+from cliquet.client.messages import Request, Response, is_tombstone
 from cliquet.client.querystring import querystring
 
 #: Type of the results: a response, an awaitable of one, or in a batch a future of one.
@@ -293,13 +293,17 @@ class Records(BaseRecords[Response]):
 def check_first_page(path: str, query: str, first: Response) -> None:
     """Check that a page is the whole list, unless it names the next page.
 
-    :raises ProtocolError: if the list is incomplete.
+    :raises ProtocolError: if the list is incomplete, or can be because it has no ``Total-Records``.
     """
-    is_last = "Next-Page" not in first.headers
     # Only on the first page does the total count the same records.
-    if is_last and "_token" not in query and len(first.data) < (first.total or 0):
+    if "Next-Page" in first.headers or "_token=" in query or "_count=false" in query:
+        return
+    has_tombstones = "_since=" in query or "_before=" in query
+    records = [each for each in first.data if not (has_tombstones and is_tombstone(each))]
+    if first.total is None or len(records) < first.total:
+        total = "an unknown number of" if first.total is None else first.total
         raise ProtocolError(
-            f"GET {path}: {len(first.data)} of {first.total} records, without the header"
+            f"GET {path}: {len(records)} of {total} records, without the header"
             " Next-Page. Check the proxies between client and service"
         )
 

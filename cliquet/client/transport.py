@@ -49,8 +49,9 @@ class Transport:
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
+        """Close the connections, unless they are those of a session of the caller."""
+        if self._is_own:
+            self._session.close()
 
     def perform(self, step: Pause | RawRequest) -> RawResponse | None:
         """Wait, or send a request once.

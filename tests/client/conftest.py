@@ -112,7 +112,7 @@ def session(library):
 @pytest.fixture
 def connect(clock, library):
     """A function that returns clients at a URL, all of one new user."""
-    user, clients = str(uuid.uuid4()), []
+    user, clients, sessions = str(uuid.uuid4()), [], []
     runner = asyncio.Runner()
 
     async def sleep(seconds):
@@ -120,6 +120,7 @@ def connect(clock, library):
 
     def connect(url, **options):
         options = {"auth": (user, "secret"), "clock": clock, **options}
+        sessions.append(options.get("session"))
         if library == "requests":
             clients.append(Client(url, sleep=clock.sleep, **options))
         else:
@@ -130,6 +131,11 @@ def connect(clock, library):
         yield connect
         for client in clients:
             client.close()
+        for session in filter(None, sessions):
+            if library == "requests":
+                session.close()
+            else:
+                runner.run(session.aclose())
 
 
 @pytest.fixture

@@ -114,4 +114,5 @@ def error(status, errno=None, headers=(), **members):
 
 def success(data, headers=()):
     """Return a response with status 200 and data."""
-    return Response(200, dict(headers), json.dumps({"data": data}).encode())
+    total = {"Total-Records": str(len(data))} if isinstance(data, list) else {}
+    return Response(200, {**total, **dict(headers)}, json.dumps({"data": data}).encode())

@@ -1,11 +1,19 @@
 """Credentials: which are sent, when they are renewed, and that they go to one server only."""
 
 import base64
+import json
 
 import httpx
 import pytest
 
-from cliquet.client import Client, ProtocolError, ResponseError, TransportError, Unauthorized
+from cliquet.client import (
+    Client,
+    ClientError,
+    ProtocolError,
+    ResponseError,
+    TransportError,
+    Unauthorized,
+)
 from tests.client.fault_proxy import FaultProxy, Response, error, success
 
 DONE = success({})
@@ -87,6 +95,35 @@ def test_callable_is_called_once_more_after_a_401(connect, proxy, clock):
         client.request("POST", "/spores", {"data": {}})
     assert sent(proxy) == ["Bearer expired", "Bearer fresh", "Bearer expired", "Bearer wrong"]
     assert clock.slept == []
+
+
+@pytest.mark.parametrize("options", [{}, {"id_factory": None}])
+@pytest.mark.parametrize("atomic", [False, True])
+def test_callable_is_called_once_more_if_a_batch_is_unauthorized(connect, proxy, options, atomic):
+    tokens = iter(["expired", *[None] * 3])
+
+    def add(request):
+        token = next(tokens)
+        request.headers["Authorization"] = f"Bearer {token}" if token else basic("alice", "x")
+        return request
+
+    client = connect(proxy.url, auth=add)
+    with client.batch(size=2, atomic=atomic) as batch:
+        spores = batch.resource("/spores", **options)
+        created = [spores.create({}) for _ in range(2)]
+    assert [future.result().status for future in created] == [201, 201]
+    assert len(set(sent(proxy))) == 2
+
+
+@pytest.mark.parametrize("statuses", [(201, 401), (401,), ("401", None)])
+def test_batch_is_not_repeated_if_that_could_create_records_twice(connect, proxy, statuses):
+    client = connect(proxy.url, auth=with_token(lambda: "x"))
+    items = [{"status": status, "headers": {}, "body": {"data": {}}} for status in statuses]
+    proxy.script(Response(200, {}, json.dumps({"responses": [*items, None]}).encode()))
+    with pytest.raises(ClientError), client.batch(size=5) as batch:
+        spores = batch.resource("/spores", id_factory=None)
+        [spores.create({}) for _ in range(len(statuses) + 1)]
+    assert len(proxy.requests) == (2 if statuses == (401,) else 1)
 
 
 def test_password_is_sent_once(client, proxy):

@@ -352,6 +352,16 @@ def test_pause_longer_than_the_timeout_is_an_error(connect, proxy, clock):
     assert clock.slept == [5]
 
 
+@pytest.mark.parametrize("value", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_requested_pause_is_at_most_a_day(connect, proxy, clock, value):
+    headers = {"Backoff": value, "Date": "Mon, 30 Nov 2026 12:00:00 GMT"}
+    client = connect(proxy.url, timeout=24 * 60 * 60 + 1)
+    proxy.script(DONE._replace(headers=headers), DONE)
+    client.request("GET", "/spores")
+    client.request("GET", "/spores")
+    assert clock.slept == [24 * 60 * 60]
+
+
 def test_backoff_delays_the_next_request(client, proxy, clock):
     proxy.script(DONE._replace(headers={"Backoff": "20"}), DONE, DONE)
     client.request("GET", "/spores")
