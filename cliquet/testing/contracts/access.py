@@ -1,16 +1,15 @@
-"""Contract of the permission backends: checks of access, heartbeat and threads."""
+"""Contract of the permission backends: checks of access and threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cliquet.permission import PermissionBase, heartbeat
+from cliquet.permission import PermissionBase
 from cliquet.testing.contracts.samples import in_threads, on_one_backend
 from cliquet.utils.overrides import is_inherited
 
@@ -66,11 +65,6 @@ def matches(pattern: str, text: str) -> bool:
     if pattern[0] == "*":
         return any(matches(pattern[1:], text[start:]) for start in range(len(text) + 1))
     return text[:1] == pattern[0] and matches(pattern[1:], text[1:])
-
-
-# The heartbeat
-def request_with(**settings: str) -> Any:
-    return SimpleNamespace(registry=SimpleNamespace(settings=settings))
 
 
 class AccessContract:
@@ -278,41 +272,6 @@ class AccessContract:
             assert backend.user_principals(object_id) == set(expected).union(*expected.values())
             for permission, principals in expected.items():
                 assert backend.object_permission_principals(object_id, permission) == principals
-
-    @pytest.mark.parametrize("readonly, writes", [({}, True), ({"readonly": "true"}, False)])
-    def test_heartbeat_writes_unless_readonly_and_cleans_up(
-        self, backend: PermissionBase, monkeypatch: pytest.MonkeyPatch, readonly: Any, writes: bool
-    ) -> None:
-        written: list[str] = []
-        add = backend.add_user_principal
-
-        def record(user_id: str, principal: str) -> None:
-            written.append(user_id)
-            add(user_id, principal)
-
-        monkeypatch.setattr(backend, "add_user_principal", record)
-        assert heartbeat(backend)(request_with(**readonly)) is True
-        assert len(written) == writes
-        assert all(backend.user_principals(user_id) == set() for user_id in written)
-
-    @pytest.mark.parametrize(
-        "method, readonly", [("add_user_principal", "false"), ("user_principals", "true")]
-    )
-    def test_heartbeat_is_false_and_logged_when_the_backend_fails(
-        self,
-        backend: PermissionBase,
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-        method: str,
-        readonly: Any,
-    ) -> None:
-        def fail(*args: Any) -> None:
-            raise OSError("gone")
-
-        monkeypatch.setattr(backend, method, fail)
-        assert heartbeat(backend)(request_with(readonly=readonly)) is False
-        assert [record.levelname for record in caplog.records] == ["ERROR"]
-        assert caplog.records[0].exc_info
 
     def test_threads_can_grant_and_withdraw_concurrently(self, backend: PermissionBase) -> None:
         def work(name: str) -> None:

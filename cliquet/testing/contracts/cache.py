@@ -7,14 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cliquet.cache import CacheBase, heartbeat
+from cliquet.cache import CacheBase
 from cliquet.testing.contracts.samples import in_threads, on_one_backend
 
 SOON = 0.05
@@ -43,10 +42,6 @@ def nested(depth: int) -> Any:
     for _ in range(depth):
         value = [value]
     return value
-
-
-# The heartbeat
-REQUEST = SimpleNamespace(registry=SimpleNamespace(settings={"readonly": "true"}))
 
 
 class CacheContract:
@@ -287,35 +282,3 @@ class CacheContract:
                 assert len(set(cache.get("shared"))) == 1
 
         in_threads(*(partial(work, str(n)) for n in range(6)))
-
-    def test_heartbeat_is_true_when_the_cache_works_and_cleans_up(
-        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        written: list[str] = []
-        real = cache.set
-
-        def record(key: str, *arguments: Any) -> None:
-            written.append(key)
-            real(key, *arguments)
-
-        monkeypatch.setattr(cache, "set", record)
-        assert heartbeat(cache)(REQUEST) is True
-        assert len(written) == 1
-        assert cache.get(written[0]) is None
-
-    def test_heartbeat_is_false_when_nothing_is_returned(
-        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(cache, "get", lambda key: None)
-        assert heartbeat(cache)(REQUEST) is False
-
-    def test_heartbeat_is_false_and_logged_when_the_cache_fails(
-        self, cache: CacheBase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        def fail(*args: Any) -> None:
-            raise OSError("gone")
-
-        monkeypatch.setattr(cache, "set", fail)
-        assert heartbeat(cache)(REQUEST) is False
-        assert [record.levelname for record in caplog.records] == ["ERROR"]
-        assert caplog.records[0].exc_info

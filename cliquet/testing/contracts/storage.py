@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -289,27 +288,6 @@ class StorageContract(
             assert page.checksum == storage.checksum(*PLACE, ids=["2"])
             assert storage.get_page(*PLACE, **query).checksum is None
 
-    def test_checksum_is_read_with_overridden_methods(self, storage: StorageBase) -> None:
-        class Minimal(StorageBase):
-            collection_timestamp = storage.collection_timestamp
-            get_all = storage.get_all
-
-        class Without(type(storage)):  # type: ignore[misc]
-            def _page(self, *args: Any, **kwargs: Any) -> Page:
-                page: Page = super()._page(*args, **kwargs)
-                return page._replace(checksum=None)
-
-        for _ in range(2):
-            created = storage.create(*PLACE, {})
-        engine = copy.copy(storage)
-        engine.__class__ = Without
-        chosen = [created["id"]]
-        for other in (Minimal(), engine):
-            assert other.checksum(*PLACE) == storage.checksum(*PLACE)
-            assert other.checksum(*PLACE, ids=chosen) == storage.checksum(*PLACE, ids=chosen)
-            page = other.get_page(*PLACE, with_checksum=True, checksum_ids=chosen)
-            assert page.checksum == storage.checksum(*PLACE, ids=chosen)
-
     def test_surrogate_in_a_collection_name_is_not_a_backend_error(
         self, storage: StorageBase
     ) -> None:
@@ -320,19 +298,7 @@ class StorageContract(
         except ValueError:
             pass  # the engine can't encode it
 
-    def test_get_page_combines_reads_if_the_backend_lacks_it(self, storage: StorageBase) -> None:
-        class Minimal(StorageBase):
-            collection_timestamp = storage.collection_timestamp
-            get_all = storage.get_all
-
-        created = storage.create(*PLACE, {"n": 1})
-        assert Minimal().get_page(*PLACE) == storage.get_page(*PLACE)
-        assert Minimal().get_page(*PLACE) == Page([created], 1, created["last_modified"])
-
     def test_timestamps_of_several_collections(self, storage: StorageBase) -> None:
-        class Minimal(StorageBase):
-            collection_timestamp = storage.collection_timestamp
-
         places = [PLACE, ("articles", "bob"), ("never", "written"), ("a\0", "é")]
         for place in places[:2]:
             storage.create(*place, {"n": 1})
@@ -342,31 +308,3 @@ class StorageContract(
             place: expected[place] for place in places[:2]
         }
         assert storage.collection_timestamps([]) == {}
-        assert Minimal().collection_timestamps(places) == expected
-
-    def test_get_for_update_works_without_locks(self, storage: StorageBase) -> None:
-        class Minimal(StorageBase):
-            get = storage.get
-
-        created = storage.create(*PLACE, {"n": 1})
-        assert Minimal().get_for_update(*PLACE, created["id"]) == created
-
-    def test_overridden_reads_are_used_everywhere(
-        self, storage: StorageBase, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Mine(type(storage)):  # type: ignore[misc]
-            def get(self, *args: Any, **kwargs: Any) -> Any:
-                return {**super().get(*args, **kwargs), "got": True}
-
-            def get_all(self, *args: Any, **kwargs: Any) -> Any:
-                records, total = super().get_all(*args, **kwargs)
-                return [{**record, "got": True} for record in records], total
-
-        created = storage.create(*PLACE, {"n": 1})
-        seen = {**created, "got": True}
-        mine = copy.copy(storage)
-        mine.__class__ = Mine
-        assert mine.get_for_update(*PLACE, created["id"]) == seen
-        assert mine.get_page(*PLACE) == Page([seen], 1, created["last_modified"])
-        monkeypatch.setattr(storage, "collection_timestamp", lambda *args, **kwargs: 5)
-        assert storage.get_page(*PLACE) == Page([created], 1, 5)
