@@ -45,8 +45,8 @@ export class Gate {
       });
       upstream.on('end', () => response.end());
       upstream.on('error', () => response.destroy());
-      response.on('close', () => onward.destroy());
     });
+    response.on('close', () => onward.destroy()); // also before there is a response, which may have no end
     onward.on('error', () => response.destroy());
     request.pipe(onward);
   }

@@ -267,6 +267,31 @@ describe('a stream', () => {
   });
 });
 
+for (const [moment, respond] of [
+  ['before a response', () => {}],
+  ['in the middle of a response', (response) => response.write('{')],
+  ['during a stream', (response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(':')],
+]) {
+  test(`a client that is closed ${moment} leaves no connection open`, { timeout: 20_000 }, async (t) => {
+    const service = createServer(({ url, socket }, response) => {
+      response.setHeader('Content-Type', 'application/json');
+      if (url === '/') response.end('{"settings": {}}');
+      else service.emit('opened', socket, respond(response));
+    });
+    service.listen(0, '127.0.0.1');
+    await once(service, 'listening');
+    const gate = new Gate(`http://127.0.0.1:${service.address().port}`);
+    await gate.open();
+    t.after(() => gate.shut(service.close(service.closeAllConnections())));
+    const client = clientOf(gate.url, {});
+    const request = client.request('GET', '/any').catch(() => {});
+    const [socket] = await once(service, 'opened');
+    await client.close();
+    await request;
+    if (!socket.destroyed) await once(socket, 'close');
+  });
+}
+
 describe('a page', () => {
   /** Set a global as browsers have it, until the end of a test. */
   function browser(t, name, value) {
