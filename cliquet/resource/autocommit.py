@@ -70,10 +70,10 @@ class AutocommitResource(PartialUpdates):
         return (
             isinstance(storage, StorageBase)
             and storage.supports_single_statements
+            and can_autocommit()
             and is_inherited(self, _base_of(type(self)), *_HOOKS)
             and is_unobserved(self.request)
             and not self._unique_fields()
-            and can_autocommit()
         )
 
     def _autocommit_if_possible(self) -> AbstractContextManager[None]:

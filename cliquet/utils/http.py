@@ -25,7 +25,11 @@ EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 #: Maximum number of redirections of a sub-request.
 MAX_REDIRECTIONS = 5
 
-_SERVER_KEYS = ("SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_USER")
+#: Beginnings of the names of the WSGI variables that sub-requests inherit.
+_INHERITED = (
+    *("HTTP_", "wsgi.", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL"),
+    *("REMOTE_ADDR", "REMOTE_USER"),
+)
 #: WSGI variables that dummy requests lack.
 _LOCAL = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
 _BODY_HEADERS = ("CONTENT-LENGTH", "TRANSFER-ENCODING")
@@ -181,24 +185,18 @@ def build_request(original: object, dict_obj: Mapping[str, Any]) -> Any:
     payload, content_type = _payload(dict_obj.get("body"))
     if content_type is not None and is_partial_update(dict_obj):
         content_type = content_type_of(dict_obj)
-    environ: dict[str, Any] = dict(_LOCAL)
-    environ.update(
-        (key, value)
-        for key, value in inherited.items()
-        if key in _SERVER_KEYS or key.startswith(("HTTP_", "wsgi."))
-    )
-    environ.update(
-        {
-            "REQUEST_METHOD": str(dict_obj.get("method") or "GET").upper(),
-            "SCRIPT_NAME": inherited.get("SCRIPT_NAME", ""),
-            "PATH_INFO": unquote(path, "latin-1") if path.isascii() else _wsgi_path(path),
-            "QUERY_STRING": quote(query, safe=_PATH_SAFE),
-            "CONTENT_TYPE": content_type or inherited.get("CONTENT_TYPE", ""),
-            "CONTENT_LENGTH": str(len(payload)),
-            "wsgi.input": io.BytesIO(payload),
-            "webob.is_body_seekable": True,  # otherwise WebOb copies it, to a file if it is large
-        }
-    )
+    environ = {
+        **_LOCAL,
+        **{key: value for key, value in inherited.items() if key.startswith(_INHERITED)},
+        "REQUEST_METHOD": str(dict_obj.get("method") or "GET").upper(),
+        "SCRIPT_NAME": inherited.get("SCRIPT_NAME", ""),
+        "PATH_INFO": unquote(path, "latin-1") if path.isascii() else _wsgi_path(path),
+        "QUERY_STRING": quote(query, safe=_PATH_SAFE),
+        "CONTENT_TYPE": content_type or inherited.get("CONTENT_TYPE", ""),
+        "CONTENT_LENGTH": str(len(payload)),
+        "wsgi.input": io.BytesIO(payload),
+        "webob.is_body_seekable": True,  # otherwise WebOb copies it, to a file if it is large
+    }
     request = _request_class(original)(environ)
     for name, value in (dict_obj.get("headers") or {}).items():
         # Compare like WebOb: some non-ASCII letters have ASCII capitals.
@@ -287,7 +285,7 @@ def _description(response: Response, request: Any, body: object) -> dict[str, An
     return {
         "path": path_text(request),
         "status": response.status_code,
-        "headers": dict(response.headers),
+        "headers": dict(response.headers.items()),
         "body": "" if request.method == "HEAD" else body,
     }
 

@@ -72,6 +72,13 @@ def _is_json_patch(item: object) -> bool:
     return is_valid and is_partial_update(item) and content_type_of(item) == JSON_PATCH
 
 
+class _Body(colander.Mapping):
+    """The type of bodies, which aren't copied: each becomes JSON again."""
+
+    def deserialize(self, node: colander.SchemaNode, cstruct: Any) -> Any:
+        return cstruct if isinstance(cstruct, dict) else super().deserialize(node, cstruct)
+
+
 class BatchRequestSchema(colander.MappingSchema):
     """A request of a batch."""
 
@@ -84,7 +91,7 @@ class BatchRequestSchema(colander.MappingSchema):
         validator=colander.All(string_values, _valid_host),
         missing=colander.drop,
     )
-    body = colander.SchemaNode(colander.Mapping(unknown="preserve"), missing=colander.drop)
+    body = colander.SchemaNode(_Body(unknown="preserve"), missing=colander.drop)
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         if not _is_json_patch(cstruct):
