@@ -36,7 +36,7 @@ async def read_body(
         async with asyncio.timeout(None) as timeout:
             with shutdown.calling(lambda: timeout.reschedule(0)):
                 await _read_ahead(receive, messages)
-    except TimeoutError:
+    except (TimeoutError, asyncio.CancelledError):  # cancelled by a server that stops
         await _refuse(send)
         return None
 

@@ -97,6 +97,16 @@ async def test_server_that_stops_waits_neither_for_streams_nor_for_bodies(servic
 
 
 @running
+async def test_request_whose_body_the_server_stops_reading_is_refused(service, alice):
+    connection = service.request("/notes", method="POST")
+    connection.sent.get_nowait()
+    await asyncio.sleep(0)
+    connection.task.cancel()
+    assert (await connection.start())[0] == 503
+    assert alice.list("/notes") == []
+
+
+@running
 async def test_request_of_a_client_that_disconnects_within_the_body_is_not_served(service, alice):
     headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
     connection = service.request("/notes", method="POST", headers=headers)
