@@ -41,12 +41,11 @@ from cliquet.settings import (
     find_project_name,
     load_default_settings,
 )
-from cliquet.settings.types import BOOLEAN, DATE, HEADER_NAMES
+from cliquet.settings.types import BOOLEAN, DATE, HEADER_NAMES, MODULE, NAME, NAMES
 from cliquet.settings.validation import (
     ErrorCollector,
     invalid,
-    load_module,
-    load_named,
+    parse,
     unknown_keys,
     wrong_values,
 )
@@ -184,7 +183,7 @@ def _set_up_backend(
     for key in DEFAULT_SETTINGS:
         if key.startswith(f"{kind}_"):
             settings.setdefault(f"{PREFIX}.{key}", settings[key])
-    backend = load_module(config, f"{kind}_backend").load_from_config(config)
+    backend = MODULE.parse(settings[f"{kind}_backend"]).load_from_config(config)
     if not isinstance(backend, base):
         expected = (
             "a module whose load_from_config returns an instance of "
@@ -197,7 +196,7 @@ def _set_up_backend(
 
 def setup_storage(config: Configurator) -> None:
     """Set up ``registry.storage`` and ``registry.id_generator``."""
-    config.registry.id_generator = load_named(config, "id_generator", "a class of ids")(config)
+    config.registry.id_generator = NAME.parse(config.get_settings()["id_generator"])(config)
     _set_up_backend(config, "storage", storage.StorageBase, storage.heartbeat)
 
 
@@ -299,10 +298,10 @@ def _check_policies(config: Configurator) -> None:
             if settings.get(key):
                 if names.count(name) > 1:
                     raise invalid(settings, "multiauth.policies", "each policy once")
-                load_named(config, key, "the dotted name of a class of policies")
+                parse(settings, key, NAME)
             else:
                 expected = f"policy names, each with a class: {key} is not set"
-                load_named(config, "multiauth.policies", expected, name)
+                parse(settings, "multiauth.policies", NAMES._replace(expected=expected), name)
     problems.raise_if_any()
 
 
@@ -343,7 +342,7 @@ def setup_statsd(config: Configurator) -> None:
     registry.statsd = None
     if not settings["statsd_url"]:
         return
-    client = load_module(config, "statsd_backend").load_from_config(config)
+    client = MODULE.parse(settings["statsd_backend"]).load_from_config(config)
     registry.statsd = client
     for kind, backend in metrics.backends(registry):
         client.watch_execution_time(backend, prefix=kind)

@@ -30,7 +30,7 @@ from cliquet.loggers import (
     set_default_renderer,
     thread_context,
 )
-from cliquet.settings.validation import load_named
+from cliquet.settings.types import NAME
 from cliquet.state import state_of
 from cliquet.transactions import will_retry
 from cliquet.types import Request, Settings
@@ -280,7 +280,7 @@ def setup_logging(config: Configurator) -> None:
 
 def _load_renderer(config: Configurator) -> Any:
     """Return the renderer in the settings. Those of structlog take no argument."""
-    class_ = load_named(config, "logging_renderer", "a class of renderers")
+    class_ = NAME.parse(config.get_settings()["logging_renderer"])
     if class_.__module__.partition(".")[0] == structlog.__name__:
         render = class_()
         # ASCII JSON is already escaped.

@@ -10,7 +10,8 @@ from pyramid.config import Configurator
 from cliquet import events
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
-from cliquet.settings.validation import ErrorCollector, invalid, load_module
+from cliquet.settings.types import MODULE
+from cliquet.settings.validation import ErrorCollector, invalid, parse
 from cliquet.types import Settings
 from cliquet.utils import forget_variables, setting_list
 
@@ -53,10 +54,11 @@ def setup_listeners(config: Configurator) -> None:
 def _subscribe(config: Configurator, name: str) -> None:
     prefix = _prefix(config, name)
     settings, statsd = config.get_settings(), getattr(config.registry, "statsd", None)
-    listener = load_module(config, f"{prefix}use", default=name).load_from_config(config, prefix)
+    key = f"{prefix}use"
+    listener = parse(settings, key, MODULE, settings[key] or name).load_from_config(config, prefix)
     if not callable(listener):
         expected = "a module whose load_from_config() returns a callable"
-        raise invalid(settings, f"{prefix}use", expected)
+        raise invalid(settings, key, expected)
     actions, resources = _filters(settings, prefix)
     after_commit = getattr(listener, "after_commit", False)
     if statsd is not None:

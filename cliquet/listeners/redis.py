@@ -13,7 +13,7 @@ Further settings are ``pool_size`` (25 connections at most), ``include_records``
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from pyramid.config import Configurator
 
@@ -22,13 +22,10 @@ from cliquet.drivers.redis.client import DEFAULT_POOL_SIZE, EXPECTED, Client, cr
 from cliquet.listeners import ListenerBase
 from cliquet.loggers import get_logger
 from cliquet.settings import load_default_settings
-from cliquet.settings.types import BOOLEAN, POSITIVE, SettingType
-from cliquet.settings.validation import invalid
+from cliquet.settings.types import BOOLEAN, POSITIVE
+from cliquet.settings.validation import invalid, parse
 from cliquet.storage.exceptions import BackendError
-from cliquet.types import Settings
 from cliquet.utils import json
-
-T = TypeVar("T")
 
 logger = get_logger(__name__)
 
@@ -86,8 +83,8 @@ def load_from_config(config: Configurator, prefix: str) -> Listener:
     """
     load_default_settings(config, {prefix + key: value for key, value in _DEFAULTS.items()})
     settings = config.get_settings()
-    pool_size = _parse(settings, f"{prefix}pool_size", POSITIVE)
-    include_records = _parse(settings, f"{prefix}include_records", BOOLEAN)
+    pool_size = parse(settings, f"{prefix}pool_size", POSITIVE)
+    include_records = parse(settings, f"{prefix}include_records", BOOLEAN)
     key = f"{prefix}url" if settings[f"{prefix}url"] else f"{prefix}server_url"
     try:
         client = Client(str(settings[key]), pool_size, TIMEOUT)
@@ -95,13 +92,6 @@ def load_from_config(config: Configurator, prefix: str) -> Listener:
         raise invalid(settings, key, EXPECTED) from None
     connectivity.register(config.registry, key, client)
     return Listener(client, str(settings[f"{prefix}listname"]), include_records=include_records)
-
-
-def _parse(settings: Settings, key: str, setting_type: SettingType[T]) -> T:
-    try:
-        return setting_type.parse(settings[key])
-    except (LookupError, ValueError):
-        raise invalid(settings, key, setting_type.expected) from None
 
 
 __all__ = ["Listener", "ListenerBase", "create_from_config", "load_from_config"]

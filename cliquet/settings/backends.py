@@ -111,7 +111,7 @@ MONITORING = (
     Setting(
         "statsd_backend",
         "cliquet.statsd",
-        MODULE,
+        MODULE._replace(empty_is_default=True),
         "Module of the metrics client.",
         example="myapp.metrics",
     ),

@@ -7,15 +7,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, type_of
 from cliquet.settings.table import family
+from cliquet.settings.types import SettingType
 from cliquet.utils import env_name, setting_list, without_password
 from cliquet.utils.installation import install_command
+
+T = TypeVar("T")
 
 #: The extra of the distribution that installs an optional package. Version 3.1 required those in
 #: the extra ``legacy``, so applications import them without requiring them.
@@ -111,11 +114,26 @@ def wrong_values(settings: Mapping[str, Any]) -> Iterator[tuple[str, InvalidSett
         if value in (None, "", DEFAULT_SETTINGS.get(key)):
             continue
         try:
-            setting_type.parse(value)
-        except ImportError as error:
-            yield key, invalid(settings, key, f"{setting_type.expected}: {_reason(error)}")
-        except (AttributeError, KeyError, OSError, TypeError, ValueError):
-            yield key, invalid(settings, key, setting_type.expected)
+            parse(settings, key, setting_type)
+        except InvalidSettings as error:
+            yield key, error
+
+
+def parse(
+    settings: Mapping[str, Any], key: str, setting_type: SettingType[T], value: object = None
+) -> T:
+    """Return the parsed value of the setting ``key``.
+
+    :param value: the value to parse; by default, that of the setting.
+    :raises InvalidSettings: if it is invalid.
+    """
+    try:
+        return setting_type.parse(settings[key] if value is None else value)
+    except ImportError as error:
+        expected = f"{setting_type.expected}: {_reason(error)}"
+        raise invalid(settings, key, expected) from error
+    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+        raise invalid(settings, key, setting_type.expected) from None
 
 
 def missing_package(error: BaseException) -> str | None:
@@ -207,30 +225,3 @@ def unknown_keys(
 
 def _nearest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
     return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff)), None)
-
-
-def load_named(config: Configurator, key: str, expected: str, default: object = None) -> Any:
-    """Return the object whose dotted name is the value of the setting ``key``.
-
-    :param expected: a description of valid values.
-    :param default: the name if the setting is empty.
-    :raises InvalidSettings: if it can't be imported.
-    """
-    settings = config.get_settings()
-    try:
-        return config.maybe_dotted(settings.get(key) or default)
-    except (AttributeError, ImportError, ValueError) as error:
-        raise invalid(settings, key, f"{expected}: {_reason(error)}") from error
-
-
-def load_module(config: Configurator, key: str, default: object = None) -> Any:
-    """Return the module whose dotted name is the value of the setting ``key``.
-
-    :param default: the name if the setting is empty.
-    :raises InvalidSettings: if it can't be imported, or has no ``load_from_config``.
-    """
-    expected = "a module with load_from_config"
-    module = load_named(config, key, expected, default)
-    if not callable(getattr(module, "load_from_config", None)):
-        raise invalid(config.get_settings(), key, expected)
-    return module
