@@ -129,15 +129,15 @@ def _counts(registry: Registry, storage: StorageBase, options: Namespace) -> lis
 def _purge(storage: StorageBase, before: int, places: Sequence[Deleted]) -> int:
     """Purge the tombstones of one resource and return their number."""
     purged = 0
-    with Progress(places[0].collection_id, _number(places)) as progress:
-        for place in places:
-            batch = BATCH
-            while batch == BATCH:
-                batch = storage.purge_deleted(
-                    place.collection_id, place.parent_id, before=before, limit=BATCH
-                )
-                progress.advance(batch)
-                purged += batch
+    progress = Progress(places[0].collection_id, _number(places))
+    for place in places:
+        batch = BATCH
+        while batch == BATCH:
+            batch = storage.purge_deleted(
+                place.collection_id, place.parent_id, before=before, limit=BATCH
+            )
+            progress.advance(batch)
+            purged += batch
     return purged
 
 

@@ -94,7 +94,7 @@ def test_purge_runs_in_batches(storage, purge_deleted, monkeypatch):
     assert limits == [2, 2, 2]
 
 
-def test_progress_is_printed_in_lines_without_a_terminal(
+def test_progress_is_printed_in_lines_to_the_standard_error(
     write_ini, settings_of, tmp_path, monkeypatch, capsys
 ):
     config = Configurator(settings={"storage_url": URLS["sqlite"](tmp_path)})
@@ -102,7 +102,7 @@ def test_progress_is_printed_in_lines_without_a_terminal(
     storage.initialize_schema()
     bury(storage, "bookmark", "alice", *range(OLD, OLD + 3))
     monkeypatch.setattr(purge, "BATCH", 2)
-    monkeypatch.setattr(cli_output, "_LONG_PAUSE", 0)
+    monkeypatch.setattr(cli_output, "_PAUSE", 0)
     ini = write_ini(settings_of("sqlite"))
     assert main(["--ini", ini, "purge-deleted", "--before", "1d"]) == 0
     assert capsys.readouterr().err.splitlines() == ["bookmark: 2 of 3", "bookmark: 3 of 3"]
