@@ -54,12 +54,9 @@ def strip_whitespace(v: Any) -> Any:
     return v if v is null else v.strip(" \t\n\r")
 
 
-def warn_deprecated(old: str, new: str, removed_in: str = "4.0") -> None:
-    """Warn the caller of the caller that a name has a replacement.
-
-    :param removed_in: the version of Cliquet that removes the old name.
-    """
-    message = f"{old} is deprecated and will be removed in Cliquet {removed_in}: use {new}"
+def warn_deprecated(old: str, new: str) -> None:
+    """Warn the caller of the caller that a name has a replacement."""
+    message = f"{old} is deprecated and will be removed in Cliquet 4.0: use {new}"
     warnings.warn(message, DeprecationWarning, stacklevel=3)
 
 
