@@ -379,6 +379,15 @@ def test_lines_outside_of_a_request_are_readable(lines, client, caplog):
     assert caplog.messages[-1] == "something else"
 
 
+def test_renderer_gets_the_name_of_a_level(client):
+    render = mock.Mock(return_value="line")
+    loggers.set_default_renderer(render)
+    for method in ("info", "warn", "warning", "error", "exception", "critical", "fatal"):
+        getattr(logger, method)("something")
+    names = [call.args[1] for call in render.call_args_list]
+    assert names == ["info", "warning", "warning", "error", "error", "critical", "critical"]
+
+
 def test_application_called_within_another_leaves_its_lines_alone(serve, lines, caplog):
     inner = serve({"logging_renderer": "cliquet.logs.MozillaHekaRenderer"})
 
