@@ -3,6 +3,8 @@
 import hmac
 import json
 import secrets
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -11,6 +13,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from cliquet import Service
 from cliquet.errors import raise_invalid
+from cliquet.storage.exceptions import BackendError
 
 login = Service(name="github_login", path="/github/login")
 token = Service(name="github_token", path="/github/token")
@@ -51,8 +54,14 @@ def get_token(request):
     }
     url = f"{settings['github.url']}/login/oauth/access_token"
     exchange = Request(url, urlencode(form).encode(), {"Accept": "application/json"})
-    with urlopen(exchange, timeout=5) as response:
-        result = json.load(response)
+    try:
+        with urlopen(exchange, timeout=5) as response:
+            result = json.load(response)
+    except HTTPError as error:
+        with error:
+            raise BackendError(original=error) from error
+    except (OSError, ValueError, HTTPException) as error:
+        raise BackendError(original=error) from error
     if "access_token" not in result:
         raise_invalid(request, "querystring", "code", result.get("error", "Refused"))
     return {"token": result["access_token"]}
