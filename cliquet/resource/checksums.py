@@ -29,7 +29,7 @@ class ChecksumResource(RequestReader):
         doesn't know which records the user can read.
         """
         is_poll = live.is_poll(self.request)
-        text = self._query().get("_checksum", "" if is_poll else None)
+        text = self._parameter("_checksum", "" if is_poll else None)
         if text is None or self._has_own_lists():
             return
         checksum = self._parse_or_400(querystring.extract_checksum, text)

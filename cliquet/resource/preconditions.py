@@ -6,6 +6,7 @@ timestamps instead of testing equality: a client that gives a later one has seen
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection
 from enum import Enum
@@ -140,6 +141,7 @@ def etag(timestamp: int) -> str:
     return f'"{timestamp}"'
 
 
+@functools.lru_cache(maxsize=1024)
 def http_date(timestamp: int) -> str:
     """Return a timestamp in milliseconds as an HTTP date (RFC 9110, 5.6.7).
 

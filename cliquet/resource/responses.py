@@ -96,13 +96,14 @@ class ConditionalResource:
 
     def _raise_304_if_not_modified(self, record: Record | None = None) -> None:
         """Respond with 304 if the client has the current state; for methods that read."""
-        if self._conditions is preconditions.ALWAYS:
+        conditions = self._conditions
+        if conditions is preconditions.ALWAYS:
             return
         if record is None and self._known_checksum is not None:
             return  # depends on the checksum too
         state = self._state(record)
         # The method of the request can be a mock.
-        if preconditions.check(self._conditions, "GET", state) == 304:
+        if preconditions.check(conditions, "GET", state) == 304:
             self._raise_304(state.timestamp)
 
     def _raise_304(self, timestamp: int | None, checksum: Checksum | None = None) -> NoReturn:
@@ -121,10 +122,11 @@ class ConditionalResource:
 
     def _raise_412_if_modified(self, record: Record | None = None) -> None:
         """Respond with 412 if the current state isn't what the client expects."""
-        if self._conditions is preconditions.ALWAYS:
+        conditions = self._conditions
+        if conditions is preconditions.ALWAYS:
             return
         state = self._state(record)
-        if preconditions.check(self._conditions, self.request.method, state) == 412:
+        if preconditions.check(conditions, self.request.method, state) == 412:
             details = {"existing": self._serialize(record)} if record else {}
             self._raise_412(state.timestamp, details)
 

@@ -326,8 +326,9 @@ def _redirection(subrequest: Any, response: Response) -> Any:
     """Return the request for a redirection to this service, or None."""
     if not isinstance(response, WebObResponse):  # the response of a mocked request
         return None
-    location = response.headers.get("Location")
-    if not (300 <= response.status_code < 400 and location):
+    is_redirection = 300 <= response.status_code < 400
+    location = response.headers.get("Location") if is_redirection else None
+    if not location:
         return None
     try:
         target = urlsplit(location)

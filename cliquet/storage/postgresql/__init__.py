@@ -313,7 +313,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         rows = self._client.read(*conditions.page(_escaped(collection), query, self._dialect))
-        if query.max_bytes is not None and any(row[2] == conditions.OMITTED for row in rows):
+        if query.max_bytes is not None and conditions.OMITTED in [row[2] for row in rows]:
             measured = conditions.page(_escaped(collection), query, self._dialect, measured=True)
             rows = self._client.read(*measured)
         number, timestamp, total, *sums = rows[0][3:] if rows else (0, 0, 0)
