@@ -68,8 +68,6 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._serve_request(_as_wsgi_expects(scope), receive, send)
-        elif scope["type"] == "lifespan":
-            await self._wsgi(scope, self._closing(receive), send)
         else:
             await self._wsgi(scope, receive, send)
 
@@ -83,7 +81,7 @@ class Application:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream a list, or send the response of the WSGI application if it isn't a list."""
-        stream = Stream(scope, send, self._poller)
+        stream = Stream(scope, send, self._poller, self._shutdown)
         note = await stream.start()
         if note is not None:
             seconds = _seconds(note.registry, "live_permissions_seconds")
@@ -96,7 +94,6 @@ class Application:
             self._watchers[key] = Watcher(
                 lambda collections: self._poller.run_in_thread(read, collections),
                 _seconds(registry, "live_interval_seconds"),
-                self._shutdown,
             )
         return self._watchers[key]
 
@@ -106,17 +103,6 @@ class Application:
         Call it in the event loop's thread.
         """
         self._shutdown.begin()
-
-    def _closing(self, receive: Receive) -> Receive:
-        """Return a function that calls :meth:`close` when the server stops."""
-
-        async def receive_message() -> Any:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                self.close()
-            return message
-
-        return receive_message
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request of a2wsgi as WSGI servers would."""

@@ -33,10 +33,9 @@ async def read_body(
         return receive
     messages: deque[Any] = deque()
     try:
-        async with asyncio.timeout(None) as timeout:
-            with shutdown.calling(lambda: timeout.reschedule(0)):
-                await _read_ahead(receive, messages)
-    except (TimeoutError, asyncio.CancelledError):  # cancelled by a server that stops
+        with shutdown.cancelling():
+            await _read_ahead(receive, messages)
+    except (ConnectionError, asyncio.CancelledError):  # servers that stop can also cancel the task
         await _refuse(send)
         return None
 
@@ -49,13 +48,13 @@ async def read_body(
 async def _read_ahead(receive: Receive, messages: deque[Any]) -> None:
     """Add the messages with the body.
 
-    :raises TimeoutError: if the client disconnects before the end of the body.
+    :raises ConnectionError: if the client disconnects before the end of the body.
     """
     size, is_complete = 0, False
     while not is_complete and size <= READ_AHEAD:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise TimeoutError
+            raise ConnectionError
         messages.append(message)
         size += len(message.get("body", b""))
         is_complete = not message.get("more_body", False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class Shutdown:
@@ -11,22 +13,22 @@ class Shutdown:
 
     def __init__(self) -> None:
         self._has_begun = False
-        self._callbacks: set[Callable[[], None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @contextmanager
-    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call a function once, if the shutdown has begun or begins before the end of a block."""
+    def cancelling(self) -> Iterator[None]:
+        """Cancel the current task once, if the shutdown has begun or begins within the block."""
+        task: Any = asyncio.current_task()
+        self._tasks.add(task)
         if self._has_begun:
-            callback()
-        else:
-            self._callbacks.add(callback)
+            self.begin()
         try:
             yield
         finally:
-            self._callbacks.discard(callback)
+            self._tasks.discard(task)
 
     def begin(self) -> None:
-        """Call the functions. Call this in the thread of the event loop."""
+        """Cancel the tasks. Call this in the thread of the event loop."""
         self._has_begun = True
-        while self._callbacks:
-            self._callbacks.pop()()
+        while self._tasks:
+            self._tasks.pop().cancel()

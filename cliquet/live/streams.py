@@ -6,13 +6,14 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from cliquet.http.live import ListNote
 from cliquet.live.events import event
 from cliquet.live.polls import Poll, Poller, Scope, polling_query, polling_scope
+from cliquet.live.shutdown import Shutdown
 from cliquet.live.watcher import Subscription, Watcher
 from cliquet.utils import json
 
@@ -47,11 +48,13 @@ class Stream:
     """The changes to a list, sent to one client.
 
     :param scope: that of its request.
+    :param shutdown: ends the stream.
     """
 
-    def __init__(self, scope: Scope, send: Send, poller: Poller) -> None:
+    def __init__(self, scope: Scope, send: Send, poller: Poller, shutdown: Shutdown) -> None:
         self._send_message = send
         self._poller = poller
+        self._shutdown = shutdown
         self._scope = polling_scope(scope)
         self._query: str = scope["query_string"].decode("ascii")
         self._since = _last_event_id(scope)
@@ -81,19 +84,27 @@ class Stream:
         headers = [*_encoded(first.header_list, without=_LIST_HEADERS), *_STREAM_HEADERS]
         collection, timestamp = first.note.collection, _timestamp(first)
         del first  # a quiet stream keeps no records in memory
-        with self._counted(), watcher.subscribe(collection, timestamp) as subscription:
-            disconnection = asyncio.create_task(_close_on_disconnect(receive, subscription))
-            try:
-                await self._send_start(200, headers)
-                # A server that stops can cancel streams, and would log this as an error.
-                with suppress(asyncio.CancelledError):
-                    if await self._send_first(subscription):
-                        await self._follow(subscription, permissions_seconds)
-                await self._send(b"", more_body=False)
-            except StreamDropped:
-                pass
-            finally:
-                disconnection.cancel()
+        with (
+            suppress(StreamDropped),
+            self._counted(),
+            watcher.subscribe(collection, timestamp) as subscription,
+        ):
+            await self._send_start(200, headers)
+            # Servers that stop can also cancel the task, and would log this as an error.
+            with suppress(asyncio.CancelledError), self._cancelling(receive):
+                if await self._send_first():
+                    await self._follow(subscription, permissions_seconds)
+            await self._send(b"", more_body=False)
+
+    @contextmanager
+    def _cancelling(self, receive: Receive) -> Iterator[None]:
+        """Cancel the current task when the client disconnects, or the server stops."""
+        disconnection = asyncio.create_task(_cancel_on_disconnect(receive, asyncio.current_task()))
+        try:
+            with self._shutdown.cancelling():
+                yield
+        finally:
+            disconnection.cancel()
 
     def _counted(self) -> AbstractContextManager[Any]:
         """Return a context manager that counts an open stream."""
@@ -102,24 +113,20 @@ class Stream:
 
     async def _respond(self, poll: Poll) -> None:
         """Send the response to a poll as it is."""
-        try:
+        with suppress(StreamDropped):
             await self._send_start(poll.status, _encoded(poll.header_list))
             await self._send(poll.body, more_body=False)
-        except StreamDropped:
-            pass
 
     async def _poll(self) -> Poll:
         """Return the changes since the latest event."""
         return await self._poller.poll(self._scope, polling_query(self._query, self._since))
 
     async def _follow(self, subscription: Subscription, permissions_seconds: float) -> None:
-        """Send changes until the subscription is closed, or a poll fails."""
+        """Send changes until a poll fails."""
         clock = asyncio.get_running_loop().time
         due = clock() + _spread(permissions_seconds)
         while True:
             is_changed = await subscription.wait(min(HEARTBEAT_SECONDS, max(0, due - clock())))
-            if subscription.is_closed:
-                return
             if not is_changed and clock() < due:
                 await self._send(_COMMENT)
                 continue
@@ -127,17 +134,17 @@ class Stream:
                 return
             due = clock() + _spread(permissions_seconds)
 
-    async def _send_first(self, subscription: Subscription) -> bool:
+    async def _send_first(self) -> bool:
         first: Any = self._first
         self._first = None
-        return await self._send_changes(first, subscription)
+        return await self._send_changes(first)
 
     async def _send_next(self, subscription: Subscription) -> bool:
         poll = await self._poll()
         subscription.timestamp = _timestamp(poll)
-        return await self._send_changes(poll, subscription)
+        return await self._send_changes(poll)
 
-    async def _send_changes(self, poll: Poll, subscription: Subscription) -> bool:
+    async def _send_changes(self, poll: Poll) -> bool:
         """Send the events of a poll; return whether the stream goes on.
 
         Only the last page has an id: a client that receives fewer pages requests all of them again.
@@ -145,8 +152,6 @@ class Stream:
         first, page = poll, poll
         while page.status == 200 and (query := page.next_query()) is not None:
             await self._send(event("change", page.text()))
-            if subscription.is_closed:
-                return False
             page = await self._poller.poll(self._scope, query)
         if page.status != 200:
             await self._send_failure(page)
@@ -231,7 +236,7 @@ def _last_event_id(scope: Scope) -> str | None:
     return None
 
 
-async def _close_on_disconnect(receive: Receive, subscription: Subscription) -> None:
+async def _cancel_on_disconnect(receive: Receive, task: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    subscription.close()
+    task.cancel()

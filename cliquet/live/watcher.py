@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cliquet.live.shutdown import Shutdown
 from cliquet.loggers import get_logger
 from cliquet.storage.exceptions import BackendError
 
@@ -26,7 +25,6 @@ class Subscription:
     def __init__(self, timestamp: int) -> None:
         #: The timestamp of the latest poll, or of a later call of :meth:`wake`.
         self.timestamp = timestamp
-        self.is_closed = False
         self._is_changed = False
         self._event = asyncio.Event()
 
@@ -34,11 +32,6 @@ class Subscription:
         """End the current or next wait of the stream, once for each timestamp."""
         self.timestamp = timestamp
         self._is_changed = True
-        self._event.set()
-
-    def close(self) -> None:
-        """End the stream."""
-        self.is_closed = True
         self._event.set()
 
     async def wait(self, seconds: float) -> bool:
@@ -59,18 +52,15 @@ class Watcher:
 
     :param read: returns the timestamps of collections.
     :param interval: seconds between two reads.
-    :param shutdown: closes the subscriptions.
     """
 
     def __init__(
         self,
         read: Callable[[list[CollectionKey]], Awaitable[dict[CollectionKey, int]]],
         interval: float,
-        shutdown: Shutdown,
     ) -> None:
         self._read = read
         self._interval = interval
-        self._shutdown = shutdown
         self._subscriptions: dict[CollectionKey, set[Subscription]] = {}
         self._task: asyncio.Task[Any] | None = None
 
@@ -82,8 +72,7 @@ class Watcher:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
-            with self._shutdown.calling(subscription.close):
-                yield subscription
+            yield subscription
         finally:
             self._subscriptions[collection].remove(subscription)
             if not self._subscriptions[collection]:

@@ -66,7 +66,8 @@ class Connection:
         self.task = asyncio.create_task(app(self.scope, self.sent.get, self._send))
 
     async def _send(self, message):
-        await self.may_read.wait()
+        if message["type"] == "http.response.body":
+            await self.may_read.wait()
         self.received.put_nowait(message)
 
     async def _message(self):

@@ -347,21 +347,6 @@ async def test_alert_is_an_event_once(service, alice, monkeypatch):
 
 
 @running
-async def test_streams_end_when_the_server_stops(service):
-    messages = asyncio.Queue()
-    sent = asyncio.Queue()
-    lifespan = asyncio.create_task(service.asgi({"type": "lifespan"}, messages.get, sent.put))
-    messages.put_nowait({"type": "lifespan.startup"})
-    assert (await sent.get())["type"] == "lifespan.startup.complete"
-    stream = service.stream("/notes")
-    await stream.start()
-    await stream.event()
-    messages.put_nowait({"type": "lifespan.shutdown"})
-    assert await stream.event() is None
-    await asyncio.wait_for(lifespan, 20)
-
-
-@running
 async def test_stream_that_the_server_cancels_ends_without_an_error(service):
     stream = service.stream("/notes")
     await stream.start()
@@ -422,6 +407,7 @@ async def test_client_that_does_not_read_an_error_is_disconnected(service, monke
     monkeypatch.setattr(streams, "SEND_TIMEOUT_SECONDS", 0.05)
     stream = service.stream("/unknown")
     stream.may_read.clear()
+    await stream.start()
     await asyncio.wait_for(stream.task, TIMEOUT)
     assert stream.received.empty()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from cliquet.live.shutdown import Shutdown
 from cliquet.live.watcher import Watcher
 from cliquet.storage.exceptions import BackendError
 from tests.live.conftest import TIMEOUT, running
@@ -28,7 +27,7 @@ class Storage:
 @running
 async def test_subscriptions_are_woken_by_their_collection():
     storage = Storage()
-    watcher = Watcher(storage.read, 0.001, Shutdown())
+    watcher = Watcher(storage.read, 0.001)
     with watcher.subscribe(NOTES, 1) as notes, watcher.subscribe(PAGES, 1) as pages:
         storage.timestamps[NOTES] = 2
         assert await notes.wait(TIMEOUT)
@@ -40,7 +39,7 @@ async def test_subscriptions_are_woken_by_their_collection():
 @running
 async def test_collections_are_read_as_long_as_there_are_subscriptions():
     storage = Storage()
-    watcher = Watcher(storage.read, 0.001, Shutdown())
+    watcher = Watcher(storage.read, 0.001)
     for _ in range(2):
         with watcher.subscribe(NOTES, 1) as first:
             with watcher.subscribe(NOTES, 0) as second:
@@ -56,7 +55,7 @@ async def test_collections_are_read_as_long_as_there_are_subscriptions():
 async def test_failed_reads_are_repeated_and_bugs_are_logged(caplog):
     storage = Storage()
     storage.failures = [ValueError("bug"), BackendError(message="down")]
-    watcher = Watcher(storage.read, 0.001, Shutdown())
+    watcher = Watcher(storage.read, 0.001)
     with watcher.subscribe(NOTES, 0) as subscription:
         assert await subscription.wait(TIMEOUT)
     assert len(storage.reads) >= 3
