@@ -20,9 +20,9 @@ TIMEOUT = 30
 class Client(HTTPClient):
     """A client that reconnects after a crash, and accepts responses with status 503."""
 
-    def _check(self, answer, method, has_origin):
-        if answer.status != 503:
-            super()._check(answer, method, has_origin)
+    def _check(self, response, method, has_origin):
+        if response.status != 503:
+            super()._check(response, method, has_origin)
 
     def _exchange(self, *message):
         try:

@@ -162,13 +162,13 @@ class Client:
         if self.user is not None:
             sent["Authorization"] = basic(self.user)
         sent |= dict(headers)
-        answer = self._exchange(method, f"/v1{path}", query, content, sent)
-        self.statuses[answer.status] += 1
-        self._check(answer, method, any(name.upper() == "ORIGIN" for name in sent))
-        return answer
+        response = self._exchange(method, f"/v1{path}", query, content, sent)
+        self.statuses[response.status] += 1
+        self._check(response, method, any(name.upper() == "ORIGIN" for name in sent))
+        return response
 
-    def _check(self, answer, method, has_origin):
-        check(answer, method, has_origin)
+    def _check(self, response, method, has_origin):
+        check(response, method, has_origin)
 
     def _exchange(self, method, path, query, content, headers):
         environ = self._environ(method, path, query, content, headers)
@@ -221,38 +221,38 @@ class Client:
 
     def create(self, path, data, **headers):
         """Create a record, and return it."""
-        answer = self.send("POST", path, body={"data": data})
-        assert answer.status == 201, answer
-        return answer.data
+        response = self.send("POST", path, body={"data": data})
+        assert response.status == 201, response
+        return response.data
 
     def pages(self, path, query, most=1000):
         """Yield the responses that have the pages of a list."""
         for _ in range(most):
-            answer = self.send("GET", path, query)
-            assert answer.status == 200, answer
-            yield answer
-            if "Next-Page" not in answer.headers:
+            response = self.send("GET", path, query)
+            assert response.status == 200, response
+            yield response
+            if "Next-Page" not in response.headers:
                 return
-            query = answer.headers["Next-Page"].partition("?")[2]
+            query = response.headers["Next-Page"].partition("?")[2]
         raise AssertionError("pages without an end")
 
     def walk(self, path, query, most=1000):
         """Return the records of all pages."""
-        return [record for answer in self.pages(path, query, most) for record in answer.data]
+        return [record for response in self.pages(path, query, most) for record in response.data]
 
 
-def check(answer, method, has_origin):
+def check(response, method, has_origin):
     """Fail unless the response is one of the protocol, and no failure of the server."""
-    status = answer.status
-    assert status < 500, answer
+    status = response.status
+    assert status < 500, response
     if has_origin:
-        assert "Access-Control-Allow-Origin" in answer.headers, answer
+        assert "Access-Control-Allow-Origin" in response.headers, response
     if status < 400 or method == "HEAD":
         return
     with contextlib.suppress(UnicodeDecodeError):
-        answer.body.decode("utf-8")
-    error = answer.json
-    assert error["code"] == status, answer
-    assert isinstance(error["errno"], int), answer
-    assert error["error"], answer
-    assert set(error) <= {"code", "errno", "error", "message", "info", "details"}, answer
+        response.body.decode("utf-8")
+    error = response.json
+    assert error["code"] == status, response
+    assert isinstance(error["errno"], int), response
+    assert error["error"], response
+    assert set(error) <= {"code", "errno", "error", "message", "info", "details"}, response

@@ -63,8 +63,8 @@ def test_only_operations_that_change_the_number_of_records_are_undone(app, colle
         if not operation.drifts:
             for http_request in operation.make(collection, 3):
                 send(app, http_request)
-    answer = send(app, request("GET", collection.path))
-    assert answer.headers["Total-Records"] == str(RECORDS)
+    response = send(app, request("GET", collection.path))
+    assert response.headers["Total-Records"] == str(RECORDS)
 
 
 def test_response_with_another_status_ends_the_benchmark(app):

@@ -247,6 +247,6 @@ def test_truncated_bodies_get_400_or_no_response(name, tmp_path):
             thread.start()
         for thread in threads:
             thread.join(20)
-        assert server.answers()
+        assert server.responds()
         assert "Traceback" not in server.output()
         assert len(server.output().splitlines()) < 5 * len(SENT)

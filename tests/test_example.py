@@ -98,9 +98,9 @@ def test_scores_of_a_game_are_listed_best_first(alice, bob):
     for points in (3, 12, 7):
         alice.post_json("/v1/score/chess", {"points": points})
     alice.post_json("/v1/score/go", {"points": 99})
-    answer = alice.get("/v1/score/chess").json
-    assert [score["points"] for score in answer["data"]] == [12, 7, 3]
-    assert answer["total"] == 3
+    response = alice.get("/v1/score/chess").json
+    assert [score["points"] for score in response["data"]] == [12, 7, 3]
+    assert response["total"] == 3
     assert bob.get("/v1/score/chess").json == {"data": [], "total": 0}
 
 

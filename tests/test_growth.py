@@ -19,30 +19,30 @@ def user():
         app.registry.storage._client.close()
 
 
-def answer(user, name):
+def response_of(user, name):
     (operation,) = (operation for operation in growth.OPERATIONS if operation.name == name)
     return user.timed(operation.make(user))[1]
 
 
 def test_total_is_that_of_the_records(user):
-    assert answer(user, "list").headers["Total-Records"] == str(user.size)
-    assert len(answer(user, "list").json["data"]) == 100
+    assert response_of(user, "list").headers["Total-Records"] == str(user.size)
+    assert len(response_of(user, "list").json["data"]) == 100
 
 
 def test_page_by_token_begins_in_the_middle(user):
-    data = answer(user, "page by token").json["data"]
+    data = response_of(user, "page by token").json["data"]
     times = [record["last_modified"] for record in data]
     assert user.middle > times[0] >= user.middle - 101 * growth.STEP
     assert len(times) == 100
 
 
 def test_sorted_page_by_token_begins_in_the_middle(user):
-    data = answer(user, "sort by token, with an index").json["data"]
+    data = response_of(user, "sort by token, with an index").json["data"]
     assert [record["size"] for record in data] == list(range(user.half + 101, user.half + 201))
 
 
 def test_poll_brings_records_and_tombstones(user):
-    data = answer(user, "_since, 99 changes").json["data"]
+    data = response_of(user, "_since, 99 changes").json["data"]
     assert len(data) == 99
     assert sum(record.get("deleted", False) for record in data) == 9
 
@@ -63,7 +63,7 @@ FOUND = {
 @pytest.mark.parametrize("name", FOUND)
 def test_filters_find_as_many_records_with_and_without_index(user, name):
     for suffix in ("with an index", "without index"):
-        assert len(answer(user, f"{name}, {suffix}").json["data"]) == FOUND[name]
+        assert len(response_of(user, f"{name}, {suffix}").json["data"]) == FOUND[name]
 
 
 def test_table_has_each_selected_operation_and_size(tmp_path, capsys):

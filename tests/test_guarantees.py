@@ -126,8 +126,8 @@ def test_failed_batch_leaves_nothing_and_is_invisible(app, team):
 
     def read():
         while not done.is_set():
-            answer = Client(app, client.user).send("GET", "/mushrooms")
-            seen.append((answer.data, answer.headers["ETag"]))
+            response = Client(app, client.user).send("GET", "/mushrooms")
+            seen.append((response.data, response.headers["ETag"]))
 
     with failing(app):
         together([fail, read, read])

@@ -92,7 +92,7 @@ NOT_UTF8 = [b'{"data": {"name": "\xff"}}', '{"data": {"name": "x"}}'.encode("utf
 @pytest.mark.parametrize("path", COLLECTIONS)
 def test_bodies_that_are_not_objects(client, path):
     for body in NOT_OBJECTS + NOT_UTF8:
-        assert [answer.status for answer in write(client, path, body)] == [400, 400, 400]
+        assert [response.status for response in write(client, path, body)] == [400, 400, 400]
         assert client.send("POST", "/batch", body=body, headers=ORIGIN).status == 400
 
 
@@ -144,7 +144,7 @@ def test_values_that_cannot_be_stored_exactly(client, value, number):
     # Long numbers are read by another parser.
     body = b'{"data": {"name": "x", "n": ' + number + b', "a": ' + value + b"}}"
     for path in OPEN:
-        assert [answer.status for answer in write(client, path, body)] == [400, 400, 400]
+        assert [each.status for each in write(client, path, body)] == [400, 400, 400]
     key = b'{"data": {"name": "x", "\\ud800": 1, "n": ' + number + b"}}"
     assert {response.status for response in write(client, "/mushrooms", key)} == {400}
 
@@ -176,17 +176,17 @@ KEPT = [
 def test_accepted_values_are_returned(client, value):
     expected = json.loads(value)
     for path in ("/spores", "/bookmarks"):
-        for answer in write(client, path, data(value)):
-            assert answer.status < 300
-            assert repr(answer.data["a"]) == repr(expected)
-            read = client.send("GET", f"{path}/{answer.data['id']}")
+        for response in write(client, path, data(value)):
+            assert response.status < 300
+            assert repr(response.data["a"]) == repr(expected)
+            read = client.send("GET", f"{path}/{response.data['id']}")
             assert repr(read.data["a"]) == repr(expected)
         assert {repr(record["a"]) for record in client.walk(path, "")} == {repr(expected)}
 
 
 def test_of_duplicate_keys_the_last_counts(client):
-    answer = client.send("POST", "/spores", body=b'{"data": {"a": 1}, "data": {"a": 2, "a": 3}}')
-    assert answer.data["a"] == 3
+    response = client.send("POST", "/spores", body=b'{"data": {"a": 1}, "data": {"a": 2, "a": 3}}')
+    assert response.data["a"] == 3
 
 
 # Almost as much as the limits of records allow.
@@ -205,7 +205,7 @@ HUGE = {
 @pytest.mark.parametrize("value", HUGE.values(), ids=HUGE.keys())
 def test_cost_of_huge_bodies_is_proportional_to_their_size(client, value):
     with in_time(10):
-        assert [answer.status for answer in write(client, "/spores", data(value))] == [
+        assert [response.status for response in write(client, "/spores", data(value))] == [
             201,
             201,
             200,
@@ -231,9 +231,9 @@ def test_fields_of_any_type(client, path):
 
 @pytest.mark.parametrize("value", [1, 1430222877724, LATEST])
 def test_timestamps_that_are_accepted(client, value):
-    answer = client.send("POST", "/spores", body={"data": {"last_modified": value}})
-    assert (answer.status, answer.data["last_modified"]) == (201, value)
-    url = f"/spores/{answer.data['id']}"
+    response = client.send("POST", "/spores", body={"data": {"last_modified": value}})
+    assert (response.status, response.data["last_modified"]) == (201, value)
+    url = f"/spores/{response.data['id']}"
     for query in (
         f"_since={value}",
         f'_since="{value}"',
@@ -254,8 +254,8 @@ NOT_TIMES += [[], {}, [1], {"a": 1}]
 @pytest.mark.parametrize("value", NOT_TIMES)
 def test_timestamps_that_are_refused(client, value):
     for path in PRESERVING:
-        answers = write(client, path, {"data": {"name": "x", "last_modified": value}})
-        assert [answer.status for answer in answers] == [400, 400, 400]
+        responses = write(client, path, {"data": {"name": "x", "last_modified": value}})
+        assert [response.status for response in responses] == [400, 400, 400]
     known = client.create("/spores", {})["id"]
     text = str(value)
     is_integer = text.lstrip("-").isdigit()
@@ -265,12 +265,12 @@ def test_timestamps_that_are_refused(client, value):
         f"last_modified={text}",
         f"in_last_modified={text}",
     ):
-        answer = client.send("GET", "/spores", query, headers=ORIGIN)
+        response = client.send("GET", "/spores", query, headers=ORIGIN)
         is_list = query.startswith("in_") and isinstance(value, list)  # a JSON array
-        assert answer.status == (200 if is_integer or is_list else 400)
-    answer = client.send("DELETE", f"/spores/{known}", "last_modified=" + text)
+        assert response.status == (200 if is_integer or is_list else 400)
+    response = client.send("DELETE", f"/spores/{known}", "last_modified=" + text)
     is_accepted = text == "" or (is_integer and int(text) <= LATEST)
-    assert answer.status == (200 if is_accepted else 400)
+    assert response.status == (200 if is_accepted else 400)
 
 
 def test_collection_at_the_maximum_timestamp_keeps_working(client):
@@ -283,14 +283,14 @@ def test_collection_at_the_maximum_timestamp_keeps_working(client):
         previous = record["last_modified"]
     for method in ("PUT", "PATCH"):
         body = {"data": {**known, "changed by": method}}
-        answer = client.send(method, f"/spores/{known['id']}", body=body)
-        assert answer.status == 200
-        assert answer.data["last_modified"] > previous
-        previous = answer.data["last_modified"]
-    answer = client.send("GET", "/spores")
-    tag = answer.headers["ETag"]
+        response = client.send(method, f"/spores/{known['id']}", body=body)
+        assert response.status == 200
+        assert response.data["last_modified"] > previous
+        previous = response.data["last_modified"]
+    response = client.send("GET", "/spores")
+    tag = response.headers["ETag"]
     assert tag == f'"{previous}"'
-    assert answer.headers["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
+    assert response.headers["Last-Modified"] == "Fri, 31 Dec 9999 23:59:59 GMT"
     assert client.send("GET", "/spores", headers={"If-None-Match": tag}).status == 304
     assert client.send("GET", "/spores", f"_since={tag}").data == []
     assert (
@@ -381,9 +381,9 @@ def test_fields_that_are_named_often_are_copied_once(client):
     for n in range(300):
         client.create("/spores", {"a": n})
     with in_time():
-        answer = client.send("GET", "/spores", "_fields=" + "a," * 99)
+        response = client.send("GET", "/spores", "_fields=" + "a," * 99)
         assert client.send("GET", "/spores", "_fields=" + "a," * 100_000).status == 400
-    assert {tuple(sorted(record)) for record in answer.data} == {("a", "id", "last_modified")}
+    assert {tuple(sorted(record)) for record in response.data} == {("a", "id", "last_modified")}
 
 
 def test_lists_of_numbers_beyond_floats(client):
@@ -491,12 +491,12 @@ def test_ids(client, path):
     ):
         for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
             body = {"data": {"name": "x"}} if method in WRITES else None
-            answer = client.send(method, f"{path}/{segment}", body=body, headers=ORIGIN)
+            response = client.send(method, f"{path}/{segment}", body=body, headers=ORIGIN)
             if method in ("GET", "PUT", "PATCH", "DELETE") and not segment.endswith("/"):
-                assert answer.status in (400, 403, 404), (method, segment)
+                assert response.status in (400, 403, 404), (method, segment)
     for value in (f"{known}\n", f" {known}", "", 1, None, [], {}, True, known.upper(), "../x"):
-        answer = client.send("POST", path, body={"data": {"name": "x", "id": value}})
-        assert answer.status == 400, value
+        response = client.send("POST", path, body={"data": {"name": "x", "id": value}})
+        assert response.status == 400, value
 
 
 PATHS = [
@@ -518,8 +518,8 @@ METHODS = [
 def test_paths_and_methods(client, headers):
     for path in (*PATHS, *COLLECTIONS, *(f"{path}/{new_id()}" for path in COLLECTIONS)):
         for method in METHODS:
-            answer = client.send(method, path, headers=headers)
-            location = answer.headers.get("Location", "http://localhost/")
+            response = client.send(method, path, headers=headers)
+            location = response.headers.get("Location", "http://localhost/")
             assert location.startswith("http://localhost/"), location
 
 
@@ -528,8 +528,8 @@ def test_anonymous_requests_return_401(app):
     for path in COLLECTIONS:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             for target in (path, f"{path}/{new_id()}"):
-                answer = Client(app, user=None).send(method, target, headers=ORIGIN)
-                assert answer.status in (401, 405)
+                response = Client(app, user=None).send(method, target, headers=ORIGIN)
+                assert response.status in (401, 405)
 
 
 # Headers.
@@ -591,8 +591,8 @@ def test_malformed_preconditions_return_400(client, header, value):
     for path in ("/spores", f"/spores/{record['id']}"):
         for method in ("GET", "PUT", "PATCH", "DELETE", "POST"):
             body = {"data": {}} if method in WRITES else None
-            answer = client.send(method, path, body=body, headers={header: value})
-            assert answer.status in (400, 405)
+            response = client.send(method, path, body=body, headers={header: value})
+            assert response.status in (400, 405)
     assert client.send("GET", f"/spores/{record['id']}").data == record
 
 
@@ -601,17 +601,17 @@ def test_malformed_preconditions_return_400(client, header, value):
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "a", "\xff"]
 )
 def test_bodies_of_another_type(client, kind):
-    for answer in write(client, "/spores", {"data": {}}, **{"Content-Type": kind}):
-        assert answer.status == 415
+    for response in write(client, "/spores", {"data": {}}, **{"Content-Type": kind}):
+        assert response.status == 415
     for charset in ("latin-1", "utf-16", "foo", "\xff", '"'):
-        for answer in write(
+        for response in write(
             client,
             "/spores",
             {"data": {"name": "é"}},
             **{"Content-Type": f"application/json; charset={charset}"},
         ):
             # JSON is UTF-8 (RFC 8259, 8.1): a charset says nothing.
-            assert answer.status in (200, 201, 400, 415)
+            assert response.status in (200, 201, 400, 415)
 
 
 # Permissions.
@@ -627,8 +627,8 @@ def test_bodies_of_another_type(client, kind):
     ],
 )  # fmt: skip
 def test_permissions_of_another_shape(client, permissions):
-    for answer in write(client, "/articles", {"data": {}, "permissions": permissions}):
-        assert answer.status == 400
+    for response in write(client, "/articles", {"data": {}, "permissions": permissions}):
+        assert response.status == 400
 
 
 def test_principals_of_any_characters(client):
@@ -649,17 +649,17 @@ def test_principals_of_any_characters(client):
         "\x7f",
     ]
     for method, path in (("POST", "/articles"), ("PUT", f"/articles/{new_id()}")):
-        answer = client.send(method, path, body={"data": {}, "permissions": {"read": principals}})
-        assert answer.status == 201
-        assert sorted(answer.json["permissions"]["read"]) == sorted(principals)
-        path = f"/articles/{answer.data['id']}"
-        answer = client.send("PATCH", path, body={"permissions": {"read": principals[3:]}})
-        assert sorted(answer.json["permissions"]["read"]) == sorted(principals[3:])
+        response = client.send(method, path, body={"data": {}, "permissions": {"read": principals}})
+        assert response.status == 201
+        assert sorted(response.json["permissions"]["read"]) == sorted(principals)
+        path = f"/articles/{response.data['id']}"
+        response = client.send("PATCH", path, body={"permissions": {"read": principals[3:]}})
+        assert sorted(response.json["permissions"]["read"]) == sorted(principals[3:])
         assert Client(client.app).send("GET", path).status == 403
         assert client.send("DELETE", path).status == 200
     for text in ("\0", "\ud800"):
-        for answer in write(client, "/articles", {"data": {}, "permissions": {"read": [text]}}):
-            assert answer.status == 400
+        for response in write(client, "/articles", {"data": {}, "permissions": {"read": [text]}}):
+            assert response.status == 400
 
 
 def test_permissions_in_the_data_are_data_at_most(client):
@@ -764,11 +764,11 @@ def test_paths_in_a_batch(client):
 def test_a_batch_cannot_call_the_batch(client):
     inner = {"requests": [{"path": "/spores", "method": "POST", "body": {"data": {}}}]}
     for path in RECURSIVE:
-        answer = batch(client, [{"path": path, "method": "POST", "body": inner}])
-        assert answer.status == 400, path
+        response = batch(client, [{"path": path, "method": "POST", "body": inner}])
+        assert response.status == 400, path
     for path in ESCAPED:
-        answer = batch(client, [{"path": path, "method": "POST", "body": inner}])
-        assert answer.status == 400 or answer.json["responses"][0]["status"] in (400, 404), path
+        response = batch(client, [{"path": path, "method": "POST", "body": inner}])
+        assert response.status == 400 or response.json["responses"][0]["status"] in (400, 404), path
     assert client.send("GET", "/spores").data == []
 
 
@@ -794,20 +794,20 @@ def test_a_header_cannot_change_the_body_of_another_request(client):
     for name in ("Content-Length", "content-length", "CONTENT-LENGTH"):
         headers[name] = "3"
     item = {"path": "/spores", "method": "POST", "body": {"data": {"a": 1}}, "headers": headers}
-    answer = batch(client, [item, item])
-    assert [response["status"] for response in answer.json["responses"]] == [201, 201]
+    batch_response = batch(client, [item, item])
+    assert [response["status"] for response in batch_response.json["responses"]] == [201, 201]
 
 
 @on_one_engine
 def test_too_many_requests_are_refused_before_they_are_looked_at(client):
     defaults = {"path": "/", "body": {str(n): n for n in range(1000)}}
     with in_time():
-        answer = batch(client, [{}] * 20_000, defaults=defaults)
-    assert answer.status == 400
-    assert answer.json["message"] == "Number of requests is limited to 25"
+        response = batch(client, [{}] * 20_000, defaults=defaults)
+    assert response.status == 400
+    assert response.json["message"] == "Number of requests is limited to 25"
     with in_time():
-        answer = batch(client, [1] * 100_000)
-    assert len(answer.body) < 1000
+        response = batch(client, [1] * 100_000)
+    assert len(response.body) < 1000
 
 
 # Effects on other users

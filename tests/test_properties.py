@@ -284,17 +284,17 @@ def test_response_to_any_request_follows_the_protocol(app, script, together):
     client, known, items = Client(app), [], []
     for method, collection, target, number, query, body, extra in script:
         path = paths(known, collection, target, number)
-        answer = client.send(method, path, query, body=body, headers=extra)
-        if answer.status == 201:
-            known.append(answer.data["id"])
+        response = client.send(method, path, query, body=body, headers=extra)
+        if response.status == 201:
+            known.append(response.data["id"])
         if not isinstance(body, bytes):
             items.append(in_batch(method, path, query, body, extra))
     if together:
         client.send("POST", "/batch", body={"requests": items})
     for collection in COLLECTIONS:
         sort = "a,-b" if collection in OPEN else "name,-size"
-        answer = client.send("GET", collection, f"_sort={sort}&_limit=2")
-        assert answer.status in (200, 403)
+        response = client.send("GET", collection, f"_sort={sort}&_limit=2")
+        assert response.status in (200, 403)
 
 
 @given(body=wild_values, requests_=wild_values, defaults=wild_values, item=wild_values)
@@ -364,11 +364,11 @@ def test_a_record_that_is_not_shared_is_not_seen(app, granted, attempts):
             body["permissions"] = {"read": [ids["eve"]], "write": [ids["eve"]]}
         body = body if method in ("POST", "PUT", "PATCH") else None
         for item in (body, None):
-            answer = eve.send(method, path, query, body=item, headers=extra)
-            assert not any(secret in answer.body.decode() for secret in hidden)
+            response = eve.send(method, path, query, body=item, headers=extra)
+            assert not any(secret in response.body.decode() for secret in hidden)
         together = {"requests": [in_batch(method, path, query, body, extra), {"path": "/articles"}]}
-        answer = eve.send("POST", "/batch", body=together)
-        assert not any(secret in answer.body.decode() for secret in hidden)
+        response = eve.send("POST", "/batch", body=together)
+        assert not any(secret in response.body.decode() for secret in hidden)
     seen = eve.send("GET", "/articles")
     if seen.status == 200:
         assert int(seen.headers["Total-Records"]) == len(seen.data)

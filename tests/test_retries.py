@@ -207,7 +207,7 @@ def test_a_batch_runs_again_as_a_whole(build):
         return [user.batch(*({**put, "path": path} for path in ordered)) for _ in range(5)]
 
     results = together(*[partial(batch, *paths), partial(batch, *reversed(paths))] * 3)
-    statuses = Counter(item["status"] for answers in results for both in answers for item in both)
+    statuses = Counter(item["status"] for batches in results for batch in batches for item in batch)
     assert statuses == {201: 2, 200: 58}
 
 
@@ -309,8 +309,8 @@ def test_batch_retried_because_of_one_request_is_not_logged_as_failure(build, ca
         service.add_view("POST", fail_in_the_first_attempt, permission=NO_PERMISSION_REQUIRED)
         config.add_cornice_service(service)
 
-    (answer,) = build(setup).batch({"method": "POST", "path": "/part"})
-    assert answer["status"] == 200
+    (response,) = build(setup).batch({"method": "POST", "path": "/part"})
+    assert response["status"] == 200
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 

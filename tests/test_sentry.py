@@ -126,10 +126,10 @@ def sentry():
 
 
 @pytest.fixture
-def answer(tmp_path):
+def send(tmp_path):
     """A function of a configuration: an application handles a request for the path, and ends."""
 
-    def answer(configuration, path, status):
+    def send(configuration, path, status):
         ini = tmp_path / "application.ini"
         ini.write_text(configuration)
         command = [sys.executable, "-m", "tests.test_sentry", str(ini), path, str(status)]
@@ -139,7 +139,7 @@ def answer(tmp_path):
         )
         assert done.returncode == 0, done.stderr
 
-    return answer
+    return send
 
 
 def by_raven(dsn, level="ERROR"):
@@ -163,8 +163,8 @@ def trace_of(event):
 
 
 @CLIENTS
-def test_a_bug_arrives_once_with_its_traceback_and_without_credentials(sentry, answer, configure):
-    answer(configure(sentry.dsn), "/fail/bug", 500)
+def test_a_bug_arrives_once_with_its_traceback_and_without_credentials(sentry, send, configure):
+    send(configure(sentry.dsn), "/fail/bug", 500)
     alone, of_a_batch = sentry.failures
     for event in (alone, of_a_batch):
         assert trace_of(event) == [("ValueError", "get_fail")]
@@ -174,21 +174,21 @@ def test_a_bug_arrives_once_with_its_traceback_and_without_credentials(sentry, a
 
 
 @CLIENTS
-def test_a_database_that_is_down_arrives_without_its_password(sentry, answer, configure):
+def test_a_database_that_is_down_arrives_without_its_password(sentry, send, configure):
     database = "postgresql://bob:hunter2@127.0.0.1:1/x"
     settings = (
         f"cliquet.storage_backend = cliquet.storage.postgresql\ncliquet.storage_url = {database}\n"
     )
     configuration = configure(sentry.dsn).replace(APPLICATION, APPLICATION + settings)
-    answer(configuration, "/mushrooms", 503)
+    send(configuration, "/mushrooms", 503)
     (event,) = sentry.failures  # the second request fails within a minute
     assert ("OperationalError", "connect") in trace_of(event)
     for secret in SECRETS:
         assert secret not in "".join(sentry.texts)
 
 
-def test_the_start_arrives_where_it_is_wanted(sentry, answer):
-    answer(by_raven(sentry.dsn, "INFO"), "/", 200)
+def test_the_start_arrives_where_it_is_wanted(sentry, send):
+    send(by_raven(sentry.dsn, "INFO"), "/", 200)
     messages = [event["message"] for event in sentry.events]
     assert "testapp 0.0.1 starting. " in messages
 

@@ -49,9 +49,9 @@ def connect(server, user):
 def create(client, data, **headers):
     """Create a record on a connection of its own, for all workers to have some; return it."""
     headers = {"Connection": "close", **headers}
-    answer = client.request("POST", "/spores", {"data": data}, headers)
-    assert answer.status == 201
-    return answer.data
+    response = client.request("POST", "/spores", {"data": data}, headers)
+    assert response.status == 201
+    return response.data
 
 
 def ids(server, user):

@@ -48,8 +48,8 @@ def always_readonly():
     return client
 
 
-def allowed(answer):
-    return set(answer.headers["Allow"].split(", "))
+def allowed(response):
+    return set(response.headers["Allow"].split(", "))
 
 
 def write(client, method, path, spore, headers, status):
@@ -84,8 +84,8 @@ def test_readonly_lets_read_and_heartbeats_pass(client, settings, spore, alice):
     assert client.head("/spores", headers=alice).headers["Total-Records"] == "1"
     assert client.get("/__heartbeat__").status_code == 200
     batch = [{"path": "/spores"}, {"method": "DELETE", "path": "/spores"}]
-    answers = client.post_json("/batch", {"requests": batch}, headers=alice).json["responses"]
-    assert [answer["status"] for answer in answers] == [200, 405]
+    responses = client.post_json("/batch", {"requests": batch}, headers=alice).json["responses"]
+    assert [response["status"] for response in responses] == [200, 405]
 
 
 def test_readonly_is_about_resources_and_leaves_services_alone(client, settings):
@@ -124,9 +124,9 @@ def test_shell_switches_the_application_that_it_holds(tmp_path):
         client.get("/v0/", status=200)
         shell["registry"].settings["backoff"] = 10
         shell["registry"].settings["readonly"] = True
-        answer = client.get("/v0/")
-        assert answer.headers["Backoff"] == "10"
-        assert answer.json["settings"]["readonly"] is True
+        response = client.get("/v0/")
+        assert response.headers["Backoff"] == "10"
+        assert response.json["settings"]["readonly"] is True
 
 
 def make_app(global_config, **settings):

@@ -90,9 +90,9 @@ class Server:
     def is_ready(self):
         """Return whether it responds, and each worker handles signals to stop."""
         workers = PROCESSES if self.name == "gunicorn" else 0
-        return self.answers() and self.output().count(READY) >= workers
+        return self.responds() and self.output().count(READY) >= workers
 
-    def answers(self):
+    def responds(self):
         try:
             urllib.request.urlopen(f"{self.url}/v1/__lbheartbeat__", timeout=START_TIMEOUT).close()
         except OSError:

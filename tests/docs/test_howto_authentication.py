@@ -40,32 +40,32 @@ class Provider(BaseHTTPRequestHandler):
         self.server.requests.append(self.path)
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.server.broken == "status":
-            return self.answer(500, {})
+            return self.respond(500, {})
         if self.server.broken == "protocol":
             return self.wfile.write(b"nonsense\r\n")
         if self.path == "/login/oauth/access_token":
             return self.exchange(dict(parse_qsl(body)))
         credentials = "Basic " + b64encode(":".join(CLIENT).encode()).decode()
         if self.headers["Authorization"] != credentials:
-            return self.answer(401, {})
+            return self.respond(401, {})
         if self.path == f"/applications/{CLIENT[0]}/token":
             user = TOKENS.get(json.loads(body)["access_token"])
-            return self.answer(200, {"user": user}) if user else self.answer(404, {})
+            return self.respond(200, {"user": user}) if user else self.respond(404, {})
         return self.introspect(parse_qs(body)["token"][0])
 
     def exchange(self, given):
         assert (given["client_id"], given["client_secret"]) == CLIENT
         if given["code"] == "code-of-alice":
-            return self.answer(200, {"access_token": "token-of-alice"})
-        return self.answer(200, {"error": "bad_verification_code"})
+            return self.respond(200, {"access_token": "token-of-alice"})
+        return self.respond(200, {"error": "bad_verification_code"})
 
     def introspect(self, token):
         user = TOKENS.get(token)
         if user is None:
-            return self.answer(200, {"active": False})
-        return self.answer(200, {"active": True, "sub": user["login"], "scope": user["scope"]})
+            return self.respond(200, {"active": False})
+        return self.respond(200, {"active": True, "sub": user["login"], "scope": user["scope"]})
 
-    def answer(self, status, body):
+    def respond(self, status, body):
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
@@ -153,9 +153,9 @@ def test_token_without_the_scope_is_refused(serve, introspection):
     "headers", [{}, bearer("stolen"), bearer(""), {"Authorization": "Basic YTpi"}]
 )
 def test_request_without_valid_token_is_401(client, headers):
-    answer = client.get("/bookmarks", headers=headers, status=401)
-    assert answer.json["errno"] == 104
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Realm"'
+    response = client.get("/bookmarks", headers=headers, status=401)
+    assert response.json["errno"] == 104
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="Realm"'
 
 
 def test_provider_verifies_each_token_once(client, provider):
@@ -173,8 +173,8 @@ def test_token_is_not_in_the_cache(client):
 @pytest.mark.parametrize("broken", ["status", "protocol"])
 def test_failing_provider_causes_a_503(client, provider, broken):
     provider.broken = broken
-    answer = client.get("/bookmarks", headers=bearer("token-of-alice"), status=503)
-    assert answer.headers["Retry-After"] == "30"
+    response = client.get("/bookmarks", headers=bearer("token-of-alice"), status=503)
+    assert response.headers["Retry-After"] == "30"
     provider.broken = None
     client.get("/bookmarks", headers=bearer("token-of-alice"))
 
@@ -196,8 +196,8 @@ def test_browser_gets_a_token_from_github(serve, github, provider):
 def test_wrong_code_is_refused(serve, github):
     client = serve(settings=github, user=None)
     params = dict(parse_qsl(urlsplit(client.get("/github/login").location).query))
-    answer = client.get(f"/github/token?code=guessed&state={params['state']}", status=400)
-    (detail,) = answer.json["details"]
+    response = client.get(f"/github/token?code=guessed&state={params['state']}", status=400)
+    (detail,) = response.json["details"]
     assert (detail["name"], detail["description"]) == ("code", "bad_verification_code")
 
 

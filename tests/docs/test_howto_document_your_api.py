@@ -40,8 +40,8 @@ def test_words_are_those_of_the_docstrings_and_schemas(document):
 
 def test_service_and_resource_add_to_their_description(document):
     assert document["paths"]["/bookmarks"]["delete"]["deprecated"]
-    answer = document["paths"]["/score/{game}"]["get"]["responses"]["200"]
-    assert answer["description"] == "The scores of a game, best first."
+    response = document["paths"]["/score/{game}"]["get"]["responses"]["200"]
+    assert response["description"] == "The scores of a game, best first."
 
 
 def test_plugin_changes_the_rest(document):

@@ -34,5 +34,5 @@ def test_check_of_the_guide_is_one_of_the_heartbeat(serve, listen, path, well):
     client = serve()
     engine = f"http://127.0.0.1:{listen(serve().app)}/v1/{path}"
     exec(block(PAGE, "python"), {"requests": requests, "SEARCH_URL": engine, "config": client})
-    answer = client.get("/__heartbeat__", status=200 if well else 503)
-    assert answer.json["search"] is well
+    response = client.get("/__heartbeat__", status=200 if well else 503)
+    assert response.json["search"] is well

@@ -22,11 +22,11 @@ def author(client):
 def test_book_needs_an_author_that_exists(client, author):
     create(client, "/books", title="Orlando", author=author["id"])
     body = {"data": {"title": "Emma", "author": ID}}
-    for answer in (
+    for response in (
         client.post_json("/books", body, status=400),
         client.put_json(f"/books/{ID}", body, status=400),
     ):
-        assert answer.json["details"][0]["name"] == "data.author"
+        assert response.json["details"][0]["name"] == "data.author"
 
 
 def test_book_is_read_with_the_name_of_its_author(client, author):

@@ -5,7 +5,7 @@ Its blocks are used in order:
 - a file, whose name is the caption: the module of the service, or its settings;
 - ``http``: a request, and then the response to it. Headers that a response doesn't show aren't
   looked at; all else is compared as :mod:`tests.docs.correspondence` says;
-- ``ini`` without a caption: further settings, of the service that answers the next request.
+- ``ini`` without a caption: further settings, of the service that handles the next request.
 """
 
 from configparser import ConfigParser

@@ -84,7 +84,7 @@ def body(document, path, method, *fields):
     return schema
 
 
-def answer(document, path, method, status="200"):
+def response_schema(document, path, method, status="200"):
     response = followed(document, document["paths"][path][method]["responses"][status])
     return followed(document, response["content"]["application/json"]["schema"])
 
@@ -373,10 +373,10 @@ def test_required_permission_is_described(described, path, method, words):
 
 def test_shared_records_are_returned_with_their_permissions(described):
     document = described()
-    properties = answer(document, "/psilos/{id}", "get")["properties"]
+    properties = response_schema(document, "/psilos/{id}", "get")["properties"]
     assert set(properties["permissions"]["properties"]) == {"read", "write"}
-    assert set(answer(document, "/psilos", "get")["properties"]) == {"data"}
-    assert set(answer(document, "/mushrooms/{id}", "get")["properties"]) == {"data"}
+    assert set(response_schema(document, "/psilos", "get")["properties"]) == {"data"}
+    assert set(response_schema(document, "/mushrooms/{id}", "get")["properties"]) == {"data"}
 
 
 def test_authentication_is_that_of_the_policies(described):
@@ -621,7 +621,7 @@ def test_service_adds_to_its_description(described, left_to_cornice, on_service)
     assert set(found) == {"trace", "page", "X-Other"}
     assert operation["responses"]["200"]["description"] == "Scores, the best first."
     for status in ("200", "202"):
-        properties = answer(document, "/score", "post", status)["properties"]
+        properties = response_schema(document, "/score", "post", status)["properties"]
         assert properties == {"total": {"type": ["integer", "null"]}}
     assert "503" not in operation["responses"]
 

@@ -97,15 +97,15 @@ def test_post_creates_a_record(alice):
 
 
 def test_post_with_an_id_creates_that_record(alice):
-    wanted = str(uuid.uuid4())
-    assert alice.create("/books", {"id": wanted, "title": "A"})["id"] == wanted
-    assert alice.get(f"/books/{wanted}").json["data"]["title"] == "A"
+    chosen_id = str(uuid.uuid4())
+    assert alice.create("/books", {"id": chosen_id, "title": "A"})["id"] == chosen_id
+    assert alice.get(f"/books/{chosen_id}").json["data"]["title"] == "A"
 
 
 def test_post_with_an_existing_id_returns_the_record_unchanged(alice):
     book = alice.create("/books", {"title": "A"})
-    answer = alice.post("/books", {"id": book["id"], "title": "B"}, status=200)
-    assert answer.json["data"] == book
+    response = alice.post("/books", {"id": book["id"], "title": "B"}, status=200)
+    assert response.json["data"] == book
     assert alice.list("/books") == [book]
 
 

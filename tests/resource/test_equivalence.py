@@ -1,6 +1,6 @@
 """Any requests and batches get the same responses, and leave the same, on engines that undo.
 
-The clock stands still, and ids are counted: answers are compared as they are, timestamps included.
+The clock stands still, and ids are counted. Responses are compared as they are, with timestamps.
 """
 
 from contextlib import suppress
@@ -123,7 +123,7 @@ def draft(title):
     return "alice", {"method": "POST", "path": "/drafts", "headers": {}, "body": body}
 
 
-def answers(client, batches):
+def responses_to(client, batches):
     """Yield the responses to the batches, then what is there."""
     users = {name: client.user(name) for name in USERS}
     for batch in batches:
@@ -131,12 +131,12 @@ def answers(client, batches):
             {**request, "headers": {**request["headers"], **users[name]._headers}}
             for name, request in batch
         ]
-        answer = client.send("POST", "/batch", {"requests": items}, status="*")
-        yield [answer.status_code, answer.json]
+        response = client.send("POST", "/batch", {"requests": items}, status="*")
+        yield [response.status_code, response.json]
     for name, user in users.items():
         for resource in RESOURCES:
-            answer = user.get(f"/{resource}s?_since=1", status="*")
-            yield name, resource, answer.status_code, answer.json, answer.headers.get("ETag")
+            response = user.get(f"/{resource}s?_since=1", status="*")
+            yield name, resource, response.status_code, response.json, response.headers.get("ETag")
         for resource in RESOURCES[-2:]:
             for id_ in IDS:
                 yield name, id_, user.get(f"/{resource}s/{id_}", status="*").json
@@ -158,7 +158,7 @@ def test_any_batch_has_equal_responses_and_effects_on_all_engines(clients, batch
         with pytest.MonkeyPatch.context() as monkeypatch:
             freeze(monkeypatch)
             client.storage.flush()
-            found.append(list(answers(client, batches)))
+            found.append(list(responses_to(client, batches)))
     for others in found[1:]:
         for mine, other in zip(found[0], others, strict=True):
             assert other == mine

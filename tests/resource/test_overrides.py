@@ -575,8 +575,8 @@ def test_permissions_are_absent_from_a_partial_response(build, behavior):
     alice = build(Doc, settings={"doc_create_principals": "system.Authenticated"}).user("alice")
     doc = alice.create("/docs", {"n": 1})
     headers = {"Response-Behavior": behavior}
-    answer = alice.patch(f"/docs/{doc['id']}", {"n": 2}, headers).json
-    assert ("permissions" in answer) == (behavior == "full")
+    response = alice.patch(f"/docs/{doc['id']}", {"n": 2}, headers).json
+    assert ("permissions" in response) == (behavior == "full")
 
 
 # Viewsets.
@@ -651,5 +651,5 @@ def test_right_to_write_can_be_given_to_others(build):
         default_model = Committee
 
     alice = build(Doc, settings={"doc_create_principals": "system.Authenticated"}).user("alice")
-    answer = alice.post("/docs", {"n": 1}).json
-    assert answer["permissions"] == {"write": sorted([alice.id, "committee"])}
+    response = alice.post("/docs", {"n": 1}).json
+    assert response["permissions"] == {"write": sorted([alice.id, "committee"])}

@@ -132,8 +132,8 @@ def test_unstored_field_is_not_returned(alice, behavior):
     path = f"/counters/{counter['id']}"
     headers = {"Response-Behavior": behavior}
     changes = {"transient": 1, "name": "b"}
-    answer = alice.patch(path, changes, headers).json["data"]
-    assert answer == ({"name": "b"} if behavior == "light" else {})
+    response = alice.patch(path, changes, headers).json["data"]
+    assert response == ({"name": "b"} if behavior == "light" else {})
 
 
 def test_unstored_field_is_not_a_change(alice):

@@ -319,18 +319,18 @@ def test_permissions_alone_create_an_empty_record(alice, bob):
     body = {"permissions": {"read": [bob.id]}}
     created = alice.send("POST", "/pages", body, status=201).json
     put = alice.send("PUT", f"/pages/{NEW}", body, status=201).json
-    for answer in (created, put):
-        assert set(answer["data"]) == {"id", "last_modified"}
-        assert answer["permissions"] == {"read": [bob.id], "write": [alice.id]}
+    for response in (created, put):
+        assert set(response["data"]) == {"id", "last_modified"}
+        assert response["permissions"] == {"read": [bob.id], "write": [alice.id]}
 
 
 def test_null_permissions_are_the_same_as_none(alice, bob):
     body = {"data": {"n": 1}, "permissions": {"read": [bob.id]}}
     alice.send("PUT", f"/pages/{NEW}", body, status=201)
     for method, path in [("POST", "/pages"), ("PUT", f"/pages/{NEW}"), ("PATCH", f"/pages/{NEW}")]:
-        answer = alice.send(method, path, {"data": {"n": 2}, "permissions": None}).json
-        assert answer["data"]["n"] == 2
-        assert answer["permissions"].get("read") == (None if method == "POST" else [bob.id])
+        response = alice.send(method, path, {"data": {"n": 2}, "permissions": None}).json
+        assert response["data"]["n"] == 2
+        assert response["permissions"].get("read") == (None if method == "POST" else [bob.id])
 
 
 @pytest.mark.parametrize(

@@ -91,21 +91,21 @@ def test_post_with_an_id_and_a_taken_value_returns_the_other_record(alice, card)
 
 
 def test_concurrent_creations_create_one_record(alice):
-    answers = []
+    responses = []
     barrier = threading.Barrier(8)
 
     def create(n):
         barrier.wait()
         response = alice.post("/cards", {"number": 1, "n": n})
-        answers.append((response.status_code, response.json["data"]["id"]))
+        responses.append((response.status_code, response.json["data"]["id"]))
 
     threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(status for status, _ in answers) == [200] * 7 + [201]
-    assert len({record_id for _, record_id in answers}) == 1
+    assert sorted(status for status, _ in responses) == [200] * 7 + [201]
+    assert len({record_id for _, record_id in responses}) == 1
 
 
 class TestShared:

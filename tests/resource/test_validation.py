@@ -515,16 +515,16 @@ def test_deserialized_values_are_returned_and_stored_as_json(offers):
         "hour": "12:30:00",
         "prices": [3, "4.25"],
     }
-    wanted = {**given, "tags": ["a", "b"], "prices": [3, 4.25]}
+    expected = {**given, "tags": ["a", "b"], "prices": [3, 4.25]}
     created = offers.create("/offers", given)
     url = f"/offers/{created['id']}"
-    for answer in (
+    for response in (
         created,
         offers.get(url).json["data"],
         offers.patch(url, {"price": "2.50"}).json["data"],
         offers.put(url, given).json["data"],
     ):
-        assert {key: answer[key] for key in wanted} == wanted
+        assert {key: response[key] for key in expected} == expected
     assert offers.patch(url, {"price": 3}).json["data"]["price"] == 3
 
 

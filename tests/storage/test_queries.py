@@ -3,7 +3,7 @@
 import pytest
 
 from cliquet.storage import Filter, Sort
-from cliquet.testing.contracts.samples import PLACE, fill, found
+from cliquet.testing.contracts.samples import PLACE, fill, ids_of
 from cliquet.utils import COMPARISON
 
 GT, EQ, LIKE = COMPARISON.GT, COMPARISON.EQ, COMPARISON.LIKE
@@ -14,9 +14,9 @@ CONTAINS, CONTAINS_ANY = COMPARISON.CONTAINS, COMPARISON.CONTAINS_ANY
 def test_more_ids_than_a_statement_takes_parameters_are_filtered(storage):
     storage.create(*PLACE, {"id": "a"})
     names = [str(n) for n in range(40000)]
-    assert found(storage, filters=[Filter("id", [*names, "a"], IN)]) == ["a"]
-    assert found(storage, filters=[Filter("id", names, EXCLUDE)]) == ["a"]
-    assert found(storage, filters=[Filter("field", names, EXCLUDE)]) == ["a"]
+    assert ids_of(storage, filters=[Filter("id", [*names, "a"], IN)]) == ["a"]
+    assert ids_of(storage, filters=[Filter("id", names, EXCLUDE)]) == ["a"]
+    assert ids_of(storage, filters=[Filter("field", names, EXCLUDE)]) == ["a"]
 
 
 def test_a_live_records_own_mark_is_data_and_no_mark(storage):
@@ -26,24 +26,24 @@ def test_a_live_records_own_mark_is_data_and_no_mark(storage):
     storage.create(*PLACE, {"id": "dead"})
     storage.delete(*PLACE, "dead")
     deleted = [Filter("deleted", True, EQ)]
-    assert found(storage, filters=deleted, include_deleted=True) == ["dead"]
+    assert ids_of(storage, filters=deleted, include_deleted=True) == ["dead"]
     order = {"sorting": [Sort("deleted", 1), Sort("id", 1)], "include_deleted": True}
-    assert found(storage, **order) == ["dead", "fake", "plain"]
+    assert ids_of(storage, **order) == ["dead", "fake", "plain"]
     after = [[Filter("deleted", True, GT)], [Filter("deleted", True, EQ), Filter("id", "dead", GT)]]
-    assert found(storage, pagination_rules=after, **order) == ["fake", "plain"]
+    assert ids_of(storage, pagination_rules=after, **order) == ["fake", "plain"]
 
 
 def test_without_an_order_the_latest_comes_first(storage):
     fill(storage)
     storage.update(*PLACE, "2", {})
-    assert found(storage) == ["2", "4", "3", "1", "0"]
-    assert found(storage, limit=2) == ["2", "4"]
+    assert ids_of(storage) == ["2", "4", "3", "1", "0"]
+    assert ids_of(storage, limit=2) == ["2", "4"]
 
 
 def test_ties_are_sorted_by_time(storage):
     fill(storage)
-    assert found(storage, sorting=[Sort("odd", 1)]) == ["4", "2", "0", "3", "1"]
-    assert found(storage, sorting=[Sort("odd", -1)]) == ["3", "1", "4", "2", "0"]
+    assert ids_of(storage, sorting=[Sort("odd", 1)]) == ["4", "2", "0", "3", "1"]
+    assert ids_of(storage, sorting=[Sort("odd", -1)]) == ["3", "1", "4", "2", "0"]
 
 
 #: Sizes of records, limit and maximum size of the page, its number of records, whether it is cut.
@@ -82,7 +82,7 @@ def test_hundreds_of_filters_and_orders_are_supported(storage):
     fields = {f"field{n}": n for n in range(300)}
     storage.create(*PLACE, {"id": "a", **fields})
     filters = [Filter(name, value, EQ) for name, value in fields.items()]
-    assert found(storage, filters=filters * 4) == ["a"]
+    assert ids_of(storage, filters=filters * 4) == ["a"]
     order = [Sort(name, 1) for name in list(fields)[:60]]
     rules = [
         [
@@ -92,7 +92,7 @@ def test_hundreds_of_filters_and_orders_are_supported(storage):
         for n in range(60)
     ]
     query = {"sorting": order, "pagination_rules": rules, "include_deleted": True}
-    assert found(storage, filters=filters, **query) == ["a"]
+    assert ids_of(storage, filters=filters, **query) == ["a"]
 
 
 def test_many_filters_on_a_field_select_the_same_records_as_few(storage):
@@ -121,7 +121,7 @@ def test_many_filters_on_a_field_select_the_same_records_as_few(storage):
         copies = [filter_._replace() for _ in range(9)]
         for filters in (*alternatives, copies):
             order = [Sort("id", 1)]
-            assert "".join(found(storage, filters=filters, sorting=order)) == expected
+            assert "".join(ids_of(storage, filters=filters, sorting=order)) == expected
 
 
 def test_every_letter_is_folded_as_in_python(storage, serve):
@@ -132,4 +132,4 @@ def test_every_letter_is_folded_as_in_python(storage, serve):
             storage.create(*PLACE, {"id": str(n), "title": text})
     for n, text in enumerate(pairs):
         filters = [Filter("title", f"*{text.casefold()}*", LIKE)]
-        assert found(storage, filters=filters) == [str(n)]
+        assert ids_of(storage, filters=filters) == [str(n)]

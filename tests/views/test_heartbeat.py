@@ -278,6 +278,6 @@ def test_result_is_used_again_for_a_second_and_no_longer(serve, monkeypatch):
 
 def test_replaced_check_runs_immediately(serve):
     client = serve()
-    for answer in (True, False, None):
-        client.registry.heartbeats["plugin"] = lambda request, answer=answer: answer
-        assert client.get("/__heartbeat__", expect_errors=True).json["plugin"] is answer
+    for result in (True, False, None):
+        client.registry.heartbeats["plugin"] = lambda request, result=result: result
+        assert client.get("/__heartbeat__", expect_errors=True).json["plugin"] is result

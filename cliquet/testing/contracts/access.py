@@ -144,8 +144,8 @@ class AccessContract:
             ("/a/5", "read", "alice"),
             ("/a/5", "read", "bob"),
         )
-        found = backend.principals_accessible_objects(iter(["alice", "bob"]), "read")
-        assert found == {"/a/1", "/a/2", "/a/5"}
+        accessible = backend.principals_accessible_objects(iter(["alice", "bob"]), "read")
+        assert accessible == {"/a/1", "/a/2", "/a/5"}
         assert backend.principals_accessible_objects([], "read") == set()
 
     @pytest.mark.parametrize(
@@ -176,8 +176,10 @@ class AccessContract:
 
     def test_pattern_with_many_stars_is_matched_quickly(self, backend: PermissionBase) -> None:
         grant(backend, ("/" + "a" * 2000, "read", "alice"))
-        found = backend.principals_accessible_objects(["alice"], "read", "/" + "a*" * 500 + "b")
-        assert found == set()
+        accessible = backend.principals_accessible_objects(
+            ["alice"], "read", "/" + "a*" * 500 + "b"
+        )
+        assert accessible == set()
 
     def test_bound_patterns_are_matched_with_their_own_permission(
         self, backend: PermissionBase
@@ -191,8 +193,8 @@ class AccessContract:
             ("/c/1", "write", "alice"),
         )
         bound = bound_to(("/a/*", "read"), ("/*/2", "write"))
-        found = backend.principals_accessible_objects(["alice"], "read", "*", bound)
-        assert found == {"/a/1", "/a/2", "/b/2"}
+        accessible = backend.principals_accessible_objects(["alice"], "read", "*", bound)
+        assert accessible == {"/a/1", "/a/2", "/b/2"}
 
     @pytest.mark.parametrize(
         "pattern, expected",
@@ -211,8 +213,8 @@ class AccessContract:
         grant(backend, *((object_id, "write", "alice") for object_id in ("/a", "/a/1", "/b/1")))
         grant(backend, ("/a/1/b", "read", "alice"))
         bound = bound_to(("/a*", "write"), ("/b/1", "write"), ("*", "read"))
-        found = backend.principals_accessible_objects(["alice"], "read", pattern, bound)
-        assert found == expected
+        accessible = backend.principals_accessible_objects(["alice"], "read", pattern, bound)
+        assert accessible == expected
 
     @on_one_backend
     @given(object_ids=st.sets(TEXTS, max_size=6), pattern=TEXTS)
@@ -222,8 +224,8 @@ class AccessContract:
         backend.flush()
         for object_id in object_ids:
             backend.replace_object_permissions(object_id, {"read": ["alice"]})
-        found = backend.principals_accessible_objects(["alice"], "read", pattern)
-        assert found == {object_id for object_id in object_ids if matches(pattern, object_id)}
+        accessible = backend.principals_accessible_objects(["alice"], "read", pattern)
+        assert accessible == {object_id for object_id in object_ids if matches(pattern, object_id)}
 
     # Any strings
 

@@ -55,9 +55,9 @@ class CacheContract:
     @given(value=VALUES)
     def test_stored_value_is_returned(self, cache: CacheBase, value: Any) -> None:
         cache.set("key", value)
-        found = cache.get("key")
-        assert found == value
-        assert repr(found) == repr(value)  # types too
+        cached = cache.get("key")
+        assert cached == value
+        assert repr(cached) == repr(value)  # types too
 
     @on_one_backend
     @given(keys=st.sets(st.text(st.characters(), max_size=8), max_size=6))

@@ -8,7 +8,7 @@ import pytest
 
 from cliquet.storage import Filter, Sort, StorageBase
 from cliquet.testing.contracts.queries import NAMES, store_pairs, store_values
-from cliquet.testing.contracts.samples import PLACE, found
+from cliquet.testing.contracts.samples import PLACE, ids_of
 from cliquet.utils import COMPARISON
 
 EQ, IN, MIN, GT = COMPARISON.EQ, COMPARISON.IN, COMPARISON.MIN, COMPARISON.GT
@@ -52,11 +52,11 @@ class OperatorContract:
 
     def test_has_finds_records_with_the_field(self, storage: StorageBase) -> None:
         store_values(storage)
-        assert set(found(storage, filters=[Filter("field", True, HAS)])) == {*NAMES} - {"missing"}
-        assert found(storage, filters=[Filter("field", False, HAS)]) == ["missing"]
+        assert set(ids_of(storage, filters=[Filter("field", True, HAS)])) == {*NAMES} - {"missing"}
+        assert ids_of(storage, filters=[Filter("field", False, HAS)]) == ["missing"]
         for field in ("id", "last_modified", "deleted"):
-            assert len(found(storage, filters=[Filter(field, True, HAS)])) == len(NAMES)
-            assert found(storage, filters=[Filter(field, False, HAS)]) == []
+            assert len(ids_of(storage, filters=[Filter(field, True, HAS)])) == len(NAMES)
+            assert ids_of(storage, filters=[Filter(field, False, HAS)]) == []
 
     @pytest.mark.parametrize("column", ["title", "id"])
     def test_like_matches_strings_without_regard_to_case(
@@ -74,7 +74,7 @@ class OperatorContract:
                     record[column] for record in storage.get_all(*PLACE, filters=filters)[0]
                 ]
                 assert (text in matching) is expected, (pattern, text)
-        assert found(storage, filters=[Filter("last_modified", "*", LIKE)]) == []
+        assert ids_of(storage, filters=[Filter("last_modified", "*", LIKE)]) == []
 
     def test_contains_finds_arrays_with_the_values(self, storage: StorageBase) -> None:
         arrays: dict[str, Any] = {
@@ -104,9 +104,12 @@ class OperatorContract:
         ]
         for operator, value, expected in cases:
             filters = [Filter("tags", value, operator)]
-            assert set(found(storage, filters=filters)) == set(expected.split()), (operator, value)
+            assert set(ids_of(storage, filters=filters)) == set(expected.split()), (
+                operator,
+                value,
+            )
         for column in ("id", "last_modified", "deleted"):
-            assert found(storage, filters=[Filter(column, ["a"], CONTAINS)]) == []
+            assert ids_of(storage, filters=[Filter(column, ["a"], CONTAINS)]) == []
 
     def test_or_matches_all_filters_of_any_of_the_lists(self, storage: StorageBase) -> None:
         store_pairs(storage)
@@ -114,13 +117,13 @@ class OperatorContract:
         either = Filter(
             "", [[Filter("a", 0, EQ), Filter("b", 1, MIN)], [Filter("id", "22", EQ)]], OR
         )
-        assert set(found(storage, filters=[either])) == {"01", "22"}
-        assert found(storage, filters=[either, Filter("b", 2, EQ)]) == ["22"]
+        assert set(ids_of(storage, filters=[either])) == {"01", "22"}
+        assert ids_of(storage, filters=[either, Filter("b", 2, EQ)]) == ["22"]
         deleted = Filter("", [[Filter("deleted", True, EQ)], [Filter("a", 0, EQ)]], OR)
-        assert set(found(storage, filters=[deleted], include_deleted=True)) == {"02", "01", "00"}
-        assert found(storage, filters=[Filter("", [], OR)]) == []
+        assert set(ids_of(storage, filters=[deleted], include_deleted=True)) == {"02", "01", "00"}
+        assert ids_of(storage, filters=[Filter("", [], OR)]) == []
         storage.delete_all(*PLACE, filters=[either])
-        assert len(found(storage)) == 6
+        assert len(ids_of(storage)) == 6
 
     def test_dots_descend_into_objects_unless_a_field_has_the_whole_name(
         self, storage: StorageBase
@@ -151,9 +154,9 @@ class OperatorContract:
             (Filter("a\0.b", True, HAS), ""),
         ]
         for filter_, expected in cases:
-            assert set(found(storage, filters=[filter_])) == set(expected.split()), filter_
+            assert set(ids_of(storage, filters=[filter_])) == set(expected.split()), filter_
         order = [Sort("author.name", 1), Sort("id", 1)]
         names = ["null", "nested", "own", "array", "missing", "partial", "text"]
-        assert found(storage, sorting=order) == names
+        assert ids_of(storage, sorting=order) == names
         rules = [[Filter("author.name", "Ann", GT)]]
-        assert found(storage, sorting=order, pagination_rules=rules) == names[2:]
+        assert ids_of(storage, sorting=order, pagination_rules=rules) == names[2:]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cliquet.storage import MISSING, Filter, Sort, StorageBase
-from cliquet.testing.contracts.samples import PLACE, fill, found
+from cliquet.testing.contracts.samples import PLACE, fill, ids_of
 from cliquet.utils import COMPARISON
 
 LT, MAX, MIN, GT = COMPARISON.LT, COMPARISON.MAX, COMPARISON.MIN, COMPARISON.GT
@@ -127,22 +127,22 @@ class QueryContract:
         for operator, value, expected in CASES:
             names = set(expected.split())
             filter_ = Filter("field", value, operator)
-            assert set(found(storage, filters=[filter_])) == names, filter_
+            assert set(ids_of(storage, filters=[filter_])) == names, filter_
             if operator in opposite:
                 filter_ = Filter("field", value, opposite[operator])
-                assert set(found(storage, filters=[filter_])) == set(NAMES) - names, filter_
+                assert set(ids_of(storage, filters=[filter_])) == set(NAMES) - names, filter_
 
     def test_all_filters_must_match(self, storage: StorageBase) -> None:
         store_pairs(storage)
         filters = [Filter("a", 1, MIN), Filter("b", 1, MAX), Filter("id", "21", NOT)]
-        assert set(found(storage, filters=filters)) == {"10", "11", "20"}
-        assert set(found(storage, filters=filters, limit=2)) < {"10", "11", "20"}
+        assert set(ids_of(storage, filters=filters)) == {"10", "11", "20"}
+        assert set(ids_of(storage, filters=filters, limit=2)) < {"10", "11", "20"}
 
     def test_values_of_all_types_are_sorted(self, storage: StorageBase) -> None:
         store_values(storage)
-        assert found(storage, sorting=[Sort("field", 1)]) == NAMES
-        assert found(storage, sorting=[Sort("field", -1)]) == NAMES[::-1]
-        assert found(storage, sorting=[Sort("field", 1)], limit=3) == NAMES[:3]
+        assert ids_of(storage, sorting=[Sort("field", 1)]) == NAMES
+        assert ids_of(storage, sorting=[Sort("field", -1)]) == NAMES[::-1]
+        assert ids_of(storage, sorting=[Sort("field", 1)], limit=3) == NAMES[:3]
 
     def test_each_sort_order_decides_among_equal_records(self, storage: StorageBase) -> None:
         store_pairs(storage)
@@ -153,15 +153,15 @@ class QueryContract:
             ((-1, -1), "22 21 20 12 11 10 02 01 00"),
         ]
         for (a, b), expected in cases:
-            assert found(storage, sorting=[Sort("a", a), Sort("b", b)]) == expected.split()
-        times = found(storage, sorting=[Sort("last_modified", 1)])
+            assert ids_of(storage, sorting=[Sort("a", a), Sort("b", b)]) == expected.split()
+        times = ids_of(storage, sorting=[Sort("last_modified", 1)])
         assert times == "12 10 11 22 20 21 02 00 01".split()
-        assert found(storage, sorting=[Sort("last_modified", -1)]) == times[::-1]
+        assert ids_of(storage, sorting=[Sort("last_modified", -1)]) == times[::-1]
 
     def test_first_sort_order_of_a_field_counts(self, storage: StorageBase) -> None:
         fill(storage)
         order = [Sort("odd", 1), Sort("odd", -1), Sort("id", 1), Sort("odd", 1), Sort("id", -1)]
-        assert found(storage, sorting=order) == ["0", "2", "4", "1", "3"]
+        assert ids_of(storage, sorting=order) == ["0", "2", "4", "1", "3"]
 
     def test_rules_compare_in_the_order_of_all_types(self, storage: StorageBase) -> None:
         store_values(storage)
@@ -190,7 +190,7 @@ class QueryContract:
                 below = rank < field_rank or value == lesser
                 for operator, expected in {LT: not below, GT: below, EQ: False}.items():
                     rules = [[Filter(field, value, operator)]]
-                    assert bool(found(storage, pagination_rules=rules)) is expected, rules
+                    assert bool(ids_of(storage, pagination_rules=rules)) is expected, rules
 
     def test_page_has_the_records_that_match_all_filters_of_any_rule(
         self, storage: StorageBase
@@ -198,12 +198,12 @@ class QueryContract:
         store_pairs(storage)
         rules = [[Filter("a", 1, EQ), Filter("b", 1, GT)], [Filter("a", 1, GT)]]
         order: Any = {"sorting": [Sort("a", 1), Sort("b", -1)]}
-        assert found(storage, pagination_rules=rules, **order) == ["12", "22", "21", "20"]
-        assert found(storage, pagination_rules=rules, limit=2, **order) == ["12", "22"]
-        everything = found(storage, **order)
-        assert found(storage, pagination_rules=[[]], **order) == everything
-        assert found(storage, pagination_rules=[], **order) == everything
-        assert found(storage, pagination_rules=[[Filter("c", 1, EQ)]], **order) == []
+        assert ids_of(storage, pagination_rules=rules, **order) == ["12", "22", "21", "20"]
+        assert ids_of(storage, pagination_rules=rules, limit=2, **order) == ["12", "22"]
+        everything = ids_of(storage, **order)
+        assert ids_of(storage, pagination_rules=[[]], **order) == everything
+        assert ids_of(storage, pagination_rules=[], **order) == everything
+        assert ids_of(storage, pagination_rules=[[Filter("c", 1, EQ)]], **order) == []
 
     def test_rules_and_limit_do_not_change_the_total(self, storage: StorageBase) -> None:
         fill(storage)
@@ -234,8 +234,8 @@ class QueryContract:
                 "pagination_rules": rules,
                 "sorting": [Sort("last_modified", direction)],
             }
-            assert "".join(found(storage, **query)) == expected
-            assert "".join(found(storage, limit=2, **query)) == expected[:2]
+            assert "".join(ids_of(storage, **query)) == expected
+            assert "".join(ids_of(storage, limit=2, **query)) == expected[:2]
         since = [Filter("last_modified", 3, GT)]
         assert storage.get_all(*PLACE, filters=since, pagination_rules=rules, limit=1)[1] == 6
 
@@ -259,7 +259,7 @@ class QueryContract:
         ]
         for operator, value, expected in cases:
             filter_ = Filter("id", value, operator)
-            assert set(found(storage, filters=[filter_])) == set(expected.split()), filter_
+            assert set(ids_of(storage, filters=[filter_])) == set(expected.split()), filter_
 
     def test_timestamp_is_filtered_as_a_number(self, storage: StorageBase) -> None:
         for n in (1, 2, 3):
@@ -299,7 +299,7 @@ class QueryContract:
         between = [Filter("last_modified", 2, GT), Filter("last_modified", 5, LT)]
         assert storage.get_all(*PLACE, filters=between, limit=1)[1] == 2
         latest_first = [Sort("last_modified", -1)]
-        assert found(storage, filters=between, sorting=latest_first) == ["4", "3"]
+        assert ids_of(storage, filters=between, sorting=latest_first) == ["4", "3"]
         nothing = [Filter("last_modified", 4, GT), Filter("last_modified", 2, LT)]
         queries: list[dict[str, Any]] = [{}, {"limit": 1}, {"sorting": [Sort("last_modified", 1)]}]
         for query in queries:
@@ -311,8 +311,8 @@ class QueryContract:
         storage.delete(*PLACE, "4")
         live = [Sort("id", 1)]
         assert storage.get_all(*PLACE, sorting=live)[1] == 4
-        assert found(storage, sorting=live) == ["0", "2", "3", "5"]
-        assert found(storage, filters=[Filter("deleted", True, EQ)]) == []
+        assert ids_of(storage, sorting=live) == ["0", "2", "3", "5"]
+        assert ids_of(storage, filters=[Filter("deleted", True, EQ)]) == []
         cases: list[tuple[list[Filter], str, int]] = [
             ([], "023514", 4),
             ([Filter("deleted", True, EQ)], "14", 0),
@@ -354,6 +354,6 @@ class QueryContract:
         sorting = [Sort(field, 1)]
         for operator, value, expected in cases:
             filters = [Filter(field, value, operator)]
-            assert "".join(found(storage, filters=filters, sorting=sorting)) == expected, filters
+            assert "".join(ids_of(storage, filters=filters, sorting=sorting)) == expected, filters
         rules = [[Filter(field, 2, GT)]]
-        assert found(storage, pagination_rules=rules, sorting=sorting) == ["c", "d", "e"]
+        assert ids_of(storage, pagination_rules=rules, sorting=sorting) == ["c", "d", "e"]

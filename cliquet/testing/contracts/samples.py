@@ -26,7 +26,7 @@ def fill(storage: StorageBase, count: int = 5, place: tuple[str, str] = PLACE) -
     return [storage.create(*place, {"id": str(n), "n": n, "odd": n % 2}) for n in range(count)]
 
 
-def found(storage: StorageBase, **query: Any) -> list[str]:
+def ids_of(storage: StorageBase, **query: Any) -> list[str]:
     """Return the ids on a page, in its order."""
     return [record["id"] for record in storage.get_all(*PLACE, **query)[0]]
 

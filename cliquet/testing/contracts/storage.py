@@ -208,8 +208,8 @@ class StorageContract(
             (Filter("id", 1, COMPARISON.EQ), ["a", "b"]),
         ]
         for filter_, expected in cases:
-            found, _ = storage.get_all(*PLACE, filters=[filter_], include_deleted=True, **order)
-            assert ids(found, "uid") == expected, filter_
+            records, _ = storage.get_all(*PLACE, filters=[filter_], include_deleted=True, **order)
+            assert ids(records, "uid") == expected, filter_
         tombstones = storage.delete_all(*PLACE, **ALL_NAMES)
         assert [set(record) for record in tombstones] == [{"uid", "changed", "gone"}] * 2
 
@@ -232,8 +232,8 @@ class StorageContract(
         created = storage.create(*PLACE, {"id": object_id})
         assert storage.get(*PLACE, object_id) == created
         for operator, value in [(COMPARISON.EQ, object_id), (COMPARISON.IN, [object_id, "?"])]:
-            found, total = storage.get_all(*PLACE, filters=[Filter("id", value, operator)])
-            assert (found, total) == ([created], 1)
+            records, total = storage.get_all(*PLACE, filters=[Filter("id", value, operator)])
+            assert (records, total) == ([created], 1)
         storage.update(*PLACE, object_id, {"n": 1})
         storage.delete(*PLACE, object_id)
         assert ids(storage.get_all(*PLACE)[0]) == ["another"]
