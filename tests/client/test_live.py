@@ -39,7 +39,10 @@ class LiveServer:
             time.sleep(0.01)
 
     def stop(self):
+        """Abort the connections, as the end of a killed process does."""
         self._server.should_exit = True
+        for connection in list(self._server.server_state.connections):
+            connection.loop.call_soon_threadsafe(connection.transport.abort)
         self._server.config.timeout_graceful_shutdown = 0.1
         self._thread.join(START_TIMEOUT)
 
@@ -104,7 +107,7 @@ def test_only_the_last_of_several_pages_has_a_timestamp(live_spores, follow):
     assert last.timestamp == live_spores.head().timestamp
 
 
-def test_stream_continues_after_a_restart_without_a_gap(live_server, live_spores, follow, clock):
+def test_stream_continues_after_a_crash_without_a_gap(live_server, live_spores, follow, clock):
     changes = follow(live_spores)
     next(changes)
     live_server.stop()
