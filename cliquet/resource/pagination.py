@@ -10,8 +10,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
 from cliquet.storage import MISSING, Filter, Record, Sort
-from cliquet.storage.ordering import field_getter
 from cliquet.utils import COMPARISON, json
+from cliquet.utils.fields import field_getter
 
 
 def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> str:
@@ -19,7 +19,7 @@ def encode_token(record: Record, sorting: Sequence[Sort], offset: int = 0) -> st
 
     :param offset: the number of records on the preceding pages.
     """
-    values = {field: field_getter(field)(record) for field, _ in sorting}
+    values = {field: field_getter(field, MISSING)(record) for field, _ in sorting}
     last = {field: value for field, value in values.items() if value is not MISSING}
     content = {"last_record": last, "offset": offset}
     return urlsafe_b64encode(json.dumps_bytes(content)).decode("ascii")

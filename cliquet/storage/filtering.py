@@ -11,11 +11,11 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from cliquet.storage.checksums import Checksum
-from cliquet.storage.operators import OPERATORS, Elements, cost_of
-from cliquet.storage.ordering import COMPARE, INT64, Key, field_getter, order_key
+from cliquet.storage.operators import OPERATORS, cost_of
+from cliquet.storage.ordering import COMPARE, INT64, Key, order_key
 from cliquet.storage.types import MISSING, Filter, Record, Sort
 from cliquet.utils import COMPARISON
-from cliquet.utils.arrays import is_nested
+from cliquet.utils.fields import field_getter
 
 
 class FieldNames(NamedTuple):
@@ -105,7 +105,7 @@ def build_query(
         else:
             span = span.intersect(limits)
     others += [each for other in others for each in _implied(other)]
-    others = _cheapest_first(_with_arrays_grouped(others))
+    others = _cheapest_first(others)
     rules = pagination_rules or ()
     page_span = span.intersect(timestamp_bounds(rules, names.modified)) if rules else span
     order = _total(sorting or (), names)
@@ -123,27 +123,6 @@ def build_query(
         with_checksum,
         checksum_ids,
     )
-
-
-def _with_arrays_grouped(filters: Sequence[Filter]) -> list[Filter]:
-    """Return equivalent filters, of which those on arrays are in alternatives.
-
-    PostgreSQL converts an array once for all alternatives. The first filter on each array remains,
-    because an index can serve it, unless its values are arrays or objects, which are slow.
-    """
-    first: dict[str, Filter] = {}
-    others: list[Filter] = []
-    rest: list[Filter] = []
-    for filter_ in filters:
-        if not isinstance(OPERATORS.get(filter_.operator), Elements):
-            others.append(filter_)
-        elif (
-            any(map(is_nested, filter_.value))
-            or first.setdefault(filter_.field, filter_) is not filter_
-        ):
-            rest.append(filter_)
-    alternatives = [Filter("", [rest], COMPARISON.OR)] if rest else []
-    return [*others, *first.values(), *alternatives]
 
 
 def _implied(filter_: Filter) -> list[Filter]:
@@ -200,10 +179,6 @@ def _total(sorting: Iterable[Sort], names: FieldNames) -> list[Sort]:
     return [*order.values(), Sort(names.modified, -1)]
 
 
-# The number of records whose columns are computed together, which limits their memory.
-_BLOCK = 1000
-
-
 class Columns:
     """Values of fields of some records, each computed once for all filters.
 
@@ -253,29 +228,10 @@ class Columns:
         count = len(self._records)
         if field in self._constants:
             return [comparable(self._constants[field])] * count
-        values = list(map(field_getter(field), self._records))
+        values = list(map(field_getter(field, MISSING), self._records))
         if values.count(MISSING) == count:
             return [comparable(MISSING)] * count
         return list(map(comparable, values))
-
-
-def select_matching(query: Query, records: Sequence[Record], deleted: bool = False) -> list[Record]:
-    """Return the records in the span of a query that match its filters.
-
-    :param deleted: whether the records are tombstones: to filters, live records
-        have the deleted mark too, with the value false.
-    """
-    low, high = query.span
-    modified = query.names.modified
-    in_span = [record for record in records if low <= record[modified] <= high]
-    matching: list[Record] = []
-    for start in range(0, len(in_span), _BLOCK):
-        block = in_span[start : start + _BLOCK]
-        rows = Columns(block, {query.names.deleted: deleted}).matching(
-            query.filters, range(len(block))
-        )
-        matching += [block[row] for row in rows]
-    return matching
 
 
 def _cheapest_first(filters: Iterable[Filter]) -> list[Filter]:
@@ -293,7 +249,7 @@ def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
     """Return a predicate: does a record match all filters of any rule."""
     alternatives = [
         [
-            (field_getter(field), COMPARE[comparison], order_key(value))
+            (field_getter(field, MISSING), COMPARE[comparison], order_key(value))
             for field, value, comparison in rule
         ]
         for rule in rules
@@ -311,27 +267,10 @@ def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
 def sort_records(records: list[Record], sorting: Iterable[Sort]) -> None:
     """Sort ``records`` in place."""
     for field, direction in reversed(list(sorting)):
-        records.sort(key=_field_key(field), reverse=direction < 0)
+        records.sort(key=field_key(field), reverse=direction < 0)
 
 
-def _field_key(field: str) -> Callable[[Record], Key]:
-    get = field_getter(field)
+def field_key(field: str) -> Callable[[Record], Key]:
+    """Return a function that returns the sort key of a field of a record."""
+    get = field_getter(field, MISSING)
     return lambda record: order_key(get(record))
-
-
-def select(
-    query: Query, records: Sequence[Record], tombstones: Sequence[Record] = ()
-) -> tuple[list[Record], int]:
-    """Return the page for a query, by a scan of all records.
-
-    :param tombstones: ignored unless the query includes them.
-    :returns: the page, and the number of ``records`` that match the filters.
-    """
-    matching = select_matching(query, records)
-    total = len(matching)
-    if query.include_deleted:
-        matching.extend(select_matching(query, tombstones, deleted=True))
-    if query.rules:
-        matching = list(filter(on_page(query.rules), matching))
-    sort_records(matching, query.sorting)
-    return matching[: query.limit], total

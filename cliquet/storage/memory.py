@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from functools import partial
+from itertools import compress
 from typing import Any
 
 from pyramid.config import Configurator
@@ -23,14 +24,14 @@ from cliquet.storage import Page, Record
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.checksums import CUBE_MODULUS, TIME_MODULUS, Checksum
 from cliquet.storage.engine import StorageEngine
-from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
+from cliquet.storage.filtering import Query, Span, on_page
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.in_memory import apply_sorting as apply_sorting
 from cliquet.storage.in_memory import get_unicity_rules as get_unicity_rules
 from cliquet.storage.in_memory import tree as tree
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.ordering import order_key
-from cliquet.storage.rows import Part, Row, rows_to_records, take, take_records
+from cliquet.storage.rows import Part, Row, matching_rows, rows_to_records, select, take
 from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch
 from cliquet.storage.types import Mismatch
 from cliquet.utils import COMPARISON as COMPARISON
@@ -113,9 +114,8 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             records = self._collections.get(collection)
             if records is None:
                 return []
-            rows = records.live_rows(query.span)
-            matching = select_matching(query, rows_to_records(rows, query.names))
-            ids = records.in_order_of_creation({record[query.names.id] for record in matching})
+            matching = matching_rows(query, records.live_rows(query.span))
+            ids = records.in_order_of_creation({row[0] for row, _ in matching})
             return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 
     def _purge(self, collection: Collection, before: int, limit: int | None) -> int:
@@ -260,7 +260,7 @@ class _Records:
         limit = len(timestamps) if query.limit is None else query.limit
         on_this_page = on_page(query.rules)
         page: list[Record] = []
-        read: list[Row] = []
+        kept: list[Row] = []
         while start < stop and len(page) < limit:
             missing = limit - len(page)
             if query.sorting[0].direction > 0:
@@ -269,25 +269,19 @@ class _Records:
             else:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
-            page.extend(filter(on_this_page, rows_to_records(rows, query.names)))
-            read += rows
-        if len(page) == len(read):
-            part = take(read, query.max_bytes)
-            return page[: len(part.rows)], part
-        return take_records(page, read, query)
+            records = rows_to_records(rows, query.names)
+            found = [on_this_page(record) for record in records]
+            page += compress(records, found)
+            kept += compress(rows, found)
+        part = take(kept, query.max_bytes)
+        return page[: len(part.rows)], part
 
     def scan(self, query: Query) -> tuple[list[Record], int, Part]:
-        """Return the page for any query, and the number of matching records."""
+        """Return the page for any query, the number of matching records, and its rows."""
+        start, stop = _slice(self._times, query.span)
+        tombstones = self._rows(self._times[start:stop]) if query.include_deleted else []
         live = self.live_rows(query.span)
-        records = rows_to_records(live, query.names)
-        tombstones: list[Record] = []
-        if query.include_deleted:
-            start, stop = _slice(self._times, query.span)
-            rows = self._rows(self._times[start:stop])
-            tombstones = rows_to_records([row for row in rows if row[2] is None], query.names)
-        page, total = select(query, records, tombstones)
-        page, part = take_records(page, live, query)
-        return page, total, part
+        return select(query, live, [row for row in tombstones if row[2] is None])
 
     def _rows(self, timestamps: list[int]) -> list[Row]:
         entries, ids = self._entries, map(self._ids.__getitem__, timestamps)

@@ -18,7 +18,7 @@ from cliquet.storage.ordering import ABSENT, COMPARE, RANGED, Key, order_key
 from cliquet.storage.sql_fragments import FALSE, Column, Sql, negated
 from cliquet.storage.types import Filter
 from cliquet.utils import COMPARISON, json
-from cliquet.utils.arrays import element_key, element_keys
+from cliquet.utils.arrays import element_keys
 from cliquet.utils.text import pattern_test
 
 #: Returns whether the comparable part of a value matches a filter.
@@ -253,7 +253,7 @@ class Elements(Operator):
         return [Filter(operand.field, values, COMPARISON.CONTAINS_ANY) for values in groups]
 
     def test(self, value: Any) -> Test:
-        keys = frozenset(map(element_key, value))
+        keys = element_keys(list(value)) or frozenset()
         if self._every:
             return lambda elements: elements is not None and keys <= elements
         return lambda elements: elements is not None and not keys.isdisjoint(elements)

@@ -1,4 +1,4 @@
-"""Order of values, and how field names select them.
+"""Order of values.
 
 Values of all types have the order of PostgreSQL: null, strings (by code point), numbers,
 booleans, arrays, objects, and missing values last. Integers beyond 64 bits compare as
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from cliquet.storage.types import MISSING
@@ -74,30 +74,3 @@ def _as_float(value: int) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def path_of(field: str) -> list[str]:
-    """Return the keys that lead to a nested field, empty if its name has no dot."""
-    return field.split(".") if "." in field else []
-
-
-def field_getter(field: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Return a function that returns a field of a record, or ``MISSING``.
-
-    Dots descend into objects, unless a field has the whole name.
-    """
-    path = path_of(field)
-    if not path:
-        return lambda record: record.get(field, MISSING)
-
-    def get(record: Mapping[str, Any]) -> Any:
-        if field in record:
-            return record[field]
-        value: Any = record
-        for key in path:
-            if not isinstance(value, Mapping) or key not in value:
-                return MISSING
-            value = value[key]
-        return value
-
-    return get

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cliquet.drivers.documents import read_document
-from cliquet.storage.filtering import FieldNames, Query
+from cliquet.storage.filtering import Columns, FieldNames, Query, field_key, on_page
+from cliquet.storage.ordering import Key
 from cliquet.storage.types import Record
 
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]
+
+# The number of rows whose records are in memory together.
+_BLOCK = 1000
 
 
 def rows_to_records(rows: Sequence[Row], names: FieldNames) -> list[Record]:
@@ -55,13 +59,43 @@ def take(rows: Sequence[Row], max_bytes: int | None) -> Part:
     return Part(rows[:count], count < len(rows), sizes[count - 1])
 
 
-def take_records(
-    records: list[Record], rows: Iterable[Row], query: Query
-) -> tuple[list[Record], Part]:
-    """Cut a page like :func:`take`, for records that correspond to some of the rows."""
-    if query.max_bytes is None:
-        return records, Part(())
-    by_id = {row[0]: row for row in rows}
-    nothing = ("", 0, None)
-    part = take([by_id.get(record[query.names.id], nothing) for record in records], query.max_bytes)
-    return records[: len(part.rows)], part
+def matching_rows(
+    query: Query, rows: Sequence[Row], deleted: bool = False
+) -> Iterator[tuple[Row, Record]]:
+    """Yield the rows in the span of a query that match its filters, and their records.
+
+    :param deleted: whether the rows are tombstones: to filters, live records
+        have the deleted mark too, with the value false.
+    """
+    low, high = query.span
+    in_span = [row for row in rows if low <= row[1] <= high]
+    for start in range(0, len(in_span), _BLOCK):
+        block = in_span[start : start + _BLOCK]
+        records = rows_to_records(block, query.names)
+        columns = Columns(records, {query.names.deleted: deleted})
+        for number in columns.matching(query.filters, range(len(block))):
+            yield block[number], records[number]
+
+
+def select(
+    query: Query, live: Sequence[Row], tombstones: Sequence[Row] = ()
+) -> tuple[list[Record], int, Part]:
+    """Return the page for a query, by a scan of all rows.
+
+    :param tombstones: ignored unless the query includes them.
+    :returns: the records, the number of ``live`` rows that match the filters, and the rows.
+    """
+    keys_of = [field_key(sort.field) for sort in query.sorting]
+    is_on_page = on_page(query.rules)
+    total = 0
+    # Of the records, only the keys are kept: records take much more memory than rows.
+    found: list[tuple[Row, list[Key]]] = []
+    for rows, deleted in ((live, False), (tombstones if query.include_deleted else (), True)):
+        for row, record in matching_rows(query, rows, deleted):
+            total += not deleted
+            if is_on_page(record):
+                found.append((row, [key_of(record) for key_of in keys_of]))
+    for number, sort in reversed(list(enumerate(query.sorting))):
+        found.sort(key=lambda each: each[1][number], reverse=sort.direction < 0)
+    part = take([row for row, _ in found[: query.limit]], query.max_bytes)
+    return rows_to_records(part.rows, query.names), total, part

@@ -12,28 +12,22 @@ from decimal import Decimal
 from functools import lru_cache
 
 from cliquet.utils import json
+from cliquet.utils.fields import field_getter
 
 #: The keys of some values: values with equal keys are equal.
 Keys = frozenset[Hashable]
 
 # Values of these types are their own keys.
 _PLAIN = frozenset((str, int, type(None)))
+_NESTED = (dict, list, tuple)
+_COMPARED_AS_JSON = (*_NESTED, bool)
 # Floats represent all integers up to this one.
 _EXACT = 1 << 53
 
 
-def element_key(value: object) -> Hashable:
-    """Return the key of an element."""
-    if isinstance(value, (dict, list, tuple, bool)):
-        return (json.dumps_bytes(value),)
-    if isinstance(value, float) and math.isfinite(value) and abs(value) > _EXACT:
-        return int(Decimal(repr(value)))
-    return value
-
-
 def is_nested(value: object) -> bool:
     """Return whether a value is an array or an object."""
-    return isinstance(value, (dict, list, tuple))
+    return isinstance(value, _NESTED)
 
 
 def element_keys(value: object) -> Keys | None:
@@ -42,23 +36,42 @@ def element_keys(value: object) -> Keys | None:
         return None
     if _PLAIN.issuperset(map(type, value)):
         return frozenset(value)
-    return frozenset(map(element_key, value))
+    return frozenset(
+        [
+            json.dumps_bytes(each) if isinstance(each, _COMPARED_AS_JSON) else _plain_key(each)
+            for each in value
+        ]
+    )
 
 
-def contains(array: str, values: str) -> bool:
-    """Return whether an array contains all of the values; both are JSON arrays."""
-    return _keys_of_values(values) <= _keys_of_array(array)
+def _plain_key(value: Hashable) -> Hashable:
+    if isinstance(value, float) and math.isfinite(value) and abs(value) > _EXACT:
+        return int(Decimal(repr(value)))
+    return value
 
 
-def contains_any(array: str, values: str) -> bool:
-    """Return whether an array contains any of the values; both are JSON arrays."""
-    return not _keys_of_values(values).isdisjoint(_keys_of_array(array))
+def contains(document: str, field: str, values: str) -> bool:
+    """Return whether a field of a document contains all of the values, which are a JSON array."""
+    keys = _keys_of_field(document, field)
+    return keys is not None and _keys_of_values(values) <= keys
 
 
-def _parsed_keys(text: str) -> Keys:
-    return element_keys(json.loads(text)) or frozenset()
+def contains_any(document: str, field: str, values: str) -> bool:
+    """Return whether a field of a document contains any of the values, which are a JSON array."""
+    keys = _keys_of_field(document, field)
+    return keys is not None and not keys.isdisjoint(_keys_of_values(values))
 
 
-# SQLite calls the functions for each record and condition, often with the same large array.
-_keys_of_array = lru_cache(maxsize=8)(_parsed_keys)
-_keys_of_values = lru_cache(maxsize=128)(_parsed_keys)
+# SQLite calls the functions for each record and condition, so the conditions on a record share its
+# document and its keys.
+_document = lru_cache(maxsize=1)(json.loads)
+
+
+@lru_cache(maxsize=32)
+def _keys_of_field(document: str, field: str) -> Keys | None:
+    return element_keys(field_getter(field)(_document(document)))
+
+
+@lru_cache(maxsize=128)
+def _keys_of_values(values: str) -> Keys:
+    return element_keys(json.loads(values)) or frozenset()

@@ -11,11 +11,11 @@ from cliquet.storage.filtering import (
     FieldNames,
     Span,
     build_query,
-    select,
     sort_records,
 )
 from cliquet.storage.operators import OPERATORS
 from cliquet.storage.ordering import order_key
+from cliquet.storage.rows import Part, select
 from cliquet.utils import COMPARISON
 
 NAMES = FieldNames("id", "last_modified", "deleted")
@@ -102,11 +102,11 @@ def test_an_order_ends_where_it_is_total():
 
 
 def test_tombstones_are_looked_at_when_the_query_includes_them():
-    records = [{"id": "a", "last_modified": 1}]
-    tombstones = [{"id": "b", "last_modified": 2, "deleted": True}]
-    assert select(query(), records, tombstones) == (records, 1)
-    both = [tombstones[0], records[0]]
-    assert select(query(include_deleted=True), records, tombstones) == (both, 1)
+    live, dead = ("a", 1, b"{}"), ("b", 2, None)
+    record = {"id": "a", "last_modified": 1}
+    assert select(query(), [live], [dead]) == ([record], 1, Part([live]))
+    both = [{"id": "b", "last_modified": 2, "deleted": True}, record]
+    assert select(query(include_deleted=True), [live], [dead]) == (both, 1, Part([dead, live]))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def alice():
                    json_build_object('rank', n * 7 %% 1000, 'status', n %% 3,
                        'author', json_build_object('name', 'name' || n),
                        'title', 'Title ' || n || ' of a record',
-                       'tags', json_build_array('t' || n, CASE n %% 2 WHEN 1 THEN 'odd' END))
+                       'tags', json_build_array(
+                           't' || n, CASE n %% 2 WHEN 1 THEN 'odd' END, json_build_array(n)))
             FROM cliquet_collections, generate_series(1, %s) AS n""",
             [ROWS],
         )
@@ -120,6 +121,8 @@ OTHERS = {
         "contains_tags=t7",
         "contains_tags=t7,odd",
         "contains_any_tags=t7,t9",
+        "contains_tags=[[7]]",
+        'contains_any_tags=["t7",[9]]',
         "contains_any_tags=t7&contains_any_tags=t7,t9&contains_any_tags=t7,odd",
         '_or=[{"contains_tags":["t7","odd"]},{"contains_any_tags":["t9"]}]',
     ],

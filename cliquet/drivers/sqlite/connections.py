@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,11 +23,11 @@ _IDLE_READERS = 25
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-# The functions that SQL conditions call. Each has two parameters.
-_FUNCTIONS = {
-    "cliquet_like": matches_pattern,
-    "cliquet_contains": contains,
-    "cliquet_contains_any": contains_any,
+# The functions that SQL conditions call, and the numbers of their parameters.
+_FUNCTIONS: dict[str, tuple[Callable[..., bool], int]] = {
+    "cliquet_like": (matches_pattern, 2),
+    "cliquet_contains": (contains, 3),
+    "cliquet_contains_any": (contains_any, 3),
 }
 
 
@@ -210,8 +210,8 @@ def connect(path: str, timeout: float, mode: str = "rw") -> Connection:
         factory=Connection,
     )
     connection.file = _identity(path)
-    for name, function in _FUNCTIONS.items():
-        connection.create_function(name, 2, function, deterministic=True)
+    for name, (function, count) in _FUNCTIONS.items():
+        connection.create_function(name, count, function, deterministic=True)
     return connection
 
 

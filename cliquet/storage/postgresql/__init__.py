@@ -29,7 +29,7 @@ from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
 from cliquet.storage.postgresql.dialect import PostgreSQL, key_of, storable
-from cliquet.storage.postgresql.indexes import TrigramIndexes
+from cliquet.storage.postgresql.indexes import Indexes
 from cliquet.storage.postgresql.single_statements import SingleStatements
 from cliquet.storage.rows import Row, rows_to_records, take
 from cliquet.storage.timestamps import far_future, next_epoch, next_time
@@ -153,7 +153,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
         self, client: Client, max_fetch_size: int | None = None, *args: Any, **kwargs: Any
     ) -> None:
         super().__init__(client)
-        indexes = TrigramIndexes(lambda statement: self._client.read(statement))
+        indexes = Indexes(lambda statement: self._client.read(statement))
         self._dialect = PostgreSQL(indexes.has)
 
     def flush(self, auth: str | None = None) -> None:

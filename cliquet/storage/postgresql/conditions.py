@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
-from cliquet.storage.operators import OPERATORS, Elements, in_alternatives
+from cliquet.storage.operators import OPERATORS, in_alternatives
 from cliquet.storage.postgresql.dialect import (
     ARRAY_EXPRESSIONS,
     COMPARED,
@@ -14,12 +15,13 @@ from cliquet.storage.postgresql.dialect import (
     PostgreSQL,
     key_of,
     storable,
+    template_of_element,
 )
+from cliquet.storage.postgresql.indexes import ELEMENTS
 from cliquet.storage.sql_conditions import Conditions
 from cliquet.storage.sql_fragments import Column, Sql, all_of
 from cliquet.storage.types import MISSING, Filter, Sort
 from cliquet.utils import COMPARISON
-from cliquet.utils.arrays import is_nested
 
 _PART = "(SELECT id, last_modified, {data} AS data{keys} FROM {table}{shared} WHERE "
 # Expressions that alternatives often compare are computed once. OFFSET 0 prevents PostgreSQL from
@@ -134,8 +136,8 @@ def _checksum(query: Query) -> tuple[str, Sql]:
 
 def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
-    join, shared = _shared_expressions(query, dialect)
-    where = _where(Conditions(dialect, query, shared=shared), query.span)
+    join, conditions = _conditions(query, dialect)
+    where = _where(conditions, query.span)
     text = _COUNT.format(join.text, where.text)
     return Sql(text, [*join.parameters, collection, *where.parameters])
 
@@ -144,11 +146,43 @@ def delete_all(
     collection: tuple[str, str], query: Query, dialect: PostgreSQL, now: int, keep_tombstone: bool
 ) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
-    join, shared = _shared_expressions(query, dialect)
-    where = _where(Conditions(dialect, query, shared=shared), query.span)
+    join, conditions = _conditions(query, dialect)
+    where = _where(conditions, query.span)
     text = _DELETE_ALL.format(join.text, " AND ".join((_IN_NAMED_COLLECTION, where.text)))
     parameters = [now, *collection, *join.parameters, *collection, *where.parameters]
     return Sql(text, [*parameters, keep_tombstone])
+
+
+def _conditions(query: Query, dialect: PostgreSQL) -> tuple[Sql, Conditions]:
+    """Return the conditions on records, and the join that computes what alternatives share."""
+    query = query._replace(filters=_with_arrays_grouped(query.filters, dialect))
+    join, shared = _shared_expressions(query, dialect)
+    return join, Conditions(dialect, query, shared=shared)
+
+
+def _with_arrays_grouped(filters: Sequence[Filter], dialect: PostgreSQL) -> list[Filter]:
+    """Return equivalent filters, of which those on arrays are in alternatives.
+
+    The first filter that an index serves remains, unless its values are arrays or objects, which
+    are slow.
+    """
+    kept: list[Filter] = []
+    grouped: list[Filter] = []
+    indexed: set[str] = set()
+    for filter_ in filters:
+        field, templates = filter_.field, _templates(filter_)
+        if ARRAY_EXPRESSIONS.isdisjoint(templates):
+            kept.append(filter_)
+        elif (
+            ELEMENT_TEXTS in templates
+            or field in indexed
+            or not dialect.field(field).has_index(ELEMENTS)
+        ):
+            grouped.append(filter_)
+        else:
+            indexed.add(field)
+            kept.append(filter_)
+    return [*kept, Filter("", [grouped], COMPARISON.OR)] if grouped else kept
 
 
 def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[str, Column]]:
@@ -178,13 +212,15 @@ def _shared_expressions(query: Query, dialect: PostgreSQL) -> tuple[Sql, dict[st
     return join, {field: dialect.field(field, shared) for field, shared in names.items()}
 
 
-def _templates(filter_: Filter) -> list[str]:
-    """Return the templates of the expressions in the condition of a filter."""
-    operator = OPERATORS[filter_.operator]
-    templates = [COMPARED[operator.comparable]]
-    if isinstance(operator, Elements) and any(map(is_nested, filter_.value)):
-        templates.append(ELEMENT_TEXTS)
-    return templates
+def _templates(filter_: Filter) -> Collection[str]:
+    """Return the templates of the expressions in the condition of a filter, none for ``OR``."""
+    operator = OPERATORS.get(filter_.operator)
+    if operator is None:
+        return ()
+    template = COMPARED[operator.comparable]
+    if template not in ARRAY_EXPRESSIONS:
+        return (template,)
+    return dict.fromkeys(map(template_of_element, filter_.value)) or (template,)
 
 
 def _data_fields(query: Query) -> dict[str, int]:
@@ -206,8 +242,10 @@ def _part(
         key = _field_key(field, query.names, deleted)
         selected.append(f", {key.text} AS key{number}")
         parameters += key.parameters
-    join, shared = (Sql("", []), {}) if deleted else _shared_expressions(query, dialect)
-    conditions = Conditions(dialect, query, deleted, shared=shared)
+    if deleted:
+        join, conditions = Sql("", []), Conditions(dialect, query, deleted=True)
+    else:
+        join, conditions = _conditions(query, dialect)
     where, rules = _where(conditions, query.page_span), conditions.rules()
     text = _PART.format(
         data="NULL::json" if deleted else "data",

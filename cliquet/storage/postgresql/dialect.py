@@ -22,11 +22,12 @@ from cliquet.storage.ordering import (
     TEXT,
     Key,
     order_key,
-    path_of,
 )
+from cliquet.storage.postgresql.indexes import ELEMENTS, TRIGRAMS
 from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.arrays import element_keys, is_nested
+from cliquet.utils.fields import path_of
 
 # Beyond all floats, as in cliquet_key().
 _HUGE = Decimal("1e310")
@@ -44,6 +45,9 @@ _TYPES = {
 # The key that a field is compared with.
 _KEY = "ROW(%s, %s, %s)::cliquet_key"
 
+#: Returns whether an index of a kind contains the field with these names.
+HasIndex = Callable[[str, Sequence[str]], bool]
+
 #: Templates of the expressions of a JSON value that operators compare, by their ``comparable``.
 COMPARED: dict[Callable[[Any], Any], str] = {
     order_key: "cliquet_key({})",
@@ -55,28 +59,31 @@ COMPARED: dict[Callable[[Any], Any], str] = {
 ELEMENT_TEXTS = """(SELECT ARRAY(SELECT element::text FROM json_array_elements(value) AS element)
  FROM (SELECT {} AS value OFFSET 0) AS field
  WHERE json_typeof(value) = 'array' AND value::text ~ '.[[{{]')"""
-# jsonb compares arrays and objects slowly.
-_FEW_NESTED = 2
 
 #: The expressions that convert an array, which is slow.
-ARRAY_EXPRESSIONS = (COMPARED[element_keys], ELEMENT_TEXTS)
+ARRAY_EXPRESSIONS = {COMPARED[element_keys], ELEMENT_TEXTS}
+
+
+def template_of_element(value: object) -> str:
+    """Return the template of the expression that contains a value if the array does."""
+    return ELEMENT_TEXTS if is_nested(value) else COMPARED[element_keys]
 
 
 class PostgreSQL:
     """The SQL of PostgreSQL (see :class:`cliquet.storage.sql_conditions.Dialect`).
 
-    :param has_trigrams: returns whether an index contains the trigrams of the field at a path.
+    :param has_index: see :meth:`cliquet.storage.postgresql.indexes.Indexes.has`.
     """
 
-    def __init__(self, has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False) -> None:
-        self._has_trigrams = has_trigrams
+    def __init__(self, has_index: HasIndex = lambda kind, names: False) -> None:
+        self._has_index = has_index
 
     def field(self, name: str, columns: Mapping[str, str] | None = None) -> Field:
         """Return a field of the data.
 
         :param columns: the columns that contain expressions of :data:`COMPARED`.
         """
-        return Field(name, columns, self._has_trigrams)
+        return Field(name, columns, self._has_index)
 
     def one_of(self, column: str, rank: int, values: Sequence[Any]) -> Sql:
         if rank == TEXT:
@@ -105,17 +112,17 @@ class Field:
 
     :param name: its name; dots descend into objects.
     :param columns: see :meth:`PostgreSQL.field`; the other expressions are computed.
-    :param has_trigrams: see :class:`PostgreSQL`.
+    :param has_index: see :class:`PostgreSQL`.
     """
 
     def __init__(
         self,
         name: str,
         columns: Mapping[str, str] | None = None,
-        has_trigrams: Callable[[Sequence[str]], bool] = lambda names: False,
+        has_index: HasIndex = lambda kind, names: False,
     ) -> None:
         self._names = names = [name, *path_of(name)]
-        self._has_trigrams = has_trigrams
+        self._has_index = has_index
         if not all(map(storable, names)):  # no record has it
             self._value = Sql("NULL::json", [])
         elif len(names) == 1:
@@ -126,6 +133,10 @@ class Field:
         self._columns = columns or {}
         self._is_computed = COMPARED[order_key] not in self._columns
         self.key = self.expression(COMPARED[order_key])
+
+    def has_index(self, kind: str) -> bool:
+        """Return whether an index of a kind contains the field."""
+        return self._has_index(kind, self._names)
 
     def expression(self, template: str) -> Sql:
         """Return an expression of :data:`COMPARED`."""
@@ -179,7 +190,7 @@ class Field:
             return FALSE
         like = _like(self.expression(COMPARED[folded]), pattern)
         trigrams = _trigrams(pattern)
-        if not trigrams or not self._has_trigrams(self._names):
+        if not trigrams or not self.has_index(TRIGRAMS):
             return like
         # Redundant and expensive, but the index serves it.
         text = f"({like.text} AND cliquet_trigrams({self._value.text}) @> %s::text[])"
@@ -188,9 +199,9 @@ class Field:
     def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
         nested = list(filter(is_nested, values))
         others = [value for value in values if not is_nested(value)]
-        conditions = [self._contains(others, every)]
-        if nested:
-            conditions.append(self._has_nested(nested, every))
+        conditions = [self._has_nested(nested, every)] if nested else []
+        if others or not nested:
+            conditions.append(self._contains(others, every))
         is_array = Sql(f"json_typeof({self._value.text}) = 'array'", self._value.parameters)
         return all_of([is_array, all_of(conditions) if every else any_of(conditions)])
 
@@ -208,9 +219,10 @@ class Field:
         texts = self.expression(ELEMENT_TEXTS)
         parameters = [*texts.parameters, [json.dumps(value) for value in values]]
         are_equal = Sql(f"{texts.text} {'@>' if every else '&&'} %s::text[]", parameters)
-        if ELEMENT_TEXTS in self._columns or len(values) > _FEW_NESTED:
+        if ELEMENT_TEXTS in self._columns or not self.has_index(ELEMENTS):
             return are_equal
-        # An index serves jsonb, which contains objects with further fields too.
+        # Redundant and slow, because jsonb contains objects with further fields too, but the index
+        # serves it.
         return all_of([self._contains(values, every), are_equal])
 
 

@@ -1,4 +1,4 @@
-"""Indexes for text search that an administrator created."""
+"""Indexes for text search and arrays that an administrator created."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 #: Seconds after which the indexes are read again.
 _LIFETIME = 60.0
 
-_TRIGRAM_INDEXES = """
+#: Parts of the definitions of the indexes of trigrams, and of elements.
+TRIGRAMS, ELEMENTS = "cliquet_trigrams(", "::jsonb"
+
+_INDEXES = """
 SELECT pg_get_indexdef(indexrelid) FROM pg_index
- WHERE indrelid = 'cliquet_records'::regclass AND indisvalid
- AND strpos(pg_get_indexdef(indexrelid), 'cliquet_trigrams(') > 0"""
+ WHERE indrelid = 'cliquet_records'::regclass AND indisvalid"""
 
 
-class TrigramIndexes:
-    """The indexes of the trigrams of fields.
+class Indexes:
+    """The indexes of the trigrams and of the elements of fields.
 
     :param read: function that returns the rows of a statement.
     """
@@ -25,10 +27,13 @@ class TrigramIndexes:
         self._definitions: list[str] = []
         self._expiry = 0.0
 
-    def has(self, names: Sequence[str]) -> bool:
-        """Return whether an index contains the trigrams of the field with these names."""
+    def has(self, kind: str, names: Sequence[str]) -> bool:
+        """Return whether an index of a kind contains the field with these names.
+
+        :param kind: :data:`TRIGRAMS` or :data:`ELEMENTS`.
+        """
         if time.monotonic() > self._expiry:
-            self._definitions = [definition for (definition,) in self._read(_TRIGRAM_INDEXES)]
+            self._definitions = [definition for (definition,) in self._read(_INDEXES)]
             self._expiry = time.monotonic() + _LIFETIME
-        literals = ["'{}'".format(name.replace("'", "''")) for name in names]
-        return any(all(each in text for each in literals) for text in self._definitions)
+        parts = [kind, *("'{}'".format(name.replace("'", "''")) for name in names)]
+        return any(all(part in text for part in parts) for text in self._definitions)

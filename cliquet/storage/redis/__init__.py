@@ -37,7 +37,7 @@ from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
-from cliquet.storage.filtering import Query, Span, on_page, select, select_matching
+from cliquet.storage.filtering import Query, Span, on_page
 from cliquet.storage.in_memory import MemoryBasedStorage as MemoryBasedStorage
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.redis.keys import (
@@ -52,7 +52,7 @@ from cliquet.storage.redis.keys import (
     keys,
 )
 from cliquet.storage.redis.locks import HeldLocks, Locks
-from cliquet.storage.rows import Row, rows_to_records, take_records
+from cliquet.storage.rows import Row, matching_rows, rows_to_records, select
 from cliquet.storage.timestamps import far_future, next_epoch, next_time
 from cliquet.storage.types import Mismatch
 from cliquet.utils import json
@@ -182,12 +182,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
         if not query.by_time or query.filters:
             reply = self._read_page(collection, query._replace(max_bytes=None), query.span, None)
-            live, dead = (
-                rows_to_records(reply.live, query.names),
-                rows_to_records(reply.dead, query.names),
-            )
-            records, total = select(query, live, dead)
-            records, part = take_records(records, reply.live, query)
+            records, total, part = select(query, reply.live, reply.dead)
             return Page(records, total, reply.timestamp, part.is_cut, part.size, reply.checksum)
         reply = self._read_page(collection, query, query.page_span, query.limit)
         rows = reply.in_order(query)
@@ -233,8 +228,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
         self._locks.lock(manager, collection)
         oldest_first = query._replace(sorting=[query.sorting[0]._replace(direction=1)])
         rows = self._read_page(collection, oldest_first, query.span, None).live
-        matching = select_matching(query, rows_to_records(rows, query.names))
-        ids = [encode(record[query.names.id]) for record in matching]
+        ids = [encode(row[0]) for row, _ in matching_rows(query, rows)]
         args = (next_time(0), int(keep_tombstone), *query.span, b"ids", *ids)
         return _tombstones(self._locks.write(collection, _DELETE_ALL, *args, manager=manager)[2:])
 

@@ -22,10 +22,10 @@ from cliquet.storage.ordering import (
     TEXT,
     Key,
     order_key,
-    path_of,
 )
 from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of, negated
 from cliquet.utils import COMPARISON, json
+from cliquet.utils.fields import path_of
 
 _ABSENT: Key = ABSENT, 0
 
@@ -87,7 +87,7 @@ class Field:
     """
 
     def __init__(self, name: str, number: int = 0) -> None:
-        self._number = number
+        self._name, self._number = name, number
         paths = [[name], path_of(name)] if path_of(name) else [[name]]
         self._type, self._value = map(_first_of, zip(*map(_at, paths), strict=True))
 
@@ -131,9 +131,8 @@ class Field:
 
     def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
         function = "cliquet_contains" if every else "cliquet_contains_any"
-        parameters = [*self._value.parameters, json.dumps(values)]
-        contains = Sql(f"{function}({self._value.text}, ?)", parameters)
-        return all_of([_sql(_TYPES[ARRAY], self._type), contains])
+        # Not the field: to extract a long array takes SQLite longer than to call the function.
+        return Sql(f"{function}(data, ?, ?)", [self._name, json.dumps(values)])
 
 
 def same_value(field: str, value: object) -> Sql:

@@ -11,10 +11,9 @@ from cliquet import transactions
 from cliquet.storage import Page
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.filtering import select, select_matching
 from cliquet.storage.operations import Conflict
 from cliquet.storage.ordering import order_key
-from cliquet.storage.rows import rows_to_records
+from cliquet.storage.rows import matching_rows, select
 from cliquet.storage.timestamps import change_timestamps, far_future, next_epoch
 
 
@@ -120,8 +119,7 @@ class Storage(StorageEngine):
 
     def _delete_all(self, collection, query, keep_tombstone):
         with self._records(collection, save=True) as records:
-            matching = select_matching(query, rows_to_records(records.live(), query.names))
-            ids = [record[query.names.id] for record in matching]
+            ids = [row[0] for row, _ in matching_rows(query, records.live())]
             return [(id_, records.write(id_, None, None, keep_tombstone), None) for id_ in ids]
 
     def _purge(self, collection, before, limit):
@@ -143,10 +141,9 @@ class Storage(StorageEngine):
 
     def _page(self, collection, query, with_timestamp):
         with self._records(collection) as records:
-            live = rows_to_records(records.live(), query.names)
-            tombstones = rows_to_records(records.tombstones(), query.names)
-            page, total = select(query, live, tombstones)
-            return Page(page, total, records.timestamp or records.epoch)
+            page, total, part = select(query, records.live(), records.tombstones())
+            timestamp = records.timestamp or records.epoch
+            return Page(page, total, timestamp, part.is_cut, part.size)
 
 
 def load_from_config(config):
