@@ -105,7 +105,7 @@ NOT_EXECUTED = {
         "$ NEW_RELIC",
     ): "it wants a network; tests/test_newrelic.py",
     ("howto/upgrade", "console", "$ python3.11"): "they reach PyPI",
-    ("howto/upgrade", "console", "$ python -W"): "the tests of the reader's own application",
+    ("howto/upgrade", "console", "$ python -m pytest"): "the tests of the reader's own application",
     (
         "howto/upgrade",
         "console",

@@ -24,7 +24,7 @@ from tests.docs.pages import DOCS, block, blocks
 
 PAGE = "howto/upgrade"
 #: Commands that need PyPI, an application of the reader, or psql.
-NOT_HERE = ("$ python3.11", "$ python -W", "$ psql")
+NOT_HERE = ("$ python3.11", "$ python -m pytest", "$ psql")
 
 ALICE = "basicauth:3f2a"
 IDS = [f"4f4ee7a4-7a0a-4f5c-8d4d-0d5dfa5f0a1{digit}" for digit in range(4)]
