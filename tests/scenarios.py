@@ -41,6 +41,12 @@ def together(calls, timeout=TIMEOUT):
     return results
 
 
+def at_once(count, send):
+    """Call a function with each number below ``count`` at once; return the sorted statuses."""
+    responses = together([partial(send, n) for n in range(count)])
+    return sorted(response.status_code for response in responses)
+
+
 class Team:
     """Clients of one user, who send at once.
 

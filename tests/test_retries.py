@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from functools import partial
-from threading import Barrier, BrokenBarrierError, Lock, Thread
+from threading import Barrier, BrokenBarrierError, Lock
 
 import pytest
 import transaction
@@ -18,6 +18,7 @@ from cliquet.storage.exceptions import BackendError, RecordNotFoundError
 from tests import postgresql_server, redis_server
 from tests.resource import apps
 from tests.resource.apps import Book, Card, Note
+from tests.scenarios import together
 
 URLS = {
     "postgresql": postgresql_server.shared_url,
@@ -96,26 +97,10 @@ def build(engine):
         getattr(built[-1].registry, kind).flush()
 
 
-def together(*calls):
-    """Call functions at once, each in a thread, and return their results."""
-    results = [None] * len(calls)
-
-    def call(index):
-        results[index] = calls[index]()
-
-    threads = [Thread(target=call, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-    return results
-
-
 def post_at_once(client, *paths):
     """Post to each of the paths at once; return the sorted statuses."""
     calls = [partial(apps.Client(client.app).send, "POST", path, {}, status="*") for path in paths]
-    return sorted(response.status_code for response in together(*calls))
+    return sorted(response.status_code for response in together(calls))
 
 
 def test_requests_that_wait_for_one_another_both_succeed(build, caplog):
@@ -190,7 +175,7 @@ def test_events_of_a_failed_attempt_are_not_sent(build):
     calls = [
         partial(apps.Client(client.app).user("alice").send, "PUT", path, bodies) for path in paths
     ]
-    assert [response.status_code for response in together(*calls)] == [201, 201]
+    assert [response.status_code for response in together(calls)] == [201, 201]
     assert sorted(client.registry.heard) == paths
     for resource in ("note", "card"):
         assert client.storage.get_all(resource, client.id)[1] == 2
@@ -206,7 +191,7 @@ def test_a_batch_runs_again_as_a_whole(build):
         user = apps.Client(client.app).user("alice")
         return [user.batch(*({**put, "path": path} for path in ordered)) for _ in range(5)]
 
-    results = together(*[partial(batch, *paths), partial(batch, *reversed(paths))] * 3)
+    results = together([partial(batch, *paths), partial(batch, *reversed(paths))] * 3)
     statuses = Counter(item["status"] for batches in results for batch in batches for item in batch)
     assert statuses == {201: 2, 200: 58}
 

@@ -12,6 +12,7 @@ from cliquet.events import AfterResourceChanged, ResourceChanged
 from tests.processes import START_TIMEOUT
 from tests.resource import apps
 from tests.resource.apps import ENGINES, Card, Note, Page
+from tests.scenarios import at_once
 
 ID = "e0e4f2d4-1f5e-4a1a-9b6a-0c1a6d3b7f1{}"
 
@@ -160,22 +161,6 @@ def test_writes_are_visible_to_others_immediately(build):
 
     build(setup=setup).user("alice").create("/notes")
     assert seen == [1]
-
-
-def at_once(count, send):
-    statuses = []
-    barrier = threading.Barrier(count)
-
-    def run(n):
-        barrier.wait()
-        statuses.append(send(n).status_code)
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(statuses)
 
 
 class TestPreconditionsAreAtomic:

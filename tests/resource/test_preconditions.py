@@ -1,7 +1,6 @@
 """Conditional requests."""
 
 import itertools
-import threading
 import uuid
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from cliquet.resource import preconditions
 from cliquet.resource.preconditions import ANY, Conditions, Kind, State, Tag
 from tests.resource.apps import ENGINES, SERVED, Note, Page
+from tests.scenarios import at_once
 
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 every_server = pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
@@ -378,14 +378,14 @@ def test_of_many_writers_with_one_etag_one_succeeds(alice, note, url):
     statuses = at_once(
         8, lambda n: alice.put(url, {"n": n}, match(note["last_modified"]), status="*")
     )
-    assert sorted(statuses) == [200] + [412] * 7
+    assert statuses == [200] + [412] * 7
 
 
 @every_engine
 def test_of_many_writers_of_one_new_record_one_succeeds(alice):
     star = {"If-None-Match": "*"}
     statuses = at_once(8, lambda n: alice.put(NEW, {"n": n}, star, status="*"))
-    assert sorted(statuses) == [201] + [412] * 7
+    assert statuses == [201] + [412] * 7
 
 
 @every_server
@@ -397,7 +397,7 @@ def test_creation_that_arrives_after_the_deletion_does_not_bring_the_record_back
             pass
         return response
 
-    assert sorted(at_once(6, send)) == [200, 201] + [412] * 4
+    assert at_once(6, send) == [200, 201] + [412] * 4
     alice.get(NEW, status=404)
 
 
@@ -410,7 +410,7 @@ def test_of_many_patches_none_is_lost(alice, note, url):
 @every_engine
 def test_of_many_deletions_one_succeeds(alice, note, url):
     statuses = at_once(8, lambda n: alice.delete(url, status="*"))
-    assert sorted(statuses) == [200] + [404] * 7
+    assert statuses == [200] + [404] * 7
 
 
 @every_engine
@@ -426,24 +426,7 @@ def test_of_many_writers_of_a_shared_record_one_succeeds(alice):
     path = f"/pages/{page['id']}"
     condition = match(page["last_modified"])
     statuses = at_once(8, lambda n: alice.put(path, {"n": n}, condition, status="*"))
-    assert sorted(statuses) == [200] + [412] * 7
-
-
-def at_once(count, send):
-    """Send requests from threads, and return the statuses of their responses."""
-    statuses = []
-    barrier = threading.Barrier(count)
-
-    def run(n):
-        barrier.wait()
-        statuses.append(send(n).status_code)
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return statuses
+    assert statuses == [200] + [412] * 7
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Fields whose value no other record of the collection may have."""
 
-import threading
+from functools import partial
 
 import pytest
 
 from tests.resource.apps import ENGINES, Card, SharedCard
+from tests.scenarios import together
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -91,21 +92,12 @@ def test_post_with_an_id_and_a_taken_value_returns_the_other_record(alice, card)
 
 
 def test_concurrent_creations_create_one_record(alice):
-    responses = []
-    barrier = threading.Barrier(8)
-
     def create(n):
-        barrier.wait()
-        response = alice.post("/cards", {"number": 1, "n": n})
-        responses.append((response.status_code, response.json["data"]["id"]))
+        return alice.post("/cards", {"number": 1, "n": n})
 
-    threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(status for status, _ in responses) == [200] * 7 + [201]
-    assert len({record_id for _, record_id in responses}) == 1
+    responses = together([partial(create, n) for n in range(8)])
+    assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
+    assert len({response.json["data"]["id"] for response in responses}) == 1
 
 
 class TestShared:

@@ -1,15 +1,15 @@
 """The engines on which the contract of the storage backends is tested."""
 
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from threading import Barrier, Thread
 
 import pytest
 import transaction
 from pyramid.testing import DummyRequest
 
 from cliquet import transactions
-from tests import postgresql_server, redis_server
+from tests import postgresql_server, redis_server, scenarios
 from tests.configuration import backend_config
 
 ENGINES = {
@@ -100,6 +100,14 @@ def manager():
         manager.abort()
 
 
+def _outcome(function):
+    """Return a tuple of the result of a function, or of its exception."""
+    try:
+        return (function(),)
+    except Exception as error:
+        return (error,)
+
+
 @pytest.fixture
 def together():
     """A function that calls functions at once, each in a thread, and returns their results.
@@ -108,22 +116,7 @@ def together():
     """
 
     def together(*functions):
-        barrier = Barrier(len(functions))
-        results = [None] * len(functions)
-
-        def call(index):
-            barrier.wait(10)
-            try:
-                results[index] = functions[index]()
-            except Exception as error:
-                results[index] = error
-
-        threads = [Thread(target=call, args=(index,)) for index in range(len(functions))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert not any(thread.is_alive() for thread in threads)
-        return results
+        outcomes = scenarios.together([partial(_outcome, function) for function in functions])
+        return [outcome for (outcome,) in outcomes]
 
     return together
