@@ -75,10 +75,7 @@ def _payload(
 
 
 class _ReadEvent(_ResourceEvent):
-    """Base class of the events about reads.
-
-    :param read_records: the list of records.
-    """
+    """Base class of the events about reads."""
 
     def __init__(
         self,
@@ -93,10 +90,7 @@ class _ReadEvent(_ResourceEvent):
 
 
 class _ChangeEvent(_ResourceEvent):
-    """Base class of the events about changes.
-
-    :param impacted_records: for each record ``{"new"}``, ``{"new", "old"}`` or ``{"old"}``.
-    """
+    """Base class of the events about changes."""
 
     def __init__(
         self,

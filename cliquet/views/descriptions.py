@@ -20,13 +20,9 @@ def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": content}
 
 
-def _anonymous(**responses: dict[str, Any]) -> dict[str, Any]:
-    """Return an operation that ignores the user.
-
-    :param responses: responses by status, with the prefix ``status_``.
-    """
-    by_status = {name.removeprefix("status_"): value for name, value in responses.items()}
-    return {"tags": [TAG], "security": [], "responses": by_status}
+def _anonymous(responses: dict[str, Any]) -> dict[str, Any]:
+    """Return an operation that ignores the user."""
+    return {"tags": [TAG], "security": [], "responses": responses}
 
 
 _HELLO = {
@@ -75,16 +71,18 @@ _RETRY_AFTER = {
 
 HELLO = {"tags": [TAG], "responses": {"200": _json("The description of the service.", _HELLO)}}
 HEARTBEAT = _anonymous(
-    status_200=_json("All checks succeeded.", _HEALTH),
-    status_503={**_json("At least one check failed.", _HEALTH), "headers": _RETRY_AFTER},
+    {
+        "200": _json("All checks succeeded.", _HEALTH),
+        "503": {**_json("At least one check failed.", _HEALTH), "headers": _RETRY_AFTER},
+    }
 )
-LBHEARTBEAT = _anonymous(status_200=_json("The process is running.", _OBJECT))
+LBHEARTBEAT = _anonymous({"200": _json("The process is running.", _OBJECT)})
 VERSION = {
     "summary": "Get the deployed version",
-    **_anonymous(status_200=_json("The deployed version.", _OBJECT)),
+    **_anonymous({"200": _json("The deployed version.", _OBJECT)}),
 }
 DOCUMENT = _anonymous(
-    status_200=_json("This document.", _OBJECT), status_304={"description": "Not modified."}
+    {"200": _json("This document.", _OBJECT), "304": {"description": "Not modified."}}
 )
 
 
