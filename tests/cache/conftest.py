@@ -4,6 +4,7 @@ from importlib import import_module
 
 import pytest
 
+from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server, redis_server
 from tests.configuration import backend_config
 
@@ -38,3 +39,16 @@ def cache(make_cache):
     cache = make_cache()
     yield cache
     cache.flush()
+
+
+def assert_operations_fail(cache, match=None):
+    for use in (
+        cache.flush,
+        lambda: cache.get("key"),
+        lambda: cache.set("key", 1),
+        lambda: cache.ttl("key"),
+        lambda: cache.expire("key", 1),
+        lambda: cache.delete("key"),
+    ):
+        with pytest.raises(BackendError, match=match):
+            use()

@@ -7,8 +7,8 @@ import transaction
 
 from cliquet import transactions
 from cliquet.cache.postgresql import load_from_config
-from cliquet.storage.exceptions import BackendError
 from tests import postgresql_server
+from tests.cache.conftest import assert_operations_fail
 from tests.configuration import backend_config
 
 
@@ -72,14 +72,5 @@ def test_cached_values_are_kept_when_the_request_fails(cache):
 def test_failures_are_backend_errors():
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         cache = make(url)
-        for use in (
-            cache.flush,
-            lambda: cache.get("key"),
-            lambda: cache.set("key", 1),
-            lambda: cache.ttl("key"),
-            lambda: cache.expire("key", 1),
-            lambda: cache.delete("key"),
-        ):
-            with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
-                use()
+        assert_operations_fail(cache, match="has `cliquet migrate` been run")
         cache._client.close()

@@ -5,8 +5,8 @@ import transaction
 
 from cliquet import transactions
 from cliquet.cache.redis import load_from_config
-from cliquet.storage.exceptions import BackendError
 from tests import redis_server
+from tests.cache.conftest import assert_operations_fail
 from tests.configuration import backend_config
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -74,16 +74,7 @@ def test_cached_values_are_kept_when_the_request_fails(cache):
 def test_failures_are_backend_errors():
     cache = make(NOBODY_LISTENS)
     cache.initialize_schema()
-    for use in (
-        cache.flush,
-        lambda: cache.get("key"),
-        lambda: cache.set("key", 1),
-        lambda: cache.ttl("key"),
-        lambda: cache.expire("key", 1),
-        lambda: cache.delete("key"),
-    ):
-        with pytest.raises(BackendError):
-            use()
+    assert_operations_fail(cache)
 
 
 def test_settings_are_the_options_of_the_connections(cache):
