@@ -9,6 +9,7 @@ from pyramid.httpexceptions import HTTPBadRequest, HTTPNotModified, HTTPPrecondi
 from cliquet import testing
 from cliquet.errors import raise_invalid
 from cliquet.permission.memory import Permission
+from cliquet.storage.exceptions import BackendError
 from cliquet.storage.memory import Storage
 from cliquet.tests.support import (
     USER_PRINCIPAL,
@@ -44,6 +45,12 @@ class Mushrooms(ThreadMixin, FormattedErrorMixin, BaseWebTest, unittest.TestCase
         response = self.app.get(self.get_item_url("x"), headers=self.headers, status=400)
         self.assertFormattedError(response, 400, 107, "Invalid parameters", "Invalid record id")
         self.app.get(self.collection_url, status=401)
+
+    def test_heartbeat_reports_a_backend_that_just_failed(self):
+        self.app.get("/__heartbeat__")
+        with mock.patch.object(self.storage, "create", side_effect=BackendError):
+            assert self.app.get("/__heartbeat__", status=503).json["storage"] is False
+        self.app.get("/__heartbeat__")
 
     @skip_if_travis
     @skip_if_no_postgresql

@@ -118,6 +118,7 @@ class BaseWebTest:
         registry = self.app.app.registry
         self.storage, self.cache = registry.storage, registry.cache
         self.permission = registry.permission
+        registry.heartbeats.cache_seconds = 0  # tests break backends between two checks
         for backend in (self.permission, self.storage, self.cache):
             backend.initialize_schema()
         self.headers = {"Content-Type": "application/json", **get_user_headers("mat")}
