@@ -9,10 +9,12 @@ of Python or the path of the checkout have changed.
 from __future__ import annotations
 
 import argparse
+import ast
 import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +38,14 @@ REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py", CONSTRAINTS)
 EXTRAS = "client-async,docs,monitoring,postgresql,raven,redis,testing"
 # From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
 SETUPTOOLS = "setuptools>=78.1.1,<80.9"
+# Settings of pip, which uv doesn't read, and the variables that mean the same to uv.
+INDEX_VARIABLES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+}
 
 DOCS = ROOT / "docs" / "_build" / "html"
 # The longest first, because two run at a time.
@@ -175,16 +185,39 @@ def create_environment() -> None:
     current = fingerprint()
     run("Create .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
     log_step("Install the project and its tools (about half a minute)")
-    pip_install(SETUPTOOLS)
-    pip_install("--no-build-isolation", "--editable", f".[{EXTRAS}]")
+    pip_install("uv")
+    install_packages(SETUPTOOLS)
+    install_packages("--no-build-isolation", "--editable", f".[{EXTRAS}]")
     STAMP.write_text(current)
+
+
+def install_packages(*arguments: str) -> None:
+    """Run ``uv pip install``, ten times as fast as ``pip install``, or the latter if uv fails."""
+    uv = (PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON)
+    configuration = run_quietly((PYTHON, "-m", "pip", "config", "list")).stdout
+    env = {**index_variables(configuration), **os.environ}
+    if run_quietly([*uv, "--constraint", CONSTRAINTS, *arguments], env).returncode:
+        pip_install(*arguments)
+
+
+def index_variables(configuration: str) -> dict[str, str]:
+    """Return the variables with which uv uses the package index that pip is configured for.
+
+    :param configuration: the output of ``pip config list``.
+    """
+    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # the best version, as pip
+    for section in ("global", "install", ":env:"):  # the last has priority
+        for key, value in re.findall(rf"(?m)^{section}\.([\w-]+)=(.+)$", configuration):
+            if key in INDEX_VARIABLES:
+                separator = "," if key == "find-links" else " "
+                variables[INDEX_VARIABLES[key]] = separator.join(ast.literal_eval(value).split())
+    return variables
 
 
 def pip_install(*arguments: str) -> None:
     """Run ``pip install``, and show its output only if it fails."""
     pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
-    command = [*pip, "--constraint", str(ROOT / CONSTRAINTS), *arguments]
-    done = run_quietly(command)
+    done = run_quietly([*pip, "--constraint", CONSTRAINTS, *arguments])
     if done.returncode:
         print(done.stdout)
         raise CommandError(

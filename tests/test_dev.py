@@ -147,6 +147,53 @@ def test_output_of_pip_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd)
     assert "No matching distribution" in capfd.readouterr().out
 
 
+@pytest.fixture
+def installs(dev, checkout, monkeypatch):
+    """A function that installs something when uv ends with a status; returns its commands."""
+
+    def installs(status):
+        program = checkout / "python"
+        log = checkout / "log"
+        program.write_text(
+            f'#!/bin/sh\necho "$2 $3 $UV_DEFAULT_INDEX" >> {log}\n'
+            "[ $3 = config ] && echo \"global.index-url='https://pypi.example/simple'\"\n"
+            f"[ $2 != uv ] || exit {status}\n"
+        )
+        program.chmod(0o755)
+        monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+        monkeypatch.setattr(dev, "PYTHON", str(program))
+        dev.install_packages("something")
+        return log.read_text().splitlines()
+
+    return installs
+
+
+def test_packages_are_installed_by_uv_from_the_index_of_pip(installs):
+    assert installs(0) == ["pip config ", "uv pip https://pypi.example/simple"]
+
+
+def test_packages_are_installed_by_pip_if_uv_fails(installs):
+    assert installs(1)[-1] == "pip install "
+
+
+@pytest.mark.parametrize(
+    ("configuration", "variable", "value"),
+    [
+        ("global.index-url='https://a.example/'", "UV_DEFAULT_INDEX", "https://a.example/"),
+        (":env:.index-url='b'\nglobal.index-url='a'", "UV_DEFAULT_INDEX", "b"),
+        ("global.index-url='a'\ninstall.index-url='b'", "UV_DEFAULT_INDEX", "b"),
+        ("global.extra-index-url='\\na\\nb'", "UV_INDEX", "a b"),
+        ("global.find-links='/a /b'", "UV_FIND_LINKS", "/a,/b"),
+        ("global.trusted-host='a.example'", "UV_INSECURE_HOST", "a.example"),
+        (":env:.cert='/etc/ca.crt'", "SSL_CERT_FILE", "/etc/ca.crt"),
+    ],
+)
+def test_uv_uses_the_index_that_pip_is_configured_for(dev, configuration, variable, value):
+    configuration = f"{configuration}\nglobal.timeout='60'"
+    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match", variable: value}
+    assert dev.index_variables(configuration) == variables
+
+
 def metadata():
     """Return the metadata of the distribution."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -162,7 +209,7 @@ def pins():
 def test_environment_has_the_pinned_version_of_each_requirement(dev):
     extras = [metadata()["optional-dependencies"][name] for name in dev.EXTRAS.split(",")]
     lines = [*metadata()["dependencies"], *(line for extra in extras for line in extra)]
-    for requirement in map(Requirement, [*lines, dev.SETUPTOOLS]):
+    for requirement in map(Requirement, [*lines, dev.SETUPTOOLS, "uv"]):
         if requirement.marker is None or requirement.marker.evaluate({"python_version": "3.11"}):
             pinned = pins()[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(pinned), requirement
