@@ -32,7 +32,8 @@ export class Gate {
   #pass(request, response) {
     const { method, headers, url } = request;
     if (headers.accept === 'text/event-stream') this.streams++;
-    const onward = send(this.#server + url, { method, headers }, (upstream) => {
+    // A new connection: one that the server is about to close for idleness would lose the request.
+    const onward = send(this.#server + url, { method, headers, agent: false }, (upstream) => {
       if (this.losesResponse(request)) {
         upstream.resume();
         return;

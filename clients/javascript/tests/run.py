@@ -31,8 +31,7 @@ from tests import postgresql_server  # noqa: E402
 
 KINDS = ("storage", "permission", "cache")
 # On two processors, node --test would run one file at a time, and often wait.
-# A connection that a closed browser leaves open would keep the process of a file running for ever.
-IN_PARALLEL = ("--test-concurrency=2", "--test-force-exit")
+IN_PARALLEL = "--test-concurrency=2"
 # Small, for a few records to need several of them.
 SMALL = {"cliquet.paginate_by": 4, "cliquet.batch_max_requests": 3}
 LIVE = {"cliquet.live_interval_seconds": 0.05, "cliquet.live_permissions_seconds": 0.1}
@@ -84,7 +83,7 @@ def main(arguments):
             "CLIQUET_SERVERS": json.dumps(urls),
             "CHROMIUM": shutil.which("chromium") or "",
         }
-        command = ["node", "--test", *IN_PARALLEL, *arguments]
+        command = ["node", "--test", IN_PARALLEL, *arguments]
         return subprocess.run(command, cwd=HERE.parent, env=env).returncode
 
 
