@@ -1,6 +1,8 @@
 /** The checksum of a copy, COUNT-A-B: the number of records, and the sums of their timestamps and of their cubes. */
 
-const [A, B] = [67108859, 67108837]; // primes below 2^26, so that products are exact
+// Primes below 2^26, so that products are exact.
+const A = 67108859;
+const B = 67108837;
 
 export const EMPTY = '0-0-0';
 

@@ -89,9 +89,9 @@ export class Client extends EventTarget {
     await this.close();
   }
 
-  /** A signal that is aborted with others, or when the client is closed. */
-  _signal(...signals) {
-    return AbortSignal.any([this._end.signal, ...signals.filter(Boolean)]);
+  /** A signal that is aborted with another, or when the client is closed. */
+  _signal(other) {
+    return AbortSignal.any([this._end.signal, other].filter(Boolean));
   }
 
   async _describe(options = {}) {
@@ -143,7 +143,7 @@ export class Client extends EventTarget {
   async _fetch(url, options) {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(new DOMException('No response', 'TimeoutError')), this.timeout);
-    const signal = this._signal(options.signal, limit.signal);
+    const signal = AbortSignal.any([options.signal, limit.signal]);
     try {
       return await this._read(await this.fetch(url, { ...options, signal, cache: 'no-store' }), signal);
     } finally {

@@ -13,7 +13,7 @@ import { EMPTY, updated } from './checksum.js';
 import { emit } from './events.js';
 import { differ, entryOf, isTombstone, replaced, withChange, withVersion, writesOf } from './records.js';
 
-const MANY = 500; // records from which on reading all of them is faster
+const PREFIX_COST = 5; // reading one record by its prefixes takes as long as reading five in one range
 
 const isIntact = (item) => item?.record?.last_modified >= 0 || (item?.number && typeof item.after === 'object');
 
@@ -21,6 +21,7 @@ const isIntact = (item) => item?.record?.last_modified >= 0 || (item?.number && 
 export class Copy {
   _damaged = new Set(); // ids
   _clock = 0;
+  _size = 2500; // in records; a guess until all are read
 
   constructor(client, path) {
     this._client = client;
@@ -42,8 +43,7 @@ export class Copy {
   }
 
   _id(key) {
-    const start = this._prefix.length + 2;
-    const id = key.slice(start, key.indexOf('|', start));
+    const [, id] = key.slice(this._prefix.length).split('|');
     return id.includes('%') ? decodeURIComponent(id) : id; // which is slow
   }
 
@@ -52,12 +52,11 @@ export class Copy {
     const items = new Map();
     for (const [key, value] of await this._store.getAll(prefixes)) {
       const id = this._id(key);
-      let each = items.get(id);
-      if (!each) items.set(id, (each = []));
-      if (isIntact(value)) each.push(Object.assign(value, { key }));
+      if (!items.has(id)) items.set(id, []);
+      if (isIntact(value)) items.get(id).push({ ...value, key });
       else {
         // Something else has changed it. The next synchronization fetches the record again.
-        each.push({ key });
+        items.get(id).push({ key });
         this._damaged.add(id);
         this._emit('damaged', { id });
       }
@@ -66,14 +65,16 @@ export class Copy {
     return items;
   }
 
-  _all() {
-    return this._load([`${this._prefix}v|`, `${this._prefix}c|`]);
+  async _all() {
+    const entries = await this._load([`${this._prefix}v|`, `${this._prefix}c|`]);
+    this._size = entries.size;
+    return entries;
   }
 
   /** The entries of some records, in the order of their ids. */
   async _entries(ids) {
     const prefixes = ids.flatMap((id) => [this._key('v', id, ''), this._key('c', id, '')]);
-    const entries = await (ids.length > MANY ? this._all() : this._load(prefixes));
+    const entries = await (ids.length * PREFIX_COST > this._size ? this._all() : this._load(prefixes));
     return ids.map((id) => entries.get(id) ?? entryOf(id));
   }
 

@@ -1,7 +1,7 @@
 /** The error of a response that isn't a success; `body` is null unless it is JSON. */
 export class ResponseError extends Error {
   constructor({ status, body }) {
-    super(`${status} ${body?.message ?? 'without a message'}`);
+    super(`${status} ${body?.message ?? 'unexpected response'}`);
     this.status = status;
     this.body = body;
   }

@@ -19,7 +19,7 @@ export const differing = (a, b) =>
   Object.keys({ ...a, ...b }).filter((field) => field !== 'last_modified' && !same(own(a, field), own(b, field)));
 
 /** Whether two records differ, or one of them is none. */
-export const differ = (a, b) => a !== b && (!a !== !b || differing(a, b).length > 0);
+export const differ = (a, b) => a !== b && differing(a, b).length > 0;
 
 /** The record as the server will read it. */
 export const plain = (record) => JSON.parse(JSON.stringify({ ...record, last_modified: undefined }));

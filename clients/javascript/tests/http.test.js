@@ -204,7 +204,7 @@ test('a response that is not JSON is not from the service, and the request is re
   const { articles, client } = await serve(t, [[200, { 'Content-Type': 'text/html' }, 'Log in here']]);
   const { fetch } = client;
   client.fetch = async () => new Response('<p>Log in here</p>', { headers: { 'Content-Type': 'text/html' } });
-  const expected = { status: 200, body: null, message: '200 without a message' };
+  const expected = { status: 200, body: null, message: '200 unexpected response' };
   await assert.rejects(articles.sync(), expected); // in place of the hello
   client.fetch = fetch;
   await assert.rejects(articles.sync(), { status: 200 }); // in place of the list
