@@ -121,7 +121,8 @@ export class SynchronizedCopy extends Copy {
       const [tag, total, next, checksum] = HEADERS.map((name) => page.headers.get(name));
       const records = page.body?.data;
       // A proxy or CORS can hide headers, without which records or deletions would be missing.
-      if (records && !(tag && total)) throw new Error(`${this._path}: no ETag or Total-Records`);
+      if (page.status !== 304 && !(records && tag && total))
+        throw new Error(`${this._path}: no data, ETag or Total-Records`);
       count += records?.filter((record) => !isTombstone(record)).length;
       // With a checksum, records that others insert before the last page are noticed.
       if (!next && total > count && !(position && checksum))

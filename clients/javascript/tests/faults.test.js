@@ -72,10 +72,16 @@ describe('a list', () => {
         for (const name of [hidden, 'Next-Page', 'Checksum']) headers.delete(name); // by a proxy, or by CORS
         return Object.defineProperty(response, 'headers', { value: headers });
       };
-      await assert.rejects(bookmarks.sync(), { message: '/bookmarks: no ETag or Total-Records' });
+      await assert.rejects(bookmarks.sync(), { message: '/bookmarks: no data, ETag or Total-Records' });
       assert.deepEqual(await bookmarks.list(), []);
     });
   }
+
+  test('without data is refused', async (t) => {
+    const portal = [200, { ETag: '"5"', 'Total-Records': '0' }, { login: 'https://portal.example' }];
+    const { articles } = await serve(t, [portal]);
+    await assert.rejects(articles.sync(), { message: '/articles: no data, ETag or Total-Records' });
+  });
 
   test('with fewer records than Total-Records is refused', async (t) => {
     const data = [{ id: 'a', last_modified: 3 }];
