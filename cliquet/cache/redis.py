@@ -54,10 +54,6 @@ def _milliseconds(ttl: float) -> int:
 
 
 def load_from_config(config: Configurator) -> Cache:
-    """Return the cache backend of an application.
-
-    :raises pyramid.exceptions.ConfigurationError: if ``cache_url`` isn't a Redis
-        URL.
-    """
+    """Return the cache backend of an application."""
     prefix = config.get_settings().get("cache_prefix", "")
     return Cache(create_from_config(config, prefix="cache_"), cache_prefix=prefix)

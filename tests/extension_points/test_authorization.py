@@ -39,7 +39,10 @@ ATTRIBUTES = {
 
 NOT_CALLED = {"principals_allowed_by_permission": "Pyramid calls it for applications"}
 NEW = {"record_is_new": "derived from current_record"}
-NEW_OF_POLICIES = {"grants_write_to_editors": "an attribute (tests/resource/test_inheritance.py)"}
+NEW_OF_POLICIES = {
+    "grants_write_to_editors": "an attribute (tests/resource/test_inheritance.py)",
+    "prefetch_check": "saves a statement; decisions don't depend on it",
+}
 
 POLICY_CALLS = Calls()
 

@@ -132,9 +132,5 @@ def _flat(pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def load_from_config(config: Configurator) -> Permission:
-    """Return the permission backend of an application.
-
-    :raises pyramid.exceptions.ConfigurationError: if ``permission_url`` isn't a Redis
-        URL.
-    """
+    """Return the permission backend of an application."""
     return Permission(create_from_config(config, prefix="permission_"))
