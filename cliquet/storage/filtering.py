@@ -78,6 +78,14 @@ class Query(NamedTuple):
         return self.sorting[0].field == self.names.modified
 
     @property
+    def id(self) -> str | None:
+        """The id of the only record that can match, None if several can."""
+        for field, value, operator in self.filters:
+            if field == self.names.id and operator is COMPARISON.EQ and isinstance(value, str):
+                return value
+        return None
+
+    @property
     def empty_checksum(self) -> Checksum | None:
         """The checksum on the page of a collection without records, if it was requested."""
         return Checksum() if self.with_checksum else None

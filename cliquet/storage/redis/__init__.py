@@ -245,6 +245,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             *query.span,
             int(query.include_deleted),
             b"" if query.max_bytes is None else query.max_bytes,
+            encode(query.id or ""),
             *_checksum_arguments(query),
         )
         return _PageReply(reply)

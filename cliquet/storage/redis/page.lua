@@ -1,11 +1,16 @@
 -- Reads a page.
 -- ARGV: the minimum and the maximum timestamp on the page; '1' for oldest first; the limit,
 -- -1: none; the minimum and the maximum timestamp to count; '1' to include tombstones;
--- the size in bytes at which the page ends, '': none; 'all' for the checksum of all records, or
--- 'ids' and the ids of the records in the checksum.
+-- the size in bytes at which the page ends, '': none; the id of the only record on the page, '': any
+-- record; 'all' for the checksum of all records, or 'ids' and the ids of the records in the checksum.
 -- Lists are returned as a few joined strings, which the client parses faster than many. Ids and
 -- JSON contain no null characters.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
+
+if ARGV[9] ~= '' then
+  local time = redis.call('ZSCORE', TIMES, ARGV[9]) or redis.call('ZSCORE', TOMBSTONES, ARGV[9])
+  low, high = time or 1, time or 0  -- timestamps are distinct
+end
 
 local function ids_in(key, ...)
   if oldest_first then
@@ -52,7 +57,7 @@ end
 -- Returns the checksum of the records with the ids in ARGV.
 local function checksum_of_ids()
   local count, times, cubes, seen = 0, 0, 0, {}
-  for position = 10, #ARGV do
+  for position = 11, #ARGV do
     local id = ARGV[position]
     local time = not seen[id] and tonumber(redis.call('ZSCORE', TIMES, id))
     seen[id] = true
@@ -65,8 +70,8 @@ local function checksum_of_ids()
 end
 
 local sums = {}
-if ARGV[9] == 'all' then sums = {checksum()} end
-if ARGV[9] == 'ids' then sums = {checksum_of_ids()} end
+if ARGV[10] == 'all' then sums = {checksum()} end
+if ARGV[10] == 'ids' then sums = {checksum_of_ids()} end
 
 local dead = {}
 if ARGV[7] == '1' then
