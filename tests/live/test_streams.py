@@ -427,6 +427,19 @@ async def test_client_that_does_not_read_is_disconnected(service, alice, monkeyp
 # Other requests
 
 
+@pytest.mark.parametrize("engine", ["postgresql"])
+@running
+async def test_requests_send_the_same_statements_as_on_wsgi_servers(service, alice, statements):
+    alice.create("/notes", {"n": 1})
+    statements.clear()
+    expected = alice.get("/notes").text, statements[:]
+    assert expected[1]
+    statements.clear()
+    connection = service.request("/notes")
+    await connection.start()
+    assert ((await connection.body()).decode(), statements) == expected
+
+
 @pytest.mark.parametrize(
     ("accept", "is_stream"),
     [
