@@ -273,6 +273,11 @@ def _on_commit(success: bool, request: Request) -> None:
     request.bound_data["committed"] = success
 
 
+def _forget_all(request: Request) -> None:
+    """Discard the notifications: they refer to the request, and would keep it in memory."""
+    del request.bound_data["resource_events"]
+
+
 def _fire_once_committed(request: Request) -> None:
     txn = transactions.current()
     if txn is None:
@@ -293,6 +298,7 @@ def resource_events_tween_factory(
             _fire(request)
             if _with_subscribers(request, _notifications(request), after_commit=True):
                 _fire_once_committed(request)
+            request.add_finished_callback(_forget_all)
         return response
 
     return resource_events_tween

@@ -305,7 +305,8 @@ class Endpoint:
             if is_subrequest(request):
                 raise
             # A 304 isn't an error, and a response by exception views takes 11 % longer.
-            return _cancelling(not_modified)
+            # Its frames, which refer to it, would keep the request in memory.
+            return _cancelling(not_modified.with_traceback(None))
         if result.__class__ is not dict:
             response = self._registry.queryAdapterOrSelf(result, IResponse)
             if response is not None:

@@ -242,7 +242,6 @@ class EngineDataManager:
 
     transaction_manager = None
     _attempt: RequestAttempt
-    _participants: dict[Hashable, EngineDataManager]
 
     def __init__(self) -> None:
         self._ended = False
@@ -264,16 +263,9 @@ class EngineDataManager:
         """Create a savepoint: return a function that rolls back to it, possibly twice."""
         raise NotImplementedError
 
-    def join(
-        self,
-        attempt: RequestAttempt,
-        owner: Hashable,
-        participants: dict[Hashable, EngineDataManager],
-    ) -> None:
-        """Join the transaction of the request, for ``owner``."""
+    def join(self, attempt: RequestAttempt, owner: Hashable) -> None:
+        """Join the attempt at a request, for ``owner``."""
         self._attempt = attempt
-        self._participants = participants
-        participants[owner] = self
         self._requested = attempt.requested_locks.setdefault(owner, set())
         self._previous = attempt.previous_locks.get(owner, set())
 
@@ -281,9 +273,9 @@ class EngineDataManager:
         """Return whether the request can be retried."""
         return self._attempt.can_retry()
 
-    def is_alone(self) -> bool:
+    def is_alone(self, transaction: Transaction) -> bool:
         """Return whether no other engine takes part in the transaction."""
-        return len(self._participants) == 1
+        return len(_participants(transaction)) == 1
 
     def has_ended(self) -> bool:
         """Return whether a savepoint from before it joined was rolled back."""
@@ -366,8 +358,8 @@ def participant(owner: Hashable, factory: Callable[[], M]) -> M | None:
     participants = _participants(txn)
     manager: M | None = participants.get(owner)
     if manager is None or manager.has_ended():
-        manager = factory()
-        manager.join(attempt, owner, participants)
+        manager = participants[owner] = factory()
+        manager.join(attempt, owner)
         txn.join(manager)
         attempt.has_participants = True
     return manager

@@ -1,5 +1,7 @@
 """Lists of more records than a query brings, on every engine."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -98,3 +100,32 @@ def test_writes_of_a_hook_after_the_commit_are_saved(build):
     with ThreadPoolExecutor() as other:
         words = other.submit(api.storage.get_all, "word", "").result(TIMEOUT)[0]
     assert sorted(word["n"] for word in words) == [1, 2]
+
+
+@pytest.fixture
+def without_garbage_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_requests_are_freed_without_the_garbage_collector(
+    build_once, monkeypatch, without_garbage_collector
+):
+    alice, requests = build_once(Note).user("alice"), []
+    invoke = alice.app.invoke_request
+
+    def recorded(request, **options):
+        requests.append(weakref.ref(request))
+        return invoke(request, **options)
+
+    monkeypatch.setattr(alice.app, "invoke_request", recorded)
+    path = "/notes/" + alice.create("/notes", {"n": 1})["id"]
+    etag = alice.get(path, status=200).headers["ETag"]
+    alice.get(path, headers={"If-None-Match": etag}, status=304)
+    alice.put(path, {"n": 2}, status=200)
+    alice.patch(path, {"n": 3}, status=200)
+    alice.batch({"path": path}, {"path": path, "method": "PATCH", "body": {"data": {"n": 4}}})
+    alice.delete(path, status=200)
+    assert len(requests) == 9
+    assert not any(reference() for reference in requests)

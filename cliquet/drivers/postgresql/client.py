@@ -22,6 +22,7 @@ from pyramid_retry import mark_error_retryable
 from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool, QueuePool
+from transaction import Transaction as RequestTransaction
 
 from cliquet import transactions
 from cliquet.drivers.exceptions import BackendError, ErrorTranslation
@@ -326,9 +327,9 @@ class _DataManager(transactions.EngineDataManager):
         self.transaction = transaction
         self._translated = translated
 
-    def commit(self, transaction: object) -> None:
+    def commit(self, transaction: RequestTransaction) -> None:
         # Before other databases commit: their work would remain if this one failed.
-        if self.transaction.is_open and not self.is_alone():
+        if self.transaction.is_open and not self.is_alone(transaction):
             with _translated(self.can_retry):
                 self.transaction.flush()
 
