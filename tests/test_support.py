@@ -181,6 +181,14 @@ def test_resource_reads_and_writes_with_the_mock_of_a_context(make_request, clas
     assert make(id=record["id"]).delete()["data"]["deleted"] is True
 
 
+@pytest.mark.parametrize("class_", [Spore, Psilo])
+def test_patch_needs_only_the_json_of_a_mock(make_request, class_):
+    record = class_(request=make_request({"data": {"name": "n"}})).collection_post()["data"]
+    request = make_request(id=record["id"])
+    request.json = {"data": {"name": "m"}}
+    assert class_(request=request).patch()["data"]["name"] == "m"
+
+
 def test_preconditions_and_pages_work_with_mocks(make_request):
     for _ in range(2):
         latest = Spore(request=make_request({"data": {}})).collection_post()["data"]

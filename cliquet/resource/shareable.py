@@ -74,7 +74,7 @@ class ShareableResource(UserResource):
 
     def patch(self) -> Any:
         """Modify some fields or permissions of a record."""
-        if not self.request.validated and not self.request.body:
+        if not (self.request.validated or self.request.body or self._posted_data()):
             raise_invalid(
                 self.request,
                 name="data",
