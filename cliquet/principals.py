@@ -29,8 +29,10 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
 def _prefetch_check(request: Request, userid: str) -> None:
     """Let the permission backend check the request in the statement that reads the groups."""
     context = getattr(request, "context", None)
+    if context is None:  # a stub, whose registry might also be one
+        return
     policy = request.registry.queryUtility(IAuthorizationPolicy)
-    if context is not None and hasattr(policy, "prefetch_check"):
+    if hasattr(policy, "prefetch_check"):
         policy.prefetch_check(context, entry_principals([Everyone, Authenticated], userid))
 
 
