@@ -46,10 +46,11 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
 
     def unauthenticated_userid(self, request: Request) -> str | None:
         header = request.headers.get("Authorization")
-        cached = request.__dict__.get("_basicauth") or _of_parent(request)
+        # The requests of a batch usually have the same user.
+        outer = getattr(request, "parent", None) or request
+        cached: tuple[str | None, str | None] | None = outer.__dict__.get("_basicauth")
         if cached is None or cached[0] != header:
-            cached = header, self._userid(request, header)
-        request._basicauth = cached
+            cached = outer._basicauth = header, self._userid(request, header)
         return cached[1]
 
     def authenticated_userid(self, request: Request) -> str | None:
@@ -65,12 +66,6 @@ class BasicAuthAuthenticationPolicy(PyramidBasicAuth):
             return None
         secret = request.registry.settings.get("userid_hmac_secret") or ""
         return utils.hmac_digest(str(secret), credentials)
-
-
-def _of_parent(request: Request) -> tuple[str | None, str | None] | None:
-    """Return the header and the user id of the parent batch request, if known."""
-    parent = getattr(request, "parent", None)
-    return None if parent is None else parent.__dict__.get("_basicauth")
 
 
 def _credentials(header: str | None) -> str | None:
