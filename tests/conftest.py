@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 import webtest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, settings, strategies
 
 from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
@@ -48,6 +48,8 @@ settings.register_profile(
     "thorough", settings.get_profile("tests"), derandomize=False, max_examples=500
 )
 settings.load_profile("tests")
+# Also for the processes that tests start.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
 
 # A process that was started in the background ignores the signal, and so do its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -148,10 +150,14 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection():
+def pytest_collection(session):
     if sys.gettrace() is not None:
         import_package()
     with without_coverage():
+        if not hasattr(session.config, "workerinput"):
+            # Hypothesis computes a table of Unicode in three seconds, or nine while coverage is
+            # measured, and saves it. The processes of pytest-xdist find it after their collection.
+            strategies.text().validate()
         return (yield)
 
 
