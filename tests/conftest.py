@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 import logging
 import os
 import signal
@@ -159,6 +160,10 @@ def pytest_collection(session):
             # measured, and saves it. The processes of pytest-xdist find it after their collection.
             strategies.text().validate()
         return (yield)
+
+
+def pytest_collection_finish():
+    gc.freeze()  # so that no collection of garbage goes through the modules and tests again
 
 
 @pytest.hookimpl(wrapper=True)
