@@ -2,21 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
-import { launch } from './browser.js';
+import { before, test } from 'node:test';
+import { describeInChromium } from './browser.js';
 import { basic, recordsOf, SERVERS } from './support.js';
 
-const { CHROMIUM } = process.env;
 const SERVER = SERVERS.sqlite;
 
-describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () => {
-  let browser, page;
+describeInChromium('page of the API', {}, (newContext) => {
+  let page;
   const elsewhere = [];
   const wrong = [];
 
   before(async () => {
-    browser = await launch(CHROMIUM);
-    const context = await browser.newContext();
+    const context = await newContext();
     await context.route('**', (route) => {
       const isHere = route.request().url().startsWith(SERVER) || route.request().url().startsWith('data:');
       if (!isHere) elsewhere.push(route.request().url());
@@ -28,8 +26,6 @@ describe('page of the API', { skip: !CHROMIUM && 'there is no chromium' }, () =>
     page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
     await page.goto(`${SERVER}/v1/__api__/`);
   });
-
-  after(() => browser?.close());
 
   test('shows the operations without requests to other hosts', async () => {
     await page.locator('.opblock').first().waitFor();

@@ -1,11 +1,25 @@
 /** Chromium, and what people do on the demo page with it. */
 
+import { after, before, describe } from 'node:test';
 import { chromium } from 'playwright-core';
 
+const { CHROMIUM } = process.env;
 const TIMEOUT = 30_000; // for what never comes
 
 export function launch(executablePath) {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] }); // of root, Chromium wants that
+}
+
+/** Define a suite of tests in Chromium, by a function that gets `newContext()` of the browser. */
+export function describeInChromium(name, options, define) {
+  describe(name, { ...options, skip: !CHROMIUM && 'there is no chromium' }, () => {
+    let browser;
+    before(async () => {
+      browser = await launch(CHROMIUM);
+    });
+    after(() => browser?.close());
+    define(() => browser.newContext());
+  });
 }
 
 /** A window on the demo page. */

@@ -1,14 +1,12 @@
 /** The store in IndexedDB, and windows that share it, in Chromium. */
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { launch } from './browser.js';
+import { test } from 'node:test';
+import { describeInChromium } from './browser.js';
 import { Replica, runAll } from './history.js';
 import { NEVER, SERVERS } from './support.js';
 
-const { CHROMIUM } = process.env;
 const HISTORIES = Number(process.env.CHROMIUM_HISTORIES ?? 2);
-const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', timeout: 60_000 * (HISTORIES + 2) };
 
 /** Define `call()` in a page, which evaluates the source of this function. */
 async function prepare({ server, user, isLive }, conflict) {
@@ -103,18 +101,12 @@ class Window {
   }
 }
 
-describe('in Chromium', OPTIONS, () => {
+describeInChromium('in Chromium', { timeout: 60_000 * (HISTORIES + 2) }, (newContext) => {
   const server = SERVERS.sqlite;
-  let browser;
-
-  before(async () => {
-    browser = await launch(CHROMIUM);
-  });
-  after(() => browser.close());
 
   /** Open an empty page of the server, in its own browser context. */
   async function open(t) {
-    const context = await browser.newContext();
+    const context = await newContext();
     t.after(() => context.close());
     const page = await context.newPage();
     await page.goto(`${server}/cliquet.js`);
@@ -216,7 +208,7 @@ describe('in Chromium', OPTIONS, () => {
     locks = true; // those of Chromium
 
     open() {
-      this.context ??= browser.newContext();
+      this.context ??= newContext();
       const { server, user, strategy } = this.history;
       return new Window(this.context, { server, user, isLive: this.isLive }, strategy);
     }

@@ -2,13 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { launch, Window } from './browser.js';
+import { describeInChromium, Window } from './browser.js';
 import { Gate } from './gate.js';
 import { basic, recordsOf, SERVERS } from './support.js';
 
-const { CHROMIUM } = process.env;
 const URL_ = 'https://www.example.com/';
 
 /** Wait until the titles of the server's records are those that are wanted. */
@@ -23,22 +22,14 @@ async function untilServer(server, user, areWanted) {
 const untilServerHas = (server, user, expected) =>
   untilServer(server, user, (titles) => titles.join() === expected.join());
 
-const OPTIONS = { skip: !CHROMIUM && 'there is no chromium', concurrency: 3, timeout: 300_000 };
-
-describe('the demo page', OPTIONS, () => {
+describeInChromium('the demo page', { concurrency: 3, timeout: 300_000 }, (newContext) => {
   const server = SERVERS.sqlite;
-  let browser;
-
-  before(async () => {
-    browser = await launch(CHROMIUM);
-  });
-  after(() => browser.close());
 
   /** A user with some browsers, each with a window on a list of its own. */
   async function using(t, { browsers = 1 } = {}) {
     const gate = new Gate(server);
     await gate.open();
-    const contexts = await Promise.all(Array.from({ length: browsers }, () => browser.newContext()));
+    const contexts = await Promise.all(Array.from({ length: browsers }, newContext));
     t.after(async () => {
       await Promise.all(contexts.map((context) => context.close()));
       await gate.shut();
