@@ -168,9 +168,15 @@ for (const damage of [null, 'text', 7, {}, { record: 'text' }, { record: {} }]) 
 describe('a request', () => {
   for (const [name, respond] of [
     ['never gets a response', () => {}],
-    ['gets a response that never ends', (request, response) => response.write('{')],
+    [
+      'gets a response that drips, and never ends',
+      (request, response) => {
+        const drip = setInterval(() => response.write(' '), 2);
+        response.on('close', () => clearInterval(drip));
+      },
+    ],
   ]) {
-    test(`that ${name} fails after a time`, { timeout: 5000 }, async (t) => {
+    test(`that ${name} fails after a time`, { timeout: 20_000 }, async (t) => {
       const silent = createServer(respond).listen(0, '127.0.0.1');
       await once(silent, 'listening');
       t.after(() => silent.close(silent.closeAllConnections()));
@@ -585,6 +591,13 @@ describe('unique values', () => {
     assert.deepEqual(
       errors.map(({ status, body }) => [status, body.details.field]),
       Array(2).fill([409, 'url']),
+    );
+    assert.deepEqual(
+      (await one.pending()).map(({ id, local }) => [id, local.url]).sort(),
+      [
+        [a.id, `${URL_}2`],
+        [b.id, `${URL_}1`],
+      ].sort(),
     );
     assert.ok(!sent.some((body) => body.includes('temporary')));
     await one.patch(a.id, { url: `${URL_}3` });
