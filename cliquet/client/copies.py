@@ -118,12 +118,12 @@ class BaseCopy(Generic[Result]):
         for id_ in self.records.keys() - times.keys():
             del self.records[id_]
             self._changes[id_] = {"id": id_, "deleted": True}
-        missing = [id_ for id_, time in times.items() if self._time_of(id_) != time]
+        known = {record["id"]: record["last_modified"] for record in self.records.values()}
+        missing = [id_ for id_, time in times.items() if known.get(id_) != time]
         for ids in _slices(missing):
             for page in (yield from self._read(querystring({"in_id": ids}))):
                 for record in page.data:
                     self._store(record)
-        self.timestamp = pages[0].timestamp
 
     def _read(self, query: str) -> Steps[list[Response]]:
         """Read all pages of a list."""
@@ -141,11 +141,7 @@ class BaseCopy(Generic[Result]):
         return pages
 
     def _store(self, record: dict[str, Any]) -> None:
-        if self._time_of(record["id"]) != record["last_modified"]:
-            self.records[record["id"]] = self._changes[record["id"]] = record
-
-    def _time_of(self, id_: str) -> object:
-        return self.records[id_]["last_modified"] if id_ in self.records else None
+        self.records[record["id"]] = self._changes[record["id"]] = record
 
     def _checksum(self) -> str:
         return checksum(record["last_modified"] for record in self.records.values())

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from cliquet.client import Forbidden, ProtocolError, ServerError, copies
 from cliquet.client.copies import checksum
+from cliquet.errors import ERRORS
 from cliquet.storage.checksums import Checksum
 from tests.client.conftest import PAGE
 from tests.client.fault_proxy import DROP, PASS, Response, error, success
+
+FORBIDDEN = ERRORS.FORBIDDEN.value
 
 
 @pytest.fixture
@@ -199,6 +202,19 @@ def test_next_poll_returns_the_changes_of_a_failed_one(copy, proxy):
     proxy.steps += [page([5, 7], 7), not_modified(7, checksum([5, 7]))]
     assert [change["id"] for change in copy.poll()] == ["7", "6"]
     assert copy.verified is True
+    proxy.steps += [page([8], 8, "9-9-9"), error(500), error(403, FORBIDDEN), page([9], 9)]
+    for kind in (ServerError, Forbidden):
+        with pytest.raises(kind):
+            copy.poll()
+    assert [change["id"] for change in copy.poll()] == ["9"]
+
+
+def test_record_with_a_field_named_deleted_is_kept(copy, proxy):
+    fields = {"name": "x", "deleted": True}
+    proxy.script(page([5], 5, None, fields={"deleted": True}), page([6], 6, None, fields=fields))
+    copy.poll()
+    copy.poll()
+    assert copy.records.keys() == {"5", "6"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from cliquet.client import (
     ResponseError,
     TransportError,
     Unauthorized,
+    new_id,
 )
 from tests.client.fault_proxy import FaultProxy, Response, error, success
 
@@ -115,15 +116,26 @@ def test_callable_is_called_once_more_if_a_batch_is_unauthorized(connect, proxy,
     assert len(set(sent(proxy))) == 2
 
 
-@pytest.mark.parametrize("statuses", [(201, 401), (401,), ("401", None)])
-def test_batch_is_not_repeated_if_that_could_create_records_twice(connect, proxy, statuses):
+@pytest.mark.parametrize(
+    ("statuses", "id_factory", "number"),
+    [
+        ((201, 401), None, 1),
+        ((201, 401), new_id, 2),
+        ((401, 401), None, 2),
+        (("401", None), None, 1),
+    ],
+    ids=["mixed", "idempotent", "unauthorized", "invalid"],
+)
+def test_unauthorized_batch_is_repeated_unless_it_could_create_records_twice(
+    connect, proxy, statuses, id_factory, number
+):
     client = connect(proxy.url, auth=with_token(lambda: "x"))
     items = [{"status": status, "headers": {}, "body": {"data": {}}} for status in statuses]
     proxy.script(Response(200, {}, json.dumps({"responses": [*items, None]}).encode()))
     with pytest.raises(ClientError), client.batch(size=5) as batch:
-        spores = batch.resource("/spores", id_factory=None)
+        spores = batch.resource("/spores", id_factory)
         [spores.create({}) for _ in range(len(statuses) + 1)]
-    assert len(proxy.requests) == (2 if statuses == (401,) else 1)
+    assert len(proxy.requests) == number
 
 
 def test_password_is_sent_once(client, proxy):

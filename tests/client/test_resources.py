@@ -206,9 +206,10 @@ def test_pages_without_end_are_refused(spores, proxy, pages):
 def test_list_without_next_page_must_be_complete(spores, proxy):
     tombstone = {"id": "b", "last_modified": 2, "deleted": True}
     incomplete = success([{"id": "a"}, tombstone], {"Total-Records": "2", "ETag": '"1"'})
-    proxy.script(incomplete)
-    with pytest.raises(module.ProtocolError, match="GET /spores: 1 of 2 records, without"):
-        spores.list(_since=1)
+    for option in ("_since", "_before"):
+        proxy.script(incomplete)
+        with pytest.raises(module.ProtocolError, match="GET /spores: 1 of 2 records, without"):
+            spores.list(**{option: 1})
     proxy.script(*[incomplete] * 2)
     # The total counts other records, or records of the list with only a field named "deleted".
     for options in ({"_token": "x"}, {}):

@@ -47,6 +47,12 @@ def test_creation_with_lost_response_creates_one_record(client, proxy, path):
     assert tombstone["id"] == created.data["id"]
 
 
+def test_creation_with_the_id_of_the_caller_is_retried(spores, proxy):
+    proxy.script(DROP)
+    created = spores.create({"id": new_id()})
+    assert (proxy.methods, created.status) == (["POST"] * 2, 200)
+
+
 def test_creation_without_id_is_sent_once(client, spores, proxy):
     proxy.script(DROP)
     with pytest.raises(TransportError, match="POST /spores: "):
