@@ -185,7 +185,8 @@ def create_environment() -> None:
     current = fingerprint()
     run("Create .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
     log_step("Install the project and its tools (about half a minute)")
-    pip_install("uv")
+    # Without uv, the next commands fail, and pip installs the packages.
+    run_quietly(pip_command("--only-binary", "uv", "uv"))
     install_packages(SETUPTOOLS)
     install_packages("--no-build-isolation", "--editable", f".[{EXTRAS}]")
     STAMP.write_text(current)
@@ -214,10 +215,14 @@ def index_variables(configuration: str) -> dict[str, str]:
     return variables
 
 
+def pip_command(*arguments: str) -> list[str]:
+    pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
+    return [*pip, "--constraint", CONSTRAINTS, *arguments]
+
+
 def pip_install(*arguments: str) -> None:
     """Run ``pip install``, and show its output only if it fails."""
-    pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
-    done = run_quietly([*pip, "--constraint", CONSTRAINTS, *arguments])
+    done = run_quietly(pip_command(*arguments))
     if done.returncode:
         print(done.stdout)
         raise CommandError(
