@@ -329,6 +329,8 @@ def described(operation: Operation, times: list[float]) -> str:
 
 def backends(url: str) -> Iterator[tuple[str, str]]:
     """Return the settings of the backends, all in one database."""
+    # Without an index, a million records can take longer than the default allows.
+    url += f"{'&' if '?' in url else '?'}options=-c%20statement_timeout%3D10min"
     for kind in ("storage", "permission", "cache"):
         yield f"cliquet.{kind}_backend", f"cliquet.{kind}.postgresql"
         yield f"cliquet.{kind}_url", url

@@ -89,13 +89,10 @@ def fill(storage, serve, records, deleted=0):
     return records[len(tombstones) :], tombstones
 
 
-def rows(records):
-    """Return the rows of records or tombstones."""
-    return [
-        (record["id"], record["last_modified"], None if record.get("deleted") is True else data)
-        for record in records
-        for data in [utils.json.dumps_bytes({k: v for k, v in record.items() if k not in NAMES})]
-    ]
+def row(record):
+    """Return the row of a record."""
+    data = {name: value for name, value in record.items() if name not in NAMES[:2]}
+    return record["id"], record["last_modified"], utils.json.dumps_bytes(data)
 
 
 def same(one, other):
@@ -128,7 +125,8 @@ def test_engines_return_the_results_of_the_matching_rules(
 ):
     live, tombstones = fill(storage, serve, records, deleted)
     query = build_query(NAMES, filters, sorting, rules, limit, include_deleted)
-    found, total, _ = select(query, rows(live), rows(tombstones))
+    dead = [(record["id"], record["last_modified"], None) for record in tombstones]
+    found, total, _ = select(query, list(map(row, live)), dead)
     page = storage.get_page(
         *PLACE,
         filters=filters,
@@ -146,7 +144,7 @@ def test_engines_return_the_results_of_the_matching_rules(
 @given(records=st.lists(RECORD, max_size=6), filters=FILTERS)
 def test_deleting_those_that_match_leaves_those_that_do_not(storage, serve, records, filters):
     live, _ = fill(storage, serve, records)
-    matching, _, _ = select(build_query(NAMES, filters), rows(live))
+    matching, _, _ = select(build_query(NAMES, filters), list(map(row, live)))
     expected = [record["id"] for record in reversed(matching)]
     assert [record["id"] for record in storage.delete_all(*PLACE, filters=filters)] == expected
     left = {record["id"] for record in storage.get_all(*PLACE)[0]}
