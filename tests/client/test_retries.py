@@ -23,6 +23,8 @@ from cliquet.client import (
     TransportError,
     new_id,
 )
+from cliquet.client.messages import HELLO
+from cliquet.client.protocol import Protocol
 from tests.client.fault_proxy import DROP, PASS, TIMEOUT, Response, error, success
 from tests.processes import free_port
 
@@ -286,6 +288,16 @@ def test_call_is_limited_in_all(connect):
         )
         with pytest.raises(TransportError, match="GET /: .*timed out"):
             client.server_info()
+
+
+def test_attempt_is_limited_by_the_rest_of_the_call(clock):
+    options = {"auth": None, "retries": 1, "delay": 4, "timeout": 10, "attempt_timeout": 30}
+    steps = Protocol("http://localhost", clock=clock, **options).send(HELLO)
+    assert next(steps).timeout == 10
+    clock.sleep(3)
+    pause = steps.throw(TransportError("lost"))
+    clock.sleep(pause.seconds)
+    assert next(steps).timeout == pytest.approx(7 - pause.seconds)
 
 
 # Delays
