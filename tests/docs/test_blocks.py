@@ -55,6 +55,7 @@ EXECUTED = {
     ("howto/document-your-api", "toml", ""): "docs/test_howto_document_your_api.py",
     ("howto/index-a-field", "sql", "CREATE INDEX CONC"): "storage/test_postgresql_indexes.py",
     ("howto/index-a-field", "sql", "CREATE INDEX rec"): "storage/test_sqlite_indexes.py",
+    ("howto/index-a-field", "sql", "SELECT idx_scan"): "storage/test_postgresql_indexes.py",
     ("howto/live", "python", ""): LIVE,
     ("howto/live", "console", "$ cliquet"): LIVE,
     ("howto/live", "console", "$ uvicorn"): LIVE,
