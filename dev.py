@@ -38,7 +38,7 @@ REQUIREMENTS = ("setup.py", "pyproject.toml", "dev.py", CONSTRAINTS)
 EXTRAS = "client-async,docs,monitoring,postgresql,raven,redis,testing"
 # From 80.9 on, setuptools prints a warning at each import of pkg_resources, by Pyramid and Cornice.
 SETUPTOOLS = "setuptools>=78.1.1,<80.9"
-# Settings of pip, which uv doesn't read, and the variables that mean the same to uv.
+# Settings of pip, which uv doesn't read, and the environment variables of uv that replace them.
 INDEX_VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -193,7 +193,7 @@ def create_environment() -> None:
 
 
 def install_packages(*arguments: str) -> None:
-    """Run ``uv pip install``, ten times as fast as ``pip install``, or the latter if uv fails."""
+    """Run ``uv pip install``, or ``pip install``, which is ten times slower, if uv fails."""
     uv = (PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON)
     configuration = run_quietly((PYTHON, "-m", "pip", "config", "list")).stdout
     env = {**index_variables(configuration), **os.environ}
@@ -202,11 +202,11 @@ def install_packages(*arguments: str) -> None:
 
 
 def index_variables(configuration: str) -> dict[str, str]:
-    """Return the variables with which uv uses the package index that pip is configured for.
+    """Return the environment variables with which uv uses the package index of pip.
 
     :param configuration: the output of ``pip config list``.
     """
-    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # the best version, as pip
+    variables = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # of all indexes, as in pip
     for section in ("global", "install", ":env:"):  # the last has priority
         for key, value in re.findall(rf"(?m)^{section}\.([\w-]+)=(.+)$", configuration):
             if key in INDEX_VARIABLES:

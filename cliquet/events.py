@@ -274,7 +274,7 @@ def _on_commit(success: bool, request: Request) -> None:
 
 
 def _forget_all(request: Request) -> None:
-    """Discard the notifications: they refer to the request, and would keep it in memory."""
+    """Discard the notifications, whose references to the request would keep it in memory."""
     del request.bound_data["resource_events"]
 
 

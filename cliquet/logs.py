@@ -222,7 +222,7 @@ def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any
     exc_info = find_exc_info(event_dict.pop("exc_info", None))
     if exc_info is not None:
         event_dict["exception"] = format_exception(exc_info)
-    name = "error" if name == "exception" else name  # the name of a level, for renderers
+    name = "error" if name == "exception" else name  # renderers expect the name of a level
     renderer = current_renderer() or _FALLBACK
     line = renderer(logger, name, event_dict)
     if exc_info is None or not isinstance(line, str) or not isinstance(logger, logging.Logger):

@@ -29,7 +29,7 @@ def groupfinder(userid: str, request: Request) -> Collection[str]:
 def _prefetch_check(request: Request, userid: str) -> None:
     """Let the permission backend check the request in the statement that reads the groups."""
     context = getattr(request, "context", None)
-    if context is None:  # a stub, whose registry might also be one
+    if context is None:  # a stub of a request, whose registry can be a stub too
         return
     policy = request.registry.queryUtility(IAuthorizationPolicy)
     if hasattr(policy, "prefetch_check"):

@@ -156,14 +156,14 @@ def pytest_collection(session):
         import_package()
     with without_coverage():
         if not hasattr(session.config, "workerinput"):
-            # Hypothesis computes a table of Unicode in three seconds, or nine while coverage is
-            # measured, and saves it. The processes of pytest-xdist find it after their collection.
+            # Hypothesis needs three seconds, or nine while coverage is measured, to compute a table
+            # of Unicode, and saves it. The processes of pytest-xdist then only load it.
             strategies.text().validate()
         return (yield)
 
 
 def pytest_collection_finish():
-    gc.freeze()  # so that no collection of garbage goes through the modules and tests again
+    gc.freeze()  # so that the garbage collector skips the modules and tests
 
 
 @pytest.hookimpl(wrapper=True)

@@ -226,7 +226,7 @@ class Client:
         return response.data
 
     def pages(self, path, query, most=1000):
-        """Yield the responses that have the pages of a list."""
+        """Yield the responses with the pages of a list."""
         for _ in range(most):
             response = self.send("GET", path, query)
             assert response.status == 200, response
@@ -242,7 +242,7 @@ class Client:
 
 
 def check(response, method, has_origin):
-    """Fail unless the response is one of the protocol, and no failure of the server."""
+    """Fail if the response is a server error, or doesn't follow the protocol."""
     status = response.status
     assert status < 500, response
     if has_origin:

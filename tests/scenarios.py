@@ -42,7 +42,7 @@ def together(calls, timeout=TIMEOUT):
 
 
 def at_once(count, send):
-    """Call a function with each number below ``count`` at once; return the sorted statuses."""
+    """Call a function with all numbers below ``count`` at once; return the sorted statuses."""
     responses = together([partial(send, n) for n in range(count)])
     return sorted(response.status_code for response in responses)
 

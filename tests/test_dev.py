@@ -149,7 +149,7 @@ def test_output_of_pip_is_shown_when_it_fails(dev, checkout, monkeypatch, capfd)
 
 @pytest.fixture
 def installs(dev, checkout, monkeypatch):
-    """A function that installs something when uv ends with a status; returns its commands."""
+    """A function that installs a package while uv exits with a status; returns the commands."""
 
     def installs(status):
         program = checkout / "python"

@@ -359,7 +359,7 @@ async def follow_during_an_outage(database):
         assert (error["event"], error.json["code"]) == ("error", 503)
         assert 7000 <= int(error["retry"]) <= 10500
         assert await pages.event() is None
-        database.start()  # not in a thread, with whose end the kernel would kill it
+        database.start()  # not in a thread: the kernel would kill it when the thread ends
         note = await asyncio.to_thread(alice.create, "/notes", {"n": 1})
         assert (await notes.event()).records == [note]
     page = alice.create("/pages", {"n": 2}, permissions={"read": [bob.id]})

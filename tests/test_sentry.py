@@ -127,7 +127,7 @@ def sentry():
 
 @pytest.fixture
 def send(tmp_path):
-    """A function of a configuration: an application handles a request for the path, and ends."""
+    """A function that runs an application with a configuration for requests for one path."""
 
     def send(configuration, path, status):
         ini = tmp_path / "application.ini"

@@ -101,7 +101,7 @@ class Client(BaseClient[requests.Session, Callable[[float], object], Response]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, unless they are those of a session of the caller.
+        """Close the connections, except those of a session passed by the caller.
 
         The next request opens new ones.
         """

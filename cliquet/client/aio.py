@@ -60,7 +60,7 @@ class AsyncClient(
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless they are those of a session of the caller."""
+        """Close the connections, except those of a session passed by the caller."""
         await self._transport.close()
         self._protocol.issue_alerts()
 
@@ -337,7 +337,7 @@ async def _run(
         while True:
             try:
                 outcome = await perform(step)
-            except BaseException as error:  # cancellation too, so that the generator ends at once
+            except BaseException as error:  # also cancellation, so that the generator ends
                 step = steps.throw(error)
             else:
                 step = steps.send(outcome)

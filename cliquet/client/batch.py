@@ -150,7 +150,7 @@ def _batch_limit(hello: Response) -> int | None:
 
 
 def _send_part(entries: Entries, atomic: bool = False) -> Steps:
-    """Send a part of a batch, split where the server refuses it because of some requests."""
+    """Send a part of a batch, and split it if the server refuses it because of some requests."""
     if len(entries) < 2:
         for request, future in entries:
             yield from _send_alone(request, future)
@@ -177,7 +177,7 @@ def _send_alone(request: Request, future: Future[Response]) -> Steps:
 
 
 def _send_together(entries: Entries, atomic: bool) -> Generator[Request, Response, Entries]:
-    """Send requests in one batch, and return those that exceeded its limits of size or time."""
+    """Send requests in one batch, and return those beyond its limits of size or time."""
     body: dict[str, Any] = {"requests": [_item(request) for request, _ in entries]}
     idempotent = all(request.idempotent for request, _ in entries)
     if atomic:
@@ -189,17 +189,17 @@ def _send_together(entries: Entries, atomic: bool) -> Generator[Request, Respons
     responses = [_response(item) for item in combined.body["responses"]]
     if len(responses) != len(entries):
         raise ProtocolError(f"{batch}: {len(responses)} responses to {len(entries)} requests")
-    left = []
+    remaining = []
     for (request, future), response in zip(entries, responses, strict=True):
         try:
             future.set_result(result_of(request, response))
         except ClientError as error:
             if response.status == _TOO_LARGE and not atomic:
-                left.append((request, future))
+                remaining.append((request, future))
                 continue
             add_note(error, request, combined.attempts)
             future.set_exception(error)
-    return left
+    return remaining
 
 
 def _is_refusal(error: ClientError, entries: Entries) -> bool:

@@ -41,7 +41,7 @@ class BaseCopy(Generic[Result]):
 
     :param send: function that sends a request.
     :param path: path of the collection.
-    :param records: records of an earlier copy; ignored if one of them is damaged.
+    :param records: records of an earlier copy; ignored if any of them is damaged.
     :param timestamp: its timestamp; None: ``records`` are ignored.
     """
 
@@ -59,7 +59,7 @@ class BaseCopy(Generic[Result]):
         self._path = path
         self._read_page = Operations(_unsent, path, None)._read_page
         self._has_checksums = True
-        #: Changes of polls that failed.
+        #: Changes that failed polls read, but didn't return.
         self._changes: dict[str, dict[str, Any]] = {}
         #: The records by id.
         self.records = {record["id"]: record for record in records}
@@ -137,7 +137,7 @@ class BaseCopy(Generic[Result]):
             page = yield self._read_page(following)
             pages.append(page)
         if not all(_is_record(record) for page in pages for record in page.data):
-            raise ProtocolError(f"GET {self._path}: a record has no id or last_modified")
+            raise ProtocolError(f"GET {self._path}: a record has no valid id or last_modified")
         return pages
 
     def _store(self, record: dict[str, Any]) -> None:
@@ -173,6 +173,7 @@ class Copy(BaseCopy[Response]):
 
 
 def _unsent(request: Request) -> Request:
+    """Return a request for the generator to yield, instead of sending it."""
     return request
 
 

@@ -104,7 +104,7 @@ class ChangeStream:
 
     def end(self) -> None:
         """Note the end of the connection."""
-        # Clients whose streams ended together must not return together.
+        # Clients whose streams ended together must not reconnect together.
         self.pause = max(self.pause, _PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
     def _read_line(self, line: str) -> Changes | None:

@@ -121,7 +121,10 @@ class ServerFeatures:
 
 
 def is_tombstone(record: Any) -> bool:
-    """Return whether a record is deleted. Applications can have a field named ``deleted`` too."""
+    """Return whether a record is a tombstone, which has no other fields than these three.
+
+    Applications can also have a field named ``deleted``.
+    """
     has_mark = isinstance(record, dict) and record.get("deleted") is True
     return has_mark and set(record) == {"id", "last_modified", "deleted"}
 

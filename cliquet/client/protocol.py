@@ -23,7 +23,7 @@ from cliquet.client.messages import Request, Response
 
 #: Longer numbers of seconds are ignored.
 _SECONDS = re.compile(r"[0-9]{1,9}")
-#: Longest pause that a server can request, in seconds: its headers can be wrong.
+#: Maximum pause that a server can request, in seconds, in case its headers are wrong.
 _LONGEST_PAUSE = 24 * 60 * 60
 
 _MAX_REDIRECTS = 10
@@ -67,7 +67,7 @@ def run(steps: Generator[Step, Any, Result], perform: Callable[[Step], Any]) -> 
         while True:
             try:
                 outcome = perform(step)
-            except BaseException as error:  # interrupts too, so that the generator ends at once
+            except BaseException as error:  # also interrupts, so that the generator ends
                 step = steps.throw(error)
             else:
                 step = steps.send(outcome)
@@ -164,7 +164,7 @@ class Protocol:
         is_harmless = request.idempotent or is_unsent
         is_retried = error.is_transient and is_harmless and attempts <= self._retries
         if is_retried:
-            # Clients that failed together must not return together.
+            # Clients whose requests failed together must not retry together.
             self.delay_by(self._delay * 2 ** (attempts - 1) * random.uniform(0.5, 1.5))
         if not is_retried or self._not_before >= deadline:
             add_note(error, request, attempts)
@@ -279,11 +279,11 @@ def add_note(error: ClientError, request: Request, attempts: int) -> None:
 
 
 def _is_unauthorized(request: Request, response: Response) -> bool:
-    """Return whether credentials were refused, and the request can be sent again."""
+    """Return whether credentials were refused and the request can safely be sent again."""
     items = response.member("responses")
     if response.status == 401 or not isinstance(items, list):
         return response.status == 401
-    # In a batch, each request that needs credentials is refused.
+    # A batch itself needs no credentials: its requests are refused one by one.
     statuses = [item.get("status") for item in items if isinstance(item, dict)]
     has_effect = any(status in range(400) for status in statuses)
     return 401 in statuses and (request.idempotent or not has_effect)

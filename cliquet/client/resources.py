@@ -293,9 +293,9 @@ class Records(BaseRecords[Response]):
 def check_first_page(path: str, query: str, first: Response) -> None:
     """Check that a page is the whole list, unless it names the next page.
 
-    :raises ProtocolError: if the list is incomplete, or can be because it has no ``Total-Records``.
+    :raises ProtocolError: if the list is incomplete, or without the header ``Total-Records``.
     """
-    # Only on the first page does the total count the same records.
+    # Later pages contain only some of the records that the total counts.
     if "Next-Page" in first.headers or "_token=" in query or "_count=false" in query:
         return
     has_tombstones = "_since=" in query or "_before=" in query

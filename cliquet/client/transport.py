@@ -49,7 +49,7 @@ class Transport:
         self._process = os.getpid()
 
     def close(self) -> None:
-        """Close the connections, unless they are those of a session of the caller."""
+        """Close the connections, except those of a session passed by the caller."""
         if self._is_own:
             self._session.close()
 

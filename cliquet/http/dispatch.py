@@ -304,8 +304,8 @@ class Endpoint:
         except HTTPNotModified as not_modified:
             if is_subrequest(request):
                 raise
-            # A 304 isn't an error, and a response by exception views takes 11 % longer.
-            # Its frames, which refer to it, would keep the request in memory.
+            # A 304 isn't an error, and a response by exception views takes 11 % longer. The frames
+            # of its traceback refer to the request, and would keep it in memory.
             return _cancelling(not_modified.with_traceback(None))
         if result.__class__ is not dict:
             response = self._registry.queryAdapterOrSelf(result, IResponse)

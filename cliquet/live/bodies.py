@@ -35,7 +35,7 @@ async def read_body(
     try:
         with shutdown.cancelling():
             await _read_ahead(receive, messages)
-    except (ConnectionError, asyncio.CancelledError):  # servers that stop can also cancel the task
+    except (ConnectionError, asyncio.CancelledError):  # a server that stops can also cancel it
         await _refuse(send)
         return None
 

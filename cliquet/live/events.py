@@ -12,8 +12,8 @@ _END_OF_LINE = re.compile("\r\n|\r|\n")
 def event(name: str, data: str, id_: str | None = None, retry: str | None = None) -> bytes:
     """Return an event.
 
-    :param retry: minimum time in seconds before the client connects again. The event contains up to
-        half more, so that clients whose streams ended together don't connect together.
+    :param retry: minimum number of seconds before the client reconnects. The event adds up to half
+        of it, so that clients whose streams ended together don't reconnect together.
     """
     lines = [f"event: {name}"]
     if id_ is not None:

@@ -28,7 +28,7 @@ class Shutdown:
             self._tasks.discard(task)
 
     def begin(self) -> None:
-        """Cancel the tasks. Call this in the thread of the event loop."""
+        """Cancel the tasks. Call it in the event loop's thread."""
         self._has_begun = True
         while self._tasks:
             self._tasks.pop().cancel()

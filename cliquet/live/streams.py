@@ -90,7 +90,7 @@ class Stream:
             watcher.subscribe(collection, timestamp) as subscription,
         ):
             await self._send_start(200, headers)
-            # Servers that stop can also cancel the task, and would log this as an error.
+            # A server that stops can also cancel the task, and would log this as an error.
             with suppress(asyncio.CancelledError), self._cancelling(receive):
                 if await self._send_first():
                     await self._follow(subscription, permissions_seconds)

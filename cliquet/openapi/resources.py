@@ -275,7 +275,7 @@ class Resource:
         return {"required": "required" in payload, "content": content}
 
     def _partial_bodies(self, fields: list[str]) -> dict[str, Any]:
-        """Return the bodies of partial updates by media type.
+        """Return the request bodies of partial updates by media type.
 
         :param fields: ``data``, and ``permissions`` if records have any.
         """

@@ -57,8 +57,8 @@ def get_document(request: Request) -> Any:
     if state.openapi_document is None:
         # At the first request, because all services exist by then.
         state.openapi_document = json.dumps_bytes(make(request))
-    # The application can choose its own servers. No string of the document contains these bytes,
-    # because quotes in strings are escaped.
+    # Unless the application chose its own servers, use the URL of the request. No string in the
+    # document contains these bytes, because quotes in strings are escaped.
     servers = [{"url": request.route_url("hello").rstrip("/")}]
     body = state.openapi_document.replace(_member(DEFAULT_SERVERS), _member(servers), 1)
     response = request.response

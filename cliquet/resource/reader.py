@@ -72,7 +72,8 @@ class RequestReader(ConditionalResource):
             raise_invalid(self.request, "querystring", description="Should be encoded in UTF-8")
 
     def _parameter(self, name: str, default: str | None = None) -> Any:
-        """Return the last value of a parameter; in a dictionary, because WebOb is slower."""
+        """Return the last value of a query parameter."""
+        # Look-ups in WebOb's dictionaries are slower than a copy.
         return dict(self._query().items()).get(name, default)
 
     def _parse_or_400(self, extract: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

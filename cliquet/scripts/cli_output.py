@@ -12,7 +12,7 @@ DONE, FAILED, MISUSED = 0, 1, 2
 #: The exit code that shells report for a command ended by ``SIGINT``.
 INTERRUPTED = 130
 
-#: Seconds between two reports of progress.
+#: Minimum time between two progress reports, in seconds.
 _PAUSE = 5.0
 
 
@@ -42,7 +42,7 @@ def format_error(error: BaseException) -> str:
 
 
 class Progress:
-    """Progress report on the standard error: a line from time to time.
+    """Progress report on the standard error: at most one line every five seconds.
 
     :param label: the label of the report.
     :param total: the number of items to process.

@@ -254,7 +254,7 @@ def _cheapest_first(filters: Iterable[Filter]) -> list[Filter]:
 
 
 def on_page(rules: Sequence[Sequence[Filter]]) -> Callable[[Record], bool]:
-    """Return a predicate: does a record match all filters of any rule."""
+    """Return a function that returns whether a record matches all filters of any rule."""
     alternatives = [
         [
             (field_getter(field, MISSING), COMPARE[comparison], order_key(value))

@@ -279,7 +279,7 @@ class _Records:
     def scan(self, query: Query) -> tuple[list[Record], int, Part]:
         """Return the page for any query, the number of matching records, and its rows."""
         if query.id is not None:
-            time, _ = self.get(query.id)  # timestamps are distinct
+            time, _ = self.get(query.id)  # no other record has this timestamp
             query = query._replace(span=query.span.intersect(Span(time, time)))
         start, stop = _slice(self._times, query.span)
         tombstones = self._rows(self._times[start:stop]) if query.include_deleted else []

@@ -15,7 +15,7 @@ from cliquet.storage.types import Record
 #: The id, the timestamp, and the other fields as JSON in UTF-8; None for a tombstone.
 Row = tuple[str, int, bytes | None]
 
-# The number of rows whose records are in memory together.
+# The number of rows that are parsed together, which limits the memory for their records.
 _BLOCK = 1000
 
 
@@ -64,8 +64,8 @@ def matching_rows(
 ) -> Iterator[tuple[Row, Record]]:
     """Yield the rows in the span of a query that match its filters, and their records.
 
-    :param deleted: whether the rows are tombstones: to filters, live records
-        have the deleted mark too, with the value false.
+    :param deleted: whether the rows are tombstones. For filters, live records also have the deleted
+        mark, with the value false.
     """
     low, high = query.span
     in_span = [row for row in rows if low <= row[1] <= high]
@@ -83,12 +83,12 @@ def select(
     """Return the page for a query, by a scan of all rows.
 
     :param tombstones: ignored unless the query includes them.
-    :returns: the records, the number of ``live`` rows that match the filters, and the rows.
+    :returns: the records, the number of ``live`` rows that match the filters, and the page's rows.
     """
     keys_of = [field_key(sort.field) for sort in query.sorting]
     is_on_page = on_page(query.rules)
     total = 0
-    # Of the records, only the keys are kept: records take much more memory than rows.
+    # Keep only the sort keys of records, which take much more memory than rows.
     found: list[tuple[Row, list[Key]]] = []
     for rows, deleted in ((live, False), (tombstones if query.include_deleted else (), True)):
         for row, record in matching_rows(query, rows, deleted):

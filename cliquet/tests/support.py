@@ -58,7 +58,7 @@ class DummyRequest(mock.MagicMock):
         self.validated: dict[str, Any] = {}
         self.matchdict: dict[str, Any] = {}
         self.response = mock.MagicMock(headers={})
-        # Batches compare its status.
+        # Batches read the status of responses.
         self.invoke_subrequest.return_value = Response()
         self.route_url = _route_url
 

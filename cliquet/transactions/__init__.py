@@ -264,7 +264,7 @@ class EngineDataManager:
         raise NotImplementedError
 
     def join(self, attempt: RequestAttempt, owner: Hashable) -> None:
-        """Join the attempt at a request, for ``owner``."""
+        """Join an attempt to handle a request, on behalf of ``owner``."""
         self._attempt = attempt
         self._requested = attempt.requested_locks.setdefault(owner, set())
         self._previous = attempt.previous_locks.get(owner, set())

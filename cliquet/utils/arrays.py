@@ -51,19 +51,19 @@ def _plain_key(value: Hashable) -> Hashable:
 
 
 def contains(document: str, field: str, values: str) -> bool:
-    """Return whether a field of a document contains all of the values, which are a JSON array."""
+    """Return whether an array in a JSON document contains all values of a JSON array."""
     keys = _keys_of_field(document, field)
     return keys is not None and _keys_of_values(values) <= keys
 
 
 def contains_any(document: str, field: str, values: str) -> bool:
-    """Return whether a field of a document contains any of the values, which are a JSON array."""
+    """Return whether an array in a JSON document contains any value of a JSON array."""
     keys = _keys_of_field(document, field)
     return keys is not None and not keys.isdisjoint(_keys_of_values(values))
 
 
-# SQLite calls the functions for each record and condition, so the conditions on a record share its
-# document and its keys.
+# SQLite calls the functions for each record and condition. The conditions on a record share its
+# parsed document and the keys of its fields.
 _document = lru_cache(maxsize=1)(json.loads)
 
 

@@ -25,10 +25,15 @@ EXPOSED_HEADERS = ("Backoff", "Retry-After", "Alert", "Content-Length", "Vary")
 #: Maximum number of redirections of a sub-request.
 MAX_REDIRECTIONS = 5
 
-#: Beginnings of the names of the WSGI variables that sub-requests inherit.
+#: Prefixes of the WSGI variables that sub-requests inherit.
 _INHERITED = (
-    *("HTTP_", "wsgi.", "SERVER_NAME", "SERVER_PORT", "SERVER_PROTOCOL"),
-    *("REMOTE_ADDR", "REMOTE_USER"),
+    "HTTP_",
+    "wsgi.",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+    "REMOTE_USER",
 )
 #: WSGI variables that dummy requests lack.
 _LOCAL = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
@@ -285,7 +290,7 @@ def _description(response: Response, request: Any, body: object) -> dict[str, An
     return {
         "path": path_text(request),
         "status": response.status_code,
-        "headers": dict(response.headers.items()),
+        "headers": dict(response.headers.items()),  # dict(headers) looks up each name slowly
         "body": "" if request.method == "HEAD" else body,
     }
 

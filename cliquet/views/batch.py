@@ -73,7 +73,7 @@ def _is_json_patch(item: object) -> bool:
 
 
 class _Body(colander.Mapping):
-    """The type of bodies, which aren't copied: each becomes JSON again."""
+    """The type of request bodies, which colander would copy needlessly."""
 
     def deserialize(self, node: colander.SchemaNode, cstruct: Any) -> Any:
         return cstruct if isinstance(cstruct, dict) else super().deserialize(node, cstruct)

@@ -232,7 +232,7 @@ def test_list_of_other_objects_is_refused(copy, proxy, record):
     invalid = success([record], {"ETag": '"1"'})
     proxy.script(page([5], 5), invalid, invalid)
     copy.poll()
-    with pytest.raises(ProtocolError, match="GET /spores: a record has no id or last_modified"):
+    with pytest.raises(ProtocolError, match="/spores: a record has no valid id or last_modified"):
         copy.poll()
 
 

@@ -1,4 +1,4 @@
-"""Credentials: which are sent, when they are renewed, and that they go to one server only."""
+"""Credentials: which are sent, to which server, and when they are renewed."""
 
 import base64
 import json

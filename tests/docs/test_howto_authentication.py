@@ -186,7 +186,8 @@ def test_browser_gets_a_token_from_github(serve, github, provider):
     params = dict(parse_qsl(urlsplit(there).query))
     assert params["redirect_uri"] == "http://localhost/v1/github/token"
     back = f"/github/token?code=code-of-alice&state={params['state']}"
-    for provider.broken in ("status", "protocol"):
+    for broken in ("status", "protocol"):
+        provider.broken = broken
         client.get(back, status=503)
     provider.broken = None
     token = client.get(back).json["token"]

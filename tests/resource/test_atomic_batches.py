@@ -139,7 +139,7 @@ def test_other_clients_never_see_a_part_of_an_atomic_batch(build):
 
     def read(request):
         reads.append(pool.submit(state))
-        wait(reads, timeout=0.05)  # memory lets readers wait for the end of the batch
+        wait(reads, timeout=0.05)  # in memory, reads wait for the end of the batch
         return {}
 
     def state():

@@ -1,4 +1,4 @@
-"""Lists of more records than a query brings, on every engine."""
+"""Lists longer than a query returns, commits and memory, on every engine."""
 
 import gc
 import weakref

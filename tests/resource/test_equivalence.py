@@ -1,6 +1,6 @@
-"""Any requests and batches get the same responses, and leave the same, on engines that undo.
+"""Requests and batches have the same responses and effects on all transactional engines.
 
-The clock stands still, and ids are counted. Responses are compared as they are, with timestamps.
+The clock stands still and ids are consecutive, so responses are compared with their timestamps.
 """
 
 from contextlib import suppress
@@ -124,7 +124,7 @@ def draft(title):
 
 
 def responses_to(client, batches):
-    """Yield the responses to the batches, then what is there."""
+    """Yield the responses to the batches, then the lists and records."""
     users = {name: client.user(name) for name in USERS}
     for batch in batches:
         items = [

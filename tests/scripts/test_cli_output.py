@@ -1,4 +1,4 @@
-"""Output of the command on terminals and pipes, and interruptions."""
+"""Output of the command, and interruptions."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from cliquet.scripts.cli_output import Progress
 from cliquet.scripts.cliquet import main
 from tests.scripts.test_new import COMMAND, ROOT
 
-TIMEOUT = 30  # seconds: a bound on hanging
+TIMEOUT = 30  # seconds, so that a test doesn't hang
 
 INTERRUPTED = """
 import sys, time

@@ -1,4 +1,4 @@
-"""Reads that combine others, in storages that lack or override some."""
+"""Reads that combine other reads, in storages that lack or override some of these."""
 
 import copy
 

@@ -21,7 +21,7 @@ const isIntact = (item) => item?.record?.last_modified >= 0 || (item?.number && 
 export class Copy {
   _damaged = new Set(); // ids
   _clock = 0;
-  _size = 2500; // in records; a guess until all are read
+  _size = 2500; // number of records; a guess until all are read
 
   constructor(client, path) {
     this._client = client;

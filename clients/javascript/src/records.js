@@ -18,7 +18,7 @@ const DAY = 24 * 60 * 60 * 1000;
 export const differing = (a, b) =>
   Object.keys({ ...a, ...b }).filter((field) => field !== 'last_modified' && !same(own(a, field), own(b, field)));
 
-/** Whether two records differ, or one of them is none. */
+/** Whether two records differ, or only one of them is null. */
 export const differ = (a, b) => a !== b && differing(a, b).length > 0;
 
 /** The record as the server will read it. */

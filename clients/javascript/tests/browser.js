@@ -1,18 +1,18 @@
-/** Chromium, and what people do on the demo page with it. */
+/** Chromium, and the actions of users on the demo page. */
 
 import { after, before, describe } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const { CHROMIUM } = process.env;
-const TIMEOUT = 30_000; // for what never comes
+const TIMEOUT = 30_000; // so that a test doesn't wait for ever
 
 export function launch(executablePath) {
-  return chromium.launch({ executablePath, args: ['--no-sandbox'] }); // of root, Chromium wants that
+  return chromium.launch({ executablePath, args: ['--no-sandbox'] }); // which Chromium requires for root
 }
 
-/** Define a suite of tests in Chromium, by a function that gets `newContext()` of the browser. */
+/** Define a test suite in Chromium: call `define` with a function that creates browser contexts. */
 export function describeInChromium(name, options, define) {
-  describe(name, { ...options, skip: !CHROMIUM && 'there is no chromium' }, () => {
+  describe(name, { ...options, skip: !CHROMIUM && 'Chromium is not installed' }, () => {
     let browser;
     before(async () => {
       browser = await launch(CHROMIUM);

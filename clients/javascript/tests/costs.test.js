@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { MemoryStore } from '../cliquet.js';
 import { serve } from './fake.js';
 
-/** A store that counts its operations, the items that these read and write or look for, and their characters. */
+/** A store that counts its operations, the items they read, write or look for, and their characters. */
 class MeasuredStore extends MemoryStore {
   operations = 0;
   items = 0;
@@ -111,7 +111,7 @@ async function withChanges(t, count) {
   return all;
 }
 
-/** A copy that has been read, and so knows its size. */
+/** A copy that knows its size, because it has been read. */
 async function withPages(t, count) {
   const all = await measured(t, pagesOf(count, 5));
   await all.articles.list();

@@ -32,7 +32,7 @@ export class Gate {
   #pass(request, response) {
     const { method, headers, url } = request;
     if (headers.accept === 'text/event-stream') this.streams++;
-    // A new connection: one that the server is about to close for idleness would lose the request.
+    // Use a new connection: the server could be closing an idle one, which would lose the request.
     const onward = send(this.#server + url, { method, headers, agent: false }, (upstream) => {
       if (this.losesResponse(request)) {
         upstream.resume();
@@ -47,7 +47,7 @@ export class Gate {
       upstream.on('end', () => response.end());
       upstream.on('error', () => response.destroy());
     });
-    response.on('close', () => onward.destroy()); // also before there is a response, which may have no end
+    response.on('close', () => onward.destroy()); // also before the response begins, or if it never ends
     onward.on('error', () => response.destroy());
     request.pipe(onward);
   }

@@ -23,7 +23,7 @@ _IDLE_READERS = 25
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-# The functions that SQL conditions call, and the numbers of their parameters.
+# The functions that SQL conditions call, each with its number of parameters.
 _FUNCTIONS: dict[str, tuple[Callable[..., bool], int]] = {
     "cliquet_like": (matches_pattern, 2),
     "cliquet_contains": (contains, 3),

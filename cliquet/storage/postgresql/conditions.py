@@ -154,17 +154,17 @@ def delete_all(
 
 
 def _conditions(query: Query, dialect: PostgreSQL) -> tuple[Sql, Conditions]:
-    """Return the conditions on records, and the join that computes what alternatives share."""
+    """Return the join that computes what alternatives share, and the conditions on records."""
     query = query._replace(filters=_with_arrays_grouped(query.filters, dialect))
     join, shared = _shared_expressions(query, dialect)
     return join, Conditions(dialect, query, shared=shared)
 
 
 def _with_arrays_grouped(filters: Sequence[Filter], dialect: PostgreSQL) -> list[Filter]:
-    """Return equivalent filters, of which those on arrays are in alternatives.
+    """Return equivalent filters, with those on arrays grouped in alternatives.
 
-    The first filter that an index serves remains, unless its values are arrays or objects, which
-    are slow.
+    PostgreSQL converts an array once for all alternatives. Outside of them remains the first filter
+    on each field that an index serves, unless its values include arrays or objects, which are slow.
     """
     kept: list[Filter] = []
     grouped: list[Filter] = []

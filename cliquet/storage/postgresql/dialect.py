@@ -60,12 +60,12 @@ ELEMENT_TEXTS = """(SELECT ARRAY(SELECT element::text FROM json_array_elements(v
  FROM (SELECT {} AS value OFFSET 0) AS field
  WHERE json_typeof(value) = 'array' AND value::text ~ '.[[{{]')"""
 
-#: The expressions that convert an array, which is slow.
+#: The templates of the expressions that convert an array, which is slow.
 ARRAY_EXPRESSIONS = {COMPARED[element_keys], ELEMENT_TEXTS}
 
 
 def template_of_element(value: object) -> str:
-    """Return the template of the expression that contains a value if the array does."""
+    """Return the template of the expression in which to look for an element."""
     return ELEMENT_TEXTS if is_nested(value) else COMPARED[element_keys]
 
 
@@ -221,8 +221,8 @@ class Field:
         are_equal = Sql(f"{texts.text} {'@>' if every else '&&'} %s::text[]", parameters)
         if ELEMENT_TEXTS in self._columns or not self.has_index(ELEMENTS):
             return are_equal
-        # Redundant and slow, because jsonb contains objects with further fields too, but the index
-        # serves it.
+        # The first condition is redundant and slow, because it also finds objects with further
+        # fields, but the index serves it.
         return all_of([self._contains(values, every), are_equal])
 
 

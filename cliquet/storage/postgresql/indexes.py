@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 #: Seconds after which the indexes are read again.
 _LIFETIME = 60.0
 
-#: Parts of the definitions of the indexes of trigrams, and of elements.
+#: Strings that the definitions of indexes of trigrams, and of elements, contain.
 TRIGRAMS, ELEMENTS = "cliquet_trigrams(", "::jsonb"
 
 _INDEXES = """

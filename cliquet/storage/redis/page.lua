@@ -9,7 +9,7 @@ local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 
 if ARGV[9] ~= '' then
   local time = redis.call('ZSCORE', TIMES, ARGV[9]) or redis.call('ZSCORE', TOMBSTONES, ARGV[9])
-  low, high = time or 1, time or 0  -- timestamps are distinct
+  low, high = time or 1, time or 0  -- no other record has this timestamp
 end
 
 local function ids_in(key, ...)

@@ -131,7 +131,7 @@ class Field:
 
     def has_elements(self, values: Sequence[Any], every: bool) -> Sql:
         function = "cliquet_contains" if every else "cliquet_contains_any"
-        # Not the field: to extract a long array takes SQLite longer than to call the function.
+        # Pass the whole document: extracting a long array takes SQLite longer than the call.
         return Sql(f"{function}(data, ?, ?)", [self._name, json.dumps(values)])
 
 
