@@ -263,6 +263,13 @@ def test_batch_that_fails_for_another_reason_is_not_split(connect, proxy, status
     assert proxy.methods == ["GET", "POST"]
 
 
+def test_batch_of_one_request_can_fail_for_another_reason(client, proxy):
+    proxy.script(error(401, 104))
+    with pytest.raises(Unauthorized) as caught, client.batch() as batch:
+        future = batch.resource("/spores").create({})
+    assert future.exception() is caught.value
+
+
 def test_failed_batch_is_not_split_if_a_request_is_not_idempotent(client, proxy):
     with pytest.raises(ServerError):
         with client.batch() as batch:
@@ -342,6 +349,14 @@ def test_atomic_batch_is_neither_split_nor_retried(client, spores, proxy):
         with pytest.raises(ClientError):
             create_atomically(client)
         assert proxy.methods == ["POST"]
+
+
+def test_atomic_batch_beyond_the_limits_is_not_sent_in_parts(client, proxy):
+    create_atomically(client)
+    proxy.script(batch_response([424, 413]))
+    with pytest.raises(BatchError, match="2 of 2 requests failed"):
+        create_atomically(client)
+    assert proxy.methods == ["POST"]
 
 
 def create_atomically(client, number=2):

@@ -210,11 +210,11 @@ def test_next_poll_returns_the_changes_of_a_failed_one(copy, proxy):
 
 
 def test_record_with_a_field_named_deleted_is_kept(copy, proxy):
-    fields = {"name": "x", "deleted": True}
-    proxy.script(page([5], 5, None, fields={"deleted": True}), page([6], 6, None, fields=fields))
-    copy.poll()
-    copy.poll()
-    assert copy.records.keys() == {"5", "6"}
+    fields = [{"deleted": True}, {"name": "x", "deleted": True}, {"deleted": False}]
+    proxy.script(*(page([n], n, None, fields=each) for n, each in enumerate(fields)))
+    for _ in fields:
+        copy.poll()
+    assert copy.records.keys() == {"0", "1", "2"}
 
 
 @pytest.mark.parametrize(

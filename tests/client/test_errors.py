@@ -75,7 +75,11 @@ def test_conflict_has_the_existing_record(client):
     assert caught.value.details["field"] == "url"
 
 
-@pytest.mark.parametrize("body", [b"", b"<h1>no</h1>", b"[]", b'"text"'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<h1>no</h1>", b"[]", b'"text"', b"[" * 100_000],
+    ids=["empty", "HTML", "array", "string", "nested"],
+)
 def test_error_without_a_body_of_the_protocol_is_described_by_its_status(client, proxy, body):
     found = failure(client, Response(500, {}, body), proxy=proxy)
     assert str(found) == "POST /spores: 500 Internal Server Error"
