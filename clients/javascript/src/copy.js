@@ -53,7 +53,7 @@ export class Copy {
     for (const [key, value] of await this._store.getAll(prefixes)) {
       const id = this._id(key);
       if (!items.has(id)) items.set(id, []);
-      if (isIntact(value)) items.get(id).push({ ...value, key });
+      if (isIntact(value)) items.get(id).push(Object.assign(value, { key }));
       else {
         // Something else has changed it. The next synchronization fetches the record again.
         items.get(id).push({ key });
