@@ -185,7 +185,7 @@ def create_environment() -> None:
     current = fingerprint()
     run("Create .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
     log_step("Install the project and its tools (about half a minute)")
-    # Without uv, the next commands fail, and pip installs the packages.
+    # If this fails, for lack of a wheel, pip installs the packages.
     run_quietly(pip_command("--only-binary", "uv", "uv"))
     install_packages(SETUPTOOLS)
     install_packages("--no-build-isolation", "--editable", f".[{EXTRAS}]")
@@ -216,6 +216,7 @@ def index_variables(configuration: str) -> dict[str, str]:
 
 
 def pip_command(*arguments: str) -> list[str]:
+    """Return a command that installs packages in their pinned versions."""
     pip = (PYTHON, "-m", "pip", "install", "--disable-pip-version-check")
     return [*pip, "--constraint", CONSTRAINTS, *arguments]
 

@@ -35,7 +35,7 @@ async def read_body(
     try:
         with shutdown.cancelling():
             await _read_ahead(receive, messages)
-    except (ConnectionError, asyncio.CancelledError):  # a server that stops can also cancel it
+    except (ConnectionError, asyncio.CancelledError):  # the server can also cancel the task
         await _refuse(send)
         return None
 

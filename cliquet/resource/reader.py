@@ -73,7 +73,7 @@ class RequestReader(ConditionalResource):
 
     def _parameter(self, name: str, default: str | None = None) -> Any:
         """Return the last value of a query parameter."""
-        # Look-ups in WebOb's dictionaries are slower than a copy.
+        # WebOb raises an exception for a missing name, which takes longer than a copy.
         return dict(self._query().items()).get(name, default)
 
     def _parse_or_400(self, extract: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -270,9 +270,9 @@ class _Records:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
             records = rows_to_records(rows, query.names)
-            found = [on_this_page(record) for record in records]
-            page += compress(records, found)
-            kept += compress(rows, found)
+            matches = [on_this_page(record) for record in records]
+            page += compress(records, matches)
+            kept += compress(rows, matches)
         part = take(kept, query.max_bytes)
         return page[: len(part.rows)], part
 

@@ -89,13 +89,13 @@ def select(
     is_on_page = on_page(query.rules)
     total = 0
     # Keep only the sort keys of records, which take much more memory than rows.
-    found: list[tuple[Row, list[Key]]] = []
+    selected: list[tuple[Row, list[Key]]] = []
     for rows, deleted in ((live, False), (tombstones if query.include_deleted else (), True)):
         for row, record in matching_rows(query, rows, deleted):
             total += not deleted
             if is_on_page(record):
-                found.append((row, [key_of(record) for key_of in keys_of]))
+                selected.append((row, [key_of(record) for key_of in keys_of]))
     for number, sort in reversed(list(enumerate(query.sorting))):
-        found.sort(key=lambda each: each[1][number], reverse=sort.direction < 0)
-    part = take([row for row, _ in found[: query.limit]], query.max_bytes)
+        selected.sort(key=lambda each: each[1][number], reverse=sort.direction < 0)
+    part = take([row for row, _ in selected[: query.limit]], query.max_bytes)
     return rows_to_records(part.rows, query.names), total, part

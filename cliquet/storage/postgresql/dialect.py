@@ -239,10 +239,9 @@ def _like(text: Sql, pattern: str) -> Sql:
 
 
 def _trigrams(pattern: str) -> list[str]:
-    """Return the trigrams that cover the strings that match a pattern.
+    """Return trigrams that cover the fixed parts of a pattern.
 
-    Without those that overlap two others, which exclude few more strings: the time that the index
-    takes grows with the number of trigrams.
+    The other trigrams would make the index slower, and exclude only a few more strings.
     """
     trigrams: set[str] = set()
     for part in pattern.casefold().split("*"):

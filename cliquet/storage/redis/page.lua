@@ -9,7 +9,8 @@ local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 
 if ARGV[9] ~= '' then
   local time = redis.call('ZSCORE', TIMES, ARGV[9]) or redis.call('ZSCORE', TOMBSTONES, ARGV[9])
-  low, high = time or 1, time or 0  -- no other record has this timestamp
+  -- No other record has this timestamp. For an unknown id, the range is empty.
+  low, high = time or 1, time or 0
 end
 
 local function ids_in(key, ...)
