@@ -275,7 +275,12 @@ def _on_commit(success: bool, request: Request) -> None:
 
 def _forget_all(request: Request) -> None:
     """Discard the notifications, whose references to the request would keep it in memory."""
-    del request.bound_data["resource_events"]
+    request.bound_data.pop("resource_events", None)
+
+
+def _forget_last(request: Request) -> None:
+    """Discard the notifications once all other finished callbacks could read them."""
+    request.add_finished_callback(_forget_all)
 
 
 def _fire_once_committed(request: Request) -> None:
@@ -298,7 +303,8 @@ def resource_events_tween_factory(
             _fire(request)
             if _with_subscribers(request, _notifications(request), after_commit=True):
                 _fire_once_committed(request)
-            request.add_finished_callback(_forget_all)
+            if getattr(request, "parent", None) is None:  # otherwise, they are those of its batch
+                request.add_finished_callback(_forget_last)
         return response
 
     return resource_events_tween

@@ -2,12 +2,13 @@
 
 import pytest
 import transaction
+from pyramid.events import NewResponse
 from pyramid.exceptions import ConfigurationError
 from pyramid.httpexceptions import HTTPForbidden, HTTPInsufficientStorage
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 import cliquet
-from cliquet import initialization
+from cliquet import initialization, utils
 from cliquet.events import (
     ACTIONS,
     AfterResourceChanged,
@@ -391,6 +392,41 @@ def test_events_can_be_looked_at_before_they_fire(build, heard):
     assert kinds(seen) == [ResourceRead, AfterResourceRead]
     assert [record["id"] for record in seen[0].read_records] == ["x", "y"]
     assert seen[0].payload["timestamp"] == 1
+
+
+def test_finished_callbacks_can_read_events_and_discard_them(build):
+    seen = []
+
+    def look(request):
+        seen.append(len(request.get_resource_events()))
+
+    def discard(request):
+        look(request)
+        request.bound_data.clear()
+
+    def setup(config):
+        # Sent after all tweens have run.
+        config.add_subscriber(lambda event: event.request.add_finished_callback(look), NewResponse)
+        config.add_subscriber(
+            lambda event: event.request.add_finished_callback(discard), NewResponse
+        )
+
+    build(setup=setup).user("alice").post("/notes", {"n": 1}, status=201)
+    assert seen == [1, 1]
+
+
+def test_request_of_a_batch_that_passes_the_tweens_keeps_the_events_of_the_others(build):
+    seen = []
+
+    def view(request):
+        subrequest = utils.build_request(request, {"path": "/notes"})
+        request.invoke_subrequest(subrequest, use_tweens=True)
+        seen.extend(request.get_resource_events())
+        return {}
+
+    alice = build(setup=service("nested", view)).user("alice")
+    alice.batch(note(1), {"method": "POST", "path": "/nested"})
+    assert kinds(seen) == [ResourceChanged, ResourceRead]
 
 
 # Before the commit, and after it.
