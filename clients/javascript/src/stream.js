@@ -63,6 +63,6 @@ export async function* changesOf(client, path, { since, signal, idle = 45_000 })
       }
       isPartial = !id; // the records are those of a page
     }
-    await sleep(pause * (0.5 + Math.random()), signal);
+    await sleep(pause * (1 + Math.random()), signal);
   }
 }
