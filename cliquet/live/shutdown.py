@@ -21,7 +21,8 @@ class Shutdown:
         task: Any = asyncio.current_task()
         self._tasks.add(task)
         if self._has_begun:
-            self.begin()
+            # Later: a block that never waits would end before its task is cancelled.
+            asyncio.get_running_loop().call_soon(self.begin)
         try:
             yield
         finally:

@@ -97,6 +97,15 @@ async def test_server_that_stops_waits_neither_for_streams_nor_for_bodies(servic
 
 
 @running
+async def test_complete_requests_are_served_while_the_server_stops(service, alice):
+    alice.create("/notes", {"n": 1})
+    service.asgi.close()
+    connection = service.request("/notes")
+    assert (await connection.start())[0] == 200
+    assert [record["n"] for record in json.loads(await connection.body())["data"]] == [1]
+
+
+@running
 async def test_request_whose_body_the_server_stops_reading_is_refused(service, alice):
     connection = service.request("/notes", method="POST")
     connection.sent.get_nowait()
