@@ -279,7 +279,7 @@ def _forget_all(request: Request) -> None:
 
 
 def _forget_last(request: Request) -> None:
-    """Discard the notifications once all other finished callbacks could read them."""
+    """Discard the notifications after the other finished callbacks, which can read them."""
     request.add_finished_callback(_forget_all)
 
 
@@ -303,7 +303,7 @@ def resource_events_tween_factory(
             _fire(request)
             if _with_subscribers(request, _notifications(request), after_commit=True):
                 _fire_once_committed(request)
-            if getattr(request, "parent", None) is None:  # otherwise, they are those of its batch
+            if getattr(request, "parent", None) is None:  # a batch discards those of its requests
                 request.add_finished_callback(_forget_last)
         return response
 

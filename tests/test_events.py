@@ -405,7 +405,7 @@ def test_finished_callbacks_can_read_events_and_discard_them(build):
         request.bound_data.clear()
 
     def setup(config):
-        # Sent after all tweens have run.
+        # NewResponse is sent after all tweens have run.
         config.add_subscriber(lambda event: event.request.add_finished_callback(look), NewResponse)
         config.add_subscriber(
             lambda event: event.request.add_finished_callback(discard), NewResponse

@@ -21,7 +21,7 @@ class Shutdown:
         task: Any = asyncio.current_task()
         self._tasks.add(task)
         if self._has_begun:
-            # Later: a block that never waits would end before its task is cancelled.
+            # Deferred, so that the task isn't cancelled if the block never waits.
             asyncio.get_running_loop().call_soon(self.begin)
         try:
             yield
