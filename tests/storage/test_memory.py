@@ -6,7 +6,6 @@ import pytest
 
 from cliquet.drivers.memory import MemoryTransactions, transactions_from_config
 from cliquet.storage import Filter
-from cliquet.storage import memory as module
 from cliquet.storage.memory import Storage, load_from_config
 from cliquet.utils import COMPARISON
 from tests.configuration import backend_config
@@ -51,24 +50,6 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(storage, serve, monke
             storage.delete_all(*PLACE)
         assert storage.get_page(*PLACE, include_deleted=True) == during
     assert storage.get_page(*PLACE, include_deleted=True) == during
-
-
-def test_query_for_one_id_reads_one_record(storage, monkeypatch):
-    ids = [storage.create(*PLACE, {})["id"] for _ in range(3)]
-    storage.delete(*PLACE, ids[1])
-    rows, select = [], module.select
-
-    def record(query, live, dead):
-        rows.append([*live, *dead])
-        return select(query, live, dead)
-
-    monkeypatch.setattr(module, "select", record)
-    for id_, deleted in ((ids[0], None), (ids[1], True), (ids[2], None), ("unknown", None)):
-        filters = [Filter("id", id_, COMPARISON.EQ)]
-        records, _ = storage.get_all(*PLACE, filters=filters, include_deleted=True)
-        expected = [(id_, deleted)] if id_ in ids else []
-        assert [(record["id"], record.get("deleted")) for record in records] == expected
-    assert [len(each) for each in rows] == [1, 1, 1, 0]
 
 
 def test_failure_to_undo_releases_the_lock(serve, together):

@@ -1,5 +1,7 @@
 """Lists of the engines, beyond the contract: default order, size of a page, many conditions."""
 
+from importlib import import_module
+
 import pytest
 
 from cliquet.storage import Filter, Sort
@@ -133,3 +135,23 @@ def test_every_letter_is_folded_as_in_python(storage, serve):
     for n, text in enumerate(pairs):
         filters = [Filter("title", f"*{text.casefold()}*", LIKE)]
         assert ids_of(storage, filters=filters) == [str(n)]
+
+
+@pytest.mark.parametrize("engine", ["memory", "redis"])
+def test_query_for_one_id_reads_one_record(engine, storage, monkeypatch):
+    module = import_module(f"cliquet.storage.{engine}")
+    ids = [storage.create(*PLACE, {})["id"] for _ in range(3)]
+    storage.delete(*PLACE, ids[1])
+    rows, select = [], module.select
+
+    def record(query, live, dead):
+        rows.append([*live, *dead])
+        return select(query, live, dead)
+
+    monkeypatch.setattr(module, "select", record)
+    for id_, deleted in ((ids[0], None), (ids[1], True), (ids[2], None), ("unknown", None)):
+        filters = [Filter("id", id_, EQ)]
+        records, _ = storage.get_all(*PLACE, filters=filters, include_deleted=True)
+        expected = [(id_, deleted)] if id_ in ids else []
+        assert [(record["id"], record.get("deleted")) for record in records] == expected
+    assert [len(each) for each in rows] == [1, 1, 1, 0]

@@ -143,24 +143,6 @@ def test_a_page_by_time_does_not_read_everything(storage, serve):
     assert len(parsed) == 5
 
 
-def test_query_for_one_id_reads_one_record(storage, monkeypatch):
-    ids = [storage.create(*PLACE, {})["id"] for _ in range(3)]
-    storage.delete(*PLACE, ids[1])
-    rows, select = [], module.select
-
-    def record(query, live, dead):
-        rows.append([*live, *dead])
-        return select(query, live, dead)
-
-    monkeypatch.setattr(module, "select", record)
-    for id_, deleted in ((ids[0], None), (ids[1], True), (ids[2], None), ("unknown", None)):
-        filters = [Filter("id", id_, COMPARISON.EQ)]
-        records, _ = storage.get_all(*PLACE, filters=filters, include_deleted=True)
-        expected = [(id_, deleted)] if id_ in ids else []
-        assert [(record["id"], record.get("deleted")) for record in records] == expected
-    assert [len(each) for each in rows] == [1, 1, 1, 0]
-
-
 def test_a_script_that_the_server_forgot_is_sent_again(storage):
     created = storage.create(*PLACE, {})
     storage._client.call("SCRIPT", "FLUSH")
