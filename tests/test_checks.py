@@ -196,6 +196,13 @@ def test_policy_named_twice_is_refused():
     ]
 
 
+@pytest.mark.parametrize("value", [5, True])
+@pytest.mark.parametrize("key", ["multiauth.policies", "event_listeners"])
+def test_value_of_another_type_than_a_list_is_one_name(key, value):
+    (line,) = refused({key: value})
+    assert key in line and repr(str(value)) in line
+
+
 def test_errors_in_files_and_variables_are_reported_with_their_source(tmp_path, monkeypatch):
     ini = tmp_path / "app.ini"
     ini.write_text(

@@ -83,7 +83,7 @@ def _name(value: object) -> Any:
 @_reads_false_as_none
 def _words(value: object) -> Any:
     native = native_value(value)
-    return native if native is None or isinstance(native, (list, tuple)) else value
+    return native if native is None or isinstance(native, (list, tuple)) else _text(value)
 
 
 def _numeric(
