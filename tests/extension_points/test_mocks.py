@@ -209,7 +209,7 @@ def test_unexpected_error_without_an_application_is_raised():
 
 def test_response_of_a_mocked_request_is_returned():
     request, subrequest = DummyRequest(), Request.blank("/")
-    response = request.invoke_subrequest.return_value
+    response = request.invoke_subrequest.return_value = mock.Mock()
     assert follow_subrequest(request, subrequest, use_tweens=False) == (response, subrequest)
     request.invoke_subrequest.assert_called_once_with(subrequest, use_tweens=False)
 
