@@ -61,7 +61,12 @@ def serve_with_waitress(app):
 
 def serve_with_uvicorn(app):
     """Return the port of an ASGI server."""
-    options = {"log_config": None, "access_log": False, "lifespan": "off"}
+    options = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "timeout_keep_alive": 600,  # tests can pause; a POST on a connection that ends would fail
+    }
     server = uvicorn.Server(uvicorn.Config(asgi.application(app), port=0, **options))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:
