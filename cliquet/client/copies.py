@@ -15,7 +15,7 @@ from cliquet.client.failures import ProtocolError
 from cliquet.client.messages import Request, Response, is_tombstone
 from cliquet.client.protocol import run
 from cliquet.client.querystring import querystring
-from cliquet.client.resources import Operations, Result, check_first_page, next_query
+from cliquet.client.resources import Result, check_first_page, check_path, next_query
 
 Outcome = TypeVar("Outcome")
 Steps = Generator[Request, Response, Outcome]
@@ -52,12 +52,12 @@ class BaseCopy(Generic[Result]):
         records: Iterable[dict[str, Any]] = (),
         timestamp: int | None = None,
     ) -> None:
+        check_path(path)
         records = list(records) if timestamp is not None else []
         if not all(map(_is_record, records)):
             records, timestamp = [], None  # the stored copy is damaged
         self._send = send
         self._path = path
-        self._read_page = Operations(_unsent, path, None)._read_page
         self._has_checksums = True
         #: Changes that failed polls read, but didn't return.
         self._changes: dict[str, dict[str, Any]] = {}
@@ -127,18 +127,21 @@ class BaseCopy(Generic[Result]):
 
     def _read(self, query: str) -> Steps[list[Response]]:
         """Read all pages of a list."""
-        page = yield self._read_page(query)
+        page = yield self._request(query)
         pages = [page]
         if page.status == 304:
             return pages
         check_first_page(self._path, query, page)
         seen = set[object]()
         while following := next_query(self._path, page, seen):
-            page = yield self._read_page(following)
+            page = yield self._request(following)
             pages.append(page)
         if not all(_is_record(record) for page in pages for record in page.data):
             raise ProtocolError(f"GET {self._path}: a record has no valid id or last_modified")
         return pages
+
+    def _request(self, query: str) -> Request:
+        return Request("GET", self._path + query, expects=("data", list))
 
     def _store(self, record: dict[str, Any]) -> None:
         self.records[record["id"]] = self._changes[record["id"]] = record
@@ -170,11 +173,6 @@ class Copy(BaseCopy[Response]):
             changes of the failed one.
         """
         return run(self._poll(), self._send)
-
-
-def _unsent(request: Request) -> Request:
-    """Return a request for the generator to yield, instead of sending it."""
-    return request
 
 
 def _is_record(value: Any) -> bool:

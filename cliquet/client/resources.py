@@ -39,8 +39,7 @@ class Operations(Generic[Result]):
     def __init__(
         self, send: Callable[[Request], Result], path: str, id_factory: Callable[[], str] | None
     ) -> None:
-        if not path.startswith("/") or path.endswith("/") or "?" in path or "#" in path:
-            raise ValueError(f"{path!r} is not the path of a collection: expected /bookmarks")
+        check_path(path)
         self._send = send
         self._path = path
         self._id_factory = id_factory
@@ -288,6 +287,15 @@ class Records(BaseRecords[Response]):
         while query := next_query(self._path, page, seen):
             page = self._read(query)
             yield page
+
+
+def check_path(path: str) -> None:
+    """Check the path of a collection.
+
+    :raises ValueError: if it isn't one.
+    """
+    if not path.startswith("/") or path.endswith("/") or "?" in path or "#" in path:
+        raise ValueError(f"{path!r} is not the path of a collection: expected /bookmarks")
 
 
 def check_first_page(path: str, query: str, first: Response) -> None:
