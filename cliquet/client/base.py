@@ -61,10 +61,12 @@ class BaseClient(ABC, Generic[Session, Sleep, Result]):
         :param idempotent: whether the client can retry the request; by default, unless the method
             is POST (RFC 9110, 9.2.2).
         :raises ClientError: if the request fails.
-        :raises ValueError: if the path doesn't start with a slash.
+        :raises ValueError: if the path doesn't start with a slash, or a header is None.
         """
         if not path.startswith("/"):
             raise ValueError(f"{path!r} is not a path: expected /bookmarks")
+        if None in (headers or {}).values():  # requests would leave out a precondition
+            raise ValueError(f"{method} {path}: a header is None")
         if idempotent is None:
             idempotent = method.upper() != "POST"
         return self._send(Request(method, path, body, headers or {}, idempotent))

@@ -2,7 +2,8 @@
 
 A poll reads the changes since the previous one. Some changes have no timestamp, such as those of
 permissions, purged tombstones or a restored backup: then the checksum in the response differs from
-that of the copy, and the poll compares the copy with the ids and timestamps of all records.
+that of the copy, and the poll compares the copy with the ids and timestamps of all records. It also
+does if the timestamp of the list is older than before, for services without checksums.
 """
 
 from __future__ import annotations
@@ -101,6 +102,10 @@ class BaseCopy(Generic[Result]):
         known = "" if is_first or not self._has_checksums else self._checksum()
         since = "" if is_first else f"&_since={self.timestamp}"
         pages = yield from self._read(f"?_checksum={known}{since}")
+        if self.timestamp is not None and pages[0].timestamp < self.timestamp:
+            # An older backup was restored. Without checksums, only this timestamp shows it, so it
+            # must be kept until the copy is repaired.
+            return False, 1
         for record in (record for page in pages for record in page.data or ()):
             if not is_first and is_tombstone(record):
                 if self.records.pop(record["id"], None) is not None:
@@ -124,6 +129,7 @@ class BaseCopy(Generic[Result]):
             for page in (yield from self._read(querystring({"in_id": ids}))):
                 for record in page.data:
                     self._store(record)
+        self.timestamp = pages[0].timestamp
 
     def _read(self, query: str) -> Steps[list[Response]]:
         """Read all pages of a list."""

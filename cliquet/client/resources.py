@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 #: Tag that matches a record only if it never existed, not even as a tombstone.
 _NEVER = '"1"'
+#: Default of preconditions. None would be mistaken for the timestamp of a copy that isn't read yet.
+ABSENT: Any = ...
 
 
 def new_id() -> str:
@@ -29,7 +31,8 @@ class Operations(Generic[Result]):
     """Operations on a resource, each sent alone or in a batch.
 
     A precondition is a timestamp in milliseconds, such as :attr:`Response.timestamp`, or the value
-    of the header as a string: ``if_none_match="*"`` requires that the record doesn't exist.
+    of the header as a string: ``if_none_match="*"`` requires that the record doesn't exist. None is
+    a ``ValueError``: the timestamp of a copy before its first poll must not mean "in any state".
 
     :param send: function that sends a :class:`Request`.
     :param path: path of the collection, quoted.
@@ -55,7 +58,7 @@ class Operations(Generic[Result]):
         return self._request("HEAD", self._path + querystring(params))
 
     def get(
-        self, id: str, *, if_match: int | str | None = None, if_none_match: int | str | None = None
+        self, id: str, *, if_match: int | str = ABSENT, if_none_match: int | str = ABSENT
     ) -> Result:
         """Request a record.
 
@@ -70,7 +73,7 @@ class Operations(Generic[Result]):
         data: Mapping[str, Any],
         *,
         permissions: Mapping[str, Any] | None = None,
-        if_match: int | str | None = None,
+        if_match: int | str = ABSENT,
     ) -> Result:
         """Create a record.
 
@@ -82,7 +85,7 @@ class Operations(Generic[Result]):
 
         :param if_match: timestamp of the collection.
         """
-        if "id" in data or self._id_factory is None or if_match is not None:
+        if "id" in data or self._id_factory is None or if_match is not ABSENT:
             headers, body = _preconditions(if_match), _body(data, permissions)
             return self._request("POST", self._path, body, headers, idempotent="id" in data)
         id_ = self._id_factory()
@@ -96,8 +99,8 @@ class Operations(Generic[Result]):
         data: Mapping[str, Any],
         *,
         permissions: Mapping[str, Any] | None = None,
-        if_match: int | str | None = None,
-        if_none_match: int | str | None = None,
+        if_match: int | str = ABSENT,
+        if_none_match: int | str = ABSENT,
     ) -> Result:
         """Replace a record, or create it.
 
@@ -112,7 +115,7 @@ class Operations(Generic[Result]):
         data: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         *,
         permissions: Mapping[str, Any] | None = None,
-        if_match: int | str | None = None,
+        if_match: int | str = ABSENT,
         merge: bool = False,
     ) -> Result:
         """Change some fields of a record.
@@ -132,25 +135,29 @@ class Operations(Generic[Result]):
             if permissions is not None or merge:
                 raise ValueError("A list of operations can't be combined with permissions or merge")
             headers["Content-Type"] = "application/json-patch+json"
-            is_conditional = if_match is not None
+            is_conditional = if_match is not ABSENT
             return self._request("PATCH", path, [*data], headers, idempotent=is_conditional)
         if merge:
             headers["Content-Type"] = "application/merge-patch+json"
         return self._request("PATCH", path, _body(data, permissions), headers)
 
-    def delete(self, id: str, *, if_match: int | str | None = None) -> Result:
+    def delete(self, id: str, *, if_match: int | str = ABSENT) -> Result:
         """Delete a record. The response contains its tombstone."""
         return self._request("DELETE", self._path_of(id), headers=_preconditions(if_match))
 
-    def delete_all(self, /, *, if_match: int | str | None = None, **filters: Any) -> Result:
+    def delete_all(self, /, *, if_match: int | str = ABSENT, **filters: Any) -> Result:
         """Delete all matching records. The response contains their tombstones.
 
         :param filters: filters of :meth:`Resource.list`; without any, all records are deleted.
+        :raises ValueError: for an option that is None, without which more would be deleted.
         """
+        for name, value in filters.items():
+            if name.startswith("_") and value is None:
+                raise ValueError(f"{name} is None: more records would be deleted")
         path = self._path + querystring(filters)
         headers = _preconditions(if_match)
         # A repetition would delete the records that others have created in the meantime.
-        is_conditional = if_match is not None
+        is_conditional = if_match is not ABSENT
         return self._request("DELETE", path, None, headers, expects=list, idempotent=is_conditional)
 
     def _read_page(self, query: str) -> Result:
@@ -340,11 +347,9 @@ def _body(data: Mapping[str, Any] | None, permissions: Mapping[str, Any] | None)
     return {name: dict(value) for name, value in members.items() if value is not None}
 
 
-def _preconditions(
-    if_match: int | str | None, if_none_match: int | str | None = None
-) -> dict[str, str]:
+def _preconditions(if_match: int | str, if_none_match: int | str = ABSENT) -> dict[str, str]:
     values = {"If-Match": if_match, "If-None-Match": if_none_match}
-    return {name: _tag(value) for name, value in values.items() if value is not None}
+    return {name: _tag(value) for name, value in values.items() if value is not ABSENT}
 
 
 def _tag(value: int | str) -> str:

@@ -174,6 +174,20 @@ def test_timestamp_of_a_restored_backup_is_adopted(copy, proxy):
     assert "in_id=%223%22" in proxy.requests[2][1]
 
 
+def test_restored_backup_is_noticed_without_checksums(copy, proxy):
+    proxy.script(page([3, 7], 9, None))
+    copy.poll()
+    proxy.script(page([], 6, None), error(500))
+    with pytest.raises(ServerError):
+        copy.poll()
+    proxy.script(page([], 6, None), page([3, 5], 6, None), page([5], 6, None), page([], 6, None))
+    assert [change["id"] for change in copy.poll()] == ["7", "5"]
+    assert (copy.records.keys(), copy.verified, copy.timestamp) == ({"3", "5"}, None, 6)
+    paths = [path for _, path, *_ in proxy.requests]
+    assert paths[1] == "/v1/spores?_fields=last_modified"
+    assert paths[3].endswith("&_since=6")
+
+
 def test_response_of_a_cache_without_the_checksum_proves_nothing(copy, proxy):
     proxy.script(page([5], 5), Response(304, {"ETag": '"5"'}, b""))
     copy.poll()

@@ -369,6 +369,33 @@ def test_precondition_that_is_not_a_timestamp_is_refused(spores, proxy, value):
     assert proxy.requests == []
 
 
+def test_timestamp_of_a_copy_that_was_not_read_never_becomes_an_unconditional_request(
+    client, spores, proxy
+):
+    unknown = client.copy("/spores").timestamp
+    with client.batch() as batch:
+        part = batch.resource("/spores")
+        calls = [
+            lambda: spores.create({}, if_match=unknown),
+            lambda: spores.get("x", if_match=unknown),
+            lambda: spores.get("x", if_none_match=unknown),
+            lambda: spores.update("x", {}, if_match=unknown),
+            lambda: spores.update("x", {}, if_none_match=unknown),
+            lambda: spores.patch("x", {}, if_match=unknown),
+            lambda: spores.patch("x", [], if_match=unknown),
+            lambda: spores.delete("x", if_match=unknown),
+            lambda: spores.delete_all(if_match=unknown),
+            lambda: spores.delete_all(_before=unknown),
+            lambda: spores.delete_all(_since=unknown, name="x"),
+            lambda: client.request("DELETE", "/spores", headers={"If-Match": unknown}),
+            lambda: part.delete_all(if_match=unknown),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match="None is not a timestamp|is None"):
+                call()
+    assert proxy.requests == []
+
+
 def test_other_requests_can_be_sent(client):
     body = {"requests": [{"path": "/spores"}]}
     response = client.request("POST", "/batch", body)
