@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from threading import Thread
 from typing import Any
 
 from cliquet import cache, permission, storage
@@ -30,20 +29,9 @@ _OK = "ok"
 # `cliquet new` generates 64 hexadecimal digits.
 _SHORTEST_SECRET = 16  # characters
 
-#: Default and greatest time to wait for a backend, in seconds.
-_DEFAULT_TIMEOUT = 10.0
-_LONGEST_TIMEOUT = 3600.0
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of :func:`check`."""
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=_seconds,
-        default=_DEFAULT_TIMEOUT,
-        help=f"Seconds to wait for each backend (default: {_DEFAULT_TIMEOUT:g}).",
-    )
     parser.add_argument(
         "--deep",
         action="store_true",
@@ -70,7 +58,7 @@ def check(options: Namespace, registry: Registry) -> None:
     mode = ", read-only" if BOOLEAN.get(settings, "readonly", False) else ""
     prefix = registry.route_prefix if hasattr(registry, "route_prefix") else ""
     print(f"{settings['project_name']} {settings['project_version']}, at /{prefix}{mode}")
-    rows = [_row(registry, kind, options.timeout) for kind in _PROBES]
+    rows = [_row(registry, kind) for kind in _PROBES]
     for line in _table([_TITLES, *rows]):
         print(line)
     for warning in _warnings(settings):
@@ -121,40 +109,19 @@ def _warnings(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is empty: the cost of a request is unlimited"
 
 
-def _row(registry: Registry, kind: str, timeout: float) -> tuple[str, ...]:
+def _row(registry: Registry, kind: str) -> tuple[str, ...]:
     backend, settings = getattr(registry, kind, None), registry.settings
     if backend is None:
         return kind, "-", "-", "-", "not configured"
-    readonly = BOOLEAN.get(settings, "readonly", False)
-    started = time.perf_counter()
-
-    def attempt() -> None:
-        _PROBES[kind](backend, readonly)
+    started, result = time.perf_counter(), _OK
+    try:
+        _PROBES[kind](backend, BOOLEAN.get(settings, "readonly", False))
         backend.verify()
-
-    result = _check_in_time(attempt, timeout)
+    except Exception as error:  # third-party backends can raise anything
+        result = f"error: {format_error(error)}"
     duration = f"{(time.perf_counter() - started) * 1000:.1f} ms"
     url = without_password(str(settings.get(f"{kind}_url") or "-"))
     return kind, backend_name(registry, kind), url, duration, result
-
-
-def _check_in_time(attempt: Callable[[], None], timeout: float) -> str:
-    """Run the check and return its result, waiting at most ``timeout`` seconds."""
-    result = f"error: no response within {timeout:g} seconds"
-
-    def run() -> None:
-        nonlocal result
-        try:
-            attempt()
-            result = _OK
-        except Exception as error:  # third-party backends can raise anything
-            result = f"error: {format_error(error)}"
-
-    # A daemon thread doesn't keep the process alive.
-    thread = Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    return result
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -164,14 +131,3 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= _LONGEST_TIMEOUT:
-        expected = f"expected a number of seconds, above 0 and at most {_LONGEST_TIMEOUT:g}"
-        raise ArgumentTypeError(f"{text!r}: {expected}")
-    return seconds

