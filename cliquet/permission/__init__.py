@@ -16,12 +16,19 @@ from uuid import uuid4
 
 from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
+from cliquet.utils.overrides import is_inherited
 from cliquet.utils.text import consists_of
 
 logger = get_logger(__name__)
 
-#: Returns the (object id, permission) pairs that grant a permission on an object id.
-BoundPermissions = Callable[[str, str], Iterable[tuple[str, str]]]
+# The steps of a decision.
+_PRINCIPALS = "object_permission_principals"
+_AUTHORIZED_PRINCIPALS = "object_permission_authorized_principals"
+
+#: An object id and a permission.
+Entry = tuple[str, str]
+#: Returns the entries that grant a permission on an object id.
+BoundPermissions = Callable[[str, str], Iterable[Entry]]
 
 
 class PermissionBase(Backend):
@@ -35,6 +42,10 @@ class PermissionBase(Backend):
     and a permission, which returns ``(object_id, permission)`` pairs, any of which
     grants that permission on that object; without pairs, nothing is granted. Without
     the function, only the original pair grants it.
+
+    Backends implement either the public methods, or the private ones that these call. If a
+    subclass overrides a step of a decision, for example to grant more principals, the decision
+    uses that step.
 
     Methods raise :class:`~cliquet.storage.exceptions.BackendError` if the
     backend fails.
@@ -88,7 +99,7 @@ class PermissionBase(Backend):
 
     def object_permission_principals(self, object_id: str, permission: str) -> set[str]:
         """Return the principals that have the permission on the object."""
-        return self.object_permission_authorized_principals(object_id, permission)
+        return self._authorized_principals([(object_id, permission)])
 
     def principals_accessible_objects(
         self,
@@ -105,7 +116,12 @@ class PermissionBase(Backend):
             pairs of a pattern and a permission that grant it. Only objects that also match
             ``object_id_match`` are returned.
         """
-        raise NotImplementedError
+        patterns = bound_patterns(object_id_match, permission, get_bound_permissions)
+        ranges = [(pattern.prefix, bound) for pattern, bound in patterns]
+        candidates = self._accessible_objects(ranges, set(principals)) if ranges else ()
+        return {
+            object_id for number, object_id in candidates if patterns[number][0].matches(object_id)
+        }
 
     def object_permission_authorized_principals(
         self,
@@ -114,7 +130,10 @@ class PermissionBase(Backend):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> set[str]:
         """Return the principals that have the permission on the object."""
-        raise NotImplementedError
+        entries = bound_permissions(object_id, permission, get_bound_permissions)
+        if not is_inherited(self, PermissionBase, _PRINCIPALS):
+            return set().union(*(self.object_permission_principals(*entry) for entry in entries))
+        return self._authorized_principals(entries)
 
     def check_permission(
         self,
@@ -124,10 +143,13 @@ class PermissionBase(Backend):
         get_bound_permissions: BoundPermissions | None = None,
     ) -> bool:
         """Return whether one of the principals has the permission on the object."""
-        authorized = self.object_permission_authorized_principals(
-            object_id, permission, get_bound_permissions
-        )
-        return not authorized.isdisjoint(principals)
+        if not is_inherited(self, PermissionBase, _PRINCIPALS, _AUTHORIZED_PRINCIPALS):
+            authorized = self.object_permission_authorized_principals(
+                object_id, permission, get_bound_permissions
+            )
+            return not authorized.isdisjoint(principals)
+        entries = bound_permissions(object_id, permission, get_bound_permissions)
+        return self._check(entries, principals)
 
     def object_permissions(
         self, object_id: str, permissions: Iterable[str] | None = None
@@ -137,7 +159,12 @@ class PermissionBase(Backend):
         :param permissions: the permissions to return; None: all. Permissions without
             principals are omitted.
         """
-        raise NotImplementedError
+        requested = None if permissions is None else set(permissions)
+        result: dict[str, set[str]] = {}
+        for granted, principal in self._object_entries(object_id):
+            if requested is None or granted in requested:
+                result.setdefault(granted, set()).add(principal)
+        return result
 
     def object_permissions_for_update(self, object_id: str) -> dict[str, set[str]]:
         """Return :meth:`object_permissions` of an object that the request has locked.
@@ -187,11 +214,37 @@ class PermissionBase(Backend):
         """Remove all permissions on these objects. A ``*`` isn't a wildcard here."""
         raise NotImplementedError
 
+    def _authorized_principals(self, entries: list[Entry]) -> set[str]:
+        """Return the principals of any of the entries."""
+        if is_inherited(self, PermissionBase, _AUTHORIZED_PRINCIPALS):
+            raise NotImplementedError
+        return set().union(
+            *(self.object_permission_authorized_principals(*each) for each in entries)
+        )
+
+    def _check(self, entries: list[Entry], principals: Iterable[str]) -> bool:
+        """Return whether one of the principals is in any of the entries."""
+        raise NotImplementedError
+
+    def _object_entries(self, object_id: str) -> Iterable[tuple[str, str]]:
+        """Return the permissions granted on an object, each with a principal."""
+        raise NotImplementedError
+
+    def _accessible_objects(
+        self, ranges: list[Entry], principals: set[str]
+    ) -> Iterable[tuple[int, str]]:
+        """Return the ids in any of the ranges on which a principal has a permission.
+
+        :param ranges: the beginning of the ids, and the permission.
+        :returns: the ids, each after the number of its range.
+        """
+        raise NotImplementedError
+
 
 def bound_permissions(
     object_id: str, permission: str, get_bound_permissions: BoundPermissions | None
-) -> list[tuple[str, str]]:
-    """Return the (object id, permission) pairs that grant a permission."""
+) -> list[Entry]:
+    """Return the entries that grant a permission."""
     if get_bound_permissions is None:
         return [(object_id, permission)]
     return [(bound_id, bound) for bound_id, bound in get_bound_permissions(object_id, permission)]

@@ -10,8 +10,8 @@ from pyramid.config import Configurator
 
 from cliquet.drivers.backend import SchemalessBackend
 from cliquet.drivers.memory import MemoryTransactions, UndoLog, transactions_from_config
+from cliquet.permission import Entry
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Entry, PermissionEngine
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -53,7 +53,7 @@ class _Relation(Generic[Key]):
             del self._sets[key]
 
 
-class Permission(SchemalessBackend, PermissionEngine):
+class Permission(SchemalessBackend, PermissionBase):
     """In-memory permission backend; the data is lost when the process ends.
 
     Enable it with::

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from cliquet.drivers.escaping import escape, unescape
-from cliquet.permission.engine import Entry, PermissionEngine
+from cliquet.permission import Entry, PermissionBase
 from cliquet.utils.text import after_prefix
 
 
@@ -24,7 +24,7 @@ class Statements(NamedTuple):
     delete_objects: str
 
 
-class SQLPermission(PermissionEngine):
+class SQLPermission(PermissionBase):
     """A permission engine with two tables. All strings are escaped."""
 
     _sql: Statements

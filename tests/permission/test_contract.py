@@ -40,6 +40,11 @@ def test_the_base_takes_the_arguments_of_other_engines():
     assert PermissionBase("host", port=8087)
 
 
+def test_the_base_grants_nothing_without_an_engine():
+    with pytest.raises(NotImplementedError):
+        PermissionBase().object_permission_authorized_principals("/a", "read")
+
+
 class Old(PermissionBase):
     """A backend for 3.1."""
 

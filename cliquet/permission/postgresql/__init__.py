@@ -11,9 +11,8 @@ from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.transaction import Statement
-from cliquet.permission import BoundPermissions, bound_patterns, bound_permissions
+from cliquet.permission import BoundPermissions, Entry, bound_patterns, bound_permissions
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Entry
 from cliquet.permission.sql import SQLPermission, Statements, id_range
 from cliquet.utils.overrides import is_inherited
 

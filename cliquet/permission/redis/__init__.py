@@ -15,8 +15,8 @@ from pyramid.config import Configurator
 from cliquet import transactions
 from cliquet.drivers.redis.client import RedisBackend, Script, create_from_config, decode, encode
 from cliquet.drivers.redis.client import wrap_redis_error as wrap_redis_error
+from cliquet.permission import Entry
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
-from cliquet.permission.engine import Entry, PermissionEngine
 
 #: Prefix of all keys.
 PREFIX = b"cliquet.permission."
@@ -38,7 +38,7 @@ _ACCESSIBLE = _script("accessible")
 _Change = tuple[str, ...]
 
 
-class Permission(RedisBackend, PermissionEngine):
+class Permission(RedisBackend, PermissionBase):
     """Redis permission backend.
 
     Enable it with::

@@ -10,7 +10,7 @@ from pyramid.config import Configurator
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.sqlite.client import create_from_config
 from cliquet.drivers.sqlite.schema import SQLiteBackend
-from cliquet.permission.engine import Entry
+from cliquet.permission import Entry
 from cliquet.permission.sql import SQLPermission, Statements, id_range
 from cliquet.utils import json
 
