@@ -21,7 +21,7 @@ from benchmarks import toolkit
 from benchmarks.engines import KINDS
 from benchmarks.operations import OPERATIONS, Collection, Operation
 from benchmarks.requests import calls, frozen
-from cliquet.settings.service import INITIALIZATION_SEQUENCE
+from cliquet.settings.table import INITIALIZATION_SEQUENCE
 
 _REQUESTS = 20  # of an operation, per round
 _LOGGER = logging.getLogger("cliquet")

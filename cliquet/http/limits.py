@@ -25,29 +25,17 @@ UNLIMITED = sys.maxsize
 class Limits(NamedTuple):
     """The settings of the same names; :data:`UNLIMITED` if there is no limit."""
 
-    #: Size of a JSON body in bytes.
     max_body_bytes: int
-    #: Size of a record in bytes of JSON.
     max_record_bytes: int
-    #: Values in a JSON body or a record, arrays and objects included.
     max_values: int
-    #: Levels of nested arrays and objects.
     max_nesting: int
-    #: Digits of an integer.
     max_digits: int
-    #: Filters in a query string.
     max_filters: int
-    #: Values in the filters ``in_`` and ``exclude_`` in a query string.
     max_filter_values: int
-    #: Fields in ``_sort``.
     max_sort_fields: int
-    #: Fields in ``_fields``.
     max_selected_fields: int
-    #: Size of the records of a page in bytes.
     max_page_bytes: int
-    #: Size of the responses of a batch in bytes.
     batch_max_bytes: int
-    #: Seconds after which a batch sends no further requests.
     batch_timeout_seconds: float
 
 

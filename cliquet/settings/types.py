@@ -55,14 +55,14 @@ class SettingType(NamedTuple, Generic[T]):
 class Setting(NamedTuple):
     """A row of the table. An empty or missing value is always valid.
 
-    :param example: a value as it is written in the configuration file.
+    :param example: a value as it is written in the configuration file; empty: none.
     """
 
     key: str
     default: Any
     type: SettingType[Any]
+    example: str
     description: str
-    example: str = ""
 
 
 def _reads_false_as_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
