@@ -127,6 +127,17 @@ def serve(applications, request):
 
 
 @pytest.fixture
+def serve_anew(serve, applications):
+    """Like ``serve``, with an application that no test has used before."""
+
+    def serve_anew(*args, **kwargs):
+        applications.clear()
+        return serve(*args, **kwargs)
+
+    return serve_anew
+
+
+@pytest.fixture
 def statements(monkeypatch):
     """The SQL that is sent to PostgreSQL, each string in one round trip."""
     found, execute = [], transaction._execute

@@ -18,6 +18,10 @@ class Applications:
         self._kept = kept
         self._built = OrderedDict()
 
+    def clear(self):
+        """Forget the applications: the next test that wants one gets a new one."""
+        self._built.clear()
+
     def get(self, key, build):
         """Return the application of a key, built the first time.
 

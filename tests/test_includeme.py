@@ -42,9 +42,9 @@ def test_exported_names_exist(name):
     assert getattr(cliquet, name)
 
 
-def test_plugins_of_the_settings_find_the_backends_and_are_under_the_prefix(serve):
+def test_plugins_of_the_settings_find_the_backends_and_are_under_the_prefix(serve_anew):
     SEEN.clear()
-    client = serve({"includes": "tests.test_includeme"})
+    client = serve_anew({"includes": "tests.test_includeme"})
     assert SEEN == [client.registry.storage]
     hello = client.get("/").json
     assert hello["capabilities"]["plugin"]["description"] == "Mine"
@@ -58,13 +58,13 @@ def test_plugin_that_cannot_be_imported_keeps_the_application_from_starting(serv
         serve({"includes": "no_such_plugin"})
 
 
-def test_steps_of_the_settings_replace_ours(serve):
+def test_steps_of_the_settings_replace_ours(serve_anew):
     SEEN.clear()
     steps = [
         "tests.test_includeme.setup_mine" if step.endswith("setup_backoff") else step
         for step in cliquet.DEFAULT_SETTINGS["initialization_sequence"]
     ]
-    client = serve({"backoff": "3", "initialization_sequence": "\n".join(steps)})
+    client = serve_anew({"backoff": "3", "initialization_sequence": "\n".join(steps)})
     assert SEEN == ["mine"]
     assert client.get("/").headers["Backoff"] == "3"
 

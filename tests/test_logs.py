@@ -271,12 +271,12 @@ def test_request_with_failing_authentication_is_logged(serve, lines):
     assert [(line["code"], line["uid"]) for line in summaries] == [(200, None), (503, None)]
 
 
-def test_start_of_the_application_is_one_rendered_line(serve, caplog):
+def test_start_of_the_application_is_one_rendered_line(serve_anew, caplog):
     caplog.set_level(logging.INFO, "cliquet")
-    serve()
+    serve_anew()
     assert caplog.messages == ["testapp 0.0.1 starting. "]
     caplog.clear()
-    serve({"logging_renderer": "cliquet.logs.MozillaHekaRenderer"})
+    serve_anew({"logging_renderer": "cliquet.logs.MozillaHekaRenderer"})
     (line,) = map(json.loads, caplog.messages)
     assert (line["Type"], line["Severity"]) == ("testapp 0.0.1 starting.", 6)
 

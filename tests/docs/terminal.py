@@ -44,16 +44,17 @@ class Terminal:
         """
         print(f"{{\n{command}\n}} </dev/null", file=self._shell.stdin)
         print(f"printf '\\n{_END} %s\\n' $?", file=self._shell.stdin, flush=True)
-        watchdog = threading.Timer(2 * START_TIMEOUT, self._shell.kill)
+        watchdog = threading.Timer(10 * START_TIMEOUT, self._shell.kill)
         watchdog.start()
-        lines = []
+        lines, status = [], f"it doesn't end within {10 * START_TIMEOUT} seconds"
         for line in self._shell.stdout:
             if line.startswith(_END):
+                status = line.removeprefix(_END).strip()
                 break
             lines.append(line)
         watchdog.cancel()
         output = "".join(lines).strip("\n")
-        assert lines and line == f"{_END} 0\n", f"{command}\n{output}\n{line}"
+        assert status == "0", f"{command}\n{output}\nstatus: {status}"
         return output
 
     @property

@@ -6,7 +6,6 @@ from importlib.resources import files
 import pytest
 
 from cliquet.openapi import document, views
-from cliquet.state import state_of
 from cliquet.testing import get_request_class
 
 STATIC = files("cliquet.openapi") / "static"
@@ -29,7 +28,7 @@ def test_capability_contains_the_url_of_the_document(client):
     assert client.get("/").json["capabilities"]["openapi"]["url"] == "__api__"
 
 
-def test_document_is_built_once(client, monkeypatch):
+def test_document_is_built_once(serve_anew, monkeypatch):
     made = []
 
     def make(request):
@@ -37,8 +36,7 @@ def test_document_is_built_once(client, monkeypatch):
         return document.make(request)
 
     monkeypatch.setattr(views, "make", make)
-    # Other tests of this module use the same application.
-    monkeypatch.setattr(state_of(client.registry), "openapi_document", None)
+    client = serve_anew({"openapi_enabled": "true"})
     first = client.get("/__api__")
     assert client.get("/__api__").body == first.body
     assert len(made) == 1
