@@ -58,17 +58,25 @@ from cliquet.utils.http import is_preflight, preflight_response, resource_servic
 logger = get_logger("cliquet")
 
 
-# 3.1 imported these modules here, and tests of applications replace parts of them. For each
-# attribute: the module that it returns, and the one to import.
-_IMPORTED = {"newrelic": ("newrelic", "newrelic.agent"), "statsd": ("cliquet.statsd",) * 2}
+# 3.1 imported these here, and tests of applications replace them, or parts of them. For each
+# attribute: the module to import, and how to get the attribute.
+_IMPORTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "ProfilerMiddleware": (
+        "werkzeug.middleware.profiler",
+        lambda profiler: profiler.ProfilerMiddleware,
+    ),
+    "newrelic": ("newrelic.agent", lambda agent: sys.modules["newrelic"]),
+    "statsd": ("cliquet.statsd", lambda statsd: statsd),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a module that 3.1 imported here, or None if it isn't installed."""
+    """Return what 3.1 imported here, or None if it isn't installed."""
     if name not in _IMPORTED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    returned, imported = _IMPORTED[name]
-    return import_optional(imported) and sys.modules[returned]
+    imported, get = _IMPORTED[name]
+    module = import_optional(imported)
+    return module and get(module)
 
 
 def initialize(

@@ -234,7 +234,9 @@ def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any
 
 _standard_logger = logging.getLogger("cliquet")
 _toolkit_logger = get_logger("cliquet")
-_summary_logger = structlog.get_logger("cliquet")
+
+#: The logger of the lines about requests.
+summary_logger = structlog.get_logger("cliquet")
 
 #: The logger for applications; its lines contain the name of the calling module.
 logger = structlog.get_logger()
@@ -272,7 +274,7 @@ def setup_logging(config: Configurator) -> None:
             _begin(request)
         event.response.headers["X-Request-Id"] = request.request_id
         if hasattr(request, "log_start") and not will_retry(request):
-            _summary_logger.info("request.summary", **summary(request, event.response))
+            summary_logger.info("request.summary", **summary(request, event.response))
 
     config.add_subscriber(on_application_created, ApplicationCreated)
     config.add_subscriber(on_new_request, NewRequest)
@@ -328,11 +330,11 @@ def _begin(request: Request) -> None:
     request.add_finished_callback(end)
 
 
-def log_subrequest(request: Request, response: Response) -> None:
+def log_subrequest(logger: Any, request: Request, response: Response) -> None:
     """Log the line of a completed sub-request of a batch."""
     if hasattr(request, "log_start"):
         token = bound_values.set(request.log_context)
-        _summary_logger.info("subrequest.summary", **summary(request, response))
+        logger.info("subrequest.summary", **summary(request, response))
         bound_values.reset(token)
 
 

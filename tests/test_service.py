@@ -561,6 +561,16 @@ def test_every_endpoint_responds_to_preflights(serve, url):
     assert "Access-Control-Allow-Origin" not in refused.headers
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "GET"])
+def test_headers_are_listed_in_alphabetical_order(serve, method):
+    # Each process orders sets of strings in its own way.
+    response = serve().request("/mushrooms", method=method, headers=PREFLIGHT, expect_errors=True)
+    name = "Allow" if method == "OPTIONS" else "Expose"
+    names = response.headers[f"Access-Control-{name}-Headers"].replace(" ", "").split(",")
+    assert len(names) > 5
+    assert names == sorted(names)
+
+
 def test_exposed_headers_are_listed(serve, alice):
     client = serve()
     headers = {**ORIGIN, **alice}

@@ -186,6 +186,12 @@ def test_json_refuses_values_that_cannot_be_stored(text):
         json.loads(text)
 
 
+@pytest.mark.parametrize("value", [None, 5, 1.5, [], {}, True, object()])
+def test_json_reads_strings_and_bytes_only(value):
+    with pytest.raises(TypeError, match=f"not {type(value).__name__}"):
+        json.loads(value)
+
+
 def test_json_writes_decimals_as_numbers():
     values = [Decimal("1.5"), Decimal("2")]
     assert json.dumps(values) == utils.json_serializer(values) == "[1.5,2.0]"

@@ -163,4 +163,4 @@ def heartbeat(backend: CacheBase) -> Callable[[Any], bool]:
     It writes even in read-only mode, which concerns records and permissions: the
     cache remains in use.
     """
-    return health_check(logger, "cache", partial(probe, backend))
+    return health_check("cache", partial(probe, backend))

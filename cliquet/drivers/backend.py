@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,6 @@ from pyramid.request import Request
 
 from cliquet.drivers.exceptions import BackendError
 from cliquet.drivers.outages import should_log
-from cliquet.loggers import Logger
 from cliquet.settings.types import BOOLEAN
 
 
@@ -67,12 +67,15 @@ def pending_migrations(backend: Backend) -> list[str] | None:
     return backend.pending_migrations() if "pending_migrations" in latest else None
 
 
-def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
+def health_check(kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
     """Return the health check of a backend for ``registry.heartbeats``, which logs failures.
 
-    :param kind: the kind of backend, for the log message.
+    :param kind: the kind of backend, whose module has the logger.
     :param probe: checks the backend; called with the setting ``readonly``.
     """
+
+    def logger() -> Any:
+        return sys.modules[f"cliquet.{kind}"].logger  # tests of applications replace it
 
     def check(request: Request) -> bool:
         try:
@@ -80,11 +83,11 @@ def health_check(logger: Logger, kind: str, probe: Callable[[bool], None]) -> Ca
         except Exception as error:
             outage = error.outage if isinstance(error, BackendError) else ""
             if not outage:
-                logger.exception(f"The {kind} backend failed")
+                logger().exception(f"The {kind} backend failed")
             elif should_log(request.registry, f"{kind}: {outage}"):
                 reason = " ".join(str(error).split())
                 message = f"The {kind} backend failed; logged once per minute: {reason}"
-                logger.error(message, exc_info=error, show_traceback=False)
+                logger().exception(message, show_traceback=False)
             return False
         return True
 

@@ -80,6 +80,10 @@ class Service(CorniceService):
         cls.cors_origins = tuple(setting_list(settings["cors_origins"]))
         cls.cors_max_age = LIMIT.get(settings, "cors_max_age_seconds")
 
+    def cors_supported_headers_for(self, method: str | None = None) -> list[str]:
+        """Return the CORS headers of a method, in the same order in each process."""
+        return sorted(super().cors_supported_headers_for(method))
+
     def error_handler(self, error: Any) -> Any:
         """Return the response with the errors of a request.
 
@@ -187,14 +191,16 @@ def _preflight_view(service: Any, patch_types: list[str]) -> Callable[[Request],
     the same headers as in 3.1 instead.
     """
     preflight: Callable[[Request], Any] = get_cors_preflight_view(service)
-    if not patch_types:
-        return preflight
 
     @functools.wraps(preflight)  # the OpenAPI description recognizes it by its module
     def view(request: Request) -> Any:
-        if "Access-Control-Request-Method" not in request.headers:
+        if patch_types and "Access-Control-Request-Method" not in request.headers:
             announce_patch_types(request, patch_types)
-        return preflight(request)
+        result, headers = preflight(request), request.response.headers
+        allowed = headers.get("Access-Control-Allow-Headers", "")
+        if allowed:
+            headers["Access-Control-Allow-Headers"] = ",".join(sorted(allowed.split(",")))
+        return result
 
     return view
 

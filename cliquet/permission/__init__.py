@@ -300,4 +300,4 @@ def heartbeat(backend: PermissionBase) -> Callable[[Any], bool]:
 
     It writes, unless the setting ``readonly`` is on.
     """
-    return health_check(logger, "permission", partial(probe, backend))
+    return health_check("permission", partial(probe, backend))

@@ -243,15 +243,15 @@ class RequestReader(ConditionalResource):
         params["_token"] = self._build_pagination_token(sorting, last_record, offset)
         return f"{self.request.path_url}?{urlencode(list(params.items()))}"
 
-    def _extract_partial_fields(self) -> list[str]:
-        """Return the fields that ``_fields`` selects; empty: all."""
+    def _extract_partial_fields(self) -> list[str] | None:
+        """Return the fields that ``_fields`` selects; None: all."""
         text = self._parameter("_fields")
         if not text:
-            return []
+            return None
         limits = limits_of(self.request.registry)
         fields = self._parse_or_400(querystring.extract_partial_fields, text, limits)
         if not fields:
-            return []
+            return None
         unknown = [field for field in fields if not self.is_known_field(field.split(".")[0])]
         if unknown:
             raise_invalid(

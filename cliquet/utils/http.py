@@ -267,23 +267,39 @@ _LARGE_BODY = 1 << 16
 
 def build_response(response: Response, request: Any) -> dict[str, Any]:
     """Return the JSON description of ``response`` in the response of a batch."""
-    return _description(response, request, _value(response.body))
+    return _description(response, request, _value(response))
 
 
 def describe_response(response: Response, request: Any) -> dict[str, Any]:
     """Describe a response like :func:`build_response`, with large JSON unparsed."""
-    body: bytes = response.body
-    if len(body) < _LARGE_BODY or body is not getattr(response, "rendered", None):
-        return _description(response, request, _value(body))
-    return _description(response, request, json.fragment(body))
+    rendered: bytes = getattr(response, "rendered", b"")
+    if len(rendered) < _LARGE_BODY or rendered is not response.body:
+        return build_response(response, request)
+    return _description(response, request, json.fragment(rendered))
 
 
-def _value(body: bytes) -> Any:
+def _value(response: Response) -> Any:
     """Return the value of a JSON body, or the body as a string."""
+    body = response.body
+    if is_mock(response):
+        return _mocked_value(response, body)
     try:
         return json.loads(body)
     except ValueError:
         return body.decode("utf-8", "replace")
+
+
+def _mocked_value(response: Any, body: object) -> Any:
+    """Return the value of a body whose type can be any."""
+    try:
+        return response.json
+    except ValueError:
+        return body
+
+
+def is_mock(response: object) -> bool:
+    """Return whether a response is a mock, which unit tests let mocked requests return."""
+    return not isinstance(response, WebObResponse)
 
 
 def _description(response: Response, request: Any, body: object) -> dict[str, Any]:
@@ -329,7 +345,7 @@ def _invoke(request: Any, subrequest: Any, **kwargs: Any) -> Response:
 
 def _redirection(subrequest: Any, response: Response) -> Any:
     """Return the request for a redirection to this service, or None."""
-    if not isinstance(response, WebObResponse):  # the response of a mocked request
+    if is_mock(response):
         return None
     is_redirection = 300 <= response.status_code < 400
     location = response.headers.get("Location") if is_redirection else None

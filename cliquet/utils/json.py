@@ -41,9 +41,13 @@ def loads(text: str | bytes, max_digits: int | None = None) -> Any:
     :param max_digits: maximum number of digits of an integer; None: that of Python.
     :raises ValueError: if it isn't JSON, or contains lone surrogates, infinite
         numbers, or integers that are too long.
+    :raises TypeError: if it is neither a string nor bytes.
     """
     raw = text.encode("utf-8") if isinstance(text, str) else text
-    long_number = _LONG_NUMBER in raw.translate(_DIGITS)
+    try:
+        long_number = _LONG_NUMBER in raw.translate(_DIGITS)
+    except AttributeError:
+        raise TypeError(f"expected a string or bytes, not {type(text).__name__}") from None
     return _loads_exactly(raw, max_digits) if long_number else orjson.loads(raw)
 
 

@@ -25,10 +25,13 @@ from cliquet.utils.http import (
     JSON_PATCH,
     content_type_of,
     describe_response,
+    is_mock,
     is_partial_update,
     is_subrequest,
 )
 from cliquet.views import descriptions
+
+logger = logs.summary_logger
 
 METHODS = ("GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH")
 
@@ -244,10 +247,11 @@ def _send_within_budget(request: Request, subrequest: Any) -> tuple[Any, Any]:
     spent = budget.spent()
     if spent is None:
         response, subrequest = _send(request, subrequest)
-        logs.log_subrequest(subrequest, response)
+        logs.log_subrequest(logger, subrequest, response)
     else:
         response = too_large(f"The batch has reached its limit (setting {spent})")
-    budget.respond(len(response.body))
+    if not is_mock(response):
+        budget.respond(len(response.body))
     return response, subrequest
 
 
@@ -268,6 +272,8 @@ def _send(request: Request, subrequest: Any) -> tuple[Any, Any]:
         response, subrequest = request.follow_subrequest(subrequest, use_tweens=False)
     except httpexceptions.HTTPException as error:
         response = error
+    if is_mock(response):
+        return response, subrequest
     if response.status_code >= 400:
         events.forget_notifications(request, notifications)
         if savepoint is not None:

@@ -42,7 +42,7 @@ def log_messages():
                 if isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
                     level = LEVELS.get(method, method.upper())
                     found.add((logger.name, level, re.sub(r"%\w", "…", message)))
-            case ast.Call(func=ast.Name(id="health_check"), args=[_, ast.Constant(value=kind), _]):
+            case ast.Call(func=ast.Name(id="health_check"), args=[ast.Constant(value=kind), _]):
                 logger = importlib.import_module(module).logger
                 found.add((logger.name, "ERROR", f"The {kind} backend failed"))
     return found

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+from typing import ClassVar
 from unittest import mock
 
 import pytest
@@ -135,6 +136,64 @@ def test_new_relic_agent_can_be_replaced():
     assert unchanged is app is agent.WSGIApplicationWrapper.return_value
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_profiler_can_be_replaced(tmp_path, enabled):
+    settings = {"profiler_enabled": enabled, "profiler_dir": str(tmp_path)}
+    with mock.patch("cliquet.initialization.ProfilerMiddleware") as profiler:
+        app = initialization.install_middlewares(mock.sentinel.app, settings)
+    assert profiler.called is enabled
+    assert app is (profiler.return_value if enabled else mock.sentinel.app)
+    if enabled:
+        assert profiler.call_args.args == (mock.sentinel.app,)
+        assert profiler.call_args.kwargs["profile_dir"] == str(tmp_path)
+
+
+def test_profiler_is_none_if_it_is_not_installed():
+    with mock.patch.dict("sys.modules", {"werkzeug.middleware.profiler": None}):
+        assert initialization.ProfilerMiddleware is None
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "",
+        *(".errors", ".events", ".initialization", ".logs", ".resource"),
+        *(".cache", ".permission", ".storage", ".listeners.redis", ".storage.redis"),
+        *(".cache.postgresql", ".permission.postgresql", ".storage.postgresql"),
+        *(".storage.postgresql.client", ".views.batch", ".views.errors"),
+    ],
+)
+def test_logger_of_a_module_can_be_replaced(module):
+    with mock.patch(f"cliquet{module}.logger") as logger:
+        assert importlib.import_module(f"cliquet{module}").logger is logger
+
+
+class Outage(BackendError):
+    outage = "Redis"
+
+
+@pytest.mark.parametrize("name", ["logger", "logger.exception"])
+@pytest.mark.parametrize("error", [BackendError(), Outage(), ValueError()])
+@pytest.mark.parametrize("kind", ["storage", "cache", "permission"])
+def test_failed_heartbeat_is_logged_as_an_exception(kind, error, name):
+    methods = ("check_durability", "create", "set", "user_principals")
+    backend = mock.Mock(**{f"{method}.side_effect": error for method in methods})
+    ping = importlib.import_module(f"cliquet.{kind}").heartbeat(backend)
+    with mock.patch(f"cliquet.{kind}.{name}") as replacement:
+        assert ping(DummyRequest()) is False
+    exception = replacement.exception if name == "logger" else replacement
+    assert exception.called
+
+
+def test_requests_of_a_batch_are_logged_by_the_logger_of_its_module(serve, caplog):
+    caplog.set_level("INFO", "cliquet")
+    body = {"requests": [{"path": "/"}, {"path": "/unknown"}]}
+    with mock.patch("cliquet.views.batch.logger") as logger:
+        serve().post_json("/batch", body)
+    assert [call.args for call in logger.info.call_args_list] == [("subrequest.summary",)] * 2
+    assert [call.kwargs["code"] for call in logger.info.call_args_list] == [200, 404]
+
+
 def test_new_relic_is_none_if_it_is_not_installed():
     with mock.patch.dict("sys.modules", {"newrelic.agent": None}):
         assert initialization.newrelic is None
@@ -181,6 +240,18 @@ def test_batch_accepts_a_mock(path):
     assert sent.bound_data is request.bound_data
 
 
+class NotJSON:
+    headers: ClassVar = {}
+    status_code = 200
+
+    def __init__(self, body):
+        self.body = body
+
+    @property
+    def json(self):
+        raise ValueError("not JSON")
+
+
 def test_batch_needs_no_response_of_a_mocked_request():
     request = DummyRequest()
     request.validated = {"requests": [{"path": "/"}, {"path": "/spores", "method": "POST"}]}
@@ -190,6 +261,17 @@ def test_batch_needs_no_response_of_a_mocked_request():
         ("/v0/spores", 200),
     ]
     assert request.invoke_subrequest.call_count == 2
+
+
+@pytest.mark.parametrize("body", [None, "text", b"{}", mock.sentinel.body])
+def test_response_of_a_mocked_request_can_have_any_body(body):
+    request = DummyRequest()
+    request.validated = {"requests": [{"path": "/"}, {"path": "/a"}]}
+    response = mock.MagicMock(body=body, json={"a": 1})
+    request.invoke_subrequest.side_effect = [response, NotJSON(body)]
+    json_, other = post_batch(request)["responses"]
+    assert (json_["status"], json_["body"]) == (response.status_code, {"a": 1})
+    assert (other["path"], other["body"]) == ("/v0/a", body)
 
 
 def test_error_of_a_mocked_request_is_a_response_of_the_batch():
@@ -273,6 +355,31 @@ def test_conditional_headers_can_be_bytes(spores):
     spores().model.create_record({})
     with pytest.raises(HTTPPreconditionFailed):
         spores(If_Match=b'"1"').collection_get()
+
+
+@pytest.mark.parametrize("userid", [None, "basicauth:bob"])
+def test_caching_is_set_on_a_mock(spores, userid):
+    resource = spores()
+    request, response = resource.request, mock.MagicMock(headers={})
+    request.prefixed_userid, request.current_resource_name = userid, "spore"
+    request.registry.settings["spore_cache_expires_seconds"] = "3"
+    resource._add_cache_header(response)
+    assert response.headers["Cache-Control"] == ("no-cache" if userid else "max-age=3")
+    expected = [] if userid else [mock.call(seconds=3)]
+    assert response.cache_expires.call_args_list == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ({}, None),
+        ({"_fields": ""}, None),
+        ({"_fields": ","}, None),
+        ({"_fields": "size"}, ["size", "id", "last_modified", "deleted"]),
+    ],
+)
+def test_fields_are_none_unless_the_query_selects_them(spores, query, fields):
+    assert spores(query)._extract_partial_fields() == fields
 
 
 def test_sort_orders_can_be_tuples(spores):

@@ -7,6 +7,7 @@ from pyramid.config import Configurator
 from cliquet.cache import CacheBase
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
+from cliquet.drivers.postgresql.schema import logger as logger
 
 # The clock is that of the server, the same for all machines. Every statement commits itself.
 

@@ -10,6 +10,7 @@ from pyramid.config import Configurator
 from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
+from cliquet.drivers.postgresql.schema import logger as logger
 from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.permission import BoundPermissions, Entry, bound_patterns, bound_permissions
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here

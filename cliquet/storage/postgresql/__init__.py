@@ -16,6 +16,7 @@ from cliquet.drivers.escaping import escape, unescape
 from cliquet.drivers.postgresql.client import Client
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
+from cliquet.drivers.postgresql.schema import logger as logger
 from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD

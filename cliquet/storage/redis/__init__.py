@@ -35,6 +35,7 @@ from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
 from cliquet.storage import Page, Record
+from cliquet.storage import logger as logger
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import Query, Span, on_page
