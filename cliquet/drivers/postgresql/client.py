@@ -65,10 +65,10 @@ class Client:
         self._engine: Engine | None = None
         self._open()
 
-    def read(self, query: str, parameters: Sequence[Any] = ()) -> Rows:
+    def read(self, query: str, parameters: Sequence[Any] = (), kind: Kind = Kind.QUERY) -> Rows:
         """Run a query, in the request's transaction if it has begun, and return the rows."""
         self.prefetch().discard()
-        return self._read(Statement(query, parameters))
+        return self._read(Statement(query, parameters, kind))
 
     def read_row(self, query: str, parameters: Sequence[Any]) -> Rows:
         """Run a query of at most one row like :meth:`read`, along with the prefetched values.

@@ -115,6 +115,7 @@ def _connect(parameters: Mapping[str, Any], watchdog: Watchdog | None) -> Connec
     )
     connection.autocommit = True
     connection.watchdog = watchdog
+    connection.prepared = set()
     # JSON as bytes: it is parsed elsewhere, if at all.
     connection.string_types[_JSON_OID] = psycopg2.extensions.BYTES
     return connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from cliquet.drivers.postgresql.transaction import Rows, Statement
+from cliquet.drivers.postgresql.transaction import Kind, Rows, Statement
 
 
 class Prefetch:
@@ -55,11 +55,11 @@ class Prefetch:
         requested = self._requested
         self.discard()
         if not requested:  # as for most reads
-            return run(Statement(query.format(""), parameters))
+            return run(Statement(query.format(""), parameters, Kind.FREQUENT))
         scalars = [scalar for scalar, _ in requested.values()]
         columns = "".join(f", {scalar.sql}" for scalar in scalars)
         ahead = [value for scalar in scalars for value in scalar.parameters or ()]
-        rows = run(Statement(query.format(columns), [*ahead, *parameters]))
+        rows = run(Statement(query.format(columns), [*ahead, *parameters], Kind.FREQUENT))
         first = len(rows[0]) - len(requested) if rows else 0
         for row in rows:
             for (key, (_, convert)), value in zip(requested.items(), row[first:], strict=True):

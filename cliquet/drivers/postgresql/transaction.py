@@ -11,6 +11,8 @@ import psycopg2
 import psycopg2.extensions
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 
+from cliquet.drivers.postgresql.prepared import execute_prepared
+
 _IDLE = psycopg2.extensions.TRANSACTION_STATUS_IDLE
 _IN_TRANSACTION = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
 
@@ -25,6 +27,8 @@ class Kind(Enum):
 
     #: It can wait for locks, and take as long as the statement timeout.
     QUERY = "query"
+    #: Such a query that is sent often, so it is worth preparing.
+    FREQUENT = "frequent"
     #: It neither waits nor takes long: it shares the timeout of the others in its batch.
     SHORT = "short"
     #: A short statement that creates a savepoint.
@@ -33,7 +37,7 @@ class Kind(Enum):
     SCRIPT = "script"
 
 
-_TIMEOUTS = {Kind.QUERY: 1, Kind.SCRIPT: math.inf}
+_TIMEOUTS = {Kind.QUERY: 1, Kind.FREQUENT: 1, Kind.SCRIPT: math.inf}
 
 
 class Statement(NamedTuple):
@@ -174,13 +178,17 @@ def run_alone(pool: Pool, *statements: Statement) -> Rows:
 def _execute(cursor: Any, batch: Sequence[Statement]) -> Rows:
     """Run statements in one round trip, and return the rows of the last one."""
     if len(batch) == 1:
-        sql, parameters, _ = batch[0]
+        sql, parameters, kind = batch[0]
     else:
+        kind = Kind.SCRIPT
         sql = ";".join([statement.sql for statement in batch])
         parameters = [value for each in batch for value in each.parameters or ()]
     with cursor:
         cursor.timeouts = sum(_TIMEOUTS.get(statement.kind, 0) for statement in batch) or 1
-        cursor.execute(sql, parameters)
+        if kind is Kind.FREQUENT and cursor.connection.get_transaction_status() == _IDLE:
+            execute_prepared(cursor, sql, parameters or ())
+        else:
+            cursor.execute(sql, parameters)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -97,6 +97,8 @@ class Connection(psycopg2.extensions.connection):
     """A connection under the control of a watchdog, unless there is no timeout."""
 
     watchdog: Watchdog | None = None
+    #: The names of its prepared statements; None: it can't have any.
+    prepared: set[str] | None = None
 
 
 class Cursor(psycopg2.extensions.cursor):

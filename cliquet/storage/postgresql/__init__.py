@@ -17,7 +17,7 @@ from cliquet.drivers.postgresql.client import Client
 from cliquet.drivers.postgresql.config import create_from_config
 from cliquet.drivers.postgresql.schema import PostgreSQLBackend
 from cliquet.drivers.postgresql.schema import logger as logger
-from cliquet.drivers.postgresql.transaction import Statement
+from cliquet.drivers.postgresql.transaction import Kind, Statement
 from cliquet.storage import DEFAULT_DELETED_FIELD as DEFAULT_DELETED_FIELD
 from cliquet.storage import DEFAULT_ID_FIELD as DEFAULT_ID_FIELD
 from cliquet.storage import DEFAULT_MODIFIED_FIELD as DEFAULT_MODIFIED_FIELD
@@ -184,7 +184,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
         return None if data is None else (timestamp, data)
 
     def _timestamp(self, collection: Collection) -> int:
-        rows = self._client.read(_TIMESTAMP, _escaped(collection))
+        rows = self._client.read(_TIMESTAMP, _escaped(collection), Kind.FREQUENT)
         return (rows[0][0] if rows else 0) or self._epoch()
 
     def _timestamps(self, collections: Sequence[Collection]) -> list[int]:
@@ -313,7 +313,8 @@ class Storage(PostgreSQLBackend, SingleStatements):
         return [(unescape(parent_id), unescape(name)) for parent_id, name in rows]
 
     def _page(self, collection: Collection, query: Query, with_timestamp: bool) -> Page:
-        rows = self._client.read(*conditions.page(_escaped(collection), query, self._dialect))
+        statement = conditions.page(_escaped(collection), query, self._dialect)
+        rows = self._client.read(*statement, _kind(query))
         if query.max_bytes is not None and conditions.OMITTED in [row[2] for row in rows]:
             measured = conditions.page(_escaped(collection), query, self._dialect, measured=True)
             rows = self._client.read(*measured)
@@ -335,6 +336,12 @@ class Storage(PostgreSQLBackend, SingleStatements):
         if is_last and not query.rules:
             return sum(data is not None for _, _, data in page)
         return int(self._client.read(*conditions.count(number, query, self._dialect))[0][0])
+
+
+def _kind(query: Query) -> Kind:
+    """Return the kind of the statement of a page: there are few statements without conditions."""
+    is_plain = query.by_time and not (query.filters or query.rules or query.with_checksum)
+    return Kind.FREQUENT if is_plain else Kind.QUERY
 
 
 def _is_short(change: Change) -> bool:
