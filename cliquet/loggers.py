@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+import structlog
+
 from cliquet.state import state_of
 from cliquet.types import Request
 from cliquet.utils.text import indented, one_line
@@ -135,9 +137,10 @@ def add_request_fields(
 
 
 def _plain(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> str:
-    """Render an event before any application is configured: message and traceback."""
-    line = one_line(event_dict["event"])
-    traceback_ = event_dict.get("exception")
+    """Render an event before any application is configured."""
+    event = dict(event_dict)
+    line, traceback_ = str(event.pop("event", "")), event.pop("exception", None)
+    line = one_line(" ".join([line, *(f"{key}={value!r}" for key, value in event.items())]))
     return line if traceback_ is None else f"{line}\n{indented(traceback_)}"
 
 
@@ -156,33 +159,35 @@ class _RenderedRecord(logging.LogRecord):
         pass
 
 
-class Logger(logging.LoggerAdapter[logging.Logger]):
-    """Logger of a toolkit module, with lines rendered like the application's.
+def render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
+    """Render an event like the current application (structlog processor).
 
-    The traceback is in the field ``exception``. With ``show_traceback=False``, only handlers that
-    send exceptions, such as Sentry's, receive it.
+    Handlers also get the exception, but don't write its traceback again. With
+    ``show_traceback=False``, it isn't in the line either.
     """
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        if not self.isEnabledFor(level):
-            return
-        render = current_renderer() or _plain
-        exc_info = find_exc_info(kwargs.get("exc_info"))
-        name = logging.getLevelName(level).lower()
-        event = {**SharedContext(), "event": str(msg) % args if args else str(msg)}
-        add_request_fields(self.logger, name, event)
-        if exc_info is not None and kwargs.get("show_traceback", True):
-            event["exception"] = format_exception(exc_info)
-        handle_rendered(self.logger, level, render(self.logger, name, event), exc_info)
-
-
-def handle_rendered(
-    logger: logging.Logger, level: int, line: str, exc_info: _ExcInfo | None
-) -> None:
-    """Pass a line that includes its traceback to the handlers of a logger."""
+    exc_info = find_exc_info(event_dict.pop("exc_info", None))
+    if event_dict.pop("show_traceback", True) and exc_info is not None:
+        event_dict["exception"] = format_exception(exc_info)
+    name = "error" if name == "exception" else name  # renderers expect the name of a level
+    line = (current_renderer() or _plain)(logger, name, event_dict)
+    if exc_info is None or not isinstance(line, str) or not isinstance(logger, logging.Logger):
+        return line
+    level = logging.getLevelNamesMapping().get(name.upper(), logging.ERROR)
     path, number, function = _caller()
     record = _RenderedRecord(logger.name, level, path, number, line, None, exc_info, function)
     logger.handle(record)
+    raise structlog.DropEvent
+
+
+#: The configuration of structlog.
+CONFIGURATION: dict[str, Any] = {
+    "context_class": SharedContext,
+    "wrapper_class": structlog.stdlib.BoundLogger,
+    "processors": [structlog.stdlib.filter_by_level, add_request_fields, render],
+}
+logger_factory = structlog.stdlib.LoggerFactory()
+
+_POSITIONAL = structlog.stdlib.PositionalArgumentsFormatter()
 
 
 # Modules in the stack between the caller of a logger and its record.
@@ -210,6 +215,10 @@ def find_exc_info(value: object) -> _ExcInfo | None:
     return None if error is None else (type(error), error, error.__traceback__)
 
 
-def get_logger(name: str) -> Logger:
-    """Return the logger of a module of the toolkit."""
-    return Logger(logging.getLogger(name), {})
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a module of the toolkit, whatever the configuration of structlog."""
+    processors = [_POSITIONAL, *CONFIGURATION["processors"]]
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logger_factory(name), **{**CONFIGURATION, "processors": processors}
+    )
+    return logger

@@ -16,16 +16,13 @@ from pyramid.response import Response
 
 from cliquet import utils
 from cliquet.loggers import (
+    CONFIGURATION,
     REQUEST_FIELDS,
     SharedContext,
-    add_request_fields,
     bound_values,
-    current_renderer,
     current_request,
-    find_exc_info,
-    format_exception,
     get_logger,
-    handle_rendered,
+    logger_factory,
     request_fields,
     set_default_renderer,
     thread_context,
@@ -211,27 +208,6 @@ class _Escaped:
         return indented(value) if key in _TRACEBACKS else one_line(value)
 
 
-_FALLBACK = _Escaped(structlog.processors.KeyValueRenderer(key_order=["event"]))
-
-
-def _render(logger: Any, name: str, event_dict: MutableMapping[str, Any]) -> Any:
-    """Render the event like the current application.
-
-    Handlers also get the exception, but don't write its traceback again.
-    """
-    exc_info = find_exc_info(event_dict.pop("exc_info", None))
-    if exc_info is not None:
-        event_dict["exception"] = format_exception(exc_info)
-    name = "error" if name == "exception" else name  # renderers expect the name of a level
-    renderer = current_renderer() or _FALLBACK
-    line = renderer(logger, name, event_dict)
-    if exc_info is None or not isinstance(line, str) or not isinstance(logger, logging.Logger):
-        return line
-    level = logging.getLevelNamesMapping().get(name.upper(), logging.ERROR)
-    handle_rendered(logger, level, line, exc_info)
-    raise structlog.DropEvent
-
-
 _standard_logger = logging.getLogger("cliquet")
 _toolkit_logger = get_logger("cliquet")
 
@@ -248,15 +224,9 @@ def setup_logging(config: Configurator) -> None:
     structlog is configured once per process, but each line has the format of the
     application that serves the request.
     """
-    context_class: Any = SharedContext  # typed as dict, but structlog accepts any mapping
     renderer = state_of(config.registry).log_renderer = _load_renderer(config)
     set_default_renderer(renderer)
-    structlog.configure(
-        context_class=context_class,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        processors=[structlog.stdlib.filter_by_level, add_request_fields, _render],
-    )
+    structlog.configure(logger_factory=logger_factory, **CONFIGURATION)
 
     def on_application_created(event: Any) -> None:
         settings = event.app.registry.settings
