@@ -6,16 +6,10 @@ histories are in ``client/test_faulty_network.py``.
 
 import pytest
 
-from tests import postgresql_server, redis_server
+from tests.engines import ENGINES, url_of
 from tests.hostile_client import Client, make_app_on
 from tests.verified_copies import GROUPS, SHARED, CopyHistory, Owner, Reader, user_id
 
-ENGINES = {
-    "memory": lambda folder: "",
-    "sqlite": lambda folder: f"sqlite:///{folder}/copies.sqlite",
-    "postgresql": lambda folder: postgresql_server.shared_url(),
-    "redis": lambda folder: redis_server.database_url(4),
-}
 WRITES = 20
 
 
@@ -24,7 +18,7 @@ def app(request, applications, tmp_path_factory):
     engine = request.param
 
     def build():
-        return make_app_on(engine, ENGINES[engine](tmp_path_factory.mktemp("copies")))
+        return make_app_on(engine, url_of(engine, tmp_path_factory.mktemp("copies"), 4))
 
     app = applications.get(("verified copies", engine), build)
     yield app

@@ -1,37 +1,17 @@
 """The engines on which the contract of the caches is tested."""
 
-from importlib import import_module
-
 import pytest
 
 from cliquet.storage.exceptions import BackendError
-from tests import postgresql_server, redis_server
-from tests.configuration import backend_config
+from tests.engines import backend_maker, engine
 
-ENGINES = {
-    "memory": lambda folder: {},
-    "sqlite": lambda folder: {"cache_url": f"sqlite:///{folder}/cache.sqlite"},
-    "postgresql": lambda folder: {"cache_url": postgresql_server.shared_url()},
-    "redis": lambda folder: {"cache_url": redis_server.database_url(3)},
-}
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    return request.param
+__all__ = ["engine"]
 
 
 @pytest.fixture
 def make_cache(engine, tmp_path):
     """A function of settings that makes the cache of one more application on the database."""
-
-    def make(**settings):
-        config = backend_config({**ENGINES[engine](tmp_path), **settings})
-        cache = import_module(f"cliquet.cache.{engine}").load_from_config(config)
-        cache.initialize_schema()
-        return cache
-
-    return make
+    return backend_maker("cache", engine, tmp_path, 3)
 
 
 @pytest.fixture

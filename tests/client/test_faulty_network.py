@@ -8,19 +8,13 @@ from functools import partial
 
 import pytest
 
-from tests import postgresql_server, redis_server
 from tests.device_histories import play
+from tests.engines import url_of
 from tests.hostile_client import Client, make_app_on
 
 # The tests of modules reach all their lines and branches.
 pytestmark = pytest.mark.application
 
-ENGINES = {
-    "memory": lambda folder: "",
-    "sqlite": lambda folder: f"sqlite:///{folder}/devices.sqlite",
-    "postgresql": lambda folder: postgresql_server.shared_url(),
-    "redis": lambda folder: redis_server.database_url(4),
-}
 #: So small that lists have several pages.
 PAGES = {"cliquet.paginate_by": "3"}
 
@@ -32,7 +26,9 @@ def app_on(applications, tmp_path_factory):
 
     def app_on(engine):
         def build():
-            return make_app_on(engine, ENGINES[engine](tmp_path_factory.mktemp("devices")), **PAGES)
+            return make_app_on(
+                engine, url_of(engine, tmp_path_factory.mktemp("devices"), 4), **PAGES
+            )
 
         apps.append(applications.get(("device histories", engine), build))
         return apps[-1]

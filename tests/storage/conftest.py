@@ -2,41 +2,22 @@
 
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 
 import pytest
 import transaction
 from pyramid.testing import DummyRequest
 
 from cliquet import transactions
-from tests import postgresql_server, redis_server, scenarios
-from tests.configuration import backend_config
+from tests import scenarios
+from tests.engines import backend_maker, engine, transactional
 
-ENGINES = {
-    "memory": lambda folder: {},
-    "sqlite": lambda folder: {"storage_url": f"sqlite:///{folder}/storage.sqlite"},
-    "postgresql": lambda folder: {"storage_url": postgresql_server.shared_url()},
-    "redis": lambda folder: {"storage_url": redis_server.database_url(1)},
-}
-TRANSACTIONAL = {"memory", "sqlite", "postgresql"}
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    return request.param
+__all__ = ["engine", "transactional"]
 
 
 @pytest.fixture
 def make_storage(engine, tmp_path):
     """A function of settings that makes the storage of one more application on the database."""
-
-    def make(**settings):
-        config = backend_config({**ENGINES[engine](tmp_path), **settings})
-        storage = import_module(f"cliquet.storage.{engine}").load_from_config(config)
-        storage.initialize_schema()
-        return storage
-
-    return make
+    return backend_maker("storage", engine, tmp_path, 1)
 
 
 @pytest.fixture
@@ -44,12 +25,6 @@ def storage(make_storage):
     storage = make_storage()
     yield storage
     storage.flush()
-
-
-@pytest.fixture
-def transactional(engine):
-    if engine not in TRANSACTIONAL:
-        pytest.skip(f"{engine} has no transactions")
 
 
 @pytest.fixture
