@@ -87,12 +87,14 @@ def read_body_once(request: Request) -> int | None:
         return None  # the server can't indicate that there is no body
     limit = limits_of(request.registry).max_body_bytes
     length = request.content_length
-    environ["wsgi.input"] = _Input(environ["wsgi.input"], left=length).buffered()
+    file = _Input(environ["wsgi.input"], left=length)
     if length is not None and length > limit:
+        environ["wsgi.input"] = file.buffered()
         return 1
     try:
         if limit != UNLIMITED:
-            return _read(request, limit)
+            return _read(request, file, length, limit)
+        environ["wsgi.input"] = file.buffered()
         request.make_body_seekable()
     except DisconnectionError as error:
         environ["wsgi.input"] = _Broken(error)
@@ -100,14 +102,22 @@ def read_body_once(request: Request) -> int | None:
     return None
 
 
-def _read(request: Request, limit: int) -> int | None:
-    """Buffer a body of known or unknown length, unless it exceeds the limit."""
-    file, data = request.body_file, bytearray()
-    while len(data) <= limit:
-        chunk = file.read(min(_STEP, limit + 1 - len(data)))
+def _read(request: Request, file: _Input, length: int | None, limit: int) -> int | None:
+    """Buffer a body, unless its length is unknown and exceeds the limit.
+
+    :raises webob.request.DisconnectionError: if it is shorter than its length.
+    """
+    data = bytearray()
+    end = limit + 1 if length is None else length
+    while len(data) < end:
+        chunk = file.read(min(_STEP, end - len(data)))
         if not chunk:
-            request.body = bytes(data)
-            return None
+            break
         data += chunk
-    request.environ["wsgi.input"] = _Input(file, bytes(data)).buffered()
-    return 1
+    if length is not None and len(data) < length:
+        raise DisconnectionError(f"The body is incomplete: {length - len(data)} bytes are missing")
+    if len(data) > limit:
+        request.environ["wsgi.input"] = _Input(file, bytes(data)).buffered()
+        return 1
+    request.body = bytes(data)
+    return None
