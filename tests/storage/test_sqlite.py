@@ -298,6 +298,21 @@ class TestFailures:
         with pytest.raises(BackendError, match="rolled back after a failure"):
             savepoint.rollback()
 
+    def test_savepoints_are_released_once_nobody_can_return_to_them(self, filled, manager):
+        filled.update(*PLACE, "1", {"n": 1})
+        executed = []
+        filled._client._connections.writer().set_trace_callback(executed.append)
+        outer = manager.savepoint()
+        for n in range(3):  # the requests of an atomic batch
+            manager.savepoint()
+            filled.update(*PLACE, "1", {"n": n})
+        assert [statement for statement in executed if "mark" in statement] == [
+            *("SAVEPOINT mark0", "SAVEPOINT mark1"),
+            *("RELEASE mark1", "SAVEPOINT mark1") * 2,
+        ]
+        outer.rollback()
+        assert filled.get(*PLACE, "1")["n"] == 1
+
     def test_a_commit_that_fails_fails_the_request(self, filled, serve):
         before = filled.get_page(*PLACE)
         filled._client._connections.writer().execute("PRAGMA foreign_keys = ON")

@@ -166,7 +166,7 @@ STEPS = st.lists(
         st.booleans(),
         TIMES,
     )
-    | st.sampled_from(["mark", "undo", "read", "flush"]),
+    | st.sampled_from(["mark", "undo", "forget", "read", "flush"]),
     max_size=16,
 )
 
@@ -212,6 +212,8 @@ LOCKED = ("update", "0", True, None)
 @example(steps=[LOCKED, "flush", ("delete", "0", False, None)])
 @example(steps=[LOCKED, "mark", LOCKED, "undo", LOCKED, "undo", LOCKED])
 @example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
+@example(steps=[LOCKED, *["mark", LOCKED] * 3, "forget", "mark", LOCKED, "undo", "forget", "undo"])
+@example(steps=[LOCKED, *["mark", LOCKED] * 3, "forget", "forget", "undo", "mark", LOCKED, "undo"])
 @pytest.mark.repetitive
 def test_returned_records_are_those_stored_in_the_end(storage, manager, monkeypatch, steps):
     # The clock stands still: each timestamp comes of the one before.
@@ -227,13 +229,16 @@ def test_returned_records_are_those_stored_in_the_end(storage, manager, monkeypa
         elif step == "undo" and marks:
             savepoint, known = marks[-1][0], dict(marks[-1][1])
             savepoint.rollback()
+        elif step == "forget":
+            savepoint = None
+            del marks[-1:]
         elif step == "flush":
             storage.flush()
             known = {}
         elif step == "read":
             there = [each for each in known.values() if "deleted" not in each]
             assert storage.get_all(*PLACE)[1] == len(there)
-        elif step != "undo":
+        elif not isinstance(step, str):
             known |= take(storage, *step)
     manager.commit()
     records = in_another_thread(lambda: content(storage)[0].records)

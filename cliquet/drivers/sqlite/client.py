@@ -25,6 +25,7 @@ from cliquet.drivers.exceptions import BackendError, ErrorTranslation
 from cliquet.drivers.migrations import Migrations
 from cliquet.drivers.sqlite.connections import (
     Connections,
+    Savepoint,
     WriteTransaction,
     connect,
     execute_when_unlocked,
@@ -268,13 +269,13 @@ class _DataManager(transactions.EngineDataManager):
         if not self.transaction.is_open:
             return lambda: None
         with self._translated:
-            name = self.transaction.savepoint()
-        return lambda: self._rollback_to(name)
+            savepoint = self.transaction.savepoint()
+        return lambda: self._rollback_to(savepoint)
 
-    def _rollback_to(self, name: str) -> None:
+    def _rollback_to(self, savepoint: Savepoint) -> None:
         if self.transaction.is_open:
             with self._translated:
-                self.transaction.rollback_to(name)
+                self.transaction.rollback_to(savepoint)
 
 
 def create_from_config(config: Configurator, prefix: str = "") -> Client:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,16 @@ class Connections:
                 self.mutex.release()
 
 
+class Savepoint:
+    """A savepoint of a transaction, as long as there is a reference to it.
+
+    :param depth: the number of savepoints before it.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+
+
 class WriteTransaction:
     """A transaction of the writer, which excludes all other writers."""
 
@@ -121,7 +132,7 @@ class WriteTransaction:
     def __init__(self, connections: Connections) -> None:
         self.is_open = False
         self._connections = connections
-        self._marks = 0
+        self._savepoints: list[weakref.ref[Savepoint]] = []
 
     def begin(self) -> None:
         """Wait for the other writers and begin the transaction, unless it has begun."""
@@ -173,18 +184,25 @@ class WriteTransaction:
         finally:
             self._end()
 
-    def savepoint(self) -> str:
-        """Create a savepoint, and return its name."""
-        self._check()
-        self._marks += 1
-        name = f"mark{self._marks}"
-        self.connection.execute(f"SAVEPOINT {name}")
-        return name
+    def savepoint(self) -> Savepoint:
+        """Create a savepoint. Release those before it that nobody can roll back to any more.
 
-    def rollback_to(self, name: str) -> None:
-        """Roll back to the savepoint."""
+        The more savepoints there are, the longer SQLite takes to write.
+        """
         self._check()
-        self.connection.execute(f"ROLLBACK TO {name}")
+        while self._savepoints and self._savepoints[-1]() is None:
+            self._savepoints.pop()
+            self.connection.execute(f"RELEASE mark{len(self._savepoints)}")
+        savepoint = Savepoint(len(self._savepoints))
+        self.connection.execute(f"SAVEPOINT mark{savepoint.depth}")
+        self._savepoints.append(weakref.ref(savepoint))
+        return savepoint
+
+    def rollback_to(self, savepoint: Savepoint) -> None:
+        """Roll back to a savepoint, which ends those after it."""
+        self._check()
+        self.connection.execute(f"ROLLBACK TO mark{savepoint.depth}")
+        del self._savepoints[savepoint.depth + 1 :]
 
     def _check(self) -> None:
         if not self.connection.in_transaction:
