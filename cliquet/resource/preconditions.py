@@ -141,10 +141,12 @@ def etag(timestamp: int) -> str:
     return f'"{timestamp}"'
 
 
-@functools.lru_cache(maxsize=1024)
+_format_seconds = functools.lru_cache(maxsize=1024)(format_date_time)
+
+
 def http_date(timestamp: int) -> str:
     """Return a timestamp in milliseconds as an HTTP date (RFC 9110, 5.6.7).
 
     HTTP dates have years of four digits: later timestamps become the end of 9999.
     """
-    return format_date_time(min(timestamp, MAX_TIMESTAMP) // 1000)
+    return _format_seconds(min(timestamp, MAX_TIMESTAMP) // 1000)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 
 from pyramid.config import Configurator
+
+# The bits of a UUID that are random, and those that say so.
+_RANDOM_BITS, _VERSION_4 = 0xFFFFFFFFFFFF0FFF3FFFFFFFFFFFFFFF, 0x40008000000000000000
 
 
 class Generator:
@@ -45,4 +48,6 @@ class UUID4(Generator):
     regexp = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
     def __call__(self) -> str:
-        return str(uuid.uuid4())
+        # The class uuid.UUID takes three times as long.
+        text = (int.from_bytes(os.urandom(16)) & _RANDOM_BITS | _VERSION_4).to_bytes(16).hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
