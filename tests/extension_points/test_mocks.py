@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 from pyramid import testing
 from pyramid.httpexceptions import HTTPConflict, HTTPOk, HTTPPreconditionFailed
+from pyramid.registry import Registry
 from pyramid.request import Request
 
 from cliquet import events, initialization, statsd
@@ -25,6 +26,7 @@ from cliquet.tests.support import DummyRequest
 from cliquet.utils import build_request, current_service, follow_subrequest
 from cliquet.views import errors
 from cliquet.views.batch import post_batch
+from tests.resource import apps
 from tests.testapp import Spore
 
 FUTURE = 4_000_000_000_000
@@ -411,6 +413,22 @@ def test_listeners_can_be_set_up_alone():
             events.ResourceChanged(events.ACTIONS.CREATE, 123, [], DummyRequest())
         )
     assert calls == ["create"]
+
+
+@pytest.mark.parametrize("replaced_in", ["instance", "class"])
+def test_replaced_notify_gets_events_without_subscribers(replaced_in):
+    alice = apps.build(apps.Note, settings=apps.backends("memory", "")).user("alice")
+    owner = alice.registry if replaced_in == "instance" else Registry
+    with mock.patch.object(owner, "notify") as notify:
+        alice.post("/notes", {})
+        alice.get("/notes")
+    sent = [type(call.args[-1]) for call in notify.call_args_list]
+    assert [kind.__name__ for kind in sent if kind.__module__ == "cliquet.events"] == [
+        "ResourceChanged",
+        "AfterResourceChanged",
+        "ResourceRead",
+        "AfterResourceRead",
+    ]
 
 
 class Stopped(storage.Storage):
