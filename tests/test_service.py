@@ -325,6 +325,27 @@ def test_validator_can_be_a_method_that_takes_the_request_alone():
     assert details(served(service).get("/s", status=400)) == [("headers", "x", "x is needed")]
 
 
+def check_page(request):
+    if "page" not in request.GET:
+        request.errors.add("querystring", "page", "No page")
+
+
+def add_marker(response):
+    response.headers["X-Marker"] = "set"
+    return response
+
+
+@pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
+def test_preflights_pass_the_validators_and_filters_of_the_service(class_):
+    functions = {"validators": (check_page,), "filters": [add_marker]}
+    service = class_(name="v", path="/v", cors_origins=("*",), **functions)
+    service.add_view("get", lambda request: {})
+    client = served(service)
+    headers = {"Origin": "http://page", "Access-Control-Request-Method": "GET"}
+    assert client.options("/v?page=1", headers=headers).headers["X-Marker"] == "set"
+    assert "No page" in client.options("/v", headers=headers, status=400).text
+
+
 @pytest.mark.parametrize("class_", [cliquet.Service, cornice.Service])
 def test_error_handler_can_take_the_errors(class_):
     def needs_x(request):

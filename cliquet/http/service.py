@@ -167,6 +167,8 @@ def add_service(config: Configurator, service: Any) -> None:
     if service.cors_enabled and "OPTIONS" not in service.defined_methods:
         preflight = _preflight_view(service, patch_types)
         service.add_view("options", preflight, permission=NO_PERMISSION_REQUIRED)
+        method, view, arguments = service.definitions[-1]
+        service.definitions[-1] = method, view, cornice_compat.adapted(arguments)
     service.varies_by_origin = _varies_by_origin(service)
     state_of(config.registry).varies_by_origin |= service.varies_by_origin
     _add_route(config, service)
