@@ -23,7 +23,7 @@ MEANINGS = {
     "SELECT EXISTS": "check alone",
     "principal = ANY(%s::text[]) AND permission": "shared ids alone",
     "LEFT JOIN LATERAL": "page",
-    "SELECT count(*) FROM cliquet_records": "count",
+    "SELECT count(*) FROM cliquet_records WHERE collection = %s": "count",
     "SELECT last_modified FROM cliquet_collections": "timestamp",
     "cliquet_write": "write",
     "INSERT INTO cliquet_access_control_entries": "grant",
@@ -107,8 +107,8 @@ REQUESTS = {
     ),
     "poll, with more to come": (
         ("GET", "?_since=1&_limit=1", None, {}),
-        ["page", "count"],
-        ["groups + check + shared ids", "page", "count"],
+        ["page"],
+        ["groups + check + shared ids", "page"],
     ),
     "delete": (
         ("DELETE", "/{id}", None, {}),
@@ -149,7 +149,8 @@ def statements_of(build_once, statements):
             304 if rest in ("", "/{id}", "?_checksum=") and method == "GET" and headers else "2*"
         )
         alice.send(method, path + rest.format(id=ID), body, headers, expected)
-        return [meaning(statement) for statement in statements]
+        # Every minute, the storage reads which indexes there are.
+        return [meaning(sent) for sent in statements if "pg_index" not in sent]
 
     return statements_of
 

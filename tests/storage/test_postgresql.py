@@ -227,15 +227,22 @@ def test_only_so_many_statements_wait_to_be_sent(storage, statements, manager):
     assert storage.get(*PLACE, "a")["n"] == 249
 
 
-def test_a_total_takes_another_statement_only_when_the_page_is_full(storage, statements):
+@pytest.mark.parametrize("limit", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("max_bytes", [None, 60, 10**6])
+@pytest.mark.parametrize("rules", [[], [[Filter("n", 0, GT)]], [[Filter("n", 9, GT)]]])
+def test_a_total_takes_another_statement_only_when_the_page_is_cut(
+    storage, statements, limit, max_bytes, rules
+):
     for n in range(3):
-        storage.create(*PLACE, {"n": n})
+        storage.create(*PLACE, {"n": n, "title": "x" * 40})
+    storage.delete(*PLACE, storage.create(*PLACE, {"n": 0})["id"])
+    filters = [Filter("n", 1, MAX), Filter("last_modified", 0, GT)]
     statements.clear()
-    filters = [Filter("n", 1, MAX)]
-    assert storage.get_page(*PLACE, filters=filters, limit=3).total == 2
-    assert len(statements) == 1
-    assert storage.get_page(*PLACE, filters=filters, limit=2).total == 2
-    assert len(statements) == 3
+    query = {"filters": filters, "pagination_rules": rules, "include_deleted": True}
+    page = storage.get_page(*PLACE, **query, limit=limit, max_bytes=max_bytes)
+    assert page.total == 2
+    is_measured = max_bytes == 60 or (limit is None and max_bytes is not None)
+    assert len(statements) == 1 or is_measured or limit == 0
 
 
 def test_an_empty_page_has_an_earlier_timestamp_than_a_record_written_meanwhile(
@@ -300,6 +307,7 @@ PAGES = {
         [Sort("last_modified", 1)],
         limit=10,
         include_deleted=True,
+        with_total=False,  # which reads half of the records
     ),
     "by id": build_query(NAMES, sorting=[Sort("id", 1)], limit=10),
     "by id, next": build_query(

@@ -167,6 +167,12 @@ def test_trigrams_are_only_compared_if_an_index_contains_them(alice, plan_of, mo
     assert " later " in plan_of(f"/notes?like_{field}=text")
 
 
+@pytest.mark.parametrize("query", ["{}=a", "in_{}=a,true", "not_{}=true"])
+def test_keys_of_strings_and_booleans_are_only_compared_if_an_index_contains_them(plan_of, query):
+    assert "cliquet_key" in plan_of(f"/notes?{query.format('author.name')}")
+    assert "cliquet_key" not in plan_of(f"/notes?{query.format('author.age')}")
+
+
 def test_short_patterns_are_not_served(plan_of):
     assert "cliquet_records_by_title" not in plan_of("/notes?like_title=77")
 

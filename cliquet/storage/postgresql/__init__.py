@@ -25,7 +25,7 @@ from cliquet.storage import Page
 from cliquet.storage import StorageBase as StorageBase
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.exceptions import BackendError
-from cliquet.storage.filtering import ALWAYS, Query
+from cliquet.storage.filtering import Query
 from cliquet.storage.operations import Change, Collection, Conflict
 from cliquet.storage.postgresql import conditions
 from cliquet.storage.postgresql.collection_state import CollectionState
@@ -319,13 +319,15 @@ class Storage(PostgreSQLBackend, SingleStatements):
             measured = conditions.page(_escaped(collection), query, self._dialect, measured=True)
             rows = self._client.read(*measured)
         number, timestamp, total, *sums = rows[0][3:] if rows else (0, 0, 0)
+        if total is None:
+            total = rows[-1][5]
         checksum = Checksum(*sums) if query.with_checksum else None
         if not timestamp:
             return Page([], 0, self._epoch() if with_timestamp else 0, checksum=checksum)
         page, is_cut, size = take(
             [] if rows[0][0] is None else [row[:3] for row in rows], query.max_bytes
         )
-        if query.with_total and (query.filters or query.span != ALWAYS):
+        if total is None:
             total = self._total(number, query, page, is_cut)
         records = rows_to_records(page, query.names)
         return Page(records, total, timestamp, is_cut, size, checksum)

@@ -34,8 +34,7 @@ _END = " ORDER BY {order} LIMIT %s)"
 _COLUMNS = {"records": "cliquet_records", "tombstones": "cliquet_tombstones"}
 
 _PAGE = """
-SELECT id, page.last_modified, {data}, collection, collections.last_modified,
- collections.count{sums}
+SELECT id, page.last_modified, {data}, collection, collections.last_modified, {total}{sums}
  FROM cliquet_collections AS collections LEFT JOIN LATERAL {page} AS page ON true{joined}
  WHERE parent_id = %s AND collection_id = %s"""
 
@@ -59,7 +58,10 @@ _MEASURED = """(SELECT * FROM (SELECT *, sum(octet_length(data::text))
  OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
  FROM {page} AS part) AS measured WHERE before IS NULL OR before < %s ORDER BY {order})"""
 
-_COUNT = "SELECT count(*) FROM cliquet_records{} WHERE collection = %s AND {}"
+_COUNT = "SELECT count(*) FROM cliquet_records{} WHERE {} AND {}"
+# In one row, computed only if there is that row: SQL functions with an empty window don't wait for
+# further rows.
+_TOTAL = "CASE WHEN row_number() OVER () = %s THEN ({}) END"
 
 _IN_COLLECTION = "collection = collections.collection"
 _IN_NAMED_COLLECTION = """collection = (SELECT collection FROM cliquet_collections
@@ -98,9 +100,11 @@ def page(
 ) -> Sql:
     """Return the statement that selects a page and the state of the collection.
 
-    Each row has an id, a timestamp and data, then the collection's number, timestamp
-    and count of records, and the parts of the checksum if it is requested. If the page is
-    empty, the id is NULL.
+    Each row has an id, a timestamp and data, then the collection's number and timestamp, the
+    number of records that match the filters, and the parts of the checksum if it is requested. If
+    the page is empty, the id is NULL. If there are filters, the number is only in the first row of
+    a page with rules, or in the last row of a page that has the size of the query; elsewhere it is
+    NULL.
 
     :param measured: whether to end the page at the size of the query. That is slow, and few
         pages are so large: otherwise, the data of a record that can exceed the size is
@@ -121,8 +125,23 @@ def page(
         # Records of that size at most can't exceed the size together.
         data = Sql(_UNLESS_LARGE, [query.max_bytes // query.limit if query.limit else 0])
     sums, chosen = _checksum(query)
-    text = _PAGE.format(data=data.text, page=part.text, sums=sums, joined=chosen.text)
-    return Sql(text, [*data.parameters, *part.parameters, *chosen.parameters, *collection])
+    total = _total(query, dialect, measured)
+    text = _PAGE.format(
+        data=data.text, total=total.text, page=part.text, sums=sums, joined=chosen.text
+    )
+    parameters = [*data.parameters, *total.parameters, *part.parameters, *chosen.parameters]
+    return Sql(text, [*parameters, *collection])
+
+
+def _total(query: Query, dialect: PostgreSQL, measured: bool) -> Sql:
+    """Return the column of the number of records that match the filters."""
+    if not query.with_total or not (query.filters or query.span != ALWAYS):
+        return Sql("collections.count", [])
+    row = 1 if query.rules else query.limit
+    if measured or row is None:
+        return Sql("NULL::bigint", [])
+    counted = _count(query, dialect, Sql(_IN_COLLECTION, []))
+    return Sql(_TOTAL.format(counted.text), [row, *counted.parameters])
 
 
 def _checksum(query: Query) -> tuple[str, Sql]:
@@ -136,10 +155,14 @@ def _checksum(query: Query) -> tuple[str, Sql]:
 
 def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
+    return _count(query, dialect, Sql("collection = %s", [collection]))
+
+
+def _count(query: Query, dialect: PostgreSQL, in_collection: Sql) -> Sql:
     join, conditions = _conditions(query, dialect)
     where = _where(conditions, query.span)
-    text = _COUNT.format(join.text, where.text)
-    return Sql(text, [*join.parameters, collection, *where.parameters])
+    text = _COUNT.format(join.text, in_collection.text, where.text)
+    return Sql(text, [*join.parameters, *in_collection.parameters, *where.parameters])
 
 
 def delete_all(

@@ -23,7 +23,7 @@ from cliquet.storage.ordering import (
     Key,
     order_key,
 )
-from cliquet.storage.postgresql.indexes import ELEMENTS, TRIGRAMS
+from cliquet.storage.postgresql.indexes import ELEMENTS, KEYS, TRIGRAMS
 from cliquet.storage.sql_fragments import FALSE, SQL_SIGNS, Sql, all_of, any_of
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.arrays import element_keys, is_nested
@@ -147,10 +147,28 @@ class Field:
     def is_any_of(self, keys: Collection[Key]) -> Sql:
         if not keys:
             return FALSE
+        guard = self._guard(keys)
+        if self._is_computed and all(storable(_text_of(key)) for key in keys):
+            has_text = self._has_text(keys)
+            if not self.has_index(KEYS):
+                return has_text
+            guard = [has_text]  # redundant, but fast
         field, parameters = self.key, [part for key in keys for part in key_parameters(key)]
         equal = f"= {_KEY}" if len(keys) == 1 else f"= ANY({_array(keys)})"
         condition = Sql(f"{field.text} {equal}", [*field.parameters, *parameters])
-        return all_of([*self._equality_guard(keys), condition])
+        return all_of([*guard, condition])
+
+    def _has_text(self, keys: Collection[Key]) -> Sql:
+        """Return the condition for strings and booleans, which is faster than their keys."""
+        value, conditions = self._value, []
+        for rank in sorted({rank for rank, _ in keys}):
+            text = f"({value.text}) #>> '{{}}' = ANY(%s::text[])"
+            text += f" AND json_typeof({value.text}) = '{_TYPES[rank]}'"
+            texts = [_text_of(key) for key in keys if key[0] == rank]
+            parameters = [*value.parameters, texts, *value.parameters]
+            # Not NULL, because conditions can be negated.
+            conditions.append(Sql(f"coalesce({text}, false)", parameters))
+        return any_of(conditions)
 
     def compares(self, comparison: COMPARISON, key: Key) -> Sql:
         guard, bound = self._guard([key]), self.is_ordered(comparison, key)
@@ -160,14 +178,6 @@ class Field:
         text = f"({bound.text} AND {self.key.text} {operator} {_KEY})"
         parameters = [*bound.parameters, *self.key.parameters, rank, -_HUGE, b""]
         return all_of([*guard, Sql(text, parameters)])
-
-    def _equality_guard(self, keys: Collection[Key]) -> list[Sql]:
-        """Return a condition that equal values meet, and that is faster than computing keys."""
-        texts = [_text_of(key) for key in keys]
-        if not self._is_computed or not all(map(storable, texts)):
-            return self._guard(keys)
-        text = f"coalesce(({self._value.text}) #>> '{{}}' = ANY(%s::text[]), false)"
-        return [Sql(text, [*self._value.parameters, texts])]
 
     def _guard(self, keys: Collection[Key]) -> list[Sql]:
         """Return a condition that the values of the keys meet, and that is faster than theirs."""

@@ -1,4 +1,4 @@
-"""Indexes for text search and arrays that an administrator created."""
+"""Indexes that an administrator created."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 #: Seconds after which the indexes are read again.
 _LIFETIME = 60.0
 
-#: Strings that the definitions of indexes of trigrams, and of elements, contain.
-TRIGRAMS, ELEMENTS = "cliquet_trigrams(", "::jsonb"
+#: Strings that the definitions of indexes of keys, of trigrams, and of elements, contain.
+KEYS, TRIGRAMS, ELEMENTS = "cliquet_key(", "cliquet_trigrams(", "::jsonb"
 
 _INDEXES = """
 SELECT pg_get_indexdef(indexrelid) FROM pg_index
@@ -17,7 +17,7 @@ SELECT pg_get_indexdef(indexrelid) FROM pg_index
 
 
 class Indexes:
-    """The indexes of the trigrams and of the elements of fields.
+    """The indexes of fields.
 
     :param read: function that returns the rows of a statement.
     """
@@ -30,7 +30,7 @@ class Indexes:
     def has(self, kind: str, names: Sequence[str]) -> bool:
         """Return whether an index of a kind contains the field with these names.
 
-        :param kind: :data:`TRIGRAMS` or :data:`ELEMENTS`.
+        :param kind: :data:`KEYS`, :data:`TRIGRAMS` or :data:`ELEMENTS`.
         """
         if time.monotonic() > self._expiry:
             self._definitions = [definition for (definition,) in self._read(_INDEXES)]
