@@ -1,5 +1,6 @@
 """The distribution: made as a release is, installed, and used away from the checkout."""
 
+import json
 import os
 import re
 import shlex
@@ -57,17 +58,32 @@ def wheel(tmp_path_factory):
     return wheel
 
 
+#: Settings of pip, which see nothing of the packages beside it.
+PIP = {
+    **dict.fromkeys(("PIP_QUIET", "PIP_NO_INDEX", "PIP_NO_DEPS", "PIP_IGNORE_INSTALLED"), "1"),
+    # By 0, pip means that there is none of these.
+    **dict.fromkeys(("PIP_NO_COMPILE", "PIP_NO_BUILD_ISOLATION"), "0"),
+}
+
+
+def pip_install(scripts, *arguments, folder=None):
+    """Install in an environment, with the pip of this one; return what it prints."""
+    done = subprocess.run(
+        [scripts / "python", "-m", "pip", "install", *arguments],
+        cwd=folder,
+        env={**os.environ, **PIP, "PYTHONPATH": str(PURELIB)},
+        check=True,
+        capture_output=True,
+    )
+    return done.stdout
+
+
 def create_environment(folder, *wheels):
     """Create an environment in which wheels are installed; return its scripts and packages."""
     venv.create(folder, symlinks=True)
     scripts = folder / "bin"
-    pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install"]
     if wheels:
-        subprocess.run(
-            [*pip, "--quiet", "--no-deps", "--no-index", "--no-compile", *wheels],
-            check=True,
-            capture_output=True,
-        )
+        pip_install(scripts, *wheels)
     (site_packages,) = folder.glob("lib/python*/site-packages")
     return scripts, site_packages
 
@@ -163,23 +179,16 @@ def test_install_commands_of_the_readme_and_their_projects_resolve(
     command = command.replace(
         "https://git.example.com/cliquet.git", f"file://localhost{folder}/cliquet"
     )
-    environment = {
-        **os.environ,
-        **{"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_QUIET": "1", "PIP_NO_COMPILE": "1"},
-        "PIP_NO_BUILD_ISOLATION": "0",  # which switches the isolation off
-    }
-    for name in ("mine", "theirs"):
-        scripts, site_packages = create_environment(tmp_path / name)
-        borrow_dependencies(site_packages)
-        pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python")]
-        subprocess.run([*pip, *shlex.split(command)[1:]], cwd=folder, env=environment, check=True)
-        if name == "mine":
-            run([scripts / "cliquet", "new", "service"], tmp_path)
-            project = tomllib.loads((tmp_path / "service" / "pyproject.toml").read_text())
-            (written,) = project["project"]["dependencies"]
-            assert re.fullmatch(requirement.format(folder=folder), written)
-            command = f"pip install '{written}'"
-    assert run([scripts / "cliquet", "version"], tmp_path) == "3.2.0"
+    scripts, site_packages = create_environment(tmp_path / "mine")
+    borrow_dependencies(site_packages)
+    pip_install(scripts, *shlex.split(command)[2:], folder=folder)
+    run([scripts / "cliquet", "new", "service"], tmp_path)
+    project = tomllib.loads((tmp_path / "service" / "pyproject.toml").read_text())
+    (written,) = project["project"]["dependencies"]
+    assert re.fullmatch(requirement.format(folder=folder), written)
+    report = json.loads(pip_install(scripts, "--dry-run", "--report=-", written))
+    (found,) = report["install"]
+    assert (found["metadata"]["name"], found["metadata"]["version"]) == ("cliquet", "3.2.0")
 
 
 # The distribution of the Python client.

@@ -3,7 +3,8 @@
 Its blocks are executed in order:
 
 - ``console``: each ``$ command`` in a shell, and what it prints is compared with what is shown,
-  as :mod:`tests.docs.correspondence` says. Servers run in a terminal of their own, until ``^C``;
+  as :mod:`tests.docs.correspondence` says. Servers run in a terminal of their own, until ``^C``,
+  and HTTPie in the process of the test, which saves the time to start it;
 - a file, whose name is the caption: it is written; or, with ``at the end`` or ``after`` a line
   in the caption, added to it there;
 - ``text``, captioned ``In the server's terminal``: the last lines that the server has written.
@@ -11,13 +12,18 @@ Its blocks are executed in order:
 The port 8888 of the tutorial is a free one in the test.
 """
 
+import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
 import time
+import warnings
 from contextlib import ExitStack
+from io import BytesIO, TextIOWrapper
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import pytest
@@ -37,13 +43,16 @@ IN_SERVER = "In the server's terminal"
 SOON = 5  # seconds
 SERVERS = ("pserve", "gunicorn")
 FILES = ("python", "ini", "json")
+HTTPIE_OPTIONS = {
+    "default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"],
+    "disable_update_warnings": True,  # or else each command asks for the latest version
+}
 
 #: Programs of installed packages, which the reader's environment borrows.
 PROGRAMS = {
     "pserve": "pyramid.scripts.pserve",
     "pytest": "pytest",
     "gunicorn": "gunicorn",
-    "http": "httpie",
     "pip": "pip",
 }
 CAPTION = re.compile(r"(?P<name>\S+?)(?:, (?:(?P<end>at the end)|after ``(?P<after>.+)``))?")
@@ -131,6 +140,37 @@ class Reader:
         path.write_text(self._console.meant(text))
 
 
+class ReaderTerminal(Terminal):
+    """A shell in which the command ``http`` takes no process."""
+
+    def __init__(self, folder, environment):
+        super().__init__(folder, environment)
+        self._environment = environment
+
+    def run(self, command):
+        if not command.startswith("http "):
+            return super().run(command)
+        words = shlex.split(command.replace("\\\n", ""))
+        with warnings.catch_warnings(), patch.dict(os.environ, self._environment, clear=True):
+            warnings.simplefilter("ignore")
+            status, output = _httpie(words, self._environment["HTTPIE_CONFIG_DIR"])
+        assert status == 0, f"{command}\n{output}"
+        return output.strip("\n")
+
+
+def _httpie(words, config):
+    """Run the program HTTPie; return its status and what it prints."""
+    from httpie import context, core  # here, as this takes half a second
+
+    output = TextIOWrapper(BytesIO(), encoding="utf-8")
+    streams = {"stdin": None, "stdout": output, "stderr": output}
+    no_terminals = {f"{name}_isatty": False for name in streams}
+    environment = context.Environment(config_dir=config, **streams, **no_terminals)
+    status = core.main(words, environment)
+    output.flush()
+    return status, output.buffer.getvalue().decode()
+
+
 def borrow(folder):
     """Make the programs of installed packages, run by the Python of the environment in use."""
     folder.mkdir()
@@ -149,8 +189,7 @@ def environment(folder, postgresql):
     path = (folder / "programs", sysconfig.get_path("scripts"), postgresql_server.binaries_folder())
     config = folder / "httpie"
     config.mkdir()
-    options = '{"default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"]}'
-    (config / "config.json").write_text(options)
+    (config / "config.json").write_text(json.dumps(HTTPIE_OPTIONS))
     # Wheels are built here, not in a folder that other tests use at the same time.
     build = folder / "build.cfg"
     build.write_text(
@@ -163,8 +202,10 @@ def environment(folder, postgresql):
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": sysconfig.get_path("purelib"),
         "PIP_NO_INDEX": "1",
-        "PIP_NO_COMPILE": "1",
-        "PIP_NO_BUILD_ISOLATION": "0",  # pip means by it that there is no isolation
+        # By 0, pip means that there is none of these.
+        "PIP_NO_COMPILE": "0",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_NO_WARN_CONFLICTS": "0",  # with all the packages of this environment
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "HTTPIE_CONFIG_DIR": str(config),
         "PGHOST": "127.0.0.1",
@@ -192,7 +233,7 @@ def reader(tmp_path_factory):
     copy_checkout(desk / "cliquet")
     with ExitStack() as running:
         postgresql = running.enter_context(postgresql_server.private_server())
-        terminal = Terminal(desk, environment(folder, urlsplit(postgresql.url)))
+        terminal = ReaderTerminal(desk, environment(folder, urlsplit(postgresql.url)))
         running.callback(terminal.close)
         server = ServerTerminal(folder / "server.log", port)
         running.callback(server.kill)
