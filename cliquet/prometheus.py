@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -46,58 +46,45 @@ class Metrics:
     """The metrics of an application (``registry.prometheus``)."""
 
     def __init__(self) -> None:
-        self.registry = registry = prometheus_client.CollectorRegistry()
+        self.registry = prometheus_client.CollectorRegistry()
         labels = ("service", "method", "status")
-        self.requests = prometheus_client.Counter(
-            "cliquet_requests", "Requests served.", labels, registry=registry
+        self.requests = self._counter("requests", "Requests served.", labels)
+        self.subrequests = self._counter("subrequests", "Sub-requests, as in batches.", labels)
+        self.durations = self._histogram(
+            "request_duration_seconds", "Duration of requests, including the commit.", labels
         )
-        self.subrequests = prometheus_client.Counter(
-            "cliquet_subrequests",
-            "Sub-requests, as in batches.",
-            labels,
-            registry=registry,
-        )
-        self.durations = prometheus_client.Histogram(
-            "cliquet_request_duration_seconds",
-            "Duration of requests, including the commit.",
-            labels,
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self.calls = prometheus_client.Histogram(
-            "cliquet_backend_call_duration_seconds",
+        self.calls = self._histogram(
+            "backend_call_duration_seconds",
             "Duration of calls of backend methods.",
             ("backend", "method"),
-            buckets=_BUCKETS,
-            registry=registry,
         )
-        self.connections = prometheus_client.Gauge(
-            "cliquet_pool_connections",
-            "Pooled connections, in use or idle.",
-            ("engine", "state"),
-            multiprocess_mode="livesum",
-            registry=registry,
+        self.connections = self._gauge(
+            "pool_connections", "Pooled connections, in use or idle.", ("engine", "state")
         )
 
     @cached_property
     def streams(self) -> Any:
         """The number of open streams, measured from the first stream on."""
-        return prometheus_client.Gauge(
-            "cliquet_live_streams",
-            "Open streams of changes.",
-            multiprocess_mode="livesum",
-            registry=self.registry,
-        )
+        return self._gauge("live_streams", "Open streams of changes.")
 
     @cached_property
     def stream_delays(self) -> Any:
         """The delays of changes in streams, measured from the first stream on."""
-        return prometheus_client.Histogram(
-            "cliquet_live_delay_seconds",
+        return self._histogram(
+            "live_delay_seconds",
             "Time between the last change of a collection and its event in a stream.",
-            buckets=_BUCKETS,
-            registry=self.registry,
         )
+
+    def _counter(self, name: str, text: str, labels: Sequence[str]) -> Any:
+        return prometheus_client.Counter(f"cliquet_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: Sequence[str] = ()) -> Any:
+        options = {"buckets": _BUCKETS, "registry": self.registry}
+        return prometheus_client.Histogram(f"cliquet_{name}", text, labels, **options)
+
+    def _gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Any:
+        options = {"multiprocess_mode": "livesum", "registry": self.registry}
+        return prometheus_client.Gauge(f"cliquet_{name}", text, labels, **options)
 
     def time_backend(self, kind: str, backend: Any) -> None:
         """Time the calls of a backend."""
