@@ -325,14 +325,14 @@ def combinations(chance: random.Random) -> Iterator[Request]:
 def rows(app: Any, options: argparse.Namespace) -> Iterator[tuple[str, Cost]]:
     """Measure the requests that the options select."""
     if options.search:
-        found = []
+        result = []
         for http_request, _ in zip(
             combinations(random.Random(0)), range(options.search), strict=False
         ):
             cost = measure(app, http_request)
             title = http_request.environ["QUERY_STRING"] or http_request.body.decode("latin-1")
-            found.append(((cost.cpu + cost.database) / max(1, cost.sent), title[:70], cost))
-        for _, title, cost in sorted(found, reverse=True)[: options.first]:
+            result.append(((cost.cpu + cost.database) / max(1, cost.sent), title[:70], cost))
+        for _, title, cost in sorted(result, reverse=True)[: options.first]:
             yield title, cost
         return
     for title, make in REQUESTS.items():

@@ -140,14 +140,14 @@ def serve_anew(serve, applications):
 @pytest.fixture
 def statements(monkeypatch):
     """The SQL that is sent to PostgreSQL, each string in one round trip."""
-    found, execute = [], transaction._execute
+    executed, execute = [], transaction._execute
 
     def recorded(cursor, batch):
-        found.append(";".join(statement.sql for statement in batch))
+        executed.append(";".join(statement.sql for statement in batch))
         return execute(cursor, batch)
 
     monkeypatch.setattr(transaction, "_execute", recorded)
-    return found
+    return executed
 
 
 def pytest_collection_modifyitems(items):

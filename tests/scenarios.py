@@ -186,8 +186,8 @@ def one_post_of_a_value(team):
     responses = team.send(*[request("POST", "/bookmarks", body=body)] * team.size)
     assert statuses(responses) == team.one(201, 200)
     assert len({response.data["id"] for response in responses}) == 1
-    found = team.client.send("GET", "/bookmarks", f"code={body['data']['code']}").data
-    assert found == [responses[0].data]
+    records = team.client.send("GET", "/bookmarks", f"code={body['data']['code']}").data
+    assert records == [responses[0].data]
 
 
 def one_put_of_a_value(team):
@@ -224,11 +224,11 @@ def put_against_delete(team):
     random.shuffle(calls)
     responses = team.send(*calls)
     assert set(statuses(responses)) <= {200, 201, 404}
-    (found,) = team.client.send("GET", "/mushrooms", f"_since=1&id={record['id']}").data
+    (listed,) = team.client.send("GET", "/mushrooms", f"_since=1&id={record['id']}").data
     alive = team.client.send("GET", url).status == 200
-    assert alive == ("deleted" not in found)
+    assert alive == ("deleted" not in listed)
     changes = [response.data for response in responses if response.status < 300]
-    assert max(changes, key=lambda data: data["last_modified"]) == found
+    assert max(changes, key=lambda data: data["last_modified"]) == listed
 
 
 # 7. Contention is never an error.
@@ -309,8 +309,8 @@ def pages(team):
 
     def walk(client, number):
         query = f"_limit=3&_sort={random.choice(SORTS)}"
-        found = Counter(record["id"] for record in client.walk("/spores", query))
-        assert {found[id_] for id_ in kept} == {1}, query
+        counts = Counter(record["id"] for record in client.walk("/spores", query))
+        assert {counts[id_] for id_ in kept} == {1}, query
 
     def write(client, number):
         for n in range(5):

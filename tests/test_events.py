@@ -322,8 +322,8 @@ def test_batch_has_an_event_for_each_parent(alice, heard):
     before = changes(heard)
     assert [event.payload["blog"] for event in before] == ["a", "b"]
     assert [event.payload["uri"] for event in before] == paths[:2]
-    found = [[item["new"]["n"] for item in event.impacted_records] for event in before]
-    assert found == [[0, 2], [1]]
+    numbers = [[item["new"]["n"] for item in event.impacted_records] for event in before]
+    assert numbers == [[0, 2], [1]]
     assert len(changes(heard, AfterResourceChanged)) == 2
 
 
@@ -640,16 +640,16 @@ def test_subscriber_can_change_other_records_by_resources(build, heard):
 )
 @pytest.mark.repetitive
 def test_predicates_choose_events(build, predicates, expected):
-    found = []
+    received = []
 
     def hear(event):
-        found.append("{resource_name} {action}".format(**event.payload))
+        received.append("{resource_name} {action}".format(**event.payload))
 
     alice = build((hear, ResourceChanged, predicates)).user("alice")
     path = "/notes/{id}".format(**alice.create("/notes"))
     alice.create("/pages")
     alice.delete(path)
-    assert found == expected
+    assert received == expected
 
 
 @pytest.mark.parametrize("actions", [("creation",), "creation", (ACTIONS.READ, "CREATE"), (None,)])

@@ -454,8 +454,8 @@ def test_values_that_look_like_a_language_are_values(client):
             value
         ]
         if value != "_":  # which is ignored
-            found = client.send("GET", "/spores", f"{quoted}=1").data
-            assert [record["text"] for record in found] == [value]
+            records = client.send("GET", "/spores", f"{quoted}=1").data
+            assert [record["text"] for record in records] == [value]
         assert client.send("GET", "/spores", f"_sort={quoted}&_limit=1").data[0]["text"] == value
 
 

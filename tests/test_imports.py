@@ -101,7 +101,7 @@ def test_modules_import_only_from_packages_below():
         (name, other)
         for name in NAMES
         if not is_in(name, {CLIENT})
-        for other in {package_of(found) for found in of_package(imported_by(name))}
+        for other in {package_of(imported) for imported in of_package(imported_by(name))}
         if other != package_of(name) and LAYER_OF[other] <= LAYER_OF[package_of(name)]
     ]
     assert upward == []
@@ -114,18 +114,18 @@ def test_modules_import_each_other_in_one_direction():
 
 def test_records_and_backends_do_not_import_http():
     names = [name for name in NAMES if is_in(name, WITHOUT_HTTP)]
-    found = [(name, other) for name in names for other in imported_by(name) if is_in(other, HTTP)]
-    assert found == []
+    imports = [(name, other) for name in names for other in imported_by(name) if is_in(other, HTTP)]
+    assert imports == []
 
 
 def test_client_and_service_do_not_import_each_other():
-    found = [
+    imports = [
         (name, other)
         for name in NAMES
         for other in of_package(imported_by(name))
         if is_in(other, {CLIENT}) != is_in(name, {CLIENT})
     ]
-    assert found == []
+    assert imports == []
 
 
 def inner_imports(tree):

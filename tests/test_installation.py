@@ -31,8 +31,8 @@ def installed(monkeypatch):
             return self.direct_url and json.dumps(self.direct_url)
 
     def install(*direct_urls):
-        found = [Distribution(direct_url) for direct_url in direct_urls]
-        monkeypatch.setattr(installation, "distributions", lambda name: iter(found))
+        distributions = [Distribution(direct_url) for direct_url in direct_urls]
+        monkeypatch.setattr(installation, "distributions", lambda name: iter(distributions))
         monkeypatch.setattr(installation, "version", lambda name: "3.2.0")
         installation.origin.cache_clear()
 

@@ -44,11 +44,11 @@ def serve(settings):
     app = testapp.main(json.loads(settings), None, tell_transaction)
     client = webtest.TestApp(cliquet.install_middlewares(app))
     application = newrelic.agent.register_application(timeout=30)
-    found = client.get("/v0/transaction").json
+    names = client.get("/v0/transaction").json
     # The data that the agent would send with the next harvest.
     stats = agent_instance().application(application.name)._stats_engine.stats_table
     count = stats["WebTransaction/Function/transaction.GET", ""].call_count
-    print(json.dumps({"name": application.name, "count": count, **found}))
+    print(json.dumps({"name": application.name, "count": count, **names}))
 
 
 def test_a_request_is_one_transaction_of_the_environment_of_the_settings(tmp_path):

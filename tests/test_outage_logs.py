@@ -73,7 +73,7 @@ def test_heartbeats_log_one_line_per_backend(client, caplog):
     client.registry.heartbeats.cache_seconds = 0
     for _ in range(2):
         client.get("/v1/__heartbeat__", status=503)
-    found = sorted(lines(caplog), key=lambda line: line.partition("The ")[2])
-    for kind, line in zip(sorted(KINDS), found, strict=True):
+    logged = sorted(lines(caplog), key=lambda line: line.partition("The ")[2])
+    for kind, line in zip(sorted(KINDS), logged, strict=True):
         assert f" The {kind} backend failed; logged once per minute: " in line
         assert "\n" not in line

@@ -53,13 +53,13 @@ def test_requests_are_counted_and_timed_by_method_service_and_status(serve, alic
     for _ in range(2):
         client.post_json("/mushrooms", {"data": {"name": "a"}}, headers=alice)
     client.get("/mushrooms", status=401)
-    found = metrics_of(client)
+    metrics = metrics_of(client)
     posted = ("POST", "mushroom-collection", "201")
     refused = ("GET", "mushroom-collection", "401")
-    assert found["cliquet_requests_total", *posted] == 2
-    assert found["cliquet_requests_total", *refused] == 1
-    assert found["cliquet_request_duration_seconds_count", *posted] == 2
-    assert 0 < found["cliquet_request_duration_seconds_sum", *posted] < 60
+    assert metrics["cliquet_requests_total", *posted] == 2
+    assert metrics["cliquet_requests_total", *refused] == 1
+    assert metrics["cliquet_request_duration_seconds_count", *posted] == 2
+    assert 0 < metrics["cliquet_request_duration_seconds_sum", *posted] < 60
 
 
 def test_urls_and_methods_that_are_unknown_share_one_label(serve):
@@ -68,10 +68,10 @@ def test_urls_and_methods_that_are_unknown_share_one_label(serve):
     for name in ("a", "b"):
         client.get(f"/{name}", status=404)
         client.request("/echo", method=name.upper(), status=405)
-    found = metrics_of(client)
-    assert found["cliquet_requests_total", "GET", "none", "404"] == 2
-    assert found["cliquet_requests_total", "other", "echo", "405"] == 2
-    assert sum(key[0] == "cliquet_requests_total" for key in found) == 2
+    metrics = metrics_of(client)
+    assert metrics["cliquet_requests_total", "GET", "none", "404"] == 2
+    assert metrics["cliquet_requests_total", "other", "echo", "405"] == 2
+    assert sum(key[0] == "cliquet_requests_total" for key in metrics) == 2
 
 
 def test_response_of_a_tween_is_counted_without_a_duration(serve):
@@ -79,19 +79,19 @@ def test_response_of_a_tween_is_counted_without_a_duration(serve):
     client.registry.settings["eos"] = "2015-01-01"
     client.get("/echo", status=410)
     client.registry.settings["eos"] = None
-    found = metrics_of(client)
-    assert found["cliquet_requests_total", "GET", "none", "410"] == 1
-    assert ("cliquet_request_duration_seconds_count", "GET", "none", "410") not in found
+    metrics = metrics_of(client)
+    assert metrics["cliquet_requests_total", "GET", "none", "410"] == 1
+    assert ("cliquet_request_duration_seconds_count", "GET", "none", "410") not in metrics
 
 
 def test_requests_of_a_batch_are_counted_apart(serve, alice):
     client = serve(ON)
     body = {"requests": [{"path": "/mushrooms"}, {"path": "/echo"}, {"path": "/echo"}]}
     client.post_json("/batch", body, headers=alice)
-    found = metrics_of(client)
-    assert found["cliquet_requests_total", "POST", "batch", "200"] == 1
-    assert found["cliquet_subrequests_total", "GET", "echo", "200"] == 2
-    assert ("cliquet_requests_total", "GET", "echo", "200") not in found
+    metrics = metrics_of(client)
+    assert metrics["cliquet_requests_total", "POST", "batch", "200"] == 1
+    assert metrics["cliquet_subrequests_total", "GET", "echo", "200"] == 2
+    assert ("cliquet_requests_total", "GET", "echo", "200") not in metrics
 
 
 def run_twice(config):
@@ -108,8 +108,8 @@ def run_twice(config):
 def test_request_that_runs_again_is_counted_once(serve):
     client = serve(ON, run_twice)
     client.get("/again")
-    found = metrics_of(client)
-    counted = {key: value for key, value in found.items() if key[0] == "cliquet_requests_total"}
+    metrics = metrics_of(client)
+    counted = {key: value for key, value in metrics.items() if key[0] == "cliquet_requests_total"}
     assert counted == {("cliquet_requests_total", "GET", "again", "200"): 1}
 
 
@@ -122,8 +122,8 @@ def test_calls_of_backends_are_timed_in_addition_to_statsd(serve, alice):
         client.post_json("/mushrooms", {"data": {"name": "a"}}, headers=alice)
         while not listener.recv(1000).startswith(b"testapp.storage.storage.create:"):
             pass
-    found = metrics_of(client)
-    assert found["cliquet_backend_call_duration_seconds_count", "storage", "create"] == 1
+    metrics = metrics_of(client)
+    assert metrics["cliquet_backend_call_duration_seconds_count", "storage", "create"] == 1
 
 
 def test_applications_of_one_process_count_apart(serve):
@@ -147,8 +147,8 @@ def test_metrics_are_returned_as_openmetrics_if_accepted(serve):
     headers = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
     response = client.get("/__metrics__", headers=headers)
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
-    found = samples(response.text, parse_openmetrics)
-    assert found["cliquet_requests_total", "GET", "echo", "200"] == 1
+    metrics = samples(response.text, parse_openmetrics)
+    assert metrics["cliquet_requests_total", "GET", "echo", "200"] == 1
 
 
 def test_metrics_are_for_no_page_of_another_origin(serve):
@@ -170,13 +170,13 @@ def test_connections_in_use_are_reported(serve, alice):
     client = serve(on_postgresql(), setup)
     client.get("/mushrooms", headers=alice)
     pool = "cliquet_pool_connections", "postgresql"
-    found = metrics_of(client)
-    assert (found[*pool, "in_use"], found[*pool, "idle"]) == (0, 1)
+    metrics = metrics_of(client)
+    assert (metrics[*pool, "in_use"], metrics[*pool, "idle"]) == (0, 1)
     ((_, database),) = state_of(client.registry).shared["postgresql_clients"].items()
     with database.grouped_writes() as run:
         run("SELECT 1")
-        found = metrics_of(client)
-    assert (found[*pool, "in_use"], found[*pool, "idle"]) == (1, 0)
+        metrics = metrics_of(client)
+    assert (metrics[*pool, "in_use"], metrics[*pool, "idle"]) == (1, 0)
 
 
 def test_pool_without_connections_reports_none(serve):
@@ -196,8 +196,8 @@ def test_each_worker_process_reports_the_totals_of_all(serve, tmp_path, monkeypa
             assert metrics["cliquet_backend_call_duration_seconds_count", "cache", "set"] >= 2
             assert metrics["cliquet_pool_connections", "postgresql", "idle"] >= 2
     # Their counts outlive them, and a new worker reports them too.
-    found = metrics_of(serve(ON))
-    assert found["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
+    values = metrics_of(serve(ON))
+    assert values["cliquet_requests_total", "GET", "lbheartbeat", "200"] == 2
 
 
 def test_missing_directory_is_reported(serve, tmp_path, monkeypatch):

@@ -65,11 +65,11 @@ def test_accepted_values_are_returned(app, first, second, key):
     url = f"/spores/{record_id}"
 
     def read(expected):
-        found = [client.send("GET", url).data, *client.send("GET", "/spores").data]
-        found += client.send("GET", "/spores", "_sort=a").data
-        found += client.send("GET", "/spores", f"id={record_id}&_since=1").data
-        assert [exactly(record["a"]) for record in found] == [exactly(expected)] * 4
-        assert {exactly(record["nested"]) for record in found} == {exactly({key: first})}
+        results = [client.send("GET", url).data, *client.send("GET", "/spores").data]
+        results += client.send("GET", "/spores", "_sort=a").data
+        results += client.send("GET", "/spores", f"id={record_id}&_since=1").data
+        assert [exactly(record["a"]) for record in results] == [exactly(expected)] * 4
+        assert {exactly(record["nested"]) for record in results} == {exactly({key: first})}
 
     read(first)
     assert exactly(client.send("PATCH", url, body={"data": {"a": second}}).data["a"]) == exactly(

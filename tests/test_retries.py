@@ -62,10 +62,10 @@ def count(request):
     counters = {}
     for name in request.matchdict["names"].split("-"):
         try:
-            found = registry.storage.get_for_update(name, "everybody", "counter")
+            stored = registry.storage.get_for_update(name, "everybody", "counter")
         except RecordNotFoundError:
-            found = {"n": 0}
-        counters[name] = found["n"] + 1
+            stored = {"n": 0}
+        counters[name] = stored["n"] + 1
         if len(counters) == 1:
             registry.meeting.join(request)
     for name, n in counters.items():

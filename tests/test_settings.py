@@ -280,8 +280,8 @@ def test_any_text_means_the_same_from_all_sources(text, keys):
 )
 @pytest.mark.repetitive
 def test_strings_are_converted_by_the_type_of_the_setting(key, text, value):
-    found = same_from_all_sources([key], text)[key]
-    assert (type(found), found) == (type(value), value)
+    converted = same_from_all_sources([key], text)[key]
+    assert (type(converted), converted) == (type(value), value)
 
 
 def test_numbers_given_for_text_settings_become_strings():

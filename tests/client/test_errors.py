@@ -39,31 +39,31 @@ def failure(client, *steps, proxy):
     ],
 )
 def test_each_status_has_an_exception_class(client, proxy, status, kind):
-    found = failure(client, error(status, ERRNOS.get(status, 999)), proxy=proxy)
-    assert type(found) is kind
-    assert isinstance(found, module.ResponseError)
-    assert found.code == status
+    raised = failure(client, error(status, ERRNOS.get(status, 999)), proxy=proxy)
+    assert type(raised) is kind
+    assert isinstance(raised, module.ResponseError)
+    assert raised.code == status
 
 
 @pytest.mark.parametrize("status", [400, 406, 415])
 def test_errno_107_is_invalid_parameters_whatever_the_status(client, proxy, status):
-    found = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), proxy=proxy)
-    assert type(found) is module.InvalidParameters
+    raised = failure(client, error(status, ERRORS.INVALID_PARAMETERS.value), proxy=proxy)
+    assert type(raised) is module.InvalidParameters
 
 
 def test_error_has_the_attributes_of_the_response(client):
     with pytest.raises(module.InvalidParameters) as caught:
         client.resource("/mushrooms", id_factory=None).create({"size": 1})
-    found = caught.value
-    assert str(found) == (
+    error = caught.value
+    assert str(error) == (
         "POST /mushrooms: 400 Invalid parameters (errno 107): data.name in body: Required"
     )
-    assert found.errno == ERRORS.INVALID_PARAMETERS.value
-    assert [detail["name"] for detail in found.details] == ["data.name"]
-    assert found.info is None
-    assert found.existing is None
-    assert found.request.method == "POST"
-    assert found.response.headers["content-type"].startswith("application/json")
+    assert error.errno == ERRORS.INVALID_PARAMETERS.value
+    assert [detail["name"] for detail in error.details] == ["data.name"]
+    assert error.info is None
+    assert error.existing is None
+    assert error.request.method == "POST"
+    assert error.response.headers["content-type"].startswith("application/json")
 
 
 def test_conflict_has_the_existing_record(client):
@@ -81,11 +81,11 @@ def test_conflict_has_the_existing_record(client):
     ids=["empty", "HTML", "array", "string", "nested"],
 )
 def test_error_without_a_body_of_the_protocol_is_described_by_its_status(client, proxy, body):
-    found = failure(client, Response(500, {}, body), proxy=proxy)
-    assert str(found) == "POST /spores: 500 Internal Server Error"
-    assert (found.errno, found.message, found.details) == (None, None, None)
-    found = failure(client, Response(599, {}, body), proxy=proxy)
-    assert str(found) == "POST /spores: 599 Unknown"
+    raised = failure(client, Response(500, {}, body), proxy=proxy)
+    assert str(raised) == "POST /spores: 500 Internal Server Error"
+    assert (raised.errno, raised.message, raised.details) == (None, None, None)
+    raised = failure(client, Response(599, {}, body), proxy=proxy)
+    assert str(raised) == "POST /spores: 599 Unknown"
 
 
 def test_missing_credentials_are_unauthorized(connect, proxy):
@@ -101,23 +101,23 @@ def test_invalid_auth_is_refused_without_showing_it(connect, auth):
 
 
 def test_errors_can_be_pickled(client, proxy):
-    found = failure(client, error(404, 111, message="none"), proxy=proxy)
-    assert str(pickle.loads(pickle.dumps(found))) == str(found)
+    raised = failure(client, error(404, 111, message="none"), proxy=proxy)
+    assert str(pickle.loads(pickle.dumps(raised))) == str(raised)
 
 
 def test_transport_errors_can_be_pickled():
     original = module.TransportError("GET /: refused", is_transient=False, is_sent=False)
-    for found in (original, module.ProtocolError("GET /: the body has no 'settings'")):
-        copy = pickle.loads(pickle.dumps(found))
-        assert (type(copy), str(copy), vars(copy)) == (type(found), str(found), vars(found))
+    for each in (original, module.ProtocolError("GET /: the body has no 'settings'")):
+        copy = pickle.loads(pickle.dumps(each))
+        assert (type(copy), str(copy), vars(copy)) == (type(each), str(each), vars(each))
 
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("body", [b"<h1>Gone fishing</h1>", b'{"message": "No such API"}'])
 def test_missing_page_of_a_gateway_is_not_a_missing_record(client, proxy, status, body):
-    found = failure(client, Response(status, {}, body), proxy=proxy)
-    assert type(found) is module.ResponseError
-    assert found.errno is None
+    raised = failure(client, Response(status, {}, body), proxy=proxy)
+    assert type(raised) is module.ResponseError
+    assert raised.errno is None
 
 
 def test_gone_is_only_the_end_of_life_of_the_service(client, proxy):

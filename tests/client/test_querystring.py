@@ -59,9 +59,9 @@ def same(found, *expected):
 
 @given(VALUES, st.sampled_from(sorted(set(PREFIXES) - set(LISTS))))
 def test_value_keeps_its_type(value, prefix):
-    found = read(querystring({"title": value, f"{prefix}_title": value}))
+    values = read(querystring({"title": value, f"{prefix}_title": value}))
     equal = Filter("title", value, COMPARISON.EQ)
-    assert same(found, equal, Filter("title", value, PREFIXES[prefix]))
+    assert same(values, equal, Filter("title", value, PREFIXES[prefix]))
 
 
 @given(st.lists(VALUES, min_size=1), st.sampled_from(LISTS))
@@ -72,9 +72,9 @@ def test_values_of_a_list_keep_their_types(values, prefix):
 
 @given(TEXTS | AMBIGUOUS, st.booleans())
 def test_patterns_and_presence_are_sent(pattern, presence):
-    found = read(querystring({"like_title": pattern, "has_title": presence}))
+    values = read(querystring({"like_title": pattern, "has_title": presence}))
     like = Filter("title", pattern, COMPARISON.LIKE)
-    assert same(found, like, Filter("title", presence, COMPARISON.HAS))
+    assert same(values, like, Filter("title", presence, COMPARISON.HAS))
 
 
 def test_only_ambiguous_strings_are_quoted():

@@ -108,12 +108,12 @@ def test_creation_with_a_unique_value_returns_the_existing_record(client):
 def test_iteration_reads_one_page_at_a_time(spores, proxy):
     created = [spores.create({"n": n}).data for n in range(5)]
     proxy.script()
-    found = spores.list(_sort="n", _limit=2)
-    assert found.total == 5
-    assert [record["n"] for record in islice(found, 3)] == [0, 1, 2]
+    records = spores.list(_sort="n", _limit=2)
+    assert records.total == 5
+    assert [record["n"] for record in islice(records, 3)] == [0, 1, 2]
     assert len(proxy.requests) == 2
-    assert list(found) == created
-    assert [len(page.data) for page in found.pages()] == [2, 2, 1]
+    assert list(records) == created
+    assert [len(page.data) for page in records.pages()] == [2, 2, 1]
 
 
 def test_list_longer_than_a_page_is_complete(client, spores):

@@ -50,15 +50,15 @@ def blocks(page):
 
     :param page: its path below the folder of the documentation, without suffix.
     """
-    found = []
-    execute_page(DOCS / f"{page}.rst", lambda *block: found.append(block))
-    return found
+    result = []
+    execute_page(DOCS / f"{page}.rst", lambda *block: result.append(block))
+    return result
 
 
 def block(page, language, beginning=""):
     """Return the text of the one block of a page that is in a language and begins so."""
     (text,) = (
-        text for found, _, text in blocks(page) if found == language and text.startswith(beginning)
+        text for each, _, text in blocks(page) if each == language and text.startswith(beginning)
     )
     return text
 

@@ -14,12 +14,12 @@ LEVELS = {"exception": "ERROR"}
 @cache
 def trees():
     """The name of each module of the package, and its syntax tree."""
-    found = {}
+    result = {}
     for path in sorted(ROOT.joinpath("cliquet").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        found[name] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
+        result[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return result
 
 
 @cache
@@ -31,7 +31,7 @@ def nodes(*types):
 
 def log_messages():
     """The logger, the level and the message of each that is written to a logger of Python."""
-    found = set()
+    messages = set()
     for module, call in nodes(ast.Call):
         match call:
             case ast.Call(
@@ -41,11 +41,11 @@ def log_messages():
                 logger = getattr(importlib.import_module(module), name)
                 if isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
                     level = LEVELS.get(method, method.upper())
-                    found.add((logger.name, level, re.sub(r"%\w", "…", message)))
+                    messages.add((logger.name, level, re.sub(r"%\w", "…", message)))
             case ast.Call(func=ast.Name(id="health_check"), args=[ast.Constant(value=kind), _]):
                 logger = importlib.import_module(module).logger
-                found.add((logger.name, "ERROR", f"The {kind} backend failed"))
-    return found
+                messages.add((logger.name, "ERROR", f"The {kind} backend failed"))
+    return messages
 
 
 def pattern_of(node):
@@ -80,33 +80,33 @@ def _loads(call):
 
 def settings_read():
     """The patterns of the keys that are read of the settings, each with its module."""
-    found = set()
+    keys = set()
     for module, node in nodes(ast.Subscript, ast.Call):
         match node:
             case ast.Subscript(value=value, slice=key) if _is_settings(value):
-                found.add((module, pattern_of(key)))
+                keys.add((module, pattern_of(key)))
             case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[key, *_]) if (
                 _is_settings(value)
             ):
-                found.add((module, pattern_of(key)))
+                keys.add((module, pattern_of(key)))
             case ast.Call(args=[value, key, *_]) if _is_settings(value) or _loads(node):
-                found.add((module, pattern_of(key)))
-    return {(module, pattern) for module, pattern in found if pattern is not None}
+                keys.add((module, pattern_of(key)))
+    return {(module, pattern) for module, pattern in keys if pattern is not None}
 
 
 def settings_defaults():
     """Return the literal defaults in the code that reads settings, with their module and key."""
-    found = set()
+    keys = set()
     for module, node in nodes(ast.Call):
         match node:
             case ast.Call(
                 func=ast.Attribute(value=value, attr="get"),
                 args=[ast.Constant(value=key), ast.Constant(value=default)],
             ) if _is_settings(value):
-                found.add((module, key, default))
+                keys.add((module, key, default))
             case ast.Call(
                 func=ast.Attribute(attr="get"),
                 args=[value, ast.Constant(value=key), ast.Constant(value=default)],
             ) if _is_settings(value):
-                found.add((module, key, default))
-    return found
+                keys.add((module, key, default))
+    return keys

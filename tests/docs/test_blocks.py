@@ -135,26 +135,26 @@ def is_followed(page, language, caption):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_block_is_executed_or_has_a_listed_reason(page):
-    found = {
+    sources = {
         text: (entries(page, language, text), is_followed(page, language, caption))
         for language, caption, text in blocks(page)
     }
     wrong = {
         text: places
-        for text, (places, followed) in found.items()
+        for text, (places, followed) in sources.items()
         if len(places) > 1 or not (places or followed)
     }
     assert wrong == {}
 
 
 def test_each_entry_has_its_block():
-    found = {
+    existing = {
         entry
         for page in PAGES
         for language, _, text in blocks(page)
         for entry in entries(page, language, text)
     }
-    assert {*EXECUTED, *NOT_EXECUTED} - found == set()
+    assert {*EXECUTED, *NOT_EXECUTED} - existing == set()
 
 
 @pytest.mark.parametrize("page, test", sorted({(key[0], test) for key, test in EXECUTED.items()}))

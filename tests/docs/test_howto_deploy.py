@@ -43,8 +43,8 @@ def test_server_of_the_guide_serves_the_service(program, folder, terminal, serve
         start += f" --port {server.port}"
     server.start(start, terminal.state())
     url = f"http://127.0.0.1:{server.port}/v1"
-    found = terminal.run(f"curl {url}/__heartbeat__")
-    assert found == '{"storage":true,"permission":true,"cache":true}'
+    output = terminal.run(f"curl {url}/__heartbeat__")
+    assert output == '{"storage":true,"permission":true,"cache":true}'
     hello = terminal.run(f"curl -H 'Host: api.example.com' -H 'X-Forwarded-Proto: https' {url}/")
     assert '"url":"https://api.example.com/v1/"' in hello
     server.stop()

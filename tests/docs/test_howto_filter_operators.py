@@ -26,8 +26,8 @@ def client(serve):
     ],
 )
 def test_places_are_found_in_a_box_and_near_a_point(client, query, names):
-    found = client.get(f"/places?{query}&_sort=name").json["data"]
-    assert [place["name"] for place in found] == names
+    records = client.get(f"/places?{query}&_sort=name").json["data"]
+    assert [place["name"] for place in records] == names
 
 
 @pytest.mark.parametrize("query", ["within_geometry=2.2,48.8,2.5", "near_geometry=here"])

@@ -6,9 +6,9 @@ import re
 def test_new_records_have_ids_of_the_generator(serve, settings_of):
     client = serve("bookmarks_resource", settings=settings_of("id-generator.ini"))
     body = {"data": {"url": "https://www.example.com"}}
-    found = client.post_json("/bookmarks", body).json["data"]["id"]
-    assert re.fullmatch("[a-z2-7]{16}", found)
-    client.get(f"/bookmarks/{found}")
+    record_id = client.post_json("/bookmarks", body).json["data"]["id"]
+    assert re.fullmatch("[a-z2-7]{16}", record_id)
+    client.get(f"/bookmarks/{record_id}")
 
 
 def test_ids_that_the_generator_does_not_make_are_refused(serve, settings_of):

@@ -12,8 +12,8 @@ PAGE = DOCS.joinpath("howto", "limits.rst").read_text(encoding="utf-8")
 
 def rows(*names):
     """The first two columns of the rows of a table that begin with these names."""
-    found = dict(re.findall(r"^``(\w+)`` {2,}(\S+) ", PAGE, re.MULTILINE))
-    return {name: found.get(name) for name in names}
+    rows = dict(re.findall(r"^``(\w+)`` {2,}(\S+) ", PAGE, re.MULTILINE))
+    return {name: rows.get(name) for name in names}
 
 
 def test_table_has_each_limit_with_its_default():

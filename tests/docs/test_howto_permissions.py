@@ -17,9 +17,9 @@ def alice(serve, settings_of):
 def bob(alice, become):
     """Bob's user id."""
     become(alice, "bob")
-    found = alice.get("/").json["user"]["id"]
+    user_id = alice.get("/").json["user"]["id"]
     become(alice, "alice")
-    return found
+    return user_id
 
 
 def create(client, path, title="Title", **permissions):

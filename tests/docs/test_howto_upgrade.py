@@ -121,9 +121,9 @@ def registry(ini):
 
 def test_records_and_tombstones_keep_their_timestamps(import_lines, registry):
     assert import_lines(LINES) is None
-    found, total = registry.storage.get_all("article", ALICE, include_deleted=True)
-    found.sort(key=lambda record: record["last_modified"])
-    assert found == [item["record"] for item in LINES[:4]]
+    records, total = registry.storage.get_all("article", ALICE, include_deleted=True)
+    records.sort(key=lambda record: record["last_modified"])
+    assert records == [item["record"] for item in LINES[:4]]
     assert total == 2
 
 
@@ -345,9 +345,9 @@ def test_deletions_keep_the_order_of_their_timestamps(import_lines, registry):
         for number in range(50)
     ]
     assert import_lines(lines) is None
-    found, _ = registry.storage.get_all("article", ALICE, include_deleted=True)
-    found.sort(key=lambda record: record["last_modified"])
-    assert found == [line["record"] for line in lines]
+    records, _ = registry.storage.get_all("article", ALICE, include_deleted=True)
+    records.sort(key=lambda record: record["last_modified"])
+    assert records == [line["record"] for line in lines]
 
 
 def test_commands_of_the_guide_export_and_import(terminal, examples, tmp_path, monkeypatch):
@@ -369,8 +369,8 @@ def test_commands_of_the_guide_export_and_import(terminal, examples, tmp_path, m
                 terminal.run(command)
     with bootstrap(f"{tmp_path}/new.ini") as environment:
         registry = environment["registry"]
-        found, total = registry.storage.get_all("article", "", include_deleted=True)
-        assert {record["id"]: record for record in found} == expected(ARTICLES)
+        records, total = registry.storage.get_all("article", "", include_deleted=True)
+        assert {record["id"]: record for record in records} == expected(ARTICLES)
         assert total == 2
         assert registry.permission.user_principals(bob) == {"group:editors"}
 
@@ -387,8 +387,8 @@ def test_settings_of_the_guide_remove_each_limit(settings_of):
 
 def test_table_of_the_guide_has_each_limit_with_its_default():
     page = DOCS.joinpath(f"{PAGE}.rst").read_text()
-    found = dict(re.findall(r"^``(\w+)`` +(\d+) ", page, re.MULTILINE))
-    assert found == {key: str(DEFAULT_SETTINGS[key]) for key in Limits._fields}
+    rows = dict(re.findall(r"^``(\w+)`` +(\d+) ", page, re.MULTILINE))
+    assert rows == {key: str(DEFAULT_SETTINGS[key]) for key in Limits._fields}
 
 
 def test_service_of_the_guide_validates_the_body_first(serve, tmp_path, monkeypatch):

@@ -248,7 +248,7 @@ ARGUMENTS = [
 @pytest.fixture(scope="module")
 def called():
     """The calls of all methods, by the class, the request and the name."""
-    found = {}
+    arguments_by_name = {}
     for base, model in ((UserResource, Model), (ShareableResource, ShareableModel)):
         calls = {owner: Calls() for owner in (base, model)}
         own = {
@@ -271,8 +271,8 @@ def called():
             exchange()
             for owner, noted in calls.items():
                 for name, arguments in reversed(noted):
-                    found[owner, name, request] = arguments
-    return found
+                    arguments_by_name[owner, name, request] = arguments
+    return arguments_by_name
 
 
 @pytest.mark.parametrize(

@@ -135,15 +135,15 @@ def test_arguments_are_those_of_3_1():
     assert isinstance(arguments["principals"], list)
     assert client.id.partition(":")[2] in arguments["principals"]
     assert arguments["permission"] == "dynamic"
-    found = dict(reversed(calls))
-    assert found["check_permission"]["args"][0] == "read"
-    assert client.id in found["check_permission"]["args"][1]
-    assert isinstance(found["check_permission"]["args"][1], list)
-    assert found["fetch_shared_records"]["perm"] == "read"
-    assert isinstance(found["fetch_shared_records"]["principals"], list)
-    assert found["fetch_shared_records"]["get_bound_permissions"] is None
-    assert found["get_permission_object_id"]["record_id"] in (None, "*")
-    assert found["extract_object_id"]["object_uri"].startswith("/shareds/")
+    latest = dict(reversed(calls))
+    assert latest["check_permission"]["args"][0] == "read"
+    assert client.id in latest["check_permission"]["args"][1]
+    assert isinstance(latest["check_permission"]["args"][1], list)
+    assert latest["fetch_shared_records"]["perm"] == "read"
+    assert isinstance(latest["fetch_shared_records"]["principals"], list)
+    assert latest["fetch_shared_records"]["get_bound_permissions"] is None
+    assert latest["get_permission_object_id"]["record_id"] in (None, "*")
+    assert latest["extract_object_id"]["object_uri"].startswith("/shareds/")
 
 
 def test_bound_permissions_get_the_object_and_the_permission():

@@ -70,10 +70,10 @@ def parameters(document, path, method):
 
 def followed(document, value):
     while "$ref" in value:
-        found = document
+        part_of_document = document
         for part in value["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        value = found
+            part_of_document = part_of_document[part]
+        value = part_of_document
     return value
 
 
@@ -173,26 +173,26 @@ def test_service_without_docstring_is_summed_up_by_its_description(described):
 
 def test_parameters_of_lists_are_described(described):
     document = described({"paginate_by": "20"}, setup=with_resource(Plant))
-    found = parameters(document, "/plants", "get")
+    declared = parameters(document, "/plants", "get")
     paging = {"_sort", "_limit", "_token", "_fields", "_since", "_before", "_to"}
-    assert paging | {"If-Match", "If-None-Match"} < set(found)
-    assert found["_limit"]["schema"] == {"type": "integer", "minimum": 0, "default": 20}
-    assert found["_to"]["deprecated"]
-    sorts = found["_sort"]["schema"]["items"]["enum"]
+    assert paging | {"If-Match", "If-None-Match"} < set(declared)
+    assert declared["_limit"]["schema"] == {"type": "integer", "minimum": 0, "default": 20}
+    assert declared["_to"]["deprecated"]
+    sorts = declared["_sort"]["schema"]["items"]["enum"]
     assert {"name", "-name", "last_modified", "-id"} < set(sorts)
 
 
 @pytest.mark.parametrize("prefix", ["", "not_", "min_", "max_", "gt_", "lt_", "in_", "exclude_"])
 @pytest.mark.repetitive
 def test_filters_of_each_field_are_described(described, prefix):
-    found = parameters(described(setup=with_resource(Plant)), "/plants", "get")
+    declared = parameters(described(setup=with_resource(Plant)), "/plants", "get")
     for field, type_ in (("name", "string"), ("size", "integer"), ("id", "string")):
-        schema = found[prefix + field]["schema"]
+        schema = declared[prefix + field]["schema"]
         if prefix in ("in_", "exclude_"):
-            assert found[prefix + field]["explode"] is False
+            assert declared[prefix + field]["explode"] is False
             schema = schema["items"]
         assert schema["type"] == type_
-    assert prefix + "_hidden" not in found
+    assert prefix + "_hidden" not in declared
 
 
 def mapping(name, *children):
@@ -218,12 +218,12 @@ def test_filters_of_nested_fields_and_of_added_operators_are_described(described
         config.add_filter_operator("within", lambda field, text: [], "is in a box", schema)
         with_resource(Garden)(config)
 
-    found = parameters(described(setup=setup), "/gardens", "get")
-    assert found["min_place.lon"]["schema"]["type"] == "number"
-    assert found["within_place"]["schema"] == {"type": "string", "pattern": "^box$"}
-    assert {"place.lon", "-place.lon"} < set(found["_sort"]["schema"]["items"]["enum"])
-    assert "has_deep.a" in found
-    assert "has_deep.a.b.c.d" not in found
+    declared = parameters(described(setup=setup), "/gardens", "get")
+    assert declared["min_place.lon"]["schema"]["type"] == "number"
+    assert declared["within_place"]["schema"] == {"type": "string", "pattern": "^box$"}
+    assert {"place.lon", "-place.lon"} < set(declared["_sort"]["schema"]["items"]["enum"])
+    assert "has_deep.a" in declared
+    assert "has_deep.a.b.c.d" not in declared
 
 
 def test_filters_can_be_on_any_field_where_the_schema_is_open(described):
@@ -477,10 +477,10 @@ def test_schema_of_a_service_describes_body_and_parameters(described):
     schema = body(document, "/score/{game}/{rest}", "post")
     assert set(schema["properties"]) == {"points", "level"}
     assert schema["required"] == ["points"]
-    found = parameters(document, "/score/{game}/{rest}", "post")
-    assert (found["trace"]["in"], found["trace"]["required"]) == ("header", False)
-    assert (found["page"]["in"], found["page"]["required"]) == ("query", True)
-    assert found["page"]["description"] == "Which."
+    declared = parameters(document, "/score/{game}/{rest}", "post")
+    assert (declared["trace"]["in"], declared["trace"]["required"]) == ("header", False)
+    assert (declared["page"]["in"], declared["page"]["required"]) == ("query", True)
+    assert declared["page"]["description"] == "Which."
     assert {"400", "404", "415"} <= set(item["post"]["responses"])
 
 
@@ -616,9 +616,9 @@ def test_service_adds_to_its_description(described, left_to_cornice, on_service)
     document = described(setup=with_services(service))
     operation = document["paths"]["/score"]["post"]
     assert (operation["summary"], operation["deprecated"]) == ("Keep a score", True)
-    found = parameters(document, "/score", "post")
-    assert found["trace"]["schema"] == {"type": ["integer", "string"], **INTEGER_TEXT}
-    assert set(found) == {"trace", "page", "X-Other"}
+    declared = parameters(document, "/score", "post")
+    assert declared["trace"]["schema"] == {"type": ["integer", "string"], **INTEGER_TEXT}
+    assert set(declared) == {"trace", "page", "X-Other"}
     assert operation["responses"]["200"]["description"] == "Scores, the best first."
     for status in ("200", "202"):
         properties = response_schema(document, "/score", "post", status)["properties"]
@@ -696,6 +696,6 @@ def test_patch_replaces_references_and_lists():
     ],
 )
 def test_patterns_of_routes_become_paths(pattern, path, schemas):
-    found, parameters = parse_pattern(pattern)
-    assert found == path
+    parsed, parameters = parse_pattern(pattern)
+    assert parsed == path
     assert {each["name"]: each["schema"] for each in parameters} == schemas

@@ -54,23 +54,23 @@ def problems(app, document, max_examples):
     schema = schemathesis.openapi.from_dict(document, config=config)
     # Or else WebOb copies large bodies to files, which stay open.
     schema.app = lambda environ, start: app({**environ, "webob.is_body_seekable": True}, start)
-    found, phases = [], {}
+    failures, phases = [], {}
     for event in from_schema(schema).execute():
         assert not isinstance(event, events.FatalError), event.exception
         if isinstance(event, events.PhaseFinished):
             phases[event.phase.name.name] = event.status
         if isinstance(event, events.NonFatalError):
-            found.append(f"{event.label}: {event.value}")
+            failures.append(f"{event.label}: {event.value}")
         if isinstance(event, events.ScenarioFinished):
             checks = chain.from_iterable(event.recorder.checks.values())
-            found += [
+            failures += [
                 f"{check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
                 for check in checks
                 if check.failure_info
             ]
     assert {"COVERAGE", "FUZZING", "STATEFUL_TESTING"} <= set(phases)
-    assert found or phases["COVERAGE"] == phases["STATEFUL_TESTING"] == Status.SUCCESS
-    return found
+    assert failures or phases["COVERAGE"] == phases["STATEFUL_TESTING"] == Status.SUCCESS
+    return failures
 
 
 def test_example_responds_as_its_document_describes(bookmarks, bookmarks_document):
@@ -85,8 +85,8 @@ def test_status_missing_from_a_document_is_found(
     del responses[status]
     item = {method: bookmarks_document["paths"][path][method]}
     alone = {**bookmarks_document, "paths": {path: item}}
-    found = problems(bookmarks, alone, max_examples=1)
-    assert any("status_code_conformance" in problem for problem in found)
+    failures = problems(bookmarks, alone, max_examples=1)
+    assert any("status_code_conformance" in problem for problem in failures)
 
 
 PAIRS = {title: (scenario, recorded) for title, scenario, recorded in conformance.pairs()}

@@ -146,9 +146,9 @@ def read_locked(permission, storage):
     with transactions.RequestAttempt(manager):
         permission.prefetch_object_permissions("/a/1", for_update=True)
         storage.get_for_update("a", "alice", "1")
-        found = permission.object_permissions_for_update("/a/1")
+        permissions = permission.object_permissions_for_update("/a/1")
         manager.abort()
-    return found
+    return permissions
 
 
 def test_permissions_of_a_locked_record_include_those_of_the_previous_holder(storage, backend):

@@ -67,11 +67,11 @@ class PublicMethodsPermission(PermissionBase):
 
     def object_permissions(self, object_id, permissions=None):
         names = None if permissions is None else set(permissions)
-        found = {}
+        granted = {}
         for entry_id, permission, principal in self.entries:
             if entry_id == object_id and (names is None or permission in names):
-                found.setdefault(permission, set()).add(principal)
-        return found
+                granted.setdefault(permission, set()).add(principal)
+        return granted
 
     def replace_object_permissions(self, object_id, permissions):
         replaced = [(object_id, permission) for permission in permissions]
@@ -216,18 +216,18 @@ class ReadsPatternsAsRegularExpressions(Broken):
     refused_by = "test_star_in_a_pattern_matches_any_string"
 
     def principals_accessible_objects(self, principals, permission, match=None, bound=None):
-        found = super().principals_accessible_objects(principals, permission, None, bound)
+        accessible = super().principals_accessible_objects(principals, permission, None, bound)
         pattern = (match or "*").replace("*", ".*")
-        return {object_id for object_id in found if re.fullmatch(pattern, object_id)}
+        return {object_id for object_id in accessible if re.fullmatch(pattern, object_id)}
 
 
 class MatchesOneSegmentPerStar(Broken):
     refused_by = "test_star_in_a_pattern_matches_any_string"
 
     def principals_accessible_objects(self, principals, permission, match=None, bound=None):
-        found = super().principals_accessible_objects(principals, permission, match, bound)
+        accessible = super().principals_accessible_objects(principals, permission, match, bound)
         segments = (match or "*").count("/")
-        return {object_id for object_id in found if object_id.count("/") <= segments}
+        return {object_id for object_id in accessible if object_id.count("/") <= segments}
 
 
 class ListsObjectsOutsideThePattern(Broken):
@@ -235,11 +235,11 @@ class ListsObjectsOutsideThePattern(Broken):
 
     def principals_accessible_objects(self, principals, permission, match=None, bound=None):
         pairs = bound_permissions(match or "*", permission, bound)
-        found = [
+        accessible = [
             PublicMethodsPermission.principals_accessible_objects(self, principals, name, pattern)
             for pattern, name in pairs
         ]
-        return set().union(*found)
+        return set().union(*accessible)
 
 
 class IgnoresSelectedPermissions(Broken):

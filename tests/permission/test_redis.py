@@ -80,8 +80,8 @@ def test_objects_of_other_resources_are_not_read(backend, monkeypatch):
     backend.add_principal_to_ace("/few/1", "read", "alice")
     replies, run = [], Client.run
     monkeypatch.setattr(Client, "run", lambda *args: replies.append(run(*args)) or replies[-1])
-    found = backend.principals_accessible_objects(["alice"], "read", "/few/*")
-    assert (found, replies) == ({"/few/1"}, [[0, b"/few/1"]])
+    accessible = backend.principals_accessible_objects(["alice"], "read", "/few/*")
+    assert (accessible, replies) == ({"/few/1"}, [[0, b"/few/1"]])
 
 
 def test_granted_permissions_are_kept_when_the_request_fails(backend):

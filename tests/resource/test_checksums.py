@@ -173,8 +173,8 @@ def test_checksum_of_a_storage_of_the_application_is_computed_from_its_records(b
         collection_timestamp = staticmethod(storage.collection_timestamp)
 
         def get_all(self, *args, **kwargs):
-            found, total = storage.get_all(*args, **kwargs)
-            return [record for record in found if record["n"]], total
+            listed, total = storage.get_all(*args, **kwargs)
+            return [record for record in listed if record["n"]], total
 
     alice.registry.storage = Proxy()
     try:

@@ -107,12 +107,12 @@ def requests(draw):
         path += "/" + draw(st.sampled_from(IDS))
     if method in ("GET", "DELETE"):
         path += draw(QUERIES)
-    found = {"method": method, "path": path, "headers": draw(HEADERS)}
+    generated = {"method": method, "path": path, "headers": draw(HEADERS)}
     if method in ("POST", "PUT", "PATCH"):
-        found["body"] = {"data": draw(DATA)}
+        generated["body"] = {"data": draw(DATA)}
         if path.startswith(("/pages", "/sharedcards")) and draw(st.booleans()):
-            found["body"]["permissions"] = draw(PERMISSIONS)
-    return draw(st.sampled_from(USERS)), found
+            generated["body"]["permissions"] = draw(PERMISSIONS)
+    return draw(st.sampled_from(USERS)), generated
 
 
 BATCHES = st.lists(st.lists(requests(), min_size=1, max_size=7), min_size=1, max_size=3)
@@ -152,13 +152,13 @@ def freeze(monkeypatch):
 @given(batches=BATCHES)
 @example(batches=[[draft("a"), draft("refused"), draft("mirrored")]])
 def test_any_batch_has_equal_responses_and_effects_on_all_engines(clients, batches):
-    found = []
+    results = []
     for client in clients:
         client.permission.flush()
         with pytest.MonkeyPatch.context() as monkeypatch:
             freeze(monkeypatch)
             client.storage.flush()
-            found.append(list(responses_to(client, batches)))
-    for others in found[1:]:
-        for mine, other in zip(found[0], others, strict=True):
+            results.append(list(responses_to(client, batches)))
+    for others in results[1:]:
+        for mine, other in zip(results[0], others, strict=True):
             assert other == mine

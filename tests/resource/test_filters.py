@@ -128,9 +128,9 @@ def test_delete_deletes_the_records_that_get_finds(alice, field):
     fill(alice, field)
     for rank, value in enumerate(STORED[field]):
         query = f"{field}={quote(str(value))}"
-        (found,) = alice.list(f"/things?{query}")
+        (record,) = alice.list(f"/things?{query}")
         (deleted,) = alice.delete(f"/things?{query}").json["data"]
-        assert (deleted["id"], found["rank"]) == (found["id"], rank)
+        assert (deleted["id"], record["rank"]) == (record["id"], rank)
     assert alice.values("/things", "rank") == [-1]
 
 

@@ -194,8 +194,8 @@ def test_creator_reads_and_lists_the_record(build_once):
     assert alice.list("/pages") == [page]
     assert alice.post("/pages", {"id": page["id"]}, status=200).json["data"] == page
     alice.user("bob").post("/pages", {"id": page["id"]}, status=403)
-    found = alice.batch({"path": "/pages"}, {"path": f"/pages/{page['id']}"})
-    assert [response["body"]["data"] for response in found] == [[page], page]
+    batch = alice.batch({"path": "/pages"}, {"path": f"/pages/{page['id']}"})
+    assert [response["body"]["data"] for response in batch] == [[page], page]
 
 
 def test_editor_does_not_keep_an_access_that_is_withdrawn(bob):

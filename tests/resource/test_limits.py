@@ -199,9 +199,9 @@ def test_pages_with_tombstones_leave_nothing_out(large):
     for object_id in ids[::3]:
         large.delete(f"/notes/{object_id}")
     for order in ("_since=1", "_since=1&_sort=last_modified", "_since=1&_sort=n"):
-        found = walk(large, f"/notes?{order}")
-        assert sorted(record["id"] for record in found) == sorted(ids)
-        assert sum(record.get("deleted", False) for record in found) == 20
+        records = walk(large, f"/notes?{order}")
+        assert sorted(record["id"] for record in records) == sorted(ids)
+        assert sum(record.get("deleted", False) for record in records) == 20
 
 
 def walk(client, url):

@@ -134,12 +134,12 @@ def test_pages_in_the_order_of_nested_fields(alice, order):
     expected = alice.values(f"/notes?_sort={order}")
     if order == "author.born":
         assert expected == [1, 0, 2, 4, 3]
-    url, found = f"/notes?_sort={order}&_limit=2", []
+    url, records = f"/notes?_sort={order}&_limit=2", []
     while url:
         response = alice.get(url)
-        found += [record["n"] for record in response.json["data"]]
+        records += [record["n"] for record in response.json["data"]]
         url = response.headers.get("Next-Page")
-    assert found == expected
+    assert records == expected
 
 
 @every_server
@@ -287,8 +287,8 @@ def test_an_application_adds_an_operator(build):
     alice.fill("note", places)
     assert alice.values("/notes?within_at=2,48,3,49") == [0]
     assert alice.values('/notes?_or=[{"within_at":"2,48,3,49"},{"n":1}]&_sort=n') == [0, 1]
-    (found,) = alice.batch({"path": "/notes?within_at=13,52,14,53"})
-    assert [record["n"] for record in found["body"]["data"]] == [1]
+    (listed,) = alice.batch({"path": "/notes?within_at=13,52,14,53"})
+    assert [record["n"] for record in listed["body"]["data"]] == [1]
     error = alice.get("/notes?within_at=2,48", status=400)
     assert "Invalid value for within_at" in error.json["message"]
 

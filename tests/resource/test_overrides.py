@@ -257,8 +257,8 @@ def test_pages_of_an_overridden_get_records_have_each_record_once(build, query):
     records = alice.fill("spore", [{"n": n} for n in range(5)])
     alice.delete(f"/spores/{records[2]['id']}")
     pages = alice.walk(f"/spores?_sort=last_modified&_limit=2{query}")
-    found = [record.get("n") for page in pages for record in page]
-    assert found == ([0, 1, 3, 4, None] if query else [0, 1, 3, 4])
+    numbers = [record.get("n") for page in pages for record in page]
+    assert numbers == ([0, 1, 3, 4, None] if query else [0, 1, 3, 4])
 
 
 @every_engine

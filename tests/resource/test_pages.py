@@ -70,8 +70,8 @@ def test_walk_gives_tombstones_too(alice, notes, order):
 
 def test_walk_keeps_the_filters(alice, notes):
     pages = alice.walk("/notes?min_n=5&not_n=7&_sort=n&_limit=4&_fields=n")
-    found = [record["n"] for page in pages for record in page]
-    assert found == [n for n in range(5, 20) if n != 7]
+    numbers = [record["n"] for page in pages for record in page]
+    assert numbers == [n for n in range(5, 20) if n != 7]
     assert all(set(record) == {"n", "id", "last_modified"} for page in pages for record in page)
 
 

@@ -101,8 +101,8 @@ def test_value_that_is_equal_but_not_the_same_is_a_change(alice, note, url, chan
     record = alice.patch(url, changes).json["data"]
     assert record["last_modified"] > note["last_modified"]
     (field,) = changes
-    found = alice.get(url).json["data"]
-    assert repr(found[field]) == repr(changes[field])
+    stored = alice.get(url).json["data"]
+    assert repr(stored[field]) == repr(changes[field])
 
 
 def test_light_response_contains_the_changed_fields(alice, note, url):

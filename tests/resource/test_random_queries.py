@@ -131,8 +131,8 @@ def matches(record, pair):
         return isinstance(value, str) and like(value, wanted)
     if not isinstance(value, list):
         return False
-    found = [any(same_elements(each, item) for item in value) for each in wanted]
-    return (all if operator == "contains" else any)(found)
+    matching = [any(same_elements(each, item) for item in value) for each in wanted]
+    return (all if operator == "contains" else any)(matching)
 
 
 def name_of(operator, field):
@@ -163,12 +163,12 @@ def expected_records(records, query):
 
 def pages(client, path, params):
     """Return the records of all pages, and the total."""
-    url, found = f"{path}?{urlencode(params)}", []
+    url, records = f"{path}?{urlencode(params)}", []
     while url:
         response = client.get(url)
-        found += response.json["data"]
+        records += response.json["data"]
         url = response.headers.get("Next-Page")
-    return found, int(response.headers["Total-Records"])
+    return records, int(response.headers["Total-Records"])
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
@@ -194,8 +194,8 @@ def test_queries_return_the_records_of_a_direct_evaluation(
     expected = expected_records(stored[deleted:], query)
     params = parameters(query)
     paging = [("_sort", ",".join(order)), ("_limit", "2")]
-    found, total = pages(alice, path, [*params, *paging])
-    ids = [record["id"] for record in found]
+    results, total = pages(alice, path, [*params, *paging])
+    ids = [record["id"] for record in results]
     assert sorted(ids) == sorted(record["id"] for record in expected)
     assert total == len(expected)
     whole = alice.get(f"{path}?{urlencode([*params, paging[0]])}").json["data"]

@@ -258,33 +258,33 @@ class TestViewSet:
             default_collection_arguments={"c": 3, "d": 3},
             collection_get_arguments={"d": 4},
         )
-        found = viewset.get_view_arguments("collection", Book, "GET")
-        del found["schema"]
-        assert found == {"a": 1, "b": 2, "c": 3, "d": 4}
+        arguments = viewset.get_view_arguments("collection", Book, "GET")
+        del arguments["schema"]
+        assert arguments == {"a": 1, "b": 2, "c": 3, "d": 4}
         again = viewset.collection_arguments(Book, "GET")
         del again["schema"]
-        assert again == found
-        found = viewset.record_arguments(Book, "get")
-        assert (found["c"], found["d"]) == (2, 2)
+        assert again == arguments
+        arguments = viewset.record_arguments(Book, "get")
+        assert (arguments["c"], arguments["d"]) == (2, 2)
 
     def test_method_that_has_no_arguments_gets_the_default_ones(self):
-        found = ViewSet().get_view_arguments("record", Book, "TRACE")
-        del found["schema"]
-        assert found == {"permission": PRIVATE, "accept": ["application/json"]}
+        arguments = ViewSet().get_view_arguments("record", Book, "TRACE")
+        del arguments["schema"]
+        assert arguments == {"permission": PRIVATE, "accept": ["application/json"]}
 
     @pytest.mark.parametrize("viewset", [ViewSet, ShareableViewSet])
     @pytest.mark.parametrize("endpoint_type", ["collection", "record"])
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "options"])
     def test_every_method_has_a_schema_and_a_list_of_types(self, viewset, endpoint_type, method):
-        found = viewset().get_view_arguments(endpoint_type, Page, method)
-        assert isinstance(found["schema"], colander.SchemaNode)
-        assert isinstance(found["accept"], list)
+        arguments = viewset().get_view_arguments(endpoint_type, Page, method)
+        assert isinstance(arguments["schema"], colander.SchemaNode)
+        assert isinstance(arguments["accept"], list)
 
     @pytest.mark.parametrize("place", ["default_arguments", "default_collection_arguments"])
     def test_schema_of_the_defaults_gives_way_to_that_of_the_resource(self, place):
         viewset = ViewSet(**{place: {"schema": colander.MappingSchema()}})
-        found = viewset.collection_arguments(Book, "POST")["schema"]
-        assert "title" in found["data"]
+        node = viewset.collection_arguments(Book, "POST")["schema"]
+        assert "title" in node["data"]
 
     def test_schema_of_the_arguments_is_kept(self):
         schema = colander.MappingSchema()

@@ -258,13 +258,13 @@ class TestPermissionsSchema:
 
     @pytest.mark.parametrize("bad", [1, "abc", None, {"a": 1}, True])
     def test_principals_that_are_not_a_list_are_invalid(self, bad):
-        found = messages(schema.PermissionsSchema(name="permissions"), {"read": bad})
-        assert found == {"permissions.read": f'"{bad}" is not iterable'}
+        errors = messages(schema.PermissionsSchema(name="permissions"), {"read": bad})
+        assert errors == {"permissions.read": f'"{bad}" is not iterable'}
 
     @pytest.mark.parametrize("bad", [1, None, [], {}, True, "", "a" * 2000])
     def test_principals_that_are_not_strings_are_reported_by_position(self, bad):
-        found = messages(schema.PermissionsSchema(name="permissions"), {"read": ["a", bad]})
-        assert list(found) == ["permissions.read.1"]
+        errors = messages(schema.PermissionsSchema(name="permissions"), {"read": ["a", bad]})
+        assert list(errors) == ["permissions.read.1"]
 
     @pytest.mark.parametrize("good", [("a", "b"), ["a", "b"]])
     def test_principals_are_lists(self, good):

@@ -223,8 +223,8 @@ def test_other_keys_next_to_the_data_are_refused(alice, path):
     body = {"data": {"title": "B"}, "other": 1}
     url = f"{path}/{record['id']}"
     for method, target in [("POST", path), ("PUT", url), ("PATCH", url)]:
-        found = details(alice.send(method, target, body, status=400))
-        assert found == [("body", "other", "other is not allowed")]
+        errors = details(alice.send(method, target, body, status=400))
+        assert errors == [("body", "other", "other is not allowed")]
 
 
 @pytest.mark.parametrize(
@@ -325,8 +325,8 @@ KEPT = [
 @pytest.mark.parametrize("value", KEPT, ids=range(len(KEPT)))
 def test_accepted_values_are_returned_unchanged(alice, value):
     note = alice.create("/notes", {"value": value})
-    for found in (note, alice.get(f"/notes/{note['id']}").json["data"], alice.list("/notes")[0]):
-        assert json.dumps(found["value"]) == json.dumps(value)
+    for record in (note, alice.get(f"/notes/{note['id']}").json["data"], alice.list("/notes")[0]):
+        assert json.dumps(record["value"]) == json.dumps(value)
 
 
 def test_processed_record_must_be_storable(build):

@@ -306,9 +306,9 @@ def test_package_indexes_the_records_of_its_resources(client_of, backends):
     client = client_of(settings, INDEXING)
     for title in ("Hello world", "Good night"):
         client.post_json("/v0/articles", {"data": {"title": title}}, status=201)
-    found = client.post("/v0/search/article/", "Hello").json["hits"]
-    assert [record["title"] for record in found] == ["Hello world"]
-    assert found[0] in client.get("/v0/articles").json["data"]
+    hits = client.post("/v0/search/article/", "Hello").json["hits"]
+    assert [record["title"] for record in hits] == ["Hello world"]
+    assert hits[0] in client.get("/v0/articles").json["data"]
 
 
 def test_package_that_fails_is_an_error_like_any_other(client_of, backends):

@@ -170,7 +170,7 @@ class PublicMethodsStorage(MemoryBasedStorage):
         auth=None,
     ):
         records = self.find(collection_id, parent_id)
-        found, total = self.extract_record_set(
+        listed, total = self.extract_record_set(
             collection_id,
             records.all() if include_deleted else list(records.live.values()),
             filters,
@@ -179,4 +179,4 @@ class PublicMethodsStorage(MemoryBasedStorage):
             deleted_field,
             pagination_rules,
         )
-        return deepcopy(found[:limit]), total
+        return deepcopy(listed[:limit]), total

@@ -139,8 +139,8 @@ def test_of_many_deletions_one_succeeds(storage, serve, together):
 
     results = together(*[delete] * WRITERS)
     assert sum(isinstance(result, RecordNotFoundError) for result in results) == WRITERS - 1
-    found, total = storage.get_all(*PLACE, include_deleted=True)
-    assert ([record["id"] for record in found], total) == (["a"], 0)
+    records, total = storage.get_all(*PLACE, include_deleted=True)
+    assert ([record["id"] for record in records], total) == (["a"], 0)
 
 
 def test_requests_that_write_two_collections_in_opposite_orders_both_succeed(
@@ -264,7 +264,7 @@ def test_unique_values_are_unique_among_processes(storage, processes):
 
 
 def test_delete_all_includes_records_written_while_waiting(storage, transactional, serve, together):
-    holding, found = threading.Event(), []
+    holding, tombstones = threading.Event(), []
 
     def write():
         with serve():
@@ -275,10 +275,10 @@ def test_delete_all_includes_records_written_while_waiting(storage, transactiona
     def delete():
         assert holding.wait(10)
         with serve():
-            found.extend(storage.delete_all(*PLACE))
+            tombstones.extend(storage.delete_all(*PLACE))
 
     assert together(write, delete) == [None, None]
-    assert [record["id"] for record in found] == ["late"]
+    assert [record["id"] for record in tombstones] == ["late"]
     assert storage.get_all(*PLACE) == ([], 0)
 
 

@@ -126,7 +126,7 @@ def test_engines_return_the_results_of_the_matching_rules(
     live, tombstones = fill(storage, serve, records, deleted)
     query = build_query(NAMES, filters, sorting, rules, limit, include_deleted)
     dead = [(record["id"], record["last_modified"], None) for record in tombstones]
-    found, total, _ = select(query, list(map(row, live)), dead)
+    selected, total, _ = select(query, list(map(row, live)), dead)
     page = storage.get_page(
         *PLACE,
         filters=filters,
@@ -135,8 +135,8 @@ def test_engines_return_the_results_of_the_matching_rules(
         limit=limit,
         include_deleted=include_deleted,
     )
-    assert [record["id"] for record in page.records] == [record["id"] for record in found]
-    assert same(page.records, found)
+    assert [record["id"] for record in page.records] == [record["id"] for record in selected]
+    assert same(page.records, selected)
     assert page.total == total
     assert page.timestamp == storage.collection_timestamp(*PLACE)
 
@@ -206,8 +206,8 @@ def test_numbers_are_compared_exactly(storage, serve, seed):
     numbers += [float(2**53 * 2**seed + n) for n in range(-10, 10)]
     numbers = sorted(set(numbers))
     fill(storage, serve, [{"n": number, "list": [number]} for number in numbers])
-    found, _ = storage.get_all(*PLACE, sorting=[Sort("n", 1)])
-    assert [record["n"] for record in found] == numbers
+    records, _ = storage.get_all(*PLACE, sorting=[Sort("n", 1)])
+    assert [record["n"] for record in records] == numbers
     for place, number in enumerate(numbers):
         equal = storage.get_all(*PLACE, filters=[Filter("n", number, COMPARISON.EQ)])
         above = storage.get_all(*PLACE, filters=[Filter("n", number, COMPARISON.GT)])

@@ -75,8 +75,8 @@ def test_conditions_on_the_timestamp_become_a_span():
         Filter("last_modified", 9, COMPARISON.MAX),
         Filter("n", 1, COMPARISON.EQ),
     ]
-    found = query(filters=filters)
-    assert (found.span, found.filters) == (Span(6, 9), filters[2:])
+    built = query(filters=filters)
+    assert (built.span, built.filters) == (Span(6, 9), filters[2:])
 
 
 def test_the_span_of_a_page_holds_all_that_the_rules_find():

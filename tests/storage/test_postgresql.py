@@ -363,30 +363,30 @@ def large_client():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_read_in_the_order_of_an_index(large_client, name):
-    found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
-    assert "Seq Scan" not in found.replace("Seq Scan on cliquet_collections", "")
+    chosen = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
+    assert "Seq Scan" not in chosen.replace("Seq Scan on cliquet_collections", "")
     if name == "what changed":
         # There are two indexes, the ends of which may well be sorted together.
-        assert "_records_by_time" in found
-        assert "_tombstones_by_time" in found
+        assert "_records_by_time" in chosen
+        assert "_tombstones_by_time" in chosen
     elif name != "by the value of a field":
-        assert " Sort " not in found
+        assert " Sort " not in chosen
 
 
 def test_a_batch_of_a_purge_reads_no_more_than_the_batch(large_client):
     parameters = [*PLACE[::-1], 9000, 10]
     rows = large_client.execute_autocommit(f"EXPLAIN {postgresql._PURGE}", parameters)
-    found = "\n".join(row[0] for row in rows)
-    assert "Index Scan using cliquet_tombstones_by_time" in found
-    assert "Tid Scan on cliquet_tombstones" in found
-    assert "Sort" not in found
-    assert "Join" not in found
+    lines = "\n".join(row[0] for row in rows)
+    assert "Index Scan using cliquet_tombstones_by_time" in lines
+    assert "Tid Scan on cliquet_tombstones" in lines
+    assert "Sort" not in lines
+    assert "Join" not in lines
 
 
 def test_an_index_serves_the_condition_on_its_field(large_client):
     for name in ("by a field, next", "by the value of a field", "from the value of a field"):
-        found = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
-        assert "cliquet_key((data -> 'n'::text))" in found.split("Index Cond")[1].split("\n")[0]
+        chosen = plan(large_client, conditions.page(PLACE[::-1], PAGES[name], PostgreSQL()))
+        assert "cliquet_key((data -> 'n'::text))" in chosen.split("Index Cond")[1].split("\n")[0]
 
 
 # Values that the database can't store

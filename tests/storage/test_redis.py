@@ -134,8 +134,8 @@ def test_a_page_by_time_does_not_read_everything(storage, serve):
         module._parsed = lambda stored: (parsed.append(stored), real(stored))[1]
         after = [[Filter("last_modified", 30, COMPARISON.LT)]]
         query = {"pagination_rules": after, "limit": 3}
-        found, total = storage.get_all(*PLACE, **query)
-        assert ([record["id"] for record in found], total) == (["28", "27", "26"], 50)
+        records, total = storage.get_all(*PLACE, **query)
+        assert ([record["id"] for record in records], total) == (["28", "27", "26"], 50)
         since = [Filter("last_modified", 48, COMPARISON.GT)]
         assert storage.get_all(*PLACE, filters=since)[1] == 2
     finally:

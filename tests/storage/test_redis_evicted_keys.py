@@ -40,9 +40,9 @@ def fill(storage):
 
 
 def evict(storage, *kinds):
-    found = [key for kind in kinds for key in storage._client.call("KEYS", KINDS[kind] + b"*")]
-    assert found
-    storage._client.call("DEL", *found)
+    keys = [key for kind in kinds for key in storage._client.call("KEYS", KINDS[kind] + b"*")]
+    assert keys
+    storage._client.call("DEL", *keys)
 
 
 def read(storage, records):

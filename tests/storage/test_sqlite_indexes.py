@@ -64,8 +64,8 @@ def plans_of(alice, monkeypatch):
         sent.clear()
         assert alice.get(path).headers["Total-Records"] != "0"
         with alice.storage._client.read() as db:
-            found = [db.execute(f"EXPLAIN QUERY PLAN {text}", params) for text, params in sent]
-            return [" ".join(row[3] for row in rows) for rows in found]
+            plans = [db.execute(f"EXPLAIN QUERY PLAN {text}", params) for text, params in sent]
+            return [" ".join(row[3] for row in rows) for rows in plans]
 
     return plans_of
 

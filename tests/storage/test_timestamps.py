@@ -58,8 +58,8 @@ def test_a_thousand_records_that_ask_for_one_timestamp_get_as_many(storage, serv
     with serve():  # one commit
         for _ in range(1000):
             create(storage, PAST)
-    found = {record["last_modified"] for record in storage.get_all(*PLACE)[0]}
-    assert found == set(range(PAST, PAST + 1000))
+    timestamps = {record["last_modified"] for record in storage.get_all(*PLACE)[0]}
+    assert timestamps == set(range(PAST, PAST + 1000))
 
 
 WRITES = st.tuples(

@@ -232,9 +232,9 @@ def test_defaults_can_be_null(alice, requests):
 def test_wrong_defaults_are_refused_whatever_the_requests(alice, defaults, description, others):
     (key,) = defaults
     response = alice.send("POST", "/batch", {"defaults": defaults, **others}, status=400)
-    found = details(response)
-    assert found[f"defaults.{key}"].startswith(description)
-    assert ("requests" in found) is (not others)
+    errors = details(response)
+    assert errors[f"defaults.{key}"].startswith(description)
+    assert ("requests" in errors) is (not others)
     assert f"defaults.{key} in body: " in response.json["message"]
 
 
@@ -381,8 +381,8 @@ def details(response):
 def test_requests_are_limited_by_the_setting(build):
     alice = build(batch_max_requests="3").user("alice")
     assert len(alice.batch(*[{"path": "/"}] * 3)) == 3
-    found = details(alice.batch(*[{"path": "/"}] * 4, status=400))
-    assert found == {"requests": "Number of requests is limited to 3"}
+    errors = details(alice.batch(*[{"path": "/"}] * 4, status=400))
+    assert errors == {"requests": "Number of requests is limited to 3"}
     assert details(build().user("alice").batch(*[{"path": "/"}] * 26, status=400))
 
 
@@ -488,8 +488,8 @@ def test_path_is_at_most_eight_kilobytes_before_it_is_decoded(alice):
         "/echo/" + "%41" * 3000,
         "/echo/?" + longest,
     ):
-        found = details(alice.batch({"path": path}, status=400))
-        assert found == {"requests.0.path": "Longer than 8192 bytes"}
+        errors = details(alice.batch({"path": path}, status=400))
+        assert errors == {"requests.0.path": "Longer than 8192 bytes"}
 
 
 DISGUISES = [
@@ -527,8 +527,8 @@ DISGUISES = [
 @pytest.mark.parametrize("path", DISGUISES)
 def test_batch_in_a_batch_is_refused_however_its_path_is_written(alice, path, method):
     inner = {"path": path, "method": method, "body": {"requests": [put(2)]}}
-    found = details(alice.batch(put(1), inner, status=400))
-    assert found == {"requests": "Recursive call on /batch endpoint is forbidden."}
+    errors = details(alice.batch(put(1), inner, status=400))
+    assert errors == {"requests": "Recursive call on /batch endpoint is forbidden."}
     assert alice.list("/notes") == []
 
 
