@@ -18,7 +18,7 @@ from pyramid.interfaces import PHASE3_CONFIG
 from pyramid.interfaces import IAuthenticationPolicy as IAuthenticationPolicy
 from pyramid.security import NO_PERMISSION_REQUIRED as NO_PERMISSION_REQUIRED
 from pyramid.tweens import INGRESS
-from pyramid_multiauth import MultiAuthPolicySelected
+from pyramid_multiauth import MultiAuthPolicySelected, get_policy_definitions
 
 from cliquet import authentication, cache, errors, metrics, permission, storage, utils
 from cliquet.events import (  # noqa: F401 (public here since 3.1)
@@ -41,9 +41,19 @@ from cliquet.settings import (
     find_project_name,
     load_default_settings,
 )
-from cliquet.settings.types import BOOLEAN, DATE, HEADER_NAMES, MODULE, NAME, NAMES
+from cliquet.settings.types import (
+    BOOLEAN,
+    DATE,
+    HEADER_NAMES,
+    MODULE,
+    NAME,
+    PACKAGES,
+    TEXT,
+    called_with,
+)
 from cliquet.settings.validation import (
     ErrorCollector,
+    InvalidSettings,
     invalid,
     parse,
     unknown_keys,
@@ -117,6 +127,8 @@ def initialize(
 def _set_project_name(settings: Settings, default: str) -> None:
     """Set the project name, which determines the forms of the other keys."""
     name = find_project_name(settings, default)
+    if not isinstance(name, str):
+        raise InvalidSettings(f"project_name = {name!r}: expected {TEXT.expected}")
     settings.pop(f"{PREFIX}.project_name", None)
     settings["project_name"] = name
 
@@ -300,16 +312,18 @@ def _check_policies(config: Configurator) -> None:
     settings = config.get_settings()
     problems = ErrorCollector()
     names = setting_list(settings["multiauth.policies"])
+    definitions = get_policy_definitions(settings)
     for name in dict.fromkeys(names):
         key = f"multiauth.policy.{name}.use"
         with problems.collect():
             if settings.get(key):
                 if names.count(name) > 1:
                     raise invalid(settings, "multiauth.policies", "each policy once")
-                parse(settings, key, NAME)
+                options = {k: v for k, v in definitions[name].items() if k != "use"}
+                parse(settings, key, NAME._replace(parse=called_with(**options)))
             else:
                 expected = f"policy names, each with a class: {key} is not set"
-                parse(settings, "multiauth.policies", NAMES._replace(expected=expected), name)
+                parse(settings, "multiauth.policies", PACKAGES._replace(expected=expected), name)
     problems.raise_if_any()
 
 

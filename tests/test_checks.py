@@ -13,9 +13,18 @@ from pyramid.exceptions import ConfigurationError
 from pyramid.paster import get_app
 
 import cliquet
+from cliquet.authentication import BasicAuthAuthenticationPolicy
 from cliquet.settings import DEFAULT_SETTINGS, SETTINGS, load_default_settings, type_of
 from cliquet.settings import validation as checks
-from cliquet.settings.types import LIMIT, TIME_LIMIT
+from cliquet.settings.types import (
+    HEADER_NAMES,
+    LIMIT,
+    TEXT,
+    TIME_LIMIT,
+    VERSION,
+    WORDS,
+    called_with,
+)
 from cliquet.state import state_of
 from cliquet.utils import env_name
 from cliquet.utils.installation import install_command
@@ -66,6 +75,84 @@ WRONG = {
     "mushroom_cache_expires_seconds": ("soon", "an integer, 0 or more"),
     "collection_mushroom_get_enabled": ("maybe", "true or false"),
 }
+
+
+#: Functions that can't be called with the arguments that they would get.
+UNCALLABLE = {
+    "id_generator": "os.getcwd",
+    "initialization_sequence": "cliquet.initialization.setup_cache os.path.samefile",
+    "logging_renderer": "os.path.samefile",
+    "multiauth.authorization_policy": "os.path.exists",
+    "multiauth.groupfinder": "os.path.exists",
+    "tm.manager_hook": "os.path.samefile",
+}
+
+
+def test_functions_with_other_arguments_are_reported():
+    lines = refused(UNCALLABLE)
+    assert len(lines) == len(UNCALLABLE)
+    for key, value in UNCALLABLE.items():
+        expected = f"{type_of(key).expected}: it can't be called as it would be: "
+        start = f"{key} = {value!r} (from the configuration): expected {expected}"
+        assert [line for line in lines if line.startswith(start)], key
+
+
+# Objects that a file can't contain, but the code of an application can pass.
+@pytest.mark.parametrize("value", [[1], {1: 2}, (1,), b"x", object()])
+def test_objects_that_are_not_text_are_reported(value):
+    types = (TEXT, VERSION, WORDS, HEADER_NAMES)
+    keys = {setting.key for setting in SETTINGS if setting.type in types} - {"project_name"}
+    lines = refused(dict.fromkeys(keys, value))
+    assert len(lines) == len(keys)
+    for key in keys:
+        start = f"{key} = {value!r} (from the configuration): expected {type_of(key).expected}"
+        assert start in lines
+    (line,) = refused({}, project_name=value)
+    assert line == f"project_name = {value!r}: expected a string"
+
+
+@pytest.mark.parametrize("key", ["multiauth.policies", "event_listeners", "cors_origins"])
+def test_numbers_in_a_list_of_words_are_reported(key):
+    (line,) = refused({key: "[1, 2]"})
+    assert line == f"{key} = [1, 2] (from the configuration): expected a list of words"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("json", "'json' has no function includeme"), ("nowhere", "No module named 'nowhere'")],
+)
+def test_policies_that_cannot_be_included_are_reported(name, reason):
+    (line,) = refused({"multiauth.policies": name})
+    assert line == (
+        f"multiauth.policies = {name!r} (from the configuration): expected policy names, each with "
+        f"a class: multiauth.policy.{name}.use is not set: {reason}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"use": "os.path.samefile"}, "missing a required argument: 'f1'"),
+        ({"use": "tests.test_checks.Policy", "relm": "x"}, "unexpected keyword argument 'relm'"),
+    ],
+)
+def test_options_that_a_policy_does_not_have_are_reported(options, reason):
+    key = "multiauth.policy.a.use"
+    settings = {f"multiauth.policy.a.{name}": value for name, value in options.items()}
+    (line,) = refused({"multiauth.policies": "a", **settings})
+    assert line.startswith(
+        f"{key} = {options['use']!r} (from the configuration): expected the dotted"
+    )
+    assert line.endswith(reason)
+
+
+class Policy(BasicAuthAuthenticationPolicy):
+    def __init__(self, realm=""):
+        super().__init__(realm=realm)
+
+
+def test_functions_whose_arguments_are_unknown_are_accepted():
+    assert called_with()("builtins.dict") is dict
 
 
 def test_all_invalid_values_are_reported_together():

@@ -16,6 +16,7 @@ from pyramid.exceptions import ConfigurationError
 import cliquet
 from cliquet.initialization import install_middlewares
 from cliquet.listeners import ListenerBase
+from cliquet.settings.table import INITIALIZATION_SEQUENCE
 from cliquet.settings.validation import InvalidSettings
 from cliquet.testing import get_user_headers
 from cliquet.utils import env_name
@@ -173,6 +174,18 @@ def test_shared_resource_without_permission_backend_is_refused_at_start():
     settings = {"storage_backend": "cliquet.storage.memory"}
     config = configured(settings, version="1.0", project_name="x")
     with pytest.raises(ConfigurationError, match="permission_backend is not set"):
+        config.scan("tests.testapp")
+
+
+def test_step_that_sets_up_a_backend_is_missed():
+    sequence = [step for step in INITIALIZATION_SEQUENCE if not step.endswith("setup_storage")]
+    expected = "initialization_sequence lacks a step, expected cliquet.initialization.setup_storage"
+    settings = {
+        "storage_backend": "cliquet.storage.memory",
+        "initialization_sequence": sequence,
+    }
+    config = configured(settings, version="1.0", project_name="x")
+    with pytest.raises(ConfigurationError, match=f"needs a storage backend: {expected}"):
         config.scan("tests.testapp")
 
 

@@ -26,7 +26,10 @@ from cliquet.settings.types import (
     JSON_FILE,
     MODULE,
     NAME,
-    NAMES,
+    NAME_0,
+    NAME_1,
+    NAME_2,
+    PACKAGES,
     SCHEME,
     TEXT,
     VERSION,
@@ -195,8 +198,8 @@ KEYS = (
     *([key] for key in FAMILY_KEYS),
 )
 NEVER_CONVERTED = (TEXT, VERSION)
-CONVERTED_IF_NONE = (NAME, MODULE, DATE, SCHEME, JSON_FILE)
-CONVERTED_IF_LISTS = (NAMES, WORDS)
+CONVERTED_IF_NONE = (NAME, NAME_0, NAME_1, NAME_2, MODULE, DATE, SCHEME, JSON_FILE)
+CONVERTED_IF_LISTS = (PACKAGES, WORDS)
 
 
 def values_from_all_sources(keys, text):

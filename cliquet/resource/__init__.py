@@ -62,9 +62,13 @@ def _require_backends(registry: Registry, resource_cls: type) -> None:
         needed.append("permission")
     for kind in needed:
         if getattr(registry, kind, None) is None:
+            key, expected = f"{kind}_backend", f"a module such as cliquet.{kind}.memory"
+            problem = f"{key} is not set"
+            if registry.settings.get(key):
+                key, expected = "initialization_sequence", f"cliquet.initialization.setup_{kind}"
+                problem = f"{key} lacks a step"
             raise ConfigurationError(
-                f"{resource_cls.__name__} needs a {kind} backend: {kind}_backend is not set, "
-                f"expected a module such as cliquet.{kind}.memory"
+                f"{resource_cls.__name__} needs a {kind} backend: {problem}, expected {expected}"
             )
 
 

@@ -13,10 +13,10 @@ from cliquet.settings.table import DEFAULT_SETTINGS as DEFAULT_SETTINGS
 from cliquet.settings.table import RESOURCE_FAMILIES
 from cliquet.settings.table import SETTINGS as SETTINGS
 from cliquet.settings.table import type_of as type_of
-from cliquet.settings.types import SettingType
+from cliquet.settings.types import WORDS, SettingType
 from cliquet.state import state_of
 from cliquet.types import Settings
-from cliquet.utils import env_name, setting_list
+from cliquet.utils import env_name
 
 PREFIX = "cliquet"
 
@@ -139,7 +139,7 @@ def _is_of_resource(key: str) -> bool:
 def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
     """Return the key of a policy or listener that the environment variable sets."""
     for list_key, prefix in _NAMED.items():
-        listed = [name.rpartition(".")[2] for name in setting_list(settings.get(list_key))]
+        listed = [name.rpartition(".")[2] for name in WORDS.get(settings, list_key, [])]
         for name in sorted(listed, key=len, reverse=True):
             head = f"{env_name(f'{prefix}.{name}')}_"
             if variable.startswith(head) and variable != head:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 import math
 import re
 import threading
@@ -73,6 +74,12 @@ def _reads_false_as_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @_reads_false_as_none
 def _text(value: object) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
+
+
+def _plain_text(value: object) -> Any:
+    if not isinstance(value, (str, int, float)):
+        raise TypeError(value)
+    return _text(value)
 
 
 @_reads_false_as_none
@@ -148,7 +155,7 @@ def parse_date(value: object) -> datetime.datetime:
 
 
 def _version(value: object) -> list[str]:
-    if not (numbers := re.findall(r"\d+", str(value))):
+    if not (numbers := re.findall(r"\d+", _plain_text(value))):
         raise ValueError
     return numbers
 
@@ -190,6 +197,27 @@ def _class_or_function(value: object) -> Any:
     return target
 
 
+def called_with(*args: object, **kwargs: object) -> Callable[[object], Any]:
+    """Return a parser for the name of a class or function that accepts these arguments.
+
+    It raises ImportError for another one, unless that is in C and doesn't tell.
+    """
+
+    def parse(value: object) -> Any:
+        target = _class_or_function(value)
+        try:
+            signature = inspect.signature(target)
+        except (TypeError, ValueError):
+            return target
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ImportError(f"it can't be called as it would be: {error}") from error
+        return target
+
+    return parse
+
+
 def _module(value: object) -> Any:
     module = _resolve(value)
     if not callable(getattr(module, "load_from_config", None)):
@@ -197,12 +225,23 @@ def _module(value: object) -> Any:
     return module
 
 
-def _names(value: object) -> list[Any]:
-    return [_resolve(name) for name in setting_list(value)]
+def _word_list(value: object) -> list[str]:
+    words = setting_list(value)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError(words)
+    return words
 
 
-def _functions(value: object) -> list[Any]:
-    return [_class_or_function(name) for name in setting_list(value)]
+def _packages(value: object) -> list[Any]:
+    packages = {name: _resolve(name) for name in setting_list(value)}
+    for name, package in packages.items():
+        if not (callable(package) or hasattr(package, "includeme")):
+            raise ImportError(f"{name!r} has no function includeme")
+    return list(packages.values())
+
+
+def _steps(value: object) -> list[Any]:
+    return list(map(called_with(None), setting_list(value)))
 
 
 def _header_names(value: object) -> list[str]:
@@ -218,13 +257,15 @@ def _scheme(value: object) -> str:
     return str(value)
 
 
-TEXT = SettingType("a string", _text, _text)
+TEXT = SettingType("a string", _plain_text, _text)
 VERSION = SettingType("a version such as 1.0", _version, _text)
 NAME = SettingType(
     "the dotted name of a class or function", _class_or_function, _name, empty_is_default=True
 )
-NAMES = SettingType("a list of dotted names of importable objects", _names, _words)
-FUNCTIONS = SettingType("a list of dotted names of functions", _functions, _words)
+#: Called without arguments, with one and with two.
+NAME_0, NAME_1, NAME_2 = (NAME._replace(parse=called_with(*[None] * count)) for count in range(3))
+PACKAGES = SettingType("a list of dotted names of importable objects", _packages, _words)
+FUNCTIONS = SettingType("a list of dotted names of functions", _steps, _words)
 MODULE = SettingType("a module with load_from_config", _module, _name)
 NATURAL = _numeric("an integer, 0 or more", _natural)
 POSITIVE = _numeric("an integer, 1 or more", _integer(1))
@@ -241,7 +282,7 @@ TIME_LIMIT = _numeric("a number of seconds above 0", _duration, empty_is_default
 DURATION = _numeric("a number of seconds above 0", _duration)
 BOOLEAN = SettingType("true or false", _boolean)
 DATE = SettingType("a date (ISO 8601)", parse_date, _name)
-WORDS = SettingType("a list of words", setting_list, _words)
+WORDS = SettingType("a list of words", _word_list, _words)
 HEADER_NAMES = SettingType("a list of header names", _header_names, _words)
 SCHEME = SettingType("http or https", _scheme, _name)
 JSON_FILE = SettingType("a file that contains a JSON object", _json_object, _name)

@@ -153,29 +153,17 @@ def _reason(error: Exception) -> str:
 def include_packages(config: Configurator, key: str) -> None:
     """Include the packages in the setting ``key``.
 
-    :raises InvalidSettings: if one of them doesn't exist, has no function ``includeme``, or
-        imports an optional package that is missing.
+    :raises InvalidSettings: if one of them imports an optional package that is missing.
     """
     settings = config.get_settings()
     for package in setting_list(settings[key]):
-        if problem := _include(config, package):
-            raise invalid(settings, key, f"{type_of(key).expected}: {problem}")
-
-
-def _include(config: Configurator, package: str) -> str | None:
-    """Include a package; return the reason if it can't be included."""
-    try:
-        included = config.maybe_dotted(package)
-        if not (callable(included) or hasattr(included, "includeme")):
-            return f"{package!r} has no function includeme"
-        config.include(included)
-    except ImportError as error:
-        is_missing = f"{package}.".startswith(f"{error.name}.")
-        reason = missing_package(error) or (str(error) if is_missing else None)
-        if reason is None:
-            raise
-        return reason
-    return None
+        try:
+            config.include(package)
+        except ImportError as error:
+            reason = missing_package(error)
+            if reason is None:
+                raise
+            raise invalid(settings, key, f"{type_of(key).expected}: {reason}") from error
 
 
 # The keys that contain the name of a resource. A permission can contain underscores, so the name
