@@ -144,7 +144,7 @@ def result_of(request: Request, response: Response) -> Response:
         if request.is_creation and _is_record(error):
             return Response(200, response.headers, {"data": error.existing})
         raise error
-    is_bodiless = request.method.upper() == "HEAD" or response.status in (204, 304)
+    is_bodiless = request.method == "HEAD" or response.status in (204, 304)
     if request.expects and not is_bodiless:
         name, kind = request.expects
         if not isinstance(response.member(name), kind):

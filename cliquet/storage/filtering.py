@@ -78,11 +78,12 @@ class Query(NamedTuple):
         return self.sorting[0].field == self.names.modified
 
     @property
-    def id(self) -> str | None:
-        """The id of the only record that can match, None if several can."""
+    def ids(self) -> list[str] | None:
+        """The ids of the only records that can match, None if any can."""
         for field, value, operator in self.filters:
-            if field == self.names.id and operator is COMPARISON.EQ and isinstance(value, str):
-                return value
+            if field == self.names.id and operator in _EQUAL:
+                values = _EQUAL[operator](value)
+                return list(dict.fromkeys(each for each in values if isinstance(each, str)))
         return None
 
     @property

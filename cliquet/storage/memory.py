@@ -114,7 +114,7 @@ class Storage(SchemalessBackend, StorageEngine, MemoryBasedStorage):
             records = self._collections.get(collection)
             if records is None:
                 return []
-            matching = matching_rows(query, records.live_rows(query.span))
+            matching = matching_rows(query, records.live_rows(query))
             ids = records.in_order_of_creation({row[0] for row, _ in matching})
             return [(id_, records.write(log, id_, None, None, keep_tombstone), None) for id_ in ids]
 
@@ -234,9 +234,9 @@ class _Records:
         stop = bisect_left(self._times, before)
         return [row[0] for row in self._rows(self._times[:stop]) if row[2] is None]
 
-    def live_rows(self, span: Span) -> list[Row]:
-        start, stop = _slice(self._live, span)
-        return self._rows(self._live[start:stop])
+    def live_rows(self, query: Query) -> list[Row]:
+        """Return the records that can match a query."""
+        return [row for row in self._candidates(query, self._live) if row[2] is not None]
 
     def count(self, span: Span) -> int:
         start, stop = _slice(self._live, span)
@@ -278,13 +278,15 @@ class _Records:
 
     def scan(self, query: Query) -> tuple[list[Record], int, Part]:
         """Return the page for any query, the number of matching records, and its rows."""
-        if query.id is not None:
-            time, _ = self.get(query.id)  # no other record has this timestamp
-            query = query._replace(span=query.span.intersect(Span(time, time)))
-        start, stop = _slice(self._times, query.span)
-        tombstones = self._rows(self._times[start:stop]) if query.include_deleted else []
-        live = self.live_rows(query.span)
-        return select(query, live, [row for row in tombstones if row[2] is None])
+        rows = self._candidates(query, self._times) if query.include_deleted else []
+        return select(query, self.live_rows(query), [row for row in rows if row[2] is None])
+
+    def _candidates(self, query: Query, timestamps: list[int]) -> list[Row]:
+        """Return the rows with some timestamps, or ids, that can match a query."""
+        if query.ids is None:
+            start, stop = _slice(timestamps, query.span)
+            return self._rows(timestamps[start:stop])
+        return [(id_, *self._entries[id_]) for id_ in query.ids if id_ in self._entries]
 
     def _rows(self, timestamps: list[int]) -> list[Row]:
         entries, ids = self._entries, map(self._ids.__getitem__, timestamps)

@@ -65,7 +65,7 @@ def test_batch_is_split_at_the_limit_of_the_server_which_is_read_once(client, sp
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, ""))]
+    "settings", [{}, *({"batch_max_requests": unlimited} for unlimited in (None, 0, "", -1, "2"))]
 )
 def test_batch_is_not_split_without_a_limit(connect, proxy, settings):
     responses = [{"status": 200, "path": "/", "headers": {}, "body": {"data": {}}}] * 30
@@ -101,6 +101,15 @@ def test_adding_requests_outside_the_block_raises(client):
             part.create({})
         with batch:
             pass
+
+
+def test_batch_can_be_filled_again(client, proxy):
+    batch = client.batch()
+    for _ in range(2):
+        with batch:
+            created = batch.resource("/spores").create({})
+        assert created.result().status == 201
+    assert proxy.methods == ["PUT", "PUT"]
 
 
 def test_refused_requests_raise_together_and_the_others_are_done(client, spores):
@@ -326,7 +335,7 @@ def test_error_of_a_retried_batch_notes_that_the_first_attempt_can_have_succeede
 
 
 def test_atomic_batch_succeeds_as_a_whole(client, spores, proxy):
-    with client.batch(atomic=True) as batch:
+    with client.batch(atomic=True, size=2) as batch:
         futures = [batch.resource("/spores").create({}) for _ in range(BATCH)]
     assert proxy.methods == ["POST", "POST"]
     assert [future.result().status for future in futures] == [201] * BATCH

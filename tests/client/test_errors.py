@@ -88,6 +88,10 @@ def test_error_without_a_body_of_the_protocol_is_described_by_its_status(client,
     assert str(raised) == "POST /spores: 599 Unknown"
 
 
+def test_errno_that_is_not_a_number_is_ignored(client, proxy):
+    assert failure(client, error(400, "107"), proxy=proxy).errno is None
+
+
 def test_missing_credentials_are_unauthorized(connect, proxy):
     with pytest.raises(module.Unauthorized) as caught:
         connect(proxy.url, auth=None).resource("/spores").list()

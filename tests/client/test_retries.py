@@ -178,7 +178,9 @@ def test_response_that_is_not_json_is_retried(spores, proxy, clock):
     assert caught.value.__notes__ == ["Sent 5 times."]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"text"', b"{}"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'"text"', b"{}", b'{"data": "", "settings": [], "responses": 1}']
+)
 def test_response_of_another_service_is_refused(client, spores, proxy, clock, body):
     calls = {
         "GET /: the body has no 'settings'": client.server_info,

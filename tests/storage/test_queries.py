@@ -138,7 +138,7 @@ def test_every_letter_is_folded_as_in_python(storage, serve):
 
 
 @pytest.mark.parametrize("engine", ["memory", "redis"])
-def test_query_for_one_id_reads_one_record(engine, storage, monkeypatch):
+def test_query_for_some_ids_reads_these_records(engine, storage, monkeypatch):
     module = import_module(f"cliquet.storage.{engine}")
     ids = [storage.create(*PLACE, {})["id"] for _ in range(3)]
     storage.delete(*PLACE, ids[1])
@@ -155,3 +155,28 @@ def test_query_for_one_id_reads_one_record(engine, storage, monkeypatch):
         expected = [(id_, deleted)] if id_ in ids else []
         assert [(record["id"], record.get("deleted")) for record in records] == expected
     assert [len(each) for each in rows] == [1, 1, 1, 0]
+    for values, include_deleted, count in (
+        ([ids[0], "unknown", ids[1], ids[0], 7], True, 2),
+        ([ids[2], ids[1], ids[0]], False, 2),
+        ([], True, 0),
+    ):
+        filters = [Filter("id", values, COMPARISON.IN)]
+        records, total = storage.get_all(
+            *PLACE, filters=filters, include_deleted=include_deleted, sorting=[Sort("id", 1)]
+        )
+        found = [record["id"] for record in records]
+        assert found == sorted(found)
+        assert set(found) == (set(values) & set(ids)) - (set() if include_deleted else {ids[1]})
+        assert total == len({*found} - {ids[1]})
+        assert len(rows[-1]) == count
+
+
+def test_records_in_a_span_are_found_by_id(storage):
+    times = [storage.create(*PLACE, {"id": id_})["last_modified"] for id_ in "abc"]
+    filters = [
+        Filter("id", ["c", "a"], COMPARISON.IN),
+        Filter("last_modified", times[0], COMPARISON.GT),
+    ]
+    assert ids_of(storage, filters=filters) == ["c"]
+    assert [record["id"] for record in storage.delete_all(*PLACE, filters)] == ["c"]
+    assert ids_of(storage, sorting=[Sort("id", 1)]) == ["a", "b"]

@@ -246,7 +246,7 @@ class Storage(RedisBackend, StorageEngine, MemoryBasedStorage):
             *query.span,
             int(query.include_deleted),
             b"" if query.max_bytes is None else query.max_bytes,
-            encode(query.id or ""),
+            *_id_arguments(query),
             *_checksum_arguments(query),
         )
         return _PageReply(reply)
@@ -279,6 +279,11 @@ class _PageReply:
         if self.is_cut:  # tombstones after the last record belong to another page
             rows = rows[: rows.index(self.live[-1]) + 1]
         return rows[: query.limit]
+
+
+def _id_arguments(query: Query) -> list[Any]:
+    """Return the arguments of the page script for the ids of the only records on the page."""
+    return [b""] if query.ids is None else [len(query.ids), *map(encode, query.ids)]
 
 
 def _checksum_arguments(query: Query) -> list[bytes]:

@@ -1,19 +1,27 @@
 -- Reads a page.
 -- ARGV: the minimum and the maximum timestamp on the page; '1' for oldest first; the limit,
 -- -1: none; the minimum and the maximum timestamp to count; '1' to include tombstones;
--- the size in bytes at which the page ends, '': none; the id of the only record on the page, '': any
--- record; 'all' for the checksum of all records, or 'ids' and the ids of the records in the checksum.
+-- the size in bytes at which the page ends, '': none; the number of the ids that follow, which are the
+-- only ones on the page, in any order, '': any record; 'all' for the checksum of all records, or 'ids'
+-- and the ids of the records in the checksum.
 -- Lists are returned as a few joined strings, which the client parses faster than many. Ids and
 -- JSON contain no null characters.
 local low, high, oldest_first, limit = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
-
-if ARGV[9] ~= '' then
-  local time = redis.call('ZSCORE', TIMES, ARGV[9]) or redis.call('ZSCORE', TOMBSTONES, ARGV[9])
-  -- No other record has this timestamp. For an unknown id, the range is empty.
-  low, high = time or 1, time or 0
-end
+local chosen = tonumber(ARGV[9])
+local rest = 10 + (chosen or 0)
 
 local function ids_in(key, ...)
+  if chosen then
+    local found = {}
+    for position = 10, rest - 1 do
+      local time = redis.call('ZSCORE', key, ARGV[position])
+      if time then
+        found[#found + 1] = ARGV[position]
+        if ... == 'WITHSCORES' then found[#found + 1] = time end
+      end
+    end
+    return found
+  end
   if oldest_first then
     return redis.call('ZRANGEBYSCORE', key, low, high, ...)
   end
@@ -58,7 +66,7 @@ end
 -- Returns the checksum of the records with the ids in ARGV.
 local function checksum_of_ids()
   local count, times, cubes, seen = 0, 0, 0, {}
-  for position = 11, #ARGV do
+  for position = rest + 1, #ARGV do
     local id = ARGV[position]
     local time = not seen[id] and tonumber(redis.call('ZSCORE', TIMES, id))
     seen[id] = true
@@ -71,8 +79,8 @@ local function checksum_of_ids()
 end
 
 local sums = {}
-if ARGV[10] == 'all' then sums = {checksum()} end
-if ARGV[10] == 'ids' then sums = {checksum_of_ids()} end
+if ARGV[rest] == 'all' then sums = {checksum()} end
+if ARGV[rest] == 'ids' then sums = {checksum_of_ids()} end
 
 local dead = {}
 if ARGV[7] == '1' then
