@@ -142,7 +142,10 @@ export class Resource<T = any> {
   filter(filters: Filters, options?: Omit<Query, 'filters'>): Promise<Saved<T>[]>;
   /** @throws {TypeError} if JSON can't represent a value, such as NaN, a Map, or an integer beyond 2^53 */
   create(data: T & { id?: string }): Promise<Saved<T>>;
-  /** Replace a record. A `last_modified` that isn't the latest makes it a conflict. */
+  /**
+   * Replace a record. A `last_modified` that isn't the latest makes it a conflict; without one, the record is one that
+   * was never sent, and a conflict if the server has a version of others.
+   */
   update(data: Saved<T>): Promise<Saved<T>>;
   patch(id: string, data: Partial<Saved<T>>): Promise<Saved<T>>;
   delete(id: string): Promise<null>;

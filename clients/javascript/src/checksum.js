@@ -9,17 +9,15 @@ export const EMPTY = '0-0-0';
 /** A checksum after versions are replaced: the entries of some records before and after that. */
 export function updated(checksum, before, after) {
   let [count, a, b] = checksum.split('-').map(Number);
-  const add = (entries, sign) => {
-    for (const { server, timestamp } of entries) {
-      if (!server) continue;
-      const rest = timestamp % B;
-      count += sign;
-      a += sign * (timestamp % A);
-      b += sign * ((((rest * rest) % B) * rest) % B);
-    }
+  const add = (sign, { server, timestamp }) => {
+    if (!server) return;
+    const rest = timestamp % B;
+    count += sign;
+    a += sign * timestamp;
+    b += sign * ((((rest * rest) % B) * rest) % B);
   };
-  add(before, -1);
-  add(after, 1);
+  for (const entry of before) add(-1, entry);
+  for (const entry of after) add(1, entry);
   const modulo = (sum, prime) => ((sum % prime) + prime) % prime;
   return `${count}-${modulo(a, A)}-${modulo(b, B)}`;
 }

@@ -1,7 +1,6 @@
 /** A service, and the requests to it. */
 
 import { isTemporary, ResponseError } from './errors.js';
-import { emit } from './events.js';
 import { Resource } from './resource.js';
 import { MemoryStore } from './memory.js';
 import { sleep } from './timers.js';
@@ -12,20 +11,27 @@ const LONGEST_WAIT = 24 * 60 * 60 * 1000; // of what a server can ask for; timer
 /** One spelling of a URL, without a slash at its end. */
 const normalized = (url) => new URL(url, globalThis.location?.href).href.replace(/\/*([?#].*)?$/, '');
 
-const missing = (option) => () => {
-  throw new TypeError(`The client needs the option ${option}`);
-};
-
 /** The records that were not sent, then the latest ones. */
 function latest(records, { filters, sort, limit }) {
-  if (filters || sort) missing('query')();
+  if (filters || sort) throw new TypeError('The client needs the option query');
   return records.sort((a, b) => (b.last_modified ?? Infinity) - (a.last_modified ?? Infinity)).slice(0, limit);
+}
+
+const isStream = (type) => /event-stream/.test(type);
+
+/** The stream of a response if it was requested, or its JSON. Other content can be the login page of a network: null. */
+async function bodyOf({ headers, body, ok }, signal, canStream) {
+  const type = headers.get('Content-Type');
+  // Node.js can lose the signal of a response when it collects garbage.
+  const stream = body?.pipeThrough(new TransformStream(), { signal });
+  if (ok && canStream && isStream(type)) return stream;
+  return /json/.test(type) ? JSON.parse((await new Response(stream).text()) || null) : null;
 }
 
 /** A service and the local copies of its records; dispatches the events of cliquet.d.ts. */
 export class Client extends EventTarget {
   server;
-  _resources = new Map();
+  _resources = { __proto__: null };
   _end = new AbortController();
   _notBefore = 0; // in the time of performance.now()
 
@@ -40,7 +46,6 @@ export class Client extends EventTarget {
       locks: globalThis.navigator?.locks,
       store: new MemoryStore(),
       query: latest,
-      live: missing('live'),
       ...options,
       server: normalized(server),
     });
@@ -53,8 +58,7 @@ export class Client extends EventTarget {
     const normal = path.replace(/^\/+|\/+$/g, '');
     const isValid = normal && new URL(normal, 'http://a').pathname === `/${normal}` && !/\||\/\//.test(normal);
     if (!isValid) throw new TypeError(`Invalid path ${path}`);
-    if (!this._resources.has(normal)) this._resources.set(normal, new Resource(this, `/${normal}`));
-    return this._resources.get(normal);
+    return (this._resources[normal] ??= new Resource(this, `/${normal}`));
   }
 
   /** The description of the service, requested once. */
@@ -71,14 +75,14 @@ export class Client extends EventTarget {
       headers: { ...headers, ...(body && { 'Content-Type': 'application/json' }) },
       body: JSON.stringify(body),
       redirect: 'error', // the credentials are not for where it leads
-      _auth: (refused) => this.auth(refused),
+      _hasAuth: true,
     });
   }
 
   /** Abort all requests, end automatic synchronization and close the store. */
   async close() {
     this._end.abort();
-    for (const resource of this._resources.values()) resource.close();
+    for (const resource of Object.values(this._resources)) resource.close();
     await this.store.close?.();
   }
 
@@ -94,6 +98,10 @@ export class Client extends EventTarget {
     return AbortSignal.any([this._end.signal, other].filter(Boolean));
   }
 
+  _emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
   async _describe(options = {}) {
     if (!this._hello) {
       const { body, url } = await this._request(`${this.server}/`, options);
@@ -107,14 +115,14 @@ export class Client extends EventTarget {
     return this._hello;
   }
 
-  async _request(url, { _patient = true, signal: given, _auth, ...options }) {
+  async _request(url, { _patient = true, signal: given, _hasAuth, ...options }) {
     const signal = this._signal(given);
     let refused;
     let credentials;
     for (let attempt = 0; ; attempt++) {
       await this._allowed(_patient, signal);
       const previous = credentials;
-      credentials = await _auth?.(refused);
+      credentials = _hasAuth && (await this.auth(refused));
       if (refused && same(credentials, previous)) throw refused;
       try {
         return await this._fetch(url, { ...options, headers: { ...options.headers, ...credentials }, signal });
@@ -136,7 +144,7 @@ export class Client extends EventTarget {
     const time = this._notBefore - performance.now();
     if (time <= 0) return;
     if (!_patient) throw new Error('Server busy');
-    emit(this, 'waiting', { seconds: time / 1000 });
+    this._emit('waiting', { seconds: time / 1000 });
     await sleep(time, signal);
   }
 
@@ -145,23 +153,18 @@ export class Client extends EventTarget {
     const timer = setTimeout(() => limit.abort(new DOMException('No response', 'TimeoutError')), this.timeout);
     const signal = AbortSignal.any([options.signal, limit.signal]);
     try {
-      return await this._read(await this.fetch(url, { ...options, signal, cache: 'no-store' }), signal);
+      const response = await this.fetch(url, { ...options, signal, cache: 'no-store' });
+      this._heed(response.headers);
+      return this._check(response, await bodyOf(response, signal, isStream(Object.values(options.headers))));
+    } catch (error) {
+      limit.abort(); // the rest of the body
+      throw error;
     } finally {
       clearTimeout(timer); // streams last longer
     }
   }
 
-  async _read(response, signal) {
-    const { headers, url, status, ok } = response;
-    this._heed(headers);
-    const type = headers.get('Content-Type');
-    // Node.js can lose the signal of a response when it collects garbage.
-    let body = response.body?.pipeThrough(new TransformStream(), { signal });
-    if (!/event-stream/.test(type)) {
-      const text = await new Response(body).text();
-      // Other content isn't from the service, but for example the login page of a network.
-      body = text && /json/.test(type) ? JSON.parse(text) : null;
-    }
+  _check({ headers, url, status, ok }, body) {
     const refused = body?.responses?.find?.((response) => response.status === 401); // in a batch
     if (status === 304 || (ok && body && !refused)) return { status, headers, body, url };
     const error = new ResponseError(refused ?? { status, body });
@@ -178,7 +181,7 @@ export class Client extends EventTarget {
       this._notBefore = Math.max(this._notBefore, performance.now() + time);
     }
     try {
-      emit(this, 'alert', JSON.parse(headers.get('Alert') || undefined));
+      this._emit('alert', JSON.parse(headers.get('Alert') || undefined));
     } catch {} // none, or something else's
   }
 }

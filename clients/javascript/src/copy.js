@@ -3,14 +3,13 @@
  *
  *     {prefix}v|{id}|{timestamp}          a version
  *     {prefix}c|{id}|{number}             a change; with `|s` after it once it is sent
- *     {prefix}m|{timestamp}|{checksum}    all versions up to this timestamp, the mark, are here; the checksum of all
+ *     {prefix}m||{timestamp}|{checksum}   all versions up to this timestamp, the mark, are here; the checksum of all
  *
  * A write that removes an item fails if another page has removed it before, and is computed again. So pages that share
  * a store can write at once, and a page can be closed at any moment.
  */
 
 import { EMPTY, updated } from './checksum.js';
-import { emit } from './events.js';
 import { differ, entryOf, isTombstone, replaced, withChange, withVersion, writesOf } from './records.js';
 
 const PREFIX_COST = 5; // reading one record by its prefixes takes as long as reading five in one range
@@ -31,7 +30,7 @@ export class Copy {
   }
 
   _emit(type, detail) {
-    emit(this._client, type, { path: this._path, ...detail });
+    this._client._emit(type, { path: this._path, ...detail });
   }
 
   _key(kind, id, number) {
@@ -43,8 +42,7 @@ export class Copy {
   }
 
   _id(key) {
-    const [, id] = key.slice(this._prefix.length).split('|');
-    return id.includes('%') ? decodeURIComponent(id) : id; // which is slow
+    return decodeURIComponent(key.slice(this._prefix.length).split('|')[1]);
   }
 
   /** The entries at some prefixes of keys, by id. */
@@ -52,11 +50,11 @@ export class Copy {
     const items = new Map();
     for (const [key, value] of await this._store.getAll(prefixes)) {
       const id = this._id(key);
-      if (!items.has(id)) items.set(id, []);
-      if (isIntact(value)) items.get(id).push(Object.assign(value, { key }));
-      else {
+      const isGood = isIntact(value);
+      const item = Object.assign(isGood ? value : {}, { key });
+      items.set(id, [...(items.get(id) ?? []), item]);
+      if (!isGood) {
         // Something else has changed it. The next synchronization fetches the record again.
-        items.get(id).push({ key });
         this._damaged.add(id);
         this._emit('damaged', { id });
       }
@@ -86,7 +84,7 @@ export class Copy {
   /** The timestamp up to which all versions are here, 0 at first, and the checksum of all that are here. */
   async _mark() {
     for (;;) {
-      const keys = await this._keys('m|');
+      const keys = await this._keys('m||');
       const marks = keys.map((key) => key.split('|').slice(-2));
       const [[since, checksum] = []] = marks.sort((a, b) => b[0] - a[0]);
       if (since) return { keys, since: +since, checksum };
@@ -95,7 +93,7 @@ export class Copy {
   }
 
   _markItem(since, checksum) {
-    return [`${this._prefix}m|${since}|${checksum}`, true];
+    return [`${this._prefix}m||${since}|${checksum}`, true];
   }
 
   /** The item of a version, by default of a list. */

@@ -10,10 +10,9 @@ export class MemoryStore {
   async getAll(prefixes) {
     return prefixes.flatMap((prefix) => {
       const group = groupOf(prefix); // most prefixes are of one record
-      const isNear = (name) => name.startsWith(prefix) || prefix.startsWith(name);
-      const names = group ? [group] : [...this._groups.keys()].filter(isNear);
-      const items = names.flatMap((name) => [...(this._groups.get(name) ?? [])]);
-      return items.filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key, JSON.parse(value)]);
+      const groups = group ? [this._groups.get(group) ?? []] : [...this._groups.values()];
+      const items = groups.flatMap((each) => [...each]).filter(([key]) => key.startsWith(prefix));
+      return items.map(([key, value]) => [key, JSON.parse(value)]);
     });
   }
 

@@ -9,7 +9,7 @@
  *   `sent` is when it was first sent, in milliseconds.
  */
 
-import { compare, isObject, own, same } from './values.js';
+import { isObject, own, same } from './values.js';
 
 const REMEMBERED = 50; // pushes of a record: a change of what was there before them is a conflict
 const DAY = 24 * 60 * 60 * 1000;
@@ -45,8 +45,7 @@ function net(changes) {
 }
 
 /** Equal for values that servers often normalize to one: case, spaces, Unicode forms, numbers in strings. */
-const loose = (value) =>
-  isObject(value) ? value : String(value).normalize('NFKC').replace(/\s+/g, ' ').trim().toLowerCase();
+const loose = (value) => (isObject(value) ? value : String(value).normalize('NFKC').replace(/\s/g, '').toLowerCase());
 
 /**
  * The changes to send when the server has the first ones already, for their push succeeded and its
@@ -67,7 +66,7 @@ export function unsent({ changes, server }) {
   }
 }
 
-export const byNumber = (a, b) => compare(a.number, b.number);
+export const byNumber = (a, b) => (a.number > b.number ? 1 : -1);
 
 /** The state of a record, from its items. */
 export function entryOf(id, items = []) {

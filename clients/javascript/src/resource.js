@@ -6,8 +6,7 @@ import { SynchronizedCopy } from './sync.js';
 import { checkJSON } from './values.js';
 
 export class Resource extends SynchronizedCopy {
-  _edits = Promise.resolve();
-  _syncs = Promise.resolve();
+  _last = {}; // promises
   _listeners = new Set();
 
   constructor(client, path) {
@@ -26,18 +25,18 @@ export class Resource extends SynchronizedCopy {
   async get(id, { signal } = {}) {
     const entry = await this._entry(checkedId(id));
     if (entry.changes.length) return entry.local;
+    let body;
     try {
       const path = `${this._path}/${encodeURIComponent(id)}`;
       const headers = entry.server && { 'If-None-Match': `"${entry.timestamp}"` };
-      const { body } = await this._client.request('GET', path, { headers, signal, _patient: false });
+      ({ body } = await this._client.request('GET', path, { headers, signal, _patient: false }));
       if (body) await this._keep([{ record: body.data }]);
-      return (await this._entry(id)).local ?? body?.data ?? null;
     } catch (error) {
       // A user who may not read the record for now gets this too: only the next synchronization removes it.
       if (isMissing(error)) return null;
       if (signal?.aborted || (error.status < 500 && !entry.server)) throw error;
     }
-    return (await this._entry(id)).local;
+    return (await this._entry(id)).local ?? body?.data ?? null;
   }
 
   async _entry(id) {
@@ -88,7 +87,7 @@ export class Resource extends SynchronizedCopy {
   }
 
   update(data) {
-    return this._edit(data.id, true, () => data, data);
+    return this._edit(data.id, true, () => data, { last_modified: undefined, ...data });
   }
 
   patch(id, data) {
@@ -99,16 +98,18 @@ export class Resource extends SynchronizedCopy {
     return this._edit(id, true, () => null, {});
   }
 
-  /** Change a record that exists, or doesn't; `last_modified` is of the version that was changed. */
-  _edit(id, exists, make, { last_modified }, isOwn) {
-    return this._inTurn(async () => {
+  /** Change a record that exists, or doesn't; `last_modified` is that of the version that was seen, or undefined if none was. */
+  _edit(id, exists, make, seen, isOwn) {
+    return this._inTurn('edit', async () => {
       checkedId(id);
       let after;
       const [{ timestamp }] = await this._update([id], ([entry]) => {
         const { local } = entry;
         if (!local === exists) throw new Error(`${this._path}/${id} ${exists ? "doesn't exist" : 'exists'}`);
         after = checked(make(local), local);
-        const change = { base: last_modified ?? entry.timestamp, before: isOwn ? after : local, after };
+        const isUnsent = 'last_modified' in seen && entry.server;
+        const base = seen.last_modified ?? (isUnsent ? 0 : entry.timestamp);
+        const change = { base, before: isOwn ? after : local, after };
         return [differ(local, after) ? this._edited(entry, change, []) : entry];
       });
       return after && { ...after, ...(timestamp && { last_modified: timestamp }) };
@@ -118,15 +119,15 @@ export class Resource extends SynchronizedCopy {
   /** End a conflict, or give up changes: with the server's record, the local one, or another. */
   resolve(conflict, choice) {
     // What came after that which the caller has seen remains in conflict.
-    return this._inTurn(async () => {
+    return this._inTurn('edit', async () => {
       await this._resolve(conflict, chosen(conflict, choice));
       this._wake?.(); // subscribers don't hear of it if the local record remains
     });
   }
 
-  /** Do one edit after the other, in the order of the calls. */
-  _inTurn(action) {
-    return (this._edits = this._edits.then(action, action));
+  /** Act after the previous actions of the same kind, in the order of the calls. */
+  _inTurn(kind, action) {
+    return (this._last[kind] = Promise.resolve(this._last[kind]).then(action, action));
   }
 
   // Synchronizing
@@ -155,8 +156,7 @@ export class Resource extends SynchronizedCopy {
 
   /** Act while no other action runs, here or, where there are locks, in other pages. */
   _alone(action, signal) {
-    const run = () => this._locked('', action, signal);
-    return (this._syncs = this._syncs.then(run, run));
+    return this._inTurn('sync', () => this._locked('', action, signal));
   }
 
   /** Act while no other page does the same, if the browser has locks. */

@@ -52,7 +52,7 @@ export async function* changesOf(client, path, { since, signal, idle = 45_000 })
     let isPartial = false;
     for await (const { event, id, data, retry } of eventsOf(body, idle)) {
       if (retry) pause = +retry;
-      if (event === 'alert') client.dispatchEvent(new CustomEvent(event, { detail: JSON.parse(data) }));
+      if (event === 'alert') client._emit(event, JSON.parse(data));
       if (event === 'reset') yield {};
       if (event !== 'change') continue;
       if (id) {

@@ -31,13 +31,11 @@ const isReady = ({ pending, conflict }) => pending && !conflict;
 
 /** A copy that can be synchronized; by one synchronization at a time. */
 export class SynchronizedCopy extends Copy {
-  _refused = new Set(); // ids of what the last synchronizations could not send
+  _refused = new Set(); // ids of what could not be sent, up to the last synchronization that came to an end
 
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
-    this._options = options;
-    this._page = options._page; // of a stream
-    this._isRepaired = this._hasRoom = false;
+    this._options = options; // with those of this synchronization only: _page of a stream, _isRepaired, _hasRoom
     this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
     for (const id of this._damaged) {
       await this.get(id);
@@ -49,6 +47,7 @@ export class SynchronizedCopy extends Copy {
     const ids = (await this._changed()).map(({ id }) => id);
     const entries = await this._update(ids, (current) => current.map(tidy));
     this._result.conflicts = entries.filter(({ conflict }) => conflict);
+    this._refused = new Set(this._result.errors.map(({ id }) => id));
     return this._result;
   }
 
@@ -74,9 +73,9 @@ export class SynchronizedCopy extends Copy {
     let { since, checksum } = await this._mark();
     const query = `&_checksum=${checksum}${since ? `&_since=${since}` : ''}`;
     const headers = since && { 'If-None-Match': `"${since}"` };
-    const { _page: given } = this;
+    const { _page: given } = this._options;
     const isNext = given?.since <= since && since <= given.timestamp;
-    this._page = undefined;
+    this._options._page = undefined;
     let end;
     for await (const page of isNext ? [given] : this._pages(query, headers)) {
       const { records, timestamp, isLast } = page;
@@ -104,8 +103,8 @@ export class SynchronizedCopy extends Copy {
 
   /** Remove what was deleted since the mark, once in a synchronization, if the store is full. */
   async _makeRoom(error, since) {
-    if (!isFull(error) || this._hasRoom) throw error;
-    this._hasRoom = true;
+    if (!isFull(error) || this._options._hasRoom) throw error;
+    this._options._hasRoom = true;
     for await (const { records } of this._pages(`&_since=${since}&deleted=true`)) {
       await this._keep(records.map((record) => ({ record })));
     }
@@ -120,15 +119,15 @@ export class SynchronizedCopy extends Copy {
       const page = await this._client.request('GET', this._path + query, { headers, signal });
       const [tag, total, next, checksum] = HEADERS.map((name) => page.headers.get(name));
       const records = page.body?.data;
-      // A proxy or CORS can hide headers, without which records or deletions would be missing.
-      if (page.status !== 304 && !(records && tag && total))
-        throw new Error(`${this._path}: no data, ETag or Total-Records`);
       count += records?.filter((record) => !isTombstone(record)).length;
-      // With a checksum, records that others insert before the last page are noticed.
-      if (!next && total > count && !(position && checksum))
-        throw new Error(`${this._path}: ${count} of ${total} records`);
-      // Each page is later than the one before, or the walk would never end.
-      if (next && !(position < (position = records?.at(-1)?.last_modified))) throw new Error('Same Next-Page');
+      // Each page is later than the one before, or the walk would never end. With a checksum, records that others insert
+      // before the last page are noticed.
+      const isRight = next
+        ? position < (position = records?.at(-1)?.last_modified)
+        : total <= count || (position && checksum);
+      // A proxy or CORS can hide headers, without which records or deletions would be missing.
+      if (page.status !== 304 && !(records && tag && total && isRight))
+        throw new Error(`Incomplete list: ${this._path}, ${count} of ${total} records, ETag ${tag}, Next-Page ${next}`);
       yield { records, checksum, timestamp: +/\d+/.exec(tag), isLast: !next }; // proxies can weaken the tag
       query = next && new URL(next).search; // whatever host a proxy makes it name
       headers = {};
@@ -137,13 +136,13 @@ export class SynchronizedCopy extends Copy {
 
   /** Repair the copy, once in a synchronization, unless it is known to be what the user can read. */
   async _verify(isRight, canRepair) {
-    this._result.verified = isRight || (canRepair && !this._isRepaired && (await this._repair()));
+    this._result.verified = isRight || (canRepair && !this._options._isRepaired && (await this._repair()));
     if (!this._result.verified && canRepair) this._emit('unverified');
   }
 
   /** Compare the timestamps of all records with the server's, and replace the versions that differ. */
   async _repair() {
-    this._isRepaired = true;
+    this._options._isRepaired = true;
     const times = new Map();
     let [latest, expected] = [];
     for await (const { records, timestamp, checksum } of this._pages('&_fields=last_modified&_checksum=')) {
@@ -223,8 +222,7 @@ export class SynchronizedCopy extends Copy {
       const middle = ready.length >> 1;
       if (middle) {
         await this._send(ready.slice(0, middle));
-        await this._send(ready.slice(middle));
-        return;
+        return this._send(ready.slice(middle));
       }
       if (this._result.errors.length >= FRUITLESS && !this._result.pushed) throw error; // the reason is none of them
       responses = [error];

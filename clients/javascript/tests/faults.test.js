@@ -72,7 +72,10 @@ describe('a list', () => {
         for (const name of [hidden, 'Next-Page', 'Checksum']) headers.delete(name); // by a proxy, or by CORS
         return Object.defineProperty(response, 'headers', { value: headers });
       };
-      await assert.rejects(bookmarks.sync(), { message: '/bookmarks: no data, ETag or Total-Records' });
+      await assert.rejects(
+        bookmarks.sync(),
+        new RegExp(`/bookmarks, 4 of ${hidden === 'ETag' ? '.*ETag null' : 'null records'}`),
+      );
       assert.deepEqual(await bookmarks.list(), []);
     });
   }
@@ -80,13 +83,13 @@ describe('a list', () => {
   test('without data is refused', async (t) => {
     const portal = [200, { ETag: '"5"', 'Total-Records': '0' }, { login: 'https://portal.example' }];
     const { articles } = await serve(t, [portal]);
-    await assert.rejects(articles.sync(), { message: '/articles: no data, ETag or Total-Records' });
+    await assert.rejects(articles.sync(), /Incomplete list: .articles, NaN of 0/);
   });
 
   test('with fewer records than Total-Records is refused', async (t) => {
     const data = [{ id: 'a', last_modified: 3 }];
     const { articles } = await serve(t, [list(data, 5, { 'Total-Records': '250' })]);
-    await assert.rejects(articles.sync(), /\/articles: 1 of 250 records/);
+    await assert.rejects(articles.sync(), /\/articles, 1 of 250 records/);
   });
 
   test('of several pages can miss records that others insert before the last page, with a checksum', async (t) => {
@@ -171,6 +174,7 @@ describe('a request', () => {
     [
       'gets a response that drips, and never ends',
       (request, response) => {
+        response.setHeader('Content-Type', 'application/json');
         const drip = setInterval(() => response.write(' '), 2);
         response.on('close', () => clearInterval(drip));
       },
@@ -494,6 +498,27 @@ test('a refused change is sent again, and succeeds once the server allows it', a
   await articles.patch('a', { title: 'changed' });
   assert.equal((await articles.sync()).pushed, 1);
   assert.deepEqual(await articles.pending(), []);
+});
+
+test('a refused change is sent in its turn again once it has been accepted', async (t) => {
+  const forbidden = [200, {}, { responses: [{ status: 403, body: { code: 403, errno: 121 } }] }];
+  const { articles, requests } = await serve(t, [undefined, forbidden], {}, { batchSize: 1 });
+  await articles.create({ id: 'a' });
+  assert.equal((await articles.sync()).errors.length, 1);
+  for (const [title, sent] of [
+    ['one', ['b', 'a']],
+    ['two', ['a', 'c']],
+  ]) {
+    requests.length = 0;
+    await articles.patch('a', { title });
+    await articles.create({ id: sent.find((id) => id !== 'a') });
+    await articles.sync();
+    const paths = requests.filter(({ url }) => url === '/batch').map(({ body }) => body.requests[0].path);
+    assert.deepEqual(
+      paths,
+      sent.map((id) => `/articles/${id}`),
+    );
+  }
 });
 
 for (const moment of ['before', 'after']) {

@@ -1,8 +1,10 @@
 /** Reactions of the client to headers and statuses of the protocol, with a fake server. */
 
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
+import { Client } from '../cliquet.js';
 import { serve } from './fake.js';
 
 const BUSY = [503, {}, { code: 503, errno: 201, message: 'busy' }];
@@ -282,7 +284,36 @@ for (const [name, records] of [
   test(`pages that go on with ${name} end`, { timeout: 20_000 }, async (t) => {
     const next = { ETag: '"5"', 'Next-Page': 'http://any/articles?_token=x' };
     const { articles, requests } = await serve(t, Array(50).fill([200, next, { data: records }]));
-    await assert.rejects(articles.sync(), { message: 'Same Next-Page' });
+    await assert.rejects(articles.sync(), /Next-Page http:..any/);
     assert.ok(requests.length <= 2);
+  });
+}
+
+for (const [name, status, use] of [
+  ['that was not requested', 200, ({ articles }) => articles.sync()],
+  [
+    'of an error',
+    500,
+    ({ client }) => client.request('GET', '/articles', { headers: { Accept: 'text/event-stream' } }),
+  ],
+]) {
+  test(`a stream ${name} is closed immediately`, { timeout: 20_000 }, async (t) => {
+    let close;
+    const closed = new Promise((resolve) => (close = resolve));
+    const server = createServer((request, response) => {
+      const isHello = request.url === '/';
+      response.writeHead(isHello ? 200 : status, {
+        'Content-Type': isHello ? 'application/json' : 'text/event-stream',
+      });
+      if (isHello) response.end('{"settings": {}}');
+      else response.on('close', close).write(': comment\n\n');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const client = new Client({ server: `http://127.0.0.1:${server.address().port}`, retries: 0, locks: null });
+    const error = { name: 'Error', message: `${status} unexpected response`, body: null };
+    await assert.rejects(use({ client, articles: client.resource('/articles') }), error);
+    await closed;
   });
 }

@@ -50,8 +50,8 @@ test('methods that need an optional module throw an error with its name', async 
   await articles.create({ title: 'Hello' });
   assert.equal((await articles.list({ limit: 1 })).length, 1);
   await assert.rejects(articles.filter({ title: 'Hello' }), /needs the option query/);
-  assert.throws(() => articles.live(() => {}), /needs the option live/);
-  assert.throws(() => articles.autoSync(), /needs the option live/);
+  assert.throws(() => articles.live(() => {}), /live is not a function/);
+  assert.throws(() => articles.autoSync(), /live is not a function/);
 });
 
 test(`the compressed core has at most ${LIMIT} bytes`, async (t) => {

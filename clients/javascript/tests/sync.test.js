@@ -126,6 +126,26 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await one.conflicts())[0].server.title, 'theirs');
     });
 
+    for (const method of ['update', 'patch']) {
+      test(`an ${method} of a record that was never sent is a conflict with versions of others`, async () => {
+        const { one, other } = twoOf(server);
+        const made = await one.create({ url: URL_, title: 'first' });
+        const edit = (title) => {
+          const data = { ...made, last_modified: made.last_modified, title };
+          return method === 'patch' ? one.patch(made.id, data) : one.update({ ...made, title });
+        };
+        await one.sync();
+        await edit('second');
+        assert.deepEqual((await one.sync()).conflicts, []);
+        await other.sync();
+        await other.patch(made.id, { title: 'theirs' });
+        await other.sync();
+        await one.sync();
+        await edit('mine');
+        assert.equal((await one.conflicts())[0].server.title, 'theirs');
+      });
+    }
+
     test('a refused change is reported, and sent again until it is discarded', async () => {
       const { one } = twoOf(server);
       await one.create({ url: 'no URL' });
