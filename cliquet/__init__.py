@@ -38,6 +38,9 @@ def includeme(config: Configurator) -> None:
     if getattr(registry, "route_prefix", None) is not None:
         return
     registry.route_prefix = config.route_prefix or ""
+    if hasattr(registry, "cornice_services"):
+        # The application included Cornice, whose views and request attributes are replaced.
+        _execute_actions(config)
     settings = config.get_settings()
     problems = complete_settings(config, {})
     registry.heartbeats = Heartbeats()
@@ -45,8 +48,6 @@ def includeme(config: Configurator) -> None:
     registry.api_capabilities = {}
 
     request.add_request_attributes(config)
-    # Errors are formatted by cliquet.views.errors.
-    settings["handle_exceptions"] = False
     include_cornice(config)
     config.add_directive("add_api_capability", add_api_capability)
     config.add_directive("add_filter_operator", add_filter_operator)

@@ -188,6 +188,20 @@ def test_package_of_the_settings_can_override_any_part_of_the_toolkit(serve):
     assert client.get("/").text == '{"overridden": true}'
 
 
+@pytest.mark.parametrize("how", ["setting", "directive"])
+@pytest.mark.parametrize("package", ["cornice", "pyramid_tm"])
+def test_application_can_include_packages_of_the_toolkit_before_it(package, how):
+    included = {"pyramid.includes": package} if how == "setting" else {}
+    config = Configurator(settings={**testapp.SETTINGS, **included})
+    if how == "directive":
+        config.include(package)
+    client = webtest.TestApp(testapp.main(config=config))
+    assert client.get("/v0/nothing", status=404).json["errno"] == 111
+    user = client.get("/v0/", headers=get_user_headers("alice")).json["user"]
+    assert user["id"].startswith("basicauth:")
+    assert client.get("/v0/mushrooms", status=401).json["errno"] == 104
+
+
 def test_one_application_does_not_get_the_plugins_of_another(serve):
     serve({"includes": "tests.test_includeme"})
     assert serve().get("/").json["capabilities"] == {}

@@ -97,6 +97,8 @@ def include_cornice(config: Configurator) -> None:
 
     The request attributes for views and validators are computed on first access.
     """
+    # Errors are formatted by cliquet.views.errors.
+    config.add_settings(handle_exceptions=False)
     config.include("cornice")
     # The renderer of Cornice 1: views of applications can request it by this name.
     config.add_renderer("simplejson", "cliquet.http.renderers.JSONRenderer")
