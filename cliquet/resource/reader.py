@@ -238,10 +238,10 @@ class RequestReader(ConditionalResource):
 
         :param offset: the number of records on the preceding pages.
         """
-        params = self.request.GET.copy()
-        params["_limit"] = limit
-        params["_token"] = self._build_pagination_token(sorting, last_record, offset)
-        return f"{self.request.path_url}?{urlencode(list(params.items()))}"
+        params = [item for item in self._query().items() if item[0] not in ("_limit", "_token")]
+        token = self._build_pagination_token(sorting, last_record, offset)
+        params += [("_limit", limit), ("_token", token)]
+        return f"{self.request.path_url}?{urlencode(params)}"
 
     def _extract_partial_fields(self) -> list[str] | None:
         """Return the fields that ``_fields`` selects; None: all."""

@@ -258,7 +258,7 @@ class _Records:
         timestamps = self._times if query.include_deleted else self._live
         start, stop = _slice(timestamps, query.page_span)
         limit = len(timestamps) if query.limit is None else query.limit
-        on_this_page = on_page(query.rules)
+        is_on_page = on_page(query.rules)
         page: list[Record] = []
         kept: list[Row] = []
         while start < stop and len(page) < limit:
@@ -270,9 +270,11 @@ class _Records:
                 rows = self._rows(timestamps[max(start, stop - missing) : stop])[::-1]
                 stop -= missing
             records = rows_to_records(rows, query.names)
-            matches = [on_this_page(record) for record in records]
-            page += compress(records, matches)
-            kept += compress(rows, matches)
+            if query.rules:
+                matches = [is_on_page(record) for record in records]
+                records, rows = list(compress(records, matches)), list(compress(rows, matches))
+            page += records
+            kept += rows
         part = take(kept, query.max_bytes)
         return page[: len(part.rows)], part
 
