@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema
 from cliquet.settings.types import LIMIT
 from cliquet.storage.operators import Operator
@@ -63,92 +62,66 @@ FIELDS = {
 }
 
 
-class Filters:
-    """Query parameters of a collection.
+def described_fields(
+    fields: Mapping[str, Schema], modified_field: str
+) -> Iterator[tuple[str, Schema]]:
+    """Yield the fields and nested fields for filters and sorting, with their schemas.
 
-    :param resource_name: the beginning of the names of the components.
     :param fields: the schemas of the fields in responses.
-    :param is_open: whether records can have other fields.
     :param modified_field: the name of the timestamp.
+    """
+    visible = {name: fields[name] for name in fields if not name.startswith("_")}
+    for name, schema in {**visible, modified_field: _ANY_TIMESTAMP}.items():
+        yield from _with_nested(name, schema, _MAX_DEPTH)
+
+
+def filters(
+    fields: Sequence[tuple[str, Schema]], is_open: bool, operators: Iterable[Operator]
+) -> Iterator[dict[str, Any]]:
+    """Yield the parameters that select records.
+
+    :param is_open: whether records can have other fields.
     :param operators: the operators of the application.
     """
+    yield from _time_limits()
+    parameters: dict[str, dict[str, Any]] = {}
+    for operator in sorted(operators, key=attrgetter("prefix")):
+        for name, schema in fields:
+            if _describes(operator, schema):
+                parameter = _filter(operator, name, schema)
+                parameters.setdefault(parameter["name"], parameter)
+    yield from parameters.values()
+    if is_open:
+        yield _OTHERS
+    yield _ALTERNATIVES
 
-    def __init__(
-        self,
-        components: Components,
-        resource_name: str,
-        fields: dict[str, Schema],
-        is_open: bool,
-        modified_field: str,
-        operators: Iterable[Operator],
-    ) -> None:
-        self._components = components
-        self._name = resource_name
-        self._fields = {name: fields[name] for name in fields if not name.startswith("_")}
-        self._fields[modified_field] = _ANY_TIMESTAMP
-        self._is_open = is_open
-        self._operators = sorted(operators, key=attrgetter("prefix"))
 
-    def filters(self) -> Iterator[dict[str, str]]:
-        """Return the parameters that select records."""
-        yield from (self._shared(parameter) for parameter in _time_limits())
-        parameters: dict[str, dict[str, Any]] = {}
-        for operator in self._operators:
-            for name, schema in self._all_fields():
-                if _describes(operator, schema):
-                    parameter = _filter(operator, name, schema)
-                    parameters.setdefault(parameter["name"], parameter)
-        yield from (self._own(parameter) for parameter in parameters.values())
-        if self._is_open:
-            yield self._shared(_OTHERS)
-        yield self._shared(_ALTERNATIVES)
-
-    def paging(self, settings: Settings, lists_fields: bool = True) -> Iterator[dict[str, str]]:
-        """Return the parameters that sort records and select a page.
-
-        :param lists_fields: whether ``_fields`` limits the fields of the response.
-        """
-        yield self._own(self._sort())
-        paginate_by = LIMIT.get(settings, "paginate_by")
-        default = {"default": paginate_by} if paginate_by else {}
-        at_most = f"; {paginate_by} at most" if paginate_by else ""
-        limit = {
-            "name": "_limit",
-            "in": "query",
-            "description": f"Page size{at_most}; 0: no other limit.",
-            "schema": {"type": "integer", "minimum": 0, **default},
-        }
-        yield self._shared(limit)
-        yield self._shared(_TOKEN)
-        yield self._shared(_COUNT)
-        if lists_fields:
-            yield self._shared(FIELDS)
-
-    def _all_fields(self) -> Iterator[tuple[str, Schema]]:
-        """Return the fields and nested fields with their schemas."""
-        for name, schema in self._fields.items():
-            yield from _with_nested(name, schema, _MAX_DEPTH)
-
-    def _sort(self) -> dict[str, Any]:
-        items: Schema = {"type": "string"}
-        if not self._is_open:
-            items["enum"] = [
-                f"{sign}{name}" for name, _ in self._all_fields() for sign in ("", "-")
-            ]
-        return {
-            "name": "_sort",
-            "in": "query",
-            "description": "Sort by these fields; `-` sorts in descending order.",
-            "schema": {"type": "array", "items": items},
-            "style": "form",
-            "explode": False,
-        }
-
-    def _own(self, parameter: dict[str, Any]) -> dict[str, str]:
-        return self._components.add("parameters", f"{self._name}.{parameter['name']}", parameter)
-
-    def _shared(self, parameter: dict[str, Any]) -> dict[str, str]:
-        return self._components.add("parameters", parameter["name"], parameter)
+def paging(
+    fields: Iterable[tuple[str, Schema]], is_open: bool, settings: Settings
+) -> Iterator[dict[str, Any]]:
+    """Yield the parameters that sort records and select a page."""
+    items: Schema = {"type": "string"}
+    if not is_open:
+        items["enum"] = [f"{sign}{name}" for name, _ in fields for sign in ("", "-")]
+    yield {
+        "name": "_sort",
+        "in": "query",
+        "description": "Sort by these fields; `-` sorts in descending order.",
+        "schema": {"type": "array", "items": items},
+        "style": "form",
+        "explode": False,
+    }
+    paginate_by = LIMIT.get(settings, "paginate_by")
+    default = {"default": paginate_by} if paginate_by else {}
+    at_most = f"; {paginate_by} at most" if paginate_by else ""
+    yield {
+        "name": "_limit",
+        "in": "query",
+        "description": f"Page size{at_most}; 0: no other limit.",
+        "schema": {"type": "integer", "minimum": 0, **default},
+    }
+    yield _TOKEN
+    yield _COUNT
 
 
 def _with_nested(name: str, schema: Schema, depth: int) -> Iterator[tuple[str, Schema]]:

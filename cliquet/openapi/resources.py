@@ -104,7 +104,6 @@ class Resource:
     # Endpoints: _{type of the service}_{method}.
 
     def _collection_get(self) -> Operation:
-        filters = self._filters()
         records = {"type": "array", "items": {"anyOf": [self._record(), self._tombstone()]}}
         headers = (*_ETAG, "Checksum", "Total-Records", "Next-Page", *self._cache_headers())
         return self._conditional(
@@ -113,9 +112,7 @@ class Resource:
                 "304": self._not_modified("list-not-modified", "Checksum"),
             },
             self._parameter(querystring.IF_CHANGED, "if-changed"),
-            *filters.paging(self._settings),
-            self._parameter(querystring.CHECKSUM),
-            *filters.filters(),
+            *self._selection(querystring.FIELDS, querystring.CHECKSUM),
         )
 
     def _collection_post(self) -> Operation:
@@ -129,14 +126,10 @@ class Resource:
         )
 
     def _collection_delete(self) -> Operation:
-        filters = self._filters()
         tombstones = {"type": "array", "items": self._tombstone()}
         deleted = "The tombstones of the deleted records."
-        return self._conditional(
-            {"200": self._response(deleted, tombstones, ("Next-Page",))},
-            *filters.paging(self._settings, lists_fields=False),
-            *filters.filters(),
-        )
+        responses = {"200": self._response(deleted, tombstones, ("Next-Page",))}
+        return self._conditional(responses, *self._selection())
 
     def _record_get(self) -> Operation:
         headers = (*_ETAG, *self._cache_headers())
@@ -189,15 +182,22 @@ class Resource:
     def _parameter(self, parameter: dict[str, Any], name: str = "") -> dict[str, str]:
         return self._components.add("parameters", name or parameter["name"].lower(), parameter)
 
-    def _filters(self) -> querystring.Filters:
-        return querystring.Filters(
-            self._components,
-            self.name,
-            self._response_fields(),
-            self._is_open,
-            self._model.modified_field,
-            self._operators,
-        )
+    def _selection(self, *others: dict[str, Any]) -> list[dict[str, str]]:
+        """Return the parameters that sort and select records, and others."""
+        modified, is_open = self._model.modified_field, self._is_open
+        fields = list(querystring.described_fields(self._response_fields(), modified))
+        parameters = [
+            *querystring.paging(fields, is_open, self._settings),
+            *others,
+            *querystring.filters(fields, is_open, self._operators),
+        ]
+        return [self._parameter(each, self._name_of(each)) for each in parameters]
+
+    def _name_of(self, parameter: dict[str, Any]) -> str:
+        """Return the name of the component, which depends on the resource if the fields do."""
+        name: str = parameter["name"]
+        is_own = "x-filter" in parameter or name == "_sort"
+        return f"{self.name}.{name}" if is_own else name
 
     @property
     def _is_open(self) -> bool:
