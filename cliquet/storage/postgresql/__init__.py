@@ -341,9 +341,8 @@ class Storage(PostgreSQLBackend, SingleStatements):
 
 
 def _kind(query: Query) -> Kind:
-    """Return the kind of the statement of a page: there are few statements without conditions."""
-    is_plain = query.by_time and not (query.filters or query.rules or query.with_checksum)
-    return Kind.FREQUENT if is_plain else Kind.QUERY
+    """Return the kind of the statement of a page: few differ in more than their parameters."""
+    return Kind.FREQUENT if query.by_time and not query.filters else Kind.QUERY
 
 
 def _is_short(change: Change) -> bool:
