@@ -1,18 +1,26 @@
 """Processes that serve the application of :mod:`tests.hostile_client`, all on one database.
 
-Each is a new interpreter with the threads of waitress, listens on a free TCP port of 127.0.0.1
-and nowhere else, and ends with the process that started it, even when that one is killed::
+Each has the threads of waitress, listens on a free TCP port of 127.0.0.1 and nowhere else, and ends
+with the process that started it, even when that one is killed::
 
     with http_servers("postgresql", url) as (one, other):
         requests.get(f"{one.url}/v1/")
+
+They are copies of one process, which has imported what they need and done nothing else.
 """
 
+import atexit
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+import traceback
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -40,26 +48,29 @@ class HTTPServer:
     host = "127.0.0.1"
 
     def __init__(self, engine, url, threads=8, settings=None, live=False):
-        settings = json.dumps(settings or {})
-        self._arguments = [engine, url, str(threads), settings, str(os.getpid()), str(int(live))]
+        self._arguments = [engine, url, threads, settings or {}, live]
         self._errors = tempfile.TemporaryFile()
         self.port = 0
+        self._process = None
         self._begin()
 
     def start(self):
         """Start it again, on the same port, and wait until it responds."""
+        self._forget()
         self._begin()
         self.wait()
 
     def _begin(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *self._arguments, str(self.port)],
-            cwd=_ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        reading, writing = os.pipe()
+        with open(writing, "wb"):
+            _original().copy([*self._arguments, self.port], writing, self._errors.fileno())
+        self._output = open(reading)
+
+    def _forget(self):
+        self._output.close()
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
 
     @property
     def url(self):
@@ -68,20 +79,22 @@ class HTTPServer:
 
     def wait(self):
         """Wait until it responds."""
-        line = self._process.stdout.readline()
+        line = self._output.readline()
         if not line:
-            self._process.wait(START_TIMEOUT)
             raise RuntimeError(f"the server does not start\n{self.errors()}")
-        self.port = int(line)
+        pid, self.port = map(int, line.split())
+        self._process = os.pidfd_open(pid)
 
     def kill(self):
-        """End it at once, as a crash does."""
-        self._process.kill()
-        self._process.wait(START_TIMEOUT)
-        self._process.stdout.close()
+        """End it at once, as a crash does; several threads can call this."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+            assert select.select([self._process], [], [], START_TIMEOUT)[0], "it goes on"
 
     def close(self):
         self.kill()
+        self._forget()
         self._errors.close()
 
     def errors(self):
@@ -160,31 +173,100 @@ def connecting(servers):
         yield connect
 
 
-def _serve(engine, url, threads, settings, parent, live, port):
-    """Be one of the processes."""
-    end_with_parent(int(parent))()
-    app = make_app_on(engine, url, **json.loads(settings))
-    if live == "1":
+class _Original:
+    """The process whose copies are servers."""
+
+    def __init__(self):
+        self._socket, other = socket.socketpair()
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(other.fileno())],
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[other.fileno()],
+                preexec_fn=end_with_parent(),
+            )
+
+    def copy(self, arguments, output, errors):
+        """Make a process that serves, with the environment of this one and two open files."""
+        message = json.dumps([dict(os.environ), arguments]).encode()
+        socket.send_fds(self._socket, [len(message).to_bytes(4)], [output, errors])
+        self._socket.sendall(message)
+
+    def close(self):
+        self._socket.close()
+        self._process.wait(START_TIMEOUT)
+
+
+@cache
+def _original():
+    original = _Original()
+    atexit.register(original.close)
+    return original
+
+
+def _make_copies(connection):
+    """Be the original, until the other end of the connection is closed."""
+    me = os.getpid()
+    while True:
+        size, files, *_ = socket.recv_fds(connection, 4, 2)
+        if not size:
+            return
+        message = connection.recv(int.from_bytes(size), socket.MSG_WAITALL)
+        if os.fork() == 0:
+            connection.close()
+            _be_copy(me, *files, *json.loads(message))
+        for file in files:
+            os.close(file)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+
+
+def _be_copy(parent, output, errors, environment, arguments):
+    """Be one of the servers; never return."""
+    try:
+        end_with_parent(parent)()
+        for file, standard in ((output, sys.stdout), (errors, sys.stderr)):
+            os.dup2(file, standard.fileno())
+            os.close(file)
+        os.environ.clear()
+        os.environ.update(environment)
+        _serve(*arguments)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _serve(engine, url, threads, settings, live, port):
+    app = make_app_on(engine, url, **settings)
+    if live:
         import uvicorn  # here, so that other servers start faster
 
         from cliquet import asgi
 
         config = uvicorn.Config(
-            asgi.application(app, int(threads)),
-            port=int(port),
+            asgi.application(app, threads),
+            port=port,
             log_config=None,
             lifespan="off",
             timeout_keep_alive=600,  # tests can pause
         )
-        socket = config.bind_socket()
-        socket.listen()
-        print(socket.getsockname()[1], flush=True)
-        uvicorn.Server(config).run([socket])
+        listener = config.bind_socket()
+        listener.listen()
+        print(os.getpid(), listener.getsockname()[1], flush=True)
+        uvicorn.Server(config).run([listener])
     else:
-        server = waitress.create_server(app, host=HTTPServer.host, port=port, threads=int(threads))
-        print(server.effective_port, flush=True)
+        server = waitress.create_server(app, host=HTTPServer.host, port=port, threads=threads)
+        print(os.getpid(), server.effective_port, flush=True)
         server.run()
 
 
 if __name__ == "__main__":
-    _serve(*sys.argv[1:])
+    # Engines are imported when applications use them: here, once for all servers.
+    from cliquet.storage import postgresql, redis, sqlite  # noqa: F401
+
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        _make_copies(connection)
