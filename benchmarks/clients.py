@@ -1,4 +1,4 @@
-"""Durations of the JavaScript client for collections of several sizes, in Node and in Chromium.
+"""Durations of the clients in Node, Chromium and Python, for collections of several sizes.
 
     python -m benchmarks.clients --sizes 1000 5000 20000
 
@@ -15,12 +15,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import uuid
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import waitress
 
 from benchmarks.toolkit import make_app
+from cliquet.client import Client
 
 SCRIPT = Path(__file__).parents[1] / "clients" / "javascript" / "benchmark" / "run.js"
 KINDS = ("storage", "permission", "cache")
@@ -38,6 +42,41 @@ def serve(folder: str, connection: Connection) -> None:
     server.run()
 
 
+def measure(url: str, count: int) -> dict[str, float]:
+    """Return the duration of each operation of the Python client, in milliseconds."""
+    results = {}
+
+    def measured(name: str, operation: Callable[[], object]) -> None:
+        start = time.perf_counter()
+        operation()
+        results[name] = (time.perf_counter() - start) * 1000
+
+    def push() -> None:
+        record = {"size": 37, "edible": True, "place": "A wet meadow, beside the birches"}
+        with client.batch() as batch:
+            for number in range(count):
+                batch.resource("/mushrooms").create({**record, "name": f"Mushroom {number}"})
+
+    with Client(url, auth=(str(uuid.uuid4()), "secret")) as client:
+        copy = client.copy("/mushrooms")
+        measured("push", push)
+        measured("first poll", copy.poll)
+        measured("next poll", copy.poll)
+        measured("list", lambda: list(client.resource("/mushrooms").list()))
+    if not (copy.verified and len(copy.records) == count):
+        raise AssertionError(f"{len(copy.records)} of {count} records, verified: {copy.verified}")
+    return results
+
+
+def report(url: str, sizes: list[int]) -> None:
+    """Print the durations of the Python client."""
+    rows = [measure(url, size) for size in sizes]
+    print("\nPython, milliseconds")
+    print("".join(f"{cell:>12}" for cell in ("operation", *sizes)))
+    for name in rows[0]:
+        print(f"{name:>12}" + "".join(f"{row[name]:12.2f}" for row in rows), flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 5_000, 20_000])
@@ -47,7 +86,9 @@ def main(argv: list[str] | None = None) -> int:
         process = multiprocessing.Process(target=serve, args=(folder, sender), daemon=True)
         process.start()
         try:
-            command = ["node", str(SCRIPT), receiver.recv(), *map(str, options.sizes)]
+            url = receiver.recv()
+            report(url, options.sizes)
+            command = ["node", str(SCRIPT), url, *map(str, options.sizes)]
             env = {**os.environ, "CHROMIUM": shutil.which("chromium") or ""}
             return subprocess.run(command, env=env).returncode
         finally:

@@ -42,7 +42,8 @@ export class Copy {
   }
 
   _id(key) {
-    return decodeURIComponent(key.slice(this._prefix.length).split('|')[1]);
+    const start = this._prefix.length + 2; // after the kind
+    return decodeURIComponent(key.slice(start, key.indexOf('|', start)));
   }
 
   /** The entries at some prefixes of keys, by id. */

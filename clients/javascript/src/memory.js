@@ -8,12 +8,14 @@ export class MemoryStore {
   _groups = new Map(); // of items as JSON, by their keys
 
   async getAll(prefixes) {
-    return prefixes.flatMap((prefix) => {
+    const found = [];
+    for (const prefix of prefixes) {
       const group = groupOf(prefix); // most prefixes are of one record
-      const groups = group ? [this._groups.get(group) ?? []] : [...this._groups.values()];
-      const items = groups.flatMap((each) => [...each]).filter(([key]) => key.startsWith(prefix));
-      return items.map(([key, value]) => [key, JSON.parse(value)]);
-    });
+      for (const items of group ? [this._groups.get(group) ?? []] : this._groups.values()) {
+        for (const [key, value] of items) if (key.startsWith(prefix)) found.push([key, JSON.parse(value)]);
+      }
+    }
+    return found;
   }
 
   async write(changes) {

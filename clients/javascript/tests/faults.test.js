@@ -180,7 +180,7 @@ describe('a request', () => {
       },
     ],
   ]) {
-    test(`that ${name} fails after a time`, { timeout: 20_000 }, async (t) => {
+    test(`that ${name} fails after a time`, { timeout: 60_000 }, async (t) => {
       const silent = createServer(respond).listen(0, '127.0.0.1');
       await once(silent, 'listening');
       t.after(() => silent.close(silent.closeAllConnections()));
@@ -759,7 +759,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
 
 test(
   'automatic synchronization goes on after failures and changes, until it is ended',
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async (t) => {
     const { client, articles, requests } = await serve(t, [[503, {}, {}]], {}, { retries: 0 });
     const events = [];
@@ -785,7 +785,7 @@ test(
   },
 );
 
-test('automatic synchronization pauses longer after each failure, up to an hour', { timeout: 20_000 }, async (t) => {
+test('automatic synchronization pauses longer after each failure, up to an hour', { timeout: 60_000 }, async (t) => {
   const MINUTE = 60_000;
   const { articles } = await serve(t, Array(3).fill([503, {}, {}]), {}, { retries: 0, timeout: 1000 });
   const { setTimeout: start } = globalThis;

@@ -260,7 +260,7 @@ for (const [limit, expected] of [
   ['12', [12, 12, 6]],
   [100, [30]],
 ]) {
-  test(`batches have at most ${JSON.stringify(limit)} requests`, { timeout: 20_000 }, async (t) => {
+  test(`batches have at most ${JSON.stringify(limit)} requests`, { timeout: 60_000 }, async (t) => {
     const { articles, requests } = await serve(t, [], { batch_max_requests: limit });
     for (let n = 0; n < 30; n++) await articles.create({ id: `a${n}`, n });
     assert.equal((await articles.sync()).pushed, 30);
@@ -281,7 +281,7 @@ for (const [name, records] of [
   ['the same records', [{ id: 'a', last_modified: 3 }]],
   ['no records', []],
 ]) {
-  test(`pages that go on with ${name} end`, { timeout: 20_000 }, async (t) => {
+  test(`pages that go on with ${name} end`, { timeout: 60_000 }, async (t) => {
     const next = { ETag: '"5"', 'Next-Page': 'http://any/articles?_token=x' };
     const { articles, requests } = await serve(t, Array(50).fill([200, next, { data: records }]));
     await assert.rejects(articles.sync(), /Next-Page http:..any/);
@@ -297,7 +297,7 @@ for (const [name, status, use] of [
     ({ client }) => client.request('GET', '/articles', { headers: { Accept: 'text/event-stream' } }),
   ],
 ]) {
-  test(`a stream ${name} is closed immediately`, { timeout: 20_000 }, async (t) => {
+  test(`a stream ${name} is closed immediately`, { timeout: 60_000 }, async (t) => {
     let close;
     const closed = new Promise((resolve) => (close = resolve));
     const server = createServer((request, response) => {
