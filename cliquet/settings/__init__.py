@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from pyramid.config import Configurator
 
 from cliquet.settings.table import DEFAULT_SETTINGS as DEFAULT_SETTINGS
-from cliquet.settings.table import RESOURCE_FAMILIES
 from cliquet.settings.table import SETTINGS as SETTINGS
+from cliquet.settings.table import resource_in
 from cliquet.settings.table import type_of as type_of
 from cliquet.settings.types import WORDS, SettingType
 from cliquet.state import state_of
@@ -128,12 +128,7 @@ def _keys_of_environment(settings: Mapping[str, Any], key_forms: KeyForms) -> It
             continue
         named = _named_key(settings, bare)
         keys = [named] if named else [bare.lower(), variable.lower()]
-        yield from [key for key in keys if named or _is_of_resource(key)][:1]
-
-
-def _is_of_resource(key: str) -> bool:
-    """Return whether a key contains the name of a resource."""
-    return any(pattern.fullmatch(key) for pattern, _ in RESOURCE_FAMILIES)
+        yield from [key for key in keys if named or resource_in(key)][:1]
 
 
 def _named_key(settings: Mapping[str, Any], variable: str) -> str | None:
@@ -153,7 +148,7 @@ def add_resource_keys(settings: Settings, resource_name: str) -> None:
     pattern = re.compile(f"((?:collection_|record_)?){re.escape(written)}(_.+)")
     for key in list(settings) if written != resource_name else ():
         match = pattern.fullmatch(key)
-        if match and _is_of_resource(key):
+        if match and resource_in(key):
             settings.setdefault(f"{match[1]}{resource_name}{match[2]}", settings[key])
 
 

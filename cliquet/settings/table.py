@@ -259,14 +259,13 @@ DEFAULT_SETTINGS: dict[str, Any] = {setting.key: setting.default for setting in 
 
 _TABLE = {setting.key: setting.type for setting in SETTINGS}
 
-#: Keys that contain the name of a resource, and their types.
+_METHODS = "get|head|options|post|put|patch|delete"
+#: Keys that contain the name of a resource, and their types. A permission can contain underscores,
+#: so the name in the last form can be longer than that of the resource.
 RESOURCE_FAMILIES = (
-    (
-        re.compile(r"(collection|record)_.+_(get|head|options|post|put|patch|delete)_enabled"),
-        BOOLEAN,
-    ),
-    (re.compile(r".+_cache_expires_seconds"), NATURAL),
-    (re.compile(r".+_.+_principals"), WORDS),
+    (re.compile(rf"(?:collection|record)_(?P<resource>.+)_(?:{_METHODS})_enabled"), BOOLEAN),
+    (re.compile(r"(?P<resource>.+)_cache_expires_seconds"), NATURAL),
+    (re.compile(r"(?P<resource>.+)_.+_principals"), WORDS),
 )
 
 #: Those, and keys that contain the name of a policy or a listener; the first match counts. Dots
@@ -277,6 +276,12 @@ FAMILIES = (
     (re.compile(r"event_listeners[._].*[._](actions|resources)"), WORDS),
     (re.compile(r"(multiauth|event_listeners)[._].+"), ANY),
 )
+
+
+def resource_in(bare: str) -> str | None:
+    """Return the name of the resource in a key, None if it contains none."""
+    matches = (pattern.fullmatch(bare) for pattern, _ in RESOURCE_FAMILIES)
+    return next((match["resource"] for match in matches if match), None)
 
 
 def family(bare: str) -> SettingType[Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
 from cliquet.settings import DEFAULT_SETTINGS, KeyForms, type_of
-from cliquet.settings.table import family
+from cliquet.settings.table import family, resource_in
 from cliquet.settings.types import SettingType
 from cliquet.utils import env_name, setting_list, without_password
 from cliquet.utils.installation import install_command
@@ -166,14 +165,6 @@ def include_packages(config: Configurator, key: str) -> None:
             raise invalid(settings, key, f"{type_of(key).expected}: {reason}") from error
 
 
-# The keys that contain the name of a resource. A permission can contain underscores, so the name
-# of the last form can be longer than that of the resource.
-_RESOURCE_KEY = re.compile(
-    r"(?:collection|record)_(.+)_(?:get|head|options|post|put|patch|delete)_enabled"
-    r"|(.+)_cache_expires_seconds|(.+)_[^_]+_principals"
-)
-
-
 def unknown_keys(
     settings: Mapping[str, Any], declared: Iterable[str], resources: Iterable[str]
 ) -> Iterator[tuple[str, str | None]]:
@@ -191,24 +182,23 @@ def unknown_keys(
         bare = key_forms.bare(key)
         if bare == key or {bare, key} & valid_keys:
             continue
-        match = _RESOURCE_KEY.fullmatch(bare)
-        if match is None:
+        name = resource_in(bare)
+        if name is None:
             is_known = family(bare) is not None
             suggestion = None if is_known else _nearest(bare, valid_keys, _LIKE)
         else:
-            name = match[match.lastindex or 0]
             is_known = any(f"{name}_".startswith(f"{known}_") for known in names)
             nearest = _nearest(name, names, _LIKE)
             suggestion = nearest and bare.replace(name, nearest, 1)
         if not is_known:
             yield key, suggestion and key.removesuffix(bare) + suggestion
     variables = {env_name(key) for key in valid_keys}
-    for name in os.environ:
-        bare = key_forms.bare_variable(name)
-        if bare != name and bare not in variables and not family(bare.lower()):
+    for variable in os.environ:
+        bare = key_forms.bare_variable(variable)
+        if bare != variable and bare not in variables and not family(bare.lower()):
             suggestion = _nearest(bare, variables, _VERY_LIKE)
             if suggestion:
-                yield name, name.removesuffix(bare) + suggestion
+                yield variable, variable.removesuffix(bare) + suggestion
 
 
 def _nearest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
