@@ -21,7 +21,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from webob.acceptparse import create_accept_header
 
 from cliquet.http.live import ENVIRON_KEY, STREAM_TYPE, ListNote
-from cliquet.http.negotiation import JSON_TYPE, preferred_types
+from cliquet.http.negotiation import preferred_types
 from cliquet.live.bodies import read_body
 from cliquet.live.polls import Poller, Scope
 from cliquet.live.shutdown import Shutdown
@@ -31,6 +31,7 @@ from cliquet.settings import DEFAULT_SETTINGS
 from cliquet.settings.types import DURATION
 from cliquet.types import Registry
 from cliquet.utils import import_optional
+from cliquet.utils.http import JSON
 from cliquet.utils.installation import install_command
 
 a2wsgi = import_optional("a2wsgi")
@@ -133,7 +134,7 @@ def _asks_for_stream(scope: Scope) -> bool:
         return False
     accept = create_accept_header(text)
     is_valid = accept.parsed is not None
-    return is_valid and preferred_types(accept, [STREAM_TYPE, JSON_TYPE])[:1] == [STREAM_TYPE]
+    return is_valid and preferred_types(accept, [STREAM_TYPE, JSON])[:1] == [STREAM_TYPE]
 
 
 def _seconds(registry: Registry, key: str) -> float:

@@ -26,7 +26,6 @@ from cliquet.errors import has_errors
 from cliquet.http.cornice_compat import Method
 from cliquet.http.live import stream_types
 from cliquet.http.negotiation import (
-    JSON_TYPE,
     acceptable_types,
     check_accept,
     check_content_type,
@@ -36,7 +35,7 @@ from cliquet.http.negotiation import (
     resolve_types,
 )
 from cliquet.types import Request
-from cliquet.utils.http import is_subrequest
+from cliquet.utils.http import JSON, is_subrequest
 
 #: The arguments of definitions that the dispatcher supports.
 _OWN_ARGUMENTS = {
@@ -239,7 +238,7 @@ class Endpoint:
         self._permission = arguments.get("permission")
         self.accepted_types = list_types(arguments.get("accept"))
         is_list = method == "GET" and getattr(service, "type", None) == "collection"
-        if is_list and JSON_TYPE in self.accepted_types:
+        if is_list and JSON in self.accepted_types:
             self.accepted_types.append(stream_types)
         self.content_types = list_types(arguments.get("content_type"))
         self._class: Any = None if callable(view) else arguments["klass"]

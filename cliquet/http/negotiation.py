@@ -9,11 +9,10 @@ from webob.acceptparse import create_accept_header
 
 from cliquet.errors import add_error
 from cliquet.types import Request
+from cliquet.utils.http import JSON
 
 #: The media type of a view, or a function of the request that returns one or several.
 MediaType = str | Callable[[Any], Any]
-
-JSON_TYPE = "application/json"
 
 
 def list_types(value: Any) -> list[MediaType]:
@@ -43,7 +42,7 @@ def acceptable_types(request: Request, types: Iterable[str]) -> list[str]:
     JSON comes first if the client has no preference. Parameters of media ranges, such as
     ``charset``, don't exclude a type (RFC 9110 12.5.1).
     """
-    return preferred_types(request.accept, sorted(types, key=lambda type_: type_ != JSON_TYPE))
+    return preferred_types(request.accept, sorted(types, key=lambda type_: type_ != JSON))
 
 
 def preferred_types(accept: Any, offers: Iterable[str]) -> list[str]:

@@ -14,10 +14,10 @@ from cliquet.errors import JSON_TYPE
 from cliquet.http.negotiation import acceptable_types
 from cliquet.types import Request
 from cliquet.utils import json
-from cliquet.utils.http import is_subrequest
+from cliquet.utils.http import JSON, is_subrequest
 
 # The media types of JSON responses.
-_TYPES = ("application/json", "text/json", "text/plain")
+_TYPES = (JSON, "text/json", "text/plain")
 # RFC 9110, 15.3.5 and 15.4.5.
 _WITHOUT_BODY = (204, 304)
 

@@ -30,7 +30,6 @@ from cliquet.http import cornice_compat
 from cliquet.http.dispatch import add_views
 from cliquet.http.limits import limits_of, read_body, refusal
 from cliquet.http.negotiation import (
-    JSON_TYPE,
     announce_patch_types,
     list_types,
     media_type,
@@ -41,7 +40,7 @@ from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.state import state_of
 from cliquet.types import Request, Settings
 from cliquet.utils import json, setting_list
-from cliquet.utils.http import EXPOSED_HEADERS, add_vary, depends_on_origin
+from cliquet.utils.http import EXPOSED_HEADERS, JSON, add_vary, depends_on_origin
 from cliquet.utils.schemas import deserialize
 
 # Syntax errors of larger bodies, in bytes, have the messages of the fast parser.
@@ -335,7 +334,7 @@ def json_object(request: Request) -> dict[str, Any]:
 
     :raises pyramid.httpexceptions.HTTPRequestEntityTooLarge: if it is too large.
     """
-    body: dict[str, Any] = json_body(request, (JSON_TYPE,), (dict,))
+    body: dict[str, Any] = json_body(request, (JSON,), (dict,))
     return body
 
 

@@ -9,8 +9,7 @@ from cliquet.errors import ERRORS
 from cliquet.openapi.schemas import Schema
 from cliquet.resource.preconditions import MAX_TIMESTAMP
 from cliquet.types import Settings
-
-JSON = "application/json"
+from cliquet.utils.http import JSON
 
 TIMESTAMP: Schema = {
     "type": "integer",

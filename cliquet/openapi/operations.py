@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import colander
 from cornice import validators as cornice_validators
 
-from cliquet.openapi.components import JSON, Components
+from cliquet.openapi.components import Components
 from cliquet.openapi.schemas import Schema, is_required, request_schema, response_schema
 from cliquet.openapi.security import Security, refusals
+from cliquet.utils.http import JSON
 
 Operation = dict[str, Any]
 

@@ -10,6 +10,7 @@ from cliquet.openapi.schemas import Schema
 from cliquet.settings.types import LIMIT
 from cliquet.storage.operators import Operator
 from cliquet.types import Settings
+from cliquet.utils.http import JSON
 
 _TAG = '(W/)?"[0-9]{1,20}"'
 _TAGS: Schema = {"type": "string", "pattern": rf"^(\*|{_TAG}(, ?{_TAG})*)$"}
@@ -202,7 +203,7 @@ _ALTERNATIVES = {
     "description": "Only records that match all filters of any of these objects. The names are "
     "those of the parameters for filters.",
     "content": {
-        "application/json": {
+        JSON: {
             "schema": {
                 "type": "array",
                 "minItems": 1,

@@ -11,7 +11,7 @@ from cornice import Service
 
 from cliquet.authorization import DYNAMIC, PRIVATE
 from cliquet.openapi import querystring
-from cliquet.openapi.components import JSON, TIMESTAMP, Components
+from cliquet.openapi.components import TIMESTAMP, Components
 from cliquet.openapi.examples import NoExample, example
 from cliquet.openapi.operations import Endpoint, Operation, json_response
 from cliquet.openapi.schemas import Schema, is_required, pattern_of, request_schema, response_schema
@@ -19,7 +19,7 @@ from cliquet.resource.custom_operators import operators_of
 from cliquet.resource.schema import PermissionsSchema
 from cliquet.settings.types import NATURAL
 from cliquet.types import Registry
-from cliquet.utils.http import JSON_PATCH, MERGE_PATCH
+from cliquet.utils.http import JSON, JSON_PATCH, MERGE_PATCH
 
 _ETAG = ("ETag", "Last-Modified")
 

@@ -11,11 +11,11 @@ from cliquet.resource.schema import PayloadSchema, PermissionsSchema
 from cliquet.settings.types import BOOLEAN
 from cliquet.types import Settings
 from cliquet.utils import DeprecatedMeta
-from cliquet.utils.http import EXPOSED_HEADERS, PARTIAL_TYPES
+from cliquet.utils.http import EXPOSED_HEADERS, JSON, PARTIAL_TYPES
 
 _RECORD_HEADERS = ("Last-Modified", "ETag", "Cache-Control", "Expires", "Pragma")
 _COLLECTION_HEADERS = (*_RECORD_HEADERS, "Next-Page", "Total-Records")
-CONTENT_TYPES = ["application/json"]
+CONTENT_TYPES = [JSON]
 _JSON_BODY: dict[str, Any] = {"content_type": CONTENT_TYPES}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 

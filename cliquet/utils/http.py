@@ -127,7 +127,7 @@ def preflight_response(request: Any) -> Response:
 
 def is_json(response: Response) -> bool:
     """Return whether a response has a JSON body."""
-    return response.content_type == "application/json" and bool(response.body)
+    return response.content_type == JSON and bool(response.body)
 
 
 def path_text(request: Any) -> str:
@@ -167,6 +167,7 @@ def expose_headers(request: Any, *names: str) -> None:
 
 _EXPOSED = "Access-Control-Expose-Headers"
 
+JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 #: The media types of bodies that describe changes, instead of the fields that change.
@@ -231,7 +232,7 @@ def _payload(body: object) -> tuple[bytes, str | None]:
     if isinstance(body, (bytes, str)):
         return body if isinstance(body, bytes) else body.encode(), None
     # An empty value means an empty body.
-    return json.dumps_ascii(body).encode() if body else b"", "application/json"
+    return json.dumps_ascii(body).encode() if body else b"", JSON
 
 
 def _wsgi_path(path: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cliquet.settings.types import LIMIT
+from cliquet.utils.http import JSON
 
 #: The tag of the built-in services.
 TAG = "utility"
@@ -16,7 +17,7 @@ _OBJECT = {"type": "object"}
 
 def _json(description: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a response with a JSON body."""
-    content = {"application/json": {"schema": schema}}
+    content = {JSON: {"schema": schema}}
     return {"description": description, "content": content}
 
 
@@ -154,7 +155,7 @@ def batch(methods: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[str, Any
             "required": ["requests"],
         }
         example = {"requests": [{"method": "GET", "path": "/"}]}
-        body = {"content": {"application/json": {"schema": payload, "example": example}}}
+        body = {"content": {JSON: {"schema": payload, "example": example}}}
         responses = {"200": _json("The responses, in the order of the requests.", _RESPONSES)}
         return {"tags": [TAG], "requestBody": body, "responses": responses}
 
