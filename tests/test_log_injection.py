@@ -38,8 +38,8 @@ RENDERERS = {
 }
 
 
-def Uncoloured():
-    return structlog.dev.ConsoleRenderer(colors=False)
+def Uncoloured(pad_event_to=30):
+    return structlog.dev.ConsoleRenderer(pad_event_to, colors=False)
 
 
 Uncoloured.__module__ = structlog.__name__
