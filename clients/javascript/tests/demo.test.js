@@ -66,7 +66,7 @@ describeInChromium('the demo page', { concurrency: 3, timeout: 300_000 }, (newCo
     await untilServerHas(server, user, ['second', 'third']);
   });
 
-  test('shows what is done on another device', async (t) => {
+  test('shows changes of another device', async (t) => {
     const {
       gate,
       windows: [one, other],
@@ -80,7 +80,7 @@ describeInChromium('the demo page', { concurrency: 3, timeout: 300_000 }, (newCo
     await other.waitForStatus('No bookmarks yet.');
   });
 
-  test('stays offline until it is asked not to, in this window alone', async (t) => {
+  test('stays offline until the user goes online again, in this window only', async (t) => {
     const {
       user,
       windows: [one, other],
@@ -195,7 +195,7 @@ describeInChromium('the demo page', { concurrency: 3, timeout: 300_000 }, (newCo
     assert.deepEqual(await window.titles(), ['first']);
   });
 
-  test('loses nothing when it is loaded again in the middle of a synchronization', async (t) => {
+  test('loses nothing when it is reloaded during a synchronization', async (t) => {
     const {
       gate,
       user,

@@ -44,6 +44,15 @@ describe('a missing record', () => {
     });
   }
 
+  test('without a local copy is an error if the user may not read it', async (t) => {
+    const { articles, respond } = await synchronized(t);
+    respond(() => Response.json({ code: 403, errno: 121 }, { status: 403 }));
+    await assert.rejects(articles.get('unknown'), { status: 403 });
+    assert.equal((await articles.get('a')).title, 'Hello');
+    respond(() => Response.json({ code: 500, errno: 999 }, { status: 500 }));
+    assert.equal(await articles.get('unknown'), null);
+  });
+
   test('is null, and only removed by the next synchronization', async (t) => {
     const { articles, respond, client } = await synchronized(t);
     const { fetch } = client;
@@ -243,7 +252,7 @@ describe('the hello', () => {
     assert.deepEqual(other.requests, []);
   });
 
-  test('that is gone by a gateway does not end the client', async () => {
+  test('that a gateway answers with 410 does not end the client', async () => {
     const client = new Client({ server: 'http://127.0.0.1', ...offered(hello, html(410), empty) });
     await assert.rejects(client.resource('a').sync(), { status: 410 });
     await client.resource('a').sync();
@@ -287,7 +296,7 @@ describe('credentials', () => {
   });
 });
 
-describe('what callers give', () => {
+describe('an argument', () => {
   const articles = () =>
     new Client({ server: 'http://127.0.0.1', fetch: async () => html(503)() }).resource('/articles');
 
@@ -333,7 +342,7 @@ describe('what callers give', () => {
     });
   }
 
-  test('as value, undefined is nothing, and a Date is a string', async () => {
+  test('as value, undefined is left out, and a Date becomes a string', async () => {
     const record = await articles().create({ id: 'a', nothing: undefined, date: new Date(0), half: 0.5 });
     assert.deepEqual(record, { id: 'a', date: '1970-01-01T00:00:00.000Z', half: 0.5 });
   });
@@ -424,7 +433,7 @@ describe('a full store', () => {
     return { user, store, one, other, large, fill: () => (store.room = JSON.stringify([...store.items]).length) };
   }
 
-  test('first loses what others deleted, even if that comes after other changes', async () => {
+  test('first removes what others deleted, even if that comes after other changes', async () => {
     const { user, one, other, large, fill } = await filled();
     fill();
     for (let number = 3; number < 9; number++) await other.create({ url: URL_ + number, title: 'short' });

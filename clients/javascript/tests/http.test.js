@@ -9,7 +9,7 @@ import { serve } from './fake.js';
 
 const BUSY = [503, {}, { code: 503, errno: 201, message: 'busy' }];
 
-test('failures that may pass are tried again, after delays that grow', async (t) => {
+test('temporary failures are retried after growing delays', async (t) => {
   const { articles, requests } = await serve(t, [BUSY, BUSY, BUSY]);
   await articles.sync();
   assert.equal(requests.length, 4);
@@ -48,13 +48,20 @@ test('Backoff delays the next request, while local reads continue', async (t) =>
   assert.ok(requests[1].time - requests[0].time >= 990);
 });
 
-test('a wait is ended by the signal', async (t) => {
+test('the signal ends a pause', async (t) => {
   const { client, articles, requests } = await serve(t, [[503, { 'Retry-After': '3600' }]]);
   const controller = new AbortController();
   client.addEventListener('waiting', () => setTimeout(() => controller.abort()));
   await assert.rejects(articles.sync({ signal: controller.signal }), { name: 'AbortError' });
   await assert.rejects(articles.sync({ signal: AbortSignal.abort() }), { name: 'AbortError' });
   assert.equal(requests.length, 1);
+});
+
+test('an aborted get is an error, although there is a local record', async (t) => {
+  const { articles } = await serve(t, [[200, { ETag: '"5"' }, { data: [{ id: 'a', last_modified: 3 }] }]]);
+  await articles.sync();
+  assert.equal((await articles.get('a')).id, 'a');
+  await assert.rejects(articles.get('a', { signal: AbortSignal.abort() }), { name: 'AbortError' });
 });
 
 test('Alert is an event', async (t) => {
@@ -66,14 +73,14 @@ test('Alert is an event', async (t) => {
   assert.deepEqual(alerts, [alert]);
 });
 
-test('an Alert that is none of the protocol is passed over', async (t) => {
+test('an Alert header that is not JSON is ignored', async (t) => {
   const { client, articles, requests } = await serve(t, [[304, { ETag: '"5"', Alert: 'Disk full' }]]);
   client.addEventListener('alert', () => assert.fail());
   await articles.sync();
   assert.equal(requests.length, 1);
 });
 
-test('a service that has ended is asked no more, and the records stay', async (t) => {
+test('no requests are sent after the end of life of the service, and local records remain', async (t) => {
   const { articles, requests } = await serve(t, [[410, {}, { code: 410, errno: 202 }]]);
   const made = await articles.create({ title: 'Hello' });
   await assert.rejects(articles.sync(), { status: 410 });
@@ -89,7 +96,7 @@ test('invalid credentials are reported immediately, with the error of the protoc
   assert.equal(requests.length, 1);
 });
 
-test('a failure of the credentials within a batch leaves the changes to be sent', async (t) => {
+test('changes stay pending if the credentials are refused within a batch', async (t) => {
   const refused = { status: 401, body: { errno: 104 } };
   const { articles } = await serve(t, [undefined, [200, {}, { responses: [refused] }]]);
   await articles.create({ title: 'Hello' });
@@ -130,7 +137,7 @@ for (const status of [400, 403, 404, 413, 414, 422, 451, 500, 501]) {
   });
 }
 
-test('a server that fails whatever is sent is not asked to read all that there is', async (t) => {
+test('a server that refuses every batch receives a limited number of requests', async (t) => {
   const { articles, requests } = await refusing(t, [500, '']);
   for (let i = 0; i < 60; i++) await articles.create({ title: `${i}` });
   await assert.rejects(articles.sync(), { status: 500 });
@@ -163,7 +170,7 @@ test('the headers of the function are those of each request', async (t) => {
   );
 });
 
-test('only what is new is asked for', async (t) => {
+test('only new versions are requested', async (t) => {
   const { articles, requests } = await serve(t, [
     [200, { ETag: '"5"' }, { data: [] }],
     [304, { ETag: '"5"' }],
@@ -181,7 +188,7 @@ test('only what is new is asked for', async (t) => {
   );
 });
 
-test('a walk that was interrupted goes on from the last page', async (t) => {
+test('an interrupted first synchronization continues at the last page', async (t) => {
   const record = { id: 'a', last_modified: 3, title: 'Hello' };
   const page = (next) => [200, { ETag: '"9"', ...next }, { data: [record] }];
   const next = { 'Next-Page': 'http://elsewhere/v1/articles?_sort=last_modified&_token=x' };
@@ -214,7 +221,7 @@ test('a response that is not JSON is not from the service, and the request is re
 });
 
 for (const status of [200, 304]) {
-  test(`a server that was put back to an older state is read again, after a ${status}`, async (t) => {
+  test(`a server that was restored to an older state is read again, after a ${status}`, async (t) => {
     const [a, b, older] = [
       ['a', 7],
       ['b', 8],
@@ -234,7 +241,7 @@ for (const status of [200, 304]) {
   });
 }
 
-test('a signal that lives on is not listened to for ever', async (t) => {
+test('listeners are removed from a signal that outlives the request', async (t) => {
   const { client, articles } = await serve(t, [BUSY, BUSY]);
   client.fetch = (url, options) => fetch(url, { ...options, signal: undefined }); // which listens to it for longer
   const { signal } = new AbortController();
@@ -242,7 +249,7 @@ test('a signal that lives on is not listened to for ever', async (t) => {
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
-test('shared records of which none may be read are none', async (t) => {
+test('a user who can read no shared record has an empty list', async (t) => {
   const { articles } = await serve(t, [[403, {}, { errno: 121 }]]);
   assert.deepEqual(await articles.sync(), { pulled: 0, pushed: 0, conflicts: [], errors: [] });
 });
@@ -281,7 +288,7 @@ for (const [name, records] of [
   ['the same records', [{ id: 'a', last_modified: 3 }]],
   ['no records', []],
 ]) {
-  test(`pages that go on with ${name} end`, { timeout: 60_000 }, async (t) => {
+  test(`pages that continue with ${name} are not read endlessly`, { timeout: 60_000 }, async (t) => {
     const next = { ETag: '"5"', 'Next-Page': 'http://any/articles?_token=x' };
     const { articles, requests } = await serve(t, Array(50).fill([200, next, { data: records }]));
     await assert.rejects(articles.sync(), /Next-Page http:..any/);

@@ -69,7 +69,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       );
     });
 
-    test('what others change between pull and push is not overwritten', async () => {
+    test('changes of others between pull and push are not overwritten', async () => {
       for (const edit of ['patch', 'delete']) {
         const { id, hooks, one, other } = await sharing(server);
         await one[edit](id, { title: 'mine' });
@@ -82,7 +82,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       }
     });
 
-    test('what others delete between pull and push stays deleted', async () => {
+    test('records that others delete between pull and push stay deleted', async () => {
       const { id, hooks, one, other } = await sharing(server);
       await one.patch(id, { title: 'mine' });
       hooks.before = once('push', async () => {
@@ -93,7 +93,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([errors, conflicts.map(({ server }) => server)], [[], [null]]);
     });
 
-    test('what both delete is no conflict', async () => {
+    test('a record that both devices delete is not a conflict', async () => {
       const { id, hooks, one, other } = await sharing(server);
       await one.delete(id);
       hooks.before = once('push', async () => {
@@ -166,7 +166,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual([await one.list(), await tab.list()], [[], []]);
     });
 
-    test('what others delete between two pages of the first synchronization is not kept', async () => {
+    test('records that others delete between two pages of the first synchronization are removed', async () => {
       const { user, hooks, one, other } = twoOf(server);
       const urls = Array.from({ length: 9 }, (_, number) => `https://www.example.com/${number}`);
       const made = [];
@@ -197,7 +197,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.deepEqual(await tab.list(), []);
     });
 
-    test('what another page removes while it is read is read again', async () => {
+    test('items that another page removes during a read are read again', async () => {
       const { id, hooks, one, tab } = await sharing(server);
       await tab.patch(id, { title: 'second' });
       hooks.after = once('read', () => tab.sync());

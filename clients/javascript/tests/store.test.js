@@ -74,7 +74,7 @@ describe('a store that fails', () => {
     assert.ok(count > 20, `${count}`);
   });
 
-  test('at any moment of an edit leaves what was there, and the next one is done', async () => {
+  test('at any moment of an edit keeps the previous record, and the next edit succeeds', async () => {
     let count = 0;
     for (let hasFailed = true; hasFailed; count++) {
       const store = new FailingStore();
@@ -138,7 +138,7 @@ for (const received of ['nothing', 'a record', 'pages']) {
   });
 }
 
-test('what others delete while it is changed here can be kept', async () => {
+test('a record that others delete while it is changed here can be kept', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const one = clientOf(server, user).resource('/bookmarks');
   const { id } = await one.create(bookmark(1, 'first'));
@@ -149,7 +149,7 @@ test('what others delete while it is changed here can be kept', async () => {
   assert.deepEqual(titlesOf(await recordsOf(server, user, '/bookmarks')), ['1: second']);
 });
 
-test('a record that is changed here again and again takes no more and more room', async () => {
+test('repeated changes of a record need no additional room', async () => {
   const [user, { sqlite: server }] = [newUser(), SERVERS];
   const store = new MemoryStore();
   const one = clientOf(server, user, { store }).resource('/bookmarks');

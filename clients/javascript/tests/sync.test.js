@@ -42,7 +42,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
       assert.equal((await articles.get(result.id)).title, 'Hello');
     });
 
-    test('what was done offline is sent, in batches, and others get it page by page', async () => {
+    test('offline changes are sent in batches, and others receive them page by page', async () => {
       const { user, away, one, other } = twoOf(server);
       for (let i = 0; i < 10; i++) await away.create({ url: URL_ + i, title: `${i}` });
       await assert.rejects(away.sync(), /fetch failed/);
@@ -243,7 +243,7 @@ describe('local records', () => {
     assert.match(id, /^[-0-9a-f]{36}$/);
   });
 
-  test('are there or not, for those who change them', async () => {
+  test('must exist to be changed, and must not exist to be created', async () => {
     const resource = await articles();
     await assert.rejects(resource.create({ id: 'a' }), /exists/);
     for (const change of [resource.update({ id: 'z' }), resource.patch('z', {}), resource.delete('z')]) {

@@ -12,7 +12,7 @@ test('the declarations are of all that is exported', () => {
   assert.deepEqual(declared.sort(), Object.keys(cliquet).sort());
 });
 
-test('the compiler takes what is right, refuses what is wrong, and finds the declared members in the source', () => {
+test('the type declarations accept right calls, reject wrong ones, and match the source', () => {
   const options = ['--noEmit', '--strict', '--allowJs', '--skipLibCheck', '--target', 'es2022', '--module', 'nodenext'];
   execFileSync('node_modules/.bin/tsc', [...options, 'tests/types.ts', 'tests/declarations.ts'], {
     cwd: new URL('..', import.meta.url),
