@@ -407,6 +407,18 @@ def test_ids_sort_among_strings_that_cannot_be_stored(storage):
         storage.get_for_update(*PLACE, "\ud800")
 
 
+@pytest.mark.parametrize("name", ['"', "\\", "{a,b}", ",", "NULL", "", " ", "'", "%s", "é", '\\"'])
+def test_lists_of_ids_contain_any_character(storage, name):
+    record = storage.create(*PLACE, {"id": name})
+    storage.create(*PLACE, {"id": "other"})
+    for ids in ([name], [name, "\ud800", "\0", "missing"]):
+        assert found(storage, [Filter("id", ids, COMPARISON.IN)]) == {name}
+        assert found(storage, [Filter("id", ids, COMPARISON.EXCLUDE)]) == {"other"}
+        assert storage.checksum(*PLACE, ids=ids) == Checksum().add(record["last_modified"])
+    assert found(storage, [Filter("id", ["\ud800"], COMPARISON.IN)]) == set()
+    assert storage.checksum(*PLACE, ids=[]) == Checksum()
+
+
 def test_a_field_that_no_record_can_have_is_missing(storage):
     storage.create(*PLACE, {"id": "a", "\x1a0000": 1})
     for field in ("\0", "\ud800"):

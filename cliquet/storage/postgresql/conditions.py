@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from cliquet.storage.filtering import ALWAYS, FieldNames, Query, Span
 from cliquet.storage.operators import OPERATORS, in_alternatives
@@ -14,8 +15,8 @@ from cliquet.storage.postgresql.dialect import (
     Field,
     PostgreSQL,
     key_of,
-    storable,
     template_of_element,
+    text_array,
 )
 from cliquet.storage.postgresql.indexes import ELEMENTS
 from cliquet.storage.sql_conditions import Conditions
@@ -95,6 +96,17 @@ WITH target AS (
 SELECT id, before + number, NULL FROM target, matching ORDER BY number"""
 
 
+class _Matching(NamedTuple):
+    """The conditions on the records or tombstones that a query finds.
+
+    :param join: the join that computes what alternatives share.
+    """
+
+    join: Sql
+    filters: Sql
+    rules: Sql
+
+
 def page(
     collection: tuple[str, str], query: Query, dialect: PostgreSQL, measured: bool = False
 ) -> Sql:
@@ -112,9 +124,12 @@ def page(
     """
     fields = _data_fields(query)
     order = ", ".join(_order(sort, query.names, fields) for sort in query.sorting)
-    part = _part(query, dialect, fields, order, deleted=False)
+    matching = _matching(query, dialect)
+    part = _part(query, matching, fields, order, deleted=False)
     if query.include_deleted:
-        dead = _part(query, dialect, fields, order, deleted=True)
+        conditions = Conditions(dialect, query, deleted=True)
+        tombstones = _Matching(Sql("", []), conditions.filters(), conditions.rules())
+        dead = _part(query, tombstones, fields, order, deleted=True)
         text = _UNION.format(records=part.text, tombstones=dead.text, order=order)
         part = Sql(text, [*part.parameters, *dead.parameters, query.limit])
     data = Sql("data", [])
@@ -125,7 +140,7 @@ def page(
         # Records of that size at most can't exceed the size together.
         data = Sql(_UNLESS_LARGE, [query.max_bytes // query.limit if query.limit else 0])
     sums, chosen = _checksum(query)
-    total = _total(query, dialect, measured)
+    total = _total(query, matching, measured)
     text = _PAGE.format(
         data=data.text, total=total.text, page=part.text, sums=sums, joined=chosen.text
     )
@@ -133,14 +148,14 @@ def page(
     return Sql(text, [*parameters, *collection])
 
 
-def _total(query: Query, dialect: PostgreSQL, measured: bool) -> Sql:
+def _total(query: Query, matching: _Matching, measured: bool) -> Sql:
     """Return the column of the number of records that match the filters."""
     if not query.with_total or not (query.filters or query.span != ALWAYS):
         return Sql("collections.count", [])
     row = 1 if query.rules else query.limit
     if measured or row is None:
         return Sql("NULL::bigint", [])
-    counted = _count(query, dialect, Sql(_IN_COLLECTION, []))
+    counted = _count(query, matching, Sql(_IN_COLLECTION, []))
     return Sql(_TOTAL.format(counted.text), [row, *counted.parameters])
 
 
@@ -150,17 +165,16 @@ def _checksum(query: Query) -> tuple[str, Sql]:
         return "", Sql("", [])
     if query.checksum_ids is None:
         return _SUMS, Sql("", [])
-    return _SUMS_OF_IDS, Sql(_CHOSEN, [list(filter(storable, query.checksum_ids))])
+    return _SUMS_OF_IDS, Sql(_CHOSEN, [text_array(query.checksum_ids)])
 
 
 def count(collection: int, query: Query, dialect: PostgreSQL) -> Sql:
     """Return the statement that counts the records that match the filters."""
-    return _count(query, dialect, Sql("collection = %s", [collection]))
+    return _count(query, _matching(query, dialect), Sql("collection = %s", [collection]))
 
 
-def _count(query: Query, dialect: PostgreSQL, in_collection: Sql) -> Sql:
-    join, conditions = _conditions(query, dialect)
-    where = _where(conditions, query.span)
+def _count(query: Query, matching: _Matching, in_collection: Sql) -> Sql:
+    join, where = matching.join, _where(matching, query.span)
     text = _COUNT.format(join.text, in_collection.text, where.text)
     return Sql(text, [*join.parameters, *in_collection.parameters, *where.parameters])
 
@@ -169,18 +183,19 @@ def delete_all(
     collection: tuple[str, str], query: Query, dialect: PostgreSQL, now: int, keep_tombstone: bool
 ) -> Sql:
     """Return the statement that deletes matching records, and returns tombstones."""
-    join, conditions = _conditions(query, dialect)
-    where = _where(conditions, query.span)
+    matching = _matching(query, dialect)
+    join, where = matching.join, _where(matching, query.span)
     text = _DELETE_ALL.format(join.text, " AND ".join((_IN_NAMED_COLLECTION, where.text)))
     parameters = [now, *collection, *join.parameters, *collection, *where.parameters]
     return Sql(text, [*parameters, keep_tombstone])
 
 
-def _conditions(query: Query, dialect: PostgreSQL) -> tuple[Sql, Conditions]:
-    """Return the join that computes what alternatives share, and the conditions on records."""
+def _matching(query: Query, dialect: PostgreSQL) -> _Matching:
+    """Return the conditions on records."""
     query = query._replace(filters=_with_arrays_grouped(query.filters, dialect))
     join, shared = _shared_expressions(query, dialect)
-    return join, Conditions(dialect, query, shared=shared)
+    conditions = Conditions(dialect, query, shared=shared)
+    return _Matching(join, conditions.filters(), conditions.rules())
 
 
 def _with_arrays_grouped(filters: Sequence[Filter], dialect: PostgreSQL) -> list[Filter]:
@@ -254,7 +269,7 @@ def _data_fields(query: Query) -> dict[str, int]:
 
 
 def _part(
-    query: Query, dialect: PostgreSQL, fields: dict[str, int], order: str, deleted: bool
+    query: Query, matching: _Matching, fields: dict[str, int], order: str, deleted: bool
 ) -> Sql:
     """Return the query for the records, or for the tombstones, of the page.
 
@@ -265,29 +280,25 @@ def _part(
         key = _field_key(field, query.names, deleted)
         selected.append(f", {key.text} AS key{number}")
         parameters += key.parameters
-    if deleted:
-        join, conditions = Sql("", []), Conditions(dialect, query, deleted=True)
-    else:
-        join, conditions = _conditions(query, dialect)
-    where, rules = _where(conditions, query.page_span), conditions.rules()
+    where, rules = _where(matching, query.page_span), matching.rules
     text = _PART.format(
         data="NULL::json" if deleted else "data",
         keys="".join(selected),
         table=_COLUMNS["tombstones" if deleted else "records"],
-        shared=join.text,
+        shared=matching.join.text,
     )
-    parameters += join.parameters
+    parameters += matching.join.parameters
     text += " AND ".join((_IN_COLLECTION, where.text, rules.text)) + _END.format(order=order)
     return Sql(text, [*parameters, *where.parameters, *rules.parameters, query.limit])
 
 
-def _where(conditions: Conditions, span: Span) -> Sql:
+def _where(matching: _Matching, span: Span) -> Sql:
     bounds = []
     if span.low > ALWAYS.low:
         bounds.append(Sql("last_modified >= %s", [span.low]))
     if span.high < ALWAYS.high:
         bounds.append(Sql("last_modified <= %s", [span.high]))
-    return all_of([conditions.filters(), *bounds])
+    return all_of([matching.filters, *bounds])
 
 
 def _field_key(field: str, names: FieldNames, deleted: bool) -> Sql:
