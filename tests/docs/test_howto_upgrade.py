@@ -250,7 +250,7 @@ def exported_by_sql(url, script):
     with connection, connection.cursor() as cursor:
         for statement in script.read_text().split(";\n"):
             if statement.strip():
-                cursor.execute(statement.replace("SELECT line", "SELECT line::text", 1))
+                cursor.execute(statement)
                 lines += [
                     json.dumps(row[0]) if isinstance(row[0], dict) else row[0] for row in cursor
                 ]
@@ -317,6 +317,29 @@ def test_service_serves_records_from_the_tables_of_3_1(json_type, new_service, u
         fill_tables(old, json_type, *users)
         dump = exported_by_sql(old, examples / "export_postgresql.sql")
     check_service(new_service(dump), users[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1.5e300, "b": -0.0, "c": 1e2}',
+        '{"a": "\\u0000"}',
+        '{"a": "\\ud800"}',
+        '{\n "a": "\\n"\n}',
+        "{}",
+    ],
+)
+def test_export_keeps_data_as_it_was_written(text, examples):
+    with postgresql_server.database_on(postgresql_server.shared_url()) as old:
+        fill_tables(old, "JSON", ALICE, "")
+        connection = psycopg2.connect(old)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO records VALUES ('a', '', 'odd', now(), %s)", [text])
+        connection.close()
+        lines = exported_by_sql(old, examples / "export_postgresql.sql").splitlines()
+    (exported,) = (item for item in map(json.loads, lines) if item.get("collection_id") == "odd")
+    assert repr(exported["data"]) == repr(json.loads(text))
+    assert exported["record"]["id"] == "a"
 
 
 def test_service_serves_records_read_through_the_storage_api(new_service, users, tmp_path, capsys):

@@ -1,16 +1,18 @@
 -- Prints the data of Cliquet 3.1 as lines of JSON, for import_dump.py.
-SELECT line FROM (
+-- Data is not converted to jsonb, which changes numbers and refuses some strings.
+SELECT replace(line::text, E'\n', ' ') FROM (
     SELECT as_epoch(last_modified) AS moment,
-        jsonb_build_object(
+        json_build_object(
             'collection_id', collection_id, 'parent_id', parent_id,
-            'record', data::jsonb || jsonb_build_object(
-                'id', id::text, 'last_modified', as_epoch(last_modified))) AS line
+            'record', json_build_object(
+                'id', id::text, 'last_modified', as_epoch(last_modified)),
+            'data', data) AS line
         FROM records
     UNION ALL
     SELECT as_epoch(last_modified),
-        jsonb_build_object(
+        json_build_object(
             'collection_id', collection_id, 'parent_id', parent_id,
-            'record', jsonb_build_object(
+            'record', json_build_object(
                 'id', id::text, 'last_modified', as_epoch(last_modified), 'deleted', true))
         FROM deleted AS tombstone
         -- An id that was used again is not deleted any more.

@@ -4,6 +4,7 @@ Each line has one of these forms. Records are in the order of ``last_modified``:
 
 {"collection_id": "article", "parent_id": "basicauth:3f2a", "record": {"id": …, "last_modified": …}}
 {"collection_id": "article", "parent_id": "basicauth:3f2a", "record": {…, "deleted": true}}
+{"collection_id": "article", "parent_id": "basicauth:3f2a", "record": {…}, "data": {other fields}}
 {"object_id": "/articles/ID", "permissions": {"write": ["basicauth:3f2a"]}}
 {"user_id": "basicauth:3f2a", "principals": ["group:editors"]}
 """
@@ -16,7 +17,8 @@ from pyramid.paster import bootstrap
 
 
 def store_record(registry, item):
-    place, record = (item["collection_id"], item["parent_id"]), item["record"]
+    place = item["collection_id"], item["parent_id"]
+    record = {**item.get("data", {}), **item["record"]}
     if not record.get("deleted"):
         registry.storage.create(*place, record)
         return
