@@ -66,5 +66,34 @@ def test_subclasses_that_override_a_combined_method_see_each_change(storage):
     assert not own(storage.client).supports_single_statements
 
 
+WRITES = {
+    "create": lambda storage, name: storage.create(*PLACE, {"id": f"new {name}"}),
+    "upsert": lambda storage, name: storage.upsert(*PLACE, name, {"n": 2}, *NAMES),
+    "delete": lambda storage, name: storage.delete(*PLACE, name),
+    "delete any": lambda storage, name: storage.delete_if_unmodified(*PLACE, name, None),
+    "delete unmodified": lambda storage, name: storage.delete_if_unmodified(*PLACE, name, 1 << 62),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_writes_are_prepared_and_happen_once_also_if_the_pooler_forgets_them(storage, write):
+    client = storage.client
+    for name in "abcd":
+        storage.update(*PLACE, name, {"n": 1})
+    client.close()  # there is one connection from now on, a new one
+    write(storage, "a")
+    write(storage, "b")
+    prepared = client.execute_autocommit("SELECT statement FROM pg_prepared_statements")
+    assert sum("cliquet_write" in text or "cliquet_delete" in text for (text,) in prepared) == 1
+    client.execute_autocommit("DEALLOCATE ALL")
+    assert write(storage, "c")
+    assert write(storage, "d")
+    records, total = storage.get_all(*PLACE, filters=SINCE, include_deleted=True)
+    changed = [each for each in records if each.get("n") != 1]
+    assert len(changed) == len({each["last_modified"] for each in changed}) == 4
+    assert total == sum("deleted" not in each for each in records)
+    assert list(storage.find_mismatches()) == []
+
+
 def timestamp(record):
     return {"last_modified": record["last_modified"]}

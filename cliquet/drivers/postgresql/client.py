@@ -89,13 +89,15 @@ class Client:
                 return run_alone(self._of_this_process(), statement)
             return transaction.execute(statement)
 
-    def write(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+    def write(
+        self, statement: str, parameters: Sequence[Any] = (), kind: Kind = Kind.QUERY
+    ) -> Rows:
         """Run an atomic statement and return its rows.
 
         In a request it belongs to the request's transaction, and begins it if needed; outside of
         a request it is committed immediately.
         """
-        return self.write_together(Statement(statement, parameters))
+        return self.write_together(Statement(statement, parameters, kind))
 
     def write_together(self, *statements: Statement) -> Rows:
         """Run statements like :meth:`write`, in one round trip; return the rows of the last."""

@@ -225,12 +225,13 @@ class Storage(PostgreSQLBackend, SingleStatements):
         return timestamp
 
     def _write_now(self, parameters: list[Any], unique: Mapping[str, Any]) -> int:
-        statement = _WRITE
+        statement, kind = _WRITE, Kind.FREQUENT
         if unique:
+            kind = Kind.QUERY
             keys = [key_of(value) for value in unique.values()]
             statement = _WRITE_UNIQUE.format(", ".join([_KEY] * len(keys)))
             parameters += [list(unique), *(part for key in keys for part in key)]
-        ((timestamp, field_number, *row),) = self._client.write(statement, parameters)
+        ((timestamp, field_number, *row),) = self._client.write(statement, parameters, kind)
         if field_number is not None:
             raise Conflict(tuple(row), [None, *unique][field_number])
         return int(timestamp)
@@ -251,7 +252,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
         if state.timestamp_is_predictable(requested_timestamp) and state.contains(object_id):
             self._client.execute_deferred(_DELETE, parameters)
         else:
-            timestamp = self._client.write(_DELETE, parameters)[0][0]
+            timestamp = self._client.write(_DELETE, parameters, Kind.FREQUENT)[0][0]
         state.record_change(timestamp if requested_timestamp is None else None, object_id, False)
         return timestamp
 

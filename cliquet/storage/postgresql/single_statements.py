@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cliquet.drivers.escaping import escape
 from cliquet.drivers.postgresql.client import Client
-from cliquet.drivers.postgresql.transaction import Rows
+from cliquet.drivers.postgresql.transaction import Kind, Rows
 from cliquet.storage.engine import StorageEngine
 from cliquet.storage.filtering import FieldNames
 from cliquet.storage.operations import build_change
@@ -76,4 +76,4 @@ class SingleStatements(StorageEngine):
 
     def _commit(self, statement: str, parameters: list[object]) -> Rows:
         with autocommit():
-            return self._client.write(statement, parameters)
+            return self._client.write(statement, parameters, Kind.FREQUENT)
