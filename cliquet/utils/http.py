@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -186,19 +186,32 @@ def build_request(original: object, dict_obj: Mapping[str, Any]) -> Any:
         format of PATCH; or bytes or a string,
         sent unchanged with the type of the headers or of ``original``.
     """
-    inherited = _environ_of(original)
+    return build_requests(original, [dict_obj])[0]
+
+
+def build_requests(original: object, dict_objs: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return several requests as :func:`build_request` does."""
+    environ = _environ_of(original)
+    inherited = {
+        **_LOCAL,
+        **{key: value for key, value in environ.items() if key.startswith(_INHERITED)},
+        "SCRIPT_NAME": environ.get("SCRIPT_NAME", ""),
+        "CONTENT_TYPE": environ.get("CONTENT_TYPE", ""),
+    }
+    return [_build_request(original, inherited, each) for each in dict_objs]
+
+
+def _build_request(original: object, inherited: dict[str, Any], dict_obj: Mapping[str, Any]) -> Any:
     path, _, query = _with_version_prefix(original, dict_obj["path"]).partition("?")
     payload, content_type = _payload(dict_obj.get("body"))
     if content_type is not None and is_partial_update(dict_obj):
         content_type = content_type_of(dict_obj)
     environ = {
-        **_LOCAL,
-        **{key: value for key, value in inherited.items() if key.startswith(_INHERITED)},
+        **inherited,
         "REQUEST_METHOD": str(dict_obj.get("method") or "GET").upper(),
-        "SCRIPT_NAME": inherited.get("SCRIPT_NAME", ""),
         "PATH_INFO": unquote(path, "latin-1") if path.isascii() else _wsgi_path(path),
         "QUERY_STRING": quote(query, safe=_PATH_SAFE),
-        "CONTENT_TYPE": content_type or inherited.get("CONTENT_TYPE", ""),
+        "CONTENT_TYPE": content_type or inherited["CONTENT_TYPE"],
         "CONTENT_LENGTH": str(len(payload)),
         "wsgi.input": io.BytesIO(payload),
         "webob.is_body_seekable": True,  # otherwise WebOb copies it, to a file if it is large

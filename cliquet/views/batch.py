@@ -19,10 +19,12 @@ from cliquet.http.service import Service, is_type_refused, json_object, validate
 from cliquet.resource.schema import StrictBoolean
 from cliquet.settings.types import BOOLEAN, LIMIT
 from cliquet.types import Registry, Request
-from cliquet.utils import build_request, json, merge_dicts
+from cliquet.utils import build_request as build_request
 from cliquet.utils import build_response as build_response
+from cliquet.utils import json, merge_dicts
 from cliquet.utils.http import (
     JSON_PATCH,
+    build_requests,
     content_type_of,
     describe_response,
     is_mock,
@@ -191,7 +193,7 @@ def post_batch(request: Request) -> Any:
     is_atomic = request.validated.get("atomic")
     send = _send_atomically if is_atomic else _send_each
     try:
-        responses = send(request, [build_request(request, item) for item in requests])
+        responses = send(request, build_requests(request, requests))
     finally:
         logs.bind_summary(path=batch.path, batch_size=len(requests))
     # Servers without atomic batches ignore the member of the request, and return no such member.
