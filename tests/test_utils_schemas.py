@@ -1,9 +1,13 @@
 """Schemas that meet any JSON value."""
 
+from collections import OrderedDict
+
 import colander
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from cliquet.utils.schemas import deserialize
+from cliquet.utils.schemas import JSONMapping, deserialize
 
 
 class Fragile(colander.SchemaType):
@@ -61,3 +65,63 @@ def test_exceptions_of_validators_and_preparers_are_not_hidden(part, value):
     schema = mapping(whole, node(colander.Set(), name="set"))
     with pytest.raises(ZeroDivisionError):
         deserialize(schema, value)
+
+
+class Dropping(colander.SchemaType):
+    """A type that drops a value."""
+
+    def deserialize(self, node, cstruct):
+        return colander.drop if cstruct == 0 else cstruct
+
+
+def fields(typ):
+    """Return a schema of objects with fields of all kinds."""
+    return node(
+        typ,
+        node(colander.Integer(), name="required"),
+        node(colander.Integer(), name="optional", missing=7),
+        node(colander.Integer(), name="droppable", missing=colander.drop),
+        node(Dropping(), name="dropping", missing=None),
+        node(colander.String(), name="checked", validator=colander.Length(max=1), missing="z"),
+        node(type(typ)(typ.unknown), WHOLE.clone(), name="nested", missing=colander.drop),
+    )
+
+
+NAMES = st.sampled_from(
+    ["required", "optional", "droppable", "dropping", "checked", "nested", "whole", "other", "more"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.sampled_from(["", "5", "text"]),
+    lambda values: st.lists(values, max_size=2) | st.dictionaries(NAMES, values, max_size=4),
+    max_leaves=6,
+)
+
+
+def outcome(schema, value):
+    """Return the value that a schema makes of another, or its error."""
+    try:
+        return schema.deserialize(value)
+    except colander.Invalid as invalid:
+        return type(invalid), str(invalid.msg), invalid.asdict(), getattr(invalid, "fields", None)
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "raise", "preserve"])
+@given(value=st.dictionaries(NAMES, JSON) | JSON | st.sampled_from([colander.null, colander.drop]))
+@example(value={"required": 1, "optional": colander.drop, "nested": {"whole": 2, "other": []}})
+@example(value={"required": 1, "droppable": colander.null, "dropping": 0})
+@example(value=OrderedDict(required=1))
+def test_objects_are_deserialized_as_by_colander(unknown, value):
+    ours, theirs = (outcome(fields(typ(unknown)), value) for typ in (JSONMapping, colander.Mapping))
+    assert ours == theirs
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert list(ours) == list(theirs)
+
+
+def test_unknown_values_are_copied():
+    value = {"list": [1], "object": {"a": []}, "text": "a"}
+    copied = node(JSONMapping("preserve")).deserialize(value)
+    assert copied == value
+    copied["list"].append(2)
+    copied["object"]["a"].append(2)
+    assert value == {"list": [1], "object": {"a": []}, "text": "a"}

@@ -9,6 +9,7 @@ import colander
 from colander import SchemaNode
 
 from cliquet.utils import msec_time, strip_whitespace
+from cliquet.utils.schemas import JSONMapping
 from cliquet.utils.text import MAX_ID_LENGTH, is_long_id
 
 
@@ -50,7 +51,7 @@ class ResourceSchema(colander.MappingSchema):
 
     def schema_type(self, **kw: Any) -> colander.Mapping:
         unknown = "preserve" if self.get_option("preserve_unknown") else "ignore"
-        return colander.Mapping(unknown=unknown)
+        return JSONMapping(unknown=unknown)
 
 
 class PayloadSchema(colander.SchemaNode):
@@ -77,7 +78,7 @@ class PayloadSchema(colander.SchemaNode):
         super().__init__(*args, **kwargs)
 
     def schema_type(self, **kw: Any) -> colander.Mapping:
-        return colander.Mapping(unknown=self.unknown)
+        return JSONMapping(unknown=self.unknown)
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         """Return the validated body.

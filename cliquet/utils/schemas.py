@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import colander
 from colander import SchemaNode
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+class JSONMapping(colander.Mapping):
+    """Colander's type of objects, with less work to deserialize JSON."""
+
+    def deserialize(self, node: SchemaNode, cstruct: Any) -> Any:
+        """Return the validated object.
+
+        :raises colander.Invalid: if it isn't valid.
+        """
+        if type(cstruct) is not dict:
+            return super().deserialize(node, cstruct)
+        unknown, result = cstruct.copy(), {}
+        error = None
+        for number, child in enumerate(node.children):
+            value = unknown.pop(child.name, colander.null)
+            if value is colander.drop or (
+                value is colander.null and child.missing is colander.drop
+            ):
+                continue
+            try:
+                value = child.deserialize(value)
+            except colander.Invalid as invalid:
+                error = colander.Invalid(node) if error is None else error
+                error.add(invalid, number)
+            else:
+                if value is not colander.drop:
+                    result[child.name] = value
+        if unknown and self.unknown == "raise":
+            return super().deserialize(node, cstruct)
+        if error is not None:
+            raise error
+        if self.unknown == "preserve":
+            result.update(_copied(unknown))
+        return result
+
+
+def _copied(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if type(value) in _SCALARS else copy.deepcopy(value)
+        for name, value in values.items()
+    }
 
 
 def deserialize(schema: SchemaNode, cstruct: object) -> Any:

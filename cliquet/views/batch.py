@@ -31,6 +31,7 @@ from cliquet.utils.http import (
     is_partial_update,
     is_subrequest,
 )
+from cliquet.utils.schemas import JSONMapping
 from cliquet.views import descriptions
 
 logger = logs.summary_logger
@@ -97,6 +98,8 @@ class BatchRequestSchema(colander.MappingSchema):
         missing=colander.drop,
     )
     body = colander.SchemaNode(_Body(unknown="preserve"), missing=colander.drop)
+
+    schema_type = JSONMapping
 
     def deserialize(self, cstruct: Any = colander.null) -> Any:
         if not _is_json_patch(cstruct):
