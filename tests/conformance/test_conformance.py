@@ -77,16 +77,38 @@ def is_readonly(scenario):
     return str(settings_of(scenario).get("cliquet.readonly")).lower() == "true"
 
 
-@pytest.fixture
-def make_app(tmp_path):
-    """A function of an engine and settings that makes the application of the recordings."""
+def shared(applications, settings):
+    """The application of settings, whose backends are empty."""
 
-    def make(engine, extra):
+    def build():
+        app = application.make_app(settings)
+        for kind in KINDS:
+            getattr(app.registry, kind).flush()
+        return app
+
+    return applications.get((__name__, repr(sorted(settings.items()))), build)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("conformance")
+
+
+@pytest.fixture
+def make_app(applications, folder):
+    """A function of an engine and settings that gives the application of the recordings.
+
+    Scenarios with the same settings use the same one; a read-only one is always new.
+    """
+
+    def make(engine, extra, readonly=False):
         settings = dict(extra)
         for kind in KINDS:
             settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.{engine}"
-            settings[f"cliquet.{kind}_url"] = ENGINES[engine](tmp_path)
-        return application.make_app(settings)
+            settings[f"cliquet.{kind}_url"] = ENGINES[engine](folder)
+        if readonly:
+            return application.make_app(settings)
+        return shared(applications, settings)
 
     return make
 
@@ -97,7 +119,7 @@ def test_responses_equal_the_recorded_ones(make_app, engine, scenario, recorded)
         # It needs the tables, and a timestamp that it can't give itself.
         reader = {"steps": [{"do": "GET /v1/mushrooms", "as": "reader"}]}
         transcript.play(make_app(engine, {}), reader)
-    app = make_app(engine, settings_of(scenario))
+    app = make_app(engine, settings_of(scenario), is_readonly(scenario))
     transcript.compare(recorded, transcript.play(app, scenario))
 
 

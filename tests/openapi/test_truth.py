@@ -1,5 +1,6 @@
 """The document is true: every response is one that it describes."""
 
+from functools import partial
 from itertools import chain
 
 import pytest
@@ -95,12 +96,17 @@ PAIRS = {title: (scenario, recorded) for title, scenario, recorded in conformanc
 OF_THE_APPLICATION = 507
 
 
-def play(scenario, forgotten=None):
+@pytest.fixture
+def play(applications):
+    return partial(_play, applications)
+
+
+def _play(applications, scenario, forgotten=None):
     """Check the responses to a scenario; a status may be removed from the document."""
     settings = {"cliquet.openapi_enabled": "true", **conformance.settings_of(scenario)}
     for kind in conformance.KINDS:
         settings[f"cliquet.{kind}_backend"] = f"cliquet.{kind}.memory"
-    app = conformance.application.make_app(settings)
+    app = conformance.shared(applications, settings)
     response = webtest.TestApp(app).get("/v1/__api__", status=[200, 410])
     if response.status_int == 410:  # the service has ended
         return
@@ -113,14 +119,14 @@ def play(scenario, forgotten=None):
 
 
 @pytest.mark.parametrize("title", PAIRS)
-def test_responses_to_recorded_requests_are_as_documented(title):
+def test_responses_to_recorded_requests_are_as_documented(play, title):
     """Each scenario that was recorded uses a feature of the protocol."""
     scenario, _ = PAIRS[title]
     play(scenario)
 
 
 @pytest.mark.parametrize("status", [200, 201, 304, 400, 401, 403, 404, 412])
-def test_undocumented_status_is_noticed(status):
+def test_undocumented_status_is_noticed(play, status):
     with pytest.raises(AssertionError, match=str(status)):
         for scenario, recorded in PAIRS.values():
             if any(step["status"] == status for step in recorded["steps"]):
