@@ -22,11 +22,15 @@ CHECKS = (
     "response_schema_conformance",
 )
 
-#: Lists have many parameters, and the same ones. Of the six that respond alike, GET on one
-#: resource gets every combination; the others get a few random ones.
+#: Of the operations that respond alike, one gets every combination of parameters, of which lists
+#: have many; the others get a few random ones.
 SIMILAR = (
     *("HEAD /bookmarks", "DELETE /bookmarks"),
     *("GET /articles", "HEAD /articles", "DELETE /articles"),
+    *("HEAD /bookmarks/{id}", "HEAD /articles/{id}"),
+    *("POST /bookmarks", "PUT /bookmarks/{id}", "PATCH /bookmarks/{id}"),
+    *("OPTIONS /", "OPTIONS /__api__", "OPTIONS /__heartbeat__", "OPTIONS /__lbheartbeat__"),
+    *("OPTIONS /articles", "OPTIONS /articles/{id}", "OPTIONS /batch", "OPTIONS /score/{game}"),
 )
 
 #: A document that omits a status: tests that accept it would be worthless.

@@ -46,8 +46,9 @@ def test_progress_is_a_line_from_time_to_time(monkeypatch, capsys):
     assert capsys.readouterr().err == "bookmark: 3 of 4\n"
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("argument", ["--help", "version", "--version"])
+@pytest.mark.parametrize(
+    ("argument", "unbuffered"), [("version", ""), ("version", "1"), ("--help", "")]
+)
 def test_closed_pipe_prints_no_traceback(argument, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
