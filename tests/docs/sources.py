@@ -38,14 +38,19 @@ def log_messages():
                 func=ast.Attribute(value=ast.Name(id=name), attr=method),
                 args=[ast.Constant(value=message), *_],
             ) if name.endswith("logger"):
-                logger = getattr(importlib.import_module(module), name)
-                if isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
+                logger = _python_logger(getattr(importlib.import_module(module), name))
+                if logger is not None:
                     level = LEVELS.get(method, method.upper())
                     messages.add((logger.name, level, re.sub(r"%\w", "…", message)))
             case ast.Call(func=ast.Name(id="health_check"), args=[ast.Constant(value=kind), _]):
-                logger = importlib.import_module(module).logger
+                logger = _python_logger(importlib.import_module(module).logger)
                 messages.add((logger.name, "ERROR", f"The {kind} backend failed"))
     return messages
+
+
+def _python_logger(logger):
+    """Return a logger of Python, or that of a module of the toolkit; None for other ones."""
+    return logger if isinstance(logger, logging.Logger) else logger._logger
 
 
 def pattern_of(node):
