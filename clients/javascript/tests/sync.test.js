@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import * as cliquet from '../cliquet.js';
 import { query } from '../query.js';
 import { clientOf, newUser, recordsOf, SERVERS } from './support.js';
@@ -232,8 +233,8 @@ for (const [engine, server] of Object.entries(SERVERS)) {
 }
 
 describe('local records', () => {
-  async function articles() {
-    const resource = new cliquet.Client({ server: 'http://127.0.0.1', query, ...OFFLINE }).resource('/articles');
+  async function articles(store = new cliquet.MemoryStore()) {
+    const resource = new cliquet.Client({ server: 'http://127.0.0.1', query, store, ...OFFLINE }).resource('/articles');
     for (const id of 'abcd') await resource.create({ id });
     return resource;
   }
@@ -252,7 +253,14 @@ describe('local records', () => {
   });
 
   test('are changed in the order of the calls', async () => {
-    const resource = await articles();
+    const store = new cliquet.MemoryStore();
+    const resource = await articles(store);
+    const { getAll } = store;
+    let pause = 30; // the first operations take longest
+    store.getAll = async (prefixes) => {
+      await setTimeout(Math.max(0, (pause -= 10)));
+      return getAll.call(store, prefixes);
+    };
     await Promise.all([1, 2, 3].map((n) => resource.patch('a', { n })));
     const [record] = await resource.filter({ id: 'a' });
     assert.equal(record.n, 3);
