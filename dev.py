@@ -59,7 +59,7 @@ JAVASCRIPT = Path("clients", "javascript")
 JAVASCRIPT_TESTS = str(JAVASCRIPT / "tests" / "run.py")
 OLDEST_NODE = 20
 NPM = ("npm", "ci", "--prefix", str(JAVASCRIPT), "--ignore-scripts", "--no-audit", "--no-fund")
-COVERAGE = ("--cov=cliquet", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
+COVERAGE = ("-p", "tests.measurement")
 # One process more than the usual two cores, because a quarter of the time is spent waiting. Each
 # has its own databases.
 IN_PARALLEL = ("--numprocesses=3", "--dist=worksteal")

@@ -17,16 +17,12 @@ from cliquet.drivers.postgresql import transaction
 from cliquet.settings import SETTINGS
 from cliquet.testing import get_request_class, get_user_headers
 from tests import postgresql_server, testapp
-from tests.measurement import OFF, import_package, tracing, without_coverage
 from tests.reuse import Applications
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TRACE_FUNCTIONS = pytest.StashKey()
-
-#: Tests of whole applications, which are three times slower when coverage is measured. Those of
-#: the modules reach every line and branch without them.
-WITHOUT_COVERAGE = {
+#: Tests of whole applications, which ``dev.py test --quick`` leaves out.
+OF_APPLICATIONS = {
     *("applications", "conformance", "docs", "seeds"),
     *("test_benchmarks.py", "test_example.py", "test_guarantees.py", "test_guarantees_http.py"),
     *("test_growth.py", "test_hostile.py", "test_load.py", "test_outages.py"),
@@ -152,58 +148,19 @@ def statements(monkeypatch):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not WITHOUT_COVERAGE.isdisjoint(item.path.parts):
+        if not OF_APPLICATIONS.isdisjoint(item.path.parts):
             item.add_marker("application")
 
 
-# Coverage is measured for the imports of modules, for fixtures and for the tests of modules, but
-# neither for pytest itself nor for the other tests. The marker no_cover of pytest-cov does nothing
-# in the processes of pytest-xdist.
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
-    if sys.gettrace() is not None:
-        import_package()
-    with without_coverage():
-        if not hasattr(session.config, "workerinput"):
-            # Hypothesis needs three seconds, or nine while coverage is measured, to compute a table
-            # of Unicode, and saves it. The processes of pytest-xdist then only load it.
-            strategies.text().validate()
-        return (yield)
+    if not hasattr(session.config, "workerinput"):
+        # Hypothesis needs three seconds to compute a table of Unicode, and saves it. The processes
+        # of pytest-xdist then only load it.
+        strategies.text().validate()
 
 
 def pytest_collection_finish():
     gc.freeze()  # so that the garbage collector skips the modules and tests
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    with without_coverage() as functions:
-        item.config.stash[TRACE_FUNCTIONS] = functions if _is_measured(item) else OFF
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_fixture_setup(request):
-    with tracing(request.config.stash[TRACE_FUNCTIONS]):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item):
-    with tracing(item.config.stash[TRACE_FUNCTIONS]):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item):
-    with tracing(item.config.stash[TRACE_FUNCTIONS]):
-        return (yield)
-
-
-def _is_measured(item):
-    return not any(map(item.get_closest_marker, ("application", "repetitive")))
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -1,55 +1,108 @@
-"""The code whose coverage is measured. Tracing makes it two to three times slower."""
+"""A plugin of pytest that requires tests to reach each line and branch of ``cliquet/``.
 
-import importlib
-import pkgutil
+``pytest -p tests.measurement`` also measures the processes of pytest-xdist, but no others.
+SlipCover inserts a call before each line and in each branch of a module when it is imported. This
+plugin removes the calls that have been made, so that the tests are hardly slower.
+"""
+
+import ast
+import io
+import json
 import sys
-import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import suppress
+from functools import reduce
+from importlib.machinery import PathFinder, SourceFileLoader
+from pathlib import Path
 
-import cliquet
+import pytest
+import slipcover
+from slipcover.branch import preinstrument
 
-#: No trace functions: coverage isn't measured.
-OFF = (None, None)
+PACKAGE = Path(__file__).resolve().parent.parent / "cliquet"
+TESTS = PACKAGE / "testing" / "contracts"
+#: SlipCover itself would remove calls in the middle of a test, which can take 50 ms.
+NEVER = 2**31 - 1
+#: To remove calls takes as long as making some ten thousand.
+ENOUGH = 300
 
-_measured = set()
-
-
-@contextmanager
-def tracing(functions):
-    """Run a block with these trace functions: of the current thread, and of threads it starts."""
-    former = sys.gettrace(), threading.gettrace()
-    _set(functions)
-    try:
-        yield former
-    finally:
-        _set(former)
-
-
-def without_coverage():
-    """Run a block several times faster, because its lines aren't traced."""
-    return tracing(OFF)
-
-
-def _set(functions):
-    sys.settrace(functions[0])
-    threading.settrace(functions[1])
+measured = slipcover.Slipcover(
+    branch=True,
+    source=[str(PACKAGE)],
+    omit=[f"{TESTS}/*"],
+    exclude_also=["raise NotImplementedError"],
+    d_miss_threshold=NEVER,
+)
+_of_processes = []
+COVERAGE = pytest.StashKey()
 
 
-def measured_once(key):
-    """Return a context in which coverage is measured the first time that the key is used.
+class Loader(SourceFileLoader):
+    """Load a module whose lines and branches are measured."""
 
-    The block must run the same code for the same key.
-    """
-    if sys.gettrace() is None:
-        return nullcontext()
-    if key in _measured:
-        return without_coverage()
-    _measured.add(key)
-    return nullcontext()
+    def get_code(self, fullname):
+        tree = preinstrument(ast.parse(self.get_data(self.path)))
+        return measured.instrument(compile(tree, self.path, "exec", dont_inherit=True))
+
+    def exec_module(self, module):
+        measured.register_module(module)
+        super().exec_module(module)
 
 
-def import_package():
-    """Import all modules, whose coverage isn't measured while pytest collects tests."""
-    for module in pkgutil.walk_packages(cliquet.__path__, "cliquet."):
-        if module.name != "cliquet.__main__":
-            importlib.import_module(module.name)
+class Finder:
+    """Find the modules that are measured."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] != PACKAGE.name:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or not is_measured(Path(spec.origin or "")):
+            return None
+        spec.loader = Loader(name, spec.origin)
+        return spec
+
+
+def is_measured(path):
+    return path.is_relative_to(PACKAGE) and not path.is_relative_to(TESTS)
+
+
+def remove_calls():
+    """Remove the calls before lines that have been reached, if there are enough of them."""
+    if sum(map(len, list(measured.newly_seen.values()))) >= ENOUGH:
+        with suppress(RuntimeError):  # a thread imports something: the next time then
+            measured.deinstrument_seen()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    if sys.version_info < (3, 12):  # later versions of Python disable the calls themselves
+        remove_calls()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take over what a process of pytest-xdist has measured."""
+    _of_processes.append(json.loads(node.workeroutput["coverage"]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    coverage = measured.get_coverage()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["coverage"] = json.dumps(coverage)
+        return
+    coverage = reduce(slipcover.merge_coverage, _of_processes, coverage)
+    session.config.stash[COVERAGE] = coverage
+    if coverage["summary"]["percent_covered"] < 100 and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    table = io.StringIO()
+    slipcover.print_coverage(config.stash[COVERAGE], outfile=table, skip_covered=True)
+    terminalreporter.section("coverage")
+    terminalreporter.write(table.getvalue())
+
+
+assert PACKAGE.name not in sys.modules, "the plugin comes first: its modules would not be measured"
+sys.meta_path.insert(0, Finder)

@@ -5,8 +5,6 @@ from collections import OrderedDict
 
 import structlog
 
-from tests.measurement import measured_once
-
 #: Those of a few test files: more would take too much memory.
 KEPT = 20
 
@@ -35,8 +33,7 @@ class Applications:
             for kind in ("storage", "permission", "cache"):
                 getattr(app.registry, kind).flush()
             return app
-        with measured_once(key):
-            app = build()
+        app = build()
         self._built[key] = app, structlog.get_config()
         if len(self._built) > self._kept:
             self._built.popitem(last=False)

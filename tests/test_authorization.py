@@ -302,7 +302,6 @@ class TestRouteFactory:
             ("PUT", f"/pages/{ID}", "create"),
         ],
     )
-    @pytest.mark.repetitive
     def test_methods_require_permissions(self, context_of, method, path, permission):
         context = context_of(method, path)
         assert context.required_permission == permission

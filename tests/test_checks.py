@@ -236,7 +236,6 @@ def test_wrong_numbers_are_refused_at_start(monkeypatch, wrong, source):
 
 @SOURCES
 @pytest.mark.parametrize("right", ["", "None", "3", "0"])
-@pytest.mark.repetitive
 def test_valid_numbers_are_read_at_start(monkeypatch, right, source):
     keys = {key for key, accepts_0 in NUMBERS.items() if accepts_0 or right != "0"}
     app = started(**given(source, dict.fromkeys(keys, right), monkeypatch))
@@ -505,7 +504,6 @@ def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
         "cliquet.event_listeners.mine.use",
     ],
 )
-@pytest.mark.repetitive
 def test_key_that_is_declared_or_of_a_family_is_known(warnings, key):
     value = "cliquet.drivers.postgresql.pool.QueuePoolWithMaxBacklog" if "pool" in key else "1"
     started({key: value}, plugin, default_settings={"own": "the application's own"})
@@ -525,7 +523,6 @@ def test_key_that_is_declared_or_of_a_family_is_known(warnings, key):
         ("myapp.zzz_cache_expires_seconds", ""),
     ],
 )
-@pytest.mark.repetitive
 def test_key_of_an_unknown_resource_is_reported_with_the_nearest_one(warnings, key, meant):
     backends = {
         f"cliquet.{kind}_backend": f"cliquet.{kind}.memory"

@@ -258,7 +258,11 @@ def test_counts_are_0_without_a_report(dev, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "checks", "selection"),
     [
-        ([], ["JavaScript", "Types", "Documentation", "Lint", "Format", "Tests"], "--cov=cliquet"),
+        (
+            [],
+            ["JavaScript", "Types", "Documentation", "Lint", "Format", "Tests"],
+            "-p tests.measurement",
+        ),
         (["--quick"], ["Lint", "Format", "Types", "Tests"], "not application"),
         (["tests/test_one.py"], ["Tests"], "tests/test_one.py"),
     ],

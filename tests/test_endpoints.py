@@ -363,7 +363,6 @@ def test_view_is_chosen_by_the_types_that_the_client_accepts(types, accept, view
         ("", "csv"),
     ],
 )
-@pytest.mark.repetitive
 def test_view_is_chosen_by_the_type_of_the_body(types, content_type, view):
     assert types.post("/s", b"", headers={"Content-Type": content_type}).json == {"view": view}
 
@@ -466,7 +465,6 @@ def test_every_kind_of_validator_is_called_as_it_is_declared(service):
     ("filter_", "label"),
     [("one", "on it"), ("both", "GET"), ("static_filter", "on it"), ("late", "on it")],
 )
-@pytest.mark.repetitive
 def test_every_kind_of_filter_is_called_as_it_is_declared(service, filter_, label):
     response = serve(service("get", klass=Callbacks, filters=filter_)).get("/s")
     assert response.headers["Label"] == label

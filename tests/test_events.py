@@ -451,7 +451,6 @@ def test_first_events_are_inside_of_the_transaction(build):
     [(HTTPForbidden(), 403), (HTTPInsufficientStorage(), 507), (ValueError("x"), 500)]
     + [(BackendError(message="x"), 503)],
 )
-@pytest.mark.repetitive
 def test_exception_of_a_first_subscriber_cancels_everything(build, heard, error, status):
     def refuse(event):
         event.request.registry.permission.add_user_principal("x", "y")
@@ -638,7 +637,6 @@ def test_subscriber_can_change_other_records_by_resources(build, heard):
         ({"for_actions": (ACTIONS.READ,)}, []),
     ],
 )
-@pytest.mark.repetitive
 def test_predicates_choose_events(build, predicates, expected):
     received = []
 
@@ -653,7 +651,6 @@ def test_predicates_choose_events(build, predicates, expected):
 
 
 @pytest.mark.parametrize("actions", [("creation",), "creation", (ACTIONS.READ, "CREATE"), (None,)])
-@pytest.mark.repetitive
 def test_subscriber_of_an_unknown_action_is_refused_at_start(build, actions):
     with pytest.raises(ConfigurationError, match="is not a valid ACTIONS"):
         build((print, ResourceChanged, {"for_actions": actions}))

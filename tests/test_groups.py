@@ -98,7 +98,6 @@ LEAVES = {
 
 @every_engine
 @pytest.mark.parametrize("leave", LEAVES.values(), ids=LEAVES)
-@pytest.mark.repetitive
 def test_former_members_lose_the_permissions_with_the_next_request(alice, bob, leave):
     group = create_group(alice, bob.id)
     page = share(alice, group)

@@ -223,7 +223,6 @@ def test_vary_of_the_application_is_kept(serve):
 
 
 @pytest.mark.parametrize("words", ["A B", "A,B", " A,  B ", "A\nB", "['A', 'B']", ["A", "B"]])
-@pytest.mark.repetitive
 def test_names_of_the_setting_vary_are_separated_by_commas(serve, words):
     assert serve({"vary": words}).get("/").headers["Vary"] == "A, B"
 

@@ -103,7 +103,6 @@ def test_base_class_requires_a_call_method():
         ("late", AfterResourceChanged),
     ],
 )
-@pytest.mark.repetitive
 def test_any_callable_is_a_listener(serve, alice, name, expected, statsd):
     settings = {"statsd_url": "udp://127.0.0.1:9"} if statsd else {}
     client = serve(settings_of(name, **settings))

@@ -112,7 +112,6 @@ def test_request_is_one_line(client, lines, alice):
     [("/mushrooms", None), ("/mushrooms?_limit=", None), ("/mushrooms?_limit=3", 3)],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.repetitive
 def test_line_of_a_list_has_the_requested_limit(client, lines, alice, method, url, limit):
     client.request(url, method=method, headers=alice)
     assert lines[0]["limit"] == limit
@@ -128,7 +127,6 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "url", "headers", "body", "status"), REFUSED)
-@pytest.mark.repetitive
 def test_line_of_a_refused_request_has_its_collection(
     client, lines, alice, method, url, headers, body, status
 ):
@@ -217,7 +215,6 @@ def test_request_without_id_gets_one(client, lines):
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a\tb", "caf\xe9", "x" * 129, "\x1b[2J"])
-@pytest.mark.repetitive
 def test_id_that_is_unfit_for_logs_is_replaced(client, lines, given):
     response = client.get("/echo", headers={"X-Request-Id": given})
     assert re.fullmatch("[0-9a-f]{32}", response.headers["X-Request-Id"])
@@ -678,7 +675,6 @@ def test_new_context_drops_the_fields_of_the_request(serve, lines):
         (BackendError(original=OSError("down")), "CRITICAL", 0),
     ],
 )
-@pytest.mark.repetitive
 def test_failures_are_rendered_with_their_traceback(
     serve, write_to, caplog, renderer, error, level, severity
 ):

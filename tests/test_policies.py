@@ -340,7 +340,6 @@ SEQUENCE = [
 
 
 @from_any_source_or_commit
-@pytest.mark.repetitive
 def test_own_policies_are_used_without_the_step_of_authentication(source):
     client = build(source, Token(), Strict(), initialization_sequence=" ".join(SEQUENCE))
     assert_asks_token_only(client)

@@ -256,7 +256,6 @@ def commit(request):
 
 @pytest.mark.parametrize("how", [write_and_commit, commit])
 @pytest.mark.parametrize("fail, status", [(BackendError, 503), (TransientError, 500)])
-@pytest.mark.repetitive
 def test_requests_committed_by_the_application_are_not_retried(build, how, fail, status):
     client = build(partial(failing, write=how, fail=fail))
     client.post("/failing", status=status)

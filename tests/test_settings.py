@@ -229,7 +229,6 @@ def same_from_all_sources(keys, text):
 
 @pytest.mark.parametrize("keys", KEYS, ids=lambda keys: keys[0])
 @pytest.mark.parametrize("text", WRITTEN)
-@pytest.mark.repetitive
 def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(keys, text):
     for key, value in same_from_all_sources(keys, text).items():
         kind = type_of(key)
@@ -244,7 +243,6 @@ def test_value_means_the_same_from_the_file_the_defaults_and_the_environment(key
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(KEYS))
-@pytest.mark.repetitive
 def test_any_text_means_the_same_from_all_sources(text, keys):
     same_from_all_sources(keys, text)
 
@@ -281,7 +279,6 @@ def test_any_text_means_the_same_from_all_sources(text, keys):
         ("mushroom_read_principals", "1", "1"),
     ],
 )
-@pytest.mark.repetitive
 def test_strings_are_converted_by_the_type_of_the_setting(key, text, value):
     converted = same_from_all_sources([key], text)[key]
     assert (type(converted), converted) == (type(value), value)
@@ -317,7 +314,6 @@ def test_prefixed_key_remains_as_it_was_written_unless_its_value_is_another(monk
 
 @pytest.mark.parametrize("keys", KEYS, ids=lambda keys: keys[0])
 @pytest.mark.parametrize("text", ["", "off", "3", "None"])
-@pytest.mark.repetitive
 def test_loading_converted_values_again_does_not_conflict(keys, text):
     written = {f"cliquet.{key}": text for key in keys}
     once = loaded(dict(written), DEFAULT_SETTINGS)

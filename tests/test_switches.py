@@ -62,7 +62,6 @@ def write(client, method, path, spore, headers, status):
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
 @pytest.mark.parametrize("value", [True, "true"])
-@pytest.mark.repetitive
 def test_readonly_refuses_writes_until_it_is_off(
     client, settings, spore, alice, method, path, value, always_readonly
 ):

@@ -280,6 +280,5 @@ def called():
     ARGUMENTS,
     ids=[f"{owner.__name__}-{name}-{request}" for owner, name, request, _ in ARGUMENTS],
 )
-@pytest.mark.repetitive
 def test_arguments_are_those_of_3_1(called, owner, name, request_, arguments):
     assert called[owner, name, request_] == arguments

@@ -112,7 +112,6 @@ def test_override_of_a_policy_is_called_and_obeyed(normal, name, path, place, se
 
 @in_and_out_of_batches
 @pytest.mark.parametrize("path", ["/things", "/shareds"])
-@pytest.mark.repetitive
 def test_policy_that_permits_nothing_is_obeyed(monkeypatch, path, send):
     own_policy("permits")
     monkeypatch.setattr(f"{__name__}.Own_permits.permits", lambda *args: False)

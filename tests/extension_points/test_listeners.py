@@ -65,7 +65,6 @@ def build(base, calls, actions, after_commit):
 @pytest.mark.parametrize("after_commit", [False, True])
 @pytest.mark.parametrize("action", BY_ACTION)
 @pytest.mark.parametrize("base", [UserResource, ShareableResource])
-@pytest.mark.repetitive
 def test_listener_is_called_for_its_actions(base, action, after_commit, send):
     calls = Calls()
     client = build(base, calls, action, after_commit)

@@ -183,7 +183,6 @@ def test_parameters_of_lists_are_described(described):
 
 
 @pytest.mark.parametrize("prefix", ["", "not_", "min_", "max_", "gt_", "lt_", "in_", "exclude_"])
-@pytest.mark.repetitive
 def test_filters_of_each_field_are_described(described, prefix):
     declared = parameters(described(setup=with_resource(Plant)), "/plants", "get")
     for field, type_ in (("name", "string"), ("size", "integer"), ("id", "string")):

@@ -11,10 +11,6 @@ from cliquet.testing.contracts import PermissionContract
 class TestContract(PermissionContract):
     """Run the contract on each engine, with the fixtures of ``conftest.py``."""
 
-    test_special_characters_are_literal_everywhere = pytest.mark.repetitive(
-        PermissionContract.test_special_characters_are_literal_everywhere
-    )
-
 
 class Plain(PermissionBase):
     """It has the methods that every engine must have, and its own ``__init__``."""

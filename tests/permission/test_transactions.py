@@ -101,7 +101,6 @@ def test_permissions_of_new_objects_are_those_that_were_granted(backend, manager
     assert backend.object_permissions("/new") == expected
 
 
-@pytest.mark.repetitive
 def test_an_operation_is_undone_when_the_transaction_is_aborted(backend, operation, manager):
     before = content(backend)
     operation(backend)

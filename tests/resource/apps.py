@@ -10,7 +10,6 @@ import cliquet
 from cliquet.resource import ResourceSchema, ShareableResource, UserResource, register_resource
 from cliquet.utils import encode64
 from tests import postgresql_server, redis_server
-from tests.measurement import measured_once
 
 ENGINES = ("memory", "sqlite")
 #: Those whose servers all tests share.
@@ -190,27 +189,19 @@ def build(*resources, settings=None, setup=None, **configuration):
     :param configuration: for the configurator.
     """
     settings = {**SETTINGS, **(settings or {})}
-    with measured_once(_key(resources, settings, setup, configuration)):
-        config = Configurator(settings=settings, **configuration)
-        cliquet.initialize(config, version="1.0")
-        if setup is not None:
-            setup(config)
-        for item in resources:
-            resource_cls, arguments = item if isinstance(item, tuple) else (item, {})
-            services = register_resource(resource_cls, settings=config.get_settings(), **arguments)
-            for service in services:
-                config.add_cornice_service(service)
-        app = config.make_wsgi_app()
+    config = Configurator(settings=settings, **configuration)
+    cliquet.initialize(config, version="1.0")
+    if setup is not None:
+        setup(config)
+    for item in resources:
+        resource_cls, arguments = item if isinstance(item, tuple) else (item, {})
+        services = register_resource(resource_cls, settings=config.get_settings(), **arguments)
+        for service in services:
+            config.add_cornice_service(service)
+    app = config.make_wsgi_app()
     for kind in ("storage", "permission", "cache"):
         getattr(app.registry, kind).initialize_schema()
     return Client(app)
-
-
-def _key(resources, settings, setup, configuration):
-    """Return a key of all that starting an application depends on, except database files."""
-    classes = [each if isinstance(each, type) else (each[0], repr(each[1])) for each in resources]
-    constant = {key: url for key, url in settings.items() if not str(url).startswith("sqlite:")}
-    return tuple(classes), repr(sorted(constant.items())), setup, tuple(configuration.items())
 
 
 @contextmanager

@@ -65,7 +65,6 @@ def test_atomic_batch_without_a_failure_keeps_every_change(alice, changes):
 
 @pytest.mark.parametrize("engine", TRANSACTIONAL)
 @pytest.mark.parametrize("status", FAILURES)
-@pytest.mark.repetitive
 def test_failed_request_undoes_the_whole_atomic_batch(alice, changes, status):
     note = alice.create("/notes", {"n": 2})
     before = alice.get("/notes")
@@ -169,7 +168,6 @@ def test_only_responses_to_atomic_batches_contain_the_member(alice):
 
 @pytest.mark.parametrize("engine", TRANSACTIONAL)
 @pytest.mark.parametrize("atomic", [False, None])
-@pytest.mark.repetitive
 def test_other_batches_keep_the_changes_of_requests_that_succeed(alice, atomic):
     assert statuses(alice.batch(NOTE, FAILURES[404], atomic=atomic)) == [201, 404]
     assert alice.values("/notes") == [1]

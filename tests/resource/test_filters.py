@@ -102,7 +102,6 @@ every_field = pytest.mark.parametrize("engine, field", FIELDS)
 
 
 @every_field
-@pytest.mark.repetitive
 def test_a_record_is_found_by_the_value_that_was_posted(alice, field):
     fill(alice, field)
     everything = sorted([-1, *range(len(STORED[field]))])
@@ -123,7 +122,6 @@ def test_a_record_is_found_by_the_value_that_was_posted(alice, field):
 
 
 @every_field
-@pytest.mark.repetitive
 def test_delete_deletes_the_records_that_get_finds(alice, field):
     fill(alice, field)
     for rank, value in enumerate(STORED[field]):

@@ -137,7 +137,6 @@ GRANTS = [
 
 
 @pytest.mark.parametrize("settings", [IMPLYING, INHERITING], ids=["implying", "inheriting"])
-@pytest.mark.repetitive
 def test_permissions_imply_others_and_apply_to_the_urls_below(bob, settings):
     for permission, object_id, implied, inherited in GRANTS:
         user = bob(settings)
@@ -165,7 +164,6 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", [IMPLYING, INHERITING], ids=["implying", "inheriting"])
-@pytest.mark.repetitive
 def test_permissions_of_the_settings_imply_others_and_apply_to_the_urls_below(bob, settings):
     for key, implied, inherited in SETTINGS:
         user = bob(settings, **{key: "system.Authenticated"})
@@ -218,7 +216,6 @@ def test_editor_who_replaces_the_writers_keeps_write_access(bob):
     assert body["permissions"] == {"write": [user.id]}
 
 
-@pytest.mark.repetitive
 def test_policy_of_3_1_neither_implies_nor_inherits(bob):
     user = bob({"page_create_principals": ""})
     user.permission.add_principal_to_ace(PAGE, "write", user.id)
@@ -249,7 +246,6 @@ def dotted(policy):
     return {**INHERITING, "multiauth.authorization_policy": f"{__name__}.{policy.__name__}"}
 
 
-@pytest.mark.repetitive
 def test_policies_of_applications_extend_the_bound_permissions(bob):
     user = bob(dotted(Publishing))
     user.permission.add_principal_to_ace(PAGE, "publish", user.id)

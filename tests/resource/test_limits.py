@@ -173,7 +173,6 @@ ORDERS = ["", "_sort=last_modified", "_sort=n", "_sort=-n,last_modified", "_sinc
 @every_engine
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("limit", ["", "_limit=50"])
-@pytest.mark.repetitive
 def test_page_ends_early_when_its_records_are_large(large, order, limit):
     url = "/notes?" + "&".join(filter(None, (order, limit)))
     seen = []

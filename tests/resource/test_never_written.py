@@ -50,7 +50,6 @@ def client(build):
 
 
 @pytest.mark.parametrize("engine", ALL_ENGINES)
-@pytest.mark.repetitive
 def test_the_timestamp_is_stable_and_later_writes_are_later(client):
     (before,) = read_all(client)
     assert {before} == read_all(client)

@@ -145,7 +145,6 @@ def recorder(base):
 
 @every_engine
 @pytest.mark.parametrize("is_shared", [False, True])
-@pytest.mark.repetitive
 def test_creations_call_create_record_and_changes_update_record(build, is_shared):
     class Log(ShareableResource if is_shared else UserResource):
         mapping = Strict()
@@ -222,7 +221,6 @@ def test_overridden_get_records_gets_the_limit_and_a_list_of_rules(build):
 
 
 @every_engine
-@pytest.mark.repetitive
 def test_list_of_an_overridden_get_records_is_not_cut(build):
     class Prepended(Model):
         def get_records(self, *args, **kwargs):
@@ -243,7 +241,6 @@ def test_list_of_an_overridden_get_records_is_not_cut(build):
 
 @every_engine
 @pytest.mark.parametrize("query", ["", "&_since=1"])
-@pytest.mark.repetitive
 def test_pages_of_an_overridden_get_records_have_each_record_once(build, query):
     class Same(Model):
         def get_records(self, *args, **kwargs):
@@ -263,7 +260,6 @@ def test_pages_of_an_overridden_get_records_have_each_record_once(build, query):
 
 @every_engine
 @pytest.mark.parametrize("limit", ["", "&_limit=9"])
-@pytest.mark.repetitive
 def test_list_of_an_overridden_get_records_is_whole_whatever_is_fetched(build, limit):
     class Same(Model):
         def get_records(self, *args, **kwargs):
@@ -527,7 +523,6 @@ def test_process_record_can_copy_the_permissions_of_the_old_record(build):
 
 @every_engine
 @pytest.mark.parametrize("mapping", [AnyFields, Strict])
-@pytest.mark.repetitive
 def test_null_for_a_missing_field_is_not_a_change(build, mapping):
     class Note(UserResource):
         pass

@@ -48,7 +48,6 @@ ORDERS = [
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("limit", [1, 7])
-@pytest.mark.repetitive
 def test_walk_gives_each_record_once_in_the_order_of_the_whole(alice, notes, order, limit):
     whole = alice.list(f"/notes?_sort={order}")
     pages = alice.walk(f"/notes?_sort={order}&_limit={limit}")

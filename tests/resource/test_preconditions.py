@@ -331,7 +331,6 @@ def test_put_of_an_id_that_never_existed_is_not_compared_with_the_collection(ali
 
 @every_server
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.repetitive
 def test_if_match_with_a_tombstone_over_http(alice, note, url, form):
     time = alice.delete(url).json["data"]["last_modified"]
     value = FORMS[form].format(older=time - 1, time=time, newer=time + 1)
@@ -341,7 +340,6 @@ def test_if_match_with_a_tombstone_over_http(alice, note, url, form):
 
 @every_server
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.repetitive
 def test_if_none_match_over_http(alice, note, url, form):
     time = note["last_modified"]
     headers = {"If-None-Match": FORMS[form].format(older=time - 1, time=time, newer=time + 1)}

@@ -57,7 +57,6 @@ def notes(alice):
         (" n =2", [2]),
     ],
 )
-@pytest.mark.repetitive
 def test_filters_find(alice, notes, query, found):
     assert sorted(alice.values(f"/notes?{query}")) == found
     assert alice.get(f"/notes?{query}").headers["Total-Records"] == str(len(found))
@@ -243,7 +242,6 @@ def test_value_that_a_filter_cannot_have_is_a_400(alice, query):
         "%00=1",
     ],
 )
-@pytest.mark.repetitive
 def test_no_parameter_is_a_failure(alice, notes, query):
     assert alice.get(f"/notes?{query}", status="*").status_code in (200, 400)
 

@@ -62,7 +62,6 @@ REQUIRED = [
 
 @pytest.mark.parametrize("method, path, required", REQUIRED)
 @pytest.mark.parametrize("granted", ["read", "write", "create", None])
-@pytest.mark.repetitive
 def test_record_requires_its_permission(alice, bob, page, url, method, path, required, granted):
     if granted is not None:
         alice.permission.add_principal_to_ace(url, granted, bob.id)

@@ -186,7 +186,6 @@ def test_shared_records_cost_the_permissions_more(statements_of, name):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-@pytest.mark.repetitive
 def test_inherited_permissions_need_no_additional_statement(statements_of, name):
     request, _, expected = REQUESTS[name]
     policy = "cliquet.authorization.InheritingAuthorizationPolicy"

@@ -152,7 +152,6 @@ BODIES_WITHOUT_DATA = [b"", b"{}", b'{"data": null}', b'{"data": {}}']
 @pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
 @pytest.mark.parametrize("path", ["/drafts", "/notes", "/pages"])
 @pytest.mark.parametrize("body", BODIES_WITHOUT_DATA)
-@pytest.mark.repetitive
 def test_data_is_optional_where_the_schema_accepts_an_empty_record(alice, path, body):
     default = {"title": "Untitled"} if path == "/drafts" else {}
     created = alice.raw("POST", path, body, status=201, **JSON).json["data"]
@@ -577,7 +576,6 @@ ODD_VALUES = [
 
 @pytest.mark.parametrize("field, value", ODD_VALUES)
 @pytest.mark.parametrize("path", ["/odds", "/sharedodds"])
-@pytest.mark.repetitive
 def test_a_value_that_a_type_cannot_read_is_a_400(build_once, path, field, value):
     settings = dict.fromkeys(
         ("sharedodd_create_principals", "sharedodd_read_principals"), "system.Authenticated"

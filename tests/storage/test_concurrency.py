@@ -24,7 +24,6 @@ def increment(storage, serve, times=ROUNDS):
             storage.update(*PLACE, "counter", {"n": counter["n"] + 1})
 
 
-@pytest.mark.repetitive
 def test_no_increment_is_lost(storage, serve, together):
     storage.create(*PLACE, {"id": "counter", "n": 0})
     results = together(*[partial(increment, storage, serve)] * WRITERS)
@@ -170,7 +169,6 @@ def test_requests_that_write_two_collections_in_opposite_orders_both_succeed(
 
 
 @pytest.mark.usefixtures("transactional")
-@pytest.mark.repetitive
 def test_a_page_is_of_one_moment(storage, serve, together):
     """Two records that are always changed together never differ on a page."""
     for name in "ab":
@@ -228,7 +226,6 @@ def test_no_increment_of_several_processes_is_lost(storage, serve, together, pro
     assert storage.get(*PLACE, "counter")["n"] == 9 * ROUNDS
 
 
-@pytest.mark.repetitive
 def test_a_client_misses_no_change_of_several_processes(storage, serve, together, processes):
     run, wait = processes
 
@@ -283,7 +280,6 @@ def test_delete_all_includes_records_written_while_waiting(storage, transactiona
 
 
 @pytest.mark.parametrize("filters", [[], [Filter("n", 1, COMPARISON.MIN)]], ids=["all", "filtered"])
-@pytest.mark.repetitive
 def test_total_of_a_page_is_of_the_same_moment_as_its_records(storage, together, filters):
     done = threading.Event()
 

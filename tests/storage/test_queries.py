@@ -79,7 +79,6 @@ def test_page_ends_at_its_size_in_bytes(storage):
             assert page.is_cut == is_cut
 
 
-@pytest.mark.repetitive
 def test_hundreds_of_filters_and_orders_are_supported(storage):
     fields = {f"field{n}": n for n in range(300)}
     storage.create(*PLACE, {"id": "a", **fields})

@@ -53,7 +53,6 @@ def test_timestamps_increase_when_the_clock_goes_back(storage, monkeypatch):
     assert collection(storage) == first + 1
 
 
-@pytest.mark.repetitive
 def test_a_thousand_records_that_ask_for_one_timestamp_get_as_many(storage, serve):
     with serve():  # one commit
         for _ in range(1000):
@@ -70,7 +69,6 @@ WRITES = st.tuples(
 
 
 @given(st.lists(WRITES, max_size=20))
-@pytest.mark.repetitive
 def test_timestamps_are_distinct_and_the_collection_timestamp_increases(storage, writes):
     storage.flush()
     latest = 0

@@ -64,7 +64,6 @@ def operation(request):
     return OPERATIONS[request.param]
 
 
-@pytest.mark.repetitive
 def test_an_operation_is_undone_when_the_transaction_is_aborted(storage, operation, manager):
     before = content(storage)
     operation(storage)
@@ -73,7 +72,6 @@ def test_an_operation_is_undone_when_the_transaction_is_aborted(storage, operati
     assert content(storage) == before
 
 
-@pytest.mark.repetitive
 def test_an_operation_is_there_for_all_once_the_transaction_is_committed(
     storage, operation, manager
 ):
@@ -83,7 +81,6 @@ def test_an_operation_is_there_for_all_once_the_transaction_is_committed(
     assert in_another_thread(lambda: content(storage)) == mine
 
 
-@pytest.mark.repetitive
 def test_operations_after_a_savepoint_are_undone_alone(storage, operation, manager):
     storage.update(*PLACE, "0", {"kept": True})
     before = content(storage)
@@ -111,7 +108,6 @@ def test_savepoints_can_be_within_one_another(storage, manager):
     assert storage.get(*PLACE, "0")["a"] == 1
 
 
-@pytest.mark.repetitive
 def test_a_savepoint_before_the_first_write_is_one_too(storage, operation, manager):
     before = content(storage)
     savepoint = manager.savepoint()
@@ -214,7 +210,6 @@ LOCKED = ("update", "0", True, None)
 @example(steps=["mark", LOCKED, LOCKED, "undo", LOCKED])
 @example(steps=[LOCKED, *["mark", LOCKED] * 3, "forget", "mark", LOCKED, "undo", "forget", "undo"])
 @example(steps=[LOCKED, *["mark", LOCKED] * 3, "forget", "forget", "undo", "mark", LOCKED, "undo"])
-@pytest.mark.repetitive
 def test_returned_records_are_those_stored_in_the_end(storage, manager, monkeypatch, steps):
     # The clock stands still: each timestamp comes of the one before.
     monkeypatch.setattr("cliquet.utils.msec_time", lambda: 10)

@@ -609,7 +609,6 @@ def written(client):
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("how", ["raised", "returned", "response"])
 @pytest.mark.parametrize("status", [400, 403, 409, 412, 404, 503])
-@pytest.mark.repetitive
 def test_refused_request_leaves_nothing_behind(alice, events, method, how, status):
     responses = alice.batch(put(1), {"method": method, "path": f"/fail/{how}/{status}"}, put(2))
     assert [item["status"] for item in responses] == [201, status, 201]
