@@ -20,10 +20,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
@@ -48,12 +49,11 @@ INDEX_VARIABLES = {
 }
 
 DOCS = ROOT / "docs" / "_build" / "html"
-# The longest first, because two run at a time.
 CHECKS = {
-    "Types": ("mypy",),
-    "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
     "Lint": ("ruff", "check"),
     "Format": ("ruff", "format", "--check"),
+    "Types": ("mypy",),
+    "Documentation": ("sphinx", "-W", "-E", "-q", "-b", "html", "docs", str(DOCS)),
 }
 JAVASCRIPT = Path("clients", "javascript")
 JAVASCRIPT_TESTS = str(JAVASCRIPT / "tests" / "run.py")
@@ -114,22 +114,34 @@ def run_quietly(
     )
 
 
-def run_together(steps: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> None:
-    """Run the commands of steps, two at a time, and print the output of each when it ends.
+class Step(NamedTuple):
+    """A command that runs beside others, in the environment of this one by default."""
 
-    All are run, even if one fails; CommandError then names those that failed.
+    title: str
+    command: Sequence[str]
+    env: Mapping[str, str] | None = None
+
+
+@contextmanager
+def beside(steps: Sequence[Step]) -> Iterator[list[str]]:
+    """Run steps beside a block, one after the other, and print their outputs after it.
+
+    The yielded list has the titles of those that failed, after the block.
     """
-
-    failed = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        titles = {pool.submit(run_quietly, command, env): title for title, command in steps.items()}
-        for future in as_completed(titles):
-            log_step(titles[future])
-            print(future.result().stdout, end="", flush=True)
-            if future.result().returncode:
-                failed.append(titles[future])
-    if failed:
-        raise CommandError(f"{', '.join(failed)}: failed, see above.")
+    failed: list[str] = []
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = [pool.submit(run_quietly, step.command, step.env) for step in steps]
+        try:
+            yield failed
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        for step, future in zip(steps, running, strict=True):
+            done = future.result()
+            log_step(step.title)
+            print(done.stdout, end="", flush=True)
+            if done.returncode:
+                failed.append(step.title)
 
 
 # The environment
@@ -167,7 +179,8 @@ def ensure_venv_module() -> None:
             "This Python can't create virtual environments: its module ensurepip is missing.\n"
             f"On Debian and Ubuntu: sudo apt-get install {package}"
         )
-    install("python3-venv", package)
+    for step in installation("python3-venv", package):
+        run(step.title, *step.command)
 
 
 def can_install() -> bool:
@@ -175,10 +188,12 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(*packages: str) -> None:
-    """Install Debian packages."""
-    run("Update the list of packages", "apt-get", "update")
-    run(f"Install {packages[-1]}", "apt-get", "install", "-y", *packages)
+def installation(*packages: str) -> list[Step]:
+    """Return the steps that install Debian packages."""
+    return [
+        Step("Update the list of packages", ("apt-get", "update")),
+        Step(f"Install {packages[-1]}", ("apt-get", "install", "-y", *packages)),
+    ]
 
 
 def create_environment() -> None:
@@ -255,15 +270,16 @@ def test(arguments: list[str]) -> int:
     """Run every check and test; with arguments for pytest, run only the selected tests.
 
     ``--quick`` runs ruff, mypy and the tests of memory and PostgreSQL, without documentation and
-    browser. The last printed line is the number of passed and failed tests.
+    browser. The checks and the tests in JavaScript run beside those in Python. The last printed
+    lines name what failed, and count the passed and failed tests in Python.
     """
     env = clean_env()
     quick = arguments == [QUICK]
     titles = QUICK_CHECKS if quick else [] if arguments else CHECKS
-    steps = {title: (PYTHON, "-m", *CHECKS[title]) for title in titles}
-    run_together(steps if arguments else {**javascript_step(), **steps}, env)
-    log_step("Tests")
-    with tempfile.TemporaryDirectory() as folder:
+    steps = [Step(title, (PYTHON, "-m", *CHECKS[title]), env) for title in titles]
+    steps += [] if arguments else javascript_steps(env)
+    with beside(steps) as failed_steps, tempfile.TemporaryDirectory() as folder:
+        log_step("Tests")
         report = Path(folder, "report.xml")
         selection = QUICK_TESTS if quick else arguments or (*COVERAGE, *IN_PARALLEL)
         pytest = [PYTHON, "-m", "pytest", *selection, f"--junit-xml={report}"]
@@ -272,24 +288,23 @@ def test(arguments: list[str]) -> int:
         names = failures(report)
     if code and not failed:
         log_step(f"pytest ended with code {code}, without a failed test: see above.")
-    for name in names:
-        # Repeated at the end, because pytest's report of a failure can be very long.
+    for name in (*failed_steps, *names):
+        # Repeated at the end, because a report of a failure can be very long.
         print(f"failed: {name}")
     print(f"{passed} passed" + (f", {failed} failed" if failed else ""))
-    return code
+    return code or bool(failed_steps)
 
 
-def javascript_step() -> dict[str, tuple[str, str]]:
-    """Return the step that tests the JavaScript client, and its demo page if there is Chromium.
+def javascript_steps(env: Mapping[str, str]) -> list[Step]:
+    """Return the steps that test the JavaScript client, and its demo page if there is Chromium.
 
     In continuous integration, where ``CI`` is set, nothing is skipped.
     """
     if node_version() < OLDEST_NODE or not shutil.which("npm"):
         skip("JavaScript client", f"Node {OLDEST_NODE} or later and npm are required")
-        return {}
-    install_node_modules()
-    ensure_chromium()
-    return {"JavaScript client": (PYTHON, JAVASCRIPT_TESTS)}
+        return []
+    tests = Step("JavaScript client", (PYTHON, JAVASCRIPT_TESTS), env)
+    return [*node_modules_steps(), *chromium_steps(), tests]
 
 
 def skip(title: str, reason: str) -> None:
@@ -299,22 +314,26 @@ def skip(title: str, reason: str) -> None:
     log_step(f"{title}: skipped, because {reason}")
 
 
-def install_node_modules() -> None:
-    """Install the packages of the JavaScript tests, unless they are up to date."""
+def node_modules_steps() -> list[Step]:
+    """Return the step that installs the packages of the tests, unless they are up to date."""
     wanted = ROOT / JAVASCRIPT / "package-lock.json"
     installed = ROOT / JAVASCRIPT / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        run("Install the packages of the JavaScript tests", *NPM)
+        return [Step("Install the packages of the JavaScript tests", NPM)]
+    return []
 
 
-def ensure_chromium() -> None:
-    """Install Debian's Chromium in continuous integration; elsewhere, skip its tests."""
+def chromium_steps() -> list[Step]:
+    """Return the steps that install Debian's Chromium in continuous integration.
+
+    Elsewhere, its tests are skipped.
+    """
     if shutil.which("chromium"):
-        return
+        return []
     if os.environ.get("CI") and can_install():
-        install("chromium")
-    else:
-        skip("Demo page and API page", "chromium is not installed")
+        return installation("chromium")
+    skip("Demo page and API page", "chromium is not installed")
+    return []
 
 
 def node_version() -> int:

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 from pathlib import Path
 
@@ -258,26 +260,36 @@ def test_counts_are_0_without_a_report(dev, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "checks", "selection"),
     [
-        (
-            [],
-            ["JavaScript", "Types", "Documentation", "Lint", "Format", "Tests"],
-            "-p tests.measurement",
-        ),
-        (["--quick"], ["Lint", "Format", "Types", "Tests"], "not application"),
-        (["tests/test_one.py"], ["Tests"], "tests/test_one.py"),
+        ([], ["Lint", "Format", "Types", "Documentation", "JavaScript"], "-p tests.measurement"),
+        (["--quick"], ["Lint", "Format", "Types"], "not application"),
+        (["tests/test_one.py"], [], "tests/test_one.py"),
     ],
 )
 def test_arguments_select_checks_and_tests(dev, monkeypatch, capfd, arguments, checks, selection):
     steps = []
-    monkeypatch.setattr(dev, "run_together", lambda commands, env: steps.extend(commands))
-    monkeypatch.setattr(dev, "javascript_step", lambda: {"JavaScript": ("node",)})
+    monkeypatch.setattr(dev, "javascript_steps", lambda env: [dev.Step("JavaScript", ["echo"])])
     monkeypatch.setattr(dev, "log_step", steps.append)
     monkeypatch.setattr(dev, "PYTHON", "/bin/echo")
     assert dev.test(arguments) == 0
-    assert steps == checks
-    command, last = capfd.readouterr().out.splitlines()
+    assert steps == ["Tests", *checks]
+    command, *_, last = capfd.readouterr().out.splitlines()
     assert selection in command
     assert last == "0 passed"
+
+
+def test_failed_checks_are_named_at_the_end(dev, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "PYTHON", sys.executable)
+    monkeypatch.setattr(dev, "CHECKS", dict.fromkeys(dev.QUICK_CHECKS, ("absent",)))
+    monkeypatch.setattr(dev, "QUICK_TESTS", ("-p", "no:cacheprovider"))
+    (tmp_path / "test_one.py").write_text("def test_one():\n    pass\n")
+    assert dev.test([dev.QUICK]) == 1
+    assert capfd.readouterr().out.splitlines()[-4:] == [
+        "failed: Lint",
+        "failed: Format",
+        "failed: Types",
+        "1 passed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -361,46 +373,71 @@ def test_javascript_tests_are_skipped_without_node(
         programs("node", version)
     if has_npm:
         programs("npm")
-    assert dev.javascript_step() == {}
+    assert dev.javascript_steps({}) == []
     reason = "Node 20 or later and npm are required"
     assert capfd.readouterr().out == f"==> JavaScript client: skipped, because {reason}\n"
     monkeypatch.setenv("CI", "true")
     with pytest.raises(dev.CommandError, match=f"can't be skipped because CI is set, but {reason}"):
-        dev.javascript_step()
+        dev.javascript_steps({})
 
 
 def test_javascript_tests_are_run(dev, javascript, capfd):
-    dev.run_together(dev.javascript_step(), {})
-    assert capfd.readouterr().out == "==> JavaScript client\ntested\n"
+    with dev.beside(dev.javascript_steps({})) as failed:
+        print("beside")
+    assert failed == []
+    assert capfd.readouterr().out == "beside\n==> JavaScript client\ntested\n"
 
 
-def test_steps_that_run_together_all_end_and_those_that_failed_are_named(dev, capfd):
+def test_steps_beside_others_all_run_in_order_and_those_that_failed_are_named(dev, capfd):
     codes = {"one": 1, "two": 0, "three": 3, "four": 0}
-    steps = {
-        title: (sys.executable, "-c", f"print('by {title}'); exit({code})")
+    steps = [
+        dev.Step(title, (sys.executable, "-c", f"print('by {title}'); exit({code})"))
         for title, code in codes.items()
-    }
-    with pytest.raises(dev.CommandError) as failure:
-        dev.run_together(steps, {})
-    assert set(str(failure.value).removesuffix(": failed, see above.").split(", ")) == {
-        "one",
-        "three",
-    }
-    out = capfd.readouterr().out
-    assert all(f"==> {title}\nby {title}\n" in out for title in codes)
+    ]
+    with dev.beside(steps) as failed:
+        print("beside")
+    assert failed == ["one", "three"]
+    outputs = [line for title in codes for line in (f"==> {title}", f"by {title}")]
+    assert capfd.readouterr().out.splitlines() == ["beside", *outputs]
+
+
+def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path):
+    started, end = tmp_path / "started", tmp_path / "end"
+    script = "import sys, pathlib, time\nstarted, end = map(pathlib.Path, sys.argv[1:])\n"
+    script += "started.touch()\nwhile not end.exists(): time.sleep(0.01)\n"
+    first = dev.Step("first", (sys.executable, "-c", script, str(started), str(end)))
+    second = dev.Step("second", ("touch", str(tmp_path / "second")))
+    with pytest.raises(KeyboardInterrupt), dev.beside([first, second]):
+        while not started.exists():
+            time.sleep(0.01)
+        threading.Timer(0.1, end.touch).start()
+        raise KeyboardInterrupt
+    assert not (tmp_path / "second").exists()
+
+
+def test_steps_get_the_environment_of_the_command_or_their_own(dev, monkeypatch, capfd):
+    monkeypatch.setenv("FROM", "outside")
+    command = (sys.executable, "-c", "import os; print(os.environ.get('FROM'))")
+    with dev.beside([dev.Step("one", command), dev.Step("two", command, {"FROM": "inside"})]):
+        pass
+    assert capfd.readouterr().out.splitlines() == ["==> one", "outside", "==> two", "inside"]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_outdated_node_modules_are_installed(dev, javascript, is_there, capfd):
     installed = javascript / "node_modules" / ".package-lock.json"
     os.utime(installed, (0, 0)) if is_there else installed.unlink()
-    dev.install_node_modules()
+    install, tests = dev.javascript_steps({})
+    with dev.beside([install]) as failed:
+        pass
+    assert failed == []
     assert "/npm ci --prefix clients/javascript " in capfd.readouterr().out
+    assert tests.title == "JavaScript client"
 
 
 def test_demo_page_is_skipped_without_chromium(dev, javascript, tmp_path, capfd):
     (tmp_path / "chromium").unlink()
-    assert dev.javascript_step() == {"JavaScript client": (sys.executable, "run.py")}
+    assert [step.command for step in dev.javascript_steps({})] == [(sys.executable, "run.py")]
     assert capfd.readouterr().out == (
         "==> Demo page and API page: skipped, because chromium is not installed\n"
     )
@@ -412,14 +449,16 @@ def test_chromium_is_installed_in_continuous_integration(
     (tmp_path / "chromium").unlink()
     monkeypatch.setenv("CI", "true")
     with pytest.raises(dev.CommandError, match="chromium is not installed"):
-        dev.ensure_chromium()  # and no apt-get
+        dev.chromium_steps()  # and no apt-get
     programs("apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    dev.ensure_chromium()
+    with dev.beside(dev.javascript_steps({})):
+        pass
     commands = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("==>")]
-    assert [command.partition("apt-get ")[2] for command in commands] == [
+    assert [command.partition("apt-get ")[2] or command for command in commands] == [
         "update",
         "install -y chromium",
+        "tested",
     ]
 
 
