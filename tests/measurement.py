@@ -20,9 +20,9 @@ from slipcover.branch import preinstrument
 
 PACKAGE = Path(__file__).resolve().parent.parent / "cliquet"
 TESTS = PACKAGE / "testing" / "contracts"
-#: SlipCover itself would remove calls in the middle of a test, which can take 50 ms.
+#: SlipCover itself would remove calls in the middle of a test, which takes tens of milliseconds.
 NEVER = 2**31 - 1
-#: To remove calls takes as long as making some ten thousand.
+#: Calls to be removed that are worth this time.
 ENOUGH = 300
 
 measured = slipcover.Slipcover(
@@ -81,8 +81,9 @@ def pytest_runtest_teardown():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    """Take over what a process of pytest-xdist has measured."""
-    _of_processes.append(json.loads(node.workeroutput["coverage"]))
+    """Take over what a process of pytest-xdist has measured, unless it crashed."""
+    if hasattr(node, "workeroutput"):
+        _of_processes.append(json.loads(node.workeroutput["coverage"]))
 
 
 @pytest.hookimpl(tryfirst=True)
