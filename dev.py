@@ -133,15 +133,15 @@ def beside(steps: Sequence[Step]) -> Iterator[list[str]]:
         running = [pool.submit(run_quietly, step.command, step.env) for step in steps]
         try:
             yield failed
+            for step, future in zip(steps, running, strict=True):
+                done = future.result()
+                log_step(step.title)
+                print(done.stdout, end="", flush=True)
+                if done.returncode:
+                    failed.append(step.title)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        for step, future in zip(steps, running, strict=True):
-            done = future.result()
-            log_step(step.title)
-            print(done.stdout, end="", flush=True)
-            if done.returncode:
-                failed.append(step.title)
 
 
 # The environment

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -401,18 +402,30 @@ def test_steps_beside_others_all_run_in_order_and_those_that_failed_are_named(de
     assert capfd.readouterr().out.splitlines() == ["beside", *outputs]
 
 
-def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path):
-    started, end = tmp_path / "started", tmp_path / "end"
+@pytest.mark.parametrize("during", ["the block", "the steps"])
+def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path, monkeypatch, during):
+    started, end, second = (tmp_path / name for name in ("started", "end", "second"))
     script = "import sys, pathlib, time\nstarted, end = map(pathlib.Path, sys.argv[1:])\n"
     script += "started.touch()\nwhile not end.exists(): time.sleep(0.01)\n"
-    first = dev.Step("first", (sys.executable, "-c", script, str(started), str(end)))
-    second = dev.Step("second", ("touch", str(tmp_path / "second")))
-    with pytest.raises(KeyboardInterrupt), dev.beside([first, second]):
+    command = (sys.executable, "-c", script, str(started), str(end))
+    steps = [dev.Step("first", command), dev.Step("second", ("touch", str(second)))]
+    shutdown = dev.ThreadPoolExecutor.shutdown
+
+    def shut_down(pool, wait=True, **options):
+        """Let the first step end once the others were cancelled, or should have been."""
+        if wait:
+            end.touch()
+        shutdown(pool, wait, **options)
+
+    monkeypatch.setattr(dev.ThreadPoolExecutor, "shutdown", shut_down)
+    with pytest.raises(KeyboardInterrupt), dev.beside(steps):
         while not started.exists():
             time.sleep(0.01)
-        threading.Timer(0.1, end.touch).start()
-        raise KeyboardInterrupt
-    assert not (tmp_path / "second").exists()
+        if during == "the block":
+            raise KeyboardInterrupt
+        main = threading.main_thread().ident
+        threading.Timer(0.1, signal.pthread_kill, [main, signal.SIGINT]).start()
+    assert not second.exists()
 
 
 def test_steps_get_the_environment_of_the_command_or_their_own(dev, monkeypatch, capfd):

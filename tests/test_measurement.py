@@ -100,5 +100,6 @@ def test_failed_tests_keep_their_exit_code(measure):
 
 
 def test_process_that_crashes_fails_its_test_and_has_reached_nothing(measure):
-    code, ((file, *_),) = measure("import os; os._exit(7)", options=("-n1",))
-    assert (code, file) == (1, "cliquet/signs.py")
+    code, files = measure("import os; os._exit(7)", options=("-n1",))
+    assert code == 1
+    assert "cliquet/signs.py" in [file for file, *_ in files]
