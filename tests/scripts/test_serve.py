@@ -384,6 +384,22 @@ def test_reloader_is_stopped_by_one_signal(write_ini, port, monkeypatch):
     assert stopped == [signal.SIGTERM]
 
 
+@pytest.mark.usefixtures("restored_mask")
+def test_interrupts_are_received_again_once_the_reloader_ends(monkeypatch):
+    def start_reloader(path, **options):
+        blocked.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        (thread,) = (each for each in threading.enumerate() if each.name == serve.SIGNAL_THREAD)
+        signal.pthread_kill(thread.ident, signal.SIGINT)
+        thread.join()
+
+    blocked = []
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    monkeypatch.setattr(hupper, "start_reloader", start_reloader)
+    serve._run_reloader([], lambda: None)
+    assert blocked == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def test_reloaded_process_watches_the_file_and_opens_no_browser(write_ini, port, monkeypatch):
     class Reloader:
         def watch_files(self, paths):
