@@ -35,7 +35,7 @@ def initialize(folder):
 
 
 def test_processes_can_initialize_the_schema_concurrently(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     processes = [context.Process(target=initialize, args=(tmp_path,)) for _ in range(4)]
     for process in processes:
         process.start()
