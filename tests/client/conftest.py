@@ -58,6 +58,10 @@ class Blocking:
         while (item := self._runner.run(_next_or_none(iterator))) is not None:
             yield item
 
+    def close(self):
+        end = getattr(self._target, "aclose", None) or self._target.close
+        self._runner.run(_result(end()))
+
     def _block(self, value):
         if inspect.iscoroutine(value):
             return self._block(self._runner.run(value))
@@ -65,6 +69,10 @@ class Blocking:
             return lambda *args, **options: self._block(value(*args, **options))
         is_asynchronous = hasattr(value, "__aiter__") or type(value).__name__.startswith("Async")
         return Blocking(value, self._runner) if is_asynchronous else value
+
+
+async def _result(awaitable):
+    return await awaitable
 
 
 async def _next_or_none(iterator):

@@ -186,6 +186,14 @@ def test_given_credentials_win_over_netrc(connect, proxy, netrc, session):
     assert sent(proxy) == [basic("alice", "x")] * 2 + ["Bearer x", "Bearer y"]
 
 
+def test_credentials_of_the_session_are_used_without_others(connect, proxy, session):
+    session.auth = ("alice", "x")
+    proxy.script(DONE, DONE)
+    connect(proxy.url, auth=None, session=session).request("GET", "/")
+    connect(proxy.url, auth=("bob", "x"), session=session).request("GET", "/")
+    assert sent(proxy) == [basic("alice", "x"), basic("bob", "x")]
+
+
 def test_netrc_is_used_without_other_credentials_as_requests_does(proxy, netrc):
     proxy.script(DONE)
     with Client(proxy.url) as client:

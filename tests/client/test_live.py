@@ -1,18 +1,28 @@
 """Streams of changes, from a server that restarts and from others."""
 
+import asyncio
+import socket
 import threading
 import time
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 
+import httpx
 import pytest
 import requests
 import uvicorn
 
 from cliquet import asgi
-from cliquet.client import ProtocolError, ResponseError, TransportError, Unauthorized
-from cliquet.client.live import Changes, ChangeStream
-from tests.client.fault_proxy import success
+from cliquet.client import (
+    AsyncClient,
+    ProtocolError,
+    ResponseError,
+    TransportError,
+    Unauthorized,
+    transport,
+)
+from cliquet.client.live import IDLE_SECONDS, Changes, ChangeStream
+from tests.client.fault_proxy import Response, success
 from tests.hostile_client import make_app
 from tests.processes import START_TIMEOUT, free_port
 
@@ -73,7 +83,7 @@ def follow():
 
         def follow(resource, **options):
             changes = resource.live(**options)
-            stack.callback(getattr(changes, "close", None) or changes.aclose)
+            stack.callback(changes.close)
             return iter(changes)
 
         yield follow
@@ -162,6 +172,58 @@ def test_session_of_the_caller_is_used(connect, live_server, session, follow):
     spores = connect(live_server.url, session=session).resource("/spores")
     assert next(follow(spores)) == []
     assert spores.head().total == 0  # the session is still open
+
+
+@pytest.fixture
+def limited(library):
+    """A session with one connection, which must be free for the next request."""
+    if library == "requests":
+        return requests.Session()
+    return httpx.AsyncClient(limits=httpx.Limits(max_connections=1))
+
+
+def test_stream_is_closed_with_its_iterator(connect, live_server, limited):
+    client = connect(live_server.url, session=limited, retries=0)
+    changes = client.resource("/spores").live()
+    assert next(iter(changes)) == []
+    changes.close()
+    assert client.resource("/spores").head().total == 0
+
+
+def test_refused_stream_is_closed(connect, proxy, follow, limited):
+    client = connect(proxy.url, session=limited, retries=0)
+    proxy.script(Response(403, {"Content-Type": "text/event-stream"}, b"event: change\n"))
+    with pytest.raises(ResponseError):
+        next(follow(client.resource("/spores")))
+    assert client.resource("/spores").head().total == 0
+
+
+def test_stream_that_is_not_opened_in_time_is_an_error(connect, library, follow, monkeypatch):
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)  # requests limits only each read
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = connect(url, attempt_timeout=0.05, retries=0)
+        with pytest.raises(TransportError, match="GET /spores: .*timed out") as caught:
+            next(follow(client.resource("/spores")))
+    limit = requests.Timeout if library == "requests" else TimeoutError  # not that of a read
+    assert isinstance(caught.value.__cause__, limit)
+
+
+def test_asynchronous_stream_can_be_silent_for_longer_than_an_attempt(live_server):
+    async def timeouts():
+        found = []
+
+        async def note(request):
+            found.append(request.extensions["timeout"]["read"])
+
+        session = httpx.AsyncClient(event_hooks={"request": [note]})
+        options = {"session": session, "attempt_timeout": 20}
+        async with session, AsyncClient(live_server.url, ("alice", "x"), **options) as client:
+            async with aclosing(client.resource("/spores").live()) as changes:
+                await anext(changes)
+        return found
+
+    assert asyncio.run(timeouts()) == [IDLE_SECONDS]
 
 
 def test_refused_stream_is_an_error(connect, live_server, follow):
