@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from benchmarks import load
-from tests.wsgi_servers import wsgi_server
+from tests.http_servers import http_servers
 
 
 @pytest.mark.parametrize("server", ["waitress", "gunicorn"])
@@ -18,8 +18,8 @@ def test_server_is_started_and_measured(capsys, server):
     assert "all             40 " in output
 
 
-def test_unexpected_response_of_the_server_is_reported(capsys, tmp_path):
-    with wsgi_server("waitress", "sqlite", f"sqlite:///{tmp_path}/other.sqlite") as server:
+def test_unexpected_response_of_the_server_is_reported(capsys):
+    with http_servers("memory", "", processes=1) as (server,):
         options = ["--url", f"{server.url}/v0", "--mix", "hello", "--clients", "1"]
         assert load.main([*options, "--requests", "20"]) == 1
     assert "20 responses with status 404" in capsys.readouterr().err
