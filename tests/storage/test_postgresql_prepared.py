@@ -1,5 +1,7 @@
 """Prepared statements of PostgreSQL connections, and poolers that lose or share them."""
 
+from decimal import Decimal
+
 import pytest
 import transaction
 from pyramid.testing import DummyRequest
@@ -71,6 +73,13 @@ def test_queries_without_parameters_can_be_prepared(client):
     for _ in range(2):
         assert client.read("SELECT 1", (), Kind.FREQUENT) == [(1,)]
     assert len(statements(client)) == 1
+
+
+@pytest.mark.parametrize("number", [None, 3, 3.5, 3.4, Decimal("2.6"), 2**31, 2**63, -1e300])
+def test_numbers_are_compared_as_in_queries_that_are_not_prepared(client, number):
+    query = "SELECT 3::bigint < %s, 3 < %s, true = %s, 'a' = %s"
+    parameters = [number, number, True, "a"]
+    assert client.read(query, parameters, Kind.FREQUENT) == client.read(query, parameters)
 
 
 @pytest.mark.parametrize("event", EVENTS)

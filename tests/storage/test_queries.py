@@ -79,6 +79,19 @@ def test_page_ends_at_its_size_in_bytes(storage):
             assert page.is_cut == is_cut
 
 
+#: Numbers that are not timestamps of the records, and those after which they are.
+NUMBERS = {5.5: ["6", "7"], 5.4: ["6", "7"], -1e300: ["4", "5", "6", "7"], 2**63: [], 10**40: []}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_page_by_time_starts_after_any_number(storage, number):
+    for time in range(4, 8):
+        storage.create(*PLACE, {"id": str(time), "last_modified": time})
+    rules = [[Filter("last_modified", number, GT)]]
+    order = [Sort("last_modified", 1)]
+    assert ids_of(storage, pagination_rules=rules, sorting=order) == NUMBERS[number]
+
+
 def test_hundreds_of_filters_and_orders_are_supported(storage):
     fields = {f"field{n}": n for n in range(300)}
     storage.create(*PLACE, {"id": "a", **fields})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from psycopg2 import errors
@@ -37,7 +38,8 @@ def execute_prepared(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> Non
         cursor.execute(sql, parameters)
         return
     # Tuples become lists of parameters.
-    name, prepare, execute = _texts(sql % tuple(map(_place, parameters)))
+    values = [*_values(parameters)]
+    name, prepare, execute = _texts(sql % tuple(map(_place, parameters)), *map(_type_of, values))
     is_new = name not in names
     if is_new and len(names) == MOST:
         cursor.execute(sql, parameters)
@@ -46,7 +48,7 @@ def execute_prepared(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> Non
         if is_new:
             cursor.execute(prepare)
             names.add(name)
-        cursor.execute(execute, [*_values(parameters)])
+        cursor.execute(execute, values)
     except _UNUSABLE:
         connection.prepared = None
         cursor.execute(sql, parameters)
@@ -64,14 +66,25 @@ def _values(parameters: Sequence[Any]) -> Iterator[Any]:
             yield value
 
 
+def _type_of(value: object) -> str:
+    """Return the type to declare, so that numbers are not rounded, and none is out of range.
+
+    PostgreSQL infers the other types from the statement, as those of strings in statements.
+    """
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return "unknown" if isinstance(value, bool) else "bigint"
+    return "numeric" if isinstance(value, (int, float, Decimal)) else "unknown"
+
+
 @functools.lru_cache(maxsize=MOST)
-def _texts(sql: str) -> tuple[str, str, str]:
+def _texts(sql: str, *types: str) -> tuple[str, str, str]:
     """Return the name of a statement, and how to prepare and to execute it.
 
     Behind a pooler, clients can see the names of others, so equal names stand for equal statements.
     """
-    name = f"cliquet_{hashlib.sha256(sql.encode()).hexdigest()[:32]}"
-    numbers = range(1, sql.count("%s") + 1)
-    numbered = sql % tuple(f"${number}" for number in numbers)
-    arguments = f" ({', '.join('%s' for _ in numbers)})" if numbers else ""
-    return name, f"PREPARE {name} AS {numbered}", f"EXECUTE {name}{arguments}"
+    declared = f" ({', '.join(types)})" if types else ""
+    numbered = sql % tuple(f"${number}" for number in range(1, len(types) + 1))
+    text = f"{declared} AS {numbered}"
+    name = f"cliquet_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    arguments = f" ({', '.join('%s' for _ in types)})" if types else ""
+    return name, f"PREPARE {name}{text}", f"EXECUTE {name}{arguments}"
