@@ -1,5 +1,6 @@
 """Errors in the settings are all reported when the application starts."""
 
+import functools
 import logging
 import os
 import re
@@ -153,6 +154,23 @@ class Policy(BasicAuthAuthenticationPolicy):
 
 def test_functions_whose_arguments_are_unknown_are_accepted():
     assert called_with()("builtins.dict") is dict
+
+
+def test_function_can_wrap_one_with_other_arguments():
+    assert started({"initialization_sequence": "tests.test_checks.set_up"}).registry.is_set_up
+
+
+def with_registry(function):
+    @functools.wraps(function)
+    def step(config):
+        function(config, config.registry)
+
+    return step
+
+
+@with_registry
+def set_up(config, registry):
+    registry.is_set_up = True
 
 
 def test_all_invalid_values_are_reported_together():

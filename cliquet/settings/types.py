@@ -206,7 +206,8 @@ def called_with(*args: object, **kwargs: object) -> Callable[[object], Any]:
     def parse(value: object) -> Any:
         target = _class_or_function(value)
         try:
-            signature = inspect.signature(target)
+            # That of the function itself, even if it wraps one with other arguments.
+            signature = inspect.signature(target, follow_wrapped=False)
         except (TypeError, ValueError):
             return target
         try:

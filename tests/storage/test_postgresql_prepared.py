@@ -96,6 +96,13 @@ def test_queries_find_the_same_even_if_they_can_not_remain_prepared(client, find
     borrowed.close()
 
 
+def test_a_column_can_get_a_type_that_its_parameter_can_not_be_compared_with(client):
+    query = "SELECT count(*) FROM articles WHERE title = %s"
+    assert client.read(query, ["One"], Kind.FREQUENT) == [(1,)]
+    client.execute_autocommit("ALTER TABLE articles ALTER title TYPE bytea USING title::bytea")
+    assert client.read(query, ["One"], Kind.FREQUENT) == [(1,)]
+
+
 def test_a_statement_of_another_client_of_the_pooler_is_not_an_error(client, find):
     find("One")
     ((own,),) = client.execute_autocommit("SELECT name FROM pg_prepared_statements")

@@ -24,6 +24,7 @@ _UNUSABLE = (
     errors.InvalidSqlStatementName,
     errors.DuplicatePreparedStatement,
     errors.FeatureNotSupported,
+    errors.UndefinedFunction,  # or operator, for the types of the parameters
 )
 
 
