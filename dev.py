@@ -115,7 +115,7 @@ def run_quietly(
 
 
 class Step(NamedTuple):
-    """A command that runs beside others, in the environment of this one by default."""
+    """A command to run, by default in the current environment."""
 
     title: str
     command: Sequence[str]
@@ -123,10 +123,10 @@ class Step(NamedTuple):
 
 
 @contextmanager
-def beside(steps: Sequence[Step]) -> Iterator[list[str]]:
-    """Run steps beside a block, one after the other, and print their outputs after it.
+def in_background(steps: Sequence[Step]) -> Iterator[list[str]]:
+    """Run steps one after the other in the background of a block, then print their outputs.
 
-    The yielded list has the titles of those that failed, after the block.
+    The yielded list contains the titles of the failed steps once the block has ended.
     """
     failed: list[str] = []
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -270,15 +270,15 @@ def test(arguments: list[str]) -> int:
     """Run every check and test; with arguments for pytest, run only the selected tests.
 
     ``--quick`` runs ruff, mypy and the tests of memory and PostgreSQL, without documentation and
-    browser. The checks and the tests in JavaScript run beside those in Python. The last printed
-    lines name what failed, and count the passed and failed tests in Python.
+    browser. The checks and the JavaScript tests run in the background of the Python tests. The last
+    lines name the failed checks and tests, and count the passed and failed Python tests.
     """
     env = clean_env()
     quick = arguments == [QUICK]
     titles = QUICK_CHECKS if quick else [] if arguments else CHECKS
     steps = [Step(title, (PYTHON, "-m", *CHECKS[title]), env) for title in titles]
     steps += [] if arguments else javascript_steps(env)
-    with beside(steps) as failed_steps, tempfile.TemporaryDirectory() as folder:
+    with in_background(steps) as failed_steps, tempfile.TemporaryDirectory() as folder:
         log_step("Tests")
         report = Path(folder, "report.xml")
         selection = QUICK_TESTS if quick else arguments or (*COVERAGE, *IN_PARALLEL)

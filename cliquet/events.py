@@ -238,7 +238,7 @@ def _with_subscribers(
 ) -> list[_Notification]:
     """Return the notifications whose events have subscribers.
 
-    A ``registry.notify()`` that tests replace gets all of them.
+    A ``registry.notify()`` that a test has replaced receives all of them.
     """
     if not is_inherited(request.registry, PyramidRegistry, "notify"):
         return list(notified)

@@ -211,7 +211,7 @@ class _Escaped:
 _standard_logger = logging.getLogger("cliquet")
 _toolkit_logger = get_logger("cliquet")
 
-#: The logger of the lines about requests.
+#: The logger of request summaries.
 summary_logger = structlog.get_logger("cliquet")
 
 #: The logger for applications; its lines contain the name of the calling module.

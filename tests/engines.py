@@ -14,8 +14,8 @@ ENGINES = (*TRANSACTIONAL, "redis")
 def url_of(engine, folder, number):
     """Return the URL of an engine's database.
 
-    :param folder: the folder for a file.
-    :param number: the number of a database in Redis.
+    :param folder: the folder of the SQLite file.
+    :param number: the number of the Redis database.
     """
     if engine == "postgresql":
         return postgresql_server.shared_url()
@@ -25,7 +25,7 @@ def url_of(engine, folder, number):
 
 
 def backend_maker(kind, engine, folder, number):
-    """Return a function of settings that makes the backend of one more application."""
+    """Return a function that creates a backend with some settings, as a new application does."""
 
     def make(**settings):
         config = backend_config({f"{kind}_url": url_of(engine, folder, number), **settings})

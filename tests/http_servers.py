@@ -1,12 +1,12 @@
 """Processes that serve the application of :mod:`tests.hostile_client`, all on one database.
 
-Each has the threads of waitress, listens on a free TCP port of 127.0.0.1 and nowhere else, and ends
-with the process that started it, even when that one is killed::
+Each runs waitress with several threads, listens only on a free TCP port of 127.0.0.1, and ends with
+the process that started it, even if that process is killed::
 
     with http_servers("postgresql", url) as (one, other):
         requests.get(f"{one.url}/v1/")
 
-They are copies of one process, which has imported what they need and done nothing else.
+They are forks of one process, which has only imported the modules that they need.
 """
 
 import atexit
@@ -86,11 +86,11 @@ class HTTPServer:
         self._process = os.pidfd_open(pid)
 
     def kill(self):
-        """End it at once, as a crash does; several threads can call this."""
+        """End it immediately, like a crash; several threads can call this."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
-            assert select.select([self._process], [], [], START_TIMEOUT)[0], "it goes on"
+            assert select.select([self._process], [], [], START_TIMEOUT)[0], "it is still running"
 
     def close(self):
         self.kill()
@@ -174,7 +174,7 @@ def connecting(servers):
 
 
 class _Original:
-    """The process whose copies are servers."""
+    """The process from which servers are forked."""
 
     def __init__(self):
         self._socket, other = socket.socketpair()
@@ -188,7 +188,7 @@ class _Original:
             )
 
     def copy(self, arguments, output, errors):
-        """Make a process that serves, with the environment of this one and two open files."""
+        """Fork a server, with the environment of this process and two open files."""
         message = json.dumps([dict(os.environ), arguments]).encode()
         socket.send_fds(self._socket, [len(message).to_bytes(4)], [output, errors])
         self._socket.sendall(message)
@@ -206,7 +206,7 @@ def _original():
 
 
 def _make_copies(connection):
-    """Be the original, until the other end of the connection is closed."""
+    """Fork a server for each message, until the other end of the connection is closed."""
     me = os.getpid()
     while True:
         size, files, *_ = socket.recv_fds(connection, 4, 2)
@@ -224,7 +224,7 @@ def _make_copies(connection):
 
 
 def _be_copy(parent, output, errors, environment, arguments):
-    """Be one of the servers; never return."""
+    """Run a forked server; never return."""
     try:
         end_with_parent(parent)()
         for file, standard in ((output, sys.stdout), (errors, sys.stderr)):
@@ -265,7 +265,7 @@ def _serve(engine, url, threads, settings, live, port):
 
 
 if __name__ == "__main__":
-    # Engines are imported when applications use them: here, once for all servers.
+    # Applications import their engines when they start: import them once, for all servers.
     from cliquet.storage import postgresql, redis, sqlite  # noqa: F401
 
     with socket.socket(fileno=int(sys.argv[1])) as connection:

@@ -1,9 +1,9 @@
-"""A plugin of pytest that requires tests to reach each line and branch of ``cliquet/``.
+"""A pytest plugin that requires tests to reach each line and branch of ``cliquet/``.
 
-``pytest -p tests.measurement`` also measures the processes of pytest-xdist, but no others.
+``pytest -p tests.measurement`` also measures the workers of pytest-xdist, but no other processes.
 SlipCover inserts a call before each line and in each branch of a module when it is imported. This
-plugin removes the calls that have been made, so that the tests are hardly slower. On Python 3.11, a
-``finally`` of one line counts as reached only if a test also reaches it without an exception.
+plugin removes the calls that have been made, so that tests are hardly slowed down. On Python 3.11,
+a ``finally`` of one line counts as reached only if a test also reaches it without an exception.
 """
 
 import ast
@@ -21,9 +21,10 @@ from slipcover.branch import preinstrument
 
 PACKAGE = Path(__file__).resolve().parent.parent / "cliquet"
 TESTS = PACKAGE / "testing" / "contracts"
-#: SlipCover itself would remove calls in the middle of a test, which takes tens of milliseconds.
+#: Number of misses after which SlipCover removes calls by itself: never, because it would interrupt
+#: tests for tens of milliseconds.
 NEVER = 2**31 - 1
-#: Calls to be removed that are worth this time.
+#: Number of new lines and branches from which removing their calls is worth this time.
 ENOUGH = 300
 
 measured = slipcover.Slipcover(
@@ -70,7 +71,7 @@ def is_measured(path):
 def remove_calls():
     """Remove the calls before lines that have been reached, if there are enough of them."""
     if sum(map(len, list(measured.newly_seen.values()))) >= ENOUGH:
-        with suppress(RuntimeError):  # a thread imports something: the next time then
+        with suppress(RuntimeError):  # a thread is importing a module: try again later
             measured.deinstrument_seen()
 
 
@@ -82,7 +83,7 @@ def pytest_runtest_teardown():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node):
-    """Take over what a process of pytest-xdist has measured, unless it crashed."""
+    """Store the coverage of a pytest-xdist worker, unless it crashed."""
     if hasattr(node, "workeroutput"):
         _of_processes.append(json.loads(node.workeroutput["coverage"]))
 
@@ -106,5 +107,5 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.write(table.getvalue())
 
 
-assert PACKAGE.name not in sys.modules, "the plugin comes first: its modules would not be measured"
+assert PACKAGE.name not in sys.modules, "the plugin must be loaded before the package"
 sys.meta_path.insert(0, Finder)

@@ -17,7 +17,7 @@ class Applications:
         self._built = OrderedDict()
 
     def clear(self):
-        """Forget the applications: the next test that wants one gets a new one."""
+        """Forget the applications, so that the next test gets a new one."""
         self._built.clear()
 
     def get(self, key, build):

@@ -78,7 +78,7 @@ WRONG = {
 }
 
 
-#: Functions that can't be called with the arguments that they would get.
+#: Functions that can't be called with the arguments that the toolkit passes.
 UNCALLABLE = {
     "id_generator": "os.getcwd",
     "initialization_sequence": "cliquet.initialization.setup_cache os.path.samefile",
@@ -89,18 +89,18 @@ UNCALLABLE = {
 }
 
 
-def test_functions_with_other_arguments_are_reported():
+def test_functions_with_wrong_parameters_are_reported():
     lines = refused(UNCALLABLE)
     assert len(lines) == len(UNCALLABLE)
     for key, value in UNCALLABLE.items():
-        expected = f"{type_of(key).expected}: it can't be called as it would be: "
+        expected = f"{type_of(key).expected}: it has the wrong parameters: "
         start = f"{key} = {value!r} (from the configuration): expected {expected}"
         assert [line for line in lines if line.startswith(start)], key
 
 
 # Objects that a file can't contain, but the code of an application can pass.
 @pytest.mark.parametrize("value", [[1], {1: 2}, (1,), b"x", object()])
-def test_objects_that_are_not_text_are_reported(value):
+def test_objects_that_are_not_strings_are_reported(value):
     types = (TEXT, VERSION, WORDS, HEADER_NAMES)
     keys = {setting.key for setting in SETTINGS if setting.type in types} - {"project_name"}
     lines = refused(dict.fromkeys(keys, value))
@@ -152,7 +152,7 @@ class Policy(BasicAuthAuthenticationPolicy):
         super().__init__(realm=realm)
 
 
-def test_functions_whose_arguments_are_unknown_are_accepted():
+def test_functions_with_unknown_parameters_are_accepted():
     assert called_with()("builtins.dict") is dict
 
 

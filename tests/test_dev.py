@@ -383,27 +383,27 @@ def test_javascript_tests_are_skipped_without_node(
 
 
 def test_javascript_tests_are_run(dev, javascript, capfd):
-    with dev.beside(dev.javascript_steps({})) as failed:
-        print("beside")
+    with dev.in_background(dev.javascript_steps({})) as failed:
+        print("block")
     assert failed == []
-    assert capfd.readouterr().out == "beside\n==> JavaScript client\ntested\n"
+    assert capfd.readouterr().out == "block\n==> JavaScript client\ntested\n"
 
 
-def test_steps_beside_others_all_run_in_order_and_those_that_failed_are_named(dev, capfd):
+def test_all_steps_in_the_background_run_in_order_and_failed_ones_are_named(dev, capfd):
     codes = {"one": 1, "two": 0, "three": 3, "four": 0}
     steps = [
         dev.Step(title, (sys.executable, "-c", f"print('by {title}'); exit({code})"))
         for title, code in codes.items()
     ]
-    with dev.beside(steps) as failed:
-        print("beside")
+    with dev.in_background(steps) as failed:
+        print("block")
     assert failed == ["one", "three"]
     outputs = [line for title in codes for line in (f"==> {title}", f"by {title}")]
-    assert capfd.readouterr().out.splitlines() == ["beside", *outputs]
+    assert capfd.readouterr().out.splitlines() == ["block", *outputs]
 
 
 @pytest.mark.parametrize("during", ["the block", "the steps"])
-def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path, monkeypatch, during):
+def test_interrupt_cancels_the_waiting_steps(dev, tmp_path, monkeypatch, during):
     started, end, second = (tmp_path / name for name in ("started", "end", "second"))
     script = "import sys, pathlib, time\nstarted, end = map(pathlib.Path, sys.argv[1:])\n"
     script += "started.touch()\nwhile not end.exists(): time.sleep(0.01)\n"
@@ -412,13 +412,13 @@ def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path, monkeypatch, du
     shutdown = dev.ThreadPoolExecutor.shutdown
 
     def shut_down(pool, wait=True, **options):
-        """Let the first step end once the others were cancelled, or should have been."""
+        """Let the first step end only after the others should have been cancelled."""
         if wait:
             end.touch()
         shutdown(pool, wait, **options)
 
     monkeypatch.setattr(dev.ThreadPoolExecutor, "shutdown", shut_down)
-    with pytest.raises(KeyboardInterrupt), dev.beside(steps):
+    with pytest.raises(KeyboardInterrupt), dev.in_background(steps):
         while not started.exists():
             time.sleep(0.01)
         if during == "the block":
@@ -431,7 +431,8 @@ def test_interrupt_leaves_out_the_steps_that_wait(dev, tmp_path, monkeypatch, du
 def test_steps_get_the_environment_of_the_command_or_their_own(dev, monkeypatch, capfd):
     monkeypatch.setenv("FROM", "outside")
     command = (sys.executable, "-c", "import os; print(os.environ.get('FROM'))")
-    with dev.beside([dev.Step("one", command), dev.Step("two", command, {"FROM": "inside"})]):
+    steps = [dev.Step("one", command), dev.Step("two", command, {"FROM": "inside"})]
+    with dev.in_background(steps):
         pass
     assert capfd.readouterr().out.splitlines() == ["==> one", "outside", "==> two", "inside"]
 
@@ -441,7 +442,7 @@ def test_outdated_node_modules_are_installed(dev, javascript, is_there, capfd):
     installed = javascript / "node_modules" / ".package-lock.json"
     os.utime(installed, (0, 0)) if is_there else installed.unlink()
     install, tests = dev.javascript_steps({})
-    with dev.beside([install]) as failed:
+    with dev.in_background([install]) as failed:
         pass
     assert failed == []
     assert "/npm ci --prefix clients/javascript " in capfd.readouterr().out
@@ -465,7 +466,7 @@ def test_chromium_is_installed_in_continuous_integration(
         dev.chromium_steps()  # and no apt-get
     programs("apt-get")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with dev.beside(dev.javascript_steps({})):
+    with dev.in_background(dev.javascript_steps({})):
         pass
     commands = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("==>")]
     assert [command.partition("apt-get ")[2] or command for command in commands] == [

@@ -177,7 +177,7 @@ def test_shared_resource_without_permission_backend_is_refused_at_start():
         config.scan("tests.testapp")
 
 
-def test_step_that_sets_up_a_backend_is_missed():
+def test_missing_step_of_a_backend_is_reported():
     sequence = [step for step in INITIALIZATION_SEQUENCE if not step.endswith("setup_storage")]
     expected = "initialization_sequence lacks a step, expected cliquet.initialization.setup_storage"
     settings = {

@@ -58,16 +58,16 @@ def wheel(tmp_path_factory):
     return wheel
 
 
-#: Settings of pip, which see nothing of the packages beside it.
+#: Settings of pip, so that it ignores the packages that are installed with it.
 PIP = {
     **dict.fromkeys(("PIP_QUIET", "PIP_NO_INDEX", "PIP_NO_DEPS", "PIP_IGNORE_INSTALLED"), "1"),
-    # By 0, pip means that there is none of these.
+    # 0 disables these: pip assigns the value to the opposite options.
     **dict.fromkeys(("PIP_NO_COMPILE", "PIP_NO_BUILD_ISOLATION"), "0"),
 }
 
 
 def pip_install(scripts, *arguments, folder=None):
-    """Install in an environment, with the pip of this one; return what it prints."""
+    """Install packages in an environment with our pip; return its output."""
     done = subprocess.run(
         [scripts / "python", "-m", "pip", "install", *arguments],
         cwd=folder,

@@ -143,8 +143,8 @@ export class Resource<T = any> {
   /** @throws {TypeError} if JSON can't represent a value, such as NaN, a Map, or an integer beyond 2^53 */
   create(data: T & { id?: string }): Promise<Saved<T>>;
   /**
-   * Replace a record. A `last_modified` that isn't the latest makes it a conflict; without one, the record is one that
-   * was never sent, and a conflict if the server has a version of others.
+   * Replace a record. If its `last_modified` isn't the latest, this is a conflict. A record without one counts as
+   * never sent: this is a conflict if the server has a version by another client.
    */
   update(data: Saved<T>): Promise<Saved<T>>;
   patch(id: string, data: Partial<Saved<T>>): Promise<Saved<T>>;

@@ -65,8 +65,9 @@ class BaseClient(ABC, Generic[Session, Sleep, Result]):
         """
         if not path.startswith("/"):
             raise ValueError(f"{path!r} is not a path: expected /bookmarks")
-        if None in (headers or {}).values():  # requests would leave out a precondition
-            raise ValueError(f"{method} {path}: a header is None")
+        for name, value in (headers or {}).items():
+            if value is None:  # the package requests would omit it, even if it is a precondition
+                raise ValueError(f"{method} {path}: the header {name} is None")
         if idempotent is None:
             idempotent = method.upper() != "POST"
         return self._send(Request(method, path, body, headers or {}, idempotent))

@@ -3,7 +3,7 @@
 A poll reads the changes since the previous one. Some changes have no timestamp, such as those of
 permissions, purged tombstones or a restored backup: then the checksum in the response differs from
 that of the copy, and the poll compares the copy with the ids and timestamps of all records. It also
-does if the timestamp of the list is older than before, for services without checksums.
+does so if the timestamp of the list is older than before, for services without checksums.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 #: Tag that matches a record only if it never existed, not even as a tombstone.
 _NEVER = '"1"'
-#: Default of preconditions. None would be mistaken for the timestamp of a copy that isn't read yet.
+#: Default of preconditions. It isn't None, which is the timestamp of a copy before its first poll.
 ABSENT: Any = ...
 
 
@@ -31,8 +31,8 @@ class Operations(Generic[Result]):
     """Operations on a resource, each sent alone or in a batch.
 
     A precondition is a timestamp in milliseconds, such as :attr:`Response.timestamp`, or the value
-    of the header as a string: ``if_none_match="*"`` requires that the record doesn't exist. None is
-    a ``ValueError``: the timestamp of a copy before its first poll must not mean "in any state".
+    of the header as a string: ``if_none_match="*"`` requires that the record doesn't exist. None
+    raises ``ValueError``: the timestamp of a copy before its first poll must not match any version.
 
     :param send: function that sends a :class:`Request`.
     :param path: path of the collection, quoted.
@@ -149,11 +149,11 @@ class Operations(Generic[Result]):
         """Delete all matching records. The response contains their tombstones.
 
         :param filters: filters of :meth:`Resource.list`; without any, all records are deleted.
-        :raises ValueError: for an option that is None, without which more would be deleted.
+        :raises ValueError: if an option such as ``_since`` is None: without it, more is deleted.
         """
         for name, value in filters.items():
             if name.startswith("_") and value is None:
-                raise ValueError(f"{name} is None: more records would be deleted")
+                raise ValueError(f"{name} is None: without a value, more records are deleted")
         path = self._path + querystring(filters)
         headers = _preconditions(if_match)
         # A repetition would delete the records that others have created in the meantime.

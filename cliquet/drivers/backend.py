@@ -70,7 +70,7 @@ def pending_migrations(backend: Backend) -> list[str] | None:
 def health_check(kind: str, probe: Callable[[bool], None]) -> Callable[[Any], bool]:
     """Return the health check of a backend for ``registry.heartbeats``, which logs failures.
 
-    :param kind: the kind of backend, whose module has the logger.
+    :param kind: the kind of backend, such as ``storage``. Its module contains the logger.
     :param probe: checks the backend; called with the setting ``readonly``.
     """
 

@@ -235,8 +235,8 @@ class PermissionBase(Backend):
     ) -> Iterable[tuple[int, str]]:
         """Return the ids in any of the ranges on which a principal has a permission.
 
-        :param ranges: the beginning of the ids, and the permission.
-        :returns: the ids, each after the number of its range.
+        :param ranges: pairs of a prefix of ids and a permission.
+        :returns: pairs of the number of a range and an id.
         """
         raise NotImplementedError
 

@@ -185,7 +185,7 @@ class ConditionalResource:
             response.headers["Cache-Control"] = "no-cache"
             return
         if is_mock(response):
-            response.cache_expires(seconds=seconds)  # as 3.1, which WebOb does slowly
+            response.cache_expires(seconds=seconds)  # as in 3.1; WebOb's implementation is slow
         response.headers["Cache-Control"] = f"max-age={seconds}"
         expires = (int(time.time()) + seconds) * 1000
         response.headers["Expires"] = preconditions.http_date(expires)

@@ -200,7 +200,8 @@ def _class_or_function(value: object) -> Any:
 def called_with(*args: object, **kwargs: object) -> Callable[[object], Any]:
     """Return a parser for the name of a class or function that accepts these arguments.
 
-    It raises ImportError for another one, unless that is in C and doesn't tell.
+    The parser raises ImportError for any other. It accepts an object without a signature, such as a
+    function written in C.
     """
 
     def parse(value: object) -> Any:
@@ -213,7 +214,7 @@ def called_with(*args: object, **kwargs: object) -> Callable[[object], Any]:
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ImportError(f"it can't be called as it would be: {error}") from error
+            raise ImportError(f"it has the wrong parameters: {error}") from error
         return target
 
     return parse

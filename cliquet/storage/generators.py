@@ -7,7 +7,7 @@ import re
 
 from pyramid.config import Configurator
 
-# The bits of a UUID that are random, and those that say so.
+# The random bits of a UUID, and those of its version and variant (RFC 9562, 5.4).
 _RANDOM_BITS, _VERSION_4 = 0xFFFFFFFFFFFF0FFF3FFFFFFFFFFFFFFF, 0x40008000000000000000
 
 

@@ -304,7 +304,7 @@ def _value(response: Response) -> Any:
 
 
 def _mocked_value(response: Any, body: object) -> Any:
-    """Return the value of a body whose type can be any."""
+    """Return the value of the body of a mock, which can have any type."""
     try:
         return response.json
     except ValueError:
@@ -312,7 +312,7 @@ def _mocked_value(response: Any, body: object) -> Any:
 
 
 def is_mock(response: object) -> bool:
-    """Return whether a response is a mock, which unit tests let mocked requests return."""
+    """Return whether a response is a mock, returned by a mocked request in a unit test."""
     return not isinstance(response, WebObResponse)
 
 

@@ -125,7 +125,7 @@ def test_records_permissions_and_timestamps_are_imported(import_lines, registry)
     found.sort(key=lambda record: record["last_modified"])
     assert found == [item["record"] for item in LINES[:4]]
     assert total == 2
-    # The collection is later than all that clients have seen.
+    # The collection's timestamp is later than any that clients have seen.
     assert registry.storage.collection_timestamp("article", ALICE) > 1430222877727
     permissions = registry.permission.object_permissions(f"/articles/{IDS[0]}")
     assert permissions == {"read": {"group:editors"}}

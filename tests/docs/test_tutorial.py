@@ -45,7 +45,7 @@ SERVERS = ("pserve", "gunicorn")
 FILES = ("python", "ini", "json")
 HTTPIE_OPTIONS = {
     "default_options": ["--ignore-stdin", "--pretty=format", "--print=hb"],
-    "disable_update_warnings": True,  # or else each command asks for the latest version
+    "disable_update_warnings": True,  # otherwise each command looks for the latest version
 }
 
 #: Programs of installed packages, which the reader's environment borrows.
@@ -141,7 +141,7 @@ class Reader:
 
 
 class ReaderTerminal(Terminal):
-    """A shell in which the command ``http`` takes no process."""
+    """A shell in which the command ``http`` runs in this process."""
 
     def __init__(self, folder, environment):
         super().__init__(folder, environment)
@@ -202,7 +202,7 @@ def environment(folder, postgresql):
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": sysconfig.get_path("purelib"),
         "PIP_NO_INDEX": "1",
-        # By 0, pip means that there is none of these.
+        # 0 disables these: pip assigns the value to the opposite options.
         "PIP_NO_COMPILE": "0",
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_NO_WARN_CONFLICTS": "0",  # with all the packages of this environment

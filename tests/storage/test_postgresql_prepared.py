@@ -16,7 +16,7 @@ from tests.configuration import backend_config
 PLACE = ("articles", "alice")
 PREPARED = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time"
 
-#: Functions of a prepared query, what happens to it, and whether it remains prepared.
+#: Events: the statement that causes it, and whether queries remain prepared.
 EVENTS = {
     "nothing": ("SELECT", True),
     "the pooler chooses another connection": ("DEALLOCATE ALL", False),
@@ -26,7 +26,7 @@ EVENTS = {
 
 @pytest.fixture
 def client():
-    """A client with one connection, which is its own."""
+    """A client with its own pool of one connection."""
     settings = {"storage_url": postgresql_server.shared_url(), "storage_pool_size": "1"}
     client = postgresql.load_from_config(backend_config(settings))._client
     client.close()
@@ -83,7 +83,7 @@ def test_numbers_are_compared_as_in_queries_that_are_not_prepared(client, number
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_queries_find_the_same_even_if_they_can_not_remain_prepared(client, find, event):
+def test_queries_return_the_same_even_if_they_cannot_remain_prepared(client, find, event):
     sql, remains = EVENTS[event]
     assert find("One") == [("One",)]
     client.execute_autocommit(sql)
@@ -112,7 +112,7 @@ def test_a_statement_of_another_client_of_the_pooler_is_not_an_error(client, fin
 
 
 def test_connections_have_a_limited_number_of_prepared_statements(client, find, monkeypatch):
-    monkeypatch.setattr(prepared, "MOST", 2)
+    monkeypatch.setattr(prepared, "MAX_STATEMENTS", 2)
     for number in range(1, 5):
         assert find(*["One"] * number) == find(*["One"] * number) == [("One",)]
     assert len(statements(client)) == 2

@@ -298,7 +298,7 @@ class TestFailures:
         with pytest.raises(BackendError, match="rolled back after a failure"):
             savepoint.rollback()
 
-    def test_savepoints_are_released_once_nobody_can_return_to_them(self, filled, manager):
+    def test_savepoints_are_released_once_no_caller_can_roll_back_to_them(self, filled, manager):
         filled.update(*PLACE, "1", {"n": 1})
         executed = []
         filled._client._connections.writer().set_trace_callback(executed.append)

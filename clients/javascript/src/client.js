@@ -19,7 +19,7 @@ function latest(records, { filters, sort, limit }) {
 
 const isStream = (type) => /event-stream/.test(type);
 
-/** The stream of a response if it was requested, or its JSON. Other content can be the login page of a network: null. */
+/** The requested stream of a response, or its JSON; null for other content, such as a network's login page. */
 async function bodyOf({ headers, body, ok }, signal, canStream) {
   const type = headers.get('Content-Type');
   // Node.js can lose the signal of a response when it collects garbage.
@@ -157,7 +157,7 @@ export class Client extends EventTarget {
       this._heed(response.headers);
       return this._check(response, await bodyOf(response, signal, isStream(Object.values(options.headers))));
     } catch (error) {
-      limit.abort(); // the rest of the body
+      limit.abort(); // stop reading the body
       throw error;
     } finally {
       clearTimeout(timer); // streams last longer

@@ -98,7 +98,10 @@ export class Resource extends SynchronizedCopy {
     return this._edit(id, true, () => null, {});
   }
 
-  /** Change a record that exists, or doesn't; `last_modified` is that of the version that was seen, or undefined if none was. */
+  /**
+   * Change a record that exists, or create one. `seen.last_modified` is the timestamp of the version that the caller
+   * has seen: undefined if none, missing for the latest.
+   */
   _edit(id, exists, make, seen, isOwn) {
     return this._inTurn('edit', async () => {
       checkedId(id);

@@ -31,7 +31,7 @@ const isReady = ({ pending, conflict }) => pending && !conflict;
 
 /** A copy that can be synchronized; by one synchronization at a time. */
 export class SynchronizedCopy extends Copy {
-  _refused = new Set(); // ids of what could not be sent, up to the last synchronization that came to an end
+  _refused = new Set(); // ids of the records that couldn't be sent since the last complete synchronization began
 
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
@@ -120,8 +120,8 @@ export class SynchronizedCopy extends Copy {
       const [tag, total, next, checksum] = HEADERS.map((name) => page.headers.get(name));
       const records = page.body?.data;
       count += records?.filter((record) => !isTombstone(record)).length;
-      // Each page is later than the one before, or the walk would never end. With a checksum, records that others insert
-      // before the last page are noticed.
+      // Each page must be later than the one before, or the loop might never end. With a checksum, records that others
+      // insert before the last page are noticed.
       const isRight = next
         ? position < (position = records?.at(-1)?.last_modified)
         : total <= count || (position && checksum);

@@ -509,7 +509,7 @@ test('a refused change is sent again, and succeeds once the server allows it', a
   assert.deepEqual(await articles.pending(), []);
 });
 
-test('a refused change is sent in its turn again once it has been accepted', async (t) => {
+test('a refused change loses its low priority once it has been accepted', async (t) => {
   const forbidden = [200, {}, { responses: [{ status: 403, body: { code: 403, errno: 121 } }] }];
   const { articles, requests } = await serve(t, [undefined, forbidden], {}, { batchSize: 1 });
   await articles.create({ id: 'a' });

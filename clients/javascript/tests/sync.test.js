@@ -128,7 +128,7 @@ for (const [engine, server] of Object.entries(SERVERS)) {
     });
 
     for (const method of ['update', 'patch']) {
-      test(`an ${method} of a record that was never sent is a conflict with versions of others`, async () => {
+      test(`${method}() of a record that was never sent conflicts with versions of others`, async () => {
         const { one, other } = twoOf(server);
         const made = await one.create({ url: URL_, title: 'first' });
         const edit = (title) => {

@@ -1,7 +1,7 @@
 """Prepared statements, which the server parses and plans once per connection.
 
-A connection pooler can pass each statement to another connection of the server, which lacks those
-that an earlier one prepared. Statements are then sent as they are.
+A connection pooler can send each statement to a different server connection, on which the prepared
+ones are missing. The client's connection then sends all its statements unprepared.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from psycopg2 import errors
 
 from cliquet.drivers.postgresql.watchdog import Cursor
 
-#: The maximum number of statements that are prepared on a connection, which keeps them.
-MOST = 100
+#: The maximum number of prepared statements of a connection. They are never deallocated.
+MAX_STATEMENTS = 100
 
 # A pooler is involved, or the tables have changed. Nothing was executed.
 _UNUSABLE = (
@@ -29,20 +29,20 @@ _UNUSABLE = (
 
 
 def execute_prepared(cursor: Cursor, sql: str, parameters: Sequence[Any]) -> None:
-    """Run a query outside of transactions, prepared if that is possible.
+    """Run a statement outside of transactions, prepared if possible.
 
-    :param sql: one of few. Percent signs are only those of the parameters.
+    :param sql: one of a small number of statements, without percent signs other than ``%s``.
     """
     connection: Any = cursor.connection
     names: set[str] | None = connection.prepared
     if names is None:
         cursor.execute(sql, parameters)
         return
-    # Tuples become lists of parameters.
+    # A tuple becomes several parameters, in parentheses.
     values = [*_values(parameters)]
     name, prepare, execute = _texts(sql % tuple(map(_place, parameters)), *map(_type_of, values))
     is_new = name not in names
-    if is_new and len(names) == MOST:
+    if is_new and len(names) == MAX_STATEMENTS:
         cursor.execute(sql, parameters)
         return
     try:
@@ -68,20 +68,21 @@ def _values(parameters: Sequence[Any]) -> Iterator[Any]:
 
 
 def _type_of(value: object) -> str:
-    """Return the type to declare, so that numbers are not rounded, and none is out of range.
+    """Return the SQL type to declare for a parameter.
 
-    PostgreSQL infers the other types from the statement, as those of strings in statements.
+    This prevents numbers from being rounded or out of range. PostgreSQL infers the types of other
+    values from the statement, as if they were literals in it.
     """
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
         return "unknown" if isinstance(value, bool) else "bigint"
     return "numeric" if isinstance(value, (int, float, Decimal)) else "unknown"
 
 
-@functools.lru_cache(maxsize=MOST)
+@functools.lru_cache(maxsize=MAX_STATEMENTS)
 def _texts(sql: str, *types: str) -> tuple[str, str, str]:
-    """Return the name of a statement, and how to prepare and to execute it.
+    """Return the name of a statement, and the SQL that prepares and executes it.
 
-    Behind a pooler, clients can see the names of others, so equal names stand for equal statements.
+    The name is a hash of the statement, because clients of a pooler share server connections.
     """
     declared = f" ({', '.join(types)})" if types else ""
     numbered = sql % tuple(f"${number}" for number in range(1, len(types) + 1))

@@ -27,7 +27,7 @@ class Kind(Enum):
 
     #: It can wait for locks, and take as long as the statement timeout.
     QUERY = "query"
-    #: Such a query that is sent often, so it is worth preparing.
+    #: Like a query, but sent often enough to be worth preparing.
     FREQUENT = "frequent"
     #: It neither waits nor takes long: it shares the timeout of the others in its batch.
     SHORT = "short"

@@ -97,7 +97,7 @@ class Connection(psycopg2.extensions.connection):
     """A connection under the control of a watchdog, unless there is no timeout."""
 
     watchdog: Watchdog | None = None
-    #: The names of its prepared statements; None: it can't have any.
+    #: The names of its prepared statements; None if it can't prepare any.
     prepared: set[str] | None = None
 
 

@@ -185,7 +185,7 @@ class WriteTransaction:
             self._end()
 
     def savepoint(self) -> Savepoint:
-        """Create a savepoint. Release those before it that nobody can roll back to any more.
+        """Create a savepoint, and release the latest ones that no caller can roll back to.
 
         The more savepoints there are, the longer SQLite takes to write.
         """

@@ -342,7 +342,7 @@ class Storage(PostgreSQLBackend, SingleStatements):
 
 
 def _kind(query: Query) -> Kind:
-    """Return the kind of the statement of a page: few differ in more than their parameters."""
+    """Return the kind of a page's statement; without filters, it has only a few variants."""
     return Kind.FREQUENT if query.by_time and not query.filters else Kind.QUERY
 
 

@@ -60,8 +60,8 @@ _MEASURED = """(SELECT * FROM (SELECT *, sum(octet_length(data::text))
  FROM {page} AS part) AS measured WHERE before IS NULL OR before < %s ORDER BY {order})"""
 
 _COUNT = "SELECT count(*) FROM cliquet_records{} WHERE {} AND {}"
-# In one row, computed only if there is that row: SQL functions with an empty window don't wait for
-# further rows.
+# The total in a single row, and only computed if that row exists: row_number() doesn't wait for
+# further rows if its window is empty.
 _TOTAL = "CASE WHEN row_number() OVER () = %s THEN ({}) END"
 
 _IN_COLLECTION = "collection = collections.collection"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 #: Seconds after which the indexes are read again.
 _LIFETIME = 60.0
 
-#: Strings that the definitions of indexes of keys, of trigrams, and of elements, contain.
+#: Strings in the definitions of indexes of keys, trigrams and elements.
 KEYS, TRIGRAMS, ELEMENTS = "cliquet_key(", "cliquet_trigrams(", "::jsonb"
 
 _INDEXES = """
