@@ -25,7 +25,7 @@ def url_of(engine, folder, number):
 
 
 def backend_maker(kind, engine, folder, number):
-    """Return a function that creates a backend with some settings, as a new application does."""
+    """Return a function that creates a backend with some settings, like a new application."""
 
     def make(**settings):
         config = backend_config({f"{kind}_url": url_of(engine, folder, number), **settings})

@@ -156,7 +156,7 @@ def test_functions_with_unknown_parameters_are_accepted():
     assert called_with()("builtins.dict") is dict
 
 
-def test_function_can_wrap_one_with_other_arguments():
+def test_function_can_wrap_one_with_other_parameters():
     assert started({"initialization_sequence": "tests.test_checks.set_up"}).registry.is_set_up
 
 

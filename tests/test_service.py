@@ -584,7 +584,7 @@ def test_every_endpoint_responds_to_preflights(serve, url):
 
 @pytest.mark.parametrize("method", ["OPTIONS", "GET"])
 def test_headers_are_listed_in_alphabetical_order(serve, method):
-    # Each process orders sets of strings in its own way.
+    # The order of a set of strings differs between processes.
     response = serve().request("/mushrooms", method=method, headers=PREFLIGHT, expect_errors=True)
     name = "Allow" if method == "OPTIONS" else "Expose"
     names = response.headers[f"Access-Control-{name}-Headers"].replace(" ", "").split(",")

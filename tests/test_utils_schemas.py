@@ -98,7 +98,7 @@ JSON = st.recursive(
 
 
 def outcome(schema, value):
-    """Return the value that a schema makes of another, or its error."""
+    """Return the value that a schema deserializes, or its error."""
     try:
         return schema.deserialize(value)
     except colander.Invalid as invalid:

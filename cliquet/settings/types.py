@@ -207,7 +207,7 @@ def called_with(*args: object, **kwargs: object) -> Callable[[object], Any]:
     def parse(value: object) -> Any:
         target = _class_or_function(value)
         try:
-            # That of the function itself, even if it wraps one with other arguments.
+            # The signature of the function itself, not of one that it wraps.
             signature = inspect.signature(target, follow_wrapped=False)
         except (TypeError, ValueError):
             return target

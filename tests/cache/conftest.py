@@ -10,7 +10,7 @@ __all__ = ["engine"]
 
 @pytest.fixture
 def make_cache(engine, tmp_path):
-    """A function of settings that makes the cache of one more application on the database."""
+    """A function that creates a cache backend with some settings, like a new application."""
     return backend_maker("cache", engine, tmp_path, 3)
 
 

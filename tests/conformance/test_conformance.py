@@ -78,7 +78,7 @@ def is_readonly(scenario):
 
 
 def shared(applications, settings):
-    """The application of settings, whose backends are empty."""
+    """Return the application with some settings; its backends are emptied when it is built."""
 
     def build():
         app = application.make_app(settings)
@@ -96,7 +96,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def make_app(applications, folder):
-    """A function of an engine and settings that gives the application of the recordings.
+    """A function that returns the application of the recordings, with an engine and settings.
 
     Scenarios with the same settings use the same one; a read-only one is always new.
     """

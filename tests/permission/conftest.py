@@ -9,7 +9,7 @@ __all__ = ["engine", "transactional"]
 
 @pytest.fixture
 def make_backend(engine, tmp_path):
-    """A function of settings that makes the backend of one more application on the database."""
+    """A function that creates a permission backend with some settings, like a new application."""
     return backend_maker("permission", engine, tmp_path, 2)
 
 

@@ -149,7 +149,7 @@ def statements_of(build_once, statements):
             304 if rest in ("", "/{id}", "?_checksum=") and method == "GET" and headers else "2*"
         )
         alice.send(method, path + rest.format(id=ID), body, headers, expected)
-        # Every minute, the storage reads which indexes there are.
+        # Once a minute, the storage also reads the list of indexes.
         return [meaning(sent) for sent in statements if "pg_index" not in sent]
 
     return statements_of

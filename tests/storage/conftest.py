@@ -16,7 +16,7 @@ __all__ = ["engine", "transactional"]
 
 @pytest.fixture
 def make_storage(engine, tmp_path):
-    """A function of settings that makes the storage of one more application on the database."""
+    """A function that creates a storage backend with some settings, like a new application."""
     return backend_maker("storage", engine, tmp_path, 1)
 
 

@@ -14,5 +14,5 @@ def test_ids_are_random_uuids_of_version_4():
     assert [str(uuid.UUID(id_)) for id_ in ids] == ids
     assert {(uuid.UUID(id_).version, uuid.UUID(id_).variant) for id_ in ids} == {(4, uuid.RFC_4122)}
     numbers = [uuid.UUID(id_).int for id_ in ids]
-    # Each of the other 122 bits has both values: by chance, one doesn't in 1 of 10 ** 58 runs.
+    # Each of the other 122 bits takes both values; this fails by chance in 1 of 10 ** 58 runs.
     assert (reduce(or_, numbers) ^ reduce(and_, numbers)).bit_count() == 122

@@ -96,7 +96,7 @@ def test_queries_return_the_same_even_if_they_cannot_remain_prepared(client, fin
     borrowed.close()
 
 
-def test_a_column_can_get_a_type_that_its_parameter_can_not_be_compared_with(client):
+def test_a_column_can_change_to_a_type_that_is_not_comparable_with_the_parameter(client):
     query = "SELECT count(*) FROM articles WHERE title = %s"
     assert client.read(query, ["One"], Kind.FREQUENT) == [(1,)]
     client.execute_autocommit("ALTER TABLE articles ALTER title TYPE bytea USING title::bytea")

@@ -80,7 +80,7 @@ def test_writes_are_prepared_and_happen_once_also_if_the_pooler_forgets_them(sto
     client = storage.client
     for name in "abcd":
         storage.update(*PLACE, name, {"n": 1})
-    client.close()  # there is one connection from now on, a new one
+    client.close()  # from now on there is only one connection, a new one
     write(storage, "a")
     write(storage, "b")
     prepared = client.execute_autocommit("SELECT statement FROM pg_prepared_statements")

@@ -79,7 +79,7 @@ def test_page_ends_at_its_size_in_bytes(storage):
             assert page.is_cut == is_cut
 
 
-#: Numbers that are not timestamps of the records, and those after which they are.
+#: Numbers that are not timestamps of records, and the ids of the records after them.
 NUMBERS = {5.5: ["6", "7"], 5.4: ["6", "7"], -1e300: ["4", "5", "6", "7"], 2**63: [], 10**40: []}
 
 
