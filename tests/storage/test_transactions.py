@@ -322,6 +322,27 @@ class TestEachOperationCommits:
         manager.commit()
         assert storage.get(*PLACE, "0")["n"] == 1
 
+    def test_each_write_ends_the_savepoints_before_it(self, storage, manager):
+        for n in range(1, 4):  # the requests of a batch
+            storage.lock(*PLACE)
+            manager.savepoint()
+            storage.update(*PLACE, "0", {"n": n})
+        manager.commit()
+        assert storage.get(*PLACE, "0")["n"] == 3
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_savepoints_before_a_write_undo_nothing_of_it(self, storage, manager, count):
+        storage.lock(*PLACE)
+        savepoint = manager.savepoint()
+        storage.update(*PLACE, "0", {"n": 1})
+        storage.lock(*PLACE)
+        later = [manager.savepoint() for _ in range(count)]
+        savepoint.rollback()
+        assert not any(each.valid for each in later)
+        storage.update(*PLACE, "0", {"n": storage.get(*PLACE, "0")["n"] + 1})
+        manager.commit()
+        assert in_another_thread(lambda: storage.get(*PLACE, "0"))["n"] == 2
+
     def test_writes_are_visible_to_all_immediately(self, storage, manager):
         storage.update(*PLACE, "0", {"n": 1})
         assert in_another_thread(lambda: storage.get(*PLACE, "0"))["n"] == 1

@@ -199,7 +199,10 @@ class WriteTransaction:
         return savepoint
 
     def rollback_to(self, savepoint: Savepoint) -> None:
-        """Roll back to a savepoint, which ends those after it."""
+        """Roll back to a savepoint, which ends those after it, except for committed work."""
+        if savepoint not in [reference() for reference in self._savepoints]:
+            self.rollback()  # it belongs to an earlier transaction
+            return
         self._check()
         self.connection.execute(f"ROLLBACK TO mark{savepoint.depth}")
         del self._savepoints[savepoint.depth + 1 :]
@@ -210,6 +213,7 @@ class WriteTransaction:
 
     def _end(self) -> None:
         self.is_open = False
+        self._savepoints.clear()
         self._connections.mutex.release()
 
 
