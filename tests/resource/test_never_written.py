@@ -69,12 +69,12 @@ def test_reading_sends_two_statements_that_only_read(client, monkeypatch):
         return execute(self, query, parameters)
 
     monkeypatch.setattr(Cursor, "execute", recorded)
+    read_all(client)  # which also prepares the statements
     alice = client.user("alice")
     for headers in ({}, {"If-None-Match": '"9999999999999"'}):
-        sent.clear()
+        before = len(sent)
         alice.get("/notes", headers=headers, status="*")
-        assert len(sent) == 2
-    read_all(client)
+        assert len(sent) - before == 2
     assert [query for query in sent if WRITES_OF_SQL.search(query)] == []
 
 
