@@ -29,8 +29,8 @@ JOIN_TIMEOUT = 30
 TIMEOUT = 1
 HEARTBEAT_TIMEOUT = 0.5
 
-#: Maximum duration in seconds of a request that needs a hanging database, on a busy machine. It
-#: would wait for ever without timeouts.
+#: Maximum duration in seconds of a request that needs a hanging database, on a busy machine.
+#: Without timeouts, it would wait forever.
 BOUND = 20.0
 
 SETTINGS = {

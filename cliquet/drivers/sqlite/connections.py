@@ -199,9 +199,12 @@ class WriteTransaction:
         return savepoint
 
     def rollback_to(self, savepoint: Savepoint) -> None:
-        """Roll back to a savepoint, which ends those after it, except for committed work."""
+        """Roll back to a savepoint, which ends those after it.
+
+        If it belongs to an earlier transaction, which was committed, roll back all of this one.
+        """
         if savepoint not in [reference() for reference in self._savepoints]:
-            self.rollback()  # it belongs to an earlier transaction
+            self.rollback()
             return
         self._check()
         self.connection.execute(f"ROLLBACK TO mark{savepoint.depth}")
