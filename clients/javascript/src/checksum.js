@@ -13,7 +13,7 @@ export function updated(checksum, before, after) {
     if (!server) return;
     const rest = timestamp % B;
     count += sign;
-    a += sign * timestamp;
+    a += sign * (timestamp % A);
     b += sign * ((((rest * rest) % B) * rest) % B);
   };
   for (const entry of before) add(-1, entry);

@@ -253,6 +253,17 @@ test('a checksum that is never right is reported, after one comparison', async (
   assert.deepEqual(await articles.list(), data);
 });
 
+test('the checksum of many records in one response is exact', async (t) => {
+  const data = Array.from({ length: 20_000 }, (_, n) => ({ id: `${n}`, last_modified: 1_700_000_000_000 + n }));
+  const times = data.map(({ last_modified }) => BigInt(last_modified));
+  const sum = (numbers, prime) => numbers.reduce((total, number) => (total + number) % prime, 0n);
+  const cubes = times.map((time) => time ** 3n);
+  const Checksum = `${data.length}-${sum(times, 67108859n)}-${sum(cubes, 67108837n)}`;
+  const { articles, requests } = await serve(t, [[200, { ETag: '"1700000019999"', Checksum }, { data }]]);
+  assert.equal((await articles.sync()).verified, true);
+  assert.equal(requests.length, 1);
+});
+
 test('the checksum is that of the protocol', async (t) => {
   const times = [1500000000000, 1600000000001, 1700000000123];
   const data = times.map((last_modified, index) => ({ id: `${index}`, last_modified }));
