@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 
-START_TIMEOUT = 30  # seconds
+START_TIMEOUT = 60  # seconds
 _PR_SET_PDEATHSIG = 1
 
 
