@@ -21,6 +21,7 @@ from cliquet.principals import groupfinder as groupfinder
 from cliquet.storage import exceptions
 from cliquet.types import Request
 from cliquet.utils import strip_uri_prefix
+from cliquet.utils.overrides import detects_overrides
 
 #: The view permission of shareable resources; the required one depends on the request.
 DYNAMIC = "dynamic"
@@ -44,6 +45,7 @@ def has_record_permission(request: Request, context: Any, object_id: str, permis
     return bool(request.has_permission(DYNAMIC, context))
 
 
+@detects_overrides
 @implementer(IAuthorizationPolicy)
 class AuthorizationPolicy:
     """Authorization by the settings or the permission backend.

@@ -16,9 +16,11 @@ from cliquet import transactions
 from cliquet.loggers import get_logger
 from cliquet.types import Registry, Request
 from cliquet.utils import forget_variables, strip_uri_prefix
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 logger = get_logger(__name__)
+
+detects_overrides(PyramidRegistry)
 
 
 class ACTIONS(Enum):

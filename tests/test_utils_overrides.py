@@ -1,14 +1,16 @@
 """Detection of overridden methods."""
 
 import functools
+from unittest import mock
 
 import pytest
 
 from cliquet.groups import GroupModel
 from cliquet.resource import Model
-from cliquet.utils.overrides import is_inherited, is_of_toolkit
+from cliquet.utils.overrides import detects_overrides, is_inherited, is_of_toolkit
 
 
+@detects_overrides
 class Base:
     kind = "base"
 
@@ -72,7 +74,20 @@ def test_class_attributes_can_be_overridden():
     assert not is_inherited(type("Other", (Base,), {"kind": "other"}), Base, "kind")
 
 
+@pytest.mark.parametrize(
+    "replacement", [lambda self: 6, mock.create_autospec(Base.read), mock.Mock(), None]
+)
+def test_replaced_attributes_of_the_base_class_are_not_inherited(monkeypatch, replacement):
+    monkeypatch.setattr(Base, "read", replacement)
+    for obj in (Child(), Child, Base(), Base):
+        assert is_inherited(obj, Base, "write")
+        assert not is_inherited(obj, Base, "read")
+    monkeypatch.undo()
+    assert is_inherited(Child(), Base, "read")
+
+
 def test_functions_of_the_toolkit_are_distinguished_from_those_of_applications():
     assert is_of_toolkit(Model.get_record)
     assert is_of_toolkit(GroupModel._save)
-    assert not is_of_toolkit(Reader.read)
+    for function in (Reader.read, functools.wraps(Model.get_record)(Reader.read), mock.Mock()):
+        assert not is_of_toolkit(function)

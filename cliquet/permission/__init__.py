@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from cliquet.drivers.backend import Backend, health_check
 from cliquet.loggers import get_logger
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 from cliquet.utils.text import consists_of
 
 logger = get_logger(__name__)
@@ -31,6 +31,7 @@ Entry = tuple[str, str]
 BoundPermissions = Callable[[str, str], Iterable[Entry]]
 
 
+@detects_overrides
 class PermissionBase(Backend):
     """Base class of the permission backends, including those of other packages.
 

@@ -19,6 +19,7 @@ from cliquet.events import AfterResourceChanged, ResourceChanged
 from cliquet.http.renderers import JSONRenderer
 from cliquet.http.service import Service
 from cliquet.resource import preconditions
+from cliquet.resource.model import Model
 from cliquet.resource.partial_updates import PartialUpdates
 from cliquet.resource.viewset import ViewSet
 from cliquet.storage import Record, StorageBase
@@ -32,8 +33,13 @@ _CHANGES = tuple(map(implementedBy, (ResourceChanged, AfterResourceChanged)))
 
 #: The packages whose code can run after a write.
 _PACKAGES = {"cliquet", "pyramid", "pyramid_retry", "pyramid_tm"}
-#: The methods that can be overridden or replaced at any time, as the tests of applications do.
-_HOOKS = ("process_record", "postprocess")
+#: The methods of resources and of models that can be replaced at any time, as the tests of
+#: applications do.
+_HOOKS = (
+    *("process_record", "postprocess"),
+    *("_get_record_or_404", "_raise_412_if_modified", "_add_timestamp_header"),
+)
+_MODEL_HOOKS = ("get_record", "create_record", "update_record", "delete_record")
 #: The attributes of resources that applications can override, because only code before a write
 #: depends on them.
 _EARLY = {"mapping", "get_parent_id", "is_known_field"}
@@ -72,6 +78,7 @@ class AutocommitResource(PartialUpdates):
             and storage.supports_single_statements
             and can_autocommit()
             and is_inherited(self, _base_of(type(self)), *_HOOKS)
+            and is_inherited(self.model, Model, *_MODEL_HOOKS)
             and is_unobserved(self.request)
             and not self._unique_fields()
         )

@@ -20,9 +20,11 @@ from cliquet.storage import Filter, Record, exceptions
 from cliquet.types import Request
 from cliquet.utils import COMPARISON, classname, dict_subset, field_selector, json, warn_deprecated
 from cliquet.utils.http import expose_headers
+from cliquet.utils.overrides import detects_overrides
 from cliquet.utils.text import is_long_id
 
 
+@detects_overrides
 class UserResource(AutocommitResource):
     """A resource. Subclasses define a :attr:`mapping` and override methods as needed.
 

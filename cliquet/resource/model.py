@@ -11,9 +11,10 @@ from cliquet.storage import Filter, Record, Sort, StorageBase
 from cliquet.storage.checksums import Checksum
 from cliquet.storage.generators import UUID4
 from cliquet.utils import DeprecatedMeta
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 
+@detects_overrides
 class Model:
     """The records of one collection.
 

@@ -40,7 +40,7 @@ from cliquet.storage.types import (
     Selection,
     Sort,
 )
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 logger = get_logger(__name__)
 
@@ -48,6 +48,7 @@ logger = get_logger(__name__)
 _LARGE_RECORD = 1 << 18
 
 
+@detects_overrides
 class StorageBase(StorageOperations, Backend):
     """Base class of the storage backends, including those of other packages.
 

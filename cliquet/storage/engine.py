@@ -13,9 +13,10 @@ from cliquet.storage.filtering import FieldNames
 from cliquet.storage.operations import Change, Collection
 from cliquet.storage.timestamps import change_timestamps
 from cliquet.storage.types import Filter, Record
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 
+@detects_overrides
 class StorageEngine(StorageBase):
     """A storage whose arguments have the order of the engines of 3.1.
 

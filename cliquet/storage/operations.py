@@ -27,7 +27,7 @@ from cliquet.storage.types import (
 )
 from cliquet.utils import COMPARISON, json
 from cliquet.utils.json import unstorable
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 #: The parent id and the collection id.
 Collection = tuple[str, str]
@@ -66,6 +66,7 @@ class Conflict(Exception):
         self.field = field
 
 
+@detects_overrides
 class StorageOperations:
     """The operations of an engine; each is atomic.
 

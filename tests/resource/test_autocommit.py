@@ -306,21 +306,33 @@ def test_overridden_methods_of_the_storage_see_each_request(bob, count, monkeypa
     assert seen == [ID, ID, NEW, NEW, ID]
 
 
-@pytest.mark.parametrize("name", ["process_record", "postprocess"])
-def test_hooks_can_be_replaced_after_the_first_write(bob, count, monkeypatch, name):
-    plain = count(bob, "/plains", *ALONE)
-    seen = []
-    hook = getattr(Plain, name)
+#: Methods that tests replace, and how often the requests call them, with the one before them.
+REPLACED = {
+    **{(cls, "process_record"): 4 for cls in (Plain, UserResource)},
+    **{(cls, "postprocess"): 6 for cls in (Plain, UserResource)},
+    **{(cls, "_get_record_or_404"): 5 for cls in (Plain, UserResource)},
+    **{(cls, "_raise_412_if_modified"): 5 for cls in (Plain, UserResource)},
+    **{(cls, "_add_timestamp_header"): 2 for cls in (Plain, UserResource)},
+    (Model, "get_record"): 5,
+    (Model, "create_record"): 3,
+    (Model, "update_record"): 1,
+    (Model, "delete_record"): 2,
+}
+
+
+@pytest.mark.parametrize(("owner", "name"), REPLACED)
+def test_methods_can_be_replaced_after_the_first_write(bob, count, monkeypatch, owner, name):
+    numbers, plain = count(bob, "/plains", *ALONE)
+    assert numbers == [1] * len(ALONE)
+    seen, method = [], getattr(owner, name)
 
     def recorded(self, *args, **kwargs):
-        seen.append(kwargs.get("old"))
-        return hook(self, *args, **kwargs)
+        seen.append(type(self))
+        return method(self, *args, **kwargs)
 
-    monkeypatch.setattr(Plain, name, recorded)
-    numbers, responses = count(bob, "/plains", *ALONE)
-    assert min(numbers) > 1
-    assert responses == plain[1]
-    assert [record["n"] for record in seen if record] != []
+    monkeypatch.setattr(owner, name, recorded)
+    assert count(bob, "/plains", *ALONE)[1] == plain
+    assert len(seen) == REPLACED[owner, name]
 
 
 def test_a_generated_id_that_is_taken_returns_its_record(bob, count, monkeypatch):

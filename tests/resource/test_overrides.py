@@ -17,7 +17,7 @@ from cliquet.resource import (
 )
 from cliquet.storage import Filter, Sort
 from cliquet.utils import COMPARISON
-from tests.resource.apps import ENGINES, SERVED, AnyFields
+from tests.resource.apps import ENGINES, SERVED, AnyFields, Note
 
 every_engine = pytest.mark.parametrize("engine", [*ENGINES, *SERVED])
 
@@ -286,6 +286,27 @@ def test_overridden_timestamp_of_a_model_is_that_of_the_list(build):
 
     alice = build(Clock).user("alice")
     assert alice.get("/clocks").headers["ETag"] == '"1234567890123"'
+
+
+def test_timestamp_of_all_models_can_be_replaced(build, monkeypatch):
+    alice = build(Note).user("alice")
+    monkeypatch.setattr(Model, "timestamp", lambda self, parent_id=None: 1234567890123)
+    assert alice.get("/notes").headers["ETag"] == '"1234567890123"'
+
+
+def test_get_records_of_all_models_can_be_replaced(build, monkeypatch):
+    alice = build(Note).user("alice")
+    alice.fill("note", [{"n": n} for n in range(5)])
+    get_records, limits = Model.get_records, []
+
+    def recorded(self, *args, limit=None, **kwargs):
+        limits.append(limit)
+        return get_records(self, *args, limit=limit, **kwargs)
+
+    monkeypatch.setattr(Model, "get_records", recorded)
+    pages = alice.walk("/notes?_sort=n&_limit=2")
+    assert [record["n"] for page in pages for record in page] == [0, 1, 2, 3, 4]
+    assert limits == [2, 2, 2]
 
 
 # Steps of the endpoints.

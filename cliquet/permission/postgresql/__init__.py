@@ -15,7 +15,7 @@ from cliquet.drivers.postgresql.transaction import Statement
 from cliquet.permission import BoundPermissions, Entry, bound_patterns, bound_permissions
 from cliquet.permission import PermissionBase as PermissionBase  # plugins import it here
 from cliquet.permission.sql import SQLPermission, Statements, id_range
-from cliquet.utils.overrides import is_inherited
+from cliquet.utils.overrides import detects_overrides, is_inherited
 
 # Each operation is one statement, regardless of the length of its lists.
 
@@ -143,6 +143,7 @@ CACHED = (
 )
 
 
+@detects_overrides
 class Permission(PostgreSQLBackend, SQLPermission):
     """PostgreSQL permission backend, with two tables.
 
