@@ -82,9 +82,9 @@ BENCHMARK = ("benchmarks.requests", "--rounds=40", "--compare=benchmarks/results
 
 EXAMPLE = str(Path("config", "example.ini"))
 WELCOME = """
-Once the server is ready, try it on its page /demo/, which works offline, or in another terminal:
+Once the server is ready, open http://127.0.0.1:{port}/demo/, or run in another terminal:
 
-  curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks -H 'Content-Type: application/json' \
+  curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks -H 'Content-Type: application/json' \\
     -d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'
   curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks
 """

@@ -465,6 +465,7 @@ def test_package_that_3_1_required_is_named_with_its_extra(tmp_path, monkeypatch
         ("json", "'json' has no function includeme"),
         ("nowhere", "No module named 'nowhere'"),
         ("cliquet.nowhere", "No module named 'cliquet.nowhere'"),
+        ("cliquet.logs.nowhere", "module 'cliquet.logs' has no attribute 'nowhere'"),
     ],
 )
 def test_includes_that_cannot_be_included_are_reported(package, problem):

@@ -503,3 +503,6 @@ def test_example_application_is_served_until_a_signal(tmp_path):
     commands = [line for line in out if line.startswith("  curl ")]
     assert all(f"http://127.0.0.1:{port}/v1/bookmarks" in command for command in commands)
     assert len(commands) == 2
+    # A command continues on the next line, and the page has a complete URL.
+    assert commands[0].endswith("\\\n")
+    assert f"http://127.0.0.1:{port}/demo/" in "".join(out)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from configparser import Error as IniError
 from typing import Any
 
+from plaster.exceptions import InvalidURI, LoaderNotFound
 from pyramid.exceptions import ConfigurationError, ConfigurationExecutionError
 from pyramid.paster import bootstrap
 from pyramid.scripts.common import get_config_loader
@@ -51,6 +52,9 @@ def load(
         raise CommandError(f"{reason} {_HINT}", FAILED) from error
     except ConfigurationError:
         raise
+    except (LoaderNotFound, InvalidURI) as error:
+        expected = "expected a configuration file whose name ends with .ini"
+        raise CommandError(f"{check_file(ini)}: {expected} {_HINT}", MISUSED) from error
     except ModuleNotFoundError as error:
         question = f"{format_error(error)}. Is it installed in this environment?"
         reason = missing_package(error) or question
@@ -89,7 +93,11 @@ def _setup_logging(ini: str | None) -> None:
     """Set up logging as the file describes; by default, write a line per request."""
     loader = get_config_loader(ini)
     if "loggers" in loader.get_sections():
-        loader.setup_logging()
+        try:
+            loader.setup_logging()
+        except Exception as error:  # fileConfig() also evaluates expressions
+            reason = f"invalid logging configuration: {format_error(error)}"
+            raise CommandError(f"{_path_of(ini)}: {reason} {_HINT}", MISUSED) from error
     else:
         logging.basicConfig(format=_LOG_FORMAT, datefmt="%H:%M:%S")
         logging.getLogger("cliquet").setLevel(logging.INFO)

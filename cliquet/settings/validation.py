@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -146,7 +147,13 @@ def missing_package(error: BaseException) -> str | None:
 
 def _reason(error: Exception) -> str:
     """Return why a dotted name can't be imported."""
-    return missing_package(error) or str(error)
+    if advice := missing_package(error):
+        return advice
+    parent, _, attribute = str(getattr(error, "name", None)).rpartition(".")
+    module = sys.modules.get(parent)
+    if module and not hasattr(module, "__path__"):  # it isn't a package
+        return f"module {parent!r} has no attribute {attribute!r}"
+    return str(error)
 
 
 def include_packages(config: Configurator, key: str) -> None:

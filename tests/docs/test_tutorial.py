@@ -23,6 +23,7 @@ import time
 import warnings
 from contextlib import ExitStack
 from io import BytesIO, TextIOWrapper
+from subprocess import PIPE, run
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -78,6 +79,11 @@ class Reader:
         self._server = server
         self._read = []
         self._broken = None
+
+    @property
+    def folder(self):
+        """The working directory of the terminal."""
+        return self._console.terminal.folder
 
     def read(self, name):
         """Follow a page, and first those before it, unless that was done."""
@@ -243,3 +249,11 @@ def reader(tmp_path_factory):
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_the_tutorial_shows_the_actual_output(reader, page):
     reader.read(page)
+
+
+def test_project_passes_the_type_check_of_its_workflow(reader):
+    reader.read(PAGES[-1])
+    # The same cache as for the generated project.
+    cache = f"--cache-dir={ROOT / '.mypy_cache' / 'template'}"
+    mypy = run([sys.executable, "-m", "mypy", cache], cwd=reader.folder, stdout=PIPE, text=True)
+    assert mypy.returncode == 0, mypy.stdout

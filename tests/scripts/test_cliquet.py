@@ -182,6 +182,15 @@ def test_file_that_cannot_be_loaded_is_reported(tmp_path, explanation, text, exp
     assert expected in message
 
 
+@pytest.mark.parametrize("name", ["service.toml", "service"])
+def test_file_of_another_format_is_reported(name, tmp_path, monkeypatch, explanation):
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    assert main(["--ini", name, "check"]) == 2
+    expected = f"{name}: expected a configuration file whose name ends with .ini"
+    assert explanation().startswith(expected)
+
+
 @pytest.mark.parametrize("factory", ["six", "deferred_six"])
 def test_package_that_3_1_required_is_named_with_its_extra(write_ini, explanation, factory):
     assert main(["--ini", write_ini(factory=f"application_with_{factory}"), "check"]) != 0

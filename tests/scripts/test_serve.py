@@ -22,6 +22,7 @@ import hupper
 import pytest
 
 from cliquet.scripts import live_server, loading, processes, serve
+from cliquet.scripts.cli_output import CommandError
 from cliquet.scripts.cliquet import main, make_parser
 from cliquet.settings import DEFAULT_SETTINGS
 from tests.processes import free_port
@@ -315,6 +316,22 @@ def test_logs_are_those_of_the_file_or_a_line_per_request(
         assert toolkit.getEffectiveLevel() == level
     finally:
         logging.root.setLevel(root_level)
+
+
+@pytest.mark.parametrize(
+    "correct, wrong, expected",
+    [
+        ("keys = root", "keys = root, service", "logger_service"),
+        ("class = StreamHandler", "class = StreamHndler", "StreamHndler"),
+        ("sys.stdout", "standard_output", "standard_output"),
+    ],
+)
+def test_wrong_section_of_logging_is_reported(correct, wrong, expected, write_ini):
+    ini = write_ini(IN_MEMORY + LOGS.replace(correct, wrong))
+    with pytest.raises(CommandError) as raised:
+        loading.load(ini, with_logs=True)
+    assert str(raised.value).startswith(f"{ini}: invalid logging configuration: ")
+    assert expected in str(raised.value)
 
 
 @contextmanager
