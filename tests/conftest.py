@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ OF_APPLICATIONS = {
     *("test_properties.py", "test_serving.py", "test_truth.py", "test_engines.py"),
     *("test_permissions.py", "test_redis_evicted_keys.py", "test_transaction_per_request.py"),
     *("test_viewsets.py", "test_equivalence.py", "test_verified_copies.py"),
+}
+
+#: Tests that start processes or take seconds each.
+LONG = {
+    *("docs", "scripts", "seeds", "test_processes.py", "test_equivalence.py"),
+    *("test_benchmarks.py", "test_deployment.py", "test_dev.py", "test_guarantees_http.py"),
+    *("test_installation.py", "test_load.py", "test_measurement.py", "test_newrelic.py"),
+    *("test_outages.py", "test_packaging.py", "test_sentry.py", "test_serving.py", "test_soak.py"),
 }
 
 # The same few examples each time, however slow the computer is. A longer run with other examples:
@@ -146,17 +155,45 @@ def statements(monkeypatch):
     return executed
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         if not OF_APPLICATIONS.isdisjoint(item.path.parts):
             item.add_marker("application")
+    if hasattr(config, "workerinput"):
+        items[:] = _longest_first(items, config.workerinput["workercount"])
 
 
+def _longest_first(items, workers):
+    """Order the tests so that each worker begins with some of the long ones, module by module.
+
+    pytest-xdist gives each worker an equal part of the list. A worker that is ready takes tests
+    from the end of another's part: then only short ones are left.
+    """
+    modules = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    long = [path for path in modules if not LONG.isdisjoint(path.parts)]
+    short = (item for path in modules if path not in long for item in modules[path])
+    ordered = []
+    for worker in range(workers):
+        for path in long[worker::workers]:
+            ordered += modules[path]
+        end = len(items) * (worker + 1) // workers
+        ordered += islice(short, max(0, end - len(ordered)))
+    return ordered
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
     if not hasattr(session.config, "workerinput"):
         # Hypothesis needs three seconds to compute a table of Unicode, and saves it. The processes
         # of pytest-xdist then only load it.
         strategies.text().validate()
+    gc.disable()  # almost no object is garbage, and looking for it takes a fifth of the time
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish():
