@@ -82,7 +82,8 @@ BENCHMARK = ("benchmarks.requests", "--rounds=40", "--compare=benchmarks/results
 
 EXAMPLE = str(Path("config", "example.ini"))
 WELCOME = """
-Once the server is ready, open http://127.0.0.1:{port}/demo/, or run in another terminal:
+Once the server is ready, open http://127.0.0.1:{port}/demo/ and enter the name alice.
+Or run in another terminal, as the same user:
 
   curl -u alice:secret http://127.0.0.1:{port}/v1/bookmarks -H 'Content-Type: application/json' \\
     -d '{{"data": {{"url": "https://www.example.com", "title": "An example"}}}}'

@@ -9,7 +9,7 @@ const INTERVAL = 2000; // between two synchronizations in milliseconds, if the s
 
 /** Basic auth, whose names can be of any alphabet; the example application takes any password. */
 function credentials(user) {
-  const bytes = new TextEncoder().encode(`${user}:demo`);
+  const bytes = new TextEncoder().encode(`${user}:secret`);
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 

@@ -13,7 +13,7 @@ const URL_ = 'https://www.example.com/';
 /** Wait until the titles of the server's records are those that are wanted. */
 async function untilServer(server, user, areWanted) {
   for (;;) {
-    const records = await recordsOf(server, basic(user, 'demo'), '/bookmarks');
+    const records = await recordsOf(server, basic(user), '/bookmarks');
     if (areWanted(records.map(({ title }) => title).sort())) return;
     await setTimeout(50);
   }
