@@ -502,6 +502,9 @@ def warnings(caplog):
         ("myapp.shiny", "myapp.shiny_color"),
         ("cliquet.collection_mushroom_gett_enabled", None),
         ("cliquet.zzz", None),
+        ("cliqet.paginate_by", "cliquet.paginate_by"),
+        ("cliuqet.multiauth.policy.basicauth.use", "cliquet.multiauth.policy.basicauth.use"),
+        ("myap.shiny_color", "myapp.shiny_color"),
     ],
 )
 def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
@@ -514,6 +517,8 @@ def test_unknown_key_is_warned_of_with_the_nearest_one(warnings, key, meant):
     "key",
     [
         "paginate_bi",
+        "other.paginate_by",
+        "cliqet.paginate_bi",
         "cliquet.own",
         "myapp.own",
         "cliquet.plugged",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationError
 
-from cliquet.settings import DEFAULT_SETTINGS, KeyForms, type_of
+from cliquet.settings import DEFAULT_SETTINGS, PREFIX, KeyForms, type_of
 from cliquet.settings.table import family, resource_in
 from cliquet.settings.types import SettingType
 from cliquet.utils import env_name, setting_list, without_password
@@ -177,7 +177,8 @@ def unknown_keys(
 ) -> Iterator[tuple[str, str | None]]:
     """Return the unknown prefixed keys, each with the most similar known one.
 
-    Environment variables are only included if they are very similar to a known key.
+    Known keys with misspelled prefixes are included too. Environment variables are only included if
+    they are very similar to a known key.
 
     :param declared: the known bare keys.
     :param resources: the names of the resources.
@@ -199,6 +200,7 @@ def unknown_keys(
             suggestion = nearest and bare.replace(name, nearest, 1)
         if not is_known:
             yield key, suggestion and key.removesuffix(bare) + suggestion
+    yield from _misspelled_prefixes(settings, valid_keys, key_forms)
     variables = {env_name(key) for key in valid_keys}
     for variable in os.environ:
         bare = key_forms.bare_variable(variable)
@@ -206,6 +208,23 @@ def unknown_keys(
             suggestion = _nearest(bare, variables, _VERY_LIKE)
             if suggestion:
                 yield variable, variable.removesuffix(bare) + suggestion
+
+
+def _misspelled_prefixes(
+    settings: Mapping[str, Any], valid_keys: Collection[str], key_forms: KeyForms
+) -> Iterator[tuple[str, str]]:
+    """Yield the known keys with a prefix that is very similar to a valid one, and their correction.
+
+    Keys with other prefixes belong to other packages.
+    """
+    prefixes = (PREFIX, key_forms.project)
+    for key in settings:
+        prefix, _, bare = key.partition(".")
+        is_known = bare in valid_keys or family(bare)
+        if is_known and prefix not in prefixes and key not in valid_keys:
+            nearest = _nearest(prefix, prefixes, _VERY_LIKE)
+            if nearest:
+                yield key, f"{nearest}.{bare}"
 
 
 def _nearest(name: str, candidates: Iterable[str], cutoff: float) -> str | None:
