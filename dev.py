@@ -404,6 +404,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "test",
         help="lint, types, docs, tests and coverage; arguments select tests, as for pytest",
         usage="dev.py test [-h] [--quick | PYTEST ARGUMENT ...]",
+        description="Run every check. With --quick, run ruff, mypy and the tests of modules with "
+        "the memory and PostgreSQL engines; with arguments for pytest, only the selected tests.",
     )
     commands.add_parser(
         "bench",

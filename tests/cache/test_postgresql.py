@@ -72,5 +72,5 @@ def test_cached_values_are_kept_when_the_request_fails(cache):
 def test_failures_are_backend_errors():
     with postgresql_server.database_on(postgresql_server.shared_url()) as url:
         cache = make(url)
-        assert_operations_fail(cache, match="has `cliquet migrate` been run")
+        assert_operations_fail(cache, match="does not exist; has `cliquet migrate`")
         cache._client.close()

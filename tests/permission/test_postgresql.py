@@ -131,6 +131,6 @@ def test_failures_are_backend_errors():
             lambda: backend.replace_object_permissions("/a", {"read": ["alice"]}),
             lambda: backend.check_permission("/a", "read", ["alice"]),
         ):
-            with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
+            with pytest.raises(BackendError, match="does not exist; has `cliquet migrate`"):
                 use()
         backend._client.close()

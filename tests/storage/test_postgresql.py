@@ -550,7 +550,7 @@ def test_error_without_the_tables_suggests_migrate(database):
         lambda: storage.create(*PLACE, {}),
         storage.flush,
     ):
-        with pytest.raises(BackendError, match="has `cliquet migrate` been run"):
+        with pytest.raises(BackendError, match="does not exist; has `cliquet migrate`"):
             use()
     storage._client.close()
 

@@ -293,7 +293,8 @@ def _translated(can_retry: Callable[[], bool]) -> ErrorTranslation:
         message = f"{type(error).__name__}: {error}"
         code = getattr(getattr(error, "orig", error), "pgcode", None)
         if code in _MISSING:
-            message += "; has `cliquet migrate` been run?"
+            # The other lines show the statement.
+            message = message.partition("\n")[0] + "; has `cliquet migrate` been run?"
         failure = BackendError(original=error, message=message)
         if _is_outage(error, code):
             failure.outage = "PostgreSQL"
