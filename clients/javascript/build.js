@@ -29,6 +29,8 @@ for (const [name, source] of Object.entries(MODULES)) {
     compress: {
       passes: 3,
       ecma: 2022,
+      pure_getters: true,
+      unsafe: true,
       unsafe_arrows: true,
       unsafe_comps: true,
       unsafe_methods: true,

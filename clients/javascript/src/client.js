@@ -13,7 +13,7 @@ const normalized = (url) => new URL(url, globalThis.location?.href).href.replace
 
 /** The records that were not sent, then the latest ones. */
 function latest(records, { filters, sort, limit }) {
-  if (filters || sort) throw new TypeError('The client needs the option query');
+  if (filters || sort) throw new TypeError('This needs the option query');
   return records.sort((a, b) => (b.last_modified ?? Infinity) - (a.last_modified ?? Infinity)).slice(0, limit);
 }
 
@@ -30,7 +30,6 @@ async function bodyOf({ headers, body, ok }, signal, canStream) {
 
 /** A service and the local copies of its records; dispatches the events of cliquet.d.ts. */
 export class Client extends EventTarget {
-  server;
   _resources = { __proto__: null };
   _end = new AbortController();
   _notBefore = 0; // in the time of performance.now()
@@ -38,7 +37,6 @@ export class Client extends EventTarget {
   constructor({ server, user = '', ...options }) {
     super();
     Object.assign(this, {
-      auth: () => {},
       retries: 4,
       delay: 1000, // before the first retry, in milliseconds
       timeout: 60_000, // of each attempt, in milliseconds
@@ -47,8 +45,8 @@ export class Client extends EventTarget {
       store: new MemoryStore(),
       query: latest,
       ...options,
-      server: normalized(server),
     });
+    this.server = normalized(server);
     // With and without the version in its URL, it is the same service.
     this._scope = `${encodeURIComponent(user)}@${this.server.replace(/\/v\d+$/, '')}/`;
   }
@@ -68,8 +66,7 @@ export class Client extends EventTarget {
 
   /** The response to a request if it is a success or 304. A request that isn't patient fails rather than wait. */
   async request(method, path, { headers, body, ...options } = {}) {
-    const { url } = await this._describe(options);
-    return this._request(url + path, {
+    return this._request((await this._describe(options)).url + path, {
       ...options,
       method,
       headers: { ...headers, ...(body && { 'Content-Type': 'application/json' }) },
@@ -122,7 +119,7 @@ export class Client extends EventTarget {
     for (let attempt = 0; ; attempt++) {
       await this._allowed(_patient, signal);
       const previous = credentials;
-      credentials = _hasAuth && (await this.auth(refused));
+      credentials = _hasAuth && (await this.auth?.(refused));
       if (refused && same(credentials, previous)) throw refused;
       try {
         return await this._fetch(url, { ...options, headers: { ...options.headers, ...credentials }, signal });
@@ -150,7 +147,7 @@ export class Client extends EventTarget {
 
   async _fetch(url, options) {
     const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(new DOMException('No response', 'TimeoutError')), this.timeout);
+    const timer = setTimeout(() => limit.abort(new DOMException('Timeout', 'TimeoutError')), this.timeout);
     const signal = AbortSignal.any([options.signal, limit.signal]);
     try {
       const response = await this.fetch(url, { ...options, signal, cache: 'no-store' });
@@ -164,9 +161,9 @@ export class Client extends EventTarget {
     }
   }
 
-  _check({ headers, url, status, ok }, body) {
+  _check({ status, headers, url, ok }, body) {
     const refused = body?.responses?.find?.((response) => response.status === 401); // in a batch
-    if (status === 304 || (ok && body && !refused)) return { status, headers, body, url };
+    if (status === 304 || (ok && body && !refused)) return { status, body, headers, url };
     const error = new ResponseError(refused ?? { status, body });
     if (status === 410 && body?.errno === 202) this._ended = error;
     throw error;
@@ -181,7 +178,7 @@ export class Client extends EventTarget {
       this._notBefore = Math.max(this._notBefore, performance.now() + time);
     }
     try {
-      this._emit('alert', JSON.parse(headers.get('Alert') || undefined));
+      this._emit('alert', JSON.parse(headers.get('Alert') ?? ''));
     } catch {} // none, or something else's
   }
 }

@@ -25,7 +25,6 @@ export class Copy {
   constructor(client, path) {
     this._client = client;
     this._path = path;
-    this._store = client.store;
     this._prefix = `${client._scope}${path.slice(1)}|`;
   }
 
@@ -38,22 +37,20 @@ export class Copy {
   }
 
   async _keys(kind) {
-    return (await this._store.getAll([this._prefix + kind])).map(([key]) => key);
+    return (await this._client.store.getAll([this._prefix + kind])).map(([key]) => key);
   }
 
   _id(key) {
-    const start = this._prefix.length + 2; // after the kind
-    return decodeURIComponent(key.slice(start, key.indexOf('|', start)));
+    return decodeURIComponent(key.slice(this._prefix.length).split('|')[1]);
   }
 
   /** The entries at some prefixes of keys, by id. */
   async _load(prefixes) {
     const items = new Map();
-    for (const [key, value] of await this._store.getAll(prefixes)) {
+    for (const [key, value] of await this._client.store.getAll(prefixes)) {
       const id = this._id(key);
       const isGood = isIntact(value);
-      const item = Object.assign(isGood ? value : {}, { key });
-      items.set(id, [...(items.get(id) ?? []), item]);
+      items.set(id, [...(items.get(id) ?? []), Object.assign(isGood ? value : {}, { key })]);
       if (!isGood) {
         // Something else has changed it. The next synchronization fetches the record again.
         this._damaged.add(id);
@@ -79,7 +76,8 @@ export class Copy {
 
   /** The entries of the records that were changed here. */
   async _changed() {
-    return this._entries([...new Set((await this._keys('c|')).map((key) => this._id(key)))]);
+    const ids = (await this._keys('c|')).map((key) => this._id(key));
+    return this._entries([...new Set(ids)]);
   }
 
   /** The timestamp up to which all versions are here, 0 at first, and the checksum of all that are here. */
@@ -89,7 +87,7 @@ export class Copy {
       const marks = keys.map((key) => key.split('|').slice(-2));
       const [[since, checksum] = []] = marks.sort((a, b) => b[0] - a[0]);
       if (since) return { keys, since: +since, checksum };
-      await this._store.write([this._markItem(0, EMPTY)]);
+      await this._client.store.write([this._markItem(0, EMPTY)]);
     }
   }
 
@@ -97,8 +95,8 @@ export class Copy {
     return [`${this._prefix}m||${since}|${checksum}`, true];
   }
 
-  /** The item of a version, by default of a list. */
-  _version(record, listed = true) {
+  /** The item of a version. */
+  _version(record, listed) {
     return { record, listed, key: this._key('v', record.id, record.last_modified) };
   }
 
@@ -115,7 +113,7 @@ export class Copy {
   async _replace(entries, next, mark, checksum, since = mark?.since) {
     const writes = entries.flatMap((entry, index) => writesOf(entry, next[index]));
     if (mark) writes.push(...mark.keys.map((key) => [key]), this._markItem(since, checksum));
-    if (writes.length && !(await this._store.write(writes))) return false;
+    if (writes.length && !(await this._client.store.write(writes))) return false;
     const origin = mark ? 'server' : 'local';
     const news = next.filter(({ local }, index) => differ(local, entries[index].local));
     if (news.length) this._notify(news.map(({ id, local }) => ({ id, record: local, origin })));
@@ -135,7 +133,7 @@ export class Copy {
       const isListed = since >= 0;
       if (isListed && since !== mark.since) return undefined;
       const entries = await this._entries(versions.map(({ record }) => record.id));
-      const next = versions.map(({ record, from, done = [] }, index) => {
+      const next = versions.map(({ record, from, _done: done = [] }, index) => {
         const { id, last_modified } = record;
         const isOld = !isListed && last_modified <= mark.since;
         const isGone = isOld && isTombstone(record); // no later list contains it
@@ -145,15 +143,14 @@ export class Copy {
       });
       const checksum = updated(mark.checksum, entries, next);
       if (await this._replace(entries, next, mark, checksum, until)) {
-        return { count: next.filter(({ latest }, index) => latest !== entries[index].latest).length, checksum };
+        return { count: next.filter(({ _latest }, index) => _latest !== entries[index]._latest).length, checksum };
       }
     }
   }
 
   /** An entry with a change in place of others; its number is above all those of the record. */
   _edited(entry, change, done) {
-    const last = parseInt(entry.changes.at(-1)?.number) || 0;
-    this._clock = Math.max(Date.now(), this._clock + 1, last + 1);
+    this._clock = Math.max(Date.now(), 1 + this._clock, 1 + (parseInt(entry.changes.at(-1)?.number) || 0));
     const number = `${this._clock}.${crypto.randomUUID()}`;
     return withChange(entry, { ...change, number, key: this._key('c', entry.id, number) }, done);
   }

@@ -19,12 +19,14 @@ export class MemoryStore {
   }
 
   async write(changes) {
-    const items = (key) => this._groups.get(groupOf(key));
-    if (!changes.every(([key, value]) => value !== undefined || items(key)?.has(key))) return false;
+    const items = (key) => this._groups.get(groupOf(key)) ?? new Map();
+    if (!changes.every(([key, value]) => value !== undefined || items(key).has(key))) return false;
     for (const [key, value] of changes) {
-      if (!items(key)) this._groups.set(groupOf(key), new Map());
-      if (value !== undefined) items(key).set(key, JSON.stringify(value));
-      else if (items(key).delete(key) && !items(key).size) this._groups.delete(groupOf(key));
+      const group = items(key);
+      this._groups.set(groupOf(key), group);
+      if (value !== undefined) group.set(key, JSON.stringify(value));
+      else group.delete(key);
+      if (!group.size) this._groups.delete(groupOf(key));
     }
     return true;
   }

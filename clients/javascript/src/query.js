@@ -16,10 +16,11 @@ function keyOf(value) {
 
 const compareKeys = (a, b) => a[0] - b[0] || compare(a[1], b[1]);
 
-/** The value of a field; dots select nested fields, unless a field has the whole name. */
+/** The value of a field; dots select nested fields of objects, unless a field has the whole name. */
 function valueAt(record, name) {
+  const nested = (value, field) => (isObject(value) && !Array.isArray(value) ? own(value, field) : undefined);
   const value = own(record, name);
-  return value === undefined ? name.split('.').reduce(own, record) : value;
+  return value === undefined ? name.split('.').reduce(nested, record) : value;
 }
 
 /** A string without regard to case: Unicode's case folding, as far as this engine knows it. */

@@ -53,7 +53,7 @@ const loose = (value) => (isObject(value) ? value : String(value).normalize('NFK
  */
 export function unsent({ changes, server }) {
   const { before, after } = net(changes);
-  for (let count = changes.length; count > 0; count--) {
+  for (let count = changes.length; count; count--) {
     const { after: made } = net(changes.slice(0, count));
     const isMade = (field) => {
       const [a, b, c] = [server, made, before].map((record) => own(record, field));
@@ -70,22 +70,22 @@ export const byNumber = (a, b) => (a.number > b.number ? 1 : -1);
 
 /** The state of a record, from its items. */
 export function entryOf(id, items = []) {
-  const [latest] = items.filter((item) => item.record).sort((a, b) => b.record.last_modified - a.record.last_modified);
+  const [latest] = items.filter(({ record }) => record).sort((a, b) => b.record.last_modified - a.record.last_modified);
   const timestamp = latest?.record.last_modified ?? 0;
   const server = latest && !isTombstone(latest.record) ? latest.record : null;
   const changes = items.filter(({ number }) => number).sort(byNumber);
   const local = changes.reduce(apply, server);
   const conflict = changes.some(({ base }) => base !== timestamp && !latest?.from?.includes(base));
-  const pending = changes.length > 0 && (conflict || differ(local, server));
-  return { id, items, latest, timestamp, server, changes, local, conflict, pending };
+  const pending = !!changes.length && (conflict || differ(local, server));
+  return { id, _items: items, _latest: latest, timestamp, server, changes, local, conflict, pending };
 }
 
 /** The entry without the items that no longer count. A change that was sent can still arrive, for some time. */
-export function tidy({ id, latest, server, changes, pending }) {
+export function tidy({ id, _latest, server, changes, pending }) {
   const kept = pending || changes.some(({ sent }) => sent > Date.now() - DAY) ? changes : [];
   // A tombstone that the list lacks distinguishes this record from one that was never stored.
-  const isOver = latest?.listed && !server && !kept.length;
-  return entryOf(id, isOver ? [] : [latest, ...kept].filter(Boolean));
+  const isOver = _latest?.listed && !server && !kept.length;
+  return entryOf(id, isOver ? [] : [_latest, ...kept].filter(Boolean));
 }
 
 /** The entry with another version, or without one: its changes then become conflicts. */
@@ -99,11 +99,11 @@ function without(items, changes) {
 }
 
 /** The entry without some changes, and with other items, which come before those with the same key. */
-export const replaced = ({ id, items }, done, ...added) => tidy(entryOf(id, [...added, ...without(items, done)]));
+export const replaced = ({ id, _items }, done, ...added) => tidy(entryOf(id, [...added, ...without(_items, done)]));
 
 /** The entry with a version, if it is another one, that contains some changes. */
 export const withVersion = (entry, version, done) =>
-  replaced(entry, done, ...(entry.latest?.key === version.key && entry.server ? [] : [version]));
+  replaced(entry, done, ...(entry._latest?.key === version.key && entry.server ? [] : [version]));
 
 /** The entry with a change in place of others, and of those that were made on the same version just before, and never sent. */
 export function withChange(entry, change, done) {
@@ -117,21 +117,23 @@ export function withChange(entry, change, done) {
 /** The entry with changes that are sent. */
 export function sealed(entry) {
   const seal = (item) => (item.number && !item.sent ? { ...item, sent: Date.now(), key: `${item.key}|s` } : item);
-  return entryOf(entry.id, entry.items.map(seal));
+  return entryOf(entry.id, entry._items.map(seal));
 }
 
 /** The version that a push of the changes of an entry leads to. */
-export const pushedVersion = ({ latest, timestamp, changes }, record) => ({
+export const pushedVersion = ({ _latest, timestamp, changes }, record) => ({
   record,
-  done: changes,
-  from: [...(latest?.from ?? []), timestamp].slice(-REMEMBERED),
+  _done: changes,
+  from: [...(_latest?.from ?? []), timestamp].slice(-REMEMBERED),
 });
 
 /** The writes that replace the items of an entry by those of another. */
 export function writesOf(entry, next) {
-  const removed = entry.items.filter((item) => !next.items.includes(item));
-  const added = next.items.filter((item) => !entry.items.includes(item));
-  return [...removed.map(({ key }) => [key]), ...added.map(({ key, ...item }) => [key, item])];
+  const missing = (a, b) => a._items.filter((item) => !b._items.includes(item));
+  return [
+    ...missing(entry, next).map(({ key }) => [key]),
+    ...missing(next, entry).map(({ key, ...item }) => [key, item]),
+  ];
 }
 
 /** The record that a choice between two versions stands for. */

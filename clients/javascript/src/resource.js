@@ -23,7 +23,7 @@ export class Resource extends SynchronizedCopy {
 
   /** The record of the server; the local one if it was changed, or if the server can't be reached. */
   async get(id, { signal } = {}) {
-    const entry = await this._entry(checkedId(id));
+    const [entry] = await this._entries([checkedId(id)]);
     if (entry.changes.length) return entry.local;
     let body;
     try {
@@ -36,11 +36,8 @@ export class Resource extends SynchronizedCopy {
       if (isMissing(error)) return null;
       if (signal?.aborted || (error.status < 500 && !entry.server)) throw error;
     }
-    return (await this._entry(id)).local ?? body?.data ?? null;
-  }
-
-  async _entry(id) {
-    return (await this._entries([id]))[0];
+    const [{ local }] = await this._entries([id]);
+    return local ?? body?.data ?? null;
   }
 
   /** The local records that match. */
@@ -55,11 +52,11 @@ export class Resource extends SynchronizedCopy {
 
   /** The records with changes that the server doesn't have. */
   async pending() {
-    return (await this._changed()).filter(({ pending }) => pending);
+    return (await this._changed()).filter((entry) => entry.pending);
   }
 
   async conflicts() {
-    return (await this._changed()).filter(({ conflict }) => conflict);
+    return (await this._changed()).filter((entry) => entry.conflict);
   }
 
   /** Call a function after each change, here or in another page, until the function that is returned is called. */
@@ -148,7 +145,8 @@ export class Resource extends SynchronizedCopy {
 
   /** Call a function after each change, here or on the server, until the function that is returned is called. */
   live(listener, options) {
-    const [unsubscribe, end] = [this.subscribe(listener), this._client.live(this, options, true)];
+    const unsubscribe = this.subscribe(listener);
+    const end = this._client.live(this, options, true);
     return () => end(unsubscribe());
   }
 
@@ -164,8 +162,7 @@ export class Resource extends SynchronizedCopy {
 
   /** Act while no other page does the same, if the browser has locks. */
   _locked(name, action, signal) {
-    const { locks } = this._client;
-    return locks ? locks.request(this._name + name, { signal }, action) : action();
+    return this._client.locks?.request(this._name + name, { signal }, action) ?? action();
   }
 
   /** Leave the channel between pages. */

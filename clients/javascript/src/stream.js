@@ -58,7 +58,7 @@ export async function* changesOf(client, path, { since, signal, idle = 45_000 })
       if (id) {
         const { data: records, checksum } = JSON.parse(data);
         const timestamp = +id.replaceAll('"', '');
-        yield isPartial ? {} : { since, records, timestamp, checksum, isLast: true };
+        yield isPartial ? {} : { since, records, timestamp, checksum, _isLast: true };
         since = timestamp;
       }
       isPartial = !id; // the records are those of a page

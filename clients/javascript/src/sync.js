@@ -23,7 +23,7 @@ const BATCH_SIZE = 25; // if the server does not report batch_max_requests
 const FRUITLESS = 24; // records that the server refuses, without a success, before it is left alone
 
 /** Whether the records in a request can be the reason of an error. */
-const isRefusal = ({ status }) => status >= 400 && ![401, 410].includes(status) && !isTemporary(status);
+const isRefusal = ({ status }) => status >= 400 && !isTemporary(status) && ![401, 410].includes(status);
 
 const isFull = ({ name }) => name === 'QuotaExceededError';
 
@@ -36,7 +36,7 @@ export class SynchronizedCopy extends Copy {
   /** Pull, push, and pull the resulting versions. */
   async _run(options) {
     this._options = options; // with those of this synchronization only: _page of a stream, _isRepaired, _hasRoom
-    this._result = { pulled: 0, pushed: 0, conflicts: [], errors: [] };
+    this._result = { pulled: 0, pushed: 0, errors: [], conflicts: [] };
     for (const id of this._damaged) {
       await this.get(id);
       this._damaged.delete(id); // what isn't repaired is found again
@@ -46,7 +46,7 @@ export class SynchronizedCopy extends Copy {
     if (failure) throw failure;
     const ids = (await this._changed()).map(({ id }) => id);
     const entries = await this._update(ids, (current) => current.map(tidy));
-    this._result.conflicts = entries.filter(({ conflict }) => conflict);
+    this._result.conflicts = entries.filter((entry) => entry.conflict);
     this._refused = new Set(this._result.errors.map(({ id }) => id));
     return this._result;
   }
@@ -71,14 +71,14 @@ export class SynchronizedCopy extends Copy {
   async _walk(attempts) {
     if (!attempts) throw new Error('Store changed');
     let { since, checksum } = await this._mark();
-    const query = `&_checksum=${checksum}${since ? `&_since=${since}` : ''}`;
+    const query = `&_checksum=${checksum}` + (since ? `&_since=${since}` : '');
     const headers = since && { 'If-None-Match': `"${since}"` };
     const { _page: given } = this._options;
     const isNext = given?.since <= since && since <= given.timestamp;
     this._options._page = undefined;
     let end;
     for await (const page of isNext ? [given] : this._pages(query, headers)) {
-      const { records, timestamp, isLast } = page;
+      const { records, timestamp, _isLast } = page;
       end ??= timestamp; // the other pages of a first walk don't list the deletions after that
       if (timestamp && timestamp < since) {
         // The server was restored to an older state.
@@ -86,7 +86,7 @@ export class SynchronizedCopy extends Copy {
         return this._walk(attempts - 1);
       }
       if (records) {
-        const mark = isLast ? end : Math.min(end, records.at(-1).last_modified);
+        const mark = _isLast ? end : Math.min(end, records.at(-1).last_modified);
         const versions = records.map((record) => ({ record }));
         const kept = await this._keep(versions, since, mark).catch((error) => this._makeRoom(error, since));
         if (!kept) return this._walk(attempts - 1); // another page has changed the store, or there is room now
@@ -96,7 +96,7 @@ export class SynchronizedCopy extends Copy {
         this._emit('progress', { step: 'pull', ...this._result });
       }
       // Otherwise, the next walk lists what has changed since the first page.
-      if (isLast && page.checksum) await this._verify(page.checksum === checksum, timestamp === end);
+      if (_isLast && page.checksum) await this._verify(page.checksum === checksum, timestamp === end);
     }
     return undefined;
   }
@@ -114,7 +114,8 @@ export class SynchronizedCopy extends Copy {
   async *_pages(parameters, headers) {
     const { signal } = this._options;
     let query = `?_sort=last_modified${parameters}`;
-    let [count, position] = [0, 0];
+    let count = 0;
+    let position = 0;
     while (query) {
       const page = await this._client.request('GET', this._path + query, { headers, signal });
       const [tag, total, next, checksum] = HEADERS.map((name) => page.headers.get(name));
@@ -128,7 +129,7 @@ export class SynchronizedCopy extends Copy {
       // A proxy or CORS can hide headers, without which records or deletions would be missing.
       if (page.status !== 304 && !(records && tag && total && isRight))
         throw new Error(`Incomplete list: ${this._path}, ${count} of ${total} records, ETag ${tag}, Next-Page ${next}`);
-      yield { records, checksum, timestamp: +/\d+/.exec(tag), isLast: !next }; // proxies can weaken the tag
+      yield { records, checksum, timestamp: +/\d+/.exec(tag), _isLast: !next }; // proxies can weaken the tag
       query = next && new URL(next).search; // whatever host a proxy makes it name
       headers = {};
     }
@@ -136,15 +137,17 @@ export class SynchronizedCopy extends Copy {
 
   /** Repair the copy, once in a synchronization, unless it is known to be what the user can read. */
   async _verify(isRight, canRepair) {
-    this._result.verified = isRight || (canRepair && !this._options._isRepaired && (await this._repair()));
-    if (!this._result.verified && canRepair) this._emit('unverified');
+    const verified = isRight || (canRepair && !this._options._isRepaired && (await this._repair()));
+    this._result.verified = verified;
+    if (!verified && canRepair) this._emit('unverified');
   }
 
   /** Compare the timestamps of all records with the server's, and replace the versions that differ. */
   async _repair() {
     this._options._isRepaired = true;
     const times = new Map();
-    let [latest, expected] = [];
+    let latest;
+    let expected;
     for await (const { records, timestamp, checksum } of this._pages('&_fields=last_modified&_checksum=')) {
       latest ??= timestamp;
       expected = checksum;
@@ -164,7 +167,7 @@ export class SynchronizedCopy extends Copy {
       }
       for await (const { records, checksum } of this._pages(`&in_id=${ids}&_checksum=`)) {
         expected = checksum;
-        for (const record of records) versions.set(record.id, this._version(record));
+        for (const record of records) versions.set(record.id, this._version(record, true));
       }
     }
     const corrected = (entry) => (isRight(entry) ? entry : withOnly(entry, versions.get(entry.id)));
@@ -185,9 +188,9 @@ export class SynchronizedCopy extends Copy {
     entries.sort((a, b) => order(a) - order(b) || byNumber(a.changes.at(-1), b.changes.at(-1)));
     const { batch_max_requests: allowed = BATCH_SIZE } = (await this._client.hello(this._options)).settings;
     // null, 0 and '' of the server mean no limit.
-    const limits = [allowed, this._client.batchSize].filter((limit) => limit >= 1);
-    const limit = Math.min(entries.length, ...limits) | 0;
-    for (let last = Infinity; entries.length < last;) {
+    const limits = [allowed, this._client.batchSize, entries.length];
+    const limit = Math.min(...limits.filter((each) => each >= 1)) | 0;
+    for (let last; entries.length !== last;) {
       last = entries.length;
       this._waiting = new Set(entries.map(({ id }) => id));
       this._blocked = [];
@@ -201,9 +204,9 @@ export class SynchronizedCopy extends Copy {
   async _reconcile(entry) {
     const { conflict: strategy } = this._options;
     const rest = unsent(entry);
-    const choice = rest || (typeof strategy === 'function' ? await strategy(entry) : strategy);
-    if (choice === undefined) return entry;
-    return this._resolve(entry, rest ? rest.reduce(apply, entry.server) : chosen(entry, choice));
+    if (rest) return this._resolve(entry, rest.reduce(apply, entry.server));
+    const choice = typeof strategy === 'function' ? await strategy(entry) : strategy;
+    return choice === undefined ? entry : this._resolve(entry, chosen(entry, choice));
   }
 
   /** Send some records, in halves if the server refuses all of them, of which any may be the reason. */
@@ -211,9 +214,10 @@ export class SynchronizedCopy extends Copy {
     const ids = entries.map(({ id }) => id);
     // Changes that are being sent are no longer merged with others.
     const seal = (entry) => (isReady(entry) ? sealed(entry) : entry);
-    const ready = (await this._update(ids, (current) => current.map(seal))).filter(isReady);
-    const body = { requests: ready.map((entry) => requestOf(this._path, entry)) };
+    const next = await this._update(ids, (current) => current.map(seal));
+    const ready = next.filter(isReady);
     if (!ready.length) return;
+    const body = { requests: ready.map((entry) => requestOf(this._path, entry)) };
     let responses;
     try {
       ({ responses } = (await this._client.request('POST', '/batch', { body, signal: this._options.signal })).body);

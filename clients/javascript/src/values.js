@@ -2,9 +2,8 @@
 
 export const isObject = (value) => value && typeof value === 'object';
 
-/** The value of a field; undefined for what an object only inherits, such as `constructor`, and in other values. */
-export const own = (object, field) =>
-  isObject(object) && !Array.isArray(object) && Object.hasOwn(object, field) ? object[field] : undefined;
+/** The value of a field; undefined for what an object only inherits, such as `constructor`, and in null. */
+export const own = (object, field) => (object && Object.hasOwn(object, field) ? object[field] : undefined);
 
 /** Whether two JSON values are equal, in whatever order their keys are. */
 export function same(a, b) {
@@ -27,7 +26,7 @@ export function checkJSON(object) {
       typeof value === 'number'
         ? Math.abs(value) < 2 ** 53
         : value?.toJSON || /(Obj|Arr|Str|Boo|Nul|Und)/.test({}.toString.call(value));
-    if (!isKept) throw new TypeError(`Not JSON: ${key} = ${String(value)}`);
+    if (!isKept) throw new TypeError(`Not JSON: ${key}`);
     return converted;
   });
 }

@@ -324,3 +324,14 @@ for (const [name, status, use] of [
     await closed;
   });
 }
+
+test('a record that is here is returned without retries, and without a request if the server wants none', async (t) => {
+  const record = { id: 'a', last_modified: 3 };
+  const busy = [503, { 'Retry-After': '60' }, BUSY[2]];
+  const { articles, requests } = await serve(t, [[200, { ETag: '"5"' }, { data: [record] }], BUSY, busy]);
+  await articles.sync();
+  for (const count of [2, 3, 3]) {
+    assert.deepEqual(await articles.get('a'), record);
+    assert.equal(requests.length, count);
+  }
+});

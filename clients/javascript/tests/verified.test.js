@@ -272,3 +272,31 @@ test('the checksum is that of the protocol', async (t) => {
   const { articles } = await serve(t, [[200, { ETag: '"1700000000123"', Checksum }, { data }]]);
   assert.equal((await articles.sync()).verified, true);
 });
+
+test('a version that arrives during a comparison, and is later than it, is kept', async (t) => {
+  const headers = { ETag: '"5"', Checksum: '7-7-7' };
+  const { client, articles } = await serve(t, Array(2).fill([200, headers, { data: [] }]));
+  const { fetch } = client;
+  const later = { id: 'b', last_modified: 7 };
+  client.fetch = async (url, options) => {
+    if (url.endsWith('/articles/b')) return Response.json({ data: later });
+    if (url.includes('_fields=')) await articles.get('b');
+    return fetch(url, options);
+  };
+  assert.equal((await articles.sync()).verified, false);
+  assert.deepEqual(await articles.list(), [later]);
+});
+
+test('without checksums, the timestamp of the list shows that the server was restored', async (t) => {
+  const before = { id: 'a', last_modified: 5 };
+  const after = { id: 'b', last_modified: 3 };
+  const { articles } = await serve(t, [
+    [200, { ETag: '"5"' }, { data: [before] }],
+    [200, { ETag: '"3"' }, { data: [] }],
+    [200, { ETag: '"3"' }, { data: [after] }],
+  ]);
+  await articles.sync();
+  assert.deepEqual(await articles.list(), [before]);
+  await articles.sync();
+  assert.deepEqual(await articles.list(), [after]);
+});
