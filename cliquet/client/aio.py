@@ -348,7 +348,7 @@ async def _run(
 
 def _is_permanent(error: BaseException | None) -> bool:
     """Return whether a retry doesn't repair an error, such as an invalid certificate or header."""
-    if isinstance(error, (ssl.SSLError, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+    if isinstance(error, (ssl.SSLError, httpx.InvalidURL, httpx.LocalProtocolError)):
         return True
     if isinstance(error, ValueError):
         return True

@@ -1,5 +1,6 @@
 """Retries, delays and time limits."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -8,10 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from cliquet.client import (
     AlertWarning,
+    AsyncClient,
     BackoffError,
     NotFound,
     PreconditionFailed,
@@ -127,6 +130,39 @@ def test_request_that_never_reached_the_server_is_retried(connect, clock):
     assert len(clock.slept) == 1
 
 
+def test_asynchronous_client_retries_a_connection_that_is_not_opened_in_time(clock):
+    def time_out(request):
+        raise httpx.ConnectTimeout("", request=request)
+
+    async def request():
+        async with httpx.AsyncClient(transport=httpx.MockTransport(time_out)) as session:
+            client = AsyncClient(
+                "http://127.0.0.1", session=session, sleep=sleep, clock=clock, retries=1
+            )
+            await client.request("POST", "/spores", {"data": {}})
+
+    async def sleep(seconds):
+        clock.sleep(seconds)
+
+    with pytest.raises(TransportError, match="timed out") as caught:
+        asyncio.run(request())
+    assert not caught.value.is_sent
+    assert len(clock.slept) == 1
+
+
+def test_asynchronous_client_does_not_retry_an_invalid_url(clock):
+    async def sleep(seconds):
+        clock.sleep(seconds)
+
+    async def request():
+        async with AsyncClient("http://127.0.0.1", sleep=sleep, clock=clock) as client:
+            await client.request("GET", "/\n")
+
+    with pytest.raises(TransportError, match="Invalid"):
+        asyncio.run(request())
+    assert clock.slept == []
+
+
 def test_custom_request_is_retried_unless_it_is_a_post(client, proxy):
     proxy.script(DROP)
     client.request("PUT", f"/spores/{new_id()}", {"data": {}})
@@ -233,6 +269,8 @@ def test_permanent_failure_is_not_retried(connect, proxy, clock):
         client.server_info()
     with pytest.raises(TransportError, match="Invalid|Illegal"):
         client.request("GET", "/", headers={"If-Match": "\n"})
+    with pytest.raises(TransportError, match="encode"):
+        client.request("GET", "/", headers={"If-Match": "\u2713"})
     assert clock.slept == []
 
 
