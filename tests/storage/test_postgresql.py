@@ -672,6 +672,7 @@ def test_a_server_can_end_and_come_back():
         storage._client.close()
 
 
+@pytest.mark.usefixtures("storage")  # empties the database
 def test_fork_has_its_own_connections():
     # Of other settings: a pool that no other test has used.
     storage = make(storage_pool_size=7)
