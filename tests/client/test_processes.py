@@ -48,3 +48,11 @@ def test_other_process_opens_a_connection(client, proxy, monkeypatch):
     first, second, third, fourth = proxy.connections
     assert first == second != third == fourth
     gc.collect()  # the connections of the parent process
+
+
+def test_session_of_the_caller_is_used_in_other_processes(connect, proxy, session, monkeypatch):
+    client = connect(proxy.url, session=session)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    session.headers["X-Caller"] = "yes"
+    client.server_info()
+    assert proxy.requests[0][2]["X-Caller"] == "yes"

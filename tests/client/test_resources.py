@@ -1,5 +1,6 @@
 """Operations on records."""
 
+import asyncio
 import importlib
 import sys
 from itertools import islice
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliquet import client as module
+from cliquet.client import AsyncClient
 from tests.client.conftest import BATCH, PAGE
 from tests.client.fault_proxy import Response, error, success
 
@@ -424,6 +426,16 @@ def test_client_uses_the_proxy_of_the_environment(connect, proxy, monkeypatch):
 def test_client_can_be_used_in_a_block(connect, proxy):
     with connect(proxy.url) as client:
         assert client.server_info()["project_name"] == "hostile"
+
+
+def test_block_closes_the_asynchronous_client(proxy):
+    async def use():
+        async with AsyncClient(proxy.url) as client:
+            await client.server_info()
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.server_info()
+
+    asyncio.run(use())
 
 
 def test_user_agent_names_the_client_and_its_library(connect, proxy, library):
