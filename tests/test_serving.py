@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,3 +172,22 @@ def test_urls_have_the_host_of_the_proxy_headers(tmp_path, user, name):
     ):
         hello = client.request("GET", "/", headers=forwarded)
         assert hello.body["url"] == "https://api.example.com/v1/"
+
+
+def is_running(pid):
+    """Return whether a process runs; a zombie doesn't."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("name", ["gunicorn", "granian"])
+def test_no_worker_outlives_a_closed_server(tmp_path, name):
+    with wsgi_server(name, "sqlite", ENGINES["sqlite"](tmp_path)) as server:
+        workers = server.pids()
+    assert workers
+    deadline = time.monotonic() + TIMEOUT
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -5,13 +5,14 @@ started it. A request with ``X-Seconds: N`` is answered after as many seconds, o
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.gunicorn_hooks import READY
@@ -77,6 +78,7 @@ class Server:
             stdout=self._output,
             stderr=self._output,
             preexec_fn=end_with_parent(),
+            start_new_session=True,
         )
 
     def wait_until(self, condition):
@@ -113,7 +115,9 @@ class Server:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def close(self):
-        self.process.kill()
+        # Granian's workers outlive a main process that is killed.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(START_TIMEOUT)
         self._output.close()
 
