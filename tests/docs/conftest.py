@@ -98,7 +98,7 @@ def become():
 @contextmanager
 def listening(app):
     """Serve an application from a thread; give the port."""
-    server = create_server(app, listen="127.0.0.1:0")
+    server = create_server(app, listen="127.0.0.1:0", asyncore_use_poll=True)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -34,6 +34,7 @@ class Terminal:
             cwd=folder,
             env=environment,
             encoding="utf-8",
+            start_new_session=True,
             preexec_fn=end_with_parent(),
         )
 
@@ -44,7 +45,7 @@ class Terminal:
         """
         print(f"{{\n{command}\n}} </dev/null", file=self._shell.stdin)
         print(f"printf '\\n{_END} %s\\n' $?", file=self._shell.stdin, flush=True)
-        watchdog = threading.Timer(10 * START_TIMEOUT, self._shell.kill)
+        watchdog = threading.Timer(10 * START_TIMEOUT, self._kill)
         watchdog.start()
         lines, status = [], f"it doesn't end within {10 * START_TIMEOUT} seconds"
         for line in self._shell.stdout:
@@ -66,8 +67,12 @@ class Terminal:
         return f"cd '{self.folder}'\n{self.run('export -p')}\n"
 
     def close(self):
-        self._shell.kill()
+        self._kill()
         self._shell.communicate()
+
+    def _kill(self):
+        # Also a command that doesn't end, because it keeps the output open.
+        os.killpg(self._shell.pid, signal.SIGKILL)
 
 
 class ServerTerminal:
