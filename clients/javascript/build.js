@@ -30,9 +30,7 @@ for (const [name, source] of Object.entries(MODULES)) {
       passes: 3,
       ecma: 2022,
       pure_getters: true,
-      unsafe: true,
       unsafe_arrows: true,
-      unsafe_comps: true,
       unsafe_methods: true,
       // Longer, but smaller when it is compressed:
       conditionals: false,

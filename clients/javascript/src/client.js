@@ -13,7 +13,7 @@ const normalized = (url) => new URL(url, globalThis.location?.href).href.replace
 
 /** The records that were not sent, then the latest ones. */
 function latest(records, { filters, sort, limit }) {
-  if (filters || sort) throw new TypeError('This needs the option query');
+  if (filters || sort) throw new TypeError('Needs the option query');
   return records.sort((a, b) => (b.last_modified ?? Infinity) - (a.last_modified ?? Infinity)).slice(0, limit);
 }
 

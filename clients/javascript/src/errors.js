@@ -1,7 +1,7 @@
 /** The error of a response that isn't a success; `body` is null unless it is JSON. */
 export class ResponseError extends Error {
   constructor({ status, body }) {
-    super(`${status} ${body?.message ?? 'unexpected response'}`);
+    super(`${status} ${body?.message ?? 'no message'}`);
     this.status = status;
     this.body = body;
   }

@@ -128,7 +128,7 @@ export class SynchronizedCopy extends Copy {
         : total <= count || (position && checksum);
       // A proxy or CORS can hide headers, without which records or deletions would be missing.
       if (page.status !== 304 && !(records && tag && total && isRight))
-        throw new Error(`Incomplete list: ${this._path}, ${count} of ${total} records, ETag ${tag}, Next-Page ${next}`);
+        throw new Error(`Incomplete list: ${this._path}, ${count} of ${total}, ETag ${tag}, Next-Page ${next}`);
       yield { records, checksum, timestamp: +/\d+/.exec(tag), _isLast: !next }; // proxies can weaken the tag
       query = next && new URL(next).search; // whatever host a proxy makes it name
       headers = {};

@@ -213,7 +213,7 @@ test('a response that is not JSON is not from the service, and the request is re
   const { articles, client } = await serve(t, [[200, { 'Content-Type': 'text/html' }, 'Log in here']]);
   const { fetch } = client;
   client.fetch = async () => new Response('<p>Log in here</p>', { headers: { 'Content-Type': 'text/html' } });
-  const expected = { status: 200, body: null, message: '200 unexpected response' };
+  const expected = { status: 200, body: null, message: '200 no message' };
   await assert.rejects(articles.sync(), expected); // in place of the hello
   client.fetch = fetch;
   await assert.rejects(articles.sync(), { status: 200 }); // in place of the list
@@ -319,7 +319,7 @@ for (const [name, status, use] of [
     await once(server, 'listening');
     t.after(() => server.close());
     const client = new Client({ server: `http://127.0.0.1:${server.address().port}`, retries: 0, locks: null });
-    const error = { name: 'Error', message: `${status} unexpected response`, body: null };
+    const error = { name: 'Error', message: `${status} no message`, body: null };
     await assert.rejects(use({ client, articles: client.resource('/articles') }), error);
     await closed;
   });

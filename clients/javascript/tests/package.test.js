@@ -49,7 +49,7 @@ test('methods that need an optional module throw an error with its name', async 
   const articles = new Client({ server: 'http://127.0.0.1' }).resource('/articles');
   await articles.create({ title: 'Hello' });
   assert.equal((await articles.list({ limit: 1 })).length, 1);
-  await assert.rejects(articles.filter({ title: 'Hello' }), /needs the option query/);
+  await assert.rejects(articles.filter({ title: 'Hello' }), /Needs the option query/);
   assert.throws(() => articles.live(() => {}), /live is not a function/);
   assert.throws(() => articles.autoSync(), /live is not a function/);
 });
