@@ -73,11 +73,6 @@ def no_settings_from_outside():
         yield
 
 
-#: Files that may be open after a test. Unused applications keep their connections until the garbage
-#: collector finds them, and select() only accepts the first 1024 files.
-MOST_OPEN_FILES = 400
-
-
 @pytest.fixture(autouse=True)
 def isolate_process():
     """Undo what applications and commands change in the process."""
@@ -88,8 +83,7 @@ def isolate_process():
     for name in set(sys.modules) - modules:
         if _is_temporary(sys.modules[name]):
             del sys.modules[name]
-    if _open_files() > MOST_OPEN_FILES:
-        gc.collect()
+    close_unused_files()
     for logger, level in levels.items():
         logger.setLevel(level)
     structlog.contextvars.clear_contextvars()
@@ -104,6 +98,19 @@ def alice():
 @pytest.fixture
 def bob():
     return get_user_headers("bob")
+
+
+def close_unused_files():
+    """Close the connections of unused applications if there are many.
+
+    They are only closed when the garbage collector finds them, and a process can't open any number.
+    """
+    if _open_files() > _files["limit"]:
+        gc.collect()
+        _files["limit"] = _open_files() + 200
+
+
+_files = {"limit": 400}
 
 
 def _open_files():
