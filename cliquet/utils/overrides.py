@@ -28,13 +28,14 @@ def is_inherited(obj: object, base: type, *names: str) -> bool:
     :param base: the class that defines the methods, decorated with :func:`detects_overrides`.
     """
     defined = _DEFINED[base]
-    cls, own = (obj, {}) if isinstance(obj, type) else (type(obj), vars(obj))
+    is_class = isinstance(obj, type)
     for name in names:
         inherited: Any = defined.get(name)
-        if getattr(cls, name, None) != inherited:
-            return False
+        if not is_class:
+            inherited = MethodType(inherited, obj)
+        current: Any = getattr(obj, name, None)
         # Unwrapped, because metrics wrap the methods of backends.
-        if name in own and inspect.unwrap(own[name]) != MethodType(inherited, obj):
+        if current != inherited and (is_class or inspect.unwrap(current) != inherited):
             return False
     return True
 

@@ -255,5 +255,8 @@ def test_project_passes_the_type_check_of_its_workflow(reader):
     reader.read(PAGES[-1])
     # The same cache as for the generated project.
     cache = f"--cache-dir={ROOT / '.mypy_cache' / 'template'}"
-    mypy = run([sys.executable, "-m", "mypy", cache], cwd=reader.folder, stdout=PIPE, text=True)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    mypy = run(
+        [sys.executable, "-m", "mypy", cache], cwd=reader.folder, env=env, stdout=PIPE, text=True
+    )
     assert mypy.returncode == 0, mypy.stdout
