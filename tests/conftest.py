@@ -73,12 +73,18 @@ def no_settings_from_outside():
         yield
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @pytest.fixture(autouse=True)
 def isolate_process():
     """Undo what applications and commands change in the process."""
     folders, modules = sys.path[:], set(sys.modules)
     levels = {logger: logger.level for logger in map(logging.getLogger, ("", "cliquet"))}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     sys.path[:] = folders
     for name in set(sys.modules) - modules:
         if _is_temporary(sys.modules[name]):

@@ -25,8 +25,6 @@ def end_with_parent(parent=None):
     libc = ctypes.CDLL(None)  # loaded before the process is forked
 
     def set_up():
-        # Ignored if the tests run in the background; a server would ignore it too.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent ended before the call
             os._exit(1)
