@@ -19,6 +19,7 @@ from tests import postgresql_server, redis_server
 from tests.hostile_client import new_id
 from tests.http_servers import HTTPClient, http_servers
 from tests.live import conftest as live
+from tests.processes import becomes_true
 from tests.resource import apps
 from tests.resource.apps import Note, Page
 from tests.scenarios import together
@@ -216,10 +217,7 @@ def stopped_after(writers):
 
 
 def wait_until_all(writers, condition):
-    deadline = time.monotonic() + JOIN_TIMEOUT
-    while not all(map(condition, writers)):
-        assert time.monotonic() < deadline
-        time.sleep(PAUSE)
+    assert becomes_true(lambda: all(map(condition, writers)), JOIN_TIMEOUT)
 
 
 def test_service_killed_under_load_loses_nothing_and_continues(database, clients):

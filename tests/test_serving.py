@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from cliquet.client import Client, TransportError
 from tests import hostile_client, postgresql_server, redis_server
+from tests.processes import becomes_true
 from tests.wsgi_servers import PROCESSES, THREADS, wsgi_server
 
 TIMEOUT = 60
@@ -187,7 +187,4 @@ def test_no_worker_outlives_a_closed_server(tmp_path, name):
     with wsgi_server(name, "sqlite", ENGINES["sqlite"](tmp_path)) as server:
         workers = server.pids()
     assert workers
-    deadline = time.monotonic() + TIMEOUT
-    while any(map(is_running, workers)):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert becomes_true(lambda: not any(map(is_running, workers)), TIMEOUT)

@@ -5,19 +5,18 @@ started it. A request with ``X-Seconds: N`` is answered after as many seconds, o
 """
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.gunicorn_hooks import READY
 from tests.hostile_client import make_app_on
-from tests.processes import START_TIMEOUT, end_with_parent, free_port
+from tests.processes import START_TIMEOUT, end_with_parent, free_port, kill_group
 
 _ROOT = Path(__file__).parent.parent
 _BEGUN = "a slow request has begun"
@@ -116,8 +115,7 @@ class Server:
 
     def close(self):
         # Granian's workers outlive a main process that is killed.
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        kill_group(self.process)
         self.process.wait(START_TIMEOUT)
         self._output.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import START_TIMEOUT, end_with_parent
+from tests.processes import START_TIMEOUT, end_with_parent, kill_group
 
 _END = "-- the end of a command, and its status:"
 
@@ -72,7 +72,7 @@ class Terminal:
 
     def _kill(self):
         # Also a command that doesn't end, because it keeps the output open.
-        os.killpg(self._shell.pid, signal.SIGKILL)
+        kill_group(self._shell)
 
 
 class ServerTerminal:

@@ -25,7 +25,7 @@ from cliquet.scripts import live_server, loading, processes, serve
 from cliquet.scripts.cli_output import CommandError
 from cliquet.scripts.cliquet import main, make_parser
 from cliquet.settings import DEFAULT_SETTINGS
-from tests.processes import free_port
+from tests.processes import becomes_true, free_port
 from tests.scripts.myapp import ALL_IN_MEMORY, SETTINGS
 
 TIMEOUT = 30  # seconds
@@ -73,14 +73,6 @@ def signal_thread():
 
 def wait_until(condition):
     assert becomes_true(condition, TIMEOUT)
-
-
-def becomes_true(condition, seconds):
-    """Wait until a condition is met, or the seconds are over; return whether it is."""
-    deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return met
 
 
 def get(port, path="/v1/", **headers):
